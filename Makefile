@@ -1,0 +1,41 @@
+# Everything sets itself up: a fresh machine needs Python >= 3.11 and make, no compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export TRIALSTREAM_DATA ?= $(CURDIR)/.trialstream
+
+.PHONY: install demo test check bench docs clean
+
+install: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("trialstream needs Python 3.11 or newer; give one with: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+# The main job: tune a real training script, about 20 trials, two at a time, the hopeless stopped early.
+demo: $(READY)
+	$(BIN)/trialstream run examples/digits.yaml
+	$(BIN)/trialstream report digits --file digits.html
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# make bench NAME=trials
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(or $(NAME),trials)
+
+# What is generated from the code: the JSON Schemas and the table of fields.
+docs: $(READY)
+	$(BIN)/python -m events.schemas
+
+clean:
+	rm -rf .venv .trialstream digits.html

@@ -1,0 +1,56 @@
+"""A search is a fold over its journal: replayed it is the same again, or, from another version, adopted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from algorithms.search import Search, create
+from events.space import Assignment
+from events.spec import ExperimentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The search made this suggestion; the n-th such entry is trial n."""
+
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The search was told this loss of trial `trial`; None if it failed."""
+
+    trial: int
+    loss: float | None
+
+
+def restore(spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told]) -> Search:
+    """The search after `journal`, its entries in the order in which they happened.
+
+    If asking again gives the recorded suggestions, the result goes on exactly as the original would have. If not
+    (another version of a library, or of the spec, made them), it adopts all suggestions, is told all losses, and goes
+    on in its own way.
+    """
+    entries = tuple(journal)
+    search = create(spec, seed)
+    return search if _replayed(search, entries) else _adopted(create(spec, seed), entries)
+
+
+def _replayed(search: Search, entries: Sequence[Asked | Told]) -> bool:
+    for entry in entries:
+        match entry:
+            case Told(trial, loss):
+                search.tell(trial, loss)
+            case Asked(assignment):
+                if search.ask(1) != [assignment]:
+                    return False
+    return True
+
+
+def _adopted(search: Search, entries: Sequence[Asked | Told]) -> Search:
+    for entry in entries:
+        match entry:
+            case Told(trial, loss):
+                search.tell(trial, loss)
+            case Asked(assignment):
+                search.adopt(assignment)
+    return search

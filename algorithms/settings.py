@@ -1,0 +1,103 @@
+"""The settings of an algorithm: one schema that reads them, finds what is wrong, and feeds the catalogue."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from events.spec import AlgorithmSpec
+from events.validation import Problem
+from events.yaml import Path
+
+
+class Settings(BaseModel):
+    """The settings of one algorithm, typed; a subclass lists them with defaults, bounds and one line each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, spec: AlgorithmSpec | None) -> Self:
+        """Read the settings of a valid `spec`; numbers may be written as strings, as in Katib."""
+        return cls.model_validate({name: str(value) for name, value in (spec.settings if spec else {}).items()})
+
+
+@dataclass(frozen=True, slots=True)
+class SettingEntry:
+    """One setting as the catalogue shows it."""
+
+    name: str
+    type: str
+    default: str
+    allowed: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One algorithm as the catalogue shows it."""
+
+    name: str
+    summary: str
+    settings: tuple[SettingEntry, ...]
+
+
+def entry(name: str, summary: str, schema: type[Settings]) -> Entry:
+    """The catalogue's entry for an algorithm with this schema of settings."""
+    return Entry(name, summary, tuple(_setting_entries(schema)))
+
+
+def _setting_entries(schema: type[Settings]) -> Iterator[SettingEntry]:
+    for name, field in schema.model_fields.items():
+        default = "none" if field.default is None else str(field.default)
+        kind = "word" if _words(schema, name) else "int"
+        yield SettingEntry(name, kind, default, allowed(schema, name), field.description or "")
+
+
+def allowed(schema: type[Settings], name: str) -> str:
+    """What a setting may be, in words, such as `a whole number, at least 0`."""
+    words = _words(schema, name)
+    if words:
+        return f"one of {', '.join(words)}"
+    least = _shape(schema, name).get("minimum")
+    return "a whole number" if least is None else f"a whole number, at least {least}"
+
+
+def _words(schema: type[Settings], name: str) -> list[str]:
+    annotation = schema.model_fields[name].annotation
+    return (
+        [str(word) for word in annotation] if isinstance(annotation, type) and issubclass(annotation, StrEnum) else []
+    )
+
+
+def _shape(schema: type[Settings], name: str) -> dict[str, Any]:
+    """The JSON schema of a setting, looked up inside `int | None` too."""
+    shape: dict[str, Any] = schema.model_json_schema()["properties"][name]
+    options: list[dict[str, Any]] = shape.get("anyOf", [shape])
+    return options[0]
+
+
+def setting_problems(spec: AlgorithmSpec, schema: type[Settings], place: Path) -> Iterator[Problem]:
+    """What is wrong with the settings of `spec`; `place` is where they stand."""
+    names = [setting.name for setting in spec.algorithm_settings]
+    wrong = _wrong(spec, schema)
+    for index, setting in enumerate(spec.algorithm_settings):
+        if setting.name not in schema.model_fields:
+            known = ", ".join(schema.model_fields) or "none"
+            yield Problem(
+                (*place, index, "name"), f"{setting.name!r} is no setting of {spec.algorithm_name}; it has: {known}"
+            )
+        elif setting.name in names[:index]:
+            yield Problem((*place, index, "name"), f"{setting.name!r} stands here twice; remove one")
+        elif setting.name in wrong:
+            must = allowed(schema, setting.name)
+            yield Problem((*place, index, "value"), f"{setting.value!r} is not allowed for {setting.name}; give {must}")
+
+
+def _wrong(spec: AlgorithmSpec, schema: type[Settings]) -> set[str]:
+    try:
+        schema.of(spec)
+    except ValidationError as error:
+        return {str(detail["loc"][0]) for detail in error.errors()}
+    return set()

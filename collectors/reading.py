@@ -1,0 +1,41 @@
+"""What a parser finds in a line, and how numbers and times are read from text."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+Reading = tuple[str, float, datetime | None]
+"""A metric's name, its value (it may be NaN or infinite), and its time (aware) if the line tells one."""
+Parser = Callable[[str], Sequence[Reading]]
+"""One line without its end → what it reports, in the order of the line; never raises."""
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def number(text: str) -> float | None:
+    """`text` as a number, NaN and infinities included; None if it is none."""
+    if "_" in text or not text.isascii():  # Python would read 1_000 and Arabic digits; nobody else does
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def rfc3339(text: str) -> datetime | None:
+    """The time in UTC to the microsecond; None if `text` is no RFC 3339 time, or a day that does not exist."""
+    if not _RFC3339.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds(since_epoch: float) -> datetime | None:
+    """Seconds since 1970 as a time in UTC; None if out of the calendar."""
+    try:
+        return _EPOCH + timedelta(seconds=since_epoch)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""The will: decide (core), remember (store), act (cluster), and the flows that join them."""

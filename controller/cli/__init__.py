@@ -1,0 +1,89 @@
+"""The command line: `trialstream COMMAND ...`. A command's module is imported when the command is used."""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from controller.cli.failure import told_plainly
+
+# command → module and function, and its line in the help
+COMMANDS = {
+    "run": ("controller.cli.run:run", "Run an experiment, or go on with it."),
+    "check": ("controller.cli.check:check", "Check an experiment file and show what it would do."),
+    "list": ("controller.cli.listing:experiments", "List the experiments."),
+    "show": ("controller.cli.show:show", "Show everything about one experiment."),
+    "trials": ("controller.cli.listing:trials", "List the trials of an experiment."),
+    "logs": ("controller.cli.logs:logs", "Print the log of a trial."),
+    "events": ("controller.cli.stream:stream", "Print what happened in an experiment, one event a line."),
+    "why": ("controller.cli.why:why", "Tell the story of one trial: why it was made, and how it ended."),
+    "export": ("controller.cli.export:export", "Write all trials as CSV or JSON lines."),
+    "report": ("controller.cli.report:report", "Write a report as one HTML file that works offline."),
+    "stop": ("controller.cli.stop:stop", "Stop an experiment and its running trials."),
+    "delete": ("controller.cli.stop:delete", "Delete an experiment and everything known of it."),
+    "algorithms": ("controller.cli.catalogue:algorithms", "List the search algorithms and early-stopping rules."),
+}
+
+
+class LateCommands(TyperGroup):
+    """Commands by name; asked for help or completion of names, no module of theirs is imported."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer's own context
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        known = COMMANDS.get(cmd_name)
+        return TyperCommand(cmd_name, help=known[1], rich_markup_mode=None) if known else None
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if command else None, rest
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        with told_plainly():
+            return super().invoke(ctx)
+
+
+def load(name: str) -> Any:
+    """The command of this name, its module imported."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(getattr(import_module(module), function))
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    name="trialstream",
+    cls=LateCommands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Tune hyperparameters as a stream of events.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"trialstream {version_of('trialstream')}")
+        except PackageNotFoundError:
+            typer.echo("trialstream (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Tune hyperparameters as a stream of events."""
+
+
+def main() -> None:
+    """The console script `trialstream`."""
+    app()

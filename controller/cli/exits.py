@@ -1,0 +1,24 @@
+"""The exit codes of every command, for scripts."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a command's exit code says. Scripts may rely on these numbers."""
+
+    OK = 0
+    """Done; of an experiment: it has succeeded."""
+    FAILED = 1
+    """The experiment has ended as Failed, or an unforeseen error happened."""
+    INVALID = 2
+    """Bad input: a wrong option, or a document with problems."""
+    NOT_FOUND = 3
+    """No such experiment, trial or log."""
+    DATABASE = 4
+    """The database does not answer or cannot be used."""
+    CONFLICT = 5
+    """There is an experiment of this name already, with another spec."""
+    STOPPED = 6
+    """Somebody has stopped or paused the experiment."""
+    INTERRUPTED = 130
+    """Ctrl-C."""

@@ -1,0 +1,148 @@
+"""`list` and `trials`: experiments and trials as tables, JSON or CSV."""
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import words
+from controller.cli.lookup import attempts, reading, states, the_experiment
+from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url, default_data, has_store
+from controller.cli.rows import Columns, csv_text
+from controller.cli.summary import as_json
+from controller.cli.tables import table
+from controller.store.queries import MOST_LISTED, Found, Last, Listed, Queries, Sort, TrialRow
+from events.facts import TrialState
+from events.ids import TrialNumber
+
+
+class ListOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+class TrialsOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Ns = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace; default: all.")]
+ListFormat = Annotated[ListOutput, typer.Option("--output", "-o", help="How to print.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="At most so many.")]
+
+
+def experiments(
+    namespace: Ns = None,
+    limit: Limit = 100,
+    output: ListFormat = ListOutput.TABLE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """List the experiments, the newest first."""
+    asyncio.run(_experiments(namespace, limit, output, data, database))
+
+
+async def _experiments(namespace: str | None, limit: int, output: ListOutput, data: Path, database: str | None) -> None:
+    if not has_store(data, database):
+        _print_experiments([], output)
+        return
+    async with reading(data, database) as queries:
+        now = await queries.now()
+        rows = await queries.experiments(namespace, limit)
+    _print_experiments([(row, words.age(row.created_at, now)) for row in rows], output)
+
+
+def _print_experiments(rows: list[tuple[Listed, str]], output: ListOutput) -> None:
+    if output is ListOutput.JSON:
+        typer.echo(as_json([_listed_json(row) for row, _ in rows]))
+    elif not rows:
+        typer.echo("There are no experiments here yet. Start one: trialstream run FILE")
+    else:
+        several = {row.namespace for row, _ in rows} != {DEFAULT_NAMESPACE}
+        titles = ("name", "namespace", "state", "trials", "running", "best", "age")
+        lines = [_experiment_cells(row, age) for row, age in rows]
+        shown = [index for index, title in enumerate(titles) if several or title != "namespace"]
+        table([titles[index] for index in shown], [[line[index] for index in shown] for line in lines], ("running", "best"))
+
+
+def _experiment_cells(row: Listed, age: str) -> tuple[str, ...]:
+    done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
+    return (row.name, row.namespace, row.state, done, str(row.live), words.number(row.best), age)
+
+
+def _listed_json(row: Listed) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "namespace": row.namespace,
+        "state": row.state.value,
+        "concluded": row.concluded,
+        "maxTrialCount": row.budget,
+        "live": row.live,
+        "best": row.best,
+        "createdAt": row.created_at.isoformat(),
+    }
+
+
+def trials(
+    name: Name,
+    state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only this state; may be repeated.")] = None,
+    sort: Annotated[Sort, typer.Option(help="By number, or by value with the best first.")] = Sort.NUMBER,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 1000,
+    output: Annotated[TrialsOutput, typer.Option("--output", "-o", help="How to print.")] = TrialsOutput.TABLE,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """List the trials of an experiment with their parameters and metrics."""
+    asyncio.run(_trials((name, namespace), states(state or []), sort, limit, output, (data, database)))
+
+
+async def _trials(
+    name: tuple[str, str],
+    wanted: list[TrialState],
+    sort: Sort,
+    limit: int,
+    output: TrialsOutput,
+    where: tuple[Path, str | None],
+) -> None:
+    async with reading(*where) as queries:
+        found = await the_experiment(queries, *name)
+        rows = await _read(queries, found, wanted, sort, limit)
+        running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
+        identity, target = found.experiment.identity, found.experiment.spec.target
+        last = await queries.last_values(identity.id, running, target.metric)
+    columns = Columns(found.experiment)
+    if output is TrialsOutput.TABLE:
+        _print_trials(found, rows, last)
+    elif output is TrialsOutput.CSV:
+        typer.echo(csv_text(columns.names, (columns.row(row) for row in rows)), nl=False)
+    else:
+        typer.echo(as_json([columns.tree(row) for row in rows]))
+
+
+async def _read(queries: Queries, found: Found, wanted: list[TrialState], sort: Sort, limit: int) -> list[TrialRow]:
+    experiment = found.experiment
+    if sort is Sort.VALUE:
+        return await queries.ranking(experiment.identity.id, experiment.spec.target.type, limit, wanted)
+    return await queries.first(experiment.identity.id, limit, wanted)
+
+
+def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, Last]) -> None:
+    spec, proposed = found.experiment.spec, found.experiment.progress.proposed
+    parameters = [parameter.name for parameter in spec.parameters]
+    metric = spec.target.metric
+    titles = ["#", "state", metric, "took", *parameters]
+    table(titles, (_trial_cells(found, row, last.get(row.number), parameters) for row in rows), ("#", metric, *parameters))
+    if len(rows) < proposed and not rows:
+        typer.echo("No trial is in this state." if proposed else "There are no trials yet.")
+
+
+def _trial_cells(found: Found, row: TrialRow, last: Last | None, parameters: list[str]) -> list[str]:
+    began, ended = row.started_at, row.concluded_at or found.now
+    took = words.duration((ended - began).total_seconds()) if began else "-"
+    value = f"{words.number(last.value)} at {last.step}" if last else words.number(row.value)
+    given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in parameters]
+    return [str(row.number), row.state, value, took, *given]

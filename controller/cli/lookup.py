@@ -1,0 +1,79 @@
+"""Find what a person named, or say what there is instead."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from controller.cli.exits import Exit
+from controller.cli.failure import CommandError
+from controller.cli.place import DEFAULT_NAMESPACE, full_name, has_store, open_store
+from controller.store.queries import Found, Queries, TrialRow
+from events.facts import TrialState
+from events.ids import TrialNumber, trial_number
+
+LARGEST = 2**31 - 1
+
+
+@asynccontextmanager
+async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
+    """Queries on the store of a reading command; a data folder without one is left as it is."""
+    if not has_store(data, database):
+        message = f"there are no experiments in {data}; start one with: trialstream run FILE"
+        raise CommandError(f"{message} (or name another folder with --data)", Exit.NOT_FOUND)
+    async with open_store(data, database) as opened:
+        yield Queries(opened)
+
+
+async def the_experiment(queries: Queries, name: str, namespace: str) -> Found:
+    """The experiment of this name; raises CommandError with the names that come close."""
+    wanted = full_name(name, namespace)
+    found = await queries.find(*wanted)
+    if found is None:
+        raise CommandError(_unknown(wanted, await queries.names()), Exit.NOT_FOUND)
+    return found
+
+
+async def the_trial(queries: Queries, found: Found, text: str) -> TrialRow:
+    """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is none."""
+    identity, proposed = found.experiment.identity, found.experiment.progress.proposed
+    number = trial_number(identity.name, text)
+    row = await queries.trial(identity.id, number) if number is not None and number <= LARGEST else None
+    if row is None:
+        there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
+        raise CommandError(f"{identity.name} has no trial {text!r}; {there}", Exit.NOT_FOUND)
+    return row
+
+
+def states(texts: list[str]) -> list[TrialState]:
+    """Trial states as people write them: `early-stopped` is EarlyStopped."""
+    return [_state(text) for text in texts]
+
+
+def attempts(rows: list[TrialRow]) -> dict[TrialNumber, int]:
+    """Each trial's current attempt."""
+    return {row.number: row.attempt for row in rows if row.attempt}
+
+
+def _state(text: str) -> TrialState:
+    plain = text.replace("-", "").replace("_", "").lower()
+    for state in TrialState:
+        if state.lower() == plain:
+            return state
+    raise CommandError(f"--state: {text!r} is no state of a trial; there are: {', '.join(TrialState)}", Exit.INVALID)
+
+
+def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:
+    namespace, name = wanted
+    message = f"there is no experiment {name!r} in namespace {namespace!r}"
+    shown = {full: _written(full) for full in known}
+    elsewhere = [text for full, text in shown.items() if full[1] == name]
+    near = elsewhere or get_close_matches(_written(wanted), list(shown.values()), n=3)
+    if near:
+        return f"{message}; did you mean {' or '.join(near)}?"
+    return f"{message}; see: trialstream list" if known else f"{message}; there are no experiments yet"
+
+
+def _written(full: tuple[str, str]) -> str:
+    namespace, name = full
+    return name if namespace == DEFAULT_NAMESPACE else f"{namespace}/{name}"

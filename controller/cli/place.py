@@ -1,0 +1,110 @@
+"""Where a command reads and writes: the options that say so, and the database behind them."""
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.exits import Exit
+from controller.cli.failure import CommandError
+from controller.store.embedded import embedded
+from controller.store.migrate import migrate
+from controller.store.postgres import Database, open_database
+
+
+def default_data() -> Path:
+    """The data folder of this user."""
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "trialstream"
+
+
+DEFAULT_DATA = default_data()
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="TRIALSTREAM_DATA",
+        show_default="~/.local/share/trialstream",
+        file_okay=False,
+        help="Folder of the embedded database and the trials' logs.",
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="TRIALSTREAM_DATABASE",
+        metavar="URL",
+        help="A Postgres to use instead of the embedded one: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    ),
+]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")]
+DEFAULT_NAMESPACE = "default"
+
+
+def full_name(name: str, namespace: str) -> tuple[str, str]:
+    """(namespace, name) of `NAME` or `NAMESPACE/NAME`; what is written in the name wins."""
+    before, slash, after = name.rpartition("/")
+    return (before, after) if slash else (namespace, name)
+
+
+def has_store(data: Path, database: str | None) -> bool:
+    """Is there a database to read from, without making one?"""
+    return database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data folder and the database that goes with it."""
+
+    data: Path
+    database: Database
+    revive: Callable[[], Awaitable[None]]
+    """Bring the database back after a crash, where that is ours to do. Raises StoreRefusedError."""
+
+
+@asynccontextmanager
+async def open_place(data: Path, database: str | None) -> AsyncGenerator[Place]:
+    """The database at the URL `database`, else the embedded one of the folder `data` (made if need be), at our schema.
+
+    Raises StoreRefusedError or StoreAwayError, and CommandError if the folder cannot be made.
+    """
+    data = data.absolute()
+    if database is not None:
+        async with _migrated(database) as opened:
+            yield Place(data, opened, _leave_alone)
+        return
+    _usable(data)
+    async with embedded(data) as server, _migrated(server.url) as opened:
+        yield Place(data, opened, server.ensure)
+
+
+@asynccontextmanager
+async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
+    """As `open_place`, for those who need the database alone."""
+    async with open_place(data, database) as place:
+        yield place.database
+
+
+async def _leave_alone() -> None:
+    """The database is somebody else's: all that we can do is to wait for it."""
+
+
+@asynccontextmanager
+async def _migrated(url: str) -> AsyncGenerator[Database]:
+    async with open_database(url) as database:
+        await migrate(database)
+        yield database
+
+
+def _usable(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        raise CommandError(message, Exit.INVALID) from None

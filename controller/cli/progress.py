@@ -1,0 +1,178 @@
+"""What `run` shows while it runs: a live view in a terminal, plain lines elsewhere, nothing when asked for JSON."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from controller.cli import words
+from controller.cli.summary import trial_counts
+from controller.core.experiment import Experiment
+from controller.store import StoreAwayError, StoreRefusedError
+from controller.store.ledger import Recorded
+from controller.store.queries import Found, Last, Queries
+from events.facts import TERMINAL, SuggestionsRequested, TrialConcluded, TrialProposed, TrialStarted, TrialState
+from events.ids import TrialNumber, trial_name
+
+Answer = TypeVar("Answer")
+LOOK_SECONDS = 0.4
+MOST_SHOWN = 12
+QUIET = (SuggestionsRequested, TrialStarted)
+"""Facts that would only fill the screen."""
+
+
+class View(Protocol):
+    """One way to show progress; `say` may be called at any time."""
+
+    def say(self, text: str) -> None: ...
+
+    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+        """Show how the experiment goes on, until cancelled."""
+        ...
+
+
+class Silent:
+    """For scripts: remarks go to stderr, nothing else is shown."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+        await asyncio.Event().wait()
+
+
+class Lines:
+    """One line for each thing that happens."""
+
+    def say(self, text: str) -> None:
+        print(words.clean(text), flush=True)
+
+    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+        seen = experiment.progress.version
+        try:
+            while True:
+                seen = await self._news(queries, experiment, seen)
+                await asyncio.sleep(LOOK_SECONDS)
+        except asyncio.CancelledError:
+            await _unless_away(self._news(queries, experiment, seen))
+            raise
+
+    async def _news(self, queries: Queries, experiment: Experiment, seen: int) -> int:
+        facts = await _unless_away(queries.facts(experiment.identity.id, seen + 1))
+        for recorded in facts or ():
+            if not isinstance(recorded.fact, QUIET):
+                self.say(_line(experiment, recorded))
+        return facts[-1].seq if facts else seen
+
+
+def _line(experiment: Experiment, recorded: Recorded) -> str:
+    at = recorded.envelope.at.astimezone().strftime("%H:%M:%S")
+    match recorded.fact:
+        case TrialProposed(trial=trial, assignment=assignment):
+            return f"{at} {trial_name(experiment.identity.name, trial)} tries {words.assignment(assignment)}"
+        case TrialConcluded(trial=trial, state=state, value=value, message=message):
+            shown = f"{experiment.spec.target.metric}={words.number(value)}" if value is not None else message
+            return f"{at} {trial_name(experiment.identity.name, trial)} {state.value} {shown}".rstrip()
+        case fact:
+            return f"{at} {words.fact_words(fact)}"
+
+
+class Screen:
+    """A bar, counts, the best so far, the running trials with their last metric, and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        self._console.print(words.clean(text), markup=False, highlight=False)
+
+    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+        name = (experiment.identity.namespace, experiment.identity.name)
+        at_start = experiment.progress.counts.concluded
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            began: datetime | None = None
+            while True:
+                found = await _unless_away(queries.find(*name))
+                if found is not None:
+                    began = began or found.now
+                    last = await _unless_away(_last_values(queries, found.experiment)) or {}
+                    live.update(_picture(found, last, began, at_start), refresh=True)
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, Last]:
+    running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_SHOWN]}
+    return await queries.last_values(experiment.identity.id, running, experiment.spec.target.metric)
+
+
+async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
+    """The answer; None while the database is away, for showing progress must not end a run."""
+    try:
+        return await question
+    except (StoreAwayError, StoreRefusedError):
+        return None
+
+
+def _picture(found: Found, last: dict[TrialNumber, Last], began: datetime, at_start: int) -> Group:
+    experiment = found.experiment
+    return Group(_bar(found, began, at_start), _best(experiment), _running(experiment, last, found.now))
+
+
+def _bar(found: Found, began: datetime, at_start: int) -> Table:
+    progress, spec = found.experiment.progress, found.experiment.spec
+    done, total = progress.counts.concluded, spec.max_trial_count
+    row = Table.grid(padding=(0, 1))
+    shown = f"{done}/{total}" if total else str(done)
+    counts = ", ".join(
+        f"{count} {state.value}" for state, count in trial_counts(found.experiment).items() if count and state in TERMINAL
+    )
+    row.add_row(
+        Text(found.experiment.identity.name, style="bold"),
+        ProgressBar(total=total, completed=done, width=30, pulse=total is None),
+        Text(shown),
+        Text(counts, style="dim"),
+        Text(_time_left(found, began, at_start), style="dim"),
+    )
+    return row
+
+
+def _time_left(found: Found, began: datetime, at_start: int) -> str:
+    """At the pace of this run; for a wall-clock budget, what is left of it."""
+    progress, spec = found.experiment.progress, found.experiment.spec
+    if progress.deadline is not None:
+        return f"{words.duration(max(0.0, (progress.deadline - found.now).total_seconds()))} of the budget left"
+    done = progress.counts.concluded - at_start
+    if spec.max_trial_count is None or done <= 0:
+        return ""
+    pace = (found.now - began).total_seconds() / done
+    return f"about {words.duration(pace * (spec.max_trial_count - progress.counts.concluded))} left"
+
+
+def _best(experiment: Experiment) -> Text:
+    best = experiment.progress.best
+    if best is None:
+        return Text("no result yet", style="dim")
+    name = trial_name(experiment.identity.name, best.trial)
+    return Text(f"best {experiment.spec.target.metric}={words.number(best.value)} by {name}", style="green")
+
+
+def _running(experiment: Experiment, last: dict[TrialNumber, Last], now: datetime) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    metric = experiment.spec.target.metric
+    for number, trial in list(experiment.progress.live.items())[:MOST_SHOWN]:
+        seen = last.get(number)
+        value = f"{metric}={words.number(seen.value)} at report {seen.step}" if seen else ""
+        state = "stopping" if trial.stopping else trial.state.value
+        style = "" if trial.state is TrialState.RUNNING else "dim"
+        rows.add_row(Text(f"  {trial_name(experiment.identity.name, number)}", style), Text(state, style), Text(value))
+    hidden = len(experiment.progress.live) - MOST_SHOWN
+    if hidden > 0:
+        rows.add_row(Text(f"  and {hidden} more", style="dim"))
+    return rows

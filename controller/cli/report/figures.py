@@ -1,0 +1,315 @@
+"""The figures of a report, as plain data for plotly.js; text of users is escaped, numbers are short, points are bounded."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from algorithms.dimension import LOGARITHMIC
+from controller.cli import words
+from controller.cli.report.importance import Importance
+from controller.cli.report.reading import Subject
+from controller.store.queries import TrialRow
+from events.facts import TrialState
+from events.space import Parameter, ParameterType
+
+Figure = dict[str, Any]
+Figures = Mapping[str, Figure]
+
+INK, GRID, GOOD, PLAIN = "#1f2933", "#e4e7eb", "#12805c", "#3b6fb6"
+COLOURS = {
+    TrialState.SUCCEEDED: PLAIN,
+    TrialState.EARLY_STOPPED: "#e09f1f",
+    TrialState.FAILED: "#c8372d",
+    TrialState.METRICS_UNAVAILABLE: "#8d4bb8",
+    TrialState.KILLED: "#9aa5b1",
+    TrialState.RUNNING: "#17a2b8",
+}
+SYMBOLS = {TrialState.EARLY_STOPPED: "diamond", TrialState.FAILED: "x", TrialState.METRICS_UNAVAILABLE: "x"}
+SCALE = [[0, "#fde725"], [0.25, "#5ec962"], [0.5, "#21918c"], [0.75, "#3b528b"], [1, "#440154"]]
+SPREAD = 1e3
+"""Positive values that differ by more than this factor are drawn on a logarithmic axis."""
+MOST_SLICES, MOST_SLICE_POINTS = 30, 40_000
+MOST_AXES, MOST_LINES = 12, 2000
+MOST_LABEL = 40
+
+
+def history(subject: Subject) -> Figure | None:
+    """Value by trial number, the best so far, and below them the trials without a value."""
+    rows = subject.trials
+    valued = [row for row in rows if row.value is not None]
+    if not valued:
+        return None
+    target = subject.experiment.spec.target
+    traces = [_marks([row for row in valued if row.state is state], state) for state in TrialState]
+    traces.append(_best_so_far(subject))
+    lost = [row for row in rows if row.value is None and row.concluded_at is not None]
+    traces += [_lost([row for row in lost if row.state is state], state) for state in TrialState]
+    layout = _layout(460, xaxis=_axis("trial"), yaxis=_axis(target.metric, _scale([row.value for row in valued])))
+    layout["yaxis"]["domain"] = [0.12 if lost else 0, 1]
+    layout["yaxis2"] = {"domain": [0, 0.06], "range": [-1, 1], "visible": False, "fixedrange": True}
+    layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    if target.goal is not None:
+        layout["shapes"] = [_goal(target.goal, layout["yaxis"].get("type"))]
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _marks(rows: Sequence[TrialRow], state: TrialState) -> Figure:
+    marker = {"color": COLOURS.get(state, PLAIN), "symbol": SYMBOLS.get(state, "circle"), "size": 7, "opacity": 0.75}
+    return {
+        "type": "scattergl" if len(rows) > 2000 else "scatter",
+        "mode": "markers",
+        "name": state.value,
+        "x": [row.number for row in rows],
+        "y": [_short(row.value) for row in rows],
+        "marker": marker,
+        "hovertemplate": "trial %{x}: %{y}<extra></extra>",
+    }
+
+
+def _best_so_far(subject: Subject) -> Figure:
+    target, best, numbers, steps = subject.experiment.spec.target, None, [], []
+    for row in subject.trials:
+        if row.ranked and row.value is not None and (best is None or target.better(row.value, best)):
+            best = row.value
+            numbers.append(int(row.number))
+            steps.append(_short(best))
+    if numbers:
+        numbers.append(max(row.number for row in subject.trials))
+        steps.append(steps[-1])
+    line = {"color": GOOD, "width": 2.5, "shape": "hv"}
+    return {"type": "scatter", "mode": "lines", "name": "best so far", "x": numbers, "y": steps, "line": line,
+            "hovertemplate": "best so far: %{y}<extra></extra>"}  # fmt: skip
+
+
+def _lost(rows: Sequence[TrialRow], state: TrialState) -> Figure:
+    """Trials without a value, as marks on a line of their own."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{state.value} (no value)",
+        "x": [row.number for row in rows],
+        "y": [0] * len(rows),
+        "yaxis": "y2",
+        "marker": {"color": COLOURS.get(state, PLAIN), "symbol": SYMBOLS.get(state, "line-ns-open"), "size": 7},
+        "hovertemplate": f"trial %{{x}}: {state.value}<extra></extra>",
+    }
+
+
+def _goal(goal: float, kind: str | None) -> Figure | None:
+    line = {"color": GOOD, "width": 1, "dash": "dot"}
+    visible = kind != "log" or goal > 0
+    label = {"text": f"goal {words.number(goal)}", "font": {"color": GOOD}, "textposition": "end"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": goal, "y1": goal, "line": line, "label": label,
+            "visible": visible}  # fmt: skip
+
+
+def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
+    """Parallel coordinates of the trials with a value; the parameters that matter most, if they are too many."""
+    spec = subject.experiment.spec
+    rows = _evenly([row for row in subject.trials if row.ranked], MOST_LINES)
+    if len(rows) < 2 or not spec.parameters:
+        return None
+    known = {parameter.name: parameter for parameter in spec.parameters}
+    chosen = [known[name] for name in order[:MOST_AXES]]
+    values = [_short(row.value) for row in rows]
+    dimensions = [_dimension(parameter, rows) for parameter in chosen]
+    dimensions.append({"label": label(spec.target.metric), "values": values})
+    better_low = spec.target.type.value == "minimize"
+    ordered = sorted(value for value in values if value is not None)
+    bounds = [ordered[0], ordered[round(0.9 * (len(ordered) - 1))]] if better_low else [ordered[len(ordered) // 10], ordered[-1]]
+    line = {"color": values, "colorscale": SCALE, "reversescale": better_low, "showscale": True,
+            "cmin": bounds[0], "cmax": bounds[1], "colorbar": {"thickness": 12, "outlinewidth": 0}}  # fmt: skip
+    layout = _layout(440, margin={"l": 70, "r": 40, "t": 60, "b": 30})
+    font = {"color": INK, "size": 12}
+    trace = {"type": "parcoords", "line": line, "dimensions": dimensions, "labelfont": font, "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"}}
+    return {"data": [trace], "layout": layout}
+
+
+def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
+    given = [row.assignment.get(parameter.name) for row in rows]
+    if parameter.type is ParameterType.CATEGORICAL:
+        places = {str(value): place for place, value in enumerate(parameter.space.list)}
+        texts = [label(value) for value in parameter.space.list]
+        return {"label": label(parameter.name), "values": [places.get(str(value)) for value in given],
+                "tickvals": list(places.values()), "ticktext": texts}  # fmt: skip
+    numbers = [None if value is None else float(value) for value in given]
+    if parameter.space.distribution in LOGARITHMIC:
+        return _log_dimension(parameter, numbers)
+    return {"label": label(parameter.name), "values": [_short(value) for value in numbers]}
+
+
+def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Figure:
+    from math import floor, log10  # noqa: PLC0415
+
+    low, high = log10(parameter.low), log10(parameter.high)
+    exponents = range(floor(low), floor(high) + 1)
+    ticks = [exponent for exponent in exponents if low <= exponent <= high]
+    return {
+        "label": f"{label(parameter.name)} (log)",
+        "range": [low, high],
+        "values": [None if value is None or value <= 0 else _short(log10(value)) for value in numbers],
+        "tickvals": ticks,
+        "ticktext": [f"{10.0**exponent:g}" for exponent in ticks],
+    }
+
+
+def slices(subject: Subject, order: Sequence[str]) -> Figure | None:
+    """The value against each parameter; the colour is the trial's number."""
+    spec = subject.experiment.spec
+    rows = [row for row in subject.trials if row.ranked]
+    shown = [parameter for name in order[:MOST_SLICES] for parameter in spec.parameters if parameter.name == name]
+    if not rows or not shown:
+        return None
+    rows = _evenly(rows, MOST_SLICE_POINTS // len(shown))
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    layout = _layout(60 + 270 * lines, showlegend=False)
+    traces = []
+    values, kind = [_short(row.value) for row in rows], _scale([row.value for row in rows])
+    for place, parameter in enumerate(shown):
+        suffix = str(place + 1) if place else ""
+        line, column = divmod(place, columns)
+        traces.append(_slice(parameter, rows, values, suffix, colours=place == 0))
+        layout[f"xaxis{suffix}"] = _slice_axis(parameter, column, columns, suffix)
+        layout[f"yaxis{suffix}"] = _slice_height(spec.target.metric if column == 0 else "", line, lines, suffix, kind)
+    return {"data": traces, "layout": layout}
+
+
+def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str, *, colours: bool) -> Figure:
+    numbers = [int(row.number) for row in rows]
+    categorical = parameter.type is ParameterType.CATEGORICAL
+    given = [row.assignment.get(parameter.name) for row in rows]
+    xs = [None if value is None else label(value) if categorical else _short(float(value)) for value in given]
+    marker = {"color": numbers, "colorscale": "Blues", "cmin": -max(numbers) * 0.4, "cmax": max(numbers), "size": 6,
+              "opacity": 0.85, "showscale": False}  # fmt: skip
+    return {
+        "type": "scattergl" if len(rows) > 500 else "scatter",
+        "mode": "markers",
+        "x": xs,
+        "y": values,
+        "text": numbers,
+        "xaxis": f"x{suffix}",
+        "yaxis": f"y{suffix}",
+        "marker": marker,
+        "hovertemplate": "trial %{text}<br>%{x}: %{y}<extra></extra>",
+    }
+
+
+def _slice_axis(parameter: Parameter, column: int, columns: int, suffix: str) -> Figure:
+    width = (1 - 0.06 * (columns - 1)) / columns
+    left = column * (width + 0.06)
+    axis = {**_axis(parameter.name), "domain": [left, min(1.0, left + width)], "anchor": f"y{suffix}"}
+    if parameter.type is ParameterType.CATEGORICAL:
+        texts = [label(value) for value in parameter.space.list]
+        return {**axis, "type": "category", "categoryorder": "array", "categoryarray": texts}
+    if parameter.space.distribution in LOGARITHMIC:
+        return {**axis, "type": "log", "exponentformat": "power", "dtick": 1} | _wide(parameter)
+    return axis
+
+
+def _wide(parameter: Parameter) -> Figure:
+    """Ticks at powers of ten only where there are enough of them."""
+    return {} if parameter.high / parameter.low >= 100 else {"dtick": None}
+
+
+def _slice_height(title: str, line: int, lines: int, suffix: str, kind: str) -> Figure:
+    height = 1 / lines
+    gap = min(0.5 * height, 85 / (270 * lines))
+    top = 1 - line * height
+    domain = [max(0.0, top - height + (gap if lines > 1 else 0)), top]
+    matches = {} if not suffix else {"matches": "y"}
+    return {**_axis(title, kind), "domain": domain, "anchor": f"x{suffix}", **matches}
+
+
+def importances(found: Importance) -> Figure:
+    """Shares of the parameters as bars, the largest on top."""
+    shown = list(reversed(found.shares[:MOST_SLICES]))
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [_short(share) for _, share in shown],
+        "y": [label(name) for name, _ in shown],
+        "text": [f" {share:.0%} " for _, share in shown],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": PLAIN},
+        "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
+    }
+    xaxis = {**_axis("share of the explained difference"), "tickformat": ".0%", "rangemode": "tozero"}
+    yaxis = {"automargin": True, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
+    return {"data": [bars], "layout": _layout(max(180, 90 + 30 * len(shown)), xaxis=xaxis, yaxis=yaxis, bargap=0.35)}
+
+
+def learning(subject: Subject) -> Figure | None:
+    """The objective's metric by report, one line a trial, the best one on top."""
+    if not any(len(curve) > 1 for curve in subject.curves.values()):
+        return None
+    best = subject.best.number if subject.best else None
+    numbers = sorted(subject.curves, key=lambda number: (number == best, number))
+    seen: set[str] = set()
+    traces = [_curve(subject, subject.shown[number], number == best, seen) for number in numbers]
+    values = [value for curve in subject.curves.values() for _, value in curve]
+    layout = _layout(460, xaxis=_axis("report"), yaxis=_axis(subject.experiment.spec.target.metric, _scale(values)))
+    layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    layout["hovermode"] = "closest"
+    return {"data": traces, "layout": layout}
+
+
+def _curve(subject: Subject, row: TrialRow, best: bool, seen: set[str]) -> Figure:
+    curve = subject.curves[row.number]
+    group = f"best: trial {row.number}" if best else row.state.value
+    line = {"color": GOOD if best else COLOURS.get(row.state, PLAIN), "width": 3 if best else 1.2}
+    trace = {
+        "type": "scatter",
+        "mode": "lines" if len(curve) > 1 else "markers",
+        "x": [step for step, _ in curve],
+        "y": [_short(value) for _, value in curve],
+        "name": group,
+        "legendgroup": group,
+        "showlegend": group not in seen,
+        "line": line,
+        "marker": {"color": line["color"]},
+        "opacity": 1 if best else 0.55,
+        "hovertemplate": f"trial {row.number} ({row.state.value})<br>report %{{x}}: %{{y}}<extra></extra>",
+    }
+    seen.add(group)
+    return trace
+
+
+def label(text: object) -> str:
+    """A user's text for plotly.js, which reads a little HTML: escaped, on one line, not too long."""
+    shown = words.scalar(text)
+    return html.escape(shown if len(shown) <= MOST_LABEL else f"{shown[: MOST_LABEL - 1]}…", quote=False)
+
+
+def _layout(height: int, **more: Any) -> Figure:
+    return {
+        "height": height,
+        "margin": {"l": 70, "r": 24, "t": 30, "b": 50},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
+        "hoverlabel": {"font": {"size": 12}},
+        **more,
+    }
+
+
+def _axis(title: str, kind: str = "linear") -> Figure:
+    axis = {"title": {"text": label(title), "standoff": 12}, "gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}
+    return {**axis, "type": "log", "exponentformat": "power"} if kind == "log" else axis
+
+
+def _scale(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return "log" if known and min(known) > 0 and max(known) / min(known) > SPREAD else "linear"
+
+
+def _short(value: float | None) -> float | None:
+    """Six digits are enough to draw."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _evenly(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
+    return rows[:: max(1, -(-len(rows) // max(1, most)))]
+
+

@@ -1,0 +1,63 @@
+"""Read what a report shows, bounded whatever the size of the experiment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.cli.lookup import attempts
+from controller.cli.summary import best_row
+from controller.core.experiment import Experiment
+from controller.store.queries import Found, Queries, TrialRow
+from events.ids import TrialNumber
+
+MOST_TRIALS = 10_000
+"""Trials in the figures, evenly over all."""
+MOST_VALUES = 300_000
+"""Parameter values in the figures: trials × parameters."""
+MOST_RANKED = 100
+"""Trials in the table."""
+MOST_CURVES, MOST_POINTS = 200, 500
+"""Learning curves, and points of each."""
+
+Curves = Mapping[TrialNumber, Sequence[tuple[int, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """All that a report shows: a sample of the trials by number, the best of all, and curves."""
+
+    found: Found
+    trials: Sequence[TrialRow]
+    ranking: Sequence[TrialRow]
+    best: TrialRow | None
+    curves: Curves
+    shown: Mapping[TrialNumber, TrialRow]
+    """The trials of the curves."""
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.found.experiment
+
+    @property
+    def thinned(self) -> bool:
+        return len(self.trials) < self.experiment.progress.proposed
+
+
+async def read_subject(queries: Queries, found: Found) -> Subject:
+    experiment = found.experiment
+    identity, spec, progress = experiment.identity, experiment.spec, experiment.progress
+    ranking = await queries.ranking(identity.id, spec.target.type, MOST_RANKED)
+    limit = max(1000, min(MOST_TRIALS, MOST_VALUES // max(1, len(spec.parameters))))
+    wanted = [row.number for row in ranking]
+    sample = await queries.sample(identity.id, progress.proposed, limit, wanted)
+    shown = _shown(sample, ranking)
+    curves = await queries.curves(identity.id, attempts(shown), spec.target.metric, MOST_POINTS)
+    best = await best_row(queries, experiment)
+    return Subject(found, sample, ranking, best, curves, {row.number: row for row in shown})
+
+
+def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[TrialRow]:
+    """The trials whose curves are drawn: half of them the best ones, the others evenly over the sample."""
+    chosen = {row.number: row for row in ranking[: MOST_CURVES // 2]}
+    rest = [row for row in sample if row.number not in chosen and row.started_at is not None]
+    stride = max(1, -(-len(rest) // (MOST_CURVES - len(chosen))))
+    return [*chosen.values(), *rest[::stride]]

@@ -1,0 +1,160 @@
+"""One `run` from submission to rest: as the owner of the experiment, or following the one who owns it."""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from controller.app import Station, at_rest, leave_alone, local_follow, see_through, station
+from controller.cli.place import open_store
+from controller.cluster.local import LocalCluster
+from controller.core.experiment import Experiment
+from controller.flows.admit import Admission, admit
+from controller.store import StoreAwayError, StoreRefusedError
+from controller.store.embedded import EmbeddedServer
+from events.clock import now
+from events.document import ExperimentDocument
+from events.envelope import Envelope
+from events.ids import ExperimentId, Shard
+from events.signals import ExperimentSubmitted, PauseRequested
+
+FOLLOW_SECONDS = 0.5
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def local_station(data: Path, database: str | None) -> AsyncGenerator[tuple[Station, LocalCluster]]:
+    """A controller on this machine: trials are processes, the bus is in this process."""
+    revive = leave_alone if database else EmbeddedServer(data.absolute()).ensure
+    owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
+    async with (
+        open_store(data, database) as opened,
+        LocalCluster.open(data) as cluster,
+        station(opened, cluster, local_follow(cluster), revive, owner=owner) as wired,
+    ):
+        yield wired, cluster
+
+
+async def submit(wired: Station, document: ExperimentDocument, origin: Path, seed: int | None) -> Admission:
+    """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError."""
+    chosen = document.spec.seed if document.spec.seed is not None else seed
+    submitted = ExperimentSubmitted(
+        name=document.name,
+        namespace=document.namespace,
+        spec=document.spec,
+        seed=secrets.randbits(32) if chosen is None else chosen,
+        origin=str(origin),
+    )
+    return await admit(wired.ledger, wired.mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted))
+
+
+class LeftAtOnceError(Exception):
+    """The person wants to leave at once: the running trials have been killed."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What is run, and how often the person has pressed Ctrl-C."""
+
+    station: Station
+    cluster: LocalCluster
+    experiment: Experiment
+    shard: Shard
+    say: Say
+    owns: bool = False
+    interrupts: int = 0
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def see_through(self) -> None:
+        """Until the experiment is at rest, or the person leaves."""
+        number = self.experiment.identity.id
+        while not self.leaving.is_set():
+            self.owns = True
+            if await see_through(self.station, self.shard, number):
+                return
+            self.owns = False
+            await self._follow()
+            if self.leaving.is_set() or at_rest(await self.state()):
+                return
+            self.say("the other run is gone; taking over")
+
+    async def _follow(self) -> None:
+        """Wait while somebody else owns the experiment and it is not at rest."""
+        self.say("another run owns this experiment; following it (Ctrl-C leaves it running)")
+        while not self.leaving.is_set():
+            if at_rest(await self.state()) or await self.station.leases.is_free(self.shard):
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECONDS):
+                    await self.leaving.wait()
+
+    async def state(self) -> Experiment:
+        """As Postgres has it. Raises StoreRefusedError if somebody has deleted it."""
+        identity = self.experiment.identity
+        known = await self.station.ledger.find(identity.namespace, identity.name)
+        if known is None or known[0].identity.id != identity.id:
+            raise StoreRefusedError(f"the experiment {identity.name!r} was deleted meanwhile")
+        return known[0]
+
+    async def heed_interrupts(self) -> None:
+        """Ctrl-C once: pause, so that the same command goes on later; twice: end everything at once."""
+        pressed: asyncio.Queue[int] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, pressed.put_nowait, number)
+        try:
+            while True:
+                await pressed.get()
+                self.interrupts += 1
+                await (self._leave_in_order() if self.interrupts == 1 else self._leave_at_once())
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def _leave_in_order(self) -> None:
+        if not self.owns:
+            self.leaving.set()
+            return
+        self.say("stopping; the same command goes on later. Ctrl-C again ends everything at once")
+        try:
+            await self.station.mailbox.leave(uuid4(), self.experiment.identity.id, now(), PauseRequested())
+        except (StoreAwayError, StoreRefusedError):
+            await self._leave_at_once()
+
+    async def _leave_at_once(self) -> None:
+        if self.owns:
+            await self.cluster.kill_all(self.experiment.identity.id)
+        raise LeftAtOnceError
+
+
+class _OverError(Exception):
+    """Not an error: the work is done, so what accompanies it ends."""
+
+
+async def accompanied(session: Session, company: Awaitable[None]) -> None:
+    """See the experiment through while `company` (its progress) runs beside it and Ctrl-C is heard."""
+
+    async def work() -> None:
+        await session.see_through()
+        raise _OverError
+
+    async def accompany() -> None:
+        await company
+
+    error: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.heed_interrupts())
+            tasks.create_task(accompany())
+            tasks.create_task(work())
+    except* (_OverError, LeftAtOnceError):
+        pass
+    except* Exception as group:
+        error = group.exceptions[0]
+    if error is not None:
+        raise error

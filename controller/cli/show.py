@@ -1,0 +1,132 @@
+"""`show`: everything about one experiment on one screen."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from controller.cli import words
+from controller.cli.listing import ListFormat, ListOutput
+from controller.cli.lookup import reading, the_experiment
+from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.summary import as_json, best_row, metric_values, read_document, trial_counts
+from controller.cli.tables import heading, pairs, table
+from controller.core.experiment import Experiment
+from controller.store.queries import Found, Last, TrialRow
+from events.facts import TrialState
+from events.ids import TrialNumber
+
+MOST_LIVE = 50
+"""Running trials that are shown."""
+
+
+def show(
+    name: Name,
+    output: ListFormat = ListOutput.TABLE,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """Show everything about one experiment: state, counts, best trial, running trials, budgets."""
+    asyncio.run(_show(name, output, namespace, data, database))
+
+
+async def _show(name: str, output: ListOutput, namespace: str, data: Path, database: str | None) -> None:
+    async with reading(data, database) as queries:
+        found = await the_experiment(queries, name, namespace)
+        if output is ListOutput.JSON:
+            typer.echo(as_json(await read_document(queries, found)))
+            return
+        experiment = found.experiment
+        best = await best_row(queries, experiment)
+        live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
+        last = await queries.last_values(experiment.identity.id, live, experiment.spec.target.metric)
+    _print(found, best, last)
+
+
+def _print(found: Found, best: TrialRow | None, last: dict[TrialNumber, Last]) -> None:
+    pairs(_facts(found))
+    if best is not None:
+        heading(f"Best: trial {best.number}")
+        pairs(_best(found.experiment, best))
+    if found.experiment.progress.live:
+        heading("Trials without a conclusion")
+        table(("#", "state", "attempt", "last value", "when"), _live(found, last), ("#", "attempt"))
+    name = found.experiment.identity.name
+    typer.echo(f"\nMore: trialstream trials {name}, trialstream why {name} TRIAL, trialstream report {name}")
+
+
+def _facts(found: Found) -> Iterator[tuple[str, str]]:
+    experiment, spec = found.experiment, found.experiment.spec
+    identity = experiment.identity
+    yield "Name", f"{identity.name} (namespace {identity.namespace})"
+    yield "State", state_words(experiment)
+    yield "Objective", words.aim(spec.target)
+    yield "Trials", counts_words(experiment)
+    yield "Algorithm", algorithm_words(experiment)
+    yield from budgets(experiment, found.now)
+    yield "Created", f"{words.clock(found.created_at)} ({words.age(found.created_at, found.now)} ago)"
+    if found.concluded_at is not None:
+        took = words.duration((found.concluded_at - found.created_at).total_seconds())
+        yield "Concluded", f"{words.clock(found.concluded_at)} (after {took})"
+    yield "Id", str(identity.id)
+
+
+def state_words(experiment: Experiment) -> str:
+    """The state and, once it is known, why."""
+    verdict = experiment.progress.verdict
+    if verdict is None:
+        return experiment.progress.state.value
+    if not experiment.done:
+        return f"{experiment.progress.state.value} (ending as {verdict.state.value}: {verdict.message})"
+    return f"{verdict.state.value} ({verdict.reason.value}: {verdict.message})"
+
+
+def counts_words(experiment: Experiment) -> str:
+    """Such as `7 of 12 proposed: 5 Succeeded, 2 Running`."""
+    counts = [f"{count:,} {state}" for state, count in trial_counts(experiment).items() if count]
+    budget, proposed = experiment.spec.max_trial_count, experiment.progress.proposed
+    total = f"{proposed:,} of {budget:,} proposed" if budget else f"{proposed:,} proposed, without limit"
+    return f"{total}: {', '.join(counts)}" if counts else total
+
+
+def algorithm_words(experiment: Experiment) -> str:
+    """The search with its settings, the seed, and the early-stopping rule if there is one."""
+    spec = experiment.spec
+    name = spec.algorithm.algorithm_name if spec.algorithm else "nevergrad"
+    settings = f" ({words.assignment(spec.algorithm.settings)})" if spec.algorithm and spec.algorithm.settings else ""
+    rule = f", stops early by {spec.early_stopping.algorithm_name}" if spec.early_stopping else ""
+    return f"{name}{settings}, seed {experiment.identity.seed}{rule}"
+
+
+def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:
+    """What limits the experiment beside the number of trials."""
+    spec, progress = experiment.spec, experiment.progress
+    yield "Parallel", str(spec.parallel)
+    if spec.max_failed_trial_count is not None:
+        counts = progress.counts
+        yield "Failures", f"{counts.failed + counts.metrics_unavailable} of {spec.max_failed_trial_count} allowed"
+    if spec.budget.wall_clock_seconds is not None:
+        left = progress.seconds_left
+        if progress.deadline is not None:
+            left = max(0.0, (progress.deadline - now).total_seconds())
+        rest = f", {words.duration(left)} left" if left is not None else ""
+        yield "Time limit", f"{words.duration(spec.budget.wall_clock_seconds)}{rest}"
+
+
+def _best(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, str]]:
+    yield "Metrics", words.values(metric_values(experiment, best))
+    for name, value in best.assignment.items():
+        yield words.clean(name), words.scalar(value)
+
+
+def _live(found: Found, last: dict[TrialNumber, Last]) -> Iterator[tuple[str, ...]]:
+    metric = found.experiment.spec.target.metric
+    for number, trial in list(found.experiment.progress.live.items())[:MOST_LIVE]:
+        seen = last.get(number)
+        value = f"{metric}={words.number(seen.value)} (report {seen.step})" if seen else "-"
+        when = f"{words.age(seen.at, found.now)} ago" if seen else "-"
+        state = trial.state if trial.end is None else TrialState.RUNNING
+        yield str(number), state, str(trial.attempt), value, when

@@ -1,0 +1,77 @@
+"""`why`: print the story of one trial, and what to do if it failed."""
+
+import asyncio
+from pathlib import Path
+
+import typer
+
+from controller.cli import words
+from controller.cli.logs import Trial, last_lines, log_file
+from controller.cli.lookup import reading, the_experiment, the_trial
+from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.story import Sentence, Story, advice
+from controller.cli.tables import heading
+from controller.store.queries import Found, Queries, TrialRow
+from events.facts import TrialConcluded, TrialState
+from events.ids import trial_name
+
+LOG_LINES = 12
+MOST_ATTEMPTS = 20
+"""Attempts, the last ones, whose reports are looked up."""
+
+
+def why(
+    name: Name,
+    trial: Trial,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """Tell the story of one trial: why it was made, how it went, and how it ended."""
+    asyncio.run(_why((name, namespace, trial), data, database))
+
+
+async def _why(wanted: tuple[str, str, str], data: Path, database: str | None) -> None:
+    name, namespace, trial = wanted
+    async with reading(data, database) as queries:
+        found = await the_experiment(queries, name, namespace)
+        row = await the_trial(queries, found, trial)
+        sentences, conclusion = await _story(queries, found, row)
+    _print(sentences)
+    if found.experiment.progress.best is not None and found.experiment.progress.best.trial == row.number:
+        typer.secho("It is the best trial so far.", fg=typer.colors.GREEN)
+    if conclusion is not None:
+        _print_trouble(conclusion, found, log_file(data, found, row, row.attempt))
+
+
+async def _story(queries: Queries, found: Found, row: TrialRow) -> tuple[list[Sentence], TrialConcluded | None]:
+    identity = found.experiment.identity
+    facts = await queries.trial_facts(identity.id, row.number)
+    first = max(1, row.attempt - MOST_ATTEMPTS + 1)
+    reported = {
+        attempt: await queries.reported(identity.id, row.number, attempt) for attempt in range(first, row.attempt + 1)
+    }
+    story = Story(trial_name(identity.name, row.number), found.experiment.spec.target, reported)
+    last = facts[-1].fact if facts else None
+    return story.tell(facts, found.now), last if isinstance(last, TrialConcluded) else None
+
+
+def _print(sentences: list[Sentence]) -> None:
+    shown = ""
+    for one in sentences:
+        clock = words.clock(one.at)
+        typer.echo(f"{clock if clock != shown else ' ' * len(clock)}  {one.text}")
+        shown = clock
+
+
+def _print_trouble(conclusion: TrialConcluded, found: Found, log: Path) -> None:
+    said = advice(conclusion, found.experiment.identity.name)
+    if said is None:
+        return
+    lines = last_lines(log, LOG_LINES) if conclusion.state in (TrialState.FAILED, TrialState.METRICS_UNAVAILABLE) else []
+    if lines:
+        heading(f"The last lines of its log ({log})")
+        for line in lines:
+            typer.echo(f"  {words.clean(line)}")
+    heading("What to do")
+    typer.echo(f"  {said}")

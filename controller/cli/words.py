@@ -1,0 +1,191 @@
+"""Numbers, times, values and facts in words, safe to print."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, assert_never
+
+from events.facts import (
+    AttemptEnded,
+    BudgetExtended,
+    Cause,
+    ExperimentAdmitted,
+    ExperimentConcluded,
+    ExperimentEnding,
+    ExperimentPaused,
+    ExperimentResumed,
+    Fact,
+    ObservationRecorded,
+    SearchExhausted,
+    StopReason,
+    SuggestionsRequested,
+    TrialConcluded,
+    TrialPaused,
+    TrialProposed,
+    TrialScheduled,
+    TrialStarted,
+    TrialState,
+    TrialStopRequested,
+)
+from events.objective import Direction, Objective
+from events.space import Assignment
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+CAUSES = {
+    Cause.COMPLETED: "its program ended well",
+    Cause.ERROR: "its program ended with an error",
+    Cause.SIGNAL: "its program was killed by a signal",
+    Cause.OUT_OF_MEMORY: "it ran out of memory",
+    Cause.SPAWN_FAILURE: "its program could not be started",
+    Cause.TIMEOUT: "it took longer than timeoutSeconds",
+    Cause.LOST: "what ran it is gone, and its exit status with it",
+    Cause.PREEMPTED: "the cluster took its place away for something else",
+    Cause.CANCELLED: "it was stopped on request",
+}
+STOPS = {
+    StopReason.EARLY_STOPPING: "early stopping found it hopeless",
+    StopReason.EXPERIMENT_ENDED: "the experiment ends",
+    StopReason.EXPERIMENT_PAUSED: "the experiment is paused",
+}
+STATES = {
+    TrialState.PROPOSED: "proposed",
+    TrialState.PENDING: "waiting to start",
+    TrialState.RUNNING: "running",
+    TrialState.PAUSED: "paused",
+    TrialState.SUCCEEDED: "succeeded",
+    TrialState.FAILED: "failed",
+    TrialState.EARLY_STOPPED: "stopped early",
+    TrialState.KILLED: "killed, since the experiment ended",
+    TrialState.METRICS_UNAVAILABLE: "without the objective's value",
+}
+
+
+def clean(text: object) -> str:
+    """Text that cannot move the cursor, change colours or break a line."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def number(value: float | None) -> str:
+    """A number short enough for a table; `-` for none."""
+    return "-" if value is None else f"{value:.6g}"
+
+
+def scalar(value: Any) -> str:
+    """A parameter's value for a table."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number(value) if isinstance(value, float) else clean(value)
+
+
+def assignment(values: Assignment) -> str:
+    return ", ".join(f"{clean(name)}={scalar(value)}" for name, value in values.items())
+
+
+def values(metrics: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{clean(name)}={number(value)}" for name, value in metrics.items())
+
+
+def aim(target: Objective) -> str:
+    """Such as `minimize loss to 0.01`."""
+    goal = f" to {number(target.goal)}" if target.goal is not None else ""
+    return f"{target.type.value} {clean(target.metric)}{goal}"
+
+
+def extreme(target: Objective) -> str:
+    return "lowest" if target.type is Direction.MINIMIZE else "highest"
+
+
+def duration(seconds: float) -> str:
+    """Such as `0.4 s`, `12 s`, `3 min 20 s` or `2 d 4 h`."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for (size, unit), (part, smaller) in pairwise((*_UNITS, (1.0, "s"))):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // part:.0f} {smaller}"
+    return f"{seconds:.0f} s"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """The largest unit only, such as `3 min`."""
+    return " ".join(duration((now - since).total_seconds()).split()[:2])
+
+
+def clock(at: datetime) -> str:
+    """Local date and time."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def count(amount: int, thing: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{amount:,} {thing}" if amount == 1 else f"{amount:,} {thing}s"
+
+
+def ended(fact: AttemptEnded | TrialConcluded) -> str:
+    """How an attempt ended: the cause, the exit code, and what else is known."""
+    code = f" (exit code {fact.exit_code})" if fact.exit_code else ""
+    more = f": {clean(fact.message)}" if fact.message else ""
+    return f"{CAUSES[fact.cause]}{code}{more}"
+
+
+def fact_words(fact: Fact) -> str:
+    """What a fact says, in one line."""
+    match fact:
+        case ExperimentAdmitted(name=name, namespace=namespace, spec=spec):
+            budget = count(spec.max_trial_count, "trial") if spec.max_trial_count else "trials without limit"
+            return f"experiment {namespace}/{name} admitted: {aim(spec.target)}, {budget}, {spec.parallel} at a time"
+        case SuggestionsRequested(request=request, count=wanted):
+            return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
+        case SearchExhausted():
+            return "the search has nothing more to suggest"
+        case BudgetExtended(max_trial_count=budget):
+            return f"the budget was raised to {count(budget, 'trial')}"
+        case ExperimentPaused():
+            return "experiment paused"
+        case ExperimentResumed():
+            return "experiment resumed"
+        case ExperimentEnding(state=state, reason=reason, message=message):
+            return f"experiment will end as {state} ({reason}): {clean(message)}"
+        case ExperimentConcluded(state=state, reason=reason, best=best):
+            return f"experiment ended as {state} ({reason})" + (f"; best is trial {best}" if best else "")
+        case _:
+            return f"trial {fact.trial}: {trial_words(fact)}"
+
+
+TrialFact = (
+    TrialProposed
+    | TrialScheduled
+    | TrialStarted
+    | TrialStopRequested
+    | AttemptEnded
+    | ObservationRecorded
+    | TrialPaused
+    | TrialConcluded
+)
+
+
+def trial_words(fact: TrialFact) -> str:
+    """What a fact about a trial says of it."""
+    match fact:
+        case TrialProposed(assignment=values, told=told):
+            return f"proposed with {assignment(values)} (the search knew {count(told, 'result')})"
+        case TrialScheduled(attempt=attempt):
+            return f"attempt {attempt} scheduled"
+        case TrialStarted(attempt=attempt):
+            return f"attempt {attempt} started"
+        case TrialStopRequested(reason=reason, message=message):
+            return f"asked to stop, because {STOPS[reason]}" + (f": {clean(message)}" if message else "")
+        case AttemptEnded(attempt=attempt):
+            return f"attempt {attempt} is over: {ended(fact)}"
+        case ObservationRecorded(attempt=attempt, observation=observation):
+            total = sum(one.count for one in observation.values())
+            return f"attempt {attempt}: all metrics are in ({count(total, 'value')})"
+        case TrialPaused():
+            return "paused; it will be tried again when the experiment goes on"
+        case TrialConcluded(state=state, value=value):
+            return f"{state}" + (f", value {number(value)}" if value is not None else "") + f"; {ended(fact)}"
+        case _:
+            assert_never(fact)

@@ -1,0 +1,67 @@
+"""Where trials run, and the promises that every place keeps.
+
+1. `start` is idempotent: however often it is called for an attempt, whoever calls it, the attempt runs at most once.
+2. `stop` is idempotent and returns before the end; an attempt that never started is ended, too, and stays so.
+3. `watch` yields the start and the end of every attempt at least once; nothing more after the end.
+4. `sweep` makes levels of edges: what `watch` may have missed is yielded again, and what nobody expects is stopped.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from events.facts import Cause
+from events.ids import AttemptKey, ExperimentId, trial_name
+from events.space import Assignment
+from events.spec import ExperimentSpec
+
+
+__all__ = ["AttemptKey", "Cluster", "Ended", "Launch", "Started"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that a place needs to run an attempt."""
+
+    key: AttemptKey
+    experiment: str
+    namespace: str
+    spec: ExperimentSpec
+    assignment: Assignment
+    origin: str | None = None
+
+    @property
+    def name(self) -> str:
+        return trial_name(self.experiment, self.key.trial)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    key: AttemptKey
+    cause: Cause
+    exit_code: int | None = None
+    message: str = ""
+
+
+class Cluster(Protocol):
+    async def start(self, launch: Launch) -> None:
+        """Start the attempt; what cannot be started is yielded by `watch` as Ended(SPAWN_FAILURE)."""
+        ...
+
+    async def stop(self, key: AttemptKey) -> None:
+        """SIGTERM, grace, SIGKILL to all of the attempt; its end is yielded by `watch`."""
+        ...
+
+    def watch(self) -> AsyncIterator[Started | Ended]: ...
+
+    async def sweep(
+        self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+    ) -> None:
+        """Compare with what is there: yield again what runs or has ended of `expected` (LOST if there is
+        no trace of it), and stop what runs of this experiment and is not `wanted` at that moment."""
+        ...

@@ -1,0 +1,136 @@
+"""Trials answered by a Python function in virtual time: for rehearsals and benchmarks, without any process."""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from controller.cluster import AttemptKey, Ended, Launch, Started
+from events.clock import now
+from events.facts import Cause
+from events.ids import ExperimentId
+from events.metrics import Point
+from events.space import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a trial would go: its curve of metrics, one mapping per step, over `seconds` of virtual time."""
+
+    curve: Sequence[Mapping[str, float]]
+    seconds: float = 1.0
+    cause: Cause = Cause.COMPLETED
+    message: str = ""
+
+
+REMEMBERED = 10_000
+"""Ended attempts that are still known not to be started again."""
+
+Function = Callable[[Assignment], Answer]
+
+
+@dataclass(slots=True)
+class _Run:
+    answer: Answer
+    begun: datetime
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class SimulatedSource:
+    """All that a simulated attempt reports is known when it starts."""
+
+    points: list[Point]
+
+    def read(self) -> Sequence[Point]:
+        return ()
+
+    def finish(self) -> Sequence[Point]:
+        points, self.points = self.points, []
+        return points
+
+
+class SimulatedCluster:
+    """Attempts end in the order of their virtual ends; virtual time jumps from one end to the next."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._begin = now()
+        self._virtual = 0.0
+        self._runs: dict[AttemptKey, _Run] = {}
+        self._ended: dict[AttemptKey, None] = {}
+        self._ends: list[tuple[float, int, AttemptKey]] = []
+        self._order = count()
+        self._started: asyncio.Queue[AttemptKey] = asyncio.Queue()
+        self._wake = asyncio.Event()
+
+    async def start(self, launch: Launch) -> None:
+        key = launch.key
+        if key in self._runs or key in self._ended:
+            return
+        answer = self._function(launch.assignment)
+        self._runs[key] = _Run(answer, self._begin + timedelta(seconds=self._virtual))
+        heapq.heappush(self._ends, (self._virtual + answer.seconds, next(self._order), key))
+        self._started.put_nowait(key)
+        self._wake.set()
+
+    async def stop(self, key: AttemptKey) -> None:
+        run = self._runs.get(key)
+        if run is not None and not run.stopped:
+            run.stopped = True
+            heapq.heappush(self._ends, (self._virtual, next(self._order), key))
+        elif run is None and key not in self._ended:
+            self._end_at_once(key, Cause.CANCELLED)
+        self._wake.set()
+
+    async def watch(self) -> AsyncIterator[Started | Ended]:
+        while True:
+            while not self._started.empty():
+                yield Started(self._started.get_nowait())
+            if not self._ends:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            at, _, key = heapq.heappop(self._ends)
+            run = self._runs.pop(key, None)
+            if run is not None:
+                self._virtual = max(self._virtual, at)
+                self._remember(key)
+                yield self._end(key, run)
+
+    def _end(self, key: AttemptKey, run: _Run) -> Ended:
+        cause = Cause.CANCELLED if run.stopped else run.answer.cause
+        return Ended(key, cause, 0 if cause is Cause.COMPLETED else 1, run.answer.message)
+
+    async def sweep(
+        self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+    ) -> None:
+        """Nothing survives the process, so what is expected and does not run here was lost."""
+        for key in expected:
+            if key not in self._runs:
+                self._end_at_once(key, Cause.LOST)
+        for key in [key for key in self._runs if key.experiment == experiment and not wanted(key)]:
+            await self.stop(key)
+        self._wake.set()
+
+    def _end_at_once(self, key: AttemptKey, cause: Cause) -> None:
+        self._runs[key] = _Run(Answer((), cause=cause), now())
+        heapq.heappush(self._ends, (self._virtual, next(self._order), key))
+
+    def _remember(self, key: AttemptKey) -> None:
+        self._ended[key] = None
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+
+    def follow(self, launch: Launch) -> SimulatedSource:
+        """What the attempt reports."""
+        run = self._runs.get(launch.key)
+        answer = run.answer if run else self._function(launch.assignment)
+        begun = run.begun if run else now()
+        share = answer.seconds / max(1, len(answer.curve))
+        steps = enumerate(answer.curve, 1)
+        return SimulatedSource(
+            [Point(metric, n, begun + timedelta(seconds=n * share), value) for n, step in steps for metric, value in step.items()]
+        )

@@ -1,0 +1,107 @@
+"""Start one program in a session of its own, so that it and its children can be signalled together."""
+
+import ctypes
+import errno
+import os
+import signal
+import sys
+from typing import NamedTuple, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# loaded before any fork: between fork and exec there is no time for imports
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Command(NamedTuple):
+    """A program with its arguments, its whole environment, and the folder it starts in."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+
+
+class SpawnError(Exception):
+    """The program could not be started; the message says what to do."""
+
+
+def adopt_orphans() -> None:
+    """From now on grandchildren whose parents died are ours to reap, so that a group's end is seen at once."""
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def spawn(command: Command, log: str) -> int:
+    """Run `command`, its output appended to `log`; return its process id once the program itself runs.
+
+    Raises SpawnError. Only for a process with one thread.
+    """
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SpawnError(f"the log {log} cannot be written: {error.strerror}") from None
+    reports, report = os.pipe()
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(command, output, report, parent)
+    except OSError as error:
+        os.close(reports)
+        raise SpawnError(f"no process could be started: {error.strerror}; run fewer trials in parallel") from None
+    finally:
+        os.close(output)
+        os.close(report)
+    with open(reports, "rb") as file:
+        failure = file.read()  # empty as soon as the program runs: exec closes the other end
+    if failure:
+        os.waitpid(pid, 0)
+        raise SpawnError(_explained(failure.decode(), command))
+    return pid
+
+
+def _become(command: Command, output: int, report: int, parent: int) -> NoReturn:
+    """In the child: turn into the program, or report why not."""
+    step = "exec"
+    try:
+        os.setsid()
+        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if _LIBC:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we could ask to die with it
+            os._exit(1)
+        step = "cwd"
+        os.chdir(command.cwd)
+        step = "exec"
+        os.execvpe(command.argv[0], command.argv, command.env)
+    except BaseException as error:
+        number = error.errno if isinstance(error, OSError) else 0
+        os.write(report, f"{step}:{number or 0}:{error}".encode(errors="replace")[:4000])
+    finally:
+        os._exit(127)
+
+
+def _explained(failure: str, command: Command) -> str:
+    step, number, message = failure.split(":", 2)
+    program = command.argv[0]
+    if step == "cwd":
+        return f"the folder {command.cwd} where the trial starts cannot be entered ({message}); create it"
+    match int(number):
+        case errno.ENOENT if os.sep in program and os.path.exists(os.path.join(command.cwd, program)):
+            return f"{program!r} names an interpreter in its first line that does not exist; correct its #! line"
+        case errno.ENOENT | errno.ENOTDIR:
+            where = f"from {command.cwd}" if os.sep in program else "in PATH"
+            return f"the program {program!r} was not found {where}; install it or correct the trial's command"
+        case errno.EACCES:
+            return (
+                f"{program!r} is not executable; chmod +x it, or name its interpreter first, such as python {program}"
+            )
+        case errno.ENOEXEC:
+            return f"{program!r} is no program; begin it with a #! line, or name its interpreter first"
+        case errno.E2BIG:
+            return f"the arguments and environment of {program!r} are too long for this system; pass them in a file"
+    return f"{program!r} could not be started: {message}"

@@ -1,0 +1,1 @@
+"""Pure functions over immutable state: what follows from a signal, and what is known after a fact."""

@@ -1,0 +1,86 @@
+"""What becomes of a trial when its attempt is over: concluded, paused, or tried again."""
+
+from collections.abc import Iterator
+
+from controller.core.evolve import OWN_FAULT
+from controller.core.experiment import End, Experiment, LiveTrial
+from events.facts import Cause, Fact, StopReason, TrialConcluded, TrialPaused, TrialScheduled, TrialState
+from events.ids import TrialNumber
+from events.objective import Observation
+
+MAX_LOSSES = 10
+"""Attempts of one trial that may be lost to the infrastructure before the trial counts as failed."""
+
+
+def attempt_over(
+    experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation
+) -> Iterator[Fact]:
+    """The facts that follow when both the workload's end and all its metrics are known."""
+    again = _may_try_again(experiment, trial, end)
+    if again and experiment.progress.verdict is not None:
+        yield _conclusion(experiment, number, trial, end, observation, TrialState.KILLED)
+    elif again and not experiment.active:
+        yield TrialPaused(trial=number, attempt=trial.attempt)
+    elif again:
+        yield TrialScheduled(trial=number, attempt=trial.attempt + 1)
+    else:
+        yield _conclusion(experiment, number, trial, end, observation, _state(experiment, trial, end, observation))
+
+
+def killed(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
+    """The conclusion of a trial that waits for its next attempt when the experiment ends."""
+    return TrialConcluded(trial=number, attempt=trial.attempt, state=TrialState.KILLED, cause=Cause.CANCELLED)
+
+
+def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
+    """A cancelled attempt was not the trial's end unless the trial itself was judged; a lost one never is, up to a bound."""
+    match end.cause:
+        case Cause.CANCELLED:
+            return trial.stopping is not StopReason.EARLY_STOPPING
+        case Cause.LOST | Cause.PREEMPTED:
+            return trial.stopping is not StopReason.EARLY_STOPPING and trial.losses < MAX_LOSSES
+        case cause if cause in OWN_FAULT:
+            retry = experiment.spec.retry
+            wanted = cause.value in {one.value for one in retry.causes}
+            return trial.stopping is None and wanted and trial.retries < retry.max_retries
+        case _:
+            return False
+
+
+def _state(experiment: Experiment, trial: LiveTrial, end: End, observation: Observation) -> TrialState:
+    stopped = trial.stopping is StopReason.EARLY_STOPPING and end.cause is not Cause.COMPLETED
+    if stopped:
+        return TrialState.EARLY_STOPPED
+    if end.cause is not Cause.COMPLETED:
+        return TrialState.FAILED
+    valid = experiment.spec.target.value(observation) is not None
+    return TrialState.SUCCEEDED if valid else TrialState.METRICS_UNAVAILABLE
+
+
+def _conclusion(
+    experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation, state: TrialState
+) -> TrialConcluded:
+    return TrialConcluded(
+        trial=number,
+        attempt=trial.attempt,
+        state=state,
+        cause=end.cause,
+        exit_code=end.exit_code,
+        message=_message(experiment, trial, end, observation, state),
+        observation=observation,
+        value=experiment.spec.target.value(observation),
+    )
+
+
+def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Observation, state: TrialState) -> str:
+    metric = experiment.spec.target.metric
+    match state:
+        case TrialState.EARLY_STOPPED | TrialState.KILLED:
+            return trial.stop_message or end.message
+        case TrialState.METRICS_UNAVAILABLE:
+            seen = observation.get(metric)
+            if seen is not None and seen.count:
+                return f"the objective {metric!r} was reported {seen.count} times, but has no finite value that counts"
+            return f"the objective {metric!r} was never reported; print it as {metric}=<number>, or set metricsCollectorSpec"
+        case _:
+            return end.message

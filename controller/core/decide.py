@@ -1,0 +1,260 @@
+"""Say which facts follow from a signal; change nothing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from controller.core.conclusions import attempt_over, killed
+from controller.core.evolve import end_of, evolve
+from controller.core.experiment import Experiment, LiveTrial, Verdict
+from events.facts import (
+    AttemptEnded,
+    BudgetExtended,
+    ExperimentConcluded,
+    ExperimentEnding,
+    ExperimentPaused,
+    ExperimentResumed,
+    ExperimentState,
+    Fact,
+    ObservationRecorded,
+    Reason,
+    SearchExhausted,
+    StopReason,
+    SuggestionsRequested,
+    TrialConcluded,
+    TrialProposed,
+    TrialScheduled,
+    TrialStarted,
+    TrialState,
+    TrialStopRequested,
+)
+from events.ids import TrialNumber
+from events.signals import (
+    ExperimentSubmitted,
+    ExtensionRequested,
+    MetricsCollected,
+    PauseRequested,
+    ResumeRequested,
+    Signal,
+    StopRequested,
+    SuggestionsMade,
+    TimePassed,
+    TrialJudged,
+    WorkloadEnded,
+    WorkloadStarted,
+)
+
+STOPPED_BY_PERSON = Verdict(ExperimentState.STOPPED, Reason.STOPPED, "Experiment was stopped")
+WALL_CLOCK = Verdict(
+    ExperimentState.SUCCEEDED, Reason.WALL_CLOCK_REACHED, "Experiment has ended because its wall-clock budget is spent"
+)
+
+
+class Decision:
+    """Facts in the making: each is folded at once, so the next one is decided on what is then known."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.facts: list[Fact] = []
+
+    def add(self, *facts: Fact) -> None:
+        for fact in facts:
+            self.facts.append(fact)
+            self.experiment = evolve(self.experiment, fact)
+
+
+def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[Fact, ...]:
+    """The facts that follow from `signal`, heard at `at`; none if it says nothing new."""
+    decision = Decision(experiment)
+    _react(decision, signal, at)
+    if decision.facts or isinstance(signal, TimePassed):
+        _go_on(decision, at)
+    return tuple(decision.facts)
+
+
+def _react(decision: Decision, signal: Signal, at: datetime) -> None:
+    match signal:
+        case WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
+            _hear_of_trial(decision, signal)
+        case SuggestionsMade():
+            _take(decision, signal)
+        case StopRequested():
+            _stop(decision)
+        case PauseRequested():
+            _pause(decision, at)
+        case ResumeRequested():
+            _resume(decision, at)
+        case ExtensionRequested(max_trial_count=count):
+            _extend(decision, count, at)
+        case TimePassed():
+            deadline = decision.experiment.progress.deadline
+            if deadline is not None and at >= deadline:
+                _end(decision, WALL_CLOCK)
+        case ExperimentSubmitted():
+            pass  # the same experiment once more
+        case _:
+            assert_never(signal)
+
+
+def _hear_of_trial(decision: Decision, signal: WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged) -> None:
+    """What is said of another attempt, or of a trial that is not live, is old news."""
+    number = signal.trial
+    trial = decision.experiment.progress.live.get(number)
+    if trial is None or trial.attempt != signal.attempt or trial.state is TrialState.PAUSED:
+        return
+    match signal:
+        case WorkloadStarted() if trial.state is TrialState.PENDING:
+            decision.add(TrialStarted(trial=number, attempt=trial.attempt))
+        case WorkloadEnded() if trial.end is None:
+            ended = AttemptEnded(**signal.model_dump(exclude={"type"}))
+            _remember_or_conclude(decision, number, replace(trial, end=end_of(ended)), ended)
+        case MetricsCollected() if trial.observation is None:
+            recorded = ObservationRecorded(trial=number, attempt=trial.attempt, observation=signal.observation)
+            _remember_or_conclude(decision, number, replace(trial, observation=signal.observation), recorded)
+        case TrialJudged() if trial.stopping is None and trial.end is None:
+            decision.add(_stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
+        case _:
+            pass
+
+
+def _remember_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
+    """An attempt is over when its end and its observation are known. A conclusion says both; else the news is kept."""
+    if trial.end is None or trial.observation is None:
+        decision.add(news)
+        return
+    following = tuple(attempt_over(decision.experiment, number, trial, trial.end, trial.observation))
+    if not isinstance(following[-1], TrialConcluded):
+        decision.add(news)
+    decision.add(*following)
+
+
+def _stop_request(number: TrialNumber, trial: LiveTrial, reason: StopReason, message: str = "") -> TrialStopRequested:
+    return TrialStopRequested(trial=number, attempt=trial.attempt, reason=reason, message=message)
+
+
+def _take(decision: Decision, made: SuggestionsMade) -> None:
+    """Suggestions become trials, never more than were asked for."""
+    progress = decision.experiment.progress
+    if progress.request is None or progress.request.number != made.request:
+        return
+    for number, assignment in enumerate(made.assignments[: progress.request.count], progress.proposed + 1):
+        trial = TrialNumber(number)
+        decision.add(
+            TrialProposed(trial=trial, assignment=assignment, told=made.told), TrialScheduled(trial=trial, attempt=1)
+        )
+    if made.error is not None:
+        _end(decision, Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, made.error))
+    elif made.exhausted:
+        decision.add(SearchExhausted())
+
+
+def _stop(decision: Decision) -> None:
+    if not decision.experiment.done:
+        _end(decision, STOPPED_BY_PERSON)
+
+
+def _end(decision: Decision, verdict: Verdict) -> None:
+    """Decide the end, once; what still runs is asked to stop."""
+    if decision.experiment.done or decision.experiment.progress.verdict is not None:
+        return
+    decision.add(ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message))
+    for number, trial in decision.experiment.progress.live.items():
+        if trial.state is TrialState.PAUSED:
+            decision.add(killed(number, trial))
+    _stop_all(decision, StopReason.EXPERIMENT_ENDED)
+
+
+def _stop_all(decision: Decision, reason: StopReason) -> None:
+    for number, trial in decision.experiment.progress.live.items():
+        if trial.stopping is None and trial.end is None:
+            decision.add(_stop_request(number, trial, reason))
+
+
+def _pause(decision: Decision, at: datetime) -> None:
+    if decision.experiment.active:
+        decision.add(ExperimentPaused(seconds_left=_seconds_left(decision.experiment, at)))
+        _stop_all(decision, StopReason.EXPERIMENT_PAUSED)
+
+
+def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
+    deadline = experiment.progress.deadline
+    return experiment.progress.seconds_left if deadline is None else max(0.0, (deadline - at).total_seconds())
+
+
+def _resume(decision: Decision, at: datetime) -> None:
+    """A paused or a stopped experiment goes on; one that has reached its end does not."""
+    progress = decision.experiment.progress
+    stopped = progress.state is ExperimentState.STOPPED
+    if progress.state is not ExperimentState.PAUSED and not stopped:
+        return
+    if progress.verdict is not None and not stopped:
+        return
+    if stopped and decision.experiment.unspent == 0:
+        return
+    _reopen(decision, at)
+
+
+def _reopen(decision: Decision, at: datetime) -> None:
+    left = decision.experiment.progress.seconds_left
+    decision.add(ExperimentResumed(deadline=None if left is None else at + timedelta(seconds=left)))
+    for number, trial in decision.experiment.progress.live.items():
+        if trial.state is TrialState.PAUSED:
+            decision.add(TrialScheduled(trial=number, attempt=trial.attempt + 1))
+
+
+def _extend(decision: Decision, count: int, at: datetime) -> None:
+    """More trials. An experiment that ended because they were spent goes on."""
+    limit = decision.experiment.spec.max_trial_count
+    if limit is None or count <= limit:
+        return
+    decision.add(BudgetExtended(max_trial_count=count))
+    verdict = decision.experiment.progress.verdict
+    if decision.experiment.done and verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED:
+        _reopen(decision, at)
+
+
+def _go_on(decision: Decision, at: datetime) -> None:
+    """After every change: has the end been reached, is there room for more trials?"""
+    for verdict in _verdicts(decision.experiment):
+        _end(decision, verdict)
+    experiment = decision.experiment
+    progress = experiment.progress
+    if progress.verdict is not None and not experiment.done and not progress.live:
+        _finish(decision, progress.verdict, at)
+    elif experiment.vacancies > 0:
+        decision.add(SuggestionsRequested(request=progress.requests + 1, count=experiment.vacancies))
+
+
+def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
+    best = decision.experiment.progress.best
+    decision.add(
+        ExperimentConcluded(
+            state=verdict.state,
+            reason=verdict.reason,
+            message=verdict.message,
+            best=best.trial if best else None,
+            seconds_left=_seconds_left(decision.experiment, at),
+        )
+    )
+
+
+def _verdicts(experiment: Experiment) -> Iterator[Verdict]:
+    """Katib's order: goal, failures, trials; then what Katib lacks."""
+    progress, spec = experiment.progress, experiment.spec
+    if experiment.done or progress.verdict is not None:
+        return
+    if progress.best is not None and spec.target.reached(progress.best.value):
+        message = "Experiment has succeeded because Objective goal has reached"
+        yield Verdict(ExperimentState.SUCCEEDED, Reason.GOAL_REACHED, message)
+    failed = progress.counts.failed + progress.counts.metrics_unavailable
+    limit = spec.max_failed_trial_count
+    if limit is not None and failed and failed >= limit:
+        message = "Experiment has failed because max failed count has reached"
+        yield Verdict(ExperimentState.FAILED, Reason.MAX_FAILED_REACHED, message)
+    if spec.max_trial_count is not None and progress.counts.concluded >= spec.max_trial_count:
+        message = "Experiment has succeeded because max trial count has reached"
+        yield Verdict(ExperimentState.SUCCEEDED, Reason.MAX_TRIALS_REACHED, message)
+    if progress.exhausted and not progress.live:
+        message = "Experiment has succeeded because the search space is exhausted"
+        yield Verdict(ExperimentState.SUCCEEDED, Reason.SEARCH_EXHAUSTED, message)

@@ -1,0 +1,145 @@
+"""Fold one fact into what is known."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from controller.core.experiment import Best, Counts, End, Experiment, Identity, LiveTrial, Progress, Request, Verdict
+from events.facts import (
+    AttemptEnded,
+    BudgetExtended,
+    Cause,
+    ExperimentAdmitted,
+    ExperimentConcluded,
+    ExperimentEnding,
+    ExperimentPaused,
+    ExperimentResumed,
+    ExperimentState,
+    Fact,
+    ObservationRecorded,
+    SearchExhausted,
+    SuggestionsRequested,
+    TrialConcluded,
+    TrialPaused,
+    TrialProposed,
+    TrialScheduled,
+    TrialStarted,
+    TrialState,
+    TrialStopRequested,
+)
+from events.ids import ExperimentId, TrialNumber
+
+OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIMEOUT})
+"""Causes that spend a trial's own retries; the others are the infrastructure's."""
+
+
+def found(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
+    """The experiment that begins with this fact."""
+    identity = Identity(
+        experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin
+    )
+    return Experiment(identity, Progress(deadline=admitted.deadline, version=1))
+
+
+def evolve(experiment: Experiment, fact: Fact) -> Experiment:
+    """What is known after `fact`."""
+    identity = experiment.identity
+    if isinstance(fact, BudgetExtended):
+        identity = replace(identity, spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}))
+    progress = _progress(experiment, fact)
+    return Experiment(identity, replace(progress, version=experiment.progress.version + 1))
+
+
+def _progress(experiment: Experiment, fact: Fact) -> Progress:
+    known = experiment.progress
+    match fact:
+        case SuggestionsRequested(request=request, count=count):
+            return replace(known, requests=request, request=Request(request, count))
+        case TrialProposed(trial=trial):
+            return replace(_with(known, trial, LiveTrial()), proposed=trial, request=None)
+        case SearchExhausted():
+            return replace(known, exhausted=True, request=None)
+        case TrialConcluded():
+            return _concluded(experiment, fact)
+        case TrialScheduled() | TrialStarted() | TrialStopRequested() | TrialPaused() | AttemptEnded() | ObservationRecorded():
+            return _with(known, fact.trial, _trial(known.live[fact.trial], fact))
+        case ExperimentPaused(seconds_left=left):
+            return replace(known, state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left)
+        case ExperimentResumed(deadline=deadline):
+            return replace(known, state=ExperimentState.RUNNING, verdict=None, deadline=deadline, seconds_left=None)
+        case ExperimentEnding(state=state, reason=reason, message=message):
+            return replace(known, verdict=Verdict(state, reason, message), request=None)
+        case ExperimentConcluded(state=state, reason=reason, message=message, seconds_left=left):
+            verdict = Verdict(state, reason, message)
+            return replace(known, state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
+        case BudgetExtended():
+            return known
+        case ExperimentAdmitted():
+            raise ValueError("an experiment is admitted once")
+        case _:
+            assert_never(fact)
+
+
+def _with(known: Progress, trial: TrialNumber, live: LiveTrial) -> Progress:
+    return replace(known, live={**known.live, trial: live})
+
+
+def _trial(
+    trial: LiveTrial,
+    fact: TrialScheduled | TrialStarted | TrialStopRequested | TrialPaused | AttemptEnded | ObservationRecorded,
+) -> LiveTrial:
+    match fact:
+        case TrialScheduled(attempt=attempt):
+            return _next_attempt(trial, attempt)
+        case TrialStarted():
+            return replace(trial, state=TrialState.RUNNING)
+        case TrialStopRequested(reason=reason, message=message):
+            return replace(trial, stopping=reason, stop_message=message)
+        case TrialPaused():
+            return LiveTrial(TrialState.PAUSED, trial.attempt, trial.retries, trial.losses)
+        case AttemptEnded():
+            return replace(trial, end=end_of(fact))
+        case ObservationRecorded(observation=observation):
+            return replace(trial, observation=observation)
+        case _:
+            assert_never(fact)
+
+
+def end_of(fact: AttemptEnded) -> End:
+    return End(fact.cause, fact.exit_code, fact.message)
+
+
+def _next_attempt(trial: LiveTrial, attempt: int) -> LiveTrial:
+    """A new attempt; what ended the one before counts against its kind of retries."""
+    own = trial.end is not None and trial.end.cause in OWN_FAULT
+    lost = trial.end is not None and not own
+    return LiveTrial(TrialState.PENDING, attempt, trial.retries + own, trial.losses + lost)
+
+
+_COUNTER = {
+    TrialState.SUCCEEDED: "succeeded",
+    TrialState.FAILED: "failed",
+    TrialState.EARLY_STOPPED: "early_stopped",
+    TrialState.KILLED: "killed",
+    TrialState.METRICS_UNAVAILABLE: "metrics_unavailable",
+}
+
+
+def _concluded(experiment: Experiment, fact: TrialConcluded) -> Progress:
+    known = experiment.progress
+    live = {number: trial for number, trial in known.live.items() if number != fact.trial}
+    counter = _COUNTER[fact.state]
+    counts: Counts = replace(known.counts, **{counter: getattr(known.counts, counter) + 1})
+    return replace(known, live=live, counts=counts, best=_best(experiment, fact))
+
+
+RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
+"""States whose trials may be the best: a failed or killed trial's last words do not win."""
+
+
+def _best(experiment: Experiment, fact: TrialConcluded) -> Best | None:
+    best = experiment.progress.best
+    if fact.value is None or fact.state not in RANKED:
+        return best
+    if best is not None and not experiment.spec.target.better(fact.value, best.value):
+        return best
+    return Best(fact.trial, fact.value)

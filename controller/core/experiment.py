@@ -1,0 +1,142 @@
+"""What is known of an experiment: its budget, its live trials, its counts and its best; never a list of finished trials."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
+from events.ids import ExperimentId, TrialNumber
+from events.objective import Observation
+from events.spec import ExperimentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is fixed when an experiment is admitted; only the spec's trial budget may grow."""
+
+    id: ExperimentId
+    name: str
+    namespace: str
+    spec: ExperimentSpec
+    seed: int
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt's workload ended."""
+
+    cause: Cause
+    exit_code: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTrial:
+    """A trial without a conclusion. It is concluded when both its end and its observation are known."""
+
+    state: TrialState = TrialState.PROPOSED
+    attempt: int = 0
+    retries: int = 0
+    """Attempts that failed by the trial's own fault and were tried again."""
+    losses: int = 0
+    """Attempts that were lost to the infrastructure and were tried again."""
+    stopping: StopReason | None = None
+    stop_message: str = ""
+    end: End | None = None
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Concluded trials by state."""
+
+    succeeded: int = 0
+    failed: int = 0
+    early_stopped: int = 0
+    killed: int = 0
+    metrics_unavailable: int = 0
+
+    @property
+    def concluded(self) -> int:
+        return self.succeeded + self.failed + self.early_stopped + self.killed + self.metrics_unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    trial: TrialNumber
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to the search that has no answer yet."""
+
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the experiment ends, or has ended."""
+
+    state: ExperimentState
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What changes: small, whatever the number of trials."""
+
+    state: ExperimentState = ExperimentState.RUNNING
+    verdict: Verdict | None = None
+    """Set as soon as the end is decided; `state` follows when no trial is live."""
+    live: Mapping[TrialNumber, LiveTrial] = field(default_factory=dict)
+    proposed: int = 0
+    counts: Counts = Counts()
+    best: Best | None = None
+    requests: int = 0
+    """Requests to the search so far."""
+    request: Request | None = None
+    exhausted: bool = False
+    deadline: datetime | None = None
+    seconds_left: float | None = None
+    """Of the wall-clock budget, while no deadline runs."""
+    version: int = 0
+    """Facts folded so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The aggregate: identity and progress."""
+
+    identity: Identity
+    progress: Progress = Progress()
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        return self.identity.spec
+
+    @property
+    def done(self) -> bool:
+        return self.progress.state not in (ExperimentState.RUNNING, ExperimentState.PAUSED)
+
+    @property
+    def active(self) -> bool:
+        """May trials be asked for and started?"""
+        return self.progress.state is ExperimentState.RUNNING and self.progress.verdict is None
+
+    @property
+    def unspent(self) -> int | None:
+        """Trials that may still be proposed; None = no limit."""
+        limit = self.spec.max_trial_count
+        return None if limit is None else max(0, limit - self.progress.proposed)
+
+    @property
+    def vacancies(self) -> int:
+        """How many suggestions to ask for now: none while a request is open."""
+        if not self.active or self.progress.exhausted or self.progress.request is not None:
+            return 0
+        room = self.spec.parallel - len(self.progress.live)
+        return max(0, room if self.unspent is None else min(room, self.unspent))

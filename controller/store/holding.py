@@ -1,0 +1,77 @@
+"""A shard as its owner holds it in memory: a cache of what Postgres has, good for as long as the epoch is."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.core.experiment import Experiment
+from controller.store.ledger import Effect, Ledger, Recorded
+from controller.store.outbox import Due, Outbox
+from events.envelope import Envelope
+from events.facts import TrialConcluded, TrialProposed, TrialScheduled, TrialState
+from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber, consequence
+from events.signals import Signal
+from events.space import Assignment
+
+
+@dataclass(slots=True)
+class Holding:
+    """The experiments of one shard that are not done, and what is needed to go on with them."""
+
+    shard: Shard
+    epoch: int
+    experiments: dict[ExperimentId, Experiment] = field(default_factory=dict)
+    assignments: dict[tuple[ExperimentId, TrialNumber], Assignment] = field(default_factory=dict)
+    """Of the live trials."""
+    unstarted: set[AttemptKey] = field(default_factory=set)
+    """Attempts whose start is still an effect to be done."""
+    due: list[Due] = field(default_factory=list)
+    """Effects that the owner before left undone."""
+
+    def learn(self, after: Experiment, recorded: list[Recorded]) -> None:
+        """Take over what has been committed."""
+        experiment = after.identity.id
+        self.experiments[experiment] = after
+        for one in recorded:
+            match one.fact:
+                case TrialProposed(trial=trial, assignment=assignment):
+                    self.assignments[experiment, trial] = assignment
+                case TrialScheduled(trial=trial, attempt=attempt):
+                    self.unstarted.add(AttemptKey(experiment, trial, attempt))
+                case TrialConcluded(trial=trial):
+                    self.assignments.pop((experiment, trial), None)
+
+    def expected(self, experiment: ExperimentId) -> set[AttemptKey]:
+        """The attempts that should be found running, or ended, where trials run."""
+        live = self.experiments[experiment].progress.live
+        keys = {
+            AttemptKey(experiment, number, trial.attempt)
+            for number, trial in live.items()
+            if trial.end is None and trial.state in (TrialState.PENDING, TrialState.RUNNING)
+        }
+        return keys - self.unstarted
+
+    def wants(self, key: AttemptKey) -> bool:
+        """May this attempt run?"""
+        trial = self.experiments[key.experiment].progress.live.get(key.trial)
+        return trial is not None and trial.attempt == key.attempt and trial.end is None
+
+    def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
+        """The signal for what was seen of an attempt: seen twice, it has the same id."""
+        part = f"{signal.type}/{key.trial}/{key.attempt}"
+        return Envelope(consequence(key.experiment, part), None, key.experiment, at, signal)
+
+
+async def load(ledger: Ledger, outbox: Outbox, shard: Shard, epoch: int) -> Holding:
+    """Read everything that the owner of a shard needs."""
+    holding = Holding(shard, epoch)
+    for experiment in await ledger.load(shard):
+        number = experiment.identity.id
+        holding.experiments[number] = experiment
+        for trial, assignment in (await outbox.assignments(number)).items():
+            holding.assignments[number, trial] = assignment
+        holding.due += await outbox.pending(number)
+    for due in holding.due:
+        if due.effect is Effect.START and isinstance(due.recorded.fact, TrialScheduled):
+            fact = due.recorded.fact
+            holding.unstarted.add(AttemptKey(due.recorded.envelope.experiment, fact.trial, fact.attempt))
+    return holding

@@ -1,0 +1,52 @@
+"""What a search has suggested and been told, in order: enough to rebuild it with the same next suggestion."""
+
+from dataclasses import dataclass
+
+from controller.store.postgres import Database
+from events.facts import TERMINAL, Cause, TrialState
+from events.ids import ExperimentId, TrialNumber
+from events.space import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """A suggestion, and how many conclusions the search knew when it made it."""
+
+    assignment: Assignment
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What the search is told of a trial."""
+
+    trial: TrialNumber
+    state: TrialState
+    cause: Cause
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    suggestions: list[Suggested]
+    conclusions: list[Conclusion]
+
+
+class Journals:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, experiment: ExperimentId) -> Journal:
+        """All suggestions by number, all conclusions by order."""
+        rows = await self._database.fetch(
+            "SELECT number, assignment, told, state, cause, value, ordinal FROM trial WHERE experiment = $1 ORDER BY number",
+            experiment,
+        )
+        concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])
+        return Journal(
+            [Suggested(row["assignment"], row["told"]) for row in rows],
+            [
+                Conclusion(row["number"], TrialState(row["state"]), Cause(row["cause"]), row["value"])
+                for row in concluded
+            ],
+        )

@@ -1,0 +1,259 @@
+"""The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import TypeAdapter
+
+from controller.core.experiment import Experiment, Identity, Progress
+from controller.store import FencedError
+from controller.store.postgres import Database
+from controller.store.trials import Rows, trial_rows
+from events.envelope import Envelope
+from events.facts import (
+    BudgetExtended,
+    ExperimentAdmitted,
+    Fact,
+    TrialScheduled,
+    TrialStopRequested,
+)
+from events.ids import ExperimentId, Shard
+from events.spec import ExperimentSpec
+
+_PROGRESS = TypeAdapter(Progress)
+FIRST_EMBEDDED_SHARD = 1000
+
+
+class Effect(StrEnum):
+    """What has to be done about a fact, outside Postgres."""
+
+    PUBLISH = "publish"
+    START = "start"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact in its place: the `seq`-th of its experiment, counted from 1."""
+
+    seq: int
+    envelope: Envelope
+
+    @property
+    def fact(self) -> Fact:
+        fact = self.envelope.body
+        assert isinstance(fact, Fact)
+        return fact
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decisions on one experiment that are committed together."""
+
+    before: Experiment
+    after: Experiment
+    recorded: Sequence[Recorded]
+    marks: Sequence[UUID] = field(default=())
+    """Ids of the requests that were decided on."""
+
+
+def effects(fact: Fact) -> tuple[Effect, ...]:
+    match fact:
+        case TrialScheduled():
+            return (Effect.PUBLISH, Effect.START)
+        case TrialStopRequested():
+            return (Effect.PUBLISH, Effect.STOP)
+        case _:
+            return (Effect.PUBLISH,)
+
+
+_COMMIT = """
+WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
+moved AS (
+    UPDATE experiment SET progress = $5, state = $6, version = $7, spec = coalesce($8, spec),
+        concluded_at = CASE WHEN $10 THEN coalesce(concluded_at, $9) END
+    WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence) RETURNING id),
+marked AS (
+    INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest($11::uuid[]) AS mark),
+unmailed AS (
+    DELETE FROM mailbox USING moved WHERE mailbox.id = ANY($11::uuid[])),
+told AS (
+    INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data)
+    SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb
+    FROM moved, unnest($12::bigint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::int[], $18::text[])
+        AS f (seq, fact, cause, at, type, trial, data)),
+made AS (
+    INSERT INTO trial (experiment, number, state, attempt, assignment, told, proposed_at)
+    SELECT moved.id, t.number, t.state, t.attempt, t.assignment::jsonb, t.told, t.at
+    FROM moved, unnest($19::int[], $20::text[], $21::int[], $22::text[], $23::int[], $24::timestamptz[])
+        AS t (number, state, attempt, assignment, told, at)),
+changed AS (
+    UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
+        exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
+        started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
+    FROM moved, unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[], $32::text[],
+        $33::float8[], $34::timestamptz[], $35::timestamptz[])
+        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
+    WHERE trial.experiment = moved.id AND trial.number = t.number),
+due AS (
+    INSERT INTO outbox (experiment, seq, effect)
+    SELECT moved.id, o.seq, o.effect FROM moved, unnest($36::bigint[], $37::text[]) AS o (seq, effect))
+SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM moved) AS moved
+"""
+
+_ADMIT = """
+WITH place AS (INSERT INTO shard (id) VALUES (coalesce($1, nextval('embedded_shard')))
+               ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id),
+made AS (
+    INSERT INTO experiment (id, shard, namespace, name, spec, seed, origin, state, progress, version, created_at)
+    SELECT $2, place.id, $3, $4, $5, $6, $7, $8, $9, 1, $10 FROM place
+    ON CONFLICT (namespace, name) DO NOTHING RETURNING id),
+told AS (
+    INSERT INTO fact (experiment, seq, id, cause, at, type, data)
+    SELECT made.id, 1, $11, $12, $10, $13, $14 FROM made),
+due AS (INSERT INTO outbox (experiment, seq, effect) SELECT made.id, 1, $15 FROM made)
+SELECT count(*) AS made FROM made
+"""
+
+
+class Ledger:
+    """The decisions of all experiments in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard | None = None) -> bool:
+        """Record a new experiment; False if its name is taken. Without a shard it gets one of its own."""
+        identity = experiment.identity
+        fact = admitted.body
+        assert isinstance(fact, ExperimentAdmitted)
+        row = await self._database.row(
+            _ADMIT,
+            shard,
+            identity.id,
+            identity.namespace,
+            identity.name,
+            identity.spec.model_dump(mode="json"),
+            identity.seed,
+            identity.origin,
+            experiment.progress.state,
+            _state(experiment.progress),
+            admitted.at,
+            admitted.id,
+            admitted.cause,
+            fact.type,
+            fact.model_dump(mode="json"),
+            Effect.PUBLISH,
+        )
+        return row is not None and row["made"] == 1
+
+    async def find(self, namespace: str, name: str) -> tuple[Experiment, Shard] | None:
+        """The experiment of this name, and its shard."""
+        row = await self._database.row("SELECT * FROM experiment WHERE namespace = $1 AND name = $2", namespace, name)
+        return (_experiment(row), Shard(row["shard"])) if row else None
+
+    async def load(self, shard: Shard) -> list[Experiment]:
+        """All experiments of a shard that are not done."""
+        rows = await self._database.fetch(
+            "SELECT * FROM experiment WHERE shard = $1 AND (concluded_at IS NULL OR EXISTS "
+            "(SELECT FROM mailbox WHERE mailbox.experiment = experiment.id) OR EXISTS "
+            "(SELECT FROM outbox WHERE outbox.experiment = experiment.id))",
+            shard,
+        )
+        return [_experiment(row) for row in rows]
+
+    async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
+        """Which of these requests have been decided on."""
+        rows = await self._database.fetch("SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)", experiment, list(ids))
+        return {row["id"] for row in rows}
+
+    async def delete(self, experiment: ExperimentId) -> None:
+        """Forget an experiment with all its trials, facts and measurements."""
+        async with self._database.transaction() as connection:
+            await connection.execute("DELETE FROM measurement WHERE experiment = $1", experiment)
+            await connection.execute(
+                "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
+                "DELETE FROM shard USING gone WHERE shard.id = gone.shard AND shard.id >= $2 "
+                "AND NOT EXISTS (SELECT FROM experiment e WHERE e.shard = gone.shard AND e.id <> $1)",
+                experiment,
+                FIRST_EMBEDDED_SHARD,
+            )
+
+    async def commit(self, shard: Shard, epoch: int, batch: Batch) -> None:
+        """Commit all of `batch` or nothing. Raises FencedError if the shard or the experiment has moved on."""
+        rows = trial_rows(batch.before, batch.after, batch.recorded)
+        row = await self._database.row(
+            _COMMIT, shard, epoch, *_experiment_values(batch), list(batch.marks), *_fact_values(batch.recorded),
+            *_made_values(rows), *_changed_values(rows), *_effect_values(batch.recorded),
+        )
+        if row is None or row["moved"] != 1:
+            known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
+            raise FencedError(f"shard {shard}: {known}")
+
+
+def _experiment(row: Any) -> Experiment:
+    spec = ExperimentSpec.model_validate_json(orjson.dumps(row["spec"]))
+    identity = Identity(ExperimentId(row["id"]), row["name"], row["namespace"], spec, row["seed"], row["origin"])
+    return Experiment(identity, _PROGRESS.validate_python(row["progress"]))
+
+
+def _state(progress: Progress) -> Any:
+    return _PROGRESS.dump_python(progress, mode="json", exclude_defaults=True)
+
+
+def _experiment_values(batch: Batch) -> tuple[Any, ...]:
+    progress = batch.after.progress
+    extended = any(isinstance(one.fact, BudgetExtended) for one in batch.recorded)
+    return (
+        batch.after.identity.id,
+        batch.before.progress.version,
+        _state(progress),
+        progress.state,
+        progress.version,
+        batch.after.spec.model_dump(mode="json") if extended else None,
+        batch.recorded[-1].envelope.at if batch.after.done and batch.recorded else None,
+        batch.after.done,
+    )
+
+
+def _fact_values(recorded: Sequence[Recorded]) -> tuple[list[Any], ...]:
+    envelopes = [one.envelope for one in recorded]
+    return (
+        [one.seq for one in recorded],
+        [one.id for one in envelopes],
+        [one.cause for one in envelopes],
+        [one.at for one in envelopes],
+        [one.body.type for one in envelopes],
+        [getattr(one.body, "trial", None) for one in envelopes],
+        [one.body.model_dump_json(by_alias=True) for one in envelopes],
+    )
+
+
+def _made_values(rows: Rows) -> tuple[list[Any], ...]:
+    made = rows.made
+    return (
+        [one.number for one in made],
+        [one.state for one in made],
+        [one.attempt for one in made],
+        [orjson.dumps(one.assignment).decode() for one in made],
+        [one.told for one in made],
+        [one.at for one in made],
+    )
+
+
+def _changed_values(rows: Rows) -> tuple[list[Any], ...]:
+    changed = rows.changed
+    names = (
+        "number", "state", "attempt", "ordinal", "cause", "exit_code", "message",
+        "observation", "value", "started_at", "concluded_at",
+    )  # fmt: skip
+    return tuple([getattr(one, name) for one in changed] for name in names)
+
+
+def _effect_values(recorded: Sequence[Recorded]) -> tuple[list[Any], ...]:
+    pairs = [(one.seq, effect) for one in recorded for effect in effects(one.fact)]
+    return [seq for seq, _ in pairs], [effect for _, effect in pairs]

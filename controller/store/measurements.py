@@ -1,0 +1,78 @@
+"""Measurements: stored in batches, each point once, and read back as summaries and curves."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from controller.store import FencedError
+from controller.store.postgres import Database
+from events.ids import ExperimentId, Shard, TrialNumber
+from events.objective import Observation, Summary
+
+
+class Row(NamedTuple):
+    """One point of one attempt."""
+
+    experiment: ExperimentId
+    trial: TrialNumber
+    attempt: int
+    metric: str
+    step: int
+    at: datetime
+    value: float
+
+
+_INSERT = """
+WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
+stored AS (
+    INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value)
+    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[], $8::timestamptz[], $9::float8[]) AS p
+    WHERE EXISTS (SELECT FROM fence)
+    ON CONFLICT DO NOTHING)
+SELECT count(*) AS fence FROM fence
+"""
+_FINITE = "m.value > '-Infinity' AND m.value < 'Infinity'"
+_SUMMARIES = f"""
+SELECT a.trial, m.metric, count(*) AS count,
+    min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max,
+    (array_agg(m.value ORDER BY m.step DESC))[1] AS latest
+FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
+JOIN measurement m ON m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
+GROUP BY a.trial, m.metric
+"""
+
+
+class Measurements:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def store(self, shard: Shard, epoch: int, rows: Sequence[Row]) -> None:
+        """Store what is new of `rows`. Raises FencedError if the shard is somebody else's."""
+        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in Row._fields]
+        found = await self._database.row(_INSERT, shard, epoch, *columns)
+        if found is None or not found["fence"]:
+            raise FencedError(f"shard {shard}: epoch {epoch} is over")
+
+    async def summaries(
+        self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]]
+    ) -> dict[TrialNumber, Observation]:
+        """What each of these (trial, attempt) reported; nothing for one that reported nothing."""
+        trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
+        found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial in trials}
+        for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers):
+            latest = row["latest"] if abs(row["latest"]) < float("inf") else None
+            found[row["trial"]][row["metric"]] = Summary(
+                min=row["min"], max=row["max"], latest=latest, count=row["count"]
+            )
+        return dict(found)
+
+    async def curves(self, experiment: ExperimentId, metric: str) -> list[tuple[TrialNumber, str, int, float]]:
+        """(trial, its state, step, value) of the last attempt of each trial, trial by trial, finite values only."""
+        rows = await self._database.fetch(
+            f"""SELECT t.number, t.state, m.step, m.value FROM trial t
+            JOIN measurement m ON m.experiment = t.experiment AND m.trial = t.number AND m.attempt = t.attempt
+            WHERE t.experiment = $1 AND m.metric = $2 AND {_FINITE} ORDER BY t.ordinal NULLS LAST, t.number, m.step""",
+            experiment,
+            metric,
+        )
+        return [(row["number"], row["state"], row["step"], row["value"]) for row in rows]

@@ -1,0 +1,157 @@
+"""The connection pool: bounded in time everywhere, errors translated at one place."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+
+from controller.store import StoreAwayError, StoreRefusedError
+
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 15.0
+ACQUIRE_SECONDS = 10.0
+CLOSE_SECONDS = 3.0
+OLDEST_SERVER = 14
+
+_SETTINGS = {
+    "application_name": "trialstream",
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "20s",
+    "timezone": "UTC",
+    "search_path": "public",
+    "jit": "off",
+}
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+# What passes by itself: no connection, disk or memory or connections used up, server starting or stopping,
+# lock and statement timeouts, deadlock, serialisation.
+_PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+_FINAL = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A pool that hands out connections for one unit of work at a time."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self._pool = pool
+        self.url = url
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """One connection, for one task. Raises StoreAwayError when the database goes away meanwhile."""
+        with _translated():
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        try:
+            with _translated():
+                yield connection
+        finally:
+            await self._give_back(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """One connection in one transaction, committed when the block ends well."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        async with self.connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+            return rows
+
+    async def row(self, sql: str, *values: Any) -> asyncpg.Record | None:
+        rows = await self.fetch(sql, *values)
+        return rows[0] if rows else None
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        async with self.connection() as connection:
+            await connection.execute(sql, *values)
+
+    async def expire(self) -> None:
+        """Throw away every pooled connection, as after a restart of the server."""
+        await self._pool.expire_connections()
+
+    async def _give_back(self, connection: Connection) -> None:
+        try:
+            await self._pool.release(connection, timeout=CLOSE_SECONDS)
+        except _PASSING:
+            connection.terminate()
+
+
+class _translated:
+    """Turn asyncpg's errors into the store's own."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, asyncio.CancelledError) or error is None:
+            return
+        if isinstance(error, _FINAL):
+            raise StoreRefusedError(f"the database refuses: {error}") from error
+        if isinstance(error, _PASSING):
+            raise StoreAwayError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+
+
+@asynccontextmanager
+async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
+    """A pool of up to `size` connections. Raises StoreAwayError or StoreRefusedError if none can be made."""
+    with _translated():
+        try:
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, **_options(), init=_prepare)
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise StoreRefusedError(f"--database: {error}; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from error
+    try:
+        yield Database(pool, url)
+    finally:
+        await _close(pool)
+
+
+async def open_session(url: str) -> asyncpg.Connection:
+    """A connection of its own, outside the pool: what is locked with it stays locked as long as it lives."""
+    with _translated():
+        return await asyncpg.connect(url, **_options())
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": COMMAND_SECONDS,
+        "server_settings": _SETTINGS,
+    }
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    major = connection.get_server_version().major
+    if major < OLDEST_SERVER:
+        raise StoreRefusedError(f"the database is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed")
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except (TimeoutError, *_PASSING):
+        pool.terminate()

@@ -1,0 +1,259 @@
+"""Everything that people read: experiments, trials, curves and facts, each query bounded in what it costs."""
+
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from controller.core.evolve import RANKED
+from controller.core.experiment import Experiment
+from controller.store.ledger import Ledger, Recorded
+from controller.store.measurements import Measurements
+from controller.store.outbox import recorded
+from controller.store.postgres import Database
+from events.facts import Cause, ExperimentState, TrialState
+from events.ids import ExperimentId, TrialNumber
+from events.objective import Direction, Observation, Summary
+from events.space import Assignment
+
+PAGE = 1000
+"""Rows per page when all rows of an experiment are read."""
+MOST_LISTED = 1000
+"""Experiments that a listing shows, the newest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An experiment as one line of a list."""
+
+    name: str
+    namespace: str
+    state: ExperimentState
+    concluded: int
+    budget: int | None
+    live: int
+    best: float | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One experiment, and when it was created and concluded, by the clock that says `now`."""
+
+    experiment: Experiment
+    created_at: datetime
+    concluded_at: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """All that is known of one trial beside its curves."""
+
+    number: TrialNumber
+    state: TrialState
+    attempt: int
+    assignment: Assignment
+    ordinal: int | None
+    cause: Cause | None
+    exit_code: int | None
+    message: str
+    observation: Observation
+    value: float | None
+    proposed_at: datetime
+    started_at: datetime | None
+    concluded_at: datetime | None
+
+    @property
+    def ranked(self) -> bool:
+        """May this trial be the best?"""
+        return self.state in RANKED and self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last value of a metric that a running trial has reported."""
+
+    step: int
+    at: datetime
+    value: float
+
+
+class Sort(StrEnum):
+    NUMBER = "number"
+    VALUE = "value"
+
+
+_LIST = """
+SELECT name, namespace, state, created_at, (spec->>'maxTrialCount')::int AS budget, progress
+FROM experiment WHERE $1::text IS NULL OR namespace = $1 ORDER BY created_at DESC, id LIMIT $2
+"""
+_TRIALS = """
+SELECT * FROM trial
+WHERE experiment = $1 AND number > $2 AND (cardinality($3::text[]) = 0 OR state = ANY($3))
+ORDER BY number LIMIT $4
+"""
+_RANKING = """
+SELECT * FROM trial WHERE experiment = $1 AND (cardinality($2::text[]) = 0 OR state = ANY($2))
+ORDER BY state = ANY($3::text[]) AND value IS NOT NULL DESC, value * $4 NULLS LAST, number LIMIT $5
+"""
+_SAMPLE = """
+SELECT * FROM trial WHERE experiment = $1 AND (number % $2 = 0 OR number = ANY($3::int[])) ORDER BY number LIMIT $4
+"""
+_LAST = """
+SELECT live.trial, last.* FROM unnest($2::int[], $3::int[]) AS live (trial, attempt)
+CROSS JOIN LATERAL (
+    SELECT step, at, value FROM measurement m
+    WHERE m.experiment = $1 AND m.trial = live.trial AND m.attempt = live.attempt AND m.metric = $4
+    ORDER BY step DESC LIMIT 1) AS last
+"""
+_CURVES = """
+SELECT shown.trial, m.step, m.value FROM unnest($2::int[], $3::int[]) AS shown (trial, attempt)
+CROSS JOIN LATERAL (
+    SELECT step AS last FROM measurement m
+    WHERE m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt AND m.metric = $4
+    ORDER BY step DESC LIMIT 1) AS length
+CROSS JOIN LATERAL (
+    SELECT generate_series(1, last, greatest(1, ceil(last::float8 / $5)::int)) AS step UNION SELECT last) AS wanted
+JOIN measurement m ON m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
+    AND m.metric = $4 AND m.step = wanted.step
+WHERE m.value > '-Infinity' AND m.value < 'Infinity' ORDER BY shown.trial, m.step
+"""
+
+
+class Queries:
+    """What the reading commands ask of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ledger = Ledger(database)
+        self._measurements = Measurements(database)
+
+    async def now(self) -> datetime:
+        """The database's clock, by which everything is dated."""
+        row = await self._database.row("SELECT now() AS now")
+        assert row is not None
+        at: datetime = row["now"]
+        return at
+
+    async def experiments(self, namespace: str | None = None, limit: int = MOST_LISTED) -> list[Listed]:
+        """Experiments of one namespace, or of all, newest first."""
+        return [_listed(row) for row in await self._database.fetch(_LIST, namespace, limit)]
+
+    async def names(self) -> list[tuple[str, str]]:
+        """(namespace, name) of the newest experiments, to suggest the one that was meant."""
+        rows = await self._database.fetch("SELECT namespace, name FROM experiment ORDER BY created_at DESC LIMIT $1", MOST_LISTED)
+        return [(row["namespace"], row["name"]) for row in rows]
+
+    async def find(self, namespace: str, name: str) -> Found | None:
+        known = await self._ledger.find(namespace, name)
+        if known is None:
+            return None
+        sql = "SELECT created_at, concluded_at, now() AS now FROM experiment WHERE id = $1"
+        row = await self._database.row(sql, known[0].identity.id)
+        return Found(known[0], row["created_at"], row["concluded_at"], row["now"]) if row else None
+
+    async def trial(self, experiment: ExperimentId, number: TrialNumber) -> TrialRow | None:
+        row = await self._database.row("SELECT * FROM trial WHERE experiment = $1 AND number = $2", experiment, number)
+        return _trial(row) if row else None
+
+    async def trials(self, experiment: ExperimentId, states: Collection[TrialState] = ()) -> AsyncGenerator[TrialRow]:
+        """All trials (in these states, if any are given) by number, read page by page."""
+        last = 0
+        while True:
+            rows = await self._database.fetch(_TRIALS, experiment, last, list(states), PAGE)
+            for row in rows:
+                yield _trial(row)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1]["number"]
+
+    async def first(self, experiment: ExperimentId, limit: int, states: Collection[TrialState] = ()) -> list[TrialRow]:
+        """The `limit` trials with the lowest numbers."""
+        return [_trial(row) for row in await self._database.fetch(_TRIALS, experiment, 0, list(states), limit)]
+
+    async def ranking(
+        self, experiment: ExperimentId, direction: Direction, limit: int, states: Collection[TrialState] = ()
+    ) -> list[TrialRow]:
+        """The best `limit` trials, best first; those that cannot be the best come last."""
+        sign = 1.0 if direction is Direction.MINIMIZE else -1.0
+        rows = await self._database.fetch(_RANKING, experiment, list(states), list(RANKED), sign, limit)
+        return [_trial(row) for row in rows]
+
+    async def sample(
+        self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()
+    ) -> list[TrialRow]:
+        """At most about `limit` of `proposed` trials, evenly over the numbers, with all `wanted` ones among them."""
+        stride = max(1, -(-proposed // limit))
+        rows = await self._database.fetch(_SAMPLE, experiment, stride, list(wanted), limit + len(wanted))
+        return [_trial(row) for row in rows]
+
+    async def last_values(
+        self, experiment: ExperimentId, attempts: Mapping[TrialNumber, int], metric: str
+    ) -> dict[TrialNumber, Last]:
+        """The last value of `metric` of each of these attempts (trial → attempt): one index lookup each."""
+        rows = await self._database.fetch(_LAST, experiment, list(attempts), list(attempts.values()), metric)
+        return {row["trial"]: Last(row["step"], row["at"], row["value"]) for row in rows}
+
+    async def curves(
+        self, experiment: ExperimentId, attempts: Mapping[TrialNumber, int], metric: str, points: int
+    ) -> dict[TrialNumber, list[tuple[int, float]]]:
+        """(step, value) of each of these attempts, thinned to about `points` steps, finite values only."""
+        curves: dict[TrialNumber, list[tuple[int, float]]] = {}
+        rows = await self._database.fetch(_CURVES, experiment, list(attempts), list(attempts.values()), metric, points)
+        for row in rows:
+            curves.setdefault(row["trial"], []).append((row["step"], row["value"]))
+        return curves
+
+    async def reported(self, experiment: ExperimentId, number: TrialNumber, attempt: int) -> Observation:
+        """The summary of what one attempt has reported so far."""
+        found = await self._measurements.summaries(experiment, [(number, attempt)])
+        return found[number]
+
+    async def facts(self, experiment: ExperimentId, start: int, limit: int = PAGE) -> list[Recorded]:
+        """Up to `limit` facts from the `start`-th on."""
+        rows = await self._database.fetch(
+            "SELECT * FROM fact WHERE experiment = $1 AND seq >= $2 ORDER BY seq LIMIT $3", experiment, start, limit
+        )
+        return [recorded(row) for row in rows]
+
+    async def trial_facts(self, experiment: ExperimentId, number: TrialNumber) -> Sequence[Recorded]:
+        """The facts about one trial, in order; at most PAGE of them."""
+        rows = await self._database.fetch(
+            "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 ORDER BY seq LIMIT $3", experiment, number, PAGE
+        )
+        return [recorded(row) for row in rows]
+
+
+def _listed(row: Any) -> Listed:
+    progress = row["progress"]
+    best = progress.get("best")
+    return Listed(
+        name=row["name"],
+        namespace=row["namespace"],
+        state=ExperimentState(row["state"]),
+        concluded=sum(progress.get("counts", {}).values()),
+        budget=row["budget"],
+        live=len(progress.get("live", {})),
+        best=best["value"] if best else None,
+        created_at=row["created_at"],
+    )
+
+
+def _trial(row: Any) -> TrialRow:
+    return TrialRow(
+        number=TrialNumber(row["number"]),
+        state=TrialState(row["state"]),
+        attempt=row["attempt"],
+        assignment=row["assignment"],
+        ordinal=row["ordinal"],
+        cause=Cause(row["cause"]) if row["cause"] else None,
+        exit_code=row["exit_code"],
+        message=row["message"] or "",
+        observation={name: Summary(**one) for name, one in (row["observation"] or {}).items()},
+        value=row["value"],
+        proposed_at=row["proposed_at"],
+        started_at=row["started_at"],
+        concluded_at=row["concluded_at"],
+    )

@@ -1,0 +1,92 @@
+"""The in-process bus: it keeps every promise of the port but durability."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from uuid import uuid4
+
+from events.bus import Delivery, Record
+
+UNHEARD = 1_000
+"""Records that a partition keeps while nobody subscribes to it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Partition:
+    records: deque[Record] = field(default_factory=deque)
+    start: int = 0
+    subscriptions: list["MemorySubscription"] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.records)
+
+    def trim(self) -> None:
+        """Drop what every subscription has released."""
+        keep = min((one.released for one in self.subscriptions), default=self.end - UNHEARD)
+        while self.start < keep and self.records:
+            self.records.popleft()
+            self.start += 1
+
+
+class MemorySubscription:
+    def __init__(self, partition: _Partition, position: int) -> None:
+        self._partition = partition
+        self._arrived = asyncio.Event()
+        self.position = max(position, partition.start)
+        self.released = self.position
+
+    async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
+        if self.position >= self._partition.end:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return ()
+        offset = self.position - self._partition.start
+        records = islice(self._partition.records, offset, offset + limit)
+        deliveries = [Delivery(record, self.position + n) for n, record in enumerate(records)]
+        self.position += len(deliveries)
+        return deliveries
+
+    def release(self, position: int) -> None:
+        self.released = max(self.released, position)
+        self._partition.trim()
+
+    def wake(self) -> None:
+        self._arrived.set()
+
+
+class MemoryBus:
+    def __init__(self) -> None:
+        self._partitions: dict[tuple[str, int], _Partition] = {}
+        self._id = str(uuid4())
+
+    def log_id(self, topic: str) -> str:
+        return f"{self._id}/{topic}"
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        for record in records:
+            partition = self._partition(record.topic, record.partition)
+            partition.records.append(record)
+            if not partition.subscriptions:
+                partition.trim()
+            for subscription in partition.subscriptions:
+                subscription.wake()
+
+    @asynccontextmanager
+    async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[MemorySubscription]:
+        log = self._partition(topic, partition)
+        subscription = MemorySubscription(log, position)
+        log.subscriptions.append(subscription)
+        try:
+            yield subscription
+        finally:
+            log.subscriptions.remove(subscription)
+
+    def _partition(self, topic: str, number: int) -> _Partition:
+        return self._partitions.setdefault((topic, number), _Partition())

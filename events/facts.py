@@ -1,0 +1,240 @@
+"""Every fact that the controller decides, as one closed union: the public stream of an experiment.
+
+Facts are named in the past tense and carry no identity and no clock of their own: the envelope around
+them does. Readers ignore fields they do not know, so fields may be added, never removed or changed.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from events.ids import TrialNumber
+from events.objective import Observation
+from events.part import Message
+from events.space import Assignment
+from events.spec import ExperimentSpec
+
+
+class TrialState(StrEnum):
+    PROPOSED = "Proposed"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    EARLY_STOPPED = "EarlyStopped"
+    KILLED = "Killed"
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+
+
+TERMINAL = frozenset(
+    {
+        TrialState.SUCCEEDED,
+        TrialState.FAILED,
+        TrialState.EARLY_STOPPED,
+        TrialState.KILLED,
+        TrialState.METRICS_UNAVAILABLE,
+    }
+)
+
+
+class Cause(StrEnum):
+    """How an attempt ended, told apart because each has its own retry rule."""
+
+    COMPLETED = "Completed"
+    """Exit status 0."""
+    ERROR = "Error"
+    """Another exit status."""
+    SIGNAL = "Signal"
+    """Killed by a signal that was not ours."""
+    OUT_OF_MEMORY = "OutOfMemory"
+    SPAWN_FAILURE = "SpawnFailure"
+    """The program could not be started."""
+    TIMEOUT = "Timeout"
+    LOST = "Lost"
+    """What ran it is gone (machine, node, supervisor), and nobody knows the exit status."""
+    PREEMPTED = "Preempted"
+    """Taken away by the cluster for something else."""
+    CANCELLED = "Cancelled"
+    """Stopped because we asked for it."""
+
+
+class StopReason(StrEnum):
+    """Why a running trial is asked to stop."""
+
+    EARLY_STOPPING = "EarlyStopping"
+    EXPERIMENT_ENDED = "ExperimentEnded"
+    EXPERIMENT_PAUSED = "ExperimentPaused"
+
+
+class ExperimentState(StrEnum):
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class Reason(StrEnum):
+    """Why an experiment ended; Katib's words where Katib has one."""
+
+    GOAL_REACHED = "ExperimentGoalReached"
+    MAX_TRIALS_REACHED = "ExperimentMaxTrialsReached"
+    SEARCH_EXHAUSTED = "ExperimentSuggestionEndReached"
+    WALL_CLOCK_REACHED = "ExperimentWallClockReached"
+    MAX_FAILED_REACHED = "ExperimentMaxFailedTrialsReached"
+    SEARCH_FAILED = "ExperimentSuggestionFailed"
+    STOPPED = "ExperimentStopped"
+
+
+class ExperimentAdmitted(Message):
+    type: Literal["experiment.admitted"] = "experiment.admitted"
+    name: str
+    namespace: str
+    spec: ExperimentSpec
+    seed: int
+    origin: str | None = None
+    """The folder of the experiment file, where local trials start."""
+    deadline: datetime | None = None
+
+
+class SuggestionsRequested(Message):
+    """The search shall suggest `count` trials; requests of an experiment are numbered from 1."""
+
+    type: Literal["suggestions.requested"] = "suggestions.requested"
+    request: int
+    count: int
+
+
+class TrialProposed(Message):
+    type: Literal["trial.proposed"] = "trial.proposed"
+    trial: TrialNumber
+    assignment: Assignment
+    told: int
+    """How many conclusions the search had been told when it made this suggestion."""
+
+
+class TrialScheduled(Message):
+    """An attempt of the trial shall start; attempts are numbered from 1."""
+
+    type: Literal["trial.scheduled"] = "trial.scheduled"
+    trial: TrialNumber
+    attempt: int
+
+
+class TrialStarted(Message):
+    type: Literal["trial.started"] = "trial.started"
+    trial: TrialNumber
+    attempt: int
+
+
+class TrialStopRequested(Message):
+    type: Literal["trial.stop-requested"] = "trial.stop-requested"
+    trial: TrialNumber
+    attempt: int
+    reason: StopReason
+    message: str = ""
+
+
+class AttemptEnded(Message):
+    """The attempt's workload ended; its last metrics are still awaited, or the trial is tried again."""
+
+    type: Literal["attempt.ended"] = "attempt.ended"
+    trial: TrialNumber
+    attempt: int
+    cause: Cause
+    exit_code: int | None = None
+    message: str = ""
+
+
+class ObservationRecorded(Message):
+    """All metrics of the attempt are in; its workload's end is still awaited."""
+
+    type: Literal["observation.recorded"] = "observation.recorded"
+    trial: TrialNumber
+    attempt: int
+    observation: Observation
+
+
+class TrialPaused(Message):
+    type: Literal["trial.paused"] = "trial.paused"
+    trial: TrialNumber
+    attempt: int
+
+
+class TrialConcluded(Message):
+    """The trial has its one conclusion. `value` is the objective's value that counts, if it has a finite one."""
+
+    type: Literal["trial.concluded"] = "trial.concluded"
+    trial: TrialNumber
+    attempt: int
+    state: TrialState
+    cause: Cause
+    exit_code: int | None = None
+    message: str = ""
+    observation: Observation = {}
+    value: float | None = None
+
+
+class SearchExhausted(Message):
+    """The search has nothing more to suggest."""
+
+    type: Literal["search.exhausted"] = "search.exhausted"
+
+
+class BudgetExtended(Message):
+    type: Literal["budget.extended"] = "budget.extended"
+    max_trial_count: int
+
+
+class ExperimentPaused(Message):
+    type: Literal["experiment.paused"] = "experiment.paused"
+    seconds_left: float | None = None
+    """What is left of the wall-clock budget."""
+
+
+class ExperimentResumed(Message):
+    type: Literal["experiment.resumed"] = "experiment.resumed"
+    deadline: datetime | None = None
+
+
+class ExperimentEnding(Message):
+    """The experiment will conclude so once the trials that still run have been stopped."""
+
+    type: Literal["experiment.ending"] = "experiment.ending"
+    state: ExperimentState
+    reason: Reason
+    message: str
+
+
+class ExperimentConcluded(Message):
+    type: Literal["experiment.concluded"] = "experiment.concluded"
+    state: ExperimentState
+    reason: Reason
+    message: str
+    best: TrialNumber | None = None
+    seconds_left: float | None = None
+    """What is left of the wall-clock budget, should the experiment be resumed."""
+
+
+Fact = (
+    ExperimentAdmitted
+    | SuggestionsRequested
+    | TrialProposed
+    | TrialScheduled
+    | TrialStarted
+    | TrialStopRequested
+    | AttemptEnded
+    | ObservationRecorded
+    | TrialPaused
+    | TrialConcluded
+    | SearchExhausted
+    | BudgetExtended
+    | ExperimentPaused
+    | ExperimentResumed
+    | ExperimentEnding
+    | ExperimentConcluded
+)
+AnyFact = Annotated[Fact, Field(discriminator="type")]

@@ -1,0 +1,35 @@
+"""Identifiers that cannot be mistaken for one another, and the names that follow from them."""
+
+from dataclasses import dataclass
+from typing import NewType
+from uuid import UUID, uuid5
+
+ExperimentId = NewType("ExperimentId", UUID)
+TrialNumber = NewType("TrialNumber", int)
+"""Trials of one experiment are numbered from 1 in the order of their proposal."""
+Shard = NewType("Shard", int)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AttemptKey:
+    """One run of one trial; attempts are numbered from 1."""
+
+    experiment: ExperimentId
+    trial: TrialNumber
+    attempt: int
+
+
+def trial_name(experiment: str, number: TrialNumber) -> str:
+    """The name that people and processes see, such as `digits-12`."""
+    return f"{experiment}-{number}"
+
+
+def trial_number(experiment: str, name: str) -> TrialNumber | None:
+    """Read `digits-12` or `12` back; None when it names no trial of this experiment."""
+    digits = name.removeprefix(f"{experiment}-")
+    return TrialNumber(int(digits)) if digits.isascii() and digits.isdigit() and int(digits) > 0 else None
+
+
+def consequence(cause: UUID, part: int | str) -> UUID:
+    """The id of the `part`-th thing that follows from `cause`; a repetition yields the same id."""
+    return uuid5(cause, str(part))

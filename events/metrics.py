@@ -1,0 +1,42 @@
+"""Measurements: what an attempt reported, one point per value, and the word that all is reported."""
+
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import ConfigDict, Field
+
+from events.ids import TrialNumber
+from events.part import Message
+
+MAX_METRIC_NAME = 128
+"""Characters; a longer name is no metric of ours."""
+
+
+class Point(NamedTuple):
+    """One value. `step` counts the reports of this metric in this attempt, from 1; the value may be NaN or infinite."""
+
+    metric: str
+    step: int
+    at: datetime
+    value: float
+
+
+class MetricsReported(Message):
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
+
+    type: Literal["metrics.reported"] = "metrics.reported"
+    trial: TrialNumber
+    attempt: int
+    points: tuple[Point, ...]
+
+
+class MetricsCompleted(Message):
+    """The attempt's collector has reported everything, to the last line."""
+
+    type: Literal["metrics.completed"] = "metrics.completed"
+    trial: TrialNumber
+    attempt: int
+
+
+Measurement = MetricsReported | MetricsCompleted
+AnyMeasurement = Annotated[Measurement, Field(discriminator="type")]

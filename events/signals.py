@@ -1,0 +1,104 @@
+"""What people ask for and what is observed of workloads, searches and the clock: the input of every decision."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from events.facts import Cause
+from events.ids import TrialNumber
+from events.objective import Observation
+from events.part import Message
+from events.space import Assignment
+from events.spec import ExperimentSpec
+
+
+class ExperimentSubmitted(Message):
+    type: Literal["experiment.submitted"] = "experiment.submitted"
+    name: str
+    namespace: str
+    spec: ExperimentSpec
+    seed: int
+    origin: str | None = None
+
+
+class StopRequested(Message):
+    type: Literal["experiment.stop"] = "experiment.stop"
+
+
+class PauseRequested(Message):
+    type: Literal["experiment.pause"] = "experiment.pause"
+
+
+class ResumeRequested(Message):
+    type: Literal["experiment.resume"] = "experiment.resume"
+
+
+class ExtensionRequested(Message):
+    type: Literal["experiment.extend"] = "experiment.extend"
+    max_trial_count: int
+
+
+class SuggestionsMade(Message):
+    """The search's answer to a request: fewer than asked for if it is exhausted, or an error."""
+
+    type: Literal["suggestions.made"] = "suggestions.made"
+    request: int
+    assignments: tuple[Assignment, ...] = ()
+    told: int = 0
+    exhausted: bool = False
+    error: str | None = None
+
+
+class TrialJudged(Message):
+    """An early-stopping rule found that the attempt is hopeless."""
+
+    type: Literal["trial.judged"] = "trial.judged"
+    trial: TrialNumber
+    attempt: int
+    message: str
+
+
+class WorkloadStarted(Message):
+    type: Literal["workload.started"] = "workload.started"
+    trial: TrialNumber
+    attempt: int
+
+
+class WorkloadEnded(Message):
+    type: Literal["workload.ended"] = "workload.ended"
+    trial: TrialNumber
+    attempt: int
+    cause: Cause
+    exit_code: int | None = None
+    message: str = ""
+
+
+class MetricsCollected(Message):
+    """Everything that the attempt reported is stored; this is its summary."""
+
+    type: Literal["metrics.collected"] = "metrics.collected"
+    trial: TrialNumber
+    attempt: int
+    observation: Observation
+
+
+class TimePassed(Message):
+    """A tick of the clock, for budgets in seconds."""
+
+    type: Literal["time.passed"] = "time.passed"
+
+
+Signal = (
+    ExperimentSubmitted
+    | StopRequested
+    | PauseRequested
+    | ResumeRequested
+    | ExtensionRequested
+    | SuggestionsMade
+    | TrialJudged
+    | WorkloadStarted
+    | WorkloadEnded
+    | MetricsCollected
+    | TimePassed
+)
+AnySignal = Annotated[Signal, Field(discriminator="type")]

@@ -1,0 +1,203 @@
+"""The one ExperimentSpec: Katib's schema (v1beta1) and Trialstream's additions."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from events.objective import Objective
+from events.part import SpecPart
+from events.space import Parameter, Scalar
+
+DEFAULT_LOG = "/var/log/katib/metrics.log"
+
+
+class Setting(SpecPart):
+    name: str
+    value: Scalar
+
+
+class AlgorithmSpec(SpecPart):
+    """An algorithm (or early-stopping rule) by name, with its settings."""
+
+    algorithm_name: str
+    algorithm_settings: tuple[Setting, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Scalar]:
+        return {setting.name: setting.value for setting in self.algorithm_settings}
+
+
+class CollectorKind(StrEnum):
+    STDOUT = "StdOut"
+    FILE = "File"
+    TENSORFLOW_EVENT = "TensorFlowEvent"
+    PROMETHEUS = "PrometheusMetric"
+    CUSTOM = "Custom"
+    PUSH = "Push"
+
+
+class FileFormat(StrEnum):
+    TEXT = "TEXT"
+    JSON = "JSON"
+
+
+class FileSystemPath(SpecPart):
+    path: str | None = None
+    kind: str | None = None
+    format: FileFormat | None = None
+
+
+class Filter(SpecPart):
+    """RE2 expressions with two groups: the metric's name and its value."""
+
+    metrics_format: tuple[str, ...] = ()
+
+
+class Source(SpecPart):
+    file_system_path: FileSystemPath | None = None
+    filter: Filter | None = None
+    http_get: dict[str, Any] | None = None
+
+
+class Collector(SpecPart):
+    kind: CollectorKind = CollectorKind.STDOUT
+    custom_collector: dict[str, Any] | None = None
+
+
+class MetricsCollectorSpec(SpecPart):
+    """Where a trial's metrics come from."""
+
+    collector: Collector = Collector()
+    source: Source | None = None
+
+    @property
+    def format(self) -> FileFormat:
+        path = self.source.file_system_path if self.source else None
+        return (path.format if path else None) or FileFormat.TEXT
+
+    @property
+    def path(self) -> str:
+        path = self.source.file_system_path if self.source else None
+        return (path.path if path else None) or DEFAULT_LOG
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        return self.source.filter.metrics_format if self.source and self.source.filter else ()
+
+
+class TrialParameter(SpecPart):
+    """A placeholder `${trialParameters.<name>}` and what it refers to: a parameter or `${trialSpec.<Key>}`."""
+
+    name: str
+    reference: str
+    description: str | None = None
+
+
+class ConfigMapSource(SpecPart):
+    config_map_name: str
+    config_map_namespace: str
+    template_path: str
+
+
+class TrialTemplate(SpecPart):
+    """How a trial is run: `trialSpec` (any Kubernetes object), a ConfigMap, or a short `command`."""
+
+    retain: bool = False
+    command: tuple[Scalar, ...] | None = None
+    """Ours: program and arguments, for scripts without a Job manifest."""
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    """Ours: an attempt that runs longer is ended and has failed."""
+    trial_spec: dict[str, Any] | None = None
+    config_map: ConfigMapSource | None = None
+    trial_parameters: tuple[TrialParameter, ...] = ()
+    primary_pod_labels: dict[str, str] = {}
+    primary_container_name: str | None = None
+    success_condition: str | None = None
+    failure_condition: str | None = None
+
+
+class ResumePolicy(StrEnum):
+    NEVER = "Never"
+    LONG_RUNNING = "LongRunning"
+    FROM_VOLUME = "FromVolume"
+
+
+class GraphConfig(SpecPart):
+    num_layers: int | None = None
+    input_sizes: tuple[int, ...] = ()
+    output_sizes: tuple[int, ...] = ()
+
+
+class Operation(SpecPart):
+    operation_type: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+class NasConfig(SpecPart):
+    graph_config: GraphConfig = GraphConfig()
+    operations: tuple[Operation, ...] = ()
+
+
+class BudgetSpec(SpecPart):
+    """Ours: limits beside the trial counts."""
+
+    wall_clock_seconds: float | None = Field(default=None, gt=0)
+    """Seconds from the start (pauses excluded) after which the experiment ends."""
+
+
+class RetryCause(StrEnum):
+    """Ends of an attempt that a person may want to try again; lost and preempted ones always are."""
+
+    ERROR = "Error"
+    SIGNAL = "Signal"
+    OUT_OF_MEMORY = "OutOfMemory"
+    TIMEOUT = "Timeout"
+
+
+class RetrySpec(SpecPart):
+    """Ours: how often one trial is run again after a failure of its own."""
+
+    max_retries: int = Field(default=0, ge=0, le=100)
+    causes: tuple[RetryCause, ...] = (RetryCause.ERROR, RetryCause.SIGNAL)
+
+
+class ExperimentSpec(SpecPart):
+    """The `spec:` of an experiment, defaults filled in by `events.document`."""
+
+    parameters: tuple[Parameter, ...] = ()
+    objective: Objective | None = None
+    objectives: tuple[Objective, ...] = ()
+    algorithm: AlgorithmSpec | None = None
+    early_stopping: AlgorithmSpec | None = None
+    trial_template: TrialTemplate = TrialTemplate()
+    parallel_trial_count: int | None = Field(default=None, gt=0, le=2**31 - 1)
+    max_trial_count: int | None = Field(default=None, gt=0, le=2**31 - 1)
+    max_failed_trial_count: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    metrics_collector_spec: MetricsCollectorSpec = MetricsCollectorSpec()
+    nas_config: NasConfig | None = None
+    resume_policy: ResumePolicy = ResumePolicy.NEVER
+    budget: BudgetSpec = BudgetSpec()
+    retry: RetrySpec = RetrySpec()
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+
+    @property
+    def targets(self) -> tuple[Objective, ...]:
+        """All objectives, whichever way they were written; validation has seen that there is one."""
+        return self.objectives or ((self.objective,) if self.objective else ())
+
+    @property
+    def target(self) -> Objective:
+        """The first objective: the one that ranks trials."""
+        return self.targets[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics to collect, each once, objectives first."""
+        names = [t.metric for t in self.targets] + [m for t in self.targets for m in t.additional_metric_names]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def parallel(self) -> int:
+        assert self.parallel_trial_count is not None
+        return self.parallel_trial_count

@@ -1,0 +1,8 @@
+"""The topics of the bus and what travels on each."""
+
+SIGNALS = "trialstream.signals"
+"""What people asked for and what was observed of workloads."""
+METRICS = "trialstream.metrics"
+"""Measurements."""
+EVENTS = "trialstream.events"
+"""The facts that the controller decided: the public stream."""

@@ -1,0 +1,120 @@
+"""Read one YAML document safely: bounded in size, depth and aliases, with the line of every node."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 256 * 1024
+MAX_NODES = 50_000
+MAX_DEPTH = 64
+
+Path = tuple[str | int, ...]
+
+
+class DocumentError(ValueError):
+    """The text is no acceptable document; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed tree and the line (from 1) at which each path starts."""
+
+    tree: dict[str, Any]
+    lines: dict[Path, int]
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML's JSON subset of types: no dates, and 1e-3 is a number as in YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(text: bytes) -> Document:
+    """Parse `text`; raise DocumentError if it is too large, malformed, or no mapping."""
+    if len(text) > MAX_BYTES:
+        raise DocumentError(f"the document has {len(text):,} bytes; at most {MAX_BYTES:,} are allowed")
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"the document is not UTF-8: byte {error.start} is {text[error.start]:#04x}") from None
+    try:
+        root = _only_document(decoded)
+        lines: dict[Path, int] = {}
+        _measure(root, (), lines, [0], frozenset())
+        loader = _Loader("")
+        try:
+            tree = loader.construct_document(root)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise DocumentError(f"{line}{error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise DocumentError(f"this is no YAML: {error}") from None
+    except RecursionError:
+        raise DocumentError(f"the document is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise error if isinstance(error, DocumentError) else DocumentError(str(error)) from None
+    if not isinstance(tree, dict):
+        raise DocumentError(f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {type(tree).__name__}")
+    return Document(tree, lines)
+
+
+def _only_document(text: str) -> yaml.Node:
+    loader = _Loader(text)
+    try:
+        nodes: list[yaml.Node] = []
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                nodes.append(node)
+    finally:
+        loader.dispose()
+    if not nodes:
+        raise DocumentError("the document is empty")
+    if len(nodes) > 1:
+        raise DocumentError(f"line {nodes[1].start_mark.line + 1}: one experiment per file; this file holds {len(nodes)} documents")
+    return nodes[0]
+
+
+def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int], above: frozenset[int]) -> None:
+    """Count the nodes as they unfold (an alias counts each time), note lines, refuse what is out of bounds."""
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    seen[0] += 1
+    if seen[0] > MAX_NODES:
+        raise DocumentError(f"line {line}: more than {MAX_NODES:,} values once aliases are followed; write them out, or fewer")
+    if len(path) > MAX_DEPTH:
+        raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
+    if id(node) in above:
+        raise DocumentError(f"line {line}: an alias that contains itself")
+    inside = above | {id(node)}
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise DocumentError(f"line {key.start_mark.line + 1}: a key must be a plain word")
+            if key.value in keys:
+                raise DocumentError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands here twice")
+            keys.add(key.value)
+            lines.setdefault((*path, key.value), key.start_mark.line + 1)
+            _measure(value, (*path, key.value), lines, seen, inside)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _measure(item, (*path, index), lines, seen, inside)
+    elif node.tag == "tag:yaml.org,2002:float":
+        value = yaml.CSafeLoader("").construct_yaml_float(node)
+        if not math.isfinite(value):
+            raise DocumentError(f"line {line}: {node.value} is not finite")
+
+
+def text_of(path: Path) -> str:
+    """`('spec', 'parameters', 1, 'name')` → `spec.parameters[1].name`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).lstrip(".")

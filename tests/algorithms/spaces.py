@@ -1,0 +1,117 @@
+"""Search spaces and experiments for the tests of the algorithms."""
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import strategies as st
+
+from events.objective import Direction, Objective
+from events.space import Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+
+DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
+NUMERIC = (DOUBLE, INT)
+
+
+def ranged(
+    name: str,
+    kind: ParameterType,
+    low: float,
+    high: float,
+    step: float | None = None,
+    distribution: Distribution = Distribution.UNIFORM,
+) -> Parameter:
+    space = FeasibleSpace(min=low, max=high, step=step, distribution=distribution)
+    return Parameter(name=name, parameterType=kind, feasibleSpace=space)
+
+
+def listed(name: str, kind: ParameterType, values: Sequence[Scalar]) -> Parameter:
+    return Parameter(name=name, parameterType=kind, feasibleSpace=FeasibleSpace(list=tuple(values)))
+
+
+def algorithm_spec(name: str, settings: Mapping[str, Scalar]) -> AlgorithmSpec:
+    listed_settings = tuple(Setting(name=key, value=value) for key, value in settings.items())
+    return AlgorithmSpec(algorithm_name=name, algorithm_settings=listed_settings)
+
+
+def experiment(
+    parameters: Sequence[Parameter],
+    algorithm: str | None = None,
+    settings: Mapping[str, Scalar] | None = None,
+    trials: int | None = 50,
+    parallel: int = 3,
+) -> ExperimentSpec:
+    return ExperimentSpec(
+        parameters=tuple(parameters),
+        objective=Objective(type=Direction.MINIMIZE, objectiveMetricName="loss"),
+        algorithm=algorithm_spec(algorithm, settings or {}) if algorithm else None,
+        max_trial_count=trials,
+        parallel_trial_count=parallel,
+    )
+
+
+MIXED = (
+    ranged("lr", DOUBLE, 1e-4, 1.0, distribution=Distribution.LOG_UNIFORM),
+    ranged("momentum", DOUBLE, 0.1, 0.9, 0.1),
+    ranged("layers", INT, 1, 5, distribution=Distribution.NORMAL),
+    listed("batch", ParameterType.DISCRETE, ["32", "8", "128"]),
+    listed("optimizer", ParameterType.CATEGORICAL, ["sgd", "adam", True]),
+)
+GRIDDED = MIXED[1:]
+"""The same without the continuum."""
+SMALL = (
+    ranged("width", INT, 1, 7, 3, Distribution.LOG_UNIFORM),
+    ranged("rate", DOUBLE, 0.1, 0.3, 0.1, Distribution.LOG_NORMAL),
+    listed("kind", ParameterType.CATEGORICAL, ["a", "b"]),
+)
+"""3 · 3 · 2 = 18 points."""
+
+
+@st.composite
+def numeric(draw: st.DrawFn, name: str = "x", *, finite: bool = False) -> Parameter:
+    """An int or double of any distribution, with or without a step."""
+    kind = draw(st.sampled_from(NUMERIC))
+    distribution = draw(st.sampled_from(Distribution))
+    positive = distribution in (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
+    if kind is ParameterType.INT:
+        low = draw(st.integers(1 if positive else -1000, 1000))
+        high = low + draw(st.integers(0, 1000))
+        return ranged(name, kind, low, high, draw(st.none() | st.integers(1, 300)), distribution)
+    decimals = st.integers(1 if positive else -100_000, 100_000).map(lambda n: n / 1000)
+    bounds = sorted([draw(decimals), draw(decimals)])
+    steps = st.integers(1, 50_000).map(lambda n: n / 1000)
+    step = draw(steps if finite else st.none() | steps)
+    return ranged(name, kind, bounds[0], bounds[1], step, distribution)
+
+
+@st.composite
+def choices(draw: st.DrawFn, name: str = "x") -> Parameter:
+    """A discrete or categorical parameter."""
+    if draw(st.booleans()):
+        numbers = draw(st.lists(st.integers(-50, 50), min_size=1, max_size=6, unique=True))
+        return listed(name, ParameterType.DISCRETE, draw(st.sampled_from([numbers, [str(n / 4) for n in numbers]])))
+    words = st.one_of(st.text(max_size=3), st.integers(-5, 5), st.booleans(), st.sampled_from([0.5, 1.5]))
+    return listed(name, ParameterType.CATEGORICAL, draw(st.lists(words, min_size=1, max_size=6, unique_by=str)))
+
+
+def parameter(name: str = "x", *, finite: bool = False) -> st.SearchStrategy[Parameter]:
+    return numeric(name, finite=finite) | choices(name)
+
+
+@st.composite
+def spaces(draw: st.DrawFn, *, finite: bool = False) -> tuple[Parameter, ...]:
+    """One to four parameters of any kind."""
+    return tuple(draw(parameter(f"p{index}", finite=finite)) for index in range(draw(st.integers(1, 4))))
+
+
+def feasible(parameter: Parameter, value: Scalar) -> bool:
+    """Is `value` what the spec allows, of the right Python type? Written without the code under test."""
+    space = parameter.space
+    if parameter.type not in NUMERIC:
+        return any(type(value) is type(known) and value == known for known in space.list)
+    if type(value) is not (int if parameter.type is INT else float):
+        return False
+    step = 1 if parameter.type is INT and space.step is None else space.step
+    steps = 0.0 if step is None or isinstance(value, str) else (value - parameter.low) / step
+    return (
+        isinstance(value, int | float) and parameter.low <= value <= parameter.high and abs(steps - round(steps)) < 1e-6
+    )

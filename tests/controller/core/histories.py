@@ -1,0 +1,79 @@
+"""Random histories of an experiment: signals in any order, doubled, delayed, of any attempt."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from controller.core.evolve import found
+from controller.core.experiment import Experiment
+from events.document import load
+from events.facts import Cause, ExperimentAdmitted
+from events.ids import ExperimentId, TrialNumber
+from events.objective import Observation, Summary
+from events.signals import (
+    ExtensionRequested,
+    MetricsCollected,
+    PauseRequested,
+    ResumeRequested,
+    Signal,
+    StopRequested,
+    SuggestionsMade,
+    TimePassed,
+    TrialJudged,
+    WorkloadEnded,
+    WorkloadStarted,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def experiment(
+    total: int | None, parallel: int, failed: int | None = None, goal: float | None = None, extra: str = "", seconds: float | None = None
+) -> Experiment:
+    """A new experiment that minimises `loss`."""
+    lines = [
+        "apiVersion: trialstream.io/v1alpha1",
+        "kind: Experiment",
+        "metadata: {name: e}",
+        "spec:",
+        f"  objective: {{type: minimize, objectiveMetricName: loss{'' if goal is None else f', goal: {goal}'}}}",
+        f"  parallelTrialCount: {parallel}",
+        *([] if total is None else [f"  maxTrialCount: {total}"]),
+        *([] if failed is None else [f"  maxFailedTrialCount: {failed}"]),
+        "  parameters: [{name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}]",
+        "  trialTemplate: {command: [train]}",
+        extra,
+    ]
+    spec = load("\n".join(lines).encode()).spec
+    deadline = None if seconds is None else START + timedelta(seconds=seconds)
+    admitted = ExperimentAdmitted(name="e", namespace="default", spec=spec, seed=1, deadline=deadline)
+    return found(ExperimentId(UUID(int=1)), admitted)
+
+
+def observation(value: float | None, count: int = 1) -> Observation:
+    """What an attempt reported: one finite value, or (None) only values that are not."""
+    return {"loss": Summary(min=value, max=value, latest=value, count=count)}
+
+
+trials = st.integers(1, 12).map(TrialNumber)
+attempts = st.integers(1, 4)
+observations = st.one_of(
+    st.just({}), st.just(observation(None)), st.floats(-10, 10).map(observation)
+)
+signals: st.SearchStrategy[Signal] = st.one_of(
+    st.builds(
+        SuggestionsMade,
+        request=st.integers(1, 30),
+        assignments=st.lists(st.just({"x": 0.5}), max_size=5).map(tuple),
+        told=st.just(0),
+        exhausted=st.integers(0, 9).map(lambda n: n == 0),
+    ),
+    st.builds(WorkloadStarted, trial=trials, attempt=attempts),
+    st.builds(WorkloadEnded, trial=trials, attempt=attempts, cause=st.sampled_from(Cause)),
+    st.builds(MetricsCollected, trial=trials, attempt=attempts, observation=observations),
+    st.builds(TrialJudged, trial=trials, attempt=attempts, message=st.just("")),
+    st.sampled_from([PauseRequested(), ResumeRequested(), StopRequested(), TimePassed(), TimePassed()]),
+    st.builds(ExtensionRequested, max_trial_count=st.integers(1, 20)),
+)
+histories = st.lists(st.tuples(signals, st.integers(1, 3)), max_size=120)

@@ -1,0 +1,197 @@
+"""Rules of the core, one by one: budgets, causes, pauses, clocks."""
+
+from datetime import timedelta
+
+import pytest
+
+from controller.core.experiment import Experiment
+from events.facts import (
+    Cause,
+    ExperimentConcluded,
+    ExperimentState,
+    Reason,
+    TrialConcluded,
+    TrialPaused,
+    TrialScheduled,
+    TrialState,
+)
+from events.objective import Observation
+from events.signals import (
+    ExtensionRequested,
+    MetricsCollected,
+    PauseRequested,
+    ResumeRequested,
+    StopRequested,
+    SuggestionsMade,
+    TimePassed,
+    TrialJudged,
+    WorkloadEnded,
+    WorkloadStarted,
+)
+from tests.controller.core.histories import experiment, observation
+from tests.controller.core.test_histories import Watch
+
+
+def running(state: Experiment, count: int) -> Watch:
+    """The experiment with `count` trials running."""
+    watch = Watch(state)
+    watch.hear(TimePassed())
+    watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},) * count))
+    for trial in range(1, count + 1):
+        watch.hear(WorkloadStarted(trial=trial, attempt=1))
+    return watch
+
+
+def end(watch: Watch, trial: int, cause: Cause, seen: Observation, attempt: int = 1) -> TrialConcluded | None:
+    """The attempt ends; its conclusion, if it is one."""
+    watch.hear(MetricsCollected(trial=trial, attempt=attempt, observation=seen))
+    facts = watch.hear(WorkloadEnded(trial=trial, attempt=attempt, cause=cause))
+    return next((fact for fact in facts if isinstance(fact, TrialConcluded)), None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "seen", "state"),
+    [
+        (Cause.COMPLETED, observation(1.0), TrialState.SUCCEEDED),
+        (Cause.COMPLETED, observation(None), TrialState.METRICS_UNAVAILABLE),
+        (Cause.COMPLETED, {}, TrialState.METRICS_UNAVAILABLE),
+        (Cause.ERROR, observation(1.0), TrialState.FAILED),
+        (Cause.SIGNAL, {}, TrialState.FAILED),
+        (Cause.OUT_OF_MEMORY, {}, TrialState.FAILED),
+        (Cause.SPAWN_FAILURE, {}, TrialState.FAILED),
+        (Cause.TIMEOUT, {}, TrialState.FAILED),
+    ],
+)
+def test_each_cause_has_its_state(cause: Cause, seen: Observation, state: TrialState) -> None:
+    conclusion = end(running(experiment(5, 1), 1), 1, cause, seen)
+    assert conclusion is not None
+    assert conclusion.state is state
+
+
+@pytest.mark.parametrize("cause", [Cause.LOST, Cause.PREEMPTED, Cause.CANCELLED])
+def test_what_is_not_the_trials_fault_is_tried_again_and_spends_nothing(cause: Cause) -> None:
+    watch = running(experiment(5, 1, failed=1), 1)
+    assert end(watch, 1, cause, {}) is None
+    assert watch.facts[-1] == TrialScheduled(trial=1, attempt=2)
+    assert watch.state.progress.counts.concluded == 0
+
+
+def test_a_trial_that_is_lost_again_and_again_has_failed() -> None:
+    watch = running(experiment(5, 1), 1)
+    for attempt in range(1, 12):
+        conclusion = end(watch, 1, Cause.LOST, {}, attempt)
+    assert conclusion is not None
+    assert (conclusion.state, conclusion.cause) == (TrialState.FAILED, Cause.LOST)
+
+
+def test_retries_are_as_many_as_asked_for_and_for_the_causes_asked_for() -> None:
+    watch = running(experiment(5, 1, extra="  retry: {maxRetries: 2, causes: [Error]}"), 1)
+    assert end(watch, 1, Cause.ERROR, {}) is None
+    assert end(watch, 1, Cause.LOST, {}, 2) is None
+    assert end(watch, 1, Cause.ERROR, {}, 3) is None
+    assert end(watch, 1, Cause.ERROR, {}, 4) is not None
+    watch = running(experiment(5, 1, extra="  retry: {maxRetries: 2, causes: [Error]}"), 1)
+    assert end(watch, 1, Cause.TIMEOUT, {}) is not None
+
+
+def test_a_failed_trial_is_never_the_best_and_reaches_no_goal() -> None:
+    watch = running(experiment(5, 2, goal=2.0), 2)
+    end(watch, 1, Cause.ERROR, observation(1.0))
+    end(watch, 2, Cause.COMPLETED, observation(3.0))
+    assert watch.state.progress.best is not None
+    assert watch.state.progress.best.trial == 2
+    assert watch.state.progress.verdict is None
+
+
+@pytest.mark.parametrize(("limit", "failures"), [(0, 1), (1, 1), (2, 2)])
+def test_failed_and_valueless_trials_spend_the_failed_budget(limit: int, failures: int) -> None:
+    watch = running(experiment(5, 1, failed=limit), 1)
+    for trial in range(1, failures + 1):
+        assert watch.state.progress.verdict is None
+        cause = Cause.ERROR if trial % 2 else Cause.COMPLETED
+        end(watch, trial, cause, {})
+        watch.hear(SuggestionsMade(request=trial + 1, assignments=({"x": 1.0},)))
+    assert watch.state.progress.state is ExperimentState.FAILED
+
+
+def test_a_judged_trial_is_early_stopped_unless_it_had_finished() -> None:
+    watch = running(experiment(5, 2), 2)
+    watch.hear(TrialJudged(trial=1, attempt=1, message="worse"))
+    watch.hear(TrialJudged(trial=2, attempt=1, message="worse"))
+    stopped = end(watch, 1, Cause.CANCELLED, observation(5.0))
+    finished = end(watch, 2, Cause.COMPLETED, observation(4.0))
+    assert stopped is not None
+    assert finished is not None
+    assert (stopped.state, stopped.message, finished.state) == (TrialState.EARLY_STOPPED, "worse", TrialState.SUCCEEDED)
+
+
+def test_a_pause_gives_the_trials_back_and_a_resume_runs_them_again() -> None:
+    watch = running(experiment(5, 2), 2)
+    watch.hear(PauseRequested())
+    assert watch.state.vacancies == 0
+    end(watch, 1, Cause.CANCELLED, observation(1.0))
+    assert watch.facts[-1] == TrialPaused(trial=1, attempt=1)
+    watch.hear(ResumeRequested())
+    assert TrialScheduled(trial=1, attempt=2) in watch.facts
+    end(watch, 2, Cause.CANCELLED, {})
+    assert TrialScheduled(trial=2, attempt=2) in watch.facts
+
+
+def test_a_stopped_experiment_goes_on_with_what_is_left() -> None:
+    watch = running(experiment(3, 2), 2)
+    watch.hear(PauseRequested())
+    end(watch, 1, Cause.CANCELLED, {})
+    watch.hear(StopRequested())
+    end(watch, 2, Cause.CANCELLED, {})
+    assert watch.state.progress.state is ExperimentState.STOPPED
+    assert watch.state.progress.counts.killed == 2
+    watch.hear(ResumeRequested())
+    assert watch.state.vacancies == 0
+    assert watch.state.progress.request is not None
+    assert watch.state.progress.request.count == 1
+
+
+def test_more_trials_reopen_only_what_ended_for_want_of_trials() -> None:
+    watch = running(experiment(1, 1), 1)
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    assert watch.state.done
+    watch.hear(ExtensionRequested(max_trial_count=2))
+    assert watch.state.active
+    watch = running(experiment(1, 1, goal=2.0), 1)
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    watch.hear(ExtensionRequested(max_trial_count=2))
+    assert watch.state.done
+
+
+def test_the_wall_clock_ends_the_experiment_and_does_not_run_in_a_pause() -> None:
+    watch = running(experiment(None, 1, seconds=10), 1)
+    watch.hear(PauseRequested())
+    end(watch, 1, Cause.CANCELLED, {})
+    watch.clock += timedelta(hours=1)
+    watch.hear(TimePassed())
+    watch.hear(ResumeRequested())
+    assert watch.state.progress.state is ExperimentState.RUNNING
+    watch.clock += timedelta(seconds=10)
+    watch.hear(TimePassed())
+    end(watch, 1, Cause.CANCELLED, {}, 2)
+    concluded = watch.facts[-1]
+    assert isinstance(concluded, ExperimentConcluded)
+    assert concluded.reason is Reason.WALL_CLOCK_REACHED
+
+
+def test_an_exhausted_search_ends_the_experiment_after_its_last_trial() -> None:
+    watch = Watch(experiment(None, 3))
+    watch.hear(TimePassed())
+    watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},), exhausted=True))
+    assert watch.state.progress.verdict is None
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    assert watch.state.progress.verdict is not None
+    assert watch.state.progress.verdict.reason is Reason.SEARCH_EXHAUSTED
+
+
+def test_a_search_that_fails_fails_the_experiment_in_its_words() -> None:
+    watch = Watch(experiment(5, 1))
+    watch.hear(TimePassed())
+    watch.hear(SuggestionsMade(request=1, error="no such thing"))
+    assert watch.state.progress.verdict is not None
+    assert (watch.state.progress.state, watch.state.progress.verdict.message) == (ExperimentState.FAILED, "no such thing")
