@@ -1,4 +1,4 @@
-"""Where everything is wired: a station has the parts, `serve` runs the flows of one shard, `see_through` never gives up early."""
+"""Where everything is wired: a station has the parts, and `see_through` runs the flows of one shard to the end."""
 
 import asyncio
 import logging
@@ -78,7 +78,12 @@ async def leave_alone() -> None:
 
 @asynccontextmanager
 async def station(
-    database: Database, cluster: Cluster, follow: Follow, revive: Callable[[], Awaitable[None]] = leave_alone, *, owner: str
+    database: Database,
+    cluster: Cluster,
+    follow: Follow,
+    revive: Callable[[], Awaitable[None]] = leave_alone,
+    *,
+    owner: str,
 ) -> AsyncGenerator[Station]:
     """Wire the parts around a database and a place where trials run. `owner` names this process in leases."""
     async with open_leases(database, owner) as leases:
@@ -224,5 +229,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     leaves: list[BaseException] = []
     for one in group.exceptions:
         leaves += [_first(one)] if isinstance(one, BaseExceptionGroup) else [one]
-    leaves.sort(key=lambda error: isinstance(error, StoreAwayError | StoreRefusedError) * 2 + isinstance(error, FencedError))
+    leaves.sort(
+        key=lambda error: isinstance(error, StoreAwayError | StoreRefusedError) * 2 + isinstance(error, FencedError)
+    )
     return leaves[0]

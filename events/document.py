@@ -177,10 +177,15 @@ def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings
         template = body["trialTemplate"] = dict(template)
         for name in TEMPLATE_ADDITIONS:
             if template.pop(name, None) is not None:
-                warnings.append(_ignored(("spec", "trialTemplate", name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
+                warnings.append(
+                    _ignored(("spec", "trialTemplate", name), lines, f"; it is Trialstream's: use apiVersion {OURS}")
+                )
     collector = (body.get("metricsCollectorSpec") or {}) if isinstance(body.get("metricsCollectorSpec"), dict) else {}
     if isinstance(collector.get("collector"), dict) and collector["collector"].get("kind") == "None":
-        body["metricsCollectorSpec"] = {**collector, "collector": {**collector["collector"], "kind": CollectorKind.PUSH.value}}
+        body["metricsCollectorSpec"] = {
+            **collector,
+            "collector": {**collector["collector"], "kind": CollectorKind.PUSH.value},
+        }
     return body
 
 
@@ -206,7 +211,11 @@ def _shaped(
 def _without_nulls(tree: Any) -> Any:
     """`field:` without a value is the same as no field, as in Kubernetes; a template keeps its nulls."""
     if isinstance(tree, dict):
-        return {str(key): value if key == "trialSpec" else _without_nulls(value) for key, value in tree.items() if value is not None}
+        return {
+            str(key): value if key == "trialSpec" else _without_nulls(value)
+            for key, value in tree.items()
+            if value is not None
+        }
     return [_without_nulls(item) for item in tree] if isinstance(tree, list) else tree
 
 

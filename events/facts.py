@@ -174,7 +174,7 @@ class TrialConcluded(Message):
     cause: Cause
     exit_code: int | None = None
     message: str = ""
-    observation: Observation = {}
+    observation: Observation = Field(default_factory=dict)
     value: float | None = None
 
 

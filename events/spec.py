@@ -111,7 +111,7 @@ class TrialTemplate(SpecPart):
     trial_spec: dict[str, Any] | None = None
     config_map: ConfigMapSource | None = None
     trial_parameters: tuple[TrialParameter, ...] = ()
-    primary_pod_labels: dict[str, str] = {}
+    primary_pod_labels: dict[str, str] = Field(default_factory=dict)
     primary_container_name: str | None = None
     success_condition: str | None = None
     failure_condition: str | None = None

@@ -90,7 +90,9 @@ def metadata_value(reference: str, template: TrialTemplate, trial: str, namespac
             return str(tree.get("apiVersion", ""))
     indexed = _INDEXED.match(key)
     if not indexed:
-        raise TemplateError(f"{reference}: allowed are Name, Namespace, Kind, APIVersion, Annotations[key], Labels[key]")
+        raise TemplateError(
+            f"{reference}: allowed are Name, Namespace, Kind, APIVersion, Annotations[key], Labels[key]"
+        )
     entries = (tree.get("metadata") or {}).get(indexed[1].lower()) or {}
     if indexed[2] not in entries:
         raise TemplateError(f"{reference}: the template has no such {indexed[1].lower().rstrip('s')}")

@@ -40,7 +40,7 @@ def name_problem(name: str) -> Problem | None:
         return None
     return Problem(
         ("metadata", "name"),
-        f"{name!r} is no valid name: at most {MAX_NAME} characters of a-z, 0-9 and '-', the first a letter, the last not '-'",
+        f"{name!r} is no valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, the first a letter, the last no -",
     )
 
 
@@ -63,9 +63,13 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
 def _counts(spec: ExperimentSpec) -> Iterator[Problem]:
     total, parallel, failed = spec.max_trial_count, spec.parallel_trial_count, spec.max_failed_trial_count
     if total is not None and parallel is not None and parallel > total:
-        yield Problem(("spec", "parallelTrialCount"), f"{parallel} is more than maxTrialCount, {total}; lower it or raise that")
+        yield Problem(
+            ("spec", "parallelTrialCount"), f"{parallel} is more than maxTrialCount, {total}; lower it or raise that"
+        )
     if total is not None and failed is not None and failed > total:
-        yield Problem(("spec", "maxFailedTrialCount"), f"{failed} is more than maxTrialCount, {total}; lower it or raise that")
+        yield Problem(
+            ("spec", "maxFailedTrialCount"), f"{failed} is more than maxTrialCount, {total}; lower it or raise that"
+        )
 
 
 def _parameters(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
@@ -100,14 +104,18 @@ def _parameter(parameter: Parameter, place: Path, names: set[str]) -> Iterator[P
     if sum(given) != 1:
         yield Problem((*place, "condition"), "give exactly one of in, equals and range")
     if condition.parameter not in names - {parameter.name}:
-        yield Problem((*place, "condition", "parameter"), f"{condition.parameter!r} is no other parameter of this space")
+        yield Problem(
+            (*place, "condition", "parameter"), f"{condition.parameter!r} is no other parameter of this space"
+        )
 
 
 def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
     space = parameter.space
     kind = parameter.type.value
     if space.list:
-        yield Problem((*place, "list"), f"does not go with type {kind}; use min and max, or type discrete or categorical")
+        yield Problem(
+            (*place, "list"), f"does not go with type {kind}; use min and max, or type discrete or categorical"
+        )
     if space.min is None or space.max is None:
         missing = " and ".join(name for name, value in (("min", space.min), ("max", space.max)) if value is None)
         yield Problem((*place, "max" if space.max is None else "min"), f"type {kind} needs {missing}")
@@ -141,7 +149,10 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
             except ValueError:
                 yield Problem((*place, "list", index), f"{value!r} is no number; use type categorical for words")
     if space.distribution is not Distribution.UNIFORM:
-        yield Problem((*place, "distribution"), f"{space.distribution.value} does not go with type {kind}; values are drawn uniformly")
+        yield Problem(
+            (*place, "distribution"),
+            f"{space.distribution.value} does not go with type {kind}; values are drawn uniformly",
+        )
 
 
 def _template(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
@@ -164,10 +175,15 @@ def _template(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
 def _manifest(template: TrialTemplate, where: Path) -> Iterator[Problem]:
     if not template.primary_container_name:
         yield Problem((*where, "primaryContainerName"), "is required: the name of the container that trains")
-    for field, value in (("successCondition", template.success_condition), ("failureCondition", template.failure_condition)):
+    for field, value in (
+        ("successCondition", template.success_condition),
+        ("failureCondition", template.failure_condition),
+    ):
         if not value:
             kind = (template.trial_spec or {}).get("kind")
-            yield Problem((*where, field), f"is required for kind {kind}: a GJSON path that holds when the trial has ended so")
+            yield Problem(
+                (*where, field), f"is required for kind {kind}: a GJSON path that holds when the trial has ended so"
+            )
     tree = template.trial_spec
     if tree is None:
         return
@@ -198,16 +214,22 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
         elif names and entry.reference not in names:
             yield Problem((*place, "reference"), f"{entry.reference!r} is no declared parameter; declared: {known}")
         if entry.name not in used and template.config_map is None:
-            yield Problem((*place, "name"), f"${{trialParameters.{entry.name}}} does not occur in the template; use it there")
+            yield Problem(
+                (*place, "name"), f"${{trialParameters.{entry.name}}} does not occur in the template; use it there"
+            )
     for field in ("name", "reference"):
         for value in _repeated(getattr(entry, field) for entry in template.trial_parameters):
             yield Problem((*where, "trialParameters"), f"the {field} {value!r} stands here twice")
     for name in sorted(used - declared):
         wanted = "trialParameters" if template.trial_parameters else "parameters"
-        yield Problem(where, f"${{trialParameters.{name}}} is not declared in {wanted}; declared: {', '.join(sorted(declared))}")
+        yield Problem(
+            where, f"${{trialParameters.{name}}} is not declared in {wanted}; declared: {', '.join(sorted(declared))}"
+        )
     unused = names - {entry.reference for entry in template.trial_parameters}
     if template.trial_parameters and unused:
-        yield Problem((*where, "trialParameters"), f"no entry refers to {', '.join(sorted(unused))}; every parameter must be used")
+        yield Problem(
+            (*where, "trialParameters"), f"no entry refers to {', '.join(sorted(unused))}; every parameter must be used"
+        )
 
 
 def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:

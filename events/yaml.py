@@ -62,7 +62,8 @@ def read(text: bytes) -> Document:
     except ValueError as error:
         raise error if isinstance(error, DocumentError) else DocumentError(str(error)) from None
     if not isinstance(tree, dict):
-        raise DocumentError(f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {type(tree).__name__}")
+        kind = type(tree).__name__
+        raise DocumentError(f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {kind}")
     return Document(tree, lines)
 
 
@@ -79,7 +80,8 @@ def _only_document(text: str) -> yaml.Node:
     if not nodes:
         raise DocumentError("the document is empty")
     if len(nodes) > 1:
-        raise DocumentError(f"line {nodes[1].start_mark.line + 1}: one experiment per file; this file holds {len(nodes)} documents")
+        line = nodes[1].start_mark.line + 1
+        raise DocumentError(f"line {line}: one experiment per file; this file holds {len(nodes)} documents")
     return nodes[0]
 
 
@@ -89,7 +91,7 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
     lines.setdefault(path, line)
     seen[0] += 1
     if seen[0] > MAX_NODES:
-        raise DocumentError(f"line {line}: more than {MAX_NODES:,} values once aliases are followed; write them out, or fewer")
+        raise DocumentError(f"line {line}: more than {MAX_NODES:,} values once aliases are followed; use fewer")
     if len(path) > MAX_DEPTH:
         raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
     if id(node) in above:
@@ -108,7 +110,7 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _measure(item, (*path, index), lines, seen, inside)
-    elif node.tag == "tag:yaml.org,2002:float":
+    elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:float":
         value = yaml.CSafeLoader("").construct_yaml_float(node)
         if not math.isfinite(value):
             raise DocumentError(f"line {line}: {node.value} is not finite")

@@ -93,7 +93,7 @@ class NevergradSearch:
             self._restart(*self._best)
 
     def _restart(self, loss: float, best: Any) -> None:
-        """Begin anew at the best point, with the first step size; results of running trials count as points of others."""
+        """Begin anew at the best point, with the first step size; what still runs is learnt from when it is told."""
         self._optimizer = self._started()
         self._best = loss, self._foreign(best.value)
         self._optimizer.ask()  # the centre, which is no news

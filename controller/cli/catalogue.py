@@ -27,5 +27,7 @@ def algorithms(output: ListFormat = ListOutput.TABLE) -> None:
 def _print(entries: Sequence[Entry]) -> None:
     table(("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
     typer.echo("")
-    rows = [(entry.name, one.name, one.default, one.allowed, one.summary) for entry in entries for one in entry.settings]
+    rows = [
+        (entry.name, one.name, one.default, one.allowed, one.summary) for entry in entries for one in entry.settings
+    ]
     table(("algorithm", "setting", "default", "allowed", "meaning"), rows)

@@ -99,7 +99,10 @@ def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str
     yield "Name", f"{document.name} (namespace {document.namespace})"
     yield "Objective", "\n".join(_objectives(spec))
     yield "Algorithm", algorithm(spec)
-    yield "Early stopping", _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings) if spec.early_stopping else "none"
+    yield (
+        "Early stopping",
+        _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings) if spec.early_stopping else "none",
+    )
     yield "Trials", "\n".join(_budgets(spec))
     if example.timeout is not None:
         yield "Time a trial", f"at most {words.duration(example.timeout)}"

@@ -24,7 +24,9 @@ class ExportOutput(StrEnum):
     JSONL = "jsonl"
 
 
-File = Annotated[Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output.")]
+File = Annotated[
+    Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output.")
+]
 
 
 def export(

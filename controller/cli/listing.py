@@ -65,7 +65,11 @@ def _print_experiments(rows: list[tuple[Listed, str]], output: ListOutput) -> No
         titles = ("name", "namespace", "state", "trials", "running", "best", "age")
         lines = [_experiment_cells(row, age) for row, age in rows]
         shown = [index for index, title in enumerate(titles) if several or title != "namespace"]
-        table([titles[index] for index in shown], [[line[index] for index in shown] for line in lines], ("running", "best"))
+        table(
+            [titles[index] for index in shown],
+            [[line[index] for index in shown] for line in lines],
+            ("running", "best"),
+        )
 
 
 def _experiment_cells(row: Listed, age: str) -> tuple[str, ...]:
@@ -135,7 +139,9 @@ def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, La
     parameters = [parameter.name for parameter in spec.parameters]
     metric = spec.target.metric
     titles = ["#", "state", metric, "took", *parameters]
-    table(titles, (_trial_cells(found, row, last.get(row.number), parameters) for row in rows), ("#", metric, *parameters))
+    table(
+        titles, (_trial_cells(found, row, last.get(row.number), parameters) for row in rows), ("#", metric, *parameters)
+    )
     if len(rows) < proposed and not rows:
         typer.echo("No trial is in this state." if proposed else "There are no trials yet.")
 

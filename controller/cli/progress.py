@@ -131,7 +131,9 @@ def _bar(found: Found, began: datetime, at_start: int) -> Table:
     row = Table.grid(padding=(0, 1))
     shown = f"{done}/{total}" if total else str(done)
     counts = ", ".join(
-        f"{count} {state.value}" for state, count in trial_counts(found.experiment).items() if count and state in TERMINAL
+        f"{count} {state.value}"
+        for state, count in trial_counts(found.experiment).items()
+        if count and state in TERMINAL
     )
     row.add_row(
         Text(found.experiment.identity.name, style="bold"),

@@ -68,7 +68,13 @@ def _view(output: Output) -> View:
 
 
 async def _run(
-    document: ExperimentDocument, origin: Path, view: View, output: Output, seed: int | None, data: Path, database: str | None
+    document: ExperimentDocument,
+    origin: Path,
+    view: View,
+    output: Output,
+    seed: int | None,
+    data: Path,
+    database: str | None,
 ) -> Exit:
     async with local_station(data, database) as (station, cluster):
         try:

@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 @asynccontextmanager
 async def local_station(data: Path, database: str | None) -> AsyncGenerator[tuple[Station, LocalCluster]]:
     """A controller on this machine: trials are processes, the bus is in this process."""
-    revive = leave_alone if database else EmbeddedServer(data.absolute()).ensure
+    revive = leave_alone if database else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
     async with (
         open_store(data, database) as opened,

@@ -11,7 +11,7 @@ from controller.cli import words
 from controller.cli.listing import ListFormat, ListOutput
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
-from controller.cli.summary import as_json, best_row, metric_values, read_document, trial_counts
+from controller.cli.summary import as_json, best_row, in_order, metric_values, read_document, trial_counts
 from controller.cli.tables import heading, pairs, table
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Last, TrialRow
@@ -118,7 +118,7 @@ def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:
 
 def _best(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, str]]:
     yield "Metrics", words.values(metric_values(experiment, best))
-    for name, value in best.assignment.items():
+    for name, value in in_order(experiment, best.assignment).items():
         yield words.clean(name), words.scalar(value)
 
 

@@ -52,7 +52,7 @@ async def _stop(name: str, namespace: str, data: Path, database: str | None) -> 
 async def _delete(name: str, namespace: str, data: Path, database: str | None) -> None:
     async with local_station(data, database) as (station, cluster):
         experiment, shard = await _ended(station, cluster, name, namespace)
-        while await station.leases.claim(shard) is None:
+        while await station.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
             await asyncio.sleep(0.2)
         await station.ledger.delete(experiment.identity.id)
         await cluster.forget(experiment.identity.id)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.cli import words
+from controller.cli.summary import in_order
 from controller.core.evolve import OWN_FAULT
+from controller.core.experiment import Experiment
 from controller.store.ledger import Recorded
 from events.facts import (
     AttemptEnded,
@@ -19,6 +21,7 @@ from events.facts import (
     TrialState,
     TrialStopRequested,
 )
+from events.ids import trial_name
 from events.objective import Objective, Observation, Summary
 
 
@@ -32,8 +35,7 @@ class Sentence:
 class Story:
     """Remembers what later sentences refer to while the facts go by."""
 
-    name: str
-    target: Objective
+    experiment: Experiment
     reported: Mapping[int, Observation]
     """What each attempt has reported."""
     scheduled: datetime | None = None
@@ -73,8 +75,13 @@ class Story:
             case TrialConcluded() as fact:
                 yield from self._concluded(fact, at)
 
+    @property
+    def target(self) -> Objective:
+        return self.experiment.spec.target
+
     def _proposed(self, fact: TrialProposed) -> Iterator[str]:
-        yield f"{self.name} was suggested with {words.assignment(fact.assignment)}."
+        name = trial_name(self.experiment.identity.name, fact.trial)
+        yield f"{name} was suggested with {words.assignment(in_order(self.experiment, fact.assignment))}."
         if fact.told:
             yield f"When the search chose that, it knew the results of {words.count(fact.told, 'trial')}."
         else:
@@ -99,7 +106,9 @@ class Story:
         if self.ended is None or fact.cause is not self.ended.cause:
             yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
             yield from self._reports(fact.observation)
-        value = f" with {words.clean(self.target.metric)} = {words.number(fact.value)}" if fact.value is not None else ""
+        value = (
+            f" with {words.clean(self.target.metric)} = {words.number(fact.value)}" if fact.value is not None else ""
+        )
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
 
     def _reports(self, observation: Observation) -> Iterator[str]:
@@ -132,7 +141,9 @@ def advice(conclusion: TrialConcluded, experiment: str) -> str | None:
     """What a person may do about a trial that did not succeed."""
     logs = f"trialstream logs {experiment} {conclusion.trial}"
     if conclusion.state is TrialState.METRICS_UNAVAILABLE:
-        return f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER on a line of its own."
+        return (
+            f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER on a line of its own."
+        )
     if conclusion.state is not TrialState.FAILED:
         return None
     match conclusion.cause:

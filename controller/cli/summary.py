@@ -8,6 +8,7 @@ from controller.core.experiment import Experiment
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
 from events.ids import trial_name
+from events.space import Assignment, Scalar
 
 
 def trial_counts(experiment: Experiment) -> dict[TrialState, int]:
@@ -28,6 +29,15 @@ def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | No
     target = experiment.spec.target
     names = dict.fromkeys((*experiment.spec.metrics, *row.observation))
     return {name: target.value(row.observation, name) for name in names}
+
+
+def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar]:
+    """The assignment with its parameters in the order of the spec; JSON in the database keeps none."""
+    return {
+        parameter.name: assignment[parameter.name]
+        for parameter in experiment.spec.parameters
+        if parameter.name in assignment
+    }
 
 
 def document(experiment: Experiment, best: TrialRow | None) -> dict[str, Any]:
@@ -54,7 +64,7 @@ def _best(experiment: Experiment, row: TrialRow) -> dict[str, Any]:
         "trial": row.number,
         "name": trial_name(experiment.identity.name, row.number),
         "value": row.value,
-        "assignment": dict(row.assignment),
+        "assignment": in_order(experiment, row.assignment),
         "metrics": metric_values(experiment, row),
     }
 

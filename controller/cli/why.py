@@ -13,7 +13,6 @@ from controller.cli.story import Sentence, Story, advice
 from controller.cli.tables import heading
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialConcluded, TrialState
-from events.ids import trial_name
 
 LOG_LINES = 12
 MOST_ATTEMPTS = 20
@@ -51,7 +50,7 @@ async def _story(queries: Queries, found: Found, row: TrialRow) -> tuple[list[Se
     reported = {
         attempt: await queries.reported(identity.id, row.number, attempt) for attempt in range(first, row.attempt + 1)
     }
-    story = Story(trial_name(identity.name, row.number), found.experiment.spec.target, reported)
+    story = Story(found.experiment, reported)
     last = facts[-1].fact if facts else None
     return story.tell(facts, found.now), last if isinstance(last, TrialConcluded) else None
 
@@ -68,7 +67,9 @@ def _print_trouble(conclusion: TrialConcluded, found: Found, log: Path) -> None:
     said = advice(conclusion, found.experiment.identity.name)
     if said is None:
         return
-    lines = last_lines(log, LOG_LINES) if conclusion.state in (TrialState.FAILED, TrialState.METRICS_UNAVAILABLE) else []
+    lines = (
+        last_lines(log, LOG_LINES) if conclusion.state in (TrialState.FAILED, TrialState.METRICS_UNAVAILABLE) else []
+    )
     if lines:
         heading(f"The last lines of its log ({log})")
         for line in lines:

@@ -15,7 +15,6 @@ from events.ids import AttemptKey, ExperimentId, trial_name
 from events.space import Assignment
 from events.spec import ExperimentSpec
 
-
 __all__ = ["AttemptKey", "Cluster", "Ended", "Launch", "Started"]
 
 

@@ -21,7 +21,7 @@ from events.spec import CollectorKind
 from events.template import TemplateError
 
 REMEMBERED = 4096
-"""Ends that are kept in memory, so that a late word of a start is not passed on after them."""
+"""Ends that are kept in memory: a full disk may keep one from being written for a while."""
 QUIET_SECONDS = 20.0
 ATTEMPTS_TO_ASK = 3
 
@@ -271,8 +271,6 @@ class LocalCluster:
             self._ended[event.key] = event
             if len(self._ended) > REMEMBERED:
                 self._ended.popitem(last=False)
-        elif event.key in self._ended:
-            return
         self._events.put_nowait(event)
 
     async def _close(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -132,5 +132,9 @@ class SimulatedCluster:
         share = answer.seconds / max(1, len(answer.curve))
         steps = enumerate(answer.curve, 1)
         return SimulatedSource(
-            [Point(metric, n, begun + timedelta(seconds=n * share), value) for n, step in steps for metric, value in step.items()]
+            [
+                Point(metric, n, begun + timedelta(seconds=n * share), value)
+                for n, step in steps
+                for metric, value in step.items()
+            ]
         )

@@ -33,7 +33,7 @@ def killed(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
 
 
 def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
-    """A cancelled attempt was not the trial's end unless the trial itself was judged; a lost one never is, up to a bound."""
+    """A cancelled or lost attempt is not the trial's end, unless the trial was judged; a failed one may be retried."""
     match end.cause:
         case Cause.CANCELLED:
             return trial.stopping is not StopReason.EARLY_STOPPING
@@ -81,6 +81,6 @@ def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Ob
             seen = observation.get(metric)
             if seen is not None and seen.count:
                 return f"the objective {metric!r} was reported {seen.count} times, but has no finite value that counts"
-            return f"the objective {metric!r} was never reported; print it as {metric}=<number>, or set metricsCollectorSpec"
+            return f"the objective {metric!r} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
         case _:
             return end.message

@@ -97,7 +97,9 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             assert_never(signal)
 
 
-def _hear_of_trial(decision: Decision, signal: WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged) -> None:
+def _hear_of_trial(
+    decision: Decision, signal: WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
+) -> None:
     """What is said of another attempt, or of a trial that is not live, is old news."""
     number = signal.trial
     trial = decision.experiment.progress.live.get(number)

@@ -34,9 +34,7 @@ OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIM
 
 def found(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
     """The experiment that begins with this fact."""
-    identity = Identity(
-        experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin
-    )
+    identity = Identity(experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin)
     return Experiment(identity, Progress(deadline=admitted.deadline, version=1))
 
 
@@ -60,7 +58,14 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
             return replace(known, exhausted=True, request=None)
         case TrialConcluded():
             return _concluded(experiment, fact)
-        case TrialScheduled() | TrialStarted() | TrialStopRequested() | TrialPaused() | AttemptEnded() | ObservationRecorded():
+        case (
+            TrialScheduled()
+            | TrialStarted()
+            | TrialStopRequested()
+            | TrialPaused()
+            | AttemptEnded()
+            | ObservationRecorded()
+        ):
             return _with(known, fact.trial, _trial(known.live[fact.trial], fact))
         case ExperimentPaused(seconds_left=left):
             return replace(known, state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left)

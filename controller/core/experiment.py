@@ -1,4 +1,4 @@
-"""What is known of an experiment: its budget, its live trials, its counts and its best; never a list of finished trials."""
+"""What is known of an experiment: its live trials, its counts and its best; never a list of finished trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

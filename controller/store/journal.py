@@ -39,7 +39,8 @@ class Journals:
     async def read(self, experiment: ExperimentId) -> Journal:
         """All suggestions by number, all conclusions by order."""
         rows = await self._database.fetch(
-            "SELECT number, assignment, told, state, cause, value, ordinal FROM trial WHERE experiment = $1 ORDER BY number",
+            "SELECT number, assignment, told, state, cause, value, ordinal FROM trial "
+            "WHERE experiment = $1 ORDER BY number",
             experiment,
         )
         concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])

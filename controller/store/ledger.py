@@ -84,7 +84,8 @@ unmailed AS (
 told AS (
     INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data)
     SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb
-    FROM moved, unnest($12::bigint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::int[], $18::text[])
+    FROM moved, unnest($12::bigint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::int[],
+        $18::text[])
         AS f (seq, fact, cause, at, type, trial, data)),
 made AS (
     INSERT INTO trial (experiment, number, state, attempt, assignment, told, proposed_at)
@@ -95,8 +96,8 @@ changed AS (
     UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
         exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
         started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
-    FROM moved, unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[], $32::text[],
-        $33::float8[], $34::timestamptz[], $35::timestamptz[])
+    FROM moved, unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
+        $32::text[], $33::float8[], $34::timestamptz[], $35::timestamptz[])
         AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
     WHERE trial.experiment = moved.id AND trial.number = t.number),
 due AS (
@@ -168,7 +169,9 @@ class Ledger:
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these requests have been decided on."""
-        rows = await self._database.fetch("SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)", experiment, list(ids))
+        rows = await self._database.fetch(
+            "SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)", experiment, list(ids)
+        )
         return {row["id"] for row in rows}
 
     async def delete(self, experiment: ExperimentId) -> None:
@@ -187,8 +190,15 @@ class Ledger:
         """Commit all of `batch` or nothing. Raises FencedError if the shard or the experiment has moved on."""
         rows = trial_rows(batch.before, batch.after, batch.recorded)
         row = await self._database.row(
-            _COMMIT, shard, epoch, *_experiment_values(batch), list(batch.marks), *_fact_values(batch.recorded),
-            *_made_values(rows), *_changed_values(rows), *_effect_values(batch.recorded),
+            _COMMIT,
+            shard,
+            epoch,
+            *_experiment_values(batch),
+            list(batch.marks),
+            *_fact_values(batch.recorded),
+            *_made_values(rows),
+            *_changed_values(rows),
+            *_effect_values(batch.recorded),
         )
         if row is None or row["moved"] != 1:
             known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"

@@ -26,7 +26,8 @@ _INSERT = """
 WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
 stored AS (
     INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value)
-    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[], $8::timestamptz[], $9::float8[]) AS p
+    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[], $8::timestamptz[],
+        $9::float8[]) AS p
     WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT DO NOTHING)
 SELECT count(*) AS fence FROM fence

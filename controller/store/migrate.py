@@ -10,7 +10,9 @@ LOCK = 0x7472_6961_6C73  # "trials": one migrates at a time
 
 def migrations() -> list[tuple[int, str, str]]:
     """All migrations of this version: number, name, SQL; in order."""
-    found = (entry for entry in files("controller.store").joinpath("migrations").iterdir() if entry.name.endswith(".sql"))
+    found = (
+        entry for entry in files("controller.store").joinpath("migrations").iterdir() if entry.name.endswith(".sql")
+    )
     return sorted((int(entry.name[:4]), entry.name, entry.read_text()) for entry in found)
 
 
@@ -19,7 +21,8 @@ async def migrate(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (number integer PRIMARY KEY, name text, applied_at timestamptz DEFAULT now())"
+            "CREATE TABLE IF NOT EXISTS migration "
+            "(number integer PRIMARY KEY, name text, applied_at timestamptz DEFAULT now())"
         )
         applied = {row["number"] for row in await connection.fetch("SELECT number FROM migration")}
         known = migrations()

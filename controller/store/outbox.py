@@ -36,7 +36,8 @@ class Outbox:
     async def pending(self, experiment: ExperimentId) -> list[Due]:
         """All effects of an experiment that are not done, in the order of their facts."""
         rows = await self._database.fetch(
-            "SELECT o.effect, f.* FROM outbox o JOIN fact f USING (experiment, seq) WHERE o.experiment = $1 ORDER BY seq",
+            "SELECT o.effect, f.* FROM outbox o JOIN fact f USING (experiment, seq) "
+            "WHERE o.experiment = $1 ORDER BY seq",
             experiment,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
@@ -25,7 +25,7 @@ _SETTINGS = {
     "search_path": "public",
     "jit": "off",
 }
-Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
 # What passes by itself: no connection, disk or memory or connections used up, server starting or stopping,
 # lock and statement timeouts, deadlock, serialisation.
@@ -60,10 +60,10 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
         """One connection, for one task. Raises StoreAwayError when the database goes away meanwhile."""
-        with _translated():
+        with _Translated():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
-            with _translated():
+            with _Translated():
                 yield connection
         finally:
             await self._give_back(connection)
@@ -98,7 +98,7 @@ class Database:
             connection.terminate()
 
 
-class _translated:
+class _Translated:
     """Turn asyncpg's errors into the store's own."""
 
     def __enter__(self) -> None: ...
@@ -115,11 +115,13 @@ class _translated:
 @asynccontextmanager
 async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
     """A pool of up to `size` connections. Raises StoreAwayError or StoreRefusedError if none can be made."""
-    with _translated():
+    with _Translated():
         try:
             pool = await asyncpg.create_pool(url, min_size=1, max_size=size, **_options(), init=_prepare)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise StoreRefusedError(f"--database: {error}; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from error
+            raise StoreRefusedError(
+                f"--database: {error}; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            ) from error
     try:
         yield Database(pool, url)
     finally:
@@ -128,7 +130,7 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
 
 async def open_session(url: str) -> asyncpg.Connection:
     """A connection of its own, outside the pool: what is locked with it stays locked as long as it lives."""
-    with _translated():
+    with _Translated():
         return await asyncpg.connect(url, **_options())
 
 

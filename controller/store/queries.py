@@ -143,7 +143,9 @@ class Queries:
 
     async def names(self) -> list[tuple[str, str]]:
         """(namespace, name) of the newest experiments, to suggest the one that was meant."""
-        rows = await self._database.fetch("SELECT namespace, name FROM experiment ORDER BY created_at DESC LIMIT $1", MOST_LISTED)
+        rows = await self._database.fetch(
+            "SELECT namespace, name FROM experiment ORDER BY created_at DESC LIMIT $1", MOST_LISTED
+        )
         return [(row["namespace"], row["name"]) for row in rows]
 
     async def find(self, namespace: str, name: str) -> Found | None:

@@ -67,8 +67,8 @@ def trial_rows(before: Experiment, after: Experiment, recorded: "Sequence[Record
                 changed[fact.trial] = _concluded(fact, ordinal, one.envelope.at, started_at)
             case TrialStarted(trial=trial):
                 _live(changed, after, trial).started_at = one.envelope.at
-            case fact if (trial := getattr(fact, "trial", None)) is not None:
-                _live(changed, after, trial)
+            case fact if (number := getattr(fact, "trial", None)) is not None:
+                _live(changed, after, number)
     made = [_made(after, fact, at) for fact, at in proposed.values()]
     return Rows(made, [row for number, row in changed.items() if number not in proposed])
 
@@ -100,4 +100,3 @@ def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: dat
         started_at=started_at,
         concluded_at=at,
     )
-

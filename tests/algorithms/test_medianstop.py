@@ -70,6 +70,26 @@ def test_it_stops_exactly_when_the_definition_says(
                 assert rule.observe(trial, at, loss) == model.observe(trial, at, loss)
 
 
+LOSS = st.integers(-8, 8).map(float)
+COURSE = st.lists(st.tuples(st.integers(-1, 2), LOSS), min_size=1, max_size=7)
+"""How far the step moves with each report (backwards too), and the loss."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(courses=st.lists(COURSE, min_size=1, max_size=7), probe=COURSE, start=st.integers(1, 3))
+def test_a_trial_is_compared_with_the_finished_ones_at_every_step(
+    courses: list[list[tuple[int, float]]], probe: list[tuple[int, float]], start: int
+) -> None:
+    rule, model = MedianStop(MedianSettings(min_trials_required=1, start_step=start)), Model(1, start)
+    for trial, course in enumerate([*courses, probe, probe], start=1):
+        step = 1
+        for move, loss in course:
+            step = max(1, step + move)
+            assert rule.observe(trial, step, loss) == model.observe(trial, step, loss)
+        rule.conclude(trial, succeeded=True)
+        model.conclude(trial, True)
+
+
 def finished(rule: MedianStop, trial: int, losses: list[float]) -> None:
     for step, loss in enumerate(losses, start=1):
         rule.observe(trial, step, loss)

@@ -80,9 +80,9 @@ def test_results_of_trials_from_before_a_restart_are_learnt_from() -> None:
     space = [ranged(name, DOUBLE, 0, 1) for name in "ab"]
     search = NevergradSearch(Cube(space), 1, RESTARTING, 200, 10)
     search.adopt({"a": 0.95, "b": 0.05})
-    for trial in range(2, 27):
+    for trial in range(2, 42):
         search.ask(1)
-        search.tell(trial, 1.0)
+        search.tell(trial, float(trial))
     search.tell(1, -1.0)
     slopes = [float(assignment["a"]) - float(assignment["b"]) for assignment in search.ask(40)]
     assert sum(slopes) / len(slopes) > 0.3

@@ -11,7 +11,7 @@ from controller.cli.failure import CommandError
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.report.page import page
-from controller.cli.report.reading import read_subject
+from controller.cli.report.subject import read_subject
 
 Target = Annotated[Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: NAME.html")]
 

@@ -2,12 +2,13 @@
 
 import html
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Any
 
 from algorithms.dimension import LOGARITHMIC
 from controller.cli import words
 from controller.cli.report.importance import Importance
-from controller.cli.report.reading import Subject
+from controller.cli.report.subject import Subject
 from controller.store.queries import TrialRow
 from events.facts import TrialState
 from events.space import Parameter, ParameterType
@@ -30,7 +31,7 @@ SPREAD = 1e3
 """Positive values that differ by more than this factor are drawn on a logarithmic axis."""
 MOST_SLICES, MOST_SLICE_POINTS = 30, 40_000
 MOST_AXES, MOST_LINES = 12, 2000
-MOST_LABEL = 40
+MOST_LABEL, MOST_TICKS = 40, 12
 
 
 def history(subject: Subject) -> Figure | None:
@@ -45,6 +46,7 @@ def history(subject: Subject) -> Figure | None:
     lost = [row for row in rows if row.value is None and row.concluded_at is not None]
     traces += [_lost([row for row in lost if row.state is state], state) for state in TrialState]
     layout = _layout(460, xaxis=_axis("trial"), yaxis=_axis(target.metric, _scale([row.value for row in valued])))
+    layout["xaxis"] |= {"anchor": "free", "position": 0}
     layout["yaxis"]["domain"] = [0.12 if lost else 0, 1]
     layout["yaxis2"] = {"domain": [0, 0.06], "range": [-1, 1], "visible": False, "fixedrange": True}
     layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
@@ -116,12 +118,22 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
     dimensions.append({"label": label(spec.target.metric), "values": values})
     better_low = spec.target.type.value == "minimize"
     ordered = sorted(value for value in values if value is not None)
-    bounds = [ordered[0], ordered[round(0.9 * (len(ordered) - 1))]] if better_low else [ordered[len(ordered) // 10], ordered[-1]]
+    bounds = (
+        [ordered[0], ordered[round(0.9 * (len(ordered) - 1))]]
+        if better_low
+        else [ordered[len(ordered) // 10], ordered[-1]]
+    )
     line = {"color": values, "colorscale": SCALE, "reversescale": better_low, "showscale": True,
             "cmin": bounds[0], "cmax": bounds[1], "colorbar": {"thickness": 12, "outlinewidth": 0}}  # fmt: skip
     layout = _layout(440, margin={"l": 70, "r": 40, "t": 60, "b": 30})
     font = {"color": INK, "size": 12}
-    trace = {"type": "parcoords", "line": line, "dimensions": dimensions, "labelfont": font, "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"}}
+    trace = {
+        "type": "parcoords",
+        "line": line,
+        "dimensions": dimensions,
+        "labelfont": font,
+        "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
+    }
     return {"data": [trace], "layout": layout}
 
 
@@ -135,12 +147,13 @@ def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
     numbers = [None if value is None else float(value) for value in given]
     if parameter.space.distribution in LOGARITHMIC:
         return _log_dimension(parameter, numbers)
-    return {"label": label(parameter.name), "values": [_short(value) for value in numbers]}
+    distinct = sorted({value for value in numbers if value is not None})
+    few = parameter.type is not ParameterType.DOUBLE and len(distinct) <= MOST_TICKS
+    ticks = {"tickvals": distinct, "ticktext": [words.number(value) for value in distinct]} if few else {}
+    return {"label": label(parameter.name), "values": [_short(value) for value in numbers], **ticks}
 
 
 def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Figure:
-    from math import floor, log10  # noqa: PLC0415
-
     low, high = log10(parameter.low), log10(parameter.high)
     exponents = range(floor(low), floor(high) + 1)
     ticks = [exponent for exponent in exponents if low <= exponent <= high]
@@ -175,7 +188,9 @@ def slices(subject: Subject, order: Sequence[str]) -> Figure | None:
     return {"data": traces, "layout": layout}
 
 
-def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str, *, colours: bool) -> Figure:
+def _slice(
+    parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str, *, colours: bool
+) -> Figure:
     numbers = [int(row.number) for row in rows]
     categorical = parameter.type is ParameterType.CATEGORICAL
     given = [row.assignment.get(parameter.name) for row in rows]
@@ -213,12 +228,11 @@ def _wide(parameter: Parameter) -> Figure:
 
 
 def _slice_height(title: str, line: int, lines: int, suffix: str, kind: str) -> Figure:
-    height = 1 / lines
-    gap = min(0.5 * height, 85 / (270 * lines))
-    top = 1 - line * height
-    domain = [max(0.0, top - height + (gap if lines > 1 else 0)), top]
+    gap = 75 / (270 * lines)
+    height = (1 - gap * (lines - 1)) / lines
+    top = 1 - line * (height + gap)
     matches = {} if not suffix else {"matches": "y"}
-    return {**_axis(title, kind), "domain": domain, "anchor": f"x{suffix}", **matches}
+    return {**_axis(title, kind), "domain": [max(0.0, top - height), top], "anchor": f"x{suffix}", **matches}
 
 
 def importances(found: Importance) -> Figure:
@@ -290,12 +304,19 @@ def _layout(height: int, **more: Any) -> Figure:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
         "hoverlabel": {"font": {"size": 12}},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#cbd2d9", "activecolor": PLAIN},
         **more,
     }
 
 
 def _axis(title: str, kind: str = "linear") -> Figure:
-    axis = {"title": {"text": label(title), "standoff": 12}, "gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}
+    axis = {
+        "title": {"text": label(title), "standoff": 12},
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "linecolor": GRID,
+        "automargin": True,
+    }
     return {**axis, "type": "log", "exponentformat": "power"} if kind == "log" else axis
 
 
@@ -311,5 +332,3 @@ def _short(value: float | None) -> float | None:
 
 def _evenly(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
     return rows[:: max(1, -(-len(rows) // max(1, most)))]
-
-

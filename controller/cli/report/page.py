@@ -11,9 +11,9 @@ import yaml
 from controller.cli import words
 from controller.cli.report import figures
 from controller.cli.report.importance import FEWEST, Importance, importance
-from controller.cli.report.reading import MOST_CURVES, Subject
+from controller.cli.report.subject import MOST_CURVES, Subject
 from controller.cli.show import algorithm_words, counts_words, state_words
-from controller.cli.summary import metric_values, trial_counts
+from controller.cli.summary import in_order, metric_values, trial_counts
 from controller.store.queries import TrialRow
 from events.facts import TrialState
 
@@ -110,7 +110,9 @@ def _tiles(subject: Subject) -> str:
         *([("not concluded", f"{running:,}", "")] if running else []),
         ("took" if found.concluded_at else "so far", words.duration(took), ""),
     ]
-    inner = "".join(f'<div class="tile {kind}"><b>{text(value)}</b><span>{text(name)}</span></div>' for name, value, kind in tiles)
+    inner = "".join(
+        f'<div class="tile {kind}"><b>{text(value)}</b><span>{text(name)}</span></div>' for name, value, kind in tiles
+    )
     return f'<div class="tiles">{inner}</div>'
 
 
@@ -147,7 +149,7 @@ def _best(subject: Subject) -> str:
         return ""
     metrics = metric_values(subject.experiment, best)
     rows = [(name, words.number(value)) for name, value in metrics.items()]
-    rows += [(name, words.scalar(value)) for name, value in best.assignment.items()]
+    rows += [(name, words.scalar(value)) for name, value in in_order(subject.experiment, best.assignment).items()]
     inner = "".join(f'<tr><th>{text(name)}</th><td class="n">{text(value)}</td></tr>' for name, value in rows)
     return f'<section class="card"><h2>Best: trial {best.number}</h2><p>Its metrics and parameters.</p><table>{inner}</table></section>'
 

@@ -312,8 +312,9 @@ def test_an_end_that_cannot_be_written_is_told_and_written_later(data: Path, lau
             assert (await ends(cluster, 1))[trial.key].cause is Cause.COMPLETED
             async with LocalCluster.open(data) as other:
                 assert (await ends(other, 1))[trial.key].cause is Cause.COMPLETED
+            await cluster.start(trial)
             await cluster.start(launch(2, "true"))
-            await ends(cluster, 1)
+            assert {end.cause for end in (await ends(cluster, 2)).values()} == {Cause.COMPLETED}
         obstacle.rmdir()
         eventually(obstacle.is_file)
 

@@ -29,7 +29,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def experiment(
-    total: int | None, parallel: int, failed: int | None = None, goal: float | None = None, extra: str = "", seconds: float | None = None
+    total: int | None,
+    parallel: int,
+    failed: int | None = None,
+    goal: float | None = None,
+    extra: str = "",
+    seconds: float | None = None,
 ) -> Experiment:
     """A new experiment that minimises `loss`."""
     lines = [
@@ -58,7 +63,7 @@ def observation(value: float | None, count: int = 1) -> Observation:
 
 trials = st.integers(1, 12).map(TrialNumber)
 attempts = st.integers(1, 4)
-observations = st.one_of(
+observations: st.SearchStrategy[Observation] = st.one_of(
     st.just({}), st.just(observation(None)), st.floats(-10, 10).map(observation)
 )
 signals: st.SearchStrategy[Signal] = st.one_of(

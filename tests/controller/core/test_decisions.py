@@ -15,6 +15,7 @@ from events.facts import (
     TrialScheduled,
     TrialState,
 )
+from events.ids import TrialNumber
 from events.objective import Observation
 from events.signals import (
     ExtensionRequested,
@@ -38,14 +39,14 @@ def running(state: Experiment, count: int) -> Watch:
     watch.hear(TimePassed())
     watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},) * count))
     for trial in range(1, count + 1):
-        watch.hear(WorkloadStarted(trial=trial, attempt=1))
+        watch.hear(WorkloadStarted(trial=TrialNumber(trial), attempt=1))
     return watch
 
 
 def end(watch: Watch, trial: int, cause: Cause, seen: Observation, attempt: int = 1) -> TrialConcluded | None:
     """The attempt ends; its conclusion, if it is one."""
-    watch.hear(MetricsCollected(trial=trial, attempt=attempt, observation=seen))
-    facts = watch.hear(WorkloadEnded(trial=trial, attempt=attempt, cause=cause))
+    watch.hear(MetricsCollected(trial=TrialNumber(trial), attempt=attempt, observation=seen))
+    facts = watch.hear(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=cause))
     return next((fact for fact in facts if isinstance(fact, TrialConcluded)), None)
 
 
@@ -72,7 +73,7 @@ def test_each_cause_has_its_state(cause: Cause, seen: Observation, state: TrialS
 def test_what_is_not_the_trials_fault_is_tried_again_and_spends_nothing(cause: Cause) -> None:
     watch = running(experiment(5, 1, failed=1), 1)
     assert end(watch, 1, cause, {}) is None
-    assert watch.facts[-1] == TrialScheduled(trial=1, attempt=2)
+    assert watch.facts[-1] == TrialScheduled(trial=TrialNumber(1), attempt=2)
     assert watch.state.progress.counts.concluded == 0
 
 
@@ -116,8 +117,8 @@ def test_failed_and_valueless_trials_spend_the_failed_budget(limit: int, failure
 
 def test_a_judged_trial_is_early_stopped_unless_it_had_finished() -> None:
     watch = running(experiment(5, 2), 2)
-    watch.hear(TrialJudged(trial=1, attempt=1, message="worse"))
-    watch.hear(TrialJudged(trial=2, attempt=1, message="worse"))
+    watch.hear(TrialJudged(trial=TrialNumber(1), attempt=1, message="worse"))
+    watch.hear(TrialJudged(trial=TrialNumber(2), attempt=1, message="worse"))
     stopped = end(watch, 1, Cause.CANCELLED, observation(5.0))
     finished = end(watch, 2, Cause.COMPLETED, observation(4.0))
     assert stopped is not None
@@ -130,11 +131,11 @@ def test_a_pause_gives_the_trials_back_and_a_resume_runs_them_again() -> None:
     watch.hear(PauseRequested())
     assert watch.state.vacancies == 0
     end(watch, 1, Cause.CANCELLED, observation(1.0))
-    assert watch.facts[-1] == TrialPaused(trial=1, attempt=1)
+    assert watch.facts[-1] == TrialPaused(trial=TrialNumber(1), attempt=1)
     watch.hear(ResumeRequested())
-    assert TrialScheduled(trial=1, attempt=2) in watch.facts
+    assert TrialScheduled(trial=TrialNumber(1), attempt=2) in watch.facts
     end(watch, 2, Cause.CANCELLED, {})
-    assert TrialScheduled(trial=2, attempt=2) in watch.facts
+    assert TrialScheduled(trial=TrialNumber(2), attempt=2) in watch.facts
 
 
 def test_a_stopped_experiment_goes_on_with_what_is_left() -> None:
@@ -194,4 +195,7 @@ def test_a_search_that_fails_fails_the_experiment_in_its_words() -> None:
     watch.hear(TimePassed())
     watch.hear(SuggestionsMade(request=1, error="no such thing"))
     assert watch.state.progress.verdict is not None
-    assert (watch.state.progress.state, watch.state.progress.verdict.message) == (ExperimentState.FAILED, "no such thing")
+    assert (watch.state.progress.state, watch.state.progress.verdict.message) == (
+        ExperimentState.FAILED,
+        "no such thing",
+    )

@@ -27,6 +27,7 @@ from events.facts import (
     TrialScheduled,
     TrialStopRequested,
 )
+from events.ids import TrialNumber
 from events.signals import (
     MetricsCollected,
     PauseRequested,
@@ -80,7 +81,9 @@ class Watch:
             assert progress.best.value == min(
                 fact.value
                 for fact in self.facts
-                if isinstance(fact, TrialConcluded) and fact.value is not None and fact.state in ("Succeeded", "EarlyStopped")
+                if isinstance(fact, TrialConcluded)
+                and fact.value is not None
+                and fact.state in ("Succeeded", "EarlyStopped")
             )
 
 
@@ -129,12 +132,12 @@ class World:
             case TrialScheduled(trial=trial, attempt=attempt):
                 assert (trial, attempt) not in self.started, "an attempt is started once"
                 self.started.add((trial, attempt))
-                self._say(WorkloadStarted(trial=trial, attempt=attempt))
-                self._say(WorkloadEnded(trial=trial, attempt=attempt, cause=self.dice.choice(self.causes)))
+                self._say(WorkloadStarted(trial=TrialNumber(trial), attempt=attempt))
+                self._say(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=self.dice.choice(self.causes)))
                 value = self.dice.choice([None, 1.0, 2.0, 3.0])
-                self._say(MetricsCollected(trial=trial, attempt=attempt, observation=observation(value)))
+                self._say(MetricsCollected(trial=TrialNumber(trial), attempt=attempt, observation=observation(value)))
             case TrialStopRequested(trial=trial, attempt=attempt):
-                self._say(WorkloadEnded(trial=trial, attempt=attempt, cause=Cause.CANCELLED))
+                self._say(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=Cause.CANCELLED))
             case _:
                 pass
 
@@ -177,14 +180,17 @@ def test_the_end_stops_what_still_runs_and_comes_after_it() -> None:
     watch = Watch(experiment(10, 3, goal=1.5))
     watch.hear(TimePassed())
     watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},) * 3))
-    watch.hear(WorkloadEnded(trial=1, attempt=1, cause=Cause.COMPLETED))
-    facts = watch.hear(MetricsCollected(trial=1, attempt=1, observation=observation(1.0)))
+    watch.hear(WorkloadEnded(trial=TrialNumber(1), attempt=1, cause=Cause.COMPLETED))
+    facts = watch.hear(MetricsCollected(trial=TrialNumber(1), attempt=1, observation=observation(1.0)))
     stops = [fact for fact in facts if isinstance(fact, TrialStopRequested)]
-    assert [(stop.trial, stop.reason) for stop in stops] == [(2, StopReason.EXPERIMENT_ENDED), (3, StopReason.EXPERIMENT_ENDED)]
+    assert [(stop.trial, stop.reason) for stop in stops] == [
+        (2, StopReason.EXPERIMENT_ENDED),
+        (3, StopReason.EXPERIMENT_ENDED),
+    ]
     assert not watch.state.done
     for trial in (2, 3):
-        watch.hear(WorkloadEnded(trial=trial, attempt=1, cause=Cause.CANCELLED))
-        watch.hear(MetricsCollected(trial=trial, attempt=1, observation={}))
+        watch.hear(WorkloadEnded(trial=TrialNumber(trial), attempt=1, cause=Cause.CANCELLED))
+        watch.hear(MetricsCollected(trial=TrialNumber(trial), attempt=1, observation={}))
     end = watch.facts[-1]
     assert isinstance(end, ExperimentConcluded)
     assert (end.reason, end.best) == (Reason.GOAL_REACHED, 1)
