@@ -40,7 +40,9 @@ from events.spec import CollectorKind, ExperimentSpec
 from events.validation import Problem
 
 AWAY_SECONDS = 60.0
-"""How long the database may be away before the controller gives up."""
+"""How long the database, or the place where trials run, may be away before the controller gives up."""
+PASSING = (StoreAwayError, StoreRefusedError, OSError)
+"""What may pass by itself: no database, no supervisor, a full disk."""
 PAUSE_SECONDS = (0.1, 2.0)
 SETTLE_SECONDS = 0.2
 log = logging.getLogger(__name__)
@@ -168,7 +170,7 @@ def at_rest(experiment: Experiment) -> bool:
 async def see_through(station: Station, shard: Shard, experiment: ExperimentId) -> bool:
     """Own the shard and serve it until the experiment is at rest; False if somebody else owns it.
 
-    Outages of the database are waited out, up to AWAY_SECONDS each; then StoreAwayError is raised.
+    Outages are waited out, up to AWAY_SECONDS each; then what was wrong is raised.
     """
 
     def settled(holding: Holding) -> bool:
@@ -182,12 +184,12 @@ async def see_through(station: Station, shard: Shard, experiment: ExperimentId) 
             return await _own_once(station, shard, settled)
         except ExceptionGroup as group:
             error = _first(group)
-        except (StoreAwayError, StoreRefusedError, FencedError) as alone:
+        except (StoreAwayError, StoreRefusedError, FencedError, OSError) as alone:
             error = alone
         if isinstance(error, FencedError):
             log.warning("%s; following", error)
             return False
-        if not isinstance(error, StoreAwayError | StoreRefusedError):
+        if not isinstance(error, PASSING):
             raise error
         away_since, pause = _patience(began, away_since, pause, error)
         await asyncio.sleep(pause)
@@ -203,13 +205,11 @@ async def _own_once(station: Station, shard: Shard, settled: Callable[[Holding],
     return True
 
 
-def _patience(
-    began: float, away_since: float | None, pause: float, error: StoreAwayError | StoreRefusedError
-) -> tuple[float, float]:
-    """Since when it is away, and how long to wait now; raises `error` when patience is at its end."""
+def _patience(began: float, away_since: float | None, pause: float, error: Exception) -> tuple[float, float]:
+    """Since when it does not work, and how long to wait now; raises `error` when patience is at its end."""
     moment = time.monotonic()
     if away_since is None or moment - began > AWAY_SECONDS:
-        log.warning("the database is away: %s", error)
+        log.warning("interrupted, trying again: %s", error)
         return moment, PAUSE_SECONDS[0]
     if moment - away_since > AWAY_SECONDS:
         raise error
@@ -229,7 +229,5 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     leaves: list[BaseException] = []
     for one in group.exceptions:
         leaves += [_first(one)] if isinstance(one, BaseExceptionGroup) else [one]
-    leaves.sort(
-        key=lambda error: isinstance(error, StoreAwayError | StoreRefusedError) * 2 + isinstance(error, FencedError)
-    )
+    leaves.sort(key=lambda error: isinstance(error, PASSING) * 2 + isinstance(error, FencedError))
     return leaves[0]

@@ -20,6 +20,9 @@ TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
 NUMERIC = ("min", "max", "step")
 
 
+_SCALAR_TYPES = ("bool_type", "int_type", "float_type", "string_type")
+
+
 class InvalidDocumentError(DocumentError):
     """A document with problems; `problems` lists each with its place."""
 
@@ -195,7 +198,7 @@ def _shaped(
     """Validate the shape. With `forgiving`, unknown fields are dropped with a warning."""
     body = _without_nulls(body)
     try:
-        return ExperimentSpec.model_validate_json(json.dumps(body)), []
+        return ExperimentSpec.model_validate_json(json.dumps(body), by_alias=True, by_name=False), []
     except ValidationError as error:
         details = error.errors(include_url=False)
     unknown = [one for one in details if one["type"] == "extra_forbidden"]
@@ -205,7 +208,15 @@ def _shaped(
             warnings.append(_ignored(("spec", *one["loc"]), lines, ""))
         return _shaped(body, lines, warnings, forgiving=False)
     shown = [one for one in details if not (forgiving and one["type"] == "extra_forbidden")]
-    return None, [Problem(("spec", *one["loc"]), _plain(one)) for one in shown]
+    return None, list(dict.fromkeys(_problem(one) for one in shown))
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    """pydantic tells one error for each type that a scalar may have; people need the one sentence."""
+    path: Path = ("spec", *error["loc"])
+    if error["type"] in _SCALAR_TYPES and path[-1] in ("bool", "int", "float", "str"):
+        return Problem(path[:-1], "must be a word, a number, true or false")
+    return Problem(path, _plain(error))
 
 
 def _without_nulls(tree: Any) -> Any:

@@ -76,11 +76,14 @@ def decode(record: Record) -> Envelope:
         if f"{TYPE_PREFIX}{body.type}{VERSION}" != kind:
             raise UnreadableRecordError(f"the header says {kind!r}, the body {body.type!r}")
         cause = headers.get("ce_cause")
+        at = datetime.fromisoformat(headers["ce_time"].decode())
+        if at.tzinfo is None:
+            raise UnreadableRecordError(f"the time {at.isoformat()} has no zone")
         return Envelope(
             id=UUID(headers["ce_id"].decode()),
             cause=UUID(cause.decode()) if cause else None,
             experiment=ExperimentId(UUID(headers["ce_subject"].decode())),
-            at=datetime.fromisoformat(headers["ce_time"].decode()),
+            at=at,
             body=body,
         )
     except UnreadableRecordError:

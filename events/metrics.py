@@ -1,9 +1,8 @@
 """Measurements: what an attempt reported, one point per value, and the word that all is reported."""
 
-from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, WithJsonSchema
 
 from events.ids import TrialNumber
 from events.part import Message
@@ -11,14 +10,18 @@ from events.part import Message
 MAX_METRIC_NAME = 128
 """Characters; a longer name is no metric of ours."""
 
+Value = Annotated[
+    float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}], "title": "Value"})
+]
+
 
 class Point(NamedTuple):
     """One value. `step` counts the reports of this metric in this attempt, from 1; the value may be NaN or infinite."""
 
     metric: str
     step: int
-    at: datetime
-    value: float
+    at: AwareDatetime
+    value: Value
 
 
 class MetricsReported(Message):

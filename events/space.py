@@ -27,9 +27,12 @@ def number(value: Any) -> int | float:
                 raise ValueError(f"{text!r} is no number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a number is needed, not {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} is not finite")
-    return value
+    try:
+        if math.isfinite(value):
+            return value
+    except OverflowError:
+        raise ValueError("a number of at most 308 digits is needed") from None
+    raise ValueError(f"{value!r} is not finite")
 
 
 Number = Annotated[

@@ -10,6 +10,8 @@ from events.part import SpecPart
 from events.space import Parameter, Scalar
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
+CENTURY = 100 * 365 * 24 * 3600
+"""Seconds; longer limits are slips of the pen, and dates end."""
 
 
 class Setting(SpecPart):
@@ -106,7 +108,7 @@ class TrialTemplate(SpecPart):
     retain: bool = False
     command: tuple[Scalar, ...] | None = None
     """Ours: program and arguments, for scripts without a Job manifest."""
-    timeout_seconds: float | None = Field(default=None, gt=0)
+    timeout_seconds: float | None = Field(default=None, gt=0, le=CENTURY)
     """Ours: an attempt that runs longer is ended and has failed."""
     trial_spec: dict[str, Any] | None = None
     config_map: ConfigMapSource | None = None
@@ -142,7 +144,7 @@ class NasConfig(SpecPart):
 class BudgetSpec(SpecPart):
     """Ours: limits beside the trial counts."""
 
-    wall_clock_seconds: float | None = Field(default=None, gt=0)
+    wall_clock_seconds: float | None = Field(default=None, gt=0, le=CENTURY)
     """Seconds from the start (pauses excluded) after which the experiment ends."""
 
 

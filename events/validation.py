@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import re2
 
-from events.space import Distribution, Parameter, ParameterType
+from events.space import Distribution, Parameter, ParameterType, number
 from events.spec import CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
 from events.template import METADATA, TemplateError, metadata_value, placeholders
 from events.yaml import Path
@@ -40,7 +40,7 @@ def name_problem(name: str) -> Problem | None:
         return None
     return Problem(
         ("metadata", "name"),
-        f"{name!r} is no valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, the first a letter, the last no -",
+        f"{name!r} is no valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, first a letter, not - at the end",
     )
 
 
@@ -145,7 +145,7 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if parameter.type is ParameterType.DISCRETE:
         for index, value in enumerate(space.list):
             try:
-                float(value)
+                number(value)
             except ValueError:
                 yield Problem((*place, "list", index), f"{value!r} is no number; use type categorical for words")
     if space.distribution is not Distribution.UNIFORM:
@@ -246,12 +246,19 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
     for index, expression in enumerate(spec.filters):
         at = (*where, "source", "filter", "metricsFormat", index)
         try:
-            groups = re2.compile(expression).groups
+            groups = re2.compile(expression, _quiet()).groups
         except re2.error as error:
             yield Problem(at, f"{expression!r} is no RE2 expression: {_words(error)}")
             continue
         if groups < 2:
             yield Problem(at, f"{expression!r} has {groups} group(s); two are needed: (name) and (value)")
+
+
+def _quiet() -> re2.Options:
+    """RE2 would print what is wrong to stderr, too."""
+    options = re2.Options()
+    options.log_errors = False
+    return options
 
 
 def _words(error: Exception) -> str:

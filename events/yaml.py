@@ -1,6 +1,7 @@
 """Read one YAML document safely: bounded in size, depth and aliases, with the line of every node."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +27,22 @@ class Document:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML's JSON subset of types: no dates, and 1e-3 is a number as in YAML 1.2."""
+    """YAML's JSON subset of types: no dates, 1:30 is a word, and 1e-3 is a number as in YAML 1.2."""
 
 
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = frozenset(_TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
+_FLOAT = re.compile(
+    r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag.removeprefix(_TAG) in ("bool", "null", "merge")]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
+_Loader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
 
 
 def read(text: bytes) -> Document:
@@ -96,6 +106,9 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
         raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
     if id(node) in above:
         raise DocumentError(f"line {line}: an alias that contains itself")
+    if node.tag not in _PLAIN:
+        tag = node.tag.replace(_TAG, "!!")
+        raise DocumentError(f"line {line}: the tag {tag} is not allowed; write the value plainly")
     inside = above | {id(node)}
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
@@ -105,15 +118,27 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
             if key.value in keys:
                 raise DocumentError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands here twice")
             keys.add(key.value)
+            if key.value != "<<":
+                _measure(key, (*path, key.value), lines, seen, inside)
             lines.setdefault((*path, key.value), key.start_mark.line + 1)
             _measure(value, (*path, key.value), lines, seen, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _measure(item, (*path, index), lines, seen, inside)
-    elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:float":
-        value = yaml.CSafeLoader("").construct_yaml_float(node)
-        if not math.isfinite(value):
-            raise DocumentError(f"line {line}: {node.value} is not finite")
+    elif isinstance(node, yaml.ScalarNode):
+        _check_scalar(node, line)
+
+
+def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
+    """Refuse what has no finite value, or one that neither Postgres nor a program's arguments can hold."""
+    text, kind = node.value, node.tag.removeprefix(_TAG)
+    shaped = {"int": _INT.match(text), "float": _FLOAT.match(text), "bool": text.lower() in _Loader.bool_values}
+    if "\0" in text:
+        raise DocumentError(f"line {line}: {text!r} holds a NUL character; remove it")
+    if not shaped.get(kind, kind != "merge"):
+        raise DocumentError(f"line {line}: {text!r} is no {kind}; put it in quotes to make it a word")
+    if kind == "float" and not math.isfinite(yaml.CSafeLoader("").construct_yaml_float(node)):
+        raise DocumentError(f"line {line}: {text} is not finite")
 
 
 def text_of(path: Path) -> str:

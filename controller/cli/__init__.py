@@ -37,14 +37,14 @@ class LateCommands(TyperGroup):
             self.add_command(TyperCommand(name, help=summary, rich_markup_mode=None))
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        for flag in self.params:
+        for flag in self.get_params(ctx):
             if flag.default is None:
                 flag.default = False  # typer imports pydantic to convert None, 0.3 s at each Tab
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         name, command, rest = super().resolve_command(ctx, args)
-        return name, load(name) if command else None, rest
+        return name, load(name) if name and command else None, rest
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         with told_plainly():

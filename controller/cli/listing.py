@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import words
-from controller.cli.lookup import attempts, reading, states, the_experiment
-from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url, default_data, has_store
+from controller.cli.lookup import reading, states, the_experiment
+from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url, has_store
 from controller.cli.rows import Columns, csv_text
 from controller.cli.summary import as_json
 from controller.cli.tables import table

@@ -91,7 +91,7 @@ async def _follow(queries: Queries, found: Found, row: TrialRow, attempt: int, f
         printed = _print_from(file, printed)
         if not over:
             await asyncio.sleep(POLL_SECONDS)
-    if not file.exists():
+    if printed == 0 and not last_lines(file, 1):
         complain(_missing(found, row, attempt, file))
         raise typer.Exit(Exit.NOT_FOUND)
 

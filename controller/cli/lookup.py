@@ -66,14 +66,15 @@ def _state(text: str) -> TrialState:
 def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:
     namespace, name = wanted
     message = f"there is no experiment {name!r} in namespace {namespace!r}"
-    shown = {full: _written(full) for full in known}
+    shown = {full: short_name(full) for full in known}
     elsewhere = [text for full, text in shown.items() if full[1] == name]
-    near = elsewhere or get_close_matches(_written(wanted), list(shown.values()), n=3)
+    near = elsewhere or get_close_matches(short_name(wanted), list(shown.values()), n=3)
     if near:
         return f"{message}; did you mean {' or '.join(near)}?"
     return f"{message}; see: trialstream list" if known else f"{message}; there are no experiments yet"
 
 
-def _written(full: tuple[str, str]) -> str:
+def short_name(full: tuple[str, str]) -> str:
+    """A name as short as a command understands it, from (namespace, name)."""
     namespace, name = full
     return name if namespace == DEFAULT_NAMESPACE else f"{namespace}/{name}"

@@ -1,9 +1,8 @@
 """Where a command reads and writes: the options that say so, and the database behind them."""
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -58,41 +57,18 @@ def has_store(data: Path, database: str | None) -> bool:
     return database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A data folder and the database that goes with it."""
-
-    data: Path
-    database: Database
-    revive: Callable[[], Awaitable[None]]
-    """Bring the database back after a crash, where that is ours to do. Raises StoreRefusedError."""
-
-
 @asynccontextmanager
-async def open_place(data: Path, database: str | None) -> AsyncGenerator[Place]:
+async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
     """The database at the URL `database`, else the embedded one of the folder `data` (made if need be), at our schema.
 
     Raises StoreRefusedError or StoreAwayError, and CommandError if the folder cannot be made.
     """
-    data = data.absolute()
     if database is not None:
         async with _migrated(database) as opened:
-            yield Place(data, opened, _leave_alone)
+            yield opened
         return
-    _usable(data)
-    async with embedded(data) as server, _migrated(server.url) as opened:
-        yield Place(data, opened, server.ensure)
-
-
-@asynccontextmanager
-async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
-    """As `open_place`, for those who need the database alone."""
-    async with open_place(data, database) as place:
-        yield place.database
-
-
-async def _leave_alone() -> None:
-    """The database is somebody else's: all that we can do is to wait for it."""
+    async with embedded(_usable(data)) as server, _migrated(server.url) as opened:
+        yield opened
 
 
 @asynccontextmanager
@@ -102,9 +78,10 @@ async def _migrated(url: str) -> AsyncGenerator[Database]:
         yield database
 
 
-def _usable(data: Path) -> None:
+def _usable(data: Path) -> Path:
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
         raise CommandError(message, Exit.INVALID) from None
+    return data.absolute()

@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import words
 from controller.cli.listing import ListFormat, ListOutput
-from controller.cli.lookup import reading, the_experiment
+from controller.cli.lookup import reading, short_name, the_experiment
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.summary import as_json, best_row, in_order, metric_values, read_document, trial_counts
 from controller.cli.tables import heading, pairs, table
@@ -54,7 +54,8 @@ def _print(found: Found, best: TrialRow | None, last: dict[TrialNumber, Last]) -
     if found.experiment.progress.live:
         heading("Trials without a conclusion")
         table(("#", "state", "attempt", "last value", "when"), _live(found, last), ("#", "attempt"))
-    name = found.experiment.identity.name
+    identity = found.experiment.identity
+    name = short_name((identity.namespace, identity.name))
     typer.echo(f"\nMore: trialstream trials {name}, trialstream why {name} TRIAL, trialstream report {name}")
 
 

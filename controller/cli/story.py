@@ -106,6 +106,8 @@ class Story:
         if self.ended is None or fact.cause is not self.ended.cause:
             yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
             yield from self._reports(fact.observation)
+        elif fact.message and fact.message != self.ended.message:
+            yield f"What was found then: {words.clean(fact.message)}."
         value = (
             f" with {words.clean(self.target.metric)} = {words.number(fact.value)}" if fact.value is not None else ""
         )

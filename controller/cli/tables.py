@@ -61,10 +61,11 @@ def _plain(titles: Sequence[str], rows: list[list[str]], right: Collection[str])
 
 
 def _rich(titles: Sequence[str], rows: list[list[str]], right: Collection[str]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # not needed where nobody looks
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    # imported where somebody looks
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title in titles:

@@ -7,7 +7,7 @@ import typer
 
 from controller.cli import words
 from controller.cli.logs import Trial, last_lines, log_file
-from controller.cli.lookup import reading, the_experiment, the_trial
+from controller.cli.lookup import reading, short_name, the_experiment, the_trial
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.story import Sentence, Story, advice
 from controller.cli.tables import heading
@@ -64,7 +64,8 @@ def _print(sentences: list[Sentence]) -> None:
 
 
 def _print_trouble(conclusion: TrialConcluded, found: Found, log: Path) -> None:
-    said = advice(conclusion, found.experiment.identity.name)
+    identity = found.experiment.identity
+    said = advice(conclusion, short_name((identity.namespace, identity.name)))
     if said is None:
         return
     lines = (

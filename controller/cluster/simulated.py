@@ -53,10 +53,15 @@ class SimulatedSource:
 
 
 class SimulatedCluster:
-    """Attempts end in the order of their virtual ends; virtual time jumps from one end to the next."""
+    """Attempts end in the order of their virtual ends; virtual time jumps from one end to the next.
 
-    def __init__(self, function: Function) -> None:
+    `reaction`: seconds of real time in which the controller may react to an end before virtual time moves on;
+    0 rehearses as fast as can be, and then an end may come too soon for what the one before should have stopped.
+    """
+
+    def __init__(self, function: Function, *, reaction: float = 0.0) -> None:
         self._function = function
+        self._reaction = reaction
         self._begin = now()
         self._virtual = 0.0
         self._runs: dict[AttemptKey, _Run] = {}
@@ -99,6 +104,8 @@ class SimulatedCluster:
                 self._virtual = max(self._virtual, at)
                 self._remember(key)
                 yield self._end(key, run)
+                if self._reaction:
+                    await asyncio.sleep(self._reaction)
 
     def _end(self, key: AttemptKey, run: _Run) -> Ended:
         cause = Cause.CANCELLED if run.stopped else run.answer.cause

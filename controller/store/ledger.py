@@ -168,9 +168,12 @@ class Ledger:
         return [_experiment(row) for row in rows]
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these requests have been decided on."""
+        """Which of these requests have been decided on; a letter left again about one of them is thrown away."""
         rows = await self._database.fetch(
-            "SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)", experiment, list(ids)
+            "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
+            "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) SELECT id FROM known",
+            experiment,
+            list(ids),
         )
         return {row["id"] for row in rows}
 

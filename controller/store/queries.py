@@ -19,6 +19,8 @@ from events.space import Assignment
 
 PAGE = 1000
 """Rows per page when all rows of an experiment are read."""
+HASHES = 2**32
+"""How many values the hash of a sample has: no stride, which a search that goes in cycles would fall in step with."""
 MOST_LISTED = 1000
 """Experiments that a listing shows, the newest ones."""
 
@@ -99,7 +101,9 @@ SELECT * FROM trial WHERE experiment = $1 AND (cardinality($2::text[]) = 0 OR st
 ORDER BY state = ANY($3::text[]) AND value IS NOT NULL DESC, value * $4 NULLS LAST, number LIMIT $5
 """
 _SAMPLE = """
-SELECT * FROM trial WHERE experiment = $1 AND (number % $2 = 0 OR number = ANY($3::int[])) ORDER BY number LIMIT $4
+SELECT * FROM trial
+WHERE experiment = $1 AND ((number * 2654435761::bigint) & 4294967295 < $2::bigint OR number = ANY($3::int[]))
+ORDER BY number LIMIT $4
 """
 _LAST = """
 SELECT live.trial, last.* FROM unnest($2::int[], $3::int[]) AS live (trial, attempt)
@@ -186,9 +190,9 @@ class Queries:
     async def sample(
         self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()
     ) -> list[TrialRow]:
-        """At most about `limit` of `proposed` trials, evenly over the numbers, with all `wanted` ones among them."""
-        stride = max(1, -(-proposed // limit))
-        rows = await self._database.fetch(_SAMPLE, experiment, stride, list(wanted), limit + len(wanted))
+        """About `limit` of `proposed` trials, spread over the numbers by a hash, with all `wanted` ones among them."""
+        share = min(HASHES, HASHES * limit // max(1, proposed))
+        rows = await self._database.fetch(_SAMPLE, experiment, share, list(wanted), 2 * limit + len(wanted))
         return [_trial(row) for row in rows]
 
     async def last_values(

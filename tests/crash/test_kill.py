@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from controller.store.embedded import EmbeddedServer
 from tests.crash.evidence import Evidence, evidence
 
 TRIALS = 24
@@ -51,22 +54,36 @@ spec:
 class Workshop:
     """A folder with an experiment, its data and the diary that its trials keep."""
 
-    def __init__(self, folder: Path, algorithm: str = "random", extra: str = "") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder, self.data = folder, folder / "data"
+        self.runs: list[subprocess.Popen[str]] = []
         self.diary = folder / "diary"
         self.diary.touch()
         (folder / "train.py").write_text(TRAIN)
+
+    def submit(self, algorithm: str, extra: str = "") -> None:
         text = SPEC.replace("ALGORITHM", algorithm).replace("EXTRA", extra).replace("TRIALS", str(TRIALS))
-        (folder / "crash.yaml").write_text(text.replace("PYTHON", sys.executable))
+        (self.folder / "crash.yaml").write_text(text.replace("PYTHON", sys.executable))
 
     def run(self) -> "subprocess.Popen[str]":
         """`trialstream run` in a session of its own, as in another terminal."""
         command = [sys.executable, "-m", "controller.cli", "run", "crash.yaml", "--output", "json", "--data", str(self.data)]
         with (self.folder / "errors").open("a") as errors:
-            return subprocess.Popen(
+            run = subprocess.Popen(
                 command, cwd=self.folder, env={**os.environ, "DIARY": str(self.diary)}, text=True,
                 start_new_session=True, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
+        self.runs.append(run)
+        return run
+
+    def close(self) -> None:
+        """Whatever a failed test left behind."""
+        for run in self.runs:
+            if run.poll() is None:
+                run.kill()
+            run.communicate()
+        with EmbeddedServer(self.data).use():
+            pass
 
     def to_the_end(self) -> dict[str, Any]:
         run = self.run()
@@ -95,6 +112,13 @@ class Workshop:
             return any(mine in word for word in words) or process.environ().get("DIARY", "").startswith(mine)
         except psutil.Error:
             return False
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    made = Workshop(tmp_path)
+    yield made
+    made.close()
 
 
 def check(workshop: Workshop, document: dict[str, Any], seen: Evidence) -> None:
@@ -133,14 +157,14 @@ def _started_once(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("batch", range(3))
-def test_the_controller_is_killed_at_random_moments(tmp_path: Path, batch: int) -> None:
+def test_the_controller_is_killed_at_random_moments(workshop: Workshop, batch: int) -> None:
     """Thirty kills in all, a seed per round; the trials outlive them, and each runs once."""
     algorithm, extra = [
         ("random", ""),
         ("nevergrad", ""),
         ("sobol", "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: start_step, value: 100}]}"),
     ][batch]
-    workshop = Workshop(tmp_path, algorithm, extra)
+    workshop.submit(algorithm, extra)
     for number in range(ROUNDS // 3):
         dice = random.Random(batch * 100 + number)
         run = workshop.run()
@@ -154,8 +178,8 @@ def test_the_controller_is_killed_at_random_moments(tmp_path: Path, batch: int) 
     workshop.cleared()
 
 
-def test_postgres_is_killed_at_random_moments(tmp_path: Path) -> None:
-    workshop = Workshop(tmp_path)
+def test_postgres_is_killed_at_random_moments(workshop: Workshop) -> None:
+    workshop.submit("random")
     dice = random.Random(7)
     run = workshop.run()
     while not workshop.notes() and run.poll() is None:
@@ -165,8 +189,9 @@ def test_postgres_is_killed_at_random_moments(tmp_path: Path) -> None:
         time.sleep(dice.uniform(0.6, 1.5))
         postmaster = workshop.postmaster()
         if postmaster is not None and run.poll() is None:
-            os.kill(postmaster, signal.SIGKILL)
-            kills += 1
+            with suppress(ProcessLookupError):
+                os.kill(postmaster, signal.SIGKILL)
+                kills += 1
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 0, (workshop.folder / "errors").read_text()
     assert kills >= 2

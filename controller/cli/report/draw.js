@@ -1,6 +1,7 @@
 // Draw each figure when it comes into view, so that a large report opens at once.
 const figures = JSON.parse(document.getElementById("figures").textContent);
-const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const unwanted = ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"];
+const config = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: unwanted };
 const draw = (place) => {
   const figure = figures[place.dataset.figure];
   Plotly.newPlot(place, figure.data, figure.layout, config);

@@ -1,4 +1,4 @@
-"""The figures of a report, as plain data for plotly.js; text of users is escaped, numbers are short, points are bounded."""
+"""The figures of a report as plain data for plotly.js: users' text escaped, numbers short, points bounded."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from algorithms.dimension import LOGARITHMIC
 from controller.cli import words
 from controller.cli.report.importance import Importance
-from controller.cli.report.subject import Subject
+from controller.cli.report.subject import Subject, thinned
 from controller.store.queries import TrialRow
 from events.facts import TrialState
 from events.space import Parameter, ParameterType
@@ -27,11 +27,14 @@ COLOURS = {
 }
 SYMBOLS = {TrialState.EARLY_STOPPED: "diamond", TrialState.FAILED: "x", TrialState.METRICS_UNAVAILABLE: "x"}
 SCALE = [[0, "#fde725"], [0.25, "#5ec962"], [0.5, "#21918c"], [0.75, "#3b528b"], [1, "#440154"]]
+LATER = [[0, "#bcd3ef"], [1, "#12376b"]]
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 SPREAD = 1e3
 """Positive values that differ by more than this factor are drawn on a logarithmic axis."""
 MOST_SLICES, MOST_SLICE_POINTS = 30, 40_000
 MOST_AXES, MOST_LINES = 12, 2000
-MOST_LABEL, MOST_TICKS = 40, 12
+MOST_LABEL, MOST_TICK, MOST_TICKS = 40, 20, 12
+_ANGLES = {ord("<"): "\u2039", ord(">"): "\u203a"}
 
 
 def history(subject: Subject) -> Figure | None:
@@ -49,14 +52,19 @@ def history(subject: Subject) -> Figure | None:
     layout["xaxis"] |= {"anchor": "free", "position": 0}
     layout["yaxis"]["domain"] = [0.12 if lost else 0, 1]
     layout["yaxis2"] = {"domain": [0, 0.06], "range": [-1, 1], "visible": False, "fixedrange": True}
-    layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    layout["legend"] = LEGEND
     if target.goal is not None:
         layout["shapes"] = [_goal(target.goal, layout["yaxis"].get("type"))]
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
 
 
 def _marks(rows: Sequence[TrialRow], state: TrialState) -> Figure:
-    marker = {"color": COLOURS.get(state, PLAIN), "symbol": SYMBOLS.get(state, "circle"), "size": 7, "opacity": 0.75}
+    marker = {
+        "color": COLOURS.get(state, PLAIN),
+        "symbol": SYMBOLS.get(state, "circle"),
+        "size": 7 if len(rows) < 2000 else 4,
+        "opacity": 0.75,
+    }
     return {
         "type": "scattergl" if len(rows) > 2000 else "scatter",
         "mode": "markers",
@@ -108,7 +116,7 @@ def _goal(goal: float, kind: str | None) -> Figure | None:
 def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
     """Parallel coordinates of the trials with a value; the parameters that matter most, if they are too many."""
     spec = subject.experiment.spec
-    rows = _evenly([row for row in subject.trials if row.ranked], MOST_LINES)
+    rows = thinned([row for row in subject.trials if row.ranked], MOST_LINES)
     if len(rows) < 2 or not spec.parameters:
         return None
     known = {parameter.name: parameter for parameter in spec.parameters}
@@ -140,17 +148,27 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
 def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
     given = [row.assignment.get(parameter.name) for row in rows]
     if parameter.type is ParameterType.CATEGORICAL:
-        places = {str(value): place for place, value in enumerate(parameter.space.list)}
-        texts = [label(value) for value in parameter.space.list]
-        return {"label": label(parameter.name), "values": [places.get(str(value)) for value in given],
-                "tickvals": list(places.values()), "ticktext": texts}  # fmt: skip
-    numbers = [None if value is None else float(value) for value in given]
+        return {"label": label(parameter.name), "values": _places(parameter, given), **_choices(parameter)}
+    numbers = _numbers(given)
     if parameter.space.distribution in LOGARITHMIC:
         return _log_dimension(parameter, numbers)
     distinct = sorted({value for value in numbers if value is not None})
     few = parameter.type is not ParameterType.DOUBLE and len(distinct) <= MOST_TICKS
     ticks = {"tickvals": distinct, "ticktext": [words.number(value) for value in distinct]} if few else {}
-    return {"label": label(parameter.name), "values": [_short(value) for value in numbers], **ticks}
+    return {"label": label(parameter.name), "values": numbers, **ticks}
+
+
+def _places(parameter: Parameter, given: Sequence[Any]) -> list[int | None]:
+    """The numbers of categorical values in their list: two long values may look alike, but are not drawn as one."""
+    places = {str(value): place for place, value in enumerate(parameter.space.list)}
+    return [places.get(str(value)) for value in given]
+
+
+def _choices(parameter: Parameter) -> Figure:
+    """Ticks for the values of a categorical parameter; some ticks show HTML as text, some as HTML, so there is none."""
+    texts = [words.scalar(value).translate(_ANGLES) for value in parameter.space.list]
+    shown = [text if len(text) <= MOST_TICK else f"{text[: MOST_TICK - 1]}…" for text in texts]
+    return {"tickvals": list(range(len(shown))), "ticktext": shown}
 
 
 def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Figure:
@@ -169,34 +187,29 @@ def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Fig
 def slices(subject: Subject, order: Sequence[str]) -> Figure | None:
     """The value against each parameter; the colour is the trial's number."""
     spec = subject.experiment.spec
-    rows = [row for row in subject.trials if row.ranked]
+    ranked = [row for row in subject.trials if row.ranked]
     shown = [parameter for name in order[:MOST_SLICES] for parameter in spec.parameters if parameter.name == name]
-    if not rows or not shown:
+    if not ranked or not shown:
         return None
-    rows = _evenly(rows, MOST_SLICE_POINTS // len(shown))
-    columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
-    layout = _layout(60 + 270 * lines, showlegend=False)
-    traces = []
+    rows = thinned(ranked, MOST_SLICE_POINTS // len(shown))
+    columns, lines = min(3, len(shown)), -(-len(shown) // 3)
+    layout, traces = _layout(60 + 270 * lines, showlegend=False), []
     values, kind = [_short(row.value) for row in rows], _scale([row.value for row in rows])
     for place, parameter in enumerate(shown):
         suffix = str(place + 1) if place else ""
         line, column = divmod(place, columns)
-        traces.append(_slice(parameter, rows, values, suffix, colours=place == 0))
+        traces.append(_slice(parameter, rows, values, suffix))
         layout[f"xaxis{suffix}"] = _slice_axis(parameter, column, columns, suffix)
         layout[f"yaxis{suffix}"] = _slice_height(spec.target.metric if column == 0 else "", line, lines, suffix, kind)
     return {"data": traces, "layout": layout}
 
 
-def _slice(
-    parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str, *, colours: bool
-) -> Figure:
+def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str) -> Figure:
     numbers = [int(row.number) for row in rows]
     categorical = parameter.type is ParameterType.CATEGORICAL
     given = [row.assignment.get(parameter.name) for row in rows]
-    xs = [None if value is None else label(value) if categorical else _short(float(value)) for value in given]
-    marker = {"color": numbers, "colorscale": "Blues", "cmin": -max(numbers) * 0.4, "cmax": max(numbers), "size": 6,
-              "opacity": 0.85, "showscale": False}  # fmt: skip
+    xs = _places(parameter, given) if categorical else _numbers(given)
+    marker = {"color": numbers, "colorscale": LATER, "cmin": 0, "cmax": max(numbers), "size": 6, "opacity": 0.85}
     return {
         "type": "scattergl" if len(rows) > 500 else "scatter",
         "mode": "markers",
@@ -206,7 +219,9 @@ def _slice(
         "xaxis": f"x{suffix}",
         "yaxis": f"y{suffix}",
         "marker": marker,
-        "hovertemplate": "trial %{text}<br>%{x}: %{y}<extra></extra>",
+        "hovertemplate": "trial %{text}: %{y}<extra></extra>"
+        if categorical
+        else "trial %{text}<br>%{x}: %{y}<extra></extra>",
     }
 
 
@@ -215,8 +230,7 @@ def _slice_axis(parameter: Parameter, column: int, columns: int, suffix: str) ->
     left = column * (width + 0.06)
     axis = {**_axis(parameter.name), "domain": [left, min(1.0, left + width)], "anchor": f"y{suffix}"}
     if parameter.type is ParameterType.CATEGORICAL:
-        texts = [label(value) for value in parameter.space.list]
-        return {**axis, "type": "category", "categoryorder": "array", "categoryarray": texts}
+        return {**axis, **_choices(parameter), "range": [-0.5, len(parameter.space.list) - 0.5]}
     if parameter.space.distribution in LOGARITHMIC:
         return {**axis, "type": "log", "exponentformat": "power", "dtick": 1} | _wide(parameter)
     return axis
@@ -264,8 +278,10 @@ def learning(subject: Subject) -> Figure | None:
     traces = [_curve(subject, subject.shown[number], number == best, seen) for number in numbers]
     values = [value for curve in subject.curves.values() for _, value in curve]
     layout = _layout(460, xaxis=_axis("report"), yaxis=_axis(subject.experiment.spec.target.metric, _scale(values)))
-    layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    layout["legend"] = LEGEND
     layout["hovermode"] = "closest"
+    if max(step for curve in subject.curves.values() for step, _ in curve) <= MOST_TICKS:
+        layout["xaxis"]["dtick"] = 1
     return {"data": traces, "layout": layout}
 
 
@@ -325,10 +341,10 @@ def _scale(values: Sequence[float | None]) -> str:
     return "log" if known and min(known) > 0 and max(known) / min(known) > SPREAD else "linear"
 
 
+def _numbers(given: Sequence[Any]) -> list[float | None]:
+    return [None if value is None else _short(float(value)) for value in given]
+
+
 def _short(value: float | None) -> float | None:
     """Six digits are enough to draw."""
     return None if value is None else float(f"{value:.6g}")
-
-
-def _evenly(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
-    return rows[:: max(1, -(-len(rows) // max(1, most)))]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.dimension import dimension
+from controller.cli.report.subject import thinned
 from controller.store.queries import TrialRow
 from events.space import Parameter
 
@@ -32,8 +33,7 @@ class Importance:
 
 def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow]) -> Importance | None:
     """Estimate from the trials with a value; None if they are fewer than FEWEST or all alike."""
-    usable = [row for row in rows if row.ranked]
-    usable = usable[:: max(1, -(-len(usable) // MOST))]
+    usable = thinned([row for row in rows if row.ranked], MOST)
     if len(usable) < FEWEST or not parameters:
         return None
     points = np.column_stack([_column(parameter, usable) for parameter in parameters])
@@ -65,7 +65,7 @@ def _ranks(values: Any) -> Any:
 
 def _losses(points: Any, ranks: Any) -> tuple[Any, float]:
     """For each parameter the added squared error on unseen trials when it is shuffled; and the error without that."""
-    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415  # its import takes a second
+    from sklearn.ensemble import RandomForestRegressor  # its import takes a second
 
     random = np.random.default_rng(0)
     folds = random.permutation(len(ranks)) % FOLDS

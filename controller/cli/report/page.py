@@ -18,6 +18,7 @@ from controller.store.queries import TrialRow
 from events.facts import TrialState
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+"""No network at all; plotly.js compiles the programs of its WebGL figures, so it needs unsafe-eval."""
 TRUSTED = 0.2
 """R² below which an estimate of importance is called weak."""
 _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -33,7 +34,7 @@ def page(subject: Subject) -> str:
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(identity.name)} – Trialstream</title>
+<title>{text(identity.name)} | Trialstream</title>
 <style>{_file("controller.cli.report", "style.css")}</style></head><body>
 {_header(subject)}
 <main>
@@ -120,7 +121,7 @@ def _cards(subject: Subject, matters: Importance | None, drawn: figures.Figures)
     sampled = _sampled(subject)
     yield _figure("Optimisation history", f"Each trial's value, and the best so far.{sampled}", "history", drawn)
     if not drawn:
-        yield '<section class="card"><h2>No results yet</h2><p>No trial has a value yet; there is nothing to draw.</p></section>'
+        yield _card("No results yet", "No trial has a value yet; there is nothing to draw.", "")
     yield f'<div class="pair">{_best(subject)}{_importance(subject, matters, drawn)}</div>'
     told = "One line a trial; drag along an axis to select a range, drag a name to move the axis."
     yield _figure("Parallel coordinates", told, "parallel", drawn)
@@ -134,13 +135,19 @@ def _cards(subject: Subject, matters: Importance | None, drawn: figures.Figures)
 def _sampled(subject: Subject) -> str:
     if not subject.thinned:
         return ""
-    return f" Shown are {len(subject.trials):,} of {subject.experiment.progress.proposed:,} trials, the best ones among them."
+    shown, proposed = len(subject.trials), subject.experiment.progress.proposed
+    return f" Shown are {shown:,} of {proposed:,} trials, the best ones among them."
 
 
 def _figure(title: str, told: str, name: str, drawn: figures.Figures) -> str:
     if name not in drawn:
         return ""
-    return f'<section class="card"><h2>{title}</h2><p>{told}</p><div data-figure="{name}"></div></section>'
+    return _card(title, told, f'<div data-figure="{name}"></div>')
+
+
+def _card(title: str, told: str, inner: str) -> str:
+    """A part of the page; all three are HTML."""
+    return f'<section class="card"><h2>{title}</h2><p>{told}</p>{inner}</section>'
 
 
 def _best(subject: Subject) -> str:
@@ -151,7 +158,7 @@ def _best(subject: Subject) -> str:
     rows = [(name, words.number(value)) for name, value in metrics.items()]
     rows += [(name, words.scalar(value)) for name, value in in_order(subject.experiment, best.assignment).items()]
     inner = "".join(f'<tr><th>{text(name)}</th><td class="n">{text(value)}</td></tr>' for name, value in rows)
-    return f'<section class="card"><h2>Best: trial {best.number}</h2><p>Its metrics and parameters.</p><table>{inner}</table></section>'
+    return _card(f"Best: trial {best.number}", "Its metrics and parameters.", f"<table>{inner}</table>")
 
 
 def _importance(subject: Subject, matters: Importance | None, drawn: figures.Figures) -> str:
@@ -159,9 +166,10 @@ def _importance(subject: Subject, matters: Importance | None, drawn: figures.Fig
         if not drawn:
             return ""
         told = f"Needs at least {FEWEST} trials with values that differ."
-        return f'<section class="card"><h2>Parameter importance</h2><p>{told}</p></section>'
+        return _card("Parameter importance", told, "")
     told = (
-        f"How much worse a random forest ranks unseen trials when one parameter is shuffled; from {matters.trials:,} trials. "
+        "How much worse a random forest ranks unseen trials when one parameter is shuffled; "
+        f"from {matters.trials:,} trials. "
         f"The forest explains {matters.explained:.0%} of the differences in rank"
     )
     told += ": too little to trust this much." if matters.explained < TRUSTED else "."
@@ -177,8 +185,8 @@ def _ranking(subject: Subject) -> str:
     head = _cells("th", ["trial", "state", spec.target.metric, "took", *names], 2)
     body = "".join(_ranked(row, names, subject) for row in rows)
     told = f"{counts_words(subject.experiment)}. The best {len(rows):,} are listed." if len(rows) > 1 else ""
-    return f"""<section class="card"><h2>Trials</h2><p>{text(told)}</p><div class="scroll">
-<table><tr>{head}</tr>{body}</table></div></section>"""
+    table = f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    return _card("Trials", text(told), table)
 
 
 def _ranked(row: TrialRow, names: Sequence[str], subject: Subject) -> str:
@@ -198,4 +206,5 @@ def _cells(tag: str, values: Iterable[str], numbers_from: int) -> str:
 def _spec(subject: Subject) -> str:
     tree = subject.experiment.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     written = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
-    return f'<section class="card"><details><summary>The spec</summary><pre>{html.escape(written)}</pre></details></section>'
+    inner = f"<details><summary>The spec</summary><pre>{html.escape(written)}</pre></details>"
+    return f'<section class="card">{inner}</section>'

@@ -1,5 +1,6 @@
 """Read what a report shows, bounded whatever the size of the experiment."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from events.ids import TrialNumber
 MOST_TRIALS = 10_000
 """Trials in the figures, evenly over all."""
 MOST_VALUES = 300_000
-"""Parameter values in the figures: trials × parameters."""
+"""Parameter values in the figures: trials times parameters."""
 MOST_RANKED = 100
 """Trials in the table."""
 MOST_CURVES, MOST_POINTS = 200, 500
@@ -59,5 +60,11 @@ def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[Tria
     """The trials whose curves are drawn: half of them the best ones, the others evenly over the sample."""
     chosen = {row.number: row for row in ranking[: MOST_CURVES // 2]}
     rest = [row for row in sample if row.number not in chosen and row.started_at is not None]
-    stride = max(1, -(-len(rest) // (MOST_CURVES - len(chosen))))
-    return [*chosen.values(), *rest[::stride]]
+    return [*chosen.values(), *thinned(rest, MOST_CURVES - len(chosen))]
+
+
+def thinned(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
+    """At most so many of the rows, in their order, drawn with a fixed seed."""
+    if len(rows) <= most:
+        return rows
+    return [rows[place] for place in sorted(random.Random(0).sample(range(len(rows)), most))]

@@ -49,8 +49,9 @@ def test_failures_are_marked(place: Place, tmp_path: Path) -> None:
 
 def test_logarithmic_parameters_get_logarithmic_axes(place: Place, tmp_path: Path) -> None:
     layout = _figures(_report(place, "done", tmp_path))["slices"]["layout"]
-    kinds = {axis["title"]["text"]: axis.get("type") for name, axis in layout.items() if name.startswith("xaxis")}
-    assert kinds == {"lr": "log", "layers": None, "opt": "category"}
+    axes = {axis["title"]["text"]: axis for name, axis in layout.items() if name.startswith("xaxis")}
+    assert {name: axis.get("type") for name, axis in axes.items()} == {"lr": "log", "layers": None, "opt": None}
+    assert axes["opt"]["ticktext"] == ["adam", "sgd"]
 
 
 def test_text_of_users_is_never_markup(place: Place, tmp_path: Path) -> None:

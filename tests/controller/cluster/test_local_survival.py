@@ -302,12 +302,13 @@ def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, lau
 def test_an_end_that_cannot_be_written_is_told_and_written_later(data: Path, launch: Make, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     trial = launch(1, "sh", "-c", f"until test -e {gate}; do sleep 0.02; done")
-    obstacle = Path(attempt(data, trial.key).folder) / "exit.json"
+    written = Path(attempt(data, trial.key).folder) / "exit.json"
 
     async def run() -> None:
         async with LocalCluster.open(data) as cluster:
             await cluster.start(trial)
-            obstacle.mkdir()
+            obstacle = f"{written}.{supervisor_of(data, trial.key).pid}"  # where the file is prepared
+            os.mkdir(obstacle)
             gate.touch()
             assert (await ends(cluster, 1))[trial.key].cause is Cause.COMPLETED
             async with LocalCluster.open(data) as other:
@@ -315,11 +316,12 @@ def test_an_end_that_cannot_be_written_is_told_and_written_later(data: Path, lau
             await cluster.start(trial)
             await cluster.start(launch(2, "true"))
             assert {end.cause for end in (await ends(cluster, 2)).values()} == {Cause.COMPLETED}
-        obstacle.rmdir()
-        eventually(obstacle.is_file)
+            assert not written.exists()
+        os.rmdir(obstacle)
+        eventually(written.is_file)
 
     asyncio.run(run())
-    assert json.loads(obstacle.read_text())["cause"] == "Completed"
+    assert json.loads(written.read_text())["cause"] == "Completed"
 
 
 def test_a_log_that_cannot_be_written_fails_the_attempt_only(data: Path, launch: Make) -> None:

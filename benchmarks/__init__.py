@@ -1,0 +1,1 @@
+"""How fast Trialstream is, measured on this machine: `python -m benchmarks NAME [--quick] [--json FILE]`."""

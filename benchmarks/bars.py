@@ -1,0 +1,47 @@
+"""Every figure of every benchmark, its unit, and the bar that it has to clear."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a figure is, and its limit; without one it is reported only."""
+
+    meaning: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __str__(self) -> str:
+        if self.at_least is not None:
+            return f">= {self.at_least:g}"
+        return "" if self.at_most is None else f"<= {self.at_most:g}"
+
+    def cleared_by(self, figure: float) -> bool:
+        """Whether `figure` is on the right side of the limit."""
+        enough = self.at_least is None or figure >= self.at_least
+        return enough and (self.at_most is None or figure <= self.at_most)
+
+
+BARS: Mapping[str, Mapping[str, Bar]] = {
+    "trials": {
+        "trials_per_second": Bar("from the first flow to the end of the experiment", at_least=300),
+        "slowdown": Bar("duration of the last trials / of as many first ones", at_most=1.2),
+        "bytes_per_trial": Bar("growth of the controller's memory with each finished trial", at_most=1000),
+    },
+    "seconds": {
+        "floor_ratio": Bar("first trial started to last trial ended / the least possible", at_most=1.03),
+        "whole_run_ratio": Bar("the whole command, start-up included / the least possible"),
+    },
+    "gap": {
+        "gap_p50_ms": Bar("a trial's last act to the next trial's first, median", at_most=15),
+        "gap_p99_ms": Bar("the same, 99th percentile", at_most=60),
+    },
+    "peers": {
+        "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
+        "ray_s": Bar("Ray Tune's run, after ray.init"),
+        "optuna_s": Bar("first trial started to last trial ended"),
+        "ray_ratio": Bar("Ray Tune / Trialstream"),
+        "optuna_ratio": Bar("Optuna / Trialstream"),
+    },
+}

@@ -1,0 +1,111 @@
+"""The whole controller with its Postgres, as fast as it can: trials are answered by a function in virtual time.
+
+The controller and Postgres share the machine. Speed counts from the first flow to the end of the experiment; the
+start of Postgres is left out. Memory is what the system says this process holds (RSS, after a garbage collection),
+at a fifth of the trials and when the last one starts: both times as many trials are live, and everything is warm.
+The simulated cluster is in the process, too, and what it remembers counts.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+
+from benchmarks.command import document
+from benchmarks.database import Store, store
+from benchmarks.outcome import CannotMeasureError, Outcome, say
+from controller.app import see_through, station
+from controller.cluster.simulated import Answer, SimulatedCluster
+from controller.flows.admit import Admission, admit
+from controller.store.ledger import Ledger
+from controller.store.outbox import Mailbox
+from events.clock import now
+from events.document import load
+from events.envelope import Envelope
+from events.ids import ExperimentId
+from events.signals import ExperimentSubmitted
+from events.space import Assignment
+
+TRIALS, QUICK_TRIALS, PARALLEL = 10_000, 2_000, 100
+WINDOW = 1_000
+"""Trials at the beginning and at the end whose durations are compared."""
+SEED = 1
+_DATES = "SELECT concluded_at FROM trial WHERE state = 'Succeeded' ORDER BY ordinal"
+
+
+def measure(home: Path, *, quick: bool) -> Outcome:
+    return asyncio.run(_measure(home, QUICK_TRIALS if quick else TRIALS))
+
+
+async def _measure(home: Path, trials: int) -> Outcome:
+    memory = Memory(trials)
+    async with store(home / "data") as opened:
+        seconds = await _run(opened, memory, trials)
+        dates = [row["concluded_at"] for row in await opened.database.fetch(_DATES)]
+        postgres = await opened.version()
+    if len(dates) != trials:
+        raise CannotMeasureError(f"{len(dates)} of {trials} trials have succeeded")
+    figures = {
+        "trials_per_second": trials / seconds,
+        "slowdown": slowdown(dates, min(WINDOW, trials // 4)),
+        "bytes_per_trial": memory.growth,
+    }
+    return Outcome(figures, postgres)
+
+
+async def _run(opened: Store, memory: "Memory", trials: int) -> float:
+    """Seconds that the experiment takes."""
+    cluster = SimulatedCluster(memory.answer)
+    owner = f"benchmark/{os.getpid()}"
+    async with station(opened.database, cluster, cluster.follow, opened.server.ensure, owner=owner) as wired:
+        admission = await _admitted(wired.ledger, wired.mailbox, trials)
+        began = time.monotonic()
+        await see_through(wired, admission.shard, admission.experiment.identity.id)
+        return time.monotonic() - began
+
+
+async def _admitted(ledger: Ledger, mailbox: Mailbox, trials: int) -> Admission:
+    experiment = load(document(trials, PARALLEL, ["simulated", "${trialParameters.x}"]).encode())
+    submitted = ExperimentSubmitted(
+        name=experiment.name, namespace=experiment.namespace, spec=experiment.spec, seed=SEED
+    )
+    return await admit(ledger, mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted))
+
+
+class Memory:
+    """Answers the trials, and looks at the memory of this process as they go by."""
+
+    def __init__(self, trials: int) -> None:
+        self._trials = trials
+        self._started = 0
+        self._resident: dict[int, int] = {}
+
+    def answer(self, assignment: Assignment) -> Answer:
+        """One report, a second long."""
+        self._started += 1
+        if self._started % (self._trials // 10) == 0:
+            self._look()
+        return Answer([{"loss": (float(assignment["x"]) - 0.3) ** 2}])
+
+    def _look(self) -> None:
+        gc.collect()
+        size = psutil.Process().memory_info().rss
+        self._resident[self._started] = size
+        say(f"{self._started:,} of {self._trials:,} trials started, {size / 2**20:.1f} MiB")
+
+    @property
+    def growth(self) -> float:
+        """Bytes for each trial between a fifth and the end."""
+        first, last = self._trials // 5, self._trials
+        return (self._resident[last] - self._resident[first]) / (last - first)
+
+
+def slowdown(dates: Sequence[datetime], window: int) -> float:
+    """How much longer the last `window` trials took than the first."""
+    return (dates[-1] - dates[-window]) / (dates[window - 1] - dates[0])

@@ -1,0 +1,83 @@
+"""JSON Schemas of every message and of the experiment file, generated from the models and committed beside it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from events.document import OURS
+from events.envelope import VERSION, Body
+from events.spec import ExperimentSpec
+from events.validation import MAX_NAME, NAME
+
+FOLDER = Path(__file__).parent
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXPERIMENT = "experiment.v1alpha1.json"
+COMMAND = "python -m events.schemas"
+
+
+def bodies() -> tuple[type[BaseModel], ...]:
+    """Every fact, signal and measurement."""
+    return get_args(Body)
+
+
+def body_schema(body: type[BaseModel]) -> dict[str, Any]:
+    """The shape of a message as it is written; readers let further fields pass."""
+    return {"$schema": DIALECT, **body.model_json_schema(mode="serialization", by_alias=True)}
+
+
+def experiment_schema() -> dict[str, Any]:
+    """The shape of an experiment file of our own version, for editors; `events.document` checks more."""
+    spec = ExperimentSpec.model_json_schema(mode="validation", by_alias=True)
+    definitions = spec.pop("$defs")
+    name = {"type": "string", "pattern": f"^{NAME.pattern}$", "maxLength": MAX_NAME}
+    labels = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+    metadata = {"name": name, "namespace": {"type": "string"}, "labels": labels}
+    properties = {
+        "apiVersion": {"const": OURS},
+        "kind": {"const": "Experiment"},
+        "metadata": {"type": "object", "properties": metadata, "required": ["name"]},
+        "spec": spec,
+        "status": {},
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "Experiment",
+        "type": "object",
+        "properties": properties,
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def generated() -> dict[str, str]:
+    """File name → its text, for every schema."""
+    schemas = {f"{body.model_fields['type'].default}{VERSION}.json": body_schema(body) for body in bodies()}
+    schemas[EXPERIMENT] = experiment_schema()
+    return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}
+
+
+def differences(folder: Path = FOLDER) -> Iterator[str]:
+    """One sentence for each file of `folder` that is not as generated."""
+    wanted = generated()
+    there = {path.name: path.read_text() for path in folder.glob("*.json")}
+    for name in sorted(wanted.keys() | there.keys()):
+        if name not in there:
+            yield f"{name} is missing"
+        elif name not in wanted:
+            yield f"{name} belongs to no message"
+        elif there[name] != wanted[name]:
+            yield f"{name} differs from its model"
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Make `folder` hold exactly what is generated."""
+    wanted = generated()
+    for path in folder.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text)

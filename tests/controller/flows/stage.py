@@ -1,0 +1,104 @@
+"""A whole controller on a simulated cluster and a real Postgres, started and cut off at will."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from controller.app import Station, see_through, station
+from controller.cluster.simulated import Answer, Function, SimulatedCluster
+from controller.core.experiment import Experiment
+from controller.flows.admit import Admission, admit
+from controller.store.migrate import migrate
+from controller.store.postgres import open_database
+from events.clock import now
+from events.document import load
+from events.envelope import Envelope
+from events.ids import ExperimentId
+from events.signals import ExperimentSubmitted
+from events.space import Assignment
+
+
+def bowl(assignment: Assignment) -> Answer:
+    """Lowest at x=0.3, y=0.6; five steps that come closer."""
+    x, y = float(assignment["x"]), float(assignment["y"])
+    best = (x - 0.3) ** 2 + (y - 0.6) ** 2
+    return Answer([{"loss": best + 1 / step} for step in range(1, 6)])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An experiment that minimises `loss` over x and y."""
+
+    name: str
+    trials: int = 20
+    parallel: int = 1
+    algorithm: str = "{algorithmName: random}"
+    extra: str = ""
+    goal: float | None = None
+    step: float = 0.01
+
+    @property
+    def text(self) -> str:
+        goal = "" if self.goal is None else f", goal: {self.goal}"
+        return f"""
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {{name: {self.name}}}
+spec:
+  objective: {{type: minimize, objectiveMetricName: loss{goal}, metricStrategies: [{{name: loss, value: latest}}]}}
+  algorithm: {self.algorithm}
+  seed: 11
+  parallelTrialCount: {self.parallel}
+  maxTrialCount: {self.trials}
+  parameters:
+  - {{name: x, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: {self.step}}}}}
+  - {{name: y, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: {self.step}}}}}
+  trialTemplate: {{command: [train]}}
+  {self.extra}
+"""
+
+
+@dataclass(slots=True)
+class Stage:
+    """One life of a controller."""
+
+    station: Station
+    admission: Admission
+
+    async def see_through(self) -> Experiment:
+        identity = self.admission.experiment.identity
+        assert await see_through(self.station, self.admission.shard, identity.id)
+        known = await self.station.ledger.find(identity.namespace, identity.name)
+        assert known is not None
+        return known[0]
+
+    async def cut_off(self, seconds: float) -> bool:
+        """Serve for a while, then vanish without a word; True if the experiment came to its end before."""
+        serving = asyncio.ensure_future(self.see_through())
+        done, _ = await asyncio.wait({serving}, timeout=seconds)
+        serving.cancel()
+        await asyncio.wait({serving})
+        return bool(done)
+
+    async def assignments(self) -> list[Assignment]:
+        rows = await self.station.database.fetch(
+            "SELECT assignment FROM trial WHERE experiment = $1 ORDER BY number", self.admission.experiment.identity.id
+        )
+        return [row["assignment"] for row in rows]
+
+
+@asynccontextmanager
+async def on_stage(
+    url: str, wanted: Wanted, function: Function = bowl, reaction: float = 0.0
+) -> AsyncGenerator[Stage]:
+    """A new controller, with nothing in memory, for the experiment."""
+    document = load(wanted.text.encode())
+    cluster = SimulatedCluster(function, reaction=reaction)
+    async with open_database(url) as database:
+        await migrate(database)
+        async with station(database, cluster, cluster.follow, owner=str(uuid4())) as wired:
+            submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
+            envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+            yield Stage(wired, await admit(wired.ledger, wired.mailbox, envelope))

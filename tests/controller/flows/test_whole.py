@@ -1,0 +1,199 @@
+"""The whole controller with a real Postgres: exact results, also when it vanishes in the middle."""
+
+import asyncio
+import random
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+
+from controller.cluster.simulated import Answer
+from controller.core.experiment import Experiment
+from events.clock import now
+from events.facts import Cause, ExperimentState, Reason
+from events.signals import PauseRequested, StopRequested
+from events.space import Assignment
+from tests.controller.flows.stage import Stage, Wanted, on_stage
+
+ALGORITHMS = {
+    "random": "{algorithmName: random}",
+    "grid": "{algorithmName: grid}",
+    "sobol": "{algorithmName: sobol}",
+    "nevergrad": "{algorithmName: nevergrad}",
+    "cma": "{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: CMA}]}",
+    "de": "{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: TwoPointsDE}]}",
+}
+
+
+async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
+    """Every trial of the budget concluded once, every point stored once, nothing left to do."""
+    number = experiment.identity.id
+    facts = await stage.station.database.fetch("SELECT seq, type, trial FROM fact WHERE experiment = $1 ORDER BY seq", number)
+    concluded = Counter(row["trial"] for row in facts if row["type"] == "trial.concluded")
+    assert concluded == dict.fromkeys(range(1, trials + 1), 1)
+    assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
+    assert experiment.progress.version == len(facts)
+    assert await stage.station.outbox.pending(number) == []
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_url: str, name: str) -> None:
+    algorithm = ALGORITHMS[name]
+
+    async def scenario() -> tuple[list[Assignment], list[Assignment], int]:
+        async with on_stage(database_url, Wanted(f"calm-{name}", 30, algorithm=algorithm)) as stage:
+            await exact(stage, await stage.see_through(), 30)
+            calm = await stage.assignments()
+        dice, lives = random.Random(name), 0
+        while True:
+            lives += 1
+            async with on_stage(database_url, Wanted(f"rough-{name}", 30, algorithm=algorithm)) as stage:
+                if await stage.cut_off(dice.uniform(0.02, 0.25)):
+                    await exact(stage, (await stage.station.ledger.find("default", f"rough-{name}"))[0], 30)  # type: ignore[index]
+                    return calm, await stage.assignments(), lives
+
+    calm, rough, lives = asyncio.run(scenario())
+    assert lives > 2
+    assert calm == rough
+
+
+def test_many_at_once_are_exact_across_crashes(database_url: str) -> None:
+    """Attempts vanish with their controller here, so they are lost and run again."""
+
+    async def scenario() -> int:
+        dice, lives = random.Random(3), 0
+        while True:
+            lives += 1
+            async with on_stage(database_url, Wanted("many", 300, 16)) as stage:
+                if await stage.cut_off(dice.uniform(0.05, 0.3)):
+                    experiment = await stage.see_through()
+                    await exact(stage, experiment, 300)
+                    assert experiment.progress.counts.succeeded == 300
+                    return lives
+
+    assert asyncio.run(scenario()) > 2
+
+
+def test_a_search_space_that_is_used_up_ends_the_experiment(database_url: str) -> None:
+    async def scenario() -> None:
+        wanted = Wanted("small", 1000, 7, step=0.25)
+        async with on_stage(database_url, wanted) as stage:
+            experiment = await stage.see_through()
+            await exact(stage, experiment, 25)
+            assert len({(a["x"], a["y"]) for a in await stage.assignments()}) == 25
+        assert experiment.progress.verdict is not None
+        assert experiment.progress.verdict.reason is Reason.SEARCH_EXHAUSTED
+
+    asyncio.run(scenario())
+
+
+def test_the_goal_ends_it_and_what_still_runs_is_stopped(database_url: str) -> None:
+    def slow_but_one(assignment: Assignment) -> Answer:
+        good = float(assignment["x"]) < 0.5
+        return Answer([{"loss": 0.0 if good else 1.0}], seconds=1 if good else 1e6)
+
+    async def scenario() -> None:
+        async with on_stage(database_url, Wanted("goal", 100, 8, goal=0.5), slow_but_one, reaction=0.2) as stage:
+            experiment = await stage.see_through()
+        verdict = experiment.progress.verdict
+        assert verdict is not None
+        assert (verdict.state, verdict.reason) == (ExperimentState.SUCCEEDED, Reason.GOAL_REACHED)
+        assert experiment.progress.counts.killed > 0
+        assert experiment.progress.counts.concluded == experiment.progress.proposed
+
+    asyncio.run(scenario())
+
+
+def test_failures_and_values_that_are_none(database_url: str) -> None:
+    def odd(assignment: Assignment) -> Answer:
+        match int(float(assignment["x"]) * 100) % 4:
+            case 0:
+                return Answer([{"loss": float("nan")}] * 3)
+            case 1:
+                return Answer([], cause=Cause.ERROR, message="oh no")
+            case 2:
+                return Answer([{"loss": float("-inf")}, {"loss": 0.5}])
+            case _:
+                return Answer([{"other": 1.0}])
+
+    async def scenario() -> None:
+        async with on_stage(database_url, Wanted("odd", 60, 4, "{algorithmName: nevergrad}", goal=-100.0), odd) as stage:
+            experiment = await stage.see_through()
+            await exact(stage, experiment, 60)
+            counts = experiment.progress.counts
+            assert counts.failed
+            assert counts.metrics_unavailable
+            assert counts.succeeded
+            assert experiment.progress.best is not None
+            assert experiment.progress.best.value == 0.5
+            assert experiment.progress.verdict is not None
+            assert experiment.progress.verdict.reason is Reason.MAX_TRIALS_REACHED
+
+    asyncio.run(scenario())
+
+
+def test_too_many_failures_fail_it(database_url: str) -> None:
+    async def scenario() -> None:
+        wanted = Wanted("broken", 50, 2, extra="maxFailedTrialCount: 3")
+        async with on_stage(database_url, wanted, lambda _: Answer([], cause=Cause.ERROR)) as stage:
+            experiment = await stage.see_through()
+        assert experiment.progress.state is ExperimentState.FAILED
+        assert 3 <= experiment.progress.counts.failed <= 4
+
+    asyncio.run(scenario())
+
+
+def test_hopeless_trials_are_stopped_early_also_after_a_restart(database_url: str) -> None:
+    """The rule's reference survives in Postgres: after the restart the very first bad trial is stopped."""
+
+    def curve(assignment: Assignment) -> Answer:
+        return Answer([{"loss": float(assignment["x"])}] * 5)
+
+    settings = "[{name: min_trials_required, value: 5}, {name: start_step, value: 2}]"
+    extra = f"earlyStopping: {{algorithmName: medianstop, algorithmSettings: {settings}}}"
+
+    async def scenario() -> None:
+        wanted = Wanted("median", 40, 2, extra=extra)
+        for _ in range(3):
+            async with on_stage(database_url, wanted, curve) as stage:
+                await stage.cut_off(0.3)
+        async with on_stage(database_url, wanted, curve) as stage:
+            await exact(stage, await stage.see_through(), 40)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_is_decided_on_once(database_url: str) -> None:
+    """The same letter again, after the experiment was resumed, stops nothing."""
+
+    async def scenario() -> None:
+        wanted = Wanted("letters", 400, 4)
+        letter = uuid4()
+        async with on_stage(database_url, wanted) as stage:
+            number = stage.admission.experiment.identity.id
+            await stage.station.mailbox.leave(letter, number, now(), StopRequested())
+            stopped = await stage.see_through()
+            assert stopped.progress.state is ExperimentState.STOPPED
+        async with on_stage(database_url, wanted) as stage:
+            await stage.station.mailbox.leave(letter, number, now(), StopRequested())
+            done = await stage.see_through()
+            assert done.progress.state is ExperimentState.SUCCEEDED
+            assert done.progress.counts.concluded == 400
+            assert await stage.station.mailbox.letters(number) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_pause_waits_for_whoever_resumes(database_url: str) -> None:
+    async def scenario() -> None:
+        wanted = Wanted("pause", 300, 4)
+        async with on_stage(database_url, wanted) as stage:
+            number = stage.admission.experiment.identity.id
+            await stage.station.mailbox.leave(uuid4(), number, now(), PauseRequested())
+            paused = await stage.see_through()
+            assert paused.progress.state is ExperimentState.PAUSED
+            assert paused.progress.counts.concluded < 300
+        async with on_stage(database_url, wanted) as stage:
+            await exact(stage, await stage.see_through(), 300)
+
+    asyncio.run(scenario())
