@@ -11,6 +11,8 @@ from events.space import Distribution, Parameter, ParameterType, Scalar
 
 LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
 NORMAL = (Distribution.NORMAL, Distribution.LOG_NORMAL)
+DIGITS = 12
+"""Of a double without a step: more than any training needs, and short to read."""
 DEVIATIONS = 6
 """A normal distribution spans this many standard deviations between the bounds, as in Katib."""
 LARGEST = math.log(sys.float_info.max)
@@ -124,7 +126,7 @@ class Continuum:
 
     def decode(self, u: float) -> float:
         law = self._law
-        value = law.unscale(law.quantile(u, self._start, self._end))
+        value = float(f"{law.unscale(law.quantile(u, self._start, self._end)):.{DIGITS}g}")
         return float(min(max(value, law.low), law.high))
 
     def encode(self, value: Scalar) -> float | None:

@@ -19,13 +19,13 @@ TRIALS, QUICK_TRIALS, PARALLEL = 400, 120, 4
 SHORTEST, LONGEST = 0.1, 0.3
 """Seconds that a trial sleeps, evenly drawn."""
 TRIAL = """\
-s=$EPOCHREALTIME; sleep $0; echo loss=$0; echo "$s $EPOCHREALTIME" >> {file}"""
+LC_ALL=C; s=$EPOCHREALTIME; sleep $0; echo loss=$0; echo "$s $EPOCHREALTIME" >> {file}"""
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
     _check()
     trials, file = QUICK_TRIALS if quick else TRIALS, home / "times"
-    words = ["env", "LC_ALL=C", "bash", "-c", TRIAL.format(file=quoted(str(file))), "${trialParameters.x}"]
+    words = ["bash", "-c", TRIAL.format(file=quoted(str(file))), "${trialParameters.x}"]
     say(f"{trials} trials of {SHORTEST} to {LONGEST} s, {PARALLEL} at a time")
     done = asyncio.run(run(home, document(trials, PARALLEL, words, SHORTEST, LONGEST), trials))
     waits = gaps([(float(start), float(end)) for start, end in map(str.split, file.read_text().splitlines())], PARALLEL)

@@ -111,7 +111,7 @@ def _with_ray(home: Path, trials: int) -> float:
         tune.report({"loss": config["x"]})
         time.sleep(1)
 
-    ray.init(num_cpus=RAY_CORES, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
+    ray.init(num_cpus=RAY_CORES, include_dashboard=False, log_to_driver=False)
     try:
         began = time.monotonic()
         analysis = tune.run(

@@ -54,6 +54,7 @@ def read(text: bytes) -> Document:
     except UnicodeDecodeError as error:
         raise DocumentError(f"the document is not UTF-8: byte {error.start} is {text[error.start]:#04x}") from None
     try:
+        _check_depth(decoded)
         root = _only_document(decoded)
         lines: dict[Path, int] = {}
         _measure(root, (), lines, [0], frozenset())
@@ -67,14 +68,26 @@ def read(text: bytes) -> Document:
         raise DocumentError(f"{line}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise DocumentError(f"this is no YAML: {error}") from None
-    except RecursionError:
-        raise DocumentError(f"the document is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise error if isinstance(error, DocumentError) else DocumentError(str(error)) from None
     if not isinstance(tree, dict):
         kind = type(tree).__name__
         raise DocumentError(f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {kind}")
     return Document(tree, lines)
+
+
+def _check_depth(text: str) -> None:
+    """Before any node is composed: libyaml composes by recursion, and a deep document would end the process."""
+    loader = _Loader(text)
+    depth = 0
+    try:
+        while (event := loader.get_event()) is not None:
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
+    finally:
+        loader.dispose()
 
 
 def _only_document(text: str) -> yaml.Node:

@@ -58,4 +58,5 @@ _KNOWN = (
     ("events.template", "TemplateError", Exit.INVALID),
     ("controller.store", "StoreRefusedError", Exit.DATABASE),
     ("controller.store", "StoreAwayError", Exit.DATABASE),
+    ("builtins", "OSError", Exit.FAILED),
 )

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from controller.app import problems
 from controller.cli import words
+from controller.cli.check import checked
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, warn
 from controller.cli.place import DEFAULT_DATA, Data, Url
@@ -20,7 +20,7 @@ from controller.cli.summary import as_json, read_document
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
 from controller.store.queries import Queries
-from events.document import ExperimentDocument, InvalidDocumentError, load
+from events.document import ExperimentDocument
 from events.facts import ExperimentState
 
 
@@ -45,19 +45,10 @@ def run(
     Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    document = readable(file)
-    raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
-
-
-def readable(file: Path) -> ExperimentDocument:
-    """The experiment in `file`, which this machine can run; its warnings are printed. Raises DocumentError."""
-    document = load(file.read_bytes())
+    document = checked(file.read_bytes())
     for warning in document.warnings:
         warn(warning)
-    found = list(problems(document.spec))
-    if found:
-        raise InvalidDocumentError(found, {})
-    return document
+    raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
 
 
 def _view(output: Output) -> View:

@@ -82,7 +82,7 @@ class LocalCluster:
 
     async def stop(self, key: AttemptKey) -> None:
         """SIGTERM, grace, SIGKILL to the attempt's processes; one that never started never will. Raises OSError."""
-        await self._end(key, Cause.CANCELLED, "stopped on request")
+        await self._end(key, Cause.CANCELLED, "")
 
     async def watch(self) -> AsyncIterator[Started | Ended]:
         """Starts and ends of the attempts of all experiments in the data folder, until the cluster is closed."""

@@ -80,7 +80,8 @@ def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Ob
         case TrialState.METRICS_UNAVAILABLE:
             seen = observation.get(metric)
             if seen is not None and seen.count:
-                return f"the objective {metric!r} was reported {seen.count} times, but has no finite value that counts"
+                times = "once" if seen.count == 1 else f"{seen.count} times"
+                return f"the objective {metric!r} was reported {times}, but has no finite value that counts"
             return f"the objective {metric!r} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
         case _:
             return end.message

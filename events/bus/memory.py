@@ -40,6 +40,7 @@ class MemorySubscription:
         self.released = self.position
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
+        self.position = max(self.position, self._partition.start)  # it may have released what it never fetched
         if self.position >= self._partition.end:
             self._arrived.clear()
             try:

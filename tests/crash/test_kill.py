@@ -81,7 +81,7 @@ class Workshop:
         for run in self.runs:
             if run.poll() is None:
                 run.kill()
-            run.communicate()
+                run.communicate()
         with EmbeddedServer(self.data).use():
             pass
 

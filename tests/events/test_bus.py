@@ -1,0 +1,214 @@
+"""The promises of the bus, kept by every implementation; a new one is one more line of BUSES."""
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from events.bus import Bus, Record, Subscription
+from events.bus.memory import UNHEARD, MemoryBus
+
+Test = Callable[[Bus], Coroutine[None, None, None]]
+Opened = Callable[[], AbstractAsyncContextManager[Bus]]
+T = "topic"
+
+
+@asynccontextmanager
+async def memory() -> AsyncGenerator[Bus]:
+    yield MemoryBus()
+
+
+BUSES: dict[str, Opened] = {"memory": memory}
+
+
+def contract(test: Test) -> Callable[[Opened], None]:
+    """Run `test` with each implementation."""
+
+    @pytest.mark.parametrize("opened", BUSES.values(), ids=BUSES.keys())
+    def run(opened: Opened) -> None:
+        async def within() -> None:
+            async with asyncio.timeout(30), opened() as bus:
+                await test(bus)
+
+        asyncio.run(within())
+
+    return run
+
+
+def record(number: int, partition: int = 0, topic: str = T) -> Record:
+    return Record(topic, partition, b"key", (("ce_id", str(number).encode()),), str(number).encode())
+
+
+def records(*numbers: int, partition: int = 0) -> list[Record]:
+    return [record(number, partition) for number in numbers]
+
+
+async def heard(subscription: Subscription, count: int, limit: int = 3) -> list[tuple[int, int]]:
+    """The next `count` records as (position, number)."""
+    found: list[tuple[int, int]] = []
+    while len(found) < count:
+        deliveries = await subscription.fetch(min(limit, count - len(found)), 5)
+        assert 0 < len(deliveries) <= limit
+        found += [(delivery.position, int(delivery.record.value)) for delivery in deliveries]
+    return found
+
+
+@contract
+async def test_a_record_arrives_whole(bus: Bus) -> None:
+    sent = Record(T, 3, b"\x00k", (("a", b""), ("a", b"\xff"), ("é", b"2")), b"\x00{}")
+    async with bus.subscribe(T, 3, 0) as subscription:
+        await bus.publish([sent])
+        (delivery,) = await subscription.fetch(10, 5)
+    assert delivery.record == sent
+
+
+@contract
+async def test_a_partition_keeps_the_order_of_publication(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as subscription:
+        await bus.publish(records(1, 2, 3))
+        await bus.publish(records(4))
+        await bus.publish(records(5, 6, 7))
+        assert await heard(subscription, 7) == list(enumerate(range(1, 8)))
+        assert subscription.position == 7
+
+
+@contract
+async def test_what_is_published_can_be_fetched_at_once(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as subscription:
+        for number in range(20):
+            await bus.publish(records(number))
+            assert [int(one.record.value) for one in await subscription.fetch(10, 1)] == [number]
+
+
+@contract
+async def test_a_position_delivers_again_what_was_delivered(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as first:
+        await bus.publish(records(*range(10)))
+        assert len(await heard(first, 10)) == 10
+        for position in (0, 4, 9):
+            async with bus.subscribe(T, 0, position) as again:
+                assert await heard(again, 10 - position) == [(n, n) for n in range(position, 10)]
+
+
+@contract
+async def test_at_the_end_only_what_comes_later_is_heard(bus: Bus) -> None:
+    await bus.publish(records(0, 1))
+    async with bus.subscribe(T, 0, 2) as subscription:
+        assert await subscription.fetch(10, 0.05) in ([], ())
+        await bus.publish(records(2))
+        assert await heard(subscription, 1) == [(2, 2)]
+
+
+@contract
+async def test_fetch_returns_within_its_wait_with_nothing(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as subscription:
+        for wait in (0.0, 0.2):
+            began = time.monotonic()
+            assert len(await subscription.fetch(10, wait)) == 0
+            assert wait * 0.9 <= time.monotonic() - began < wait + 1
+
+
+@contract
+async def test_fetch_wakes_when_something_comes(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as subscription, asyncio.TaskGroup() as tasks:
+        began = time.monotonic()
+        fetching = tasks.create_task(subscription.fetch(10, 20))
+        await asyncio.sleep(0)
+        await bus.publish(records(1))
+        assert len(await fetching) == 1
+        assert time.monotonic() - began < 10
+
+
+@contract
+async def test_a_cancelled_fetch_loses_nothing(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as subscription:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await subscription.fetch(10, 20)
+        await bus.publish(records(1, 2))
+        assert await heard(subscription, 2) == [(0, 1), (1, 2)]
+
+
+@contract
+async def test_two_subscriptions_each_hear_everything(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as one, bus.subscribe(T, 0, 0) as other:
+        await bus.publish(records(*range(6)))
+        assert await heard(one, 6) == [(n, n) for n in range(6)]
+        one.release(6)
+        assert await heard(other, 6) == [(n, n) for n in range(6)]
+
+
+@contract
+async def test_partitions_and_topics_are_independent(bus: Bus) -> None:
+    async with bus.subscribe(T, 0, 0) as zero, bus.subscribe(T, 1, 0) as one, bus.subscribe("other", 0, 0) as other:
+        await bus.publish(
+            [record(1), record(2, partition=1), record(3, topic="other"), record(4), record(5, partition=1)]
+        )
+        assert await heard(zero, 2) == [(0, 1), (1, 4)]
+        assert await heard(one, 2) == [(0, 2), (1, 5)]
+        assert await heard(other, 1) == [(0, 3)]
+        assert len(await zero.fetch(10, 0)) == 0
+
+
+@contract
+async def test_the_log_has_a_name_of_its_own(bus: Bus) -> None:
+    assert bus.log_id(T) == bus.log_id(T)
+    assert bus.log_id(T) != bus.log_id("other")
+
+
+def test_logs_of_two_processes_differ() -> None:
+    assert MemoryBus().log_id(T) != MemoryBus().log_id(T)
+
+
+async def oldest(bus: Bus) -> int:
+    """The position of the oldest record that is kept."""
+    async with bus.subscribe(T, 0, 0) as subscription:
+        return subscription.position
+
+
+def test_memory_drops_what_all_have_released() -> None:
+    async def story() -> None:
+        bus = MemoryBus()
+        async with bus.subscribe(T, 0, 0) as one, bus.subscribe(T, 0, 0) as other:
+            await bus.publish(records(*range(10)))
+            one.release(8)
+            assert await oldest(bus) == 0
+            other.release(5)
+            assert await oldest(bus) == 5
+            other.release(3)
+            assert await oldest(bus) == 5
+            assert await heard(other, 5) == [(n, n) for n in range(5, 10)]
+
+    asyncio.run(story())
+
+
+def test_memory_keeps_a_bounded_past_where_nobody_listens() -> None:
+    async def story() -> None:
+        bus = MemoryBus()
+        await bus.publish(records(*range(3 * UNHEARD)))
+        async with bus.subscribe(T, 0, 0) as subscription:
+            assert subscription.position == 2 * UNHEARD
+            assert (await heard(subscription, UNHEARD, limit=UNHEARD))[0] == (2 * UNHEARD, 2 * UNHEARD)
+
+    asyncio.run(story())
+
+
+def test_memory_stays_bounded_where_everybody_releases() -> None:
+    async def story() -> int:
+        bus = MemoryBus()
+        async with bus.subscribe(T, 0, 0) as subscription:
+            tracemalloc.start()
+            for round_ in range(300):
+                await bus.publish([Record(T, 0, b"", (), bytes(10_000)) for _ in range(10)])
+                deliveries = await subscription.fetch(100, 1)
+                assert [one.position for one in deliveries] == list(range(10 * round_, 10 * round_ + 10))
+                subscription.release(subscription.position)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return peak
+
+    assert asyncio.run(story()) < 3_000_000  # of the 30 MB that went through
