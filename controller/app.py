@@ -39,7 +39,7 @@ from events.ids import ExperimentId, Shard
 from events.spec import CollectorKind, ExperimentSpec
 from events.validation import Problem
 
-AWAY_SECONDS = 60.0
+AWAY_SECONDS = 30.0
 """How long the database, or the place where trials run, may be away before the controller gives up."""
 PASSING = (StoreAwayError, StoreRefusedError, OSError)
 """What may pass by itself: no database, no supervisor, a full disk."""

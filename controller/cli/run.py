@@ -110,8 +110,10 @@ def _exit(experiment: Experiment, session: Session) -> Exit:
     if session.interrupts and not (experiment.done and session.owns):
         return Exit.INTERRUPTED
     match experiment.progress.state:
-        case ExperimentState.SUCCEEDED:
+        case ExperimentState.SUCCEEDED if experiment.progress.best is not None:
             return Exit.OK
+        case ExperimentState.SUCCEEDED:
+            return Exit.FAILED  # the budget is spent, but no trial has a value
         case ExperimentState.FAILED:
             return Exit.FAILED
         case _:

@@ -47,9 +47,10 @@ class EmbeddedServer:
 
     async def ensure(self) -> None:
         """Have the server running; after a crash it recovers here. Raises StoreRefusedError if it cannot."""
-        await asyncio.to_thread(self._ensure)
+        await asyncio.to_thread(self.ensure_now)
 
-    def _ensure(self) -> None:
+    def ensure_now(self) -> None:
+        """As `ensure`, for callers without an event loop."""
         with self._alone():
             if not (self._cluster / "PG_VERSION").exists():
                 self._create()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -33,6 +33,7 @@ _PASSING = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -95,7 +96,8 @@ class Database:
         try:
             await self._pool.release(connection, timeout=CLOSE_SECONDS)
         except _PASSING:
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it may have been given back after all
+                connection.terminate()
 
 
 class _Translated:
@@ -117,7 +119,7 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
     """A pool of up to `size` connections. Raises StoreAwayError or StoreRefusedError if none can be made."""
     with _Translated():
         try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, **_options(), init=_prepare)
+            pool = await asyncpg.create_pool(url, min_size=0, max_size=size, **_options(), init=_prepare)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise StoreRefusedError(
                 f"--database: {error}; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"

@@ -1,0 +1,47 @@
+"""A database that goes away for good, and one that comes back: nothing is lost, and the message says what to do."""
+
+import os
+import signal
+from pathlib import Path
+
+from controller.cli.exits import Exit
+from controller.store.embedded import EmbeddedServer
+from tests.run.desk import Desk
+
+SLOW = """
+import sys, time
+for step in range(20):
+    print(f"loss={float(sys.argv[1]) + 1 / (step + 1)}", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) -> None:
+    """The run gives up with a message; once the database is back, the same command goes on."""
+    desk.script("train", SLOW)
+    file = desk.write(trials=3)
+    server = EmbeddedServer(tmp_path / "elsewhere")
+    with server.use():
+        server.ensure_now()
+        run = desk.start("run", file, database=server.url)
+        desk.wait(lambda: len(desk.trials_alive()) == 1)
+        os.kill(postmaster(tmp_path / "elsewhere"), signal.SIGKILL)
+        done = desk.end(run)
+        assert done.code == Exit.DATABASE
+        assert "trying again" in done.complained
+        server.ensure_now()
+        finished = desk.do("run", file, "--output", "json", database=server.url)
+        assert finished.code == Exit.OK, finished.complained
+        assert finished.document["trials"]["Succeeded"] == 3
+        assert "attempt 2" not in desk.do("events", "desk", database=server.url).said
+
+
+def test_a_wrong_address_is_named(desk: Desk) -> None:
+    for url in ("postgresql://nobody@127.0.0.1:1/none", "not a url"):
+        done = desk.do("run", desk.write(), database=url)
+        assert done.code == Exit.DATABASE
+        assert done.complained.startswith("Error: ")
+
+
+def postmaster(data: Path) -> int:
+    return int((data / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])

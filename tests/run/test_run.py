@@ -1,0 +1,178 @@
+"""`trialstream run` as people use it: again, extended, interrupted, twice at once, stopped, deleted."""
+
+import signal
+import time
+
+import pytest
+
+from controller.cli.exits import Exit
+from tests.run.desk import Desk
+
+SLOW = """
+import sys, time
+for step in range(40):
+    print(f"loss={float(sys.argv[1]) + 1 / (step + 1)}", flush=True)
+    time.sleep(0.05)
+"""
+
+
+def test_the_same_file_again_goes_on_and_more_trials_extend_it(desk: Desk) -> None:
+    file = desk.write(trials=3)
+    first = desk.do("run", file, "--output", "json")
+    assert first.code == Exit.OK, first.complained
+    assert first.document["trials"]["Succeeded"] == 3
+    assert first.document["reason"] == "ExperimentMaxTrialsReached"
+    again = desk.do("run", file, "--output", "json")
+    assert (again.code, again.document["best"]) == (Exit.OK, first.document["best"])
+    desk.write(trials=5)
+    more = desk.do("run", file, "--output", "json")
+    assert more.document["trials"]["Succeeded"] == 5
+
+
+def test_any_other_difference_is_refused_and_shown(desk: Desk) -> None:
+    file = desk.write(trials=2)
+    assert desk.do("run", file).code == Exit.OK
+    desk.write(trials=4, parallel=2)
+    refused = desk.do("run", file)
+    assert refused.code == Exit.CONFLICT
+    assert "spec.parallelTrialCount: was 1, now 2" in refused.complained
+    assert "Only a larger maxTrialCount" in refused.complained
+
+
+def test_ctrl_c_once_stops_cleanly_and_the_same_command_goes_on(desk: Desk) -> None:
+    desk.script("train", SLOW)
+    file = desk.write(trials=4, parallel=2)
+    run = desk.start("run", file)
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    run.send_signal(signal.SIGINT)
+    done = desk.end(run)
+    assert done.code == Exit.INTERRUPTED, done.complained
+    assert "the same command goes on" in done.said
+    assert desk.trials_alive() == []
+    assert "Paused" in desk.do("list").said
+    finished = desk.do("run", file, "--output", "json")
+    assert finished.code == Exit.OK, finished.complained
+    assert finished.document["trials"]["Succeeded"] == 4
+    assert sum(finished.document["trials"].values()) == 4
+
+
+def test_ctrl_c_twice_ends_at_once(desk: Desk) -> None:
+    desk.script("train", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLOW)
+    file = desk.write(trials=2, parallel=2)
+    run = desk.start("run", file)
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    time.sleep(0.5)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.7)
+    run.send_signal(signal.SIGINT)
+    assert desk.end(run).code == Exit.INTERRUPTED
+    assert desk.trials_alive() == []
+    desk.script("train", SLOW)
+    finished = desk.do("run", file, "--output", "json")
+    assert finished.document["trials"]["Succeeded"] == 2, finished.complained
+
+
+def test_a_second_run_follows_and_takes_over(desk: Desk) -> None:
+    desk.script("train", SLOW)
+    file = desk.write(trials=4, parallel=2)
+    first = desk.start("run", file)
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    second = desk.start("run", file, "--output", "json")
+    time.sleep(1.5)
+    first.kill()
+    done = desk.end(second)
+    assert done.code == Exit.OK, done.complained
+    assert "following" in done.complained
+    assert "taking over" in done.complained
+    assert done.document["trials"]["Succeeded"] == 4
+    assert "attempt 2" not in desk.do("events", "desk").said
+
+
+def test_two_experiments_side_by_side(desk: Desk) -> None:
+    one = desk.start("run", desk.write("one", trials=6, parallel=2), "--output", "json")
+    two = desk.start("run", desk.write("two", trials=6, parallel=2), "--output", "json")
+    for run in (one, two):
+        done = desk.end(run)
+        assert done.code == Exit.OK, done.complained
+        assert done.document["trials"]["Succeeded"] == 6
+
+
+def test_stop_from_another_terminal_and_going_on_with_what_is_left(desk: Desk) -> None:
+    desk.script("train", SLOW)
+    file = desk.write(trials=4, parallel=2)
+    run = desk.start("run", file)
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    stopped = desk.do("stop", "desk")
+    assert stopped.code == Exit.OK, stopped.complained
+    assert "Stopped" in stopped.said
+    assert desk.end(run).code == Exit.STOPPED
+    assert desk.trials_alive() == []
+    desk.script("train", "import sys; print('loss=1.0')")
+    finished = desk.do("run", file, "--output", "json")
+    assert finished.document["trials"]["Killed"] == 2
+    assert finished.document["trials"]["Succeeded"] == 2
+
+
+def test_stop_ends_what_a_killed_run_left_running(desk: Desk) -> None:
+    desk.script("train", SLOW)
+    run = desk.start("run", desk.write(trials=4, parallel=2))
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    run.kill()
+    assert len(desk.trials_alive()) == 2
+    assert desk.do("stop", "desk").code == Exit.OK
+    assert desk.trials_alive() == []
+
+
+def test_delete_leaves_nothing(desk: Desk) -> None:
+    desk.script("train", SLOW)
+    file = desk.write(trials=4, parallel=2)
+    run = desk.start("run", file)
+    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    deleted = desk.do("delete", "desk", "--yes")
+    assert deleted.code == Exit.OK, deleted.complained
+    desk.end(run)
+    assert desk.trials_alive() == []
+    assert desk.do("show", "desk").code == Exit.NOT_FOUND
+    assert list((desk.data / "experiments").iterdir()) == []
+    desk.script("train", "print('loss=1.0')")
+    assert desk.do("run", file).code == Exit.OK
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "code", "words"),
+    [
+        ("print('nothing to see')", "MetricsUnavailable", Exit.FAILED, "never reported"),
+        ("print('loss=nan'); print('loss=inf')", "MetricsUnavailable", Exit.FAILED, "no finite value"),
+        ("raise SystemExit(3)", "Failed", Exit.FAILED, "exit code 3"),
+        ("import os; os.kill(os.getpid(), 11)", "Failed", Exit.FAILED, "signal"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
+        ("print('x' * 50_000_000); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
+        ("print('loss=nan'); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
+    ],
+)
+def test_odd_output_has_a_state_and_words_for_it(desk: Desk, text: str, state: str, code: int, words: str) -> None:
+    desk.script("train", text)
+    done = desk.do("run", desk.write(trials=1), "--output", "json")
+    assert done.document["trials"][state] == 1, done.complained
+    assert done.code == code
+    assert words in desk.do("why", "desk", "1").said
+
+
+def test_a_program_that_does_not_exist(desk: Desk) -> None:
+    file = desk.write(trials=2, extra="maxFailedTrialCount: 1")
+    path = desk.folder / file
+    path.write_text(path.read_text().replace("command: [", "command: [no-such-program, "))
+    done = desk.do("run", file, "--output", "json")
+    assert (done.code, done.document["state"]) == (Exit.FAILED, "Failed")
+    assert "no-such-program" in desk.do("why", "desk", "1").said
+
+
+def test_a_file_with_problems_names_every_place_and_changes_nothing(desk: Desk) -> None:
+    file = desk.write()
+    path = desk.folder / file
+    path.write_text(path.read_text().replace("min: 0, max: 1", "min: 2, max: 1").replace("algorithmName: random", "algorithmName: tpe"))
+    done = desk.do("run", file)
+    assert done.code == Exit.INVALID
+    assert "spec.parameters[0].feasibleSpace.min" in done.complained
+    assert "line " in done.complained
+    assert not (desk.data / "experiments").exists()

@@ -1,0 +1,78 @@
+"""What the documents name exists: linked files, functions, make targets, commands."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from controller.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+MAPS = [ROOT / name for name in ("AGENTS.md", "docs/architecture.md", "docs/tour.md")]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\(#([^)]+)\)")
+PLACE = re.compile(r"`((?:\w+/)+(?:\w+\.(?:py|sql|md|yaml))?)(?::([\w.]+))?`")
+TARGET = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|^)trialstream ([a-z]+)", re.MULTILINE)
+
+
+def of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    files = [link for link in LINK.findall(text) if "://" not in link]
+    assert [link for link in files if not (page.parent / link).exists()] == []
+    headings = {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.M)}
+    assert set(ANCHOR.findall(text)) - headings == set()
+
+
+@pytest.mark.parametrize("page", MAPS, ids=of)
+def test_places_in_the_code_exist(page: Path) -> None:
+    places = PLACE.findall(page.read_text())
+    assert places
+    assert [f"{file}:{name}" for file, name in places if not there(file, name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of)
+def test_make_targets_and_commands_exist(page: Path) -> None:
+    text = page.read_text()
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(TARGET.findall(text)) - set(targets) == set()
+    assert set(COMMAND.findall(text)) - set(COMMANDS) == set()
+
+
+def test_the_readme_has_every_command_in_its_order() -> None:
+    rows = re.findall(r"^\| `trialstream ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert rows == list(COMMANDS)
+
+
+def there(file: str, name: str) -> bool:
+    path = ROOT / file
+    return path.exists() and (not name or name in names(path))
+
+
+@cache
+def names(file: Path) -> frozenset[str]:
+    """Functions, classes and constants of a module, and `Class.member`."""
+    return frozenset(_names(ast.parse(file.read_text()).body, ""))
+
+
+def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        match node:
+            case ast.ClassDef(name=name, body=inner):
+                yield prefix + name
+                yield from _names(inner, f"{prefix}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield prefix + name
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                yield prefix + name
+            case _:
+                pass
