@@ -7,7 +7,7 @@ A trial reports one number and sleeps a second; values are drawn at random. One 
 * Ray Tune, set as in Ray's own release test of this scenario: `tune.run` of a function with reuse_actors=True (a
   trial is a function call in one of 16 long-lived processes) and TUNE_GLOBAL_CHECKPOINT_S=100; only verbose=0
   differs, for less output. Ray is told that there are 16 cores, one for each trial, as its test has them: limited
-  by max_concurrent_trials and fractions of a core instead, it does not reuse its processes and is much slower.
+  by max_concurrent_trials and fractions of a core instead, it keeps starting new processes and is slower still.
   Counted from after `ray.init` to the end of `tune.run`.
 * Optuna: 16 processes that ask, sleep and tell until all trials are told, RandomSampler, RDBStorage on the same
   Postgres as ours. Counted from the first trial's start to the last one's end, as its storage dates them, so the

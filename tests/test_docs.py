@@ -16,6 +16,8 @@ MAPS = [ROOT / name for name in ("AGENTS.md", "docs/architecture.md", "docs/tour
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ANCHOR = re.compile(r"\]\(#([^)]+)\)")
 PLACE = re.compile(r"`((?:\w+/)+(?:\w+\.(?:py|sql|md|yaml))?)(?::([\w.]+))?`")
+MEMBER = re.compile(r"`([A-Z]\w+\.\w+)`")
+FOLDERS = ("events", "algorithms", "collectors", "controller")
 TARGET = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
 COMMAND = re.compile(r"(?:`|^)trialstream ([a-z]+)", re.MULTILINE)
 
@@ -38,6 +40,12 @@ def test_places_in_the_code_exist(page: Path) -> None:
     places = PLACE.findall(page.read_text())
     assert places
     assert [f"{file}:{name}" for file, name in places if not there(file, name)] == []
+
+
+@pytest.mark.parametrize("page", MAPS, ids=of)
+def test_members_named_without_their_file_exist(page: Path) -> None:
+    known = {name for folder in FOLDERS for file in ROOT.glob(f"{folder}/**/*.py") for name in names(file)}
+    assert set(MEMBER.findall(page.read_text())) - known == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of)

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: every trial is concluded once, nothing runs twice, no point is lost, nothing is left behind."""
+"""kill -9 at random moments: each trial is concluded once, nothing runs twice, is lost or is left behind."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,18 @@ from tests.crash.evidence import Evidence, evidence
 TRIALS = 24
 ROUNDS = 30
 STEPS = 5
-TRAIN = """
+TRAIN = f"""
 import json, os, sys, time
 name, attempt = os.environ["TRIALSTREAM_TRIAL"], os.environ["TRIALSTREAM_ATTEMPT"]
 with open(os.environ["DIARY"], "a") as diary:
     def note(what):
         diary.write(json.dumps([time.monotonic(), what, name, int(attempt), os.getpid()]) + "\\n"); diary.flush()
     note("start")
-    for step in range(%d):
-        print(f"loss={(float(sys.argv[1]) - 0.3) ** 2 + 1 / (step + 1)}", flush=True)
+    for step in range({STEPS}):
+        print(f"loss={{(float(sys.argv[1]) - 0.3) ** 2 + 1 / (step + 1)}}", flush=True)
         time.sleep(0.2)
     note("end")
-""" % STEPS
+"""
 SPEC = """
 apiVersion: trialstream.io/v1alpha1
 kind: Experiment
@@ -67,7 +68,17 @@ class Workshop:
 
     def run(self) -> "subprocess.Popen[str]":
         """`trialstream run` in a session of its own, as in another terminal."""
-        command = [sys.executable, "-m", "controller.cli", "run", "crash.yaml", "--output", "json", "--data", str(self.data)]
+        command = [
+            sys.executable,
+            "-m",
+            "controller.cli",
+            "run",
+            "crash.yaml",
+            "--output",
+            "json",
+            "--data",
+            str(self.data),
+        ]
         with (self.folder / "errors").open("a") as errors:
             run = subprocess.Popen(
                 command, cwd=self.folder, env={**os.environ, "DIARY": str(self.diary)}, text=True,
@@ -124,7 +135,7 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 def check(workshop: Workshop, document: dict[str, Any], seen: Evidence) -> None:
     assert document["state"] == "Succeeded", document
     assert sum(document["trials"].values()) == TRIALS
-    concluded = Counter(trial for trial, in seen.concluded)
+    concluded = Counter(trial for (trial,) in seen.concluded)
     assert sorted(concluded) == list(range(1, TRIALS + 1))
     assert set(concluded.values()) == {1}
     assert seen.outbox == 0
@@ -147,7 +158,7 @@ def _alive_once(workshop: Workshop) -> None:
             lives.setdefault(name, []).append((begun[name, attempt], at, attempt))
     for name, spans in lives.items():
         spans.sort()
-        for (_, end, first), (start, _, second) in zip(spans, spans[1:], strict=False):
+        for (_, end, first), (start, _, second) in pairwise(spans):
             assert end <= start, f"{name}: attempts {first} and {second} overlap"
 
 

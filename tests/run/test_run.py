@@ -170,7 +170,11 @@ def test_a_program_that_does_not_exist(desk: Desk) -> None:
 def test_a_file_with_problems_names_every_place_and_changes_nothing(desk: Desk) -> None:
     file = desk.write()
     path = desk.folder / file
-    path.write_text(path.read_text().replace("min: 0, max: 1", "min: 2, max: 1").replace("algorithmName: random", "algorithmName: tpe"))
+    path.write_text(
+        path.read_text()
+        .replace("min: 0, max: 1", "min: 2, max: 1")
+        .replace("algorithmName: random", "algorithmName: tpe")
+    )
     done = desk.do("run", file)
     assert done.code == Exit.INVALID
     assert "spec.parameters[0].feasibleSpace.min" in done.complained

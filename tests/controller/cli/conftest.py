@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from controller.cli import app
 from controller.store.embedded import EmbeddedServer
-from tests.controller.cli.histories import Author, admitted, digits, finish, opened, text
+from tests.controller.histories import Author, admitted, digits, finish, opened, text
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 EVIL_SPACE = f"""

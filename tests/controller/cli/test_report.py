@@ -11,9 +11,9 @@ import pytest
 from controller.cli.report.importance import FEWEST, importance
 from controller.cli.report.page import script_json, text
 from controller.store.queries import Queries
-from tests.controller.cli import histories
+from tests.controller import histories
 from tests.controller.cli.conftest import EVIL, Place
-from tests.controller.cli.histories import admitted, finish, opened
+from tests.controller.histories import admitted, finish, opened
 
 LARGEST_BYTES = 12_000_000
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from controller.cli import COMMANDS, app, load
 from controller.cli.exits import Exit
 from controller.cli.place import full_name
-from tests.controller.cli.histories import text
+from tests.controller.histories import text
 
 HEAVY = ("nevergrad", "plotly", "pandas", "scipy", "sklearn", "numpy", "asyncpg", "pydantic")
 

@@ -90,9 +90,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(
-    url: str, wanted: Wanted, function: Function = bowl, reaction: float = 0.0
-) -> AsyncGenerator[Stage]:
+async def on_stage(url: str, wanted: Wanted, function: Function = bowl, reaction: float = 0.0) -> AsyncGenerator[Stage]:
     """A new controller, with nothing in memory, for the experiment."""
     document = load(wanted.text.encode())
     cluster = SimulatedCluster(function, reaction=reaction)

@@ -28,7 +28,9 @@ ALGORITHMS = {
 async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
     """Every trial of the budget concluded once, every point stored once, nothing left to do."""
     number = experiment.identity.id
-    facts = await stage.station.database.fetch("SELECT seq, type, trial FROM fact WHERE experiment = $1 ORDER BY seq", number)
+    facts = await stage.station.database.fetch(
+        "SELECT seq, type, trial FROM fact WHERE experiment = $1 ORDER BY seq", number
+    )
     concluded = Counter(row["trial"] for row in facts if row["type"] == "trial.concluded")
     assert concluded == dict.fromkeys(range(1, trials + 1), 1)
     assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
@@ -117,7 +119,8 @@ def test_failures_and_values_that_are_none(database_url: str) -> None:
                 return Answer([{"other": 1.0}])
 
     async def scenario() -> None:
-        async with on_stage(database_url, Wanted("odd", 60, 4, "{algorithmName: nevergrad}", goal=-100.0), odd) as stage:
+        wanted = Wanted("odd", 60, 4, "{algorithmName: nevergrad}", goal=-100.0)
+        async with on_stage(database_url, wanted, odd) as stage:
             experiment = await stage.see_through()
             await exact(stage, experiment, 60)
             counts = experiment.progress.counts

@@ -12,7 +12,7 @@ from controller.store.queries import PAGE, Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
 from events.objective import Direction
-from tests.controller.cli.histories import Author, admitted, digits, finish, opened, text
+from tests.controller.histories import Author, admitted, digits, finish, opened, text
 
 
 @pytest.fixture(scope="module")
