@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 export TRIALSTREAM_DATA ?= $(CURDIR)/.trialstream
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: install demo test check bench docs clean
 
@@ -19,6 +20,7 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/trialstream run examples/digits.yaml
 	$(BIN)/trialstream report digits --file digits.html
+	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/.venv/bin:$$PATH; trialstream show digits'
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
@@ -33,7 +35,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(NAME),trials)
 
-# What is generated from the code: the JSON Schemas and the table of fields.
+# What is generated from the code: the JSON Schemas.
 docs: $(READY)
 	$(BIN)/python -m events.schemas
 

@@ -123,10 +123,12 @@ class Continuum:
     def __init__(self, law: Law) -> None:
         self._law = law
         self._start, self._end = law.scale(law.low), law.scale(law.high)
+        self._decimals = DIGITS - math.frexp(law.high - law.low)[1] * 3 // 10
 
     def decode(self, u: float) -> float:
         law = self._law
-        value = float(f"{law.unscale(law.quantile(u, self._start, self._end)):.{DIGITS}g}")
+        value = law.unscale(law.quantile(u, self._start, self._end))
+        value = float(f"{value:.{DIGITS}g}") if law.logarithmic else round(value, self._decimals)
         return float(min(max(value, law.low), law.high))
 
     def encode(self, value: Scalar) -> float | None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from events.objective import MetricStrategy, Objective
-from events.spec import CollectorKind, ExperimentSpec, TrialTemplate
+from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, TrialTemplate
 from events.validation import Problem, name_problem, problems
 from events.yaml import DocumentError, Path, read, text_of
 
@@ -58,7 +58,7 @@ def load(text: bytes) -> ExperimentDocument:
     spec, shape_problems = _shaped(body, lines, warnings, forgiving=katib)
     found += shape_problems
     if spec is not None:
-        spec = completed(spec, katib=katib)
+        spec = completed(spec)
         found += problems(spec, katib=katib)
     if found or spec is None:
         raise InvalidDocumentError(found, lines)
@@ -67,11 +67,11 @@ def load(text: bytes) -> ExperimentDocument:
     return ExperimentDocument(metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings))
 
 
-def completed(spec: ExperimentSpec, *, katib: bool) -> ExperimentSpec:
+def completed(spec: ExperimentSpec) -> ExperimentSpec:
     """Fill in Katib's defaults, so that equal experiments have equal specs."""
     parallel = spec.parallel_trial_count
     if parallel is None:
-        parallel = 3 if katib or spec.max_trial_count is None else min(3, spec.max_trial_count)
+        parallel = DEFAULT_PARALLEL
     return spec.model_copy(
         update={
             "parallel_trial_count": parallel,

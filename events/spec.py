@@ -9,6 +9,7 @@ from events.objective import Objective
 from events.part import SpecPart
 from events.space import Parameter, Scalar
 
+DEFAULT_PARALLEL = 3
 DEFAULT_LOG = "/var/log/katib/metrics.log"
 CENTURY = 100 * 365 * 24 * 3600
 """Seconds; longer limits are slips of the pen, and dates end."""

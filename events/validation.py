@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import re2
 
 from events.space import Distribution, Parameter, ParameterType, number
-from events.spec import CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
+from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
 from events.template import METADATA, TemplateError, metadata_value, placeholders
 from events.yaml import Path
 
@@ -27,7 +27,7 @@ class Problem:
 def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     """All problems of `spec`; with `katib` also what Katib's webhook would refuse."""
     yield from _objective(spec)
-    yield from _counts(spec)
+    yield from _counts(spec, katib)
     yield from _parameters(spec, katib)
     yield from _template(spec, katib)
     yield from _collector(spec.metrics_collector_spec)
@@ -60,9 +60,10 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(("spec", "objectives"), f"the metric {name!r} stands here twice")
 
 
-def _counts(spec: ExperimentSpec) -> Iterator[Problem]:
+def _counts(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
     total, parallel, failed = spec.max_trial_count, spec.parallel_trial_count, spec.max_failed_trial_count
-    if total is not None and parallel is not None and parallel > total:
+    defaulted = parallel == DEFAULT_PARALLEL and not katib  # so that a small budget can be extended later
+    if total is not None and parallel is not None and parallel > total and not defaulted:
         yield Problem(
             ("spec", "parallelTrialCount"), f"{parallel} is more than maxTrialCount, {total}; lower it or raise that"
         )

@@ -80,7 +80,7 @@ async def _migrated(url: str) -> AsyncGenerator[Database]:
 
 def _usable(data: Path) -> Path:
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
         raise CommandError(message, Exit.INVALID) from None

@@ -1,6 +1,7 @@
 """What `run` shows while it runs: a live view in a terminal, plain lines elsewhere, nothing when asked for JSON."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable
 from datetime import datetime
@@ -52,7 +53,10 @@ class Lines:
     """One line for each thing that happens."""
 
     def say(self, text: str) -> None:
-        print(words.clean(text), flush=True)
+        try:
+            print(words.clean(text), flush=True)
+        except BrokenPipeError:  # nobody reads any more; the experiment goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     async def accompany(self, queries: Queries, experiment: Experiment) -> None:
         seen = experiment.progress.version

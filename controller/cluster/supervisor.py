@@ -29,6 +29,7 @@ from controller.cluster.trial import Trial
 from controller.cluster.wire import Message, Wire
 
 MEMORY_INTERVAL = 0.5
+LONGEST_PAUSE = 3600.0  # epoll refuses waits of weeks
 DRAIN_INTERVAL = 0.1
 """Seconds between looks at what is left of a group, where its end sends us no signal."""
 PATIENCE = 10.0
@@ -90,7 +91,7 @@ class Supervisor:
         if now < self._patient_until:
             due.append(self._patient_until)
         first = min(due, default=float("inf"))
-        return None if first == float("inf") else max(0.0, first - now)
+        return None if first == float("inf") else min(max(0.0, first - now), LONGEST_PAUSE)
 
     def _close(self, *_: object) -> None:
         """Told to end (the machine shuts down): the trials cannot stay without us."""

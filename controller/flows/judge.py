@@ -145,7 +145,7 @@ class Court:
         if rule.observe(trial, step, objective.loss(value)) and live is not None:
             name = self.holding.experiments[experiment].spec.early_stopping
             assert name is not None
-            message = f"{name.algorithm_name}: {objective.metric}={value:g} at report {step} is worse than the median"
+            message = f"{name.algorithm_name}: after report {step} its best {objective.metric} is worse than the median"
             self.hopeless.append((AttemptKey(experiment, trial, live.attempt), message))
 
     def _rule(self, experiment: ExperimentId) -> Stopper | None:

@@ -29,6 +29,8 @@ class Mind:
     search: Search
     asked: int
     told: int
+    version: int
+    """Facts up to this one were in the journal that it was rebuilt from."""
     news: list[Conclusion] = field(default_factory=list)
 
 
@@ -46,7 +48,7 @@ async def propose(bus: Bus, journals: Journals, holding: Holding, facts: "asynci
                 experiment = holding.experiments[number]
                 if experiment.progress.request is not None:
                     await _answer(bus, journals, holding, minds, experiment, experiment.progress.request)
-            case TrialConcluded() as fact if number in minds:
+            case TrialConcluded() as fact if number in minds and recorded.seq > minds[number].version:
                 minds[number].news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
             case ExperimentConcluded():
                 minds.pop(number, None)
@@ -112,7 +114,7 @@ def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
 def recall(experiment: Experiment, journal: Journal) -> Mind:
     """Rebuild the search from its journal: its next suggestion is what it would have been."""
     search = restore(experiment.spec, experiment.identity.seed, _entries(experiment.spec.target, journal))
-    return Mind(search, asked=len(journal.suggestions), told=len(journal.conclusions))
+    return Mind(search, len(journal.suggestions), len(journal.conclusions), journal.version)
 
 
 def _entries(objective: Objective, journal: Journal) -> Iterator[Asked | Told]:

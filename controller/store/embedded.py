@@ -112,8 +112,7 @@ class EmbeddedServer:
     @contextmanager
     def use(self) -> Generator[None]:
         """Count as a user of the server; when the last one leaves, the server is stopped."""
-        self._home.mkdir(parents=True, exist_ok=True)
-        self._home.parent.chmod(0o700)
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._home / "users").open("a") as users:
             fcntl.flock(users, fcntl.LOCK_SH)
             try:

@@ -30,6 +30,8 @@ class Conclusion:
 class Journal:
     suggestions: list[Suggested]
     conclusions: list[Conclusion]
+    version: int
+    """Facts that were recorded when it was read: what they say is in it."""
 
 
 class Journals:
@@ -39,8 +41,8 @@ class Journals:
     async def read(self, experiment: ExperimentId) -> Journal:
         """All suggestions by number, all conclusions by order."""
         rows = await self._database.fetch(
-            "SELECT number, assignment, told, state, cause, value, ordinal FROM trial "
-            "WHERE experiment = $1 ORDER BY number",
+            "SELECT t.number, t.assignment, t.told, t.state, t.cause, t.value, t.ordinal, e.version "
+            "FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = $1 ORDER BY t.number",
             experiment,
         )
         concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])
@@ -50,4 +52,5 @@ class Journals:
                 Conclusion(row["number"], TrialState(row["state"]), Cause(row["cause"]), row["value"])
                 for row in concluded
             ],
+            rows[0]["version"] if rows else 0,
         )
