@@ -42,7 +42,7 @@ class Attempt:
 
     def claim(self, supervisor: str) -> str | None:
         """Claim it for ever: None if it is now `supervisor`'s, else who has it. Raises OSError if the disk refuses."""
-        os.makedirs(self.metrics, exist_ok=True)
+        os.makedirs(self.folder, exist_ok=True)
         try:
             # a link, because it is made with its content in one step, by one of those who try
             os.symlink(supervisor, self._path("claim"))

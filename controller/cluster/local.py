@@ -151,6 +151,7 @@ class LocalCluster:
             "argv": wanted.argv,
             "env": wanted.env,
             "cwd": wanted.cwd,
+            "metrics": launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE,
             "grace": self._grace,
             "timeout": wanted.timeout,
             "memory": wanted.memory,

@@ -41,11 +41,11 @@ def spawn(command: Command, log: str) -> int:
     except OSError as error:
         raise SpawnError(f"the log {log} cannot be written: {error.strerror}") from None
     reports, report = os.pipe()
-    parent = os.getpid()
+    parent, program = os.getpid(), _found(command)
     try:
         pid = os.fork()
         if pid == 0:
-            _become(command, output, report, parent)
+            _become(command, program, output, report, parent)
     except OSError as error:
         os.close(reports)
         raise SpawnError(f"no process could be started: {error.strerror}; run fewer trials in parallel") from None
@@ -60,7 +60,18 @@ def spawn(command: Command, log: str) -> int:
     return pid
 
 
-def _become(command: Command, output: int, report: int, parent: int) -> NoReturn:
+def _found(command: Command) -> str:
+    """The program's path, looked up before the fork: each miss would cost the child an exec and copied pages."""
+    name = command.argv[0]
+    if os.sep in name:
+        return name
+    places = (os.path.join(place, name) for place in command.env.get("PATH", os.defpath).split(os.pathsep))
+    return next(
+        (path for path in places if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path)), name
+    )
+
+
+def _become(command: Command, program: str, output: int, report: int, parent: int) -> NoReturn:
     """In the child: turn into the program, or report why not."""
     step = "exec"
     try:
@@ -77,7 +88,7 @@ def _become(command: Command, output: int, report: int, parent: int) -> NoReturn
         step = "cwd"
         os.chdir(command.cwd)
         step = "exec"
-        os.execvpe(command.argv[0], command.argv, command.env)
+        os.execvpe(program, command.argv, command.env)
     except BaseException as error:
         number = error.errno if isinstance(error, OSError) else 0
         os.write(report, f"{step}:{number or 0}:{error}".encode(errors="replace")[:4000])

@@ -229,6 +229,8 @@ class Supervisor:
         try:
             if "error" in request:
                 raise SpawnError(request["error"])
+            if request["metrics"]:
+                os.makedirs(attempt.metrics, exist_ok=True)
             env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
             pid = spawn(Command(request["argv"], env, request["cwd"] or attempt.folder), attempt.log)
         except SpawnError as error:

@@ -1,13 +1,13 @@
 """Scheduled attempts and stop requests → workloads started and stopped, at least once each; both are idempotent."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 
 from controller.cluster import AttemptKey, Cluster, Launch
 from controller.store.holding import Holding
 from controller.store.ledger import Effect, Recorded
 from controller.store.outbox import Outbox
 from events.facts import TrialScheduled, TrialStopRequested
-from events.ids import ExperimentId
 
 
 async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
@@ -23,33 +23,35 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
 
 
 async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> None:
-    started: list[tuple[ExperimentId, int]] = []
-    stopped: list[tuple[ExperimentId, int]] = []
-    for recorded in waiting:
-        experiment = recorded.envelope.experiment
-        match recorded.fact:
-            case TrialScheduled(trial=trial, attempt=attempt):
-                key = AttemptKey(experiment, trial, attempt)
-                await _start(cluster, holding, key)
-                holding.unstarted.discard(key)
-                started.append((experiment, recorded.seq))
-            case TrialStopRequested(trial=trial, attempt=attempt):
-                await cluster.stop(AttemptKey(experiment, trial, attempt))
-                stopped.append((experiment, recorded.seq))
-            case _:
-                pass
-    if started:
-        await outbox.done(Effect.START, started)
-    if stopped:
-        await outbox.done(Effect.STOP, stopped)
+    """What waits is done together; of one trial, a start before its stop."""
+    starts = [one for one in waiting if isinstance(one.fact, TrialScheduled)]
+    stops = [one for one in waiting if isinstance(one.fact, TrialStopRequested)]
+    await _together(_start(cluster, holding, one) for one in starts)
+    await _together(_stop(cluster, one) for one in stops)
+    for effect, done in ((Effect.START, starts), (Effect.STOP, stops)):
+        if done:
+            await outbox.done(effect, [(one.envelope.experiment, one.seq) for one in done])
 
 
-async def _start(cluster: Cluster, holding: Holding, key: AttemptKey) -> None:
+async def _together(acts: Iterable[Coroutine[None, None, None]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for act in acts:
+            tasks.create_task(act)
+
+
+async def _stop(cluster: Cluster, recorded: Recorded) -> None:
+    fact = recorded.fact
+    assert isinstance(fact, TrialStopRequested)
+    await cluster.stop(AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt))
+
+
+async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> None:
     """A trial that was concluded meanwhile, or is at another attempt, needs no start."""
-    experiment = holding.experiments[key.experiment]
-    trial = experiment.progress.live.get(key.trial)
-    if trial is None or trial.attempt != key.attempt:
-        return
-    identity = experiment.identity
-    assignment = holding.assignments[key.experiment, key.trial]
-    await cluster.start(Launch(key, identity.name, identity.namespace, identity.spec, assignment, identity.origin))
+    fact = recorded.fact
+    assert isinstance(fact, TrialScheduled)
+    key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)
+    if holding.wants(key):
+        identity = holding.experiments[key.experiment].identity
+        assignment = holding.assignments[key.experiment, key.trial]
+        await cluster.start(Launch(key, identity.name, identity.namespace, identity.spec, assignment, identity.origin))
+    holding.unstarted.discard(key)

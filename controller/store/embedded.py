@@ -94,6 +94,7 @@ class EmbeddedServer:
             _command(self._home, "pg_ctl", "stop", "-s", "-m", "fast", "-D", self._cluster),
             capture_output=True, check=False, cwd="/",
         )  # fmt: skip
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(

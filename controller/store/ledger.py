@@ -96,10 +96,10 @@ changed AS (
     UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
         exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
         started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
-    FROM moved, unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
+    FROM unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
         $32::text[], $33::float8[], $34::timestamptz[], $35::timestamptz[])
         AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
-    WHERE trial.experiment = moved.id AND trial.number = t.number),
+    WHERE trial.experiment = $3 AND trial.number = t.number AND EXISTS (SELECT FROM moved)),
 due AS (
     INSERT INTO outbox (experiment, seq, effect)
     SELECT moved.id, o.seq, o.effect FROM moved, unnest($36::bigint[], $37::text[]) AS o (seq, effect))

@@ -119,7 +119,9 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
     """A pool of up to `size` connections. Raises StoreAwayError or StoreRefusedError if none can be made."""
     with _Translated():
         try:
-            pool = await asyncpg.create_pool(url, min_size=0, max_size=size, **_options(), init=_prepare)
+            pool = await asyncpg.create_pool(
+                url, min_size=0, max_size=size, **_options(), init=_prepare, reset=_as_it_is
+            )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise StoreRefusedError(
                 f"--database: {error}; give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -151,6 +153,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
     )
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """A connection goes back without the usual reset, a round trip: nothing of ours outlives a transaction."""
 
 
 async def _close(pool: asyncpg.Pool) -> None:
