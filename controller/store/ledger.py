@@ -99,7 +99,8 @@ changed AS (
     FROM unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
         $32::text[], $33::float8[], $34::timestamptz[], $35::timestamptz[])
         AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
-    WHERE trial.experiment = $3 AND trial.number = t.number AND EXISTS (SELECT FROM moved)),
+    WHERE trial.experiment = $3 AND trial.number = ANY($25) AND trial.number = t.number
+        AND EXISTS (SELECT FROM moved)),
 due AS (
     INSERT INTO outbox (experiment, seq, effect)
     SELECT moved.id, o.seq, o.effect FROM moved, unnest($36::bigint[], $37::text[]) AS o (seq, effect))

@@ -38,7 +38,7 @@ SELECT a.trial, m.metric, count(*) AS count,
     min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max,
     (array_agg(m.value ORDER BY m.step DESC))[1] AS latest
 FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
-JOIN measurement m ON m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
+JOIN measurement m ON m.experiment = $1 AND m.trial = ANY($2) AND m.trial = a.trial AND m.attempt = a.attempt
 GROUP BY a.trial, m.metric
 """
 

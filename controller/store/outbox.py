@@ -46,7 +46,8 @@ class Outbox:
         """Forget effects that have been done."""
         await self._database.execute(
             "DELETE FROM outbox o USING unnest($2::uuid[], $3::bigint[]) AS d (experiment, seq) "
-            "WHERE o.experiment = d.experiment AND o.effect = $1 AND o.seq = d.seq",
+            "WHERE o.effect = $1 AND o.experiment = ANY($2) AND o.seq = ANY($3) "
+            "AND o.experiment = d.experiment AND o.seq = d.seq",
             effect,
             [experiment for experiment, _ in facts],
             [seq for _, seq in facts],
