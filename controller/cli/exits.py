@@ -9,7 +9,7 @@ class Exit(IntEnum):
     OK = 0
     """Done; of an experiment: it has succeeded."""
     FAILED = 1
-    """The experiment has ended as Failed, or an unforeseen error happened."""
+    """The experiment has ended as Failed or without any value, or an unforeseen error happened."""
     INVALID = 2
     """Bad input: a wrong option, or a document with problems."""
     NOT_FOUND = 3

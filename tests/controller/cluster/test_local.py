@@ -31,8 +31,7 @@ async def until(path: Path, text: str = "") -> str:
 
     def look() -> str:
         for _ in range(2000):
-            found = path.read_text() if path.exists() else ""
-            if found and text in found:
+            if (found := path.read_text() if path.exists() else "") and text in found:
                 return found
             time.sleep(0.01)
         raise AssertionError(f"{path} never had {text!r}")

@@ -23,12 +23,11 @@ from events.facts import Cause
 Make = Callable[..., Launch]
 
 CONTROLLER = """
-import asyncio, pickle, sys
-from pathlib import Path
+import asyncio, pathlib, pickle, sys
 from controller.cluster.local import LocalCluster
 
 async def run():
-    async with LocalCluster.open(Path(sys.argv[1])) as cluster:
+    async with LocalCluster.open(pathlib.Path(sys.argv[1])) as cluster:
         for launch in pickle.load(sys.stdin.buffer):
             await cluster.start(launch)
         print("started", flush=True)
