@@ -21,12 +21,17 @@ from events.signals import (
     ResumeRequested,
     Signal,
     StopRequested,
+    WorkloadEnded,
+    WorkloadStarted,
 )
 
 BATCH = 500
 WAIT_SECONDS = 1.0
+LINGER_SECONDS = 0.005
 REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
+UNHURRIED = WorkloadStarted | WorkloadEnded
+"""Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""
 
 log = logging.getLogger(__name__)
 Heard = Callable[[Sequence[Recorded]], None]
@@ -36,20 +41,27 @@ async def intake(bus: Bus, ledger: Ledger, holding: Holding, committed: Heard) -
     """Decide on every signal of the shard; tell `committed` the facts once they are durable."""
     async with bus.subscribe(topics.SIGNALS, holding.shard, 0) as signals:
         while True:
-            deliveries = await signals.fetch(BATCH, WAIT_SECONDS)
-            for experiment, envelopes in _by_experiment(deliveries, holding).items():
+            heard = _readable(await signals.fetch(BATCH, WAIT_SECONDS))
+            if heard and all(isinstance(one.body, UNHURRIED) for one in heard):
+                heard += _readable(await signals.fetch(BATCH, LINGER_SECONDS))
+            for experiment, envelopes in _by_experiment(heard, holding).items():
                 await _decide_together(ledger, holding, experiment, envelopes, committed)
             signals.release(signals.position)
 
 
-def _by_experiment(deliveries: Sequence[Delivery], holding: Holding) -> dict[ExperimentId, list[Envelope]]:
-    found: dict[ExperimentId, list[Envelope]] = {}
+def _readable(deliveries: Sequence[Delivery]) -> list[Envelope]:
+    found: list[Envelope] = []
     for delivery in deliveries:
         try:
-            envelope = decode(delivery.record)
+            found.append(decode(delivery.record))
         except UnreadableRecordError as error:
             log.error("a signal that cannot be read was passed over: %s", error)
-            continue
+    return found
+
+
+def _by_experiment(heard: Sequence[Envelope], holding: Holding) -> dict[ExperimentId, list[Envelope]]:
+    found: dict[ExperimentId, list[Envelope]] = {}
+    for envelope in heard:
         if envelope.experiment in holding.experiments:
             found.setdefault(envelope.experiment, []).append(envelope)
     return found

@@ -29,10 +29,13 @@ async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
     """Every trial of the budget concluded once, every point stored once, nothing left to do."""
     number = experiment.identity.id
     facts = await stage.station.database.fetch(
-        "SELECT seq, type, trial FROM fact WHERE experiment = $1 ORDER BY seq", number
+        "SELECT seq, type, trial, (data->>'told')::int AS told FROM fact WHERE experiment = $1 ORDER BY seq", number
     )
     concluded = Counter(row["trial"] for row in facts if row["type"] == "trial.concluded")
     assert concluded == dict.fromkeys(range(1, trials + 1), 1)
+    for place, row in enumerate(facts):
+        known = sum(one["type"] == "trial.concluded" for one in facts[:place])
+        assert row["told"] is None or row["told"] <= known, "the search was told more than was concluded"
     assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
     assert experiment.progress.version == len(facts)
     assert await stage.station.outbox.pending(number) == []

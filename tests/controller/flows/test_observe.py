@@ -1,0 +1,88 @@
+"""What an attempt reports is on the bus, to the last point, before the word that all is reported."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.core.evolve import evolve
+from controller.flows.observe import Ears
+from controller.store.holding import Holding
+from events import topics
+from events.bus.memory import MemoryBus
+from events.clock import now
+from events.envelope import decode
+from events.facts import Cause, TrialProposed, TrialScheduled
+from events.ids import ExperimentId, Shard, TrialNumber
+from events.metrics import MetricsCompleted, MetricsReported, Point
+from events.signals import WorkloadEnded, WorkloadStarted
+from tests.controller.core.histories import experiment
+
+KEY = AttemptKey(ExperimentId(UUID(int=1)), TrialNumber(1), 1)
+
+
+class Script:
+    """A source that has one point when it is read, and two more at its end."""
+
+    def __init__(self) -> None:
+        self.batches = [[1], [2], [3]]
+
+    def read(self) -> Sequence[Point]:
+        return self._points(self.batches.pop(0)) if len(self.batches) == 3 else ()
+
+    def finish(self) -> Sequence[Point]:
+        return self._points(self.batches.pop(0)) if self.batches else ()
+
+    def _points(self, steps: list[int]) -> list[Point]:
+        return [Point("loss", step, now(), float(step)) for step in steps]
+
+
+def holding() -> Holding:
+    state = experiment(5, 1)
+    assert state.identity.id == KEY.experiment
+    state = evolve(state, TrialProposed(trial=KEY.trial, assignment={"x": 0.5}, told=0))
+    state = evolve(state, TrialScheduled(trial=KEY.trial, attempt=1))
+    return Holding(Shard(7), 1, {KEY.experiment: state}, {(KEY.experiment, KEY.trial): {"x": 0.5}})
+
+
+def test_all_points_come_before_the_word_that_they_are_all() -> None:
+    async def scene() -> None:
+        bus = MemoryBus()
+        ears = Ears(lambda _: Script(), bus, holding())
+        async with (
+            bus.subscribe(topics.METRICS, 7, 0) as metrics,
+            bus.subscribe(topics.SIGNALS, 7, 0) as signals,
+        ):
+            await ears.heed(Started(KEY))
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(ears.listen())
+                await asyncio.sleep(0.01)
+                await ears.heed(Ended(KEY, Cause.COMPLETED, 0))
+                listening.cancel()
+            said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
+            seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
+        steps = [point.step for body in said if isinstance(body, MetricsReported) for point in body.points]
+        assert steps == [1, 2, 3]
+        assert said[-1] == MetricsCompleted(trial=KEY.trial, attempt=1)
+        assert seen == [
+            WorkloadStarted(trial=KEY.trial, attempt=1),
+            WorkloadEnded(trial=KEY.trial, attempt=1, cause=Cause.COMPLETED, exit_code=0),
+        ]
+
+    asyncio.run(scene())
+
+
+def test_an_attempt_that_is_not_live_is_old_news() -> None:
+    async def scene() -> None:
+        bus = MemoryBus()
+
+        def follow(launch: Launch) -> Script:
+            raise AssertionError(launch)
+
+        ears = Ears(follow, bus, holding())
+        await ears.heed(Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0))
+        await ears.heed(Started(AttemptKey(KEY.experiment, TrialNumber(9), 1)))
+        async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
+            assert await signals.fetch(10, 0) == ()
+
+    asyncio.run(scene())
