@@ -20,7 +20,7 @@ import pytest
 from controller.store.embedded import EmbeddedServer
 from tests.crash.evidence import Evidence, evidence
 
-TRIALS = 24
+TRIALS = 60
 ROUNDS = 30
 STEPS = 5
 TRAIN = f"""
@@ -44,7 +44,7 @@ spec:
   algorithm: {algorithmName: ALGORITHM}
   EXTRA
   seed: 5
-  parallelTrialCount: 3
+  parallelTrialCount: 4
   maxTrialCount: TRIALS
   parameters:
   - {name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}
@@ -92,6 +92,7 @@ class Workshop:
         for run in self.runs:
             if run.poll() is None:
                 run.kill()
+            if run.stdout and not run.stdout.closed:
                 run.communicate()
         with EmbeddedServer(self.data).use():
             pass
@@ -179,7 +180,7 @@ def test_the_controller_is_killed_at_random_moments(workshop: Workshop, batch: i
     for number in range(ROUNDS // 3):
         dice = random.Random(batch * 100 + number)
         run = workshop.run()
-        time.sleep(dice.uniform(0.2, 2.5))
+        time.sleep(dice.uniform(0.2, 2.0))
         assert run.poll() is None, "the experiment ended before all kills: make it longer"
         run.kill()
         run.communicate()
