@@ -130,6 +130,12 @@ class Register:
         return os.path.join(self._folder, key.replace("/", "."))
 
 
+def room(folder: str) -> int:
+    """Bytes that may still be written where this folder lies."""
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize
+
+
 def identity(pid: int) -> str | None:
     """What tells this process from a later one with the same number; None if there is no such process."""
     if sys.platform != "linux":

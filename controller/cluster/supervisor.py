@@ -22,13 +22,14 @@ import traceback
 from contextlib import suppress
 from functools import partial
 
-from controller.cluster.attempts import Attempt, Exit, Register, Running, identity
+from controller.cluster.attempts import Attempt, Exit, Register, Running, identity, room
 from controller.cluster.memory import resident
 from controller.cluster.spawn import Command, SpawnError, adopt_orphans, spawn
 from controller.cluster.trial import Trial
 from controller.cluster.wire import Message, Wire
 
 MEMORY_INTERVAL = 0.5
+ROOM_TO_START = 16 * 2**20
 LONGEST_PAUSE = 3600.0  # epoll refuses waits of weeks
 DRAIN_INTERVAL = 0.1
 """Seconds between looks at what is left of a group, where its end sends us no signal."""
@@ -223,6 +224,8 @@ class Supervisor:
         attempt = Attempt(self._data, request["key"])
         if self._closing:
             raise OSError("this supervisor was told to end")
+        if room(self._data) < ROOM_TO_START:
+            raise OSError(f"the disk of {self._data} is full; free some space, and the trials start")
         holder = self._claim(attempt)
         if holder:
             return holder

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from controller.cluster.attempts import Attempt, Exit, kill
+from controller.cluster.attempts import Attempt, Exit, kill, room
 from controller.cluster.memory import oom_kills
 from controller.cluster.wire import Message
 
@@ -12,6 +12,7 @@ LINGER = 1.0
 """Seconds that what is left of a group gets between SIGTERM and SIGKILL once its main process has ended."""
 GIVE_UP = 5.0
 """Seconds after SIGKILL at which an unkillable rest (in the kernel) is left alone."""
+NO_ROOM = 2**20  # bytes; what a trial printed then may not have been written
 TAIL_LINES, TAIL_CHARACTERS = 3, 440
 
 
@@ -82,6 +83,10 @@ class Trial:
         shown = code if code >= 0 else 128 - code
         if self.ending:
             return self.ending._replace(exit_code=shown)
+        if room(self.attempt.folder) < NO_ROOM:
+            return Exit(
+                "Lost", shown, "the disk was full when it ended, so what it printed is cut off; free some space"
+            )
         if code == 0:
             return Exit("Completed", 0)
         if shown == 128 + signal.SIGKILL and oom_kills() > self.oom_kills:

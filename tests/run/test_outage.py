@@ -2,7 +2,12 @@
 
 import os
 import signal
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from controller.cli.exits import Exit
 from controller.store.embedded import EmbeddedServer
@@ -45,3 +50,28 @@ def test_a_wrong_address_is_named(desk: Desk) -> None:
 
 def postmaster(data: Path) -> int:
     return int((data / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_loses_no_result(desk: Desk, tmp_path: Path) -> None:
+    """What ran while the disk was full is run again; nothing starts until there is room."""
+    desk.script("train", SLOW)
+    desk.data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(desk.data)], check=True)
+    try:
+        run = desk.start("run", desk.write(trials=6, parallel=2), "--output", "json")
+        desk.wait(lambda: len(desk.trials_alive()) == 2)
+        filler = desk.data / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(65536))
+        desk.wait(lambda: desk.trials_alive() == [])
+        time.sleep(3)
+        filler.unlink()
+        done = desk.end(run)
+        assert done.code == Exit.OK, done.complained
+        assert done.document["trials"]["Succeeded"] == 6
+        assert "the disk was full when it ended" in desk.do("events", "desk").said
+    finally:
+        desk.close()
+        subprocess.run(["umount", "--lazy", str(desk.data)], check=True)
