@@ -37,7 +37,7 @@ class Outbox:
         """All effects of an experiment that are not done, in the order of their facts."""
         rows = await self._database.fetch(
             "SELECT o.effect, f.* FROM outbox o JOIN fact f USING (experiment, seq) "
-            "WHERE o.experiment = $1 ORDER BY seq",
+            "WHERE o.experiment = $1 ORDER BY seq, effect",
             experiment,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]

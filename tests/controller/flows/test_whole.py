@@ -46,15 +46,15 @@ def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_u
     algorithm = ALGORITHMS[name]
 
     async def scenario() -> tuple[list[Assignment], list[Assignment], int]:
-        async with on_stage(database_url, Wanted(f"calm-{name}", 30, algorithm=algorithm)) as stage:
-            await exact(stage, await stage.see_through(), 30)
+        async with on_stage(database_url, Wanted(f"calm-{name}", 40, algorithm=algorithm)) as stage:
+            await exact(stage, await stage.see_through(), 40)
             calm = await stage.assignments()
         dice, lives = random.Random(name), 0
         while True:
             lives += 1
-            async with on_stage(database_url, Wanted(f"rough-{name}", 30, algorithm=algorithm)) as stage:
-                if await stage.cut_off(dice.uniform(0.02, 0.25)):
-                    await exact(stage, (await stage.station.ledger.find("default", f"rough-{name}"))[0], 30)  # type: ignore[index]
+            async with on_stage(database_url, Wanted(f"rough-{name}", 40, algorithm=algorithm)) as stage:
+                if await stage.cut_off(dice.uniform(0.02, 0.12)):
+                    await exact(stage, (await stage.station.ledger.find("default", f"rough-{name}"))[0], 40)  # type: ignore[index]
                     return calm, await stage.assignments(), lives
 
     calm, rough, lives = asyncio.run(scenario())
@@ -70,7 +70,7 @@ def test_many_at_once_are_exact_across_crashes(database_url: str) -> None:
         while True:
             lives += 1
             async with on_stage(database_url, Wanted("many", 300, 16)) as stage:
-                if await stage.cut_off(dice.uniform(0.05, 0.3)):
+                if await stage.cut_off(dice.uniform(0.05, 0.15)):
                     experiment = await stage.see_through()
                     await exact(stage, experiment, 300)
                     assert experiment.progress.counts.succeeded == 300
