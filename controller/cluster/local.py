@@ -285,6 +285,7 @@ def _prepared(data: Path) -> tuple[Path, Path]:
     """The data folder by its one true name, and the folder of its sockets; both exist."""
     data.mkdir(parents=True, exist_ok=True)
     data = data.resolve()
+    (data / "experiments").mkdir(mode=0o700, exist_ok=True)  # logs are for their owner alone
     return data, sockets_folder(data)
 
 
