@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,21 +136,18 @@ class _OverError(Exception):
     """Not an error: the work is done, so what accompanies it ends."""
 
 
-async def accompanied(session: Session, company: Awaitable[None]) -> None:
+async def accompanied(session: Session, company: Coroutine[None, None, None]) -> None:
     """See the experiment through while `company` (its progress) runs beside it and Ctrl-C is heard."""
 
     async def work() -> None:
         await session.see_through()
         raise _OverError
 
-    async def accompany() -> None:
-        await company
-
     error: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(session.heed_interrupts())
-            tasks.create_task(accompany())
+            tasks.create_task(company)
             tasks.create_task(work())
     except* (_OverError, LeftAtOnceError):
         pass
