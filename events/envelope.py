@@ -35,6 +35,8 @@ class Envelope:
     experiment: ExperimentId
     at: datetime
     body: Body
+    sequence: int | None = None
+    """Of a published fact: its place among the facts of its experiment, from 1 without gaps."""
 
     def consequences(self, bodies: Iterable[Body]) -> tuple["Envelope", ...]:
         """Wrap what follows from this event; the same again yields the same ids."""
@@ -56,6 +58,8 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
     ]
     if envelope.cause is not None:
         headers.append(("ce_cause", str(envelope.cause).encode()))
+    if envelope.sequence is not None:
+        headers.append(("ce_sequence", b"%020d" % envelope.sequence))  # CloudEvents compares sequences as text
     return Record(
         topic=topic,
         partition=shard,
@@ -75,7 +79,7 @@ def decode(record: Record) -> Envelope:
         body = _BODY.validate_json(record.value)
         if f"{TYPE_PREFIX}{body.type}{VERSION}" != kind:
             raise UnreadableRecordError(f"the header says {kind!r}, the body {body.type!r}")
-        cause = headers.get("ce_cause")
+        cause, sequence = headers.get("ce_cause"), headers.get("ce_sequence")
         at = datetime.fromisoformat(headers["ce_time"].decode())
         if at.tzinfo is None:
             raise UnreadableRecordError(f"the time {at.isoformat()} has no zone")
@@ -85,6 +89,7 @@ def decode(record: Record) -> Envelope:
             experiment=ExperimentId(UUID(headers["ce_subject"].decode())),
             at=at,
             body=body,
+            sequence=int(sequence) if sequence else None,
         )
     except UnreadableRecordError:
         raise

@@ -6,3 +6,6 @@ METRICS = "trialstream.metrics"
 """Measurements."""
 EVENTS = "trialstream.events"
 """The facts that the controller decided: the public stream."""
+DEAD_LETTERS = "trialstream.dead-letters"
+"""Records that could not be read or decided on, with the reason."""
+ALL = (SIGNALS, METRICS, EVENTS, DEAD_LETTERS)

@@ -37,6 +37,8 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class Started:
     key: AttemptKey
+    collector: bool = False
+    """Does a collector of its own report what the attempt says?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Ended:
     cause: Cause
     exit_code: int | None = None
     message: str = ""
+    collector: bool = False
+    """Does a collector of its own report what the attempt said, and say when that is all?"""
 
 
 class Cluster(Protocol):

@@ -1,6 +1,7 @@
 """Facts → the public stream, in order, at least once."""
 
 import asyncio
+from dataclasses import replace
 
 from controller.store.holding import Holding
 from controller.store.ledger import Effect, Recorded
@@ -24,5 +25,5 @@ async def relay(bus: Bus, outbox: Outbox, holding: Holding, facts: "asyncio.Queu
         await asyncio.sleep(LINGER_SECONDS)
         while not facts.empty() and len(waiting) < BATCH:
             waiting.append(facts.get_nowait())
-        await send(bus, topics.EVENTS, holding.shard, [one.envelope for one in waiting])
+        await send(bus, topics.EVENTS, holding.shard, [replace(one.envelope, sequence=one.seq) for one in waiting])
         await outbox.done(Effect.PUBLISH, [(one.envelope.experiment, one.seq) for one in waiting])

@@ -4,12 +4,22 @@
 2. `publish` returns once every record can be fetched.
 3. A subscription opened at a position delivers each record from there on, also those delivered before.
 4. `fetch` returns within its wait, with nothing if nothing came.
+5. Nothing waits for ever: what cannot be done for now raises BusAwayError, what a person has to mend BusRefusedError.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+
+
+class BusAwayError(Exception):
+    """It does not work now and may work later: no broker, no leader, or the log was replaced under a subscription."""
+
+
+class BusRefusedError(Exception):
+    """It will not work until a person mends it: credentials, permissions, a missing topic, a record too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +45,16 @@ class Subscription(Protocol):
         """The position of the next record to fetch."""
         ...
 
+    @property
+    def lag(self) -> int:
+        """Records from `position` to the end of the log, as far as is known."""
+        ...
+
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
-        """Up to `limit` records; waits up to `wait` seconds for the first."""
+        """Up to `limit` records; waits up to `wait` seconds for the first. May be cancelled without loss.
+
+        Raises BusAwayError if the log was truncated or replaced: subscribe again.
+        """
         ...
 
     def release(self, position: int) -> None:
@@ -45,12 +63,20 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
-    async def publish(self, records: Sequence[Record]) -> None: ...
+    @property
+    def durable(self) -> bool:
+        """Do the logs, and positions in them, outlive this process?"""
+        ...
 
-    def log_id(self, topic: str) -> str:
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Append each record to its partition, in order; at least once if it raises and is called again."""
+        ...
+
+    async def log_id(self, topic: str) -> str:
         """Names the log itself: positions of another log mean nothing in this one."""
         ...
 
     def subscribe(self, topic: str, partition: int, position: int) -> AbstractAsyncContextManager[Subscription]:
-        """Fetch from `position` on; a position no longer kept means the oldest kept record."""
+        """Fetch from `position` on; a position that the log does not have (no longer, or not yet by more than its
+        end) means the oldest kept record."""
         ...

@@ -36,8 +36,12 @@ class MemorySubscription:
     def __init__(self, partition: _Partition, position: int) -> None:
         self._partition = partition
         self._arrived = asyncio.Event()
-        self.position = max(position, partition.start)
+        self.position = position if partition.start <= position <= partition.end else partition.start
         self.released = self.position
+
+    @property
+    def lag(self) -> int:
+        return self._partition.end - self.position
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         self.position = max(self.position, self._partition.start)  # it may have released what it never fetched
@@ -63,11 +67,13 @@ class MemorySubscription:
 
 
 class MemoryBus:
+    durable = False
+
     def __init__(self) -> None:
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._id = str(uuid4())
 
-    def log_id(self, topic: str) -> str:
+    async def log_id(self, topic: str) -> str:
         return f"{self._id}/{topic}"
 
     async def publish(self, records: Sequence[Record]) -> None:

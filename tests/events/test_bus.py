@@ -156,12 +156,29 @@ async def test_partitions_and_topics_are_independent(bus: Bus) -> None:
 
 @contract
 async def test_the_log_has_a_name_of_its_own(bus: Bus) -> None:
-    assert bus.log_id(T) == bus.log_id(T)
-    assert bus.log_id(T) != bus.log_id("other")
+    assert await bus.log_id(T) == await bus.log_id(T)
+    assert await bus.log_id(T) != await bus.log_id("other")
+
+
+@contract
+async def test_a_position_beyond_the_end_means_the_oldest_record(bus: Bus) -> None:
+    await bus.publish(records(0, 1, 2))
+    async with bus.subscribe(T, 0, 9) as subscription:
+        assert await heard(subscription, 3) == [(0, 0), (1, 1), (2, 2)]
+
+
+@contract
+async def test_lag_counts_what_is_still_to_fetch(bus: Bus) -> None:
+    await bus.publish(records(0, 1, 2))
+    async with bus.subscribe(T, 0, 0) as subscription:
+        await heard(subscription, 1, limit=1)
+        assert subscription.lag == 2
+        await heard(subscription, 2)
+        assert subscription.lag == 0
 
 
 def test_logs_of_two_processes_differ() -> None:
-    assert MemoryBus().log_id(T) != MemoryBus().log_id(T)
+    assert asyncio.run(MemoryBus().log_id(T)) != asyncio.run(MemoryBus().log_id(T))
 
 
 async def oldest(bus: Bus) -> int:
