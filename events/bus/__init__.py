@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-
 class BusAwayError(Exception):
     """It does not work now and may work later: no broker, no leader, or the log was replaced under a subscription."""
 
