@@ -21,11 +21,13 @@ import psutil
 from benchmarks.command import document
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.app import see_through, station
+from controller.app.solo import see_through
+from controller.app.station import station
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
+from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import load
 from events.envelope import Envelope
@@ -70,7 +72,9 @@ async def _run(opened: Store, memory: "Memory", trials: int) -> float:
     """Seconds that the experiment takes."""
     cluster = SimulatedCluster(memory.answer)
     owner = f"benchmark/{os.getpid()}"
-    async with station(opened.database, cluster, cluster.follow, opened.server.ensure, owner=owner) as wired:
+    async with station(
+        opened.database, MemoryBus(), cluster, cluster.follow, owner=owner, revive=opened.server.ensure
+    ) as wired:
         admission = await _admitted(wired.ledger, wired.mailbox, trials)
         began = time.monotonic()
         await see_through(wired, admission.shard, admission.experiment.identity.id)

@@ -219,6 +219,18 @@ class ExperimentConcluded(Message):
     """What is left of the wall-clock budget, should the experiment be resumed."""
 
 
+class ExperimentDeleting(Message):
+    """The experiment shall be forgotten once nothing of it runs any more."""
+
+    type: Literal["experiment.deleting"] = "experiment.deleting"
+
+
+class ExperimentDeleted(Message):
+    """The last fact of an experiment: what is known of it is deleted now."""
+
+    type: Literal["experiment.deleted"] = "experiment.deleted"
+
+
 Fact = (
     ExperimentAdmitted
     | SuggestionsRequested
@@ -236,5 +248,7 @@ Fact = (
     | ExperimentResumed
     | ExperimentEnding
     | ExperimentConcluded
+    | ExperimentDeleting
+    | ExperimentDeleted
 )
 AnyFact = Annotated[Fact, Field(discriminator="type")]

@@ -38,6 +38,12 @@ class ExtensionRequested(Message):
     max_trial_count: int
 
 
+class DeletionRequested(Message):
+    """Stop the experiment, then forget it."""
+
+    type: Literal["experiment.delete"] = "experiment.delete"
+
+
 class SuggestionsMade(Message):
     """The search's answer to a request: fewer than asked for if it is exhausted, or an error."""
 
@@ -94,6 +100,7 @@ Signal = (
     | PauseRequested
     | ResumeRequested
     | ExtensionRequested
+    | DeletionRequested
     | SuggestionsMade
     | TrialJudged
     | WorkloadStarted

@@ -13,7 +13,7 @@ from algorithms.dimension import dimension
 from algorithms.encoding import Cube
 from algorithms.search import DEFAULT, DEFAULT_BUDGET, NevergradSettings
 from algorithms.search.portfolio import Optimizer, Situation, pick
-from controller.app import problems
+from controller.app.station import problems
 from controller.cli import words
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, complain, warn

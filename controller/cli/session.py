@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from controller.app import Station, at_rest, leave_alone, local_follow, see_through, station
+from controller.app.solo import at_rest, see_through
+from controller.app.station import Station, leave_alone, local_follow, station
 from controller.cli.place import open_store
 from controller.cluster.local import LocalCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.embedded import EmbeddedServer
+from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import ExperimentDocument
 from events.envelope import Envelope
@@ -35,7 +37,7 @@ async def local_station(data: Path, database: str | None) -> AsyncGenerator[tupl
     async with (
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
-        station(opened, cluster, local_follow(cluster), revive, owner=owner) as wired,
+        station(opened, MemoryBus(), cluster, local_follow(cluster), owner=owner, revive=revive) as wired,
     ):
         yield wired, cluster
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from controller.app import Station
+from controller.app.station import Station
 from controller.cli import words
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError

@@ -12,6 +12,8 @@ from events.facts import (
     Cause,
     ExperimentAdmitted,
     ExperimentConcluded,
+    ExperimentDeleted,
+    ExperimentDeleting,
     ExperimentEnding,
     ExperimentPaused,
     ExperimentResumed,
@@ -151,6 +153,10 @@ def fact_words(fact: Fact) -> str:
             return f"experiment will end as {state} ({reason}): {clean(message)}"
         case ExperimentConcluded(state=state, reason=reason, best=best):
             return f"experiment ended as {state} ({reason})" + (f"; best is trial {best}" if best else "")
+        case ExperimentDeleting():
+            return "experiment will be deleted as soon as nothing of it runs"
+        case ExperimentDeleted():
+            return "experiment deleted"
         case _:
             return f"trial {fact.trial}: {trial_words(fact)}"
 

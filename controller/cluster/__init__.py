@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.core.experiment import Experiment
 from events.facts import Cause
-from events.ids import AttemptKey, ExperimentId, trial_name
+from events.ids import AttemptKey, ExperimentId, Shard, trial_name
 from events.space import Assignment
 from events.spec import ExperimentSpec
 
@@ -28,6 +29,14 @@ class Launch:
     spec: ExperimentSpec
     assignment: Assignment
     origin: str | None = None
+    shard: Shard | None = None
+    """Where the attempt's collector reports to."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, key: AttemptKey, assignment: Assignment, shard: Shard) -> "Launch":
+        """The launch of an attempt of an experiment's trial."""
+        known = experiment.identity
+        return cls(key, known.name, known.namespace, known.spec, assignment, known.origin, shard)
 
     @property
     def name(self) -> str:
@@ -61,6 +70,10 @@ class Cluster(Protocol):
         ...
 
     def watch(self) -> AsyncIterator[Started | Ended]: ...
+
+    async def forget(self, experiment: ExperimentId) -> None:
+        """Delete what is kept of an experiment of which nothing may run any more. Idempotent."""
+        ...
 
     async def sweep(
         self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]

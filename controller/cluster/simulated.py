@@ -111,6 +111,9 @@ class SimulatedCluster:
         cause = Cause.CANCELLED if run.stopped else run.answer.cause
         return Ended(key, cause, 0 if cause is Cause.COMPLETED else 1, run.answer.message)
 
+    async def forget(self, experiment: ExperimentId) -> None:
+        """Nothing is kept."""
+
     async def sweep(
         self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:

@@ -11,7 +11,10 @@ from controller.core.experiment import Experiment, LiveTrial, Verdict
 from events.facts import (
     AttemptEnded,
     BudgetExtended,
+    ExperimentAdmitted,
     ExperimentConcluded,
+    ExperimentDeleted,
+    ExperimentDeleting,
     ExperimentEnding,
     ExperimentPaused,
     ExperimentResumed,
@@ -31,6 +34,7 @@ from events.facts import (
 )
 from events.ids import TrialNumber
 from events.signals import (
+    DeletionRequested,
     ExperimentSubmitted,
     ExtensionRequested,
     MetricsCollected,
@@ -73,6 +77,19 @@ def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[Fact, 
     return tuple(decision.facts)
 
 
+def admitted(submitted: ExperimentSubmitted, at: datetime) -> ExperimentAdmitted:
+    """The first fact of an experiment that was submitted `at`."""
+    seconds = submitted.spec.budget.wall_clock_seconds
+    return ExperimentAdmitted(
+        name=submitted.name,
+        namespace=submitted.namespace,
+        spec=submitted.spec,
+        seed=submitted.seed,
+        origin=submitted.origin,
+        deadline=None if seconds is None else at + timedelta(seconds=seconds),
+    )
+
+
 def _react(decision: Decision, signal: Signal, at: datetime) -> None:
     match signal:
         case WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
@@ -87,6 +104,8 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             _resume(decision, at)
         case ExtensionRequested(max_trial_count=count):
             _extend(decision, count, at)
+        case DeletionRequested():
+            _delete(decision)
         case TimePassed():
             deadline = decision.experiment.progress.deadline
             if deadline is not None and at >= deadline:
@@ -156,6 +175,14 @@ def _stop(decision: Decision) -> None:
         _end(decision, STOPPED_BY_PERSON)
 
 
+def _delete(decision: Decision) -> None:
+    if not decision.experiment.progress.deleting:
+        decision.add(ExperimentDeleting())
+        _stop(decision)
+        if decision.experiment.done:
+            decision.add(ExperimentDeleted())
+
+
 def _end(decision: Decision, verdict: Verdict) -> None:
     """Decide the end, once; what still runs is asked to stop."""
     if decision.experiment.done or decision.experiment.progress.verdict is not None:
@@ -188,7 +215,7 @@ def _resume(decision: Decision, at: datetime) -> None:
     """A paused or a stopped experiment goes on; one that has reached its end does not."""
     progress = decision.experiment.progress
     stopped = progress.state is ExperimentState.STOPPED
-    if progress.state is not ExperimentState.PAUSED and not stopped:
+    if progress.deleting or (progress.state is not ExperimentState.PAUSED and not stopped):
         return
     if progress.verdict is not None and not stopped:
         return
@@ -208,7 +235,7 @@ def _reopen(decision: Decision, at: datetime) -> None:
 def _extend(decision: Decision, count: int, at: datetime) -> None:
     """More trials. An experiment that ended because they were spent goes on."""
     limit = decision.experiment.spec.max_trial_count
-    if limit is None or count <= limit:
+    if limit is None or count <= limit or decision.experiment.progress.deleting:
         return
     decision.add(BudgetExtended(max_trial_count=count))
     verdict = decision.experiment.progress.verdict
@@ -239,6 +266,8 @@ def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
             seconds_left=_seconds_left(decision.experiment, at),
         )
     )
+    if decision.experiment.progress.deleting:
+        decision.add(ExperimentDeleted())
 
 
 def _verdicts(experiment: Experiment) -> Iterator[Verdict]:

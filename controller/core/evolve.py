@@ -10,6 +10,8 @@ from events.facts import (
     Cause,
     ExperimentAdmitted,
     ExperimentConcluded,
+    ExperimentDeleted,
+    ExperimentDeleting,
     ExperimentEnding,
     ExperimentPaused,
     ExperimentResumed,
@@ -77,6 +79,10 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
             verdict = Verdict(state, reason, message)
             return replace(known, state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
         case BudgetExtended():
+            return known
+        case ExperimentDeleting():
+            return replace(known, deleting=True)
+        case ExperimentDeleted():
             return known
         case ExperimentAdmitted():
             raise ValueError("an experiment is admitted once")

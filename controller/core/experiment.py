@@ -103,6 +103,8 @@ class Progress:
     deadline: datetime | None = None
     seconds_left: float | None = None
     """Of the wall-clock budget, while no deadline runs."""
+    deleting: bool = False
+    """Shall it be forgotten as soon as it is done?"""
     version: int = 0
     """Facts folded so far."""
 

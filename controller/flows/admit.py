@@ -1,16 +1,16 @@
 """A submitted experiment → a new one, the same one going on, or a refusal that shows the difference."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+from controller.core.decide import admitted
 from controller.core.evolve import found
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from events.envelope import Envelope
-from events.facts import ExperimentAdmitted
-from events.ids import ExperimentId, Shard, consequence
+from events.ids import Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
 from events.spec import ExperimentSpec
 
@@ -45,43 +45,28 @@ async def admit(ledger: Ledger, mailbox: Mailbox, submitted: Envelope) -> Admiss
     assert isinstance(wanted, ExperimentSubmitted)
     known = await ledger.find(wanted.namespace, wanted.name)
     if known is None:
-        await _create(ledger, submitted, wanted)
+        fact = admitted(wanted, submitted.at)
+        (envelope,) = submitted.consequences([fact])
+        await ledger.admit_alone(found(submitted.experiment, fact), envelope)
         known = await ledger.find(wanted.namespace, wanted.name)
         assert known is not None
-        if known[0].identity.id == experiment_id(submitted.id):
+        if known[0].identity.id == submitted.experiment:
             return Admission(*known, new=True)
-    await _go_on(mailbox, known[0], submitted, wanted.spec)
+    for request in beyond(known[0], wanted.spec):
+        await mailbox.leave(uuid4(), known[0].identity.id, submitted.at, request)
     return Admission(*known, new=False)
 
 
-def experiment_id(submission: UUID) -> ExperimentId:
-    return ExperimentId(consequence(submission, "experiment"))
-
-
-async def _create(ledger: Ledger, submitted: Envelope, wanted: ExperimentSubmitted) -> None:
-    seconds = wanted.spec.budget.wall_clock_seconds
-    fact = ExperimentAdmitted(
-        name=wanted.name,
-        namespace=wanted.namespace,
-        spec=wanted.spec,
-        seed=wanted.seed,
-        origin=wanted.origin,
-        deadline=None if seconds is None else submitted.at + timedelta(seconds=seconds),
-    )
-    experiment = experiment_id(submitted.id)
-    envelope = Envelope(consequence(submitted.id, 0), submitted.id, experiment, submitted.at, fact)
-    await ledger.admit(found(experiment, fact), envelope)
-
-
-async def _go_on(mailbox: Mailbox, known: Experiment, submitted: Envelope, spec: ExperimentSpec) -> None:
-    """Ask for what goes beyond: more trials, and to go on if it was paused or stopped."""
+def beyond(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
+    """What to ask for so that a known experiment goes on as `spec`: more trials, and to go on if it was paused or
+    stopped. Raises DifferentSpecError."""
     differences = differing(known.spec, spec)
     if differences:
         raise DifferentSpecError(known.identity.name, differences)
     limit = spec.max_trial_count
     if limit is not None and limit != known.spec.max_trial_count:
-        await mailbox.leave(uuid4(), known.identity.id, submitted.at, ExtensionRequested(max_trial_count=limit))
-    await mailbox.leave(uuid4(), known.identity.id, submitted.at, ResumeRequested())
+        yield ExtensionRequested(max_trial_count=limit)
+    yield ResumeRequested()
 
 
 def differing(old: ExperimentSpec, new: ExperimentSpec) -> list[tuple[str, object, object]]:

@@ -1,112 +1,221 @@
 """Signals → decisions: what waits together is decided together, in order, and committed in one transaction."""
 
-import logging
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
+from typing import NamedTuple
 from uuid import UUID
 
-from controller.core.decide import decide
-from controller.core.evolve import evolve
+from controller.core.decide import admitted, decide
+from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
+from controller.store.deadletters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Recorded
+from controller.store.positions import Positions
+from controller.store.reader import Reader, reading
 from events import topics
 from events.bus import Bus, Delivery
 from events.envelope import Envelope, UnreadableRecordError, decode
 from events.facts import Fact
-from events.ids import ExperimentId
+from events.ids import ExperimentId, consequence
 from events.signals import (
+    DeletionRequested,
+    ExperimentSubmitted,
     ExtensionRequested,
     PauseRequested,
     ResumeRequested,
     Signal,
     StopRequested,
+    TimePassed,
     WorkloadEnded,
     WorkloadStarted,
 )
+from events.spec import ExperimentSpec
+from events.validation import Problem
 
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.005
-REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested
+REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | DeletionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
 UNHURRIED = WorkloadStarted | WorkloadEnded
 """Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""
 
-log = logging.getLogger(__name__)
 Heard = Callable[[Sequence[Recorded]], None]
+Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
-async def intake(bus: Bus, ledger: Ledger, holding: Holding, committed: Heard) -> None:
-    """Decide on every signal of the shard; tell `committed` the facts once they are durable."""
-    async with bus.subscribe(topics.SIGNALS, holding.shard, 0) as signals:
-        while True:
-            heard = _readable(await signals.fetch(BATCH, WAIT_SECONDS))
-            if heard and all(isinstance(one.body, UNHURRIED) for one in heard):
-                heard += _readable(await signals.fetch(BATCH, LINGER_SECONDS))
-            for experiment, envelopes in _by_experiment(heard, holding).items():
-                await _decide_together(ledger, holding, experiment, envelopes, committed)
-            signals.release(signals.position)
+class Letter(NamedTuple):
+    """A signal that could be read, and the delivery that it came in."""
+
+    envelope: Envelope
+    delivery: Delivery
 
 
-def _readable(deliveries: Sequence[Delivery]) -> list[Envelope]:
-    found: list[Envelope] = []
-    for delivery in deliveries:
-        try:
-            found.append(decode(delivery.record))
-        except UnreadableRecordError as error:
-            log.error("a signal that cannot be read was passed over: %s", error)
-    return found
-
-
-def _by_experiment(heard: Sequence[Envelope], holding: Holding) -> dict[ExperimentId, list[Envelope]]:
-    found: dict[ExperimentId, list[Envelope]] = {}
-    for envelope in heard:
-        if envelope.experiment in holding.experiments:
-            found.setdefault(envelope.experiment, []).append(envelope)
-    return found
-
-
-async def _decide_together(
-    ledger: Ledger, holding: Holding, experiment: ExperimentId, envelopes: list[Envelope], committed: Heard
+async def intake(
+    bus: Bus, ledger: Ledger, positions: Positions, holding: Holding, check: Check, committed: Heard
 ) -> None:
-    before = holding.experiments[experiment]
-    fresh, marks = await _fresh(ledger, experiment, envelopes)
-    after, recorded = decided(before, fresh)
-    if recorded or marks:
-        await ledger.commit(holding.shard, holding.epoch, Batch(before, after, recorded, marks))
-        holding.learn(after, recorded)
-        committed(recorded)
+    """Decide on every signal of the shard; tell `committed` the facts once they are durable.
+
+    `check` gives the problems for which a submitted spec cannot run here.
+    """
+    async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
+        desk = Desk(ledger, holding, check, committed, reader)
+        while True:
+            heard = list(await reader.fetch(BATCH, WAIT_SECONDS))
+            letters = desk.read(heard)
+            if letters and all(isinstance(one.envelope.body, UNHURRIED) for one in letters):
+                letters += desk.read(await reader.fetch(BATCH, LINGER_SECONDS))
+            await desk.deal_with(letters)
 
 
-async def _fresh(
-    ledger: Ledger, experiment: ExperimentId, envelopes: list[Envelope]
-) -> tuple[list[Envelope], list[UUID]]:
-    """Without the requests that were decided on before, or that stand here twice; and the marks of the new ones."""
-    requests = {one.id for one in envelopes if isinstance(one.body, REQUESTS)}
-    if not requests:
-        return envelopes, []
-    known = await ledger.seen(experiment, list(requests))
-    fresh: list[Envelope] = []
-    marks: list[UUID] = []
-    for one in envelopes:
-        if one.id not in requests:
-            fresh.append(one)
-        elif one.id not in known:
-            known.add(one.id)
-            fresh.append(one)
-            marks.append(one.id)
-    return fresh, marks
+@dataclass(slots=True)
+class Desk:
+    """Where the signals of a shard are dealt with, a batch at a time."""
+
+    ledger: Ledger
+    holding: Holding
+    check: Check
+    committed: Heard
+    reader: Reader
+    dead: list[DeadLetter] = field(default_factory=list)
+
+    def read(self, deliveries: Sequence[Delivery]) -> list[Letter]:
+        letters: list[Letter] = []
+        for delivery in deliveries:
+            try:
+                envelope = decode(delivery.record)
+                if not isinstance(envelope.body, Signal):
+                    raise UnreadableRecordError(f"{envelope.body.type!r} is no signal")
+                letters.append(Letter(envelope, delivery))
+            except UnreadableRecordError as error:
+                self.dead.append(DeadLetter(delivery, str(error)))
+        return letters
+
+    async def deal_with(self, letters: Sequence[Letter]) -> None:
+        """Decide on all, then commit one experiment after the other; the last commit moves the position."""
+        groups: dict[ExperimentId, list[Letter]] = {}
+        for letter in letters:
+            groups.setdefault(letter.envelope.experiment, []).append(letter)
+        batches = [batch for group in groups.values() if (batch := await self._decide_together(group))]
+        self.reader.dealt_with(self.reader.position)
+        for number, batch in enumerate(batches, 1):
+            move = self.reader.move() if number == len(batches) and not self.dead else None
+            await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
+            self.reader.moved(move)
+            self._take_over(batch)
+        dead, self.dead = self.dead, []
+        await self.reader.store(dead)
+
+    def _take_over(self, batch: Batch) -> None:
+        self.holding.learn(batch.after, list(batch.recorded))
+        self.committed(batch.recorded)
+        if batch.after.done:
+            self.holding.forget(batch.after.identity.id)
+
+    async def _decide_together(self, letters: list[Letter]) -> Batch | None:
+        number = letters[0].envelope.experiment
+        before = self.holding.experiments.get(number)
+        if before is None:
+            before, letters = await self._look_up(number, letters)
+        if before is None:
+            return None
+        fresh, marks = await self._fresh(number, letters)
+        after, recorded = self.decided(before, fresh)
+        return Batch(before, after, recorded, marks) if recorded or marks else None
+
+    async def _look_up(self, number: ExperimentId, letters: list[Letter]) -> tuple[Experiment | None, list[Letter]]:
+        """The experiment if these letters found it, or ask something of one that is done."""
+        known = await self.ledger.get(number)
+        if known is None:
+            for index, letter in enumerate(letters):
+                if isinstance(letter.envelope.body, ExperimentSubmitted):
+                    return await self._admit(letter), letters[index:]
+            if any(_asks(letter) for letter in letters) and not await self.ledger.was_deleted(number):
+                self._put_aside(letters, f"there is no experiment {number}")
+            return None, []
+        experiment, shard = known
+        if shard != self.holding.shard:
+            self._put_aside(letters, f"the experiment {number} is of shard {shard}, not {self.holding.shard}")
+            return None, []
+        return (experiment if any(_asks(letter) for letter in letters) else None), letters
+
+    async def _admit(self, letter: Letter) -> Experiment | None:
+        """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
+        submitted = letter.envelope
+        assert isinstance(submitted.body, ExperimentSubmitted)
+        problems = list(self.check(submitted.body.spec))
+        if problems:
+            self._put_aside([letter], f"the spec cannot run here: {'; '.join(map(_words, problems))}")
+            return None
+        fact = admitted(submitted.body, submitted.at)
+        experiment = found(submitted.experiment, fact)
+        (envelope,) = submitted.consequences([fact])
+        if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):
+            return None
+        self.holding.experiments[submitted.experiment] = experiment
+        self.committed([Recorded(1, envelope)])
+        return experiment
+
+    async def _fresh(self, experiment: ExperimentId, letters: list[Letter]) -> tuple[list[Letter], list[UUID]]:
+        """Without the requests that were decided on before, or that stand here twice; and the marks of the new ones."""
+        requests = {one.envelope.id for one in letters if _asks(one)}
+        if not requests:
+            return letters, []
+        known = await self.ledger.seen(experiment, list(requests))
+        fresh: list[Letter] = []
+        marks: list[UUID] = []
+        for one in letters:
+            number = one.envelope.id
+            if number not in requests:
+                fresh.append(one)
+            elif number not in known:
+                known.add(number)
+                fresh.append(one)
+                marks.append(number)
+        return fresh, marks
+
+    def decided(self, experiment: Experiment, letters: Sequence[Letter]) -> tuple[Experiment, list[Recorded]]:
+        """Fold signals into facts, and facts into what is known."""
+        recorded: list[Recorded] = []
+        for letter in letters:
+            for envelope in _with_first_tick(letter.envelope):
+                try:
+                    experiment, more = decided(experiment, envelope)
+                except Exception as error:  # a fault of ours in one decision must not hold up the shard
+                    reason = "".join(traceback.format_exception(error))
+                    self.dead.append(DeadLetter(letter.delivery, f"no decision: {reason[-1500:]}"))
+                else:
+                    recorded += more
+        return experiment, recorded
+
+    def _put_aside(self, letters: Sequence[Letter], reason: str) -> None:
+        self.dead += [DeadLetter(letter.delivery, reason) for letter in letters]
 
 
-def decided(experiment: Experiment, envelopes: Sequence[Envelope]) -> tuple[Experiment, list[Recorded]]:
-    """Fold signals into facts, and facts into what is known."""
-    recorded: list[Recorded] = []
-    for envelope in envelopes:
-        if not isinstance(envelope.body, Signal):
-            continue
-        facts: tuple[Fact, ...] = decide(experiment, envelope.body, envelope.at)
-        first = experiment.progress.version + 1
-        experiment = reduce(evolve, facts, experiment)
-        recorded += [Recorded(seq, one) for seq, one in enumerate(envelope.consequences(facts), first)]
-    return experiment, recorded
+def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:
+    """The facts that follow from a signal, in their places, and what is then known."""
+    assert isinstance(envelope.body, Signal)
+    facts: tuple[Fact, ...] = decide(experiment, envelope.body, envelope.at)
+    first = experiment.progress.version + 1
+    return reduce(evolve, facts, experiment), [
+        Recorded(seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
+    ]
+
+
+def _words(problem: Problem) -> str:
+    return f"{'.'.join(map(str, problem.path))}: {problem.message}"
+
+
+def _asks(letter: Letter) -> bool:
+    return isinstance(letter.envelope.body, REQUESTS)
+
+
+def _with_first_tick(envelope: Envelope) -> Iterable[Envelope]:
+    """A new experiment begins at once: what makes it begin is that time passes."""
+    yield envelope
+    if isinstance(envelope.body, ExperimentSubmitted):
+        number = consequence(envelope.id, "begin")
+        yield Envelope(number, envelope.id, envelope.experiment, envelope.at, TimePassed())

@@ -1,30 +1,39 @@
 """Measurements → stored once, judged by the stopping rule, and summed up when an attempt has reported everything."""
 
 import asyncio
-import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from algorithms.stopping import Stopper, create
+from controller.store.deadletters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Recorded
 from controller.store.measurements import Measurements, Row
+from controller.store.positions import Positions
+from controller.store.reader import reading
 from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode, send
 from events.facts import TERMINAL, TrialConcluded, TrialScheduled, TrialState
 from events.ids import AttemptKey, ExperimentId, TrialNumber
-from events.metrics import MetricsCompleted, MetricsReported
+from events.metrics import Measurement, MetricsCompleted, MetricsReported
 from events.objective import Objective
 from events.signals import MetricsCollected, TrialJudged
 
 BATCH = 2_000
 WAIT_SECONDS = 1.0
-log = logging.getLogger(__name__)
+MOST_WAITING = 20_000
+"""Records that are read ahead at most, and their bytes."""
+MOST_BYTES = 16_000_000
+TURN_BYTES = 500_000
+"""Bytes that are dealt with at once, some 7,000 points, shared by the experiments that have any."""
 
 
-async def judge(bus: Bus, measurements: Measurements, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+async def judge(
+    bus: Bus, measurements: Measurements, positions: Positions, holding: Holding, facts: "asyncio.Queue[Recorded]"
+) -> None:
     """Take in the measurements of the shard, until cancelled."""
     court = Court(holding)
     for experiment in holding.experiments.values():
@@ -32,30 +41,77 @@ async def judge(bus: Bus, measurements: Measurements, holding: Holding, facts: "
             curves = await measurements.curves(experiment.identity.id, experiment.spec.target.metric)
             court.restore(experiment.identity.id, curves)
     await send(bus, topics.SIGNALS, holding.shard, court.verdicts())
-    async with bus.subscribe(topics.METRICS, holding.shard, 0) as reports:
+    async with reading(bus, positions, holding.shard, holding.epoch, topics.METRICS) as reader:
+        backlog = Backlog()
         while True:
-            envelopes = _readable(await reports.fetch(BATCH, WAIT_SECONDS), holding)
+            if backlog.has_room:
+                backlog.add(await reader.fetch(BATCH, 0.0 if backlog.waiting else WAIT_SECONDS))
             while not facts.empty():
                 court.learn(facts.get_nowait())
+            envelopes, dead = _readable(backlog.take(), holding)
             if envelopes:
                 await _take_in(measurements, holding, envelopes)
                 court.hear(envelopes)
                 signals = [*court.verdicts(), *await _collected(measurements, holding, envelopes)]
                 await send(bus, topics.SIGNALS, holding.shard, signals)
-            reports.release(reports.position)
+            reader.dealt_with(backlog.oldest(reader.position))
+            await reader.store(dead)
 
 
-def _readable(deliveries: Sequence[Delivery], holding: Holding) -> list[Envelope]:
+def _readable(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
+    """The measurements of our experiments, and what is none; those of experiments that are over are dropped."""
     found: list[Envelope] = []
+    dead: list[DeadLetter] = []
     for delivery in deliveries:
         try:
             envelope = decode(delivery.record)
+            if not isinstance(envelope.body, Measurement):
+                raise UnreadableRecordError(f"{envelope.body.type!r} is no measurement")
         except UnreadableRecordError as error:
-            log.error("measurements that cannot be read were passed over: %s", error)
+            dead.append(DeadLetter(delivery, str(error)))
             continue
         if envelope.experiment in holding.experiments:
             found.append(envelope)
-    return found
+    return found, dead
+
+
+class Backlog:
+    """Records that were fetched but not dealt with, by experiment: each gets its turn, however many another has."""
+
+    def __init__(self) -> None:
+        self._queues: dict[bytes, deque[Delivery]] = {}
+        self.waiting = 0
+        self._size = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self.waiting < MOST_WAITING and self._size < MOST_BYTES
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._queues.setdefault(delivery.record.key, deque()).append(delivery)
+            self.waiting += 1
+            self._size += len(delivery.record.value)
+
+    def take(self) -> list[Delivery]:
+        """A fair share of each experiment, at least one record."""
+        share = TURN_BYTES // max(1, len(self._queues))
+        return [delivery for key in list(self._queues) for delivery in self._share(key, share)]
+
+    def _share(self, key: bytes, share: int) -> Iterator[Delivery]:
+        queue, taken = self._queues[key], 0
+        while queue and taken < share:
+            delivery = queue.popleft()
+            taken += len(delivery.record.value)
+            self.waiting -= 1
+            self._size -= len(delivery.record.value)
+            yield delivery
+        if not queue:
+            del self._queues[key]
+
+    def oldest(self, position: int) -> int:
+        """The position of the oldest record that waits; `position` if none does."""
+        return min((queue[0].position for queue in self._queues.values()), default=position)
 
 
 async def _take_in(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
@@ -160,5 +216,4 @@ class Court:
         return self.holding.experiments[experiment].spec.target
 
     def _is_live(self, experiment: ExperimentId, trial: TrialNumber, attempt: int) -> bool:
-        live = self.holding.experiments[experiment].progress.live.get(trial)
-        return live is not None and live.attempt == attempt
+        return self.holding.live(AttemptKey(experiment, trial, attempt)) is not None

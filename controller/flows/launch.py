@@ -51,7 +51,6 @@ async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> None
     assert isinstance(fact, TrialScheduled)
     key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)
     if holding.wants(key):
-        identity = holding.experiments[key.experiment].identity
         assignment = holding.assignments[key.experiment, key.trial]
-        await cluster.start(Launch(key, identity.name, identity.namespace, identity.spec, assignment, identity.origin))
+        await cluster.start(Launch.of(holding.experiments[key.experiment], key, assignment, holding.shard))
     holding.unstarted.discard(key)

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controller.cluster import AttemptKey, Cluster, Ended, Launch, Started
+from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.core.experiment import LiveTrial
 from controller.store.holding import Holding
 from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
+from events.facts import TrialState
 from events.ids import consequence
 from events.metrics import Measurement, MetricsCompleted, MetricsReported, Point
 from events.signals import Signal, WorkloadEnded, WorkloadStarted
@@ -33,20 +35,21 @@ class Source(Protocol):
 Follow = Callable[[Launch], Source]
 
 
-async def observe(cluster: Cluster, follow: Follow, bus: Bus, holding: Holding) -> None:
-    """Watch the attempts of the shard and hear what they report, until cancelled."""
+async def observe(events: "asyncio.Queue[Started | Ended]", follow: Follow, bus: Bus, holding: Holding) -> None:
+    """Heed what happens to the attempts of the shard and hear what they report, until cancelled."""
     ears = Ears(follow, bus, holding)
-    await ears.catch_up()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ears.listen())
-        async for event in cluster.watch():
-            if event.key.experiment in holding.experiments:
-                await ears.heed(event)
+        while True:
+            waiting = [await events.get()]
+            while not events.empty():
+                waiting.append(events.get_nowait())
+            await ears.heed(waiting)
 
 
 @dataclass(slots=True)
 class Ears:
-    """One open source for each running attempt."""
+    """One open source for each running attempt that has no collector of its own."""
 
     follow: Follow
     bus: Bus
@@ -55,27 +58,24 @@ class Ears:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What was read is reported before anything else is read: the word that all is reported comes last."""
 
-    async def catch_up(self) -> None:
-        """Attempts whose end is known, but not what they reported: the owner before did not get to it."""
-        for experiment in list(self.holding.experiments.values()):
-            for number, trial in experiment.progress.live.items():
-                if trial.end is not None and trial.observation is None:
-                    await self._finish(AttemptKey(experiment.identity.id, number, trial.attempt))
+    async def heed(self, events: Sequence[Started | Ended]) -> None:
+        """Say what is new of these; the end of an attempt comes after all that it reported."""
+        signals: list[Envelope] = []
+        for event in events:
+            trial = self.holding.live(event.key)
+            if trial is None:
+                continue
+            if not event.collector:
+                await self._hear(event, trial)
+            if signal := _news(event, trial):
+                signals.append(self.holding.seen(event.key, signal, now()))
+        await send(self.bus, topics.SIGNALS, self.holding.shard, signals)
 
-    async def heed(self, event: Started | Ended) -> None:
-        key = event.key
-        if not self._is_live(key):
-            return
-        match event:
-            case Started():
-                self._source(key)
-                await self._signal(key, WorkloadStarted(trial=key.trial, attempt=key.attempt))
-            case Ended(cause=cause, exit_code=code, message=message):
-                await self._finish(key)
-                ended = WorkloadEnded(
-                    trial=key.trial, attempt=key.attempt, cause=cause, exit_code=code, message=message
-                )
-                await self._signal(key, ended)
+    async def _hear(self, event: Started | Ended, trial: LiveTrial) -> None:
+        if isinstance(event, Started):
+            self._source(event.key)
+        elif trial.observation is None:
+            await self._finish(event.key)
 
     async def listen(self) -> None:
         """Read what running attempts have reported, again and again."""
@@ -102,17 +102,21 @@ class Ears:
         number = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/{part}")
         await send(self.bus, topics.METRICS, self.holding.shard, [Envelope(number, None, key.experiment, now(), body)])
 
-    async def _signal(self, key: AttemptKey, signal: Signal) -> None:
-        await send(self.bus, topics.SIGNALS, self.holding.shard, [self.holding.seen(key, signal, now())])
-
-    def _is_live(self, key: AttemptKey) -> bool:
-        trial = self.holding.experiments[key.experiment].progress.live.get(key.trial)
-        return trial is not None and trial.attempt == key.attempt and trial.end is None
-
     def _source(self, key: AttemptKey) -> Source:
         if key not in self.sources:
-            identity = self.holding.experiments[key.experiment].identity
             assignment = self.holding.assignments[key.experiment, key.trial]
-            launch = Launch(key, identity.name, identity.namespace, identity.spec, assignment, identity.origin)
-            self.sources[key] = self.follow(launch)
+            experiment = self.holding.experiments[key.experiment]
+            self.sources[key] = self.follow(Launch.of(experiment, key, assignment, self.holding.shard))
         return self.sources[key]
+
+
+def _news(event: Started | Ended, trial: LiveTrial) -> Signal | None:
+    """What the event says that is not known of the trial."""
+    key = event.key
+    match event:
+        case Started() if trial.state is TrialState.PENDING:
+            return WorkloadStarted(trial=key.trial, attempt=key.attempt)
+        case Ended(cause=cause, exit_code=code, message=message) if trial.end is None:
+            return WorkloadEnded(trial=key.trial, attempt=key.attempt, cause=cause, exit_code=code, message=message)
+        case _:
+            return None

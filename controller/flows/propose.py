@@ -35,52 +35,76 @@ class Mind:
 
 
 async def propose(bus: Bus, journals: Journals, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Answer every request of the shard, the open ones of the owner before first."""
-    minds: dict[ExperimentId, Mind] = {}
-    for experiment in list(holding.experiments.values()):
-        if experiment.progress.request is not None:
-            await _answer(bus, journals, holding, minds, experiment, experiment.progress.request)
-    while True:
-        recorded = await facts.get()
-        number = recorded.envelope.experiment
-        match recorded.fact:
-            case SuggestionsRequested():
-                experiment = holding.experiments[number]
-                if experiment.progress.request is not None:
-                    await _answer(bus, journals, holding, minds, experiment, experiment.progress.request)
-            case TrialConcluded() as fact if number in minds and recorded.seq > minds[number].version:
-                minds[number].news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
-            case ExperimentConcluded():
-                minds.pop(number, None)
-            case _:
-                pass
+    """Answer every request of the shard, the open ones of the owner before first; no experiment waits for another."""
+    queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
+    async with asyncio.TaskGroup() as tasks:
+
+        def attend(number: ExperimentId) -> None:
+            queues[number] = asyncio.Queue()
+            tasks.create_task(Proposer(bus, journals, holding, number).attend(queues[number]))
+
+        for number, experiment in holding.experiments.items():
+            if experiment.progress.request is not None:
+                attend(number)
+        while True:
+            recorded = await facts.get()
+            number = recorded.envelope.experiment
+            if isinstance(recorded.fact, SuggestionsRequested) and number not in queues:
+                attend(number)
+            elif number in queues:
+                queues[number].put_nowait(recorded)
+            if isinstance(recorded.fact, ExperimentConcluded):
+                queues.pop(number, None)
 
 
-async def _answer(
-    bus: Bus,
-    journals: Journals,
-    holding: Holding,
-    minds: dict[ExperimentId, Mind],
-    experiment: Experiment,
-    request: Request,
-) -> None:
-    number = experiment.identity.id
-    mind = minds.get(number)
-    if mind is None or mind.asked != experiment.progress.proposed:
-        journal = await journals.read(number)
-        mind = minds[number] = await asyncio.to_thread(recall, experiment, journal)
-    try:
-        assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
-    except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
-        made = SuggestionsMade(request=request.number, error=f"the search failed: {type(error).__name__}: {error}")
-        minds.pop(number)
-    else:
-        made = SuggestionsMade(
+@dataclass(slots=True)
+class Proposer:
+    """Answers the requests of one experiment, one after the other."""
+
+    bus: Bus
+    journals: Journals
+    holding: Holding
+    number: ExperimentId
+    mind: Mind | None = None
+
+    async def attend(self, facts: "asyncio.Queue[Recorded]") -> None:
+        """Answer the open request, and those that come, until the experiment is concluded."""
+        await self._answer()
+        while True:
+            recorded = await facts.get()
+            match recorded.fact:
+                case SuggestionsRequested():
+                    await self._answer()
+                case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
+                    self.mind.news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
+                case ExperimentConcluded():
+                    return
+                case _:
+                    pass
+
+    async def _answer(self) -> None:
+        experiment = self.holding.experiments.get(self.number)
+        request = experiment.progress.request if experiment else None
+        if experiment is None or request is None:
+            return
+        made = await self._made(experiment, request)
+        if made.assignments or made.exhausted or made.error:
+            answer = Envelope(consequence(self.number, f"{made.type}/{request.number}"), None, self.number, now(), made)
+            await send(self.bus, topics.SIGNALS, self.holding.shard, [answer])
+
+    async def _made(self, experiment: Experiment, request: Request) -> SuggestionsMade:
+        mind = self.mind
+        if mind is None or mind.asked != experiment.progress.proposed:
+            journal = await self.journals.read(self.number)
+            mind = self.mind = await asyncio.to_thread(recall, experiment, journal)
+        try:
+            assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
+        except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
+            self.mind = None
+            return SuggestionsMade(request=request.number, error=f"the search failed: {type(error).__name__}: {error}")
+        return SuggestionsMade(
             request=request.number, assignments=tuple(assignments), told=mind.told, exhausted=mind.search.exhausted
         )
-    if made.assignments or made.exhausted or made.error:
-        answer = Envelope(consequence(number, f"{made.type}/{request.number}"), None, number, now(), made)
-        await send(bus, topics.SIGNALS, holding.shard, [answer])
 
 
 def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:

@@ -1,6 +1,7 @@
-"""Facts → the public stream, in order, at least once."""
+"""Facts → the public stream, in order, at least once; the last fact of a deleted experiment takes the rest with it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from controller.store.holding import Holding
@@ -9,14 +10,21 @@ from controller.store.outbox import Outbox
 from events import topics
 from events.bus import Bus
 from events.envelope import send
+from events.facts import ExperimentDeleted
+from events.ids import ExperimentId
 
 BATCH = 1_000
 LINGER_SECONDS = 0.03
 """Facts come in quick succession: published together they cost one round trip to Postgres, not one each."""
 
+Forget = Callable[[ExperimentId], Awaitable[None]]
 
-async def relay(bus: Bus, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Publish the facts of the shard, what was left undone first; a fact is forgotten once it is out."""
+
+async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, facts: "asyncio.Queue[Recorded]") -> None:
+    """Publish the facts of the shard, what was left undone first; a fact is forgotten once it is out.
+
+    `forget` deletes all that is kept of an experiment.
+    """
     for due in holding.due:
         if due.effect is Effect.PUBLISH:
             facts.put_nowait(due.recorded)
@@ -25,5 +33,14 @@ async def relay(bus: Bus, outbox: Outbox, holding: Holding, facts: "asyncio.Queu
         await asyncio.sleep(LINGER_SECONDS)
         while not facts.empty() and len(waiting) < BATCH:
             waiting.append(facts.get_nowait())
-        await send(bus, topics.EVENTS, holding.shard, [replace(one.envelope, sequence=one.seq) for one in waiting])
-        await outbox.done(Effect.PUBLISH, [(one.envelope.experiment, one.seq) for one in waiting])
+        await _publish(bus, outbox, holding, waiting)
+        for one in waiting:
+            if isinstance(one.fact, ExperimentDeleted):
+                await forget(one.envelope.experiment)
+
+
+async def _publish(bus: Bus, outbox: Outbox, holding: Holding, waiting: Sequence[Recorded]) -> None:
+    """The fact of a deletion stays due until all is deleted, which takes it along."""
+    await send(bus, topics.EVENTS, holding.shard, [replace(one.envelope, sequence=one.seq) for one in waiting])
+    done = [(one.envelope.experiment, one.seq) for one in waiting if not isinstance(one.fact, ExperimentDeleted)]
+    await outbox.done(Effect.PUBLISH, done)

@@ -1,40 +1,102 @@
-"""Levels beside edges: people's letters, the clock, and a comparison of what should run with what does."""
+"""Levels beside edges: people's letters, the clock, silent collectors, and what should run compared with what does."""
 
 import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from controller.cluster import Cluster
+from controller.store.deadletters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.outbox import Mailbox
 from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
+from events.ids import AttemptKey, consequence
+from events.metrics import MetricsCompleted
 from events.signals import TimePassed
 
-LETTER_SECONDS = 0.5
+ROUND_SECONDS = 0.5
 COMPARE_EVERY = 20
 """Rounds between two comparisons with the cluster."""
+COLLECTOR_SECONDS = 60.0
+"""How long an attempt's collector may take, after the end, to say that all is reported."""
+MOST_LETTERS = 100
 
 
-async def sweep(cluster: Cluster, mailbox: Mailbox, bus: Bus, holding: Holding) -> None:
-    """Look after the experiments of the shard, at once and then again and again."""
-    await _tick(bus, holding, everyone=True)
-    turn = 0
-    while True:
-        for experiment in list(holding.experiments):
-            await send(bus, topics.SIGNALS, holding.shard, await mailbox.letters(experiment))
+@dataclass(slots=True)
+class Sweeper:
+    """Looks after the experiments of a shard."""
+
+    cluster: Cluster
+    bus: Bus
+    mailbox: Mailbox
+    dead_letters: DeadLetters
+    holding: Holding
+    silent: dict[AttemptKey, float] = field(default_factory=dict)
+    """Since when the end of an attempt is known, but not all that it reported."""
+
+    async def sweep(self) -> None:
+        """At once, and then again and again."""
+        await self._tick(everyone=True)
+        turn = 0
+        while True:
+            if not self.bus.durable:
+                await self._send(topics.SIGNALS, await self.mailbox.letters(self.holding.shard))
+            await self._complete_for_the_silent()
             if turn % COMPARE_EVERY == 0:
-                await cluster.sweep(experiment, holding.expected(experiment), holding.wants)
-        await _tick(bus, holding, everyone=False)
-        await asyncio.sleep(LETTER_SECONDS)
-        turn += 1
+                await self._compare()
+                await self._show_dead_letters()
+            await self._tick(everyone=False)
+            await asyncio.sleep(ROUND_SECONDS)
+            turn += 1
+
+    async def _compare(self) -> None:
+        for experiment in list(self.holding.experiments):
+            if experiment in self.holding.experiments:
+                await self.cluster.sweep(experiment, self.holding.expected(experiment), self.holding.wants)
+
+    async def _tick(self, *, everyone: bool) -> None:
+        """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""
+        at = now()
+        late = [
+            number
+            for number, experiment in self.holding.experiments.items()
+            if everyone or ((deadline := experiment.progress.deadline) is not None and at >= deadline)
+        ]
+        await self._send(topics.SIGNALS, [Envelope(uuid4(), None, number, at, TimePassed()) for number in late])
+
+    async def _complete_for_the_silent(self) -> None:
+        """An attempt is judged by what has come, if its collector takes too long to say that this is all."""
+        moment = time.monotonic()
+        self.silent = {key: self.silent.get(key, moment) for key in self._unheard()}
+        late = [key for key, since in self.silent.items() if moment - since > COLLECTOR_SECONDS]
+        for key in late:
+            self.silent[key] = moment
+        await self._send(topics.METRICS, [_completed(key) for key in late])
+
+    def _unheard(self) -> Iterator[AttemptKey]:
+        for number, experiment in self.holding.experiments.items():
+            for trial, live in experiment.progress.live.items():
+                if live.end is not None and live.observation is None:
+                    yield AttemptKey(number, trial, live.attempt)
+
+    async def _show_dead_letters(self) -> None:
+        if not self.bus.durable:
+            return
+        kept = await self.dead_letters.unpublished(self.holding.shard, MOST_LETTERS)
+        if kept:
+            await self.bus.publish([one.shown() for one in kept])
+            await self.dead_letters.published([one.id for one in kept])
+
+    async def _send(self, topic: str, envelopes: list[Envelope]) -> None:
+        if envelopes:
+            await send(self.bus, topic, self.holding.shard, envelopes)
 
 
-async def _tick(bus: Bus, holding: Holding, *, everyone: bool) -> None:
-    """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""
-    at = now()
-    for number, experiment in list(holding.experiments.items()):
-        deadline = experiment.progress.deadline
-        if everyone or (deadline is not None and at >= deadline):
-            await send(bus, topics.SIGNALS, holding.shard, [Envelope(uuid4(), None, number, at, TimePassed())])
+def _completed(key: AttemptKey) -> Envelope:
+    body = MetricsCompleted(trial=key.trial, attempt=key.attempt)
+    number = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/in its place")
+    return Envelope(number, None, key.experiment, now(), body)

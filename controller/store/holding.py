@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controller.core.experiment import Experiment
+from controller.core.experiment import Experiment, LiveTrial
 from controller.store.ledger import Effect, Ledger, Recorded
 from controller.store.outbox import Due, Outbox
 from events.envelope import Envelope
@@ -40,20 +40,30 @@ class Holding:
                 case TrialConcluded(trial=trial):
                     self.assignments.pop((experiment, trial), None)
 
+    def forget(self, experiment: ExperimentId) -> None:
+        """It is done: only a request brings it back."""
+        del self.experiments[experiment]
+
     def expected(self, experiment: ExperimentId) -> set[AttemptKey]:
         """The attempts that should be found running, or ended, where trials run."""
         live = self.experiments[experiment].progress.live
         keys = {
             AttemptKey(experiment, number, trial.attempt)
             for number, trial in live.items()
-            if trial.end is None and trial.state in (TrialState.PENDING, TrialState.RUNNING)
+            if trial.state in (TrialState.PENDING, TrialState.RUNNING)
         }
         return keys - self.unstarted
 
+    def live(self, key: AttemptKey) -> LiveTrial | None:
+        """The trial, if it is at this attempt and has no conclusion."""
+        experiment = self.experiments.get(key.experiment)
+        trial = experiment.progress.live.get(key.trial) if experiment else None
+        return trial if trial is not None and trial.attempt == key.attempt else None
+
     def wants(self, key: AttemptKey) -> bool:
         """May this attempt run?"""
-        trial = self.experiments[key.experiment].progress.live.get(key.trial)
-        return trial is not None and trial.attempt == key.attempt and trial.end is None
+        trial = self.live(key)
+        return trial is not None and trial.end is None
 
     def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
         """The signal for what was seen of an attempt: seen twice, it has the same id."""
@@ -64,12 +74,9 @@ class Holding:
 async def load(ledger: Ledger, outbox: Outbox, shard: Shard, epoch: int) -> Holding:
     """Read everything that the owner of a shard needs."""
     holding = Holding(shard, epoch)
-    for experiment in await ledger.load(shard):
-        number = experiment.identity.id
-        holding.experiments[number] = experiment
-        for trial, assignment in (await outbox.assignments(number)).items():
-            holding.assignments[number, trial] = assignment
-        holding.due += await outbox.pending(number)
+    holding.experiments = {experiment.identity.id: experiment for experiment in await ledger.load(shard)}
+    holding.assignments = await outbox.assignments(shard)
+    holding.due = await outbox.pending(shard)
     for due in holding.due:
         if due.effect is Effect.START and isinstance(due.recorded.fact, TrialScheduled):
             fact = due.recorded.fact

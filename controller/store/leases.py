@@ -2,83 +2,158 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Iterable
+import time
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import asyncpg
 
-from controller.store import FencedError, StoreAwayError
+from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.postgres import CLOSE_SECONDS, Database, open_session
 from events.ids import Shard
 
-LEASE_SECONDS = 10.0
-RENEW_SECONDS = 3.0
+LEASE_SECONDS = 8.0
+RENEW_SECONDS = 2.0
 
-_FREE = """(owner IS NULL OR expires_at < now() OR NOT EXISTS (
-    SELECT FROM pg_locks
+_HELD = """held AS MATERIALIZED (
+    SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
-      AND (classid::bigint << 32 | objid::bigint) = shard.session
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))"""
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+_FREE = "(owner IS NULL OR expires_at < now() OR session NOT IN (SELECT key FROM held))"
 _CLAIM = f"""
-UPDATE shard SET owner = $2, session = $3, epoch = epoch + 1, expires_at = now() + make_interval(secs => $4)
-WHERE id = $1 AND (owner = $2 OR {_FREE})
-RETURNING epoch
+WITH {_HELD},
+taken AS (
+    UPDATE shard SET owner = $2, session = $3, epoch = epoch + 1, expires_at = now() + make_interval(secs => $4)
+    WHERE id = ANY($1) AND (owner = $2 OR {_FREE}) RETURNING id, epoch),
+logged AS (INSERT INTO ownership (shard, epoch, owner) SELECT id, epoch, $2 FROM taken)
+SELECT id, epoch FROM taken
 """
 _RENEW = """
-UPDATE shard SET expires_at = now() + make_interval(secs => $3)
-FROM unnest($1::bigint[], $2::bigint[]) AS mine (id, epoch)
-WHERE shard.id = mine.id AND shard.epoch = mine.epoch
-RETURNING shard.id
+WITH present AS (
+    INSERT INTO controller (name, session, expires_at)
+    SELECT $4, $5, now() + make_interval(secs => $3) WHERE $6
+    ON CONFLICT (name) DO UPDATE SET session = excluded.session, expires_at = excluded.expires_at),
+kept AS (
+    UPDATE shard SET expires_at = now() + make_interval(secs => $3), session = $5
+    FROM unnest($1::bigint[], $2::bigint[]) AS mine (id, epoch)
+    WHERE shard.id = ANY($1) AND shard.id = mine.id AND shard.epoch = mine.epoch RETURNING shard.id)
+SELECT id FROM kept
 """
-_RELEASE = "UPDATE shard SET owner = NULL, session = NULL, expires_at = NULL WHERE id = $1 AND epoch = $2"
-FENCE = "SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE"
-"""The first thing in every transaction of a shard; no row = fenced."""
+_RELEASE = """
+UPDATE shard SET owner = NULL, session = NULL, expires_at = NULL
+FROM unnest($1::bigint[], $2::bigint[]) AS mine (id, epoch)
+WHERE shard.id = ANY($1) AND shard.id = mine.id AND shard.epoch = mine.epoch
+"""
+_SURVEY = f"""
+WITH {_HELD},
+gone AS (DELETE FROM controller WHERE expires_at < now() - interval '1 hour')
+SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM shard WHERE id < $1 AND {_FREE}) AS free,
+    (SELECT coalesce(array_agg(name ORDER BY name), '{{}}') FROM controller
+     WHERE expires_at >= now() AND session IN (SELECT key FROM held)) AS controllers
+"""
+_MAKE = """
+WITH made AS (INSERT INTO shard (id) SELECT generate_series(0, $1 - 1)
+    WHERE NOT EXISTS (SELECT FROM shard WHERE id < $2) RETURNING id)
+SELECT (SELECT count(*) FROM made) + (SELECT count(*) FROM shard WHERE id < $2) AS count
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The shards that nobody owns, and the names of the controllers that live, in order."""
+
+    free: list[Shard]
+    controllers: list[str]
 
 
 class Leases:
-    """The shards that this process owns, renewed by `keep`."""
+    """The shards that this process owns."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
-        self._owner = owner
+        self.owner = owner
+        self.epochs: dict[Shard, int] = {}
         self._key = secrets.randbits(62)
         self._session: asyncpg.Connection | None = None
-        self._epochs: dict[Shard, int] = {}
+        self._good_until = 0.0
+
+    @property
+    def overdue(self) -> bool:
+        """Have the leases run out, for all we know? Then others may own what we think is ours."""
+        return bool(self.epochs) and time.monotonic() > self._good_until
+
+    async def make_shards(self, count: int) -> None:
+        """See to it that there are `count` shards. Raises StoreRefusedError if the database has another number."""
+        row = await self._database.row(_MAKE, count, FIRST_EMBEDDED_SHARD)
+        if row is None or row["count"] != count:
+            known = row["count"] if row else 0
+            raise StoreRefusedError(
+                f"the database has {known} shards, but the topics have {count} partitions; the number is fixed for "
+                f"ever: use topics with {known} partitions (another prefix), or another database"
+            )
 
     async def claim(self, shard: Shard) -> int | None:
         """Take the shard if it is free; the new epoch, or None while somebody else owns it."""
+        return (await self.claim_all([shard])).get(shard)
+
+    async def claim_all(self, shards: Collection[Shard]) -> dict[Shard, int]:
+        """Take those of the shards that are free; their new epochs."""
         await self._hold_session()
-        row = await self._database.row(_CLAIM, shard, self._owner, self._key, LEASE_SECONDS)
-        if row is None:
-            return None
-        self._epochs[shard] = row["epoch"]
-        return self._epochs[shard]
+        began = time.monotonic()
+        rows = await self._database.fetch(_CLAIM, list(shards), self.owner, self._key, LEASE_SECONDS)
+        taken = {Shard(row["id"]): row["epoch"] for row in rows}
+        if not self.epochs:
+            self._good_until = began + LEASE_SECONDS
+        self.epochs |= taken
+        return taken
 
     async def is_free(self, shard: Shard) -> bool:
         """Could the shard be claimed now?"""
-        row = await self._database.row(f"SELECT {_FREE} AS free FROM shard WHERE id = $1", shard)
+        row = await self._database.row(f"WITH {_HELD} SELECT {_FREE} AS free FROM shard WHERE id = $1", shard)
         return row is None or bool(row["free"])
 
-    async def release(self, shard: Shard) -> None:
-        """Give the shard back; a database that is away learns it when the session ends."""
-        epoch = self._epochs.pop(shard, None)
-        if epoch is not None:
+    async def survey(self) -> Survey:
+        """Which shards of the cluster are free, and who lives."""
+        row = await self._database.row(_SURVEY, FIRST_EMBEDDED_SHARD)
+        assert row is not None
+        return Survey([Shard(one) for one in row["free"]], list(row["controllers"]))
+
+    async def release(self, *shards: Shard) -> None:
+        """Give shards back; a database that is away learns it when the session ends."""
+        mine = {shard: self.epochs.pop(shard) for shard in shards if shard in self.epochs}
+        if mine:
             with suppress(StoreAwayError):
-                await self._database.execute(_RELEASE, shard, epoch)
+                await self._database.execute(_RELEASE, list(mine), list(mine.values()))
+
+    async def withdraw(self) -> None:
+        """Want no more shards: the others' shares grow."""
+        await self._database.execute("DELETE FROM controller WHERE name = $1", self.owner)
 
     async def keep(self, shard: Shard) -> None:
         """Renew for ever; raises FencedError when the shard is somebody else's."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await self._hold_session()
-            lost = await self._renew((shard,))
-            if lost:
+            if shard in await self.renew(wants_more=False):
                 raise FencedError(f"shard {shard} was taken over")
 
-    async def _renew(self, shards: Iterable[Shard]) -> set[Shard]:
-        mine = {shard: self._epochs[shard] for shard in shards}
-        rows = await self._database.fetch(_RENEW, list(mine), list(mine.values()), LEASE_SECONDS)
-        return set(mine) - {Shard(row["id"]) for row in rows}
+    async def renew(self, *, wants_more: bool) -> set[Shard]:
+        """Renew all leases with one statement; the shards that were lost. `wants_more`: be counted for a share."""
+        await self._hold_session()
+        began = time.monotonic()
+        mine = dict(self.epochs)
+        rows = await self._database.fetch(
+            _RENEW, list(mine), list(mine.values()), LEASE_SECONDS, self.owner, self._key, wants_more
+        )
+        self._good_until = began + LEASE_SECONDS
+        lost = set(mine) - {Shard(row["id"]) for row in rows}
+        return {shard for shard in lost if self.epochs.get(shard) == mine[shard]}
+
+    def forget(self, *shards: Shard) -> None:
+        """They are somebody else's."""
+        for shard in shards:
+            self.epochs.pop(shard, None)
 
     async def _hold_session(self) -> None:
         """Lock our key on a connection of its own; if that was lost, on a new one."""

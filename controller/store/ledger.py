@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from controller.core.experiment import Experiment, Identity, Progress
 from controller.store import FencedError
+from controller.store.positions import Move
 from controller.store.postgres import Database
 from controller.store.trials import Rows, trial_rows
 from events.envelope import Envelope
@@ -76,14 +77,19 @@ WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
 moved AS (
     UPDATE experiment SET progress = $5, state = $6, version = $7, spec = coalesce($8, spec),
         concluded_at = CASE WHEN $10 THEN coalesce(concluded_at, $9) END
-    WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence) RETURNING id),
+    WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence)
+        AND ($38::text IS NULL OR EXISTS (
+            SELECT FROM position WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40))
+    RETURNING id),
+advanced AS (
+    UPDATE position SET next = $41 FROM moved WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40),
 marked AS (
     INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest($11::uuid[]) AS mark),
 unmailed AS (
     DELETE FROM mailbox USING moved WHERE mailbox.id = ANY($11::uuid[])),
 told AS (
-    INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data)
-    SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb
+    INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data, epoch)
+    SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb, $2
     FROM moved, unnest($12::bigint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::int[],
         $18::text[])
         AS f (seq, fact, cause, at, type, trial, data)),
@@ -108,18 +114,22 @@ SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM moved) AS mo
 """
 
 _ADMIT = """
-WITH place AS (INSERT INTO shard (id) VALUES (coalesce($1, nextval('embedded_shard')))
-               ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id),
+WITH {place},
 made AS (
     INSERT INTO experiment (id, shard, namespace, name, spec, seed, origin, state, progress, version, created_at)
     SELECT $2, place.id, $3, $4, $5, $6, $7, $8, $9, 1, $10 FROM place
-    ON CONFLICT (namespace, name) DO NOTHING RETURNING id),
+    WHERE NOT EXISTS (SELECT FROM deleted WHERE experiment = $2)
+    ON CONFLICT DO NOTHING RETURNING id),
 told AS (
-    INSERT INTO fact (experiment, seq, id, cause, at, type, data)
-    SELECT made.id, 1, $11, $12, $10, $13, $14 FROM made),
+    INSERT INTO fact (experiment, seq, id, cause, at, type, data, epoch)
+    SELECT made.id, 1, $11, $12, $10, $13, $14, $1 FROM made),
 due AS (INSERT INTO outbox (experiment, seq, effect) SELECT made.id, 1, $15 FROM made)
-SELECT count(*) AS made FROM made
+SELECT (SELECT count(*) FROM place) AS place, (SELECT count(*) FROM made) AS made
 """
+_ADMIT_ALONE = _ADMIT.format(
+    place="place AS (INSERT INTO shard (id) SELECT nextval('embedded_shard') WHERE $1::bigint IS NULL RETURNING id)"
+)
+_ADMIT_HERE = _ADMIT.format(place="place AS (SELECT id FROM shard WHERE id = $16 AND epoch = $1 FOR SHARE)")
 
 
 class Ledger:
@@ -128,30 +138,17 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard | None = None) -> bool:
-        """Record a new experiment; False if its name is taken. Without a shard it gets one of its own."""
-        identity = experiment.identity
-        fact = admitted.body
-        assert isinstance(fact, ExperimentAdmitted)
-        row = await self._database.row(
-            _ADMIT,
-            shard,
-            identity.id,
-            identity.namespace,
-            identity.name,
-            identity.spec.model_dump(mode="json"),
-            identity.seed,
-            identity.origin,
-            experiment.progress.state,
-            _state(experiment.progress),
-            admitted.at,
-            admitted.id,
-            admitted.cause,
-            fact.type,
-            fact.model_dump(mode="json"),
-            Effect.PUBLISH,
-        )
+    async def admit_alone(self, experiment: Experiment, admitted: Envelope) -> bool:
+        """Record a new experiment in a shard of its own; False if its name is taken."""
+        row = await self._database.row(_ADMIT_ALONE, None, *_admitted_values(experiment, admitted))
         return row is not None and row["made"] == 1
+
+    async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard, epoch: int) -> bool:
+        """Record a new experiment in our shard; False if its name is taken, or it was deleted. Raises FencedError."""
+        row = await self._database.row(_ADMIT_HERE, epoch, *_admitted_values(experiment, admitted), shard)
+        if row is None or not row["place"]:
+            raise FencedError(f"shard {shard}: epoch {epoch} is over")
+        return bool(row["made"])
 
     async def find(self, namespace: str, name: str) -> tuple[Experiment, Shard] | None:
         """The experiment of this name, and its shard."""
@@ -160,13 +157,16 @@ class Ledger:
 
     async def load(self, shard: Shard) -> list[Experiment]:
         """All experiments of a shard that are not done."""
-        rows = await self._database.fetch(
-            "SELECT * FROM experiment WHERE shard = $1 AND (concluded_at IS NULL OR EXISTS "
-            "(SELECT FROM mailbox WHERE mailbox.experiment = experiment.id) OR EXISTS "
-            "(SELECT FROM outbox WHERE outbox.experiment = experiment.id))",
-            shard,
-        )
+        rows = await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
         return [_experiment(row) for row in rows]
+
+    async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
+        """The experiment with this id, and its shard."""
+        row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
+        return (_experiment(row), Shard(row["shard"])) if row else None
+
+    async def was_deleted(self, experiment: ExperimentId) -> bool:
+        return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these requests have been decided on; a letter left again about one of them is thrown away."""
@@ -181,6 +181,7 @@ class Ledger:
     async def delete(self, experiment: ExperimentId) -> None:
         """Forget an experiment with all its trials, facts and measurements."""
         async with self._database.transaction() as connection:
+            await connection.execute("INSERT INTO deleted (experiment) VALUES ($1) ON CONFLICT DO NOTHING", experiment)
             await connection.execute("DELETE FROM measurement WHERE experiment = $1", experiment)
             await connection.execute(
                 "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
@@ -190,8 +191,11 @@ class Ledger:
                 FIRST_EMBEDDED_SHARD,
             )
 
-    async def commit(self, shard: Shard, epoch: int, batch: Batch) -> None:
-        """Commit all of `batch` or nothing. Raises FencedError if the shard or the experiment has moved on."""
+    async def commit(self, shard: Shard, epoch: int, batch: Batch, move: Move | None = None) -> None:
+        """Commit all of `batch`, and the position with it, or nothing.
+
+        Raises FencedError if the shard, the experiment or the position has moved on.
+        """
         rows = trial_rows(batch.before, batch.after, batch.recorded)
         row = await self._database.row(
             _COMMIT,
@@ -203,10 +207,33 @@ class Ledger:
             *_made_values(rows),
             *_changed_values(rows),
             *_effect_values(batch.recorded),
+            *(move or (None,) * len(Move._fields)),
         )
         if row is None or row["moved"] != 1:
             known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
             raise FencedError(f"shard {shard}: {known}")
+
+
+def _admitted_values(experiment: Experiment, admitted: Envelope) -> tuple[Any, ...]:
+    identity = experiment.identity
+    fact = admitted.body
+    assert isinstance(fact, ExperimentAdmitted)
+    return (
+        identity.id,
+        identity.namespace,
+        identity.name,
+        identity.spec.model_dump(mode="json"),
+        identity.seed,
+        identity.origin,
+        experiment.progress.state,
+        _state(experiment.progress),
+        admitted.at,
+        admitted.id,
+        admitted.cause,
+        fact.type,
+        fact.model_dump(mode="json"),
+        Effect.PUBLISH,
+    )
 
 
 def _experiment(row: Any) -> Experiment:

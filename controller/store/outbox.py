@@ -13,7 +13,7 @@ from controller.store.ledger import Effect, Recorded
 from controller.store.postgres import Database
 from events.envelope import Envelope
 from events.facts import AnyFact, Fact
-from events.ids import ExperimentId, TrialNumber
+from events.ids import ExperimentId, Shard, TrialNumber
 from events.signals import AnySignal, Signal
 from events.space import Assignment
 
@@ -33,14 +33,18 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def pending(self, experiment: ExperimentId) -> list[Due]:
-        """All effects of an experiment that are not done, in the order of their facts."""
+    async def pending(self, shard: Shard) -> list[Due]:
+        """All effects of a shard that are not done; of one experiment in the order of their facts."""
         rows = await self._database.fetch(
             "SELECT o.effect, f.* FROM outbox o JOIN fact f USING (experiment, seq) "
-            "WHERE o.experiment = $1 ORDER BY seq, effect",
-            experiment,
+            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = $1) ORDER BY f.at, experiment, seq, effect",
+            shard,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
+
+    async def is_empty(self, experiment: ExperimentId) -> bool:
+        """Is every effect of the experiment done?"""
+        return await self._database.row("SELECT FROM outbox WHERE experiment = $1 LIMIT 1", experiment) is None
 
     async def done(self, effect: Effect, facts: Sequence[tuple[ExperimentId, int]]) -> None:
         """Forget effects that have been done."""
@@ -53,12 +57,14 @@ class Outbox:
             [seq for _, seq in facts],
         )
 
-    async def assignments(self, experiment: ExperimentId) -> dict[TrialNumber, Assignment]:
+    async def assignments(self, shard: Shard) -> dict[tuple[ExperimentId, TrialNumber], Assignment]:
         """The assignments of the trials without a conclusion."""
         rows = await self._database.fetch(
-            "SELECT number, assignment FROM trial WHERE experiment = $1 AND ordinal IS NULL", experiment
+            "SELECT t.experiment, t.number, t.assignment FROM trial t JOIN experiment e ON e.id = t.experiment "
+            "WHERE e.shard = $1 AND e.concluded_at IS NULL AND t.ordinal IS NULL",
+            shard,
         )
-        return {row["number"]: row["assignment"] for row in rows}
+        return {(ExperimentId(row["experiment"]), row["number"]): row["assignment"] for row in rows}
 
 
 class Mailbox:
@@ -75,13 +81,18 @@ class Mailbox:
             signal.model_dump(mode="json"),
         )
 
-    async def letters(self, experiment: ExperimentId) -> list[Envelope]:
-        """All requests that no decision has been made on, oldest first."""
-        rows = await self._database.fetch("SELECT * FROM mailbox WHERE experiment = $1 ORDER BY at, id", experiment)
-        return [
-            Envelope(row["id"], None, experiment, row["at"], _SIGNAL.validate_json(orjson.dumps(row["data"])))
-            for row in rows
-        ]
+    async def letters(self, shard: Shard) -> list[Envelope]:
+        """All requests to experiments of the shard that no decision has been made on, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT m.* FROM mailbox m JOIN experiment e ON e.id = m.experiment WHERE e.shard = $1 ORDER BY m.at, m.id",
+            shard,
+        )
+        return [_letter(row) for row in rows]
+
+
+def _letter(row: Any) -> Envelope:
+    signal = _SIGNAL.validate_json(orjson.dumps(row["data"]))
+    return Envelope(row["id"], None, ExperimentId(row["experiment"]), row["at"], signal)
 
 
 def recorded(row: Any) -> Recorded:

@@ -141,7 +141,7 @@ async def admitted(database: Database, leases: Leases, yaml: str) -> Author:
     fact = ExperimentAdmitted(name=document.name, namespace=document.namespace, spec=document.spec, seed=1)
     fresh = found(ExperimentId(uuid4()), fact)
     ledger = Ledger(database)
-    assert await ledger.admit(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
+    assert await ledger.admit_alone(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
     known = await ledger.find(document.namespace, document.name)
     assert known is not None
     epoch = await leases.claim(known[1])

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from controller.app import Station, see_through, station
+from controller.app.solo import see_through
+from controller.app.station import Station, station
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store.migrate import migrate
 from controller.store.postgres import open_database
+from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import load
 from events.envelope import Envelope
@@ -96,7 +98,7 @@ async def on_stage(url: str, wanted: Wanted, function: Function = bowl, reaction
     cluster = SimulatedCluster(function, reaction=reaction)
     async with open_database(url) as database:
         await migrate(database)
-        async with station(database, cluster, cluster.follow, owner=str(uuid4())) as wired:
+        async with station(database, MemoryBus(), cluster, cluster.follow, owner=str(uuid4())) as wired:
             submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
             envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
             yield Stage(wired, await admit(wired.ledger, wired.mailbox, envelope))

@@ -53,11 +53,11 @@ def test_all_points_come_before_the_word_that_they_are_all() -> None:
             bus.subscribe(topics.METRICS, 7, 0) as metrics,
             bus.subscribe(topics.SIGNALS, 7, 0) as signals,
         ):
-            await ears.heed(Started(KEY))
+            await ears.heed([Started(KEY)])
             async with asyncio.TaskGroup() as tasks:
                 listening = tasks.create_task(ears.listen())
                 await asyncio.sleep(0.01)
-                await ears.heed(Ended(KEY, Cause.COMPLETED, 0))
+                await ears.heed([Ended(KEY, Cause.COMPLETED, 0)])
                 listening.cancel()
             said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
             seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
@@ -80,8 +80,8 @@ def test_an_attempt_that_is_not_live_is_old_news() -> None:
             raise AssertionError(launch)
 
         ears = Ears(follow, bus, holding())
-        await ears.heed(Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0))
-        await ears.heed(Started(AttemptKey(KEY.experiment, TrialNumber(9), 1)))
+        await ears.heed([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
+        await ears.heed([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
         async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
             assert await signals.fetch(10, 0) == ()
 

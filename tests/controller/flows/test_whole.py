@@ -38,7 +38,7 @@ async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
         assert row["told"] is None or row["told"] <= known, "the search was told more than was concluded"
     assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
     assert experiment.progress.version == len(facts)
-    assert await stage.station.outbox.pending(number) == []
+    assert await stage.station.outbox.pending(stage.admission.shard) == []
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -185,7 +185,7 @@ def test_a_request_is_decided_on_once(database_url: str) -> None:
             done = await stage.see_through()
             assert done.progress.state is ExperimentState.SUCCEEDED
             assert done.progress.counts.concluded == 400
-            assert await stage.station.mailbox.letters(number) == []
+            assert await stage.station.mailbox.letters(stage.admission.shard) == []
 
     asyncio.run(scenario())
 

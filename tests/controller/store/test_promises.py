@@ -191,12 +191,12 @@ def test_effects_stay_until_they_are_done(play: Callable[[Scene], None]) -> None
         author = await admitted(database, leases, text(a_name(), parallel=2))
         await author.suggest(*({"lr": 0.01, "layers": n, "opt": "sgd"} for n in (1, 2)))
         outbox = Outbox(database)
-        due = await outbox.pending(author.id)
+        due = await outbox.pending(author._shard)
         assert [one.recorded.seq for one in due] == sorted(one.recorded.seq for one in due)
         starts = [one for one in due if one.effect is Effect.START]
         assert [getattr(one.recorded.fact, "trial", None) for one in starts] == [1, 2]
         await outbox.done(Effect.START, [(author.id, starts[0].recorded.seq)])
-        left = await outbox.pending(author.id)
+        left = await outbox.pending(author._shard)
         assert [one for one in due if one != starts[0]] == left
 
     play(scene)
@@ -208,13 +208,13 @@ def test_a_letter_waits_until_it_is_decided_on(play: Callable[[Scene], None]) ->
         mailbox, ledger, letter = Mailbox(database), Ledger(database), uuid4()
         for _ in range(2):
             await mailbox.leave(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
-        assert [one.id for one in await mailbox.letters(author.id)] == [letter]
+        assert [one.id for one in await mailbox.letters(author._shard)] == [letter]
         state = author.experiment
         await ledger.commit(author._shard, author._epoch, Batch(state, state, [], [letter]))
-        assert await mailbox.letters(author.id) == []
+        assert await mailbox.letters(author._shard) == []
         await mailbox.leave(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
         assert await ledger.seen(author.id, [letter, uuid4()]) == {letter}
-        assert await mailbox.letters(author.id) == []
+        assert await mailbox.letters(author._shard) == []
 
     play(scene)
 

@@ -1,0 +1,62 @@
+"""The flows of one shard, from taking it over to giving it up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from controller.app.station import Station
+from controller.flows.intake import intake
+from controller.flows.judge import judge
+from controller.flows.launch import launch
+from controller.flows.observe import observe
+from controller.flows.propose import propose
+from controller.flows.relay import relay
+from controller.flows.sweep import Sweeper
+from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store.holding import Holding, load
+from controller.store.ledger import Recorded
+from events.bus import BusAwayError
+from events.ids import Shard
+
+PASSING = (StoreAwayError, StoreRefusedError, BusAwayError, OSError)
+"""What may pass by itself: no database, no broker, no supervisor, a full disk."""
+Company = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+async def serve(station: Station, shard: Shard, epoch: int, company: Company | None = None) -> None:
+    """Run the flows of a shard that we own, until cancelled. Raises what the flows raise.
+
+    `company` runs beside them; the event is set whenever something has been committed.
+    """
+    holding = await load(station.ledger, station.outbox, shard, epoch)
+    queues: list[asyncio.Queue[Recorded]] = [asyncio.Queue() for _ in range(4)]
+    changed = asyncio.Event()
+
+    def committed(recorded: Sequence[Recorded]) -> None:
+        for queue in queues:
+            for one in recorded:
+                queue.put_nowait(one)
+        changed.set()
+
+    sweeper = Sweeper(station.cluster, station.bus, station.mailbox, station.dead_letters, holding)
+    bus = station.bus
+    with station.watch.events(holding) as events:
+        async with asyncio.TaskGroup() as flows:
+            flows.create_task(propose(bus, station.journals, holding, queues[0]))
+            flows.create_task(launch(station.cluster, station.outbox, holding, queues[1]))
+            flows.create_task(judge(bus, station.measurements, station.positions, holding, queues[2]))
+            flows.create_task(relay(bus, station.outbox, holding, station.forget, queues[3]))
+            flows.create_task(observe(events, station.follow, bus, holding))
+            flows.create_task(intake(bus, station.ledger, station.positions, holding, station.check, committed))
+            flows.create_task(sweeper.sweep())
+            if company is not None:
+                flows.create_task(company(holding, changed))
+
+
+def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The exception that says what to do: being fenced or a fault of ours before an outage."""
+    leaves: list[BaseException] = []
+    for one in group.exceptions:
+        leaves += [reason(one)] if isinstance(one, BaseExceptionGroup) else [one]
+    leaves.sort(key=lambda error: isinstance(error, PASSING) * 2 + isinstance(error, FencedError))
+    return leaves[0]

@@ -1,0 +1,110 @@
+"""Records that could not be read or decided on: kept with the reason until a person has seen to them."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import orjson
+
+from controller.store.postgres import Database
+from events import topics
+from events.bus import Delivery, Record
+from events.ids import Shard
+
+REASON_CHARACTERS = 2_000
+SHOWN_BYTES = 500_000
+"""Of a record's value on the topic of dead letters; Postgres has all of it."""
+WHERE, WHY = "trialstream-from", "trialstream-reason"
+"""Headers of a dead letter on its topic."""
+
+
+class DeadLetter(NamedTuple):
+    """A record that was put aside, and why."""
+
+    delivery: Delivery
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A dead letter as Postgres has it; `position` is the record's place in its partition."""
+
+    id: UUID
+    record: Record
+    position: int
+    reason: str
+    at: datetime
+
+    def shown(self) -> Record:
+        """The record on the topic of the dead letters: as it was, with where it stood and why it is there."""
+        where = f"{self.record.topic}/{self.record.partition}/{self.position}"
+        headers = (
+            *((name, value) for name, value in self.record.headers if name not in (WHERE, WHY)),
+            (WHERE, where.encode()),
+            (WHY, self.reason.encode()),
+        )
+        return Record(
+            topics.DEAD_LETTERS, self.record.partition, self.record.key, headers, self.record.value[:SHOWN_BYTES]
+        )
+
+
+def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
+    """Columns for `unnest`: id, place, key, headers as JSON, value, reason."""
+    records = [one.delivery.record for one in dead]
+    return (
+        [uuid5(NAMESPACE_URL, f"{log}/{one.delivery.record.partition}/{one.delivery.position}") for one in dead],
+        [one.delivery.position for one in dead],
+        [record.key for record in records],
+        [
+            orjson.dumps([(name, b64encode(value).decode()) for name, value in record.headers]).decode()
+            for record in records
+        ],
+        [record.value for record in records],
+        [one.reason.replace("\x00", "")[:REASON_CHARACTERS] for one in dead],
+    )
+
+
+class DeadLetters:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def unpublished(self, shard: Shard, limit: int) -> list[Kept]:
+        """Letters of the shard that are not yet on their topic, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM dead_letter WHERE shard = $1 AND NOT published ORDER BY at, place LIMIT $2", shard, limit
+        )
+        return [_kept(row) for row in rows]
+
+    async def published(self, ids: Sequence[UUID]) -> None:
+        await self._database.execute("UPDATE dead_letter SET published = true WHERE id = ANY($1)", list(ids))
+
+    async def every(self, limit: int) -> list[Kept]:
+        """The oldest letters."""
+        return [
+            _kept(row)
+            for row in await self._database.fetch("SELECT * FROM dead_letter ORDER BY at, id LIMIT $1", limit)
+        ]
+
+    async def find(self, prefix: str) -> list[Kept]:
+        """The letters whose id begins so."""
+        rows = await self._database.fetch(
+            "SELECT * FROM dead_letter WHERE starts_with(id::text, $1) ORDER BY at", prefix
+        )
+        return [_kept(row) for row in rows]
+
+    async def drop(self, ids: Sequence[UUID]) -> None:
+        await self._database.execute("DELETE FROM dead_letter WHERE id = ANY($1)", list(ids))
+
+    async def count(self) -> dict[str, int]:
+        """Letters by topic."""
+        rows = await self._database.fetch("SELECT topic, count(*) AS count FROM dead_letter GROUP BY topic")
+        return {row["topic"]: row["count"] for row in rows}
+
+
+def _kept(row: Any) -> Kept:
+    headers = tuple((name, b64decode(value)) for name, value in row["headers"])
+    record = Record(row["topic"], row["shard"], row["key"], headers, row["value"])
+    return Kept(row["id"], record, row["place"], row["reason"], row["at"])

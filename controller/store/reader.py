@@ -1,0 +1,79 @@
+"""A subscription of a shard's owner that goes on where the owner before was: its position is kept in Postgres."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from controller.store.deadletters import DeadLetter
+from controller.store.positions import Bookmark, Move, Positions
+from events.bus import Bus, Delivery, Subscription
+from events.ids import Shard
+
+LAZY_SECONDS = 1.0
+"""What is dealt with moves the position with the next decision, or after so long without one."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Fetches, and remembers what has been dealt with. In a log that dies with the process nothing is stored."""
+
+    subscription: Subscription
+    positions: Positions
+    shard: Shard
+    epoch: int
+    bookmark: Bookmark | None
+    stored_at: float = field(default_factory=time.monotonic)
+
+    async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
+        """As Subscription.fetch."""
+        return await self.subscription.fetch(limit, wait)
+
+    @property
+    def position(self) -> int:
+        """The position of the next record to fetch."""
+        return self.subscription.position
+
+    def dealt_with(self, position: int) -> None:
+        """Records before `position` need not be fetched again."""
+        self.subscription.release(position)
+        if self.bookmark is not None:
+            self.bookmark.done = position
+
+    def move(self) -> Move | None:
+        """How the position is to be moved by the next commit."""
+        return self.bookmark.move() if self.bookmark is not None else None
+
+    def moved(self, move: Move | None) -> None:
+        """A commit has moved the position so."""
+        if move is not None and self.bookmark is not None:
+            self.bookmark.stored = move.after
+            self.stored_at = time.monotonic()
+
+    async def store(self, dead: Sequence[DeadLetter] = ()) -> None:
+        """Put records aside, and store the position if that is due. Raises FencedError."""
+        for one in dead:
+            record = one.delivery.record
+            _log.error("%s[%d]@%d is put aside: %s", record.topic, record.partition, one.delivery.position, one.reason)
+        move = self.move()
+        if move is None or (not dead and time.monotonic() - self.stored_at < LAZY_SECONDS):
+            return
+        await self.positions.advance(self.shard, self.epoch, move, dead)
+        self.moved(move)
+
+
+@asynccontextmanager
+async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topic: str) -> AsyncGenerator[Reader]:
+    """Read the shard's partition of `topic` from the stored position on."""
+    bookmark = await positions.find(shard, epoch, topic, await bus.log_id(topic)) if bus.durable else None
+    async with bus.subscribe(topic, int(shard), bookmark.stored if bookmark else 0) as subscription:
+        if bookmark is not None and subscription.position != bookmark.stored:
+            _log.warning(
+                "%s[%d]: position %d is not in the log; going on at %d",
+                topic, shard, bookmark.stored, subscription.position,
+            )  # fmt: skip
+            bookmark.done = subscription.position
+        yield Reader(subscription, positions, shard, epoch, bookmark)
