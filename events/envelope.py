@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, get_args
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from events.signals import Signal
 
 Body = Fact | Signal | Measurement
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="type")])
+_FACTS = frozenset(fact.model_fields["type"].default for fact in get_args(Fact))
 
 SOURCE = "/trialstream"
 TYPE_PREFIX = "io.trialstream."
@@ -37,6 +38,9 @@ class Envelope:
     body: Body
     sequence: int | None = None
     """Of a published fact: its place among the facts of its experiment, from 1 without gaps."""
+    name: str | None = None
+    """Of a published fact: its experiment's name."""
+    namespace: str | None = None
 
     def consequences(self, bodies: Iterable[Body]) -> tuple["Envelope", ...]:
         """Wrap what follows from this event; the same again yields the same ids."""
@@ -60,6 +64,10 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
         headers.append(("ce_cause", str(envelope.cause).encode()))
     if envelope.sequence is not None:
         headers.append(("ce_sequence", b"%020d" % envelope.sequence))  # CloudEvents compares sequences as text
+    if envelope.name is not None:
+        headers.append(("ce_experiment", envelope.name.encode()))
+    if envelope.namespace is not None:
+        headers.append(("ce_namespace", envelope.namespace.encode()))
     return Record(
         topic=topic,
         partition=shard,
@@ -69,36 +77,65 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
     )
 
 
-def decode(record: Record) -> Envelope:
-    """Read a record back; raises UnreadableRecordError with the reason."""
-    headers = dict(record.headers)
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What the headers of a record say: an envelope without its body, of any type."""
+
+    type: str
+    """As CloudEvents has it, such as io.trialstream.trial.concluded.v1."""
+    id: UUID
+    cause: UUID | None
+    experiment: ExperimentId
+    at: datetime
+    sequence: int | None
+    name: str | None
+    namespace: str | None
+
+
+def attributes(record: Record) -> Attributes:
+    """Read the headers alone; raises UnreadableRecordError with the reason."""
     try:
-        kind = headers["ce_type"].decode()
-        if not (kind.startswith(TYPE_PREFIX) and kind.endswith(VERSION)):
-            raise UnreadableRecordError(f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}")
-        body = _BODY.validate_json(record.value)
-        if f"{TYPE_PREFIX}{body.type}{VERSION}" != kind:
-            raise UnreadableRecordError(f"the header says {kind!r}, the body {body.type!r}")
+        headers = {name: value.decode() for name, value in record.headers if name.startswith("ce_")}
         cause, sequence = headers.get("ce_cause"), headers.get("ce_sequence")
-        at = datetime.fromisoformat(headers["ce_time"].decode())
+        at = datetime.fromisoformat(headers["ce_time"])
         if at.tzinfo is None:
             raise UnreadableRecordError(f"the time {at.isoformat()} has no zone")
-        return Envelope(
-            id=UUID(headers["ce_id"].decode()),
-            cause=UUID(cause.decode()) if cause else None,
-            experiment=ExperimentId(UUID(headers["ce_subject"].decode())),
+        return Attributes(
+            type=headers["ce_type"],
+            id=UUID(headers["ce_id"]),
+            cause=UUID(cause) if cause else None,
+            experiment=ExperimentId(UUID(headers["ce_subject"])),
             at=at,
-            body=body,
             sequence=int(sequence) if sequence else None,
+            name=headers.get("ce_experiment"),
+            namespace=headers.get("ce_namespace"),
         )
-    except UnreadableRecordError:
-        raise
     except KeyError as error:
         raise UnreadableRecordError(f"the header {error.args[0]} is missing") from None
-    except ValidationError as error:
-        raise UnreadableRecordError(f"the body is not valid: {error.errors(include_url=False)[0]['msg']}") from None
     except ValueError as error:
         raise UnreadableRecordError(str(error)) from None
+
+
+def decode(record: Record) -> Envelope:
+    """Read a record back; raises UnreadableRecordError with the reason."""
+    seen = attributes(record)
+    body = read_body(seen.type, record.value)
+    return Envelope(seen.id, seen.cause, seen.experiment, seen.at, body, seen.sequence, seen.name, seen.namespace)
+
+
+def read_body(kind: str, value: bytes) -> Body:
+    """The body of a record with this ce_type. What people submit is read strictly; a fact may have been written by a
+    newer version, so what is not known of it is passed over, also in its spec. Raises UnreadableRecordError."""
+    if not (kind.startswith(TYPE_PREFIX) and kind.endswith(VERSION)):
+        raise UnreadableRecordError(f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}")
+    try:
+        is_fact = kind.removeprefix(TYPE_PREFIX).removesuffix(VERSION) in _FACTS
+        body = _BODY.validate_json(value, extra="ignore" if is_fact else None)
+    except ValidationError as error:
+        raise UnreadableRecordError(f"the body is not valid: {error.errors(include_url=False)[0]['msg']}") from None
+    if f"{TYPE_PREFIX}{body.type}{VERSION}" != kind:
+        raise UnreadableRecordError(f"the header says {kind!r}, the body {body.type!r}")
+    return body
 
 
 async def send(bus: Bus, topic: str, shard: Shard, envelopes: Iterable[Envelope]) -> None:

@@ -22,8 +22,15 @@ COMMANDS = {
     "why": ("controller.cli.why:why", "Tell the story of one trial: why it was made, and how it ended."),
     "export": ("controller.cli.export:export", "Write all trials as CSV or JSON lines."),
     "report": ("controller.cli.report:report", "Write a report as one HTML file that works offline."),
+    "submit": ("controller.cli.remote:submit", "Hand an experiment to the controllers."),
+    "pause": ("controller.cli.remote:pause", "Pause an experiment of the controllers."),
+    "resume": ("controller.cli.remote:resume", "Go on with a paused or stopped experiment of the controllers."),
     "stop": ("controller.cli.stop:stop", "Stop an experiment and its running trials."),
     "delete": ("controller.cli.stop:delete", "Delete an experiment and everything known of it."),
+    "subscribe": ("controller.cli.subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
+    "controller": ("controller.cli.control:controller", "Run a controller, one of several."),
+    "topics": ("controller.cli.topics:topics", "Make or check the topics that controllers share."),
+    "dead-letters": ("controller.cli.deadletters:dead_letters", "List, show, redrive or drop records put aside."),
     "algorithms": ("controller.cli.catalogue:algorithms", "List the search algorithms and early-stopping rules."),
 }
 

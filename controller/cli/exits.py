@@ -20,5 +20,7 @@ class Exit(IntEnum):
     """There is an experiment of this name already, with another spec."""
     STOPPED = 6
     """Somebody has stopped or paused the experiment."""
+    KAFKA = 7
+    """Kafka does not answer or cannot be used."""
     INTERRUPTED = 130
     """Ctrl-C."""

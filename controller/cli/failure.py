@@ -56,6 +56,9 @@ def _code(error: Exception) -> Exit | None:
 _KNOWN = (
     ("events.yaml", "DocumentError", Exit.INVALID),
     ("events.template", "TemplateError", Exit.INVALID),
+    ("events.settings", "SettingsError", Exit.INVALID),
+    ("events.bus", "BusRefusedError", Exit.KAFKA),
+    ("events.bus", "BusAwayError", Exit.KAFKA),
     ("controller.store", "StoreRefusedError", Exit.DATABASE),
     ("controller.store", "StoreAwayError", Exit.DATABASE),
     ("builtins", "OSError", Exit.FAILED),

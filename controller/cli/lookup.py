@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError
+from controller.cli.moment import read_moment
 from controller.cli.place import DEFAULT_NAMESPACE, full_name, has_store, open_store
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
 from events.ids import TrialNumber, trial_number
-
-LARGEST = 2**31 - 1
 
 
 @asynccontextmanager
@@ -25,24 +26,61 @@ async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
         yield Queries(opened)
 
 
-async def the_experiment(queries: Queries, name: str, namespace: str) -> Found:
-    """The experiment of this name; raises CommandError with the names that come close."""
+async def the_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> Found:
+    """The experiment of this name, as it is or as it was at the moment `at`; raises CommandError with the names that
+    come close, or what `at` may be."""
     wanted = full_name(name, namespace)
     found = await queries.find(*wanted)
     if found is None:
         raise CommandError(_unknown(wanted, await queries.names()), Exit.NOT_FOUND)
-    return found
+    return found if at is None else await _as_of(queries, found, at)
+
+
+async def _as_of(queries: Queries, found: Found, at: str) -> Found:
+    when = read_moment("--at", at, found.now)
+    moment = await queries.moment(found.experiment.identity.id, when)
+    if moment is None:
+        name = short_name((found.experiment.identity.namespace, found.experiment.identity.name))
+        if isinstance(when, datetime):
+            message = f"{name} did not exist at {when.isoformat()}; it was created at {found.created_at.isoformat()}"
+        else:
+            last = found.experiment.progress.version
+            message = f"{name} has no event {at!r}; its events are 1 to {last}, see: trialstream events {name}"
+        raise CommandError(message, Exit.NOT_FOUND)
+    return await queries.as_of(found, moment)
 
 
 async def the_trial(queries: Queries, found: Found, text: str) -> TrialRow:
     """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is none."""
     identity, proposed = found.experiment.identity, found.experiment.progress.proposed
     number = trial_number(identity.name, text)
-    row = await queries.trial(identity.id, number) if number is not None and number <= LARGEST else None
+    row = await queries.trial(identity.id, number) if number is not None and number <= proposed else None
     if row is None:
         there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
-        raise CommandError(f"{identity.name} has no trial {text!r}; {there}", Exit.NOT_FOUND)
-    return row
+        when = f" (as of {found.now.isoformat()})" if found.past else ""
+        raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", Exit.NOT_FOUND)
+    return _then(row, found)
+
+
+def _then(row: TrialRow, found: Found) -> TrialRow:
+    """A trial's row at the moment of `found`: it had no conclusion while the trial was live."""
+    live = found.experiment.progress.live.get(row.number)
+    if live is None:
+        return row
+    started_at = row.started_at if row.started_at and row.started_at <= found.now else None
+    return replace(
+        row,
+        state=live.state,
+        attempt=live.attempt,
+        ordinal=None,
+        cause=None,
+        exit_code=None,
+        message="",
+        observation={},
+        value=None,
+        started_at=started_at,
+        concluded_at=None,
+    )
 
 
 def states(texts: list[str]) -> list[TrialState]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from controller.cli.failure import CommandError
 from controller.store.embedded import embedded
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
+from events.settings import database_setting
+
+if TYPE_CHECKING:
+    from events.bus.kafka import KafkaSettings
 
 
 def default_data() -> Path:
@@ -41,6 +45,15 @@ Url = Annotated[
         help="A Postgres to use instead of the embedded one: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     ),
 ]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        metavar="HOST:PORT,...",
+        show_default="TRIALSTREAM_KAFKA",
+        help="The Kafka that the controllers share; user, password and more as TRIALSTREAM_KAFKA_*.",
+    ),
+]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")]
 DEFAULT_NAMESPACE = "default"
@@ -52,9 +65,34 @@ def full_name(name: str, namespace: str) -> tuple[str, str]:
     return (before, after) if slash else (namespace, name)
 
 
+def shared_kafka(kafka: str | None) -> "KafkaSettings | None":
+    """The Kafka that is named by the option, the environment or the settings file, if any."""
+    from events.bus.kafka import KafkaSettings
+
+    named = {"TRIALSTREAM_KAFKA": kafka} if kafka is not None else {}
+    return KafkaSettings.from_environment({**os.environ, **named})
+
+
+def kafka_settings(kafka: str | None) -> "KafkaSettings":
+    """As shared_kafka; raises CommandError if none is named."""
+    settings = shared_kafka(kafka)
+    if settings is None:
+        raise CommandError(
+            "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, or [kafka] in the "
+            "settings file. On one machine without Kafka use: trialstream run FILE",
+            Exit.INVALID,
+        )
+    return settings
+
+
+def database_url(database: str | None) -> str | None:
+    """The Postgres that is named by the option, the environment or the settings file, if any. Raises SettingsError."""
+    return database or database_setting()
+
+
 def has_store(data: Path, database: str | None) -> bool:
     """Is there a database to read from, without making one?"""
-    return database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+    return database_url(database) is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
 
 
 @asynccontextmanager
@@ -63,8 +101,9 @@ async def open_store(data: Path, database: str | None) -> AsyncGenerator[Databas
 
     Raises StoreRefusedError or StoreAwayError, and CommandError if the folder cannot be made.
     """
-    if database is not None:
-        async with _migrated(database) as opened:
+    url = database_url(database)
+    if url is not None:
+        async with _migrated(url) as opened:
             yield opened
         return
     async with embedded(_usable(data)) as server, _migrated(server.url) as opened:

@@ -12,12 +12,15 @@ from uuid import uuid4
 
 from controller.app.solo import at_rest, see_through
 from controller.app.station import Station, leave_alone, local_follow, station
-from controller.cli.place import open_store
+from controller.cli.exits import Exit
+from controller.cli.failure import CommandError
+from controller.cli.place import database_url, open_store
 from controller.cluster.local import LocalCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.embedded import EmbeddedServer
+from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import ExperimentDocument
@@ -32,7 +35,7 @@ Say = Callable[[str], None]
 @asynccontextmanager
 async def local_station(data: Path, database: str | None) -> AsyncGenerator[tuple[Station, LocalCluster]]:
     """A controller on this machine: trials are processes, the bus is in this process."""
-    revive = leave_alone if database else EmbeddedServer(data).ensure
+    revive = leave_alone if database_url(database) else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
     async with (
         open_store(data, database) as opened,
@@ -43,7 +46,11 @@ async def local_station(data: Path, database: str | None) -> AsyncGenerator[tupl
 
 
 async def submit(wired: Station, document: ExperimentDocument, origin: Path, seed: int | None) -> Admission:
-    """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError."""
+    """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError, CommandError."""
+    known = await wired.ledger.find(document.namespace, document.name)
+    if known is not None and known[1] < FIRST_EMBEDDED_SHARD:
+        message = f"{document.name!r} is an experiment of the controllers; hand it in with: trialstream submit"
+        raise CommandError(f"{message}, or use another name", Exit.CONFLICT)
     chosen = document.spec.seed if document.spec.seed is not None else seed
     submitted = ExperimentSubmitted(
         name=document.name,

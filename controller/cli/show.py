@@ -10,6 +10,7 @@ import typer
 from controller.cli import words
 from controller.cli.listing import ListFormat, ListOutput
 from controller.cli.lookup import reading, short_name, the_experiment
+from controller.cli.moment import At
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.summary import as_json, best_row, in_order, metric_values, read_document, trial_counts
 from controller.cli.tables import heading, pairs, table
@@ -24,25 +25,26 @@ MOST_LIVE = 50
 
 def show(
     name: Name,
+    at: At = None,
     output: ListFormat = ListOutput.TABLE,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
     """Show everything about one experiment: state, counts, best trial, running trials, budgets."""
-    asyncio.run(_show(name, output, namespace, data, database))
+    asyncio.run(_show((name, namespace, at), output, data, database))
 
 
-async def _show(name: str, output: ListOutput, namespace: str, data: Path, database: str | None) -> None:
+async def _show(wanted: tuple[str, str, str | None], output: ListOutput, data: Path, database: str | None) -> None:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, name, namespace)
+        found = await the_experiment(queries, *wanted)
         if output is ListOutput.JSON:
             typer.echo(as_json(await read_document(queries, found)))
             return
         experiment = found.experiment
         best = await best_row(queries, experiment)
         live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
-        last = await queries.last_values(experiment.identity.id, live, experiment.spec.target.metric)
+        last = await queries.last_values(experiment.identity.id, live, experiment.spec.target.metric, found.until)
     _print(found, best, last)
 
 
@@ -63,6 +65,8 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     experiment, spec = found.experiment, found.experiment.spec
     identity = experiment.identity
     yield "Name", f"{identity.name} (namespace {identity.namespace})"
+    if found.past:
+        yield "As of", f"{words.clock(found.now)} (event {experiment.progress.version:,})"
     yield "State", state_words(experiment)
     yield "Objective", words.aim(spec.target)
     yield "Trials", counts_words(experiment)

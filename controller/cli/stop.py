@@ -12,7 +12,8 @@ from controller.cli import words
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError
 from controller.cli.lookup import the_experiment
-from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, shared_kafka
+from controller.cli.remote import delete_remotely, of_controllers, stop_remotely
 from controller.cli.session import Session, local_station
 from controller.cluster.local import LocalCluster
 from controller.core.experiment import Experiment
@@ -22,9 +23,19 @@ from events.ids import Shard
 from events.signals import StopRequested
 
 
-def stop(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, data: Data = DEFAULT_DATA, database: Url = None) -> None:
-    """Stop an experiment and its running trials. `run` with the same file goes on with what is left."""
-    experiment = asyncio.run(_stop(name, namespace, data, database))
+def stop(
+    name: Name,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    kafka: Kafka = None,
+    database: Url = None,
+) -> None:
+    """Stop an experiment and its running trials. `run`, or `resume`, goes on with what is left."""
+    settings = shared_kafka(kafka)
+    if settings is None or not of_controllers(name, namespace, data, database):
+        experiment = asyncio.run(_stop(name, namespace, data, database))
+    else:
+        experiment = stop_remotely(name, namespace, settings, database)
     done = words.count(experiment.progress.counts.concluded, "trial")
     typer.echo(f"{experiment.identity.name} {experiment.progress.state.value} after {done}")
 
@@ -34,12 +45,17 @@ def delete(
     namespace: Namespace = DEFAULT_NAMESPACE,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     data: Data = DEFAULT_DATA,
+    kafka: Kafka = None,
     database: Url = None,
 ) -> None:
     """Delete an experiment: its trials, metrics, events and logs. What still runs is stopped first."""
     if not yes:
         typer.confirm(f"Delete {name} with all its trials, metrics and logs?", abort=True)
-    asyncio.run(_delete(name, namespace, data, database))
+    settings = shared_kafka(kafka)
+    if settings is None or not of_controllers(name, namespace, data, database):
+        asyncio.run(_delete(name, namespace, data, database))
+    else:
+        delete_remotely(name, namespace, settings, database)
     typer.echo(f"{name} deleted")
 
 

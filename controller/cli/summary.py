@@ -75,13 +75,14 @@ async def best_row(queries: Queries, experiment: Experiment) -> TrialRow | None:
 
 
 async def read_document(queries: Queries, found: Found) -> dict[str, Any]:
-    """`document` of an experiment, its best trial read, with its times."""
+    """`document` of an experiment, its best trial read, with its times; of an earlier moment also which one."""
     tree = document(found.experiment, await best_row(queries, found.experiment))
     concluded = found.concluded_at
     return {
         **tree,
         "createdAt": found.created_at.isoformat(),
         "concludedAt": concluded.isoformat() if concluded else None,
+        **({"asOf": {"time": found.now.isoformat(), "event": found.experiment.progress.version}} if found.past else {}),
     }
 
 

@@ -8,6 +8,7 @@ import typer
 from controller.cli import words
 from controller.cli.logs import Trial, last_lines, log_file
 from controller.cli.lookup import reading, short_name, the_experiment, the_trial
+from controller.cli.moment import At
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.story import Sentence, Story, advice
 from controller.cli.tables import heading
@@ -22,18 +23,18 @@ MOST_ATTEMPTS = 20
 def why(
     name: Name,
     trial: Trial,
+    at: At = None,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
     """Tell the story of one trial: why it was made, how it went, and how it ended."""
-    asyncio.run(_why((name, namespace, trial), data, database))
+    asyncio.run(_why((name, namespace, at), trial, data, database))
 
 
-async def _why(wanted: tuple[str, str, str], data: Path, database: str | None) -> None:
-    name, namespace, trial = wanted
+async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, database: str | None) -> None:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, name, namespace)
+        found = await the_experiment(queries, *wanted)
         row = await the_trial(queries, found, trial)
         sentences, conclusion = await _story(queries, found, row)
     _print(sentences)
@@ -45,10 +46,11 @@ async def _why(wanted: tuple[str, str, str], data: Path, database: str | None) -
 
 async def _story(queries: Queries, found: Found, row: TrialRow) -> tuple[list[Sentence], TrialConcluded | None]:
     identity = found.experiment.identity
-    facts = await queries.trial_facts(identity.id, row.number)
+    facts = await queries.trial_facts(identity.id, row.number, found.experiment.progress.version)
     first = max(1, row.attempt - MOST_ATTEMPTS + 1)
     reported = {
-        attempt: await queries.reported(identity.id, row.number, attempt) for attempt in range(first, row.attempt + 1)
+        attempt: await queries.reported(identity.id, row.number, attempt, found.until)
+        for attempt in range(first, row.attempt + 1)
     }
     story = Story(found.experiment, reported)
     last = facts[-1].fact if facts else None

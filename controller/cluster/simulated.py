@@ -2,7 +2,10 @@
 
 import asyncio
 import heapq
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -40,29 +43,35 @@ class _Run:
 
 @dataclass(slots=True)
 class SimulatedSource:
-    """All that a simulated attempt reports is known when it starts."""
+    """All that a simulated attempt reports is known when it starts; paced, it is told as time passes."""
 
-    points: list[Point]
+    points: deque[Point]
+    clock: Callable[[], datetime] | None
 
     def read(self) -> Sequence[Point]:
-        return ()
+        told: list[Point] = []
+        while self.clock is not None and self.points and self.points[0].at <= self.clock():
+            told.append(self.points.popleft())
+        return told
 
     def finish(self) -> Sequence[Point]:
-        points, self.points = self.points, []
+        points, self.points = list(self.points), deque()
         return points
 
 
 class SimulatedCluster:
     """Attempts end in the order of their virtual ends; virtual time jumps from one end to the next.
 
+    `pace`: virtual seconds that pass in a second of real time; None = it jumps.
     `reaction`: seconds of real time in which the controller may react to an end before virtual time moves on;
     0 rehearses as fast as can be, and then an end may come too soon for what the one before should have stopped.
     """
 
-    def __init__(self, function: Function, *, reaction: float = 0.0) -> None:
+    def __init__(self, function: Function, *, reaction: float = 0.0, pace: float | None = None) -> None:
         self._function = function
         self._reaction = reaction
-        self._begin = now()
+        self._pace = pace
+        self._begin, self._zero = now(), time.monotonic()
         self._virtual = 0.0
         self._runs: dict[AttemptKey, _Run] = {}
         self._ended: dict[AttemptKey, None] = {}
@@ -72,6 +81,7 @@ class SimulatedCluster:
         self._wake = asyncio.Event()
 
     async def start(self, launch: Launch) -> None:
+        self._pass_time()
         key = launch.key
         if key in self._runs or key in self._ended:
             return
@@ -82,6 +92,7 @@ class SimulatedCluster:
         self._wake.set()
 
     async def stop(self, key: AttemptKey) -> None:
+        self._pass_time()
         run = self._runs.get(key)
         if run is not None and not run.stopped:
             run.stopped = True
@@ -94,9 +105,8 @@ class SimulatedCluster:
         while True:
             while not self._started.empty():
                 yield Started(self._started.get_nowait())
-            if not self._ends:
-                self._wake.clear()
-                await self._wake.wait()
+            if (pause := self._pause()) != 0.0:
+                await self._until_woken(pause)
                 continue
             at, _, key = heapq.heappop(self._ends)
             run = self._runs.pop(key, None)
@@ -106,6 +116,27 @@ class SimulatedCluster:
                 yield self._end(key, run)
                 if self._reaction:
                     await asyncio.sleep(self._reaction)
+
+    def _pass_time(self) -> None:
+        if self._pace is not None:
+            self._virtual = max(self._virtual, (time.monotonic() - self._zero) * self._pace)
+
+    def _pause(self) -> float | None:
+        """Real seconds until the next end; None if none is due."""
+        if not self._ends:
+            return None
+        self._pass_time()
+        return max(0.0, (self._ends[0][0] - self._virtual) / self._pace) if self._pace is not None else 0.0
+
+    async def _until_woken(self, seconds: float | None) -> None:
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    def _time(self) -> datetime:
+        self._pass_time()
+        return self._begin + timedelta(seconds=self._virtual)
 
     def _end(self, key: AttemptKey, run: _Run) -> Ended:
         cause = Cause.CANCELLED if run.stopped else run.answer.cause
@@ -141,10 +172,9 @@ class SimulatedCluster:
         begun = run.begun if run else now()
         share = answer.seconds / max(1, len(answer.curve))
         steps = enumerate(answer.curve, 1)
-        return SimulatedSource(
-            [
-                Point(metric, n, begun + timedelta(seconds=n * share), value)
-                for n, step in steps
-                for metric, value in step.items()
-            ]
+        points = (
+            Point(metric, n, begun + timedelta(seconds=n * share), value)
+            for n, step in steps
+            for metric, value in step.items()
         )
+        return SimulatedSource(deque(points), None if self._pace is None else self._time)

@@ -156,7 +156,7 @@ class Desk:
         if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):
             return None
         self.holding.experiments[submitted.experiment] = experiment
-        self.committed([Recorded(1, envelope)])
+        self.committed([Recorded.of(experiment.identity, 1, envelope)])
         return experiment
 
     async def _fresh(self, experiment: ExperimentId, letters: list[Letter]) -> tuple[list[Letter], list[UUID]]:
@@ -201,7 +201,7 @@ def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, lis
     facts: tuple[Fact, ...] = decide(experiment, envelope.body, envelope.at)
     first = experiment.progress.version + 1
     return reduce(evolve, facts, experiment), [
-        Recorded(seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
+        Recorded.of(experiment.identity, seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
     ]
 
 

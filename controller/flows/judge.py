@@ -16,7 +16,14 @@ from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode, send
-from events.facts import TERMINAL, TrialConcluded, TrialScheduled, TrialState
+from events.facts import (
+    TERMINAL,
+    ExperimentConcluded,
+    ExperimentResumed,
+    TrialConcluded,
+    TrialScheduled,
+    TrialState,
+)
 from events.ids import AttemptKey, ExperimentId, TrialNumber
 from events.metrics import Measurement, MetricsCompleted, MetricsReported
 from events.objective import Objective
@@ -36,10 +43,8 @@ async def judge(
 ) -> None:
     """Take in the measurements of the shard, until cancelled."""
     court = Court(holding)
-    for experiment in holding.experiments.values():
-        if experiment.spec.early_stopping is not None and not experiment.done:
-            curves = await measurements.curves(experiment.identity.id, experiment.spec.target.metric)
-            court.restore(experiment.identity.id, curves)
+    for number in list(holding.experiments):
+        await _restore(court, measurements, holding, number)
     await send(bus, topics.SIGNALS, holding.shard, court.verdicts())
     async with reading(bus, positions, holding.shard, holding.epoch, topics.METRICS) as reader:
         backlog = Backlog()
@@ -47,7 +52,10 @@ async def judge(
             if backlog.has_room:
                 backlog.add(await reader.fetch(BATCH, 0.0 if backlog.waiting else WAIT_SECONDS))
             while not facts.empty():
-                court.learn(facts.get_nowait())
+                recorded = facts.get_nowait()
+                court.learn(recorded)
+                if isinstance(recorded.fact, ExperimentResumed):
+                    await _restore(court, measurements, holding, recorded.envelope.experiment)
             envelopes, dead = _readable(backlog.take(), holding)
             if envelopes:
                 await _take_in(measurements, holding, envelopes)
@@ -56,6 +64,13 @@ async def judge(
                 await send(bus, topics.SIGNALS, holding.shard, signals)
             reader.dealt_with(backlog.oldest(reader.position))
             await reader.store(dead)
+
+
+async def _restore(court: "Court", measurements: Measurements, holding: Holding, number: ExperimentId) -> None:
+    """Learn from what is stored, unless the rule of the experiment is live."""
+    experiment = holding.experiments.get(number)
+    if experiment is not None and experiment.spec.early_stopping is not None and number not in court.rules:
+        court.restore(number, await measurements.curves(number, experiment.spec.target.metric))
 
 
 def _readable(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
@@ -182,6 +197,8 @@ class Court:
                 rule.conclude(trial, succeeded=state is TrialState.SUCCEEDED)
             case TrialScheduled(trial=trial, attempt=attempt) if attempt > 1:
                 rule.forget(trial)
+            case ExperimentConcluded():
+                del self.rules[recorded.envelope.experiment]
             case _:
                 pass
 

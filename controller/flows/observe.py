@@ -88,6 +88,9 @@ class Ears:
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.turn:
+            if self.holding.live(key) is None:  # it was concluded while we waited for our turn
+                self.sources.pop(key, None)
+                return
             source = self._source(key)
             del self.sources[key]
             while points := source.finish():

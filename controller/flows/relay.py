@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from controller.store.holding import Holding
 from controller.store.ledger import Effect, Recorded
@@ -41,6 +40,6 @@ async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, fact
 
 async def _publish(bus: Bus, outbox: Outbox, holding: Holding, waiting: Sequence[Recorded]) -> None:
     """The fact of a deletion stays due until all is deleted, which takes it along."""
-    await send(bus, topics.EVENTS, holding.shard, [replace(one.envelope, sequence=one.seq) for one in waiting])
+    await send(bus, topics.EVENTS, holding.shard, [one.envelope for one in waiting])
     done = [(one.envelope.experiment, one.seq) for one in waiting if not isinstance(one.fact, ExperimentDeleted)]
     await outbox.done(Effect.PUBLISH, done)

@@ -1,7 +1,7 @@
 """The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -43,6 +43,11 @@ class Recorded:
 
     seq: int
     envelope: Envelope
+
+    @classmethod
+    def of(cls, experiment: Identity, seq: int, envelope: Envelope) -> "Recorded":
+        """With all that its envelope says when it is published."""
+        return cls(seq, replace(envelope, sequence=seq, name=experiment.name, namespace=experiment.namespace))
 
     @property
     def fact(self) -> Fact:

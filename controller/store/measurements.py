@@ -39,6 +39,7 @@ SELECT a.trial, m.metric, count(*) AS count,
     (array_agg(m.value ORDER BY m.step DESC))[1] AS latest
 FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
 JOIN measurement m ON m.experiment = $1 AND m.trial = ANY($2) AND m.trial = a.trial AND m.attempt = a.attempt
+    AND ($4::timestamptz IS NULL OR m.at <= $4)
 GROUP BY a.trial, m.metric
 """
 
@@ -55,12 +56,12 @@ class Measurements:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
 
     async def summaries(
-        self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]]
+        self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]], until: datetime | None = None
     ) -> dict[TrialNumber, Observation]:
-        """What each of these (trial, attempt) reported; nothing for one that reported nothing."""
+        """What each of these (trial, attempt) reported (until then); nothing for one that reported nothing."""
         trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
         found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial in trials}
-        for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers):
+        for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers, until):
             latest = row["latest"] if abs(row["latest"]) < float("inf") else None
             found[row["trial"]][row["metric"]] = Summary(
                 min=row["min"], max=row["max"], latest=latest, count=row["count"]

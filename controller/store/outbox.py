@@ -36,8 +36,9 @@ class Outbox:
     async def pending(self, shard: Shard) -> list[Due]:
         """All effects of a shard that are not done; of one experiment in the order of their facts."""
         rows = await self._database.fetch(
-            "SELECT o.effect, f.* FROM outbox o JOIN fact f USING (experiment, seq) "
-            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = $1) ORDER BY f.at, experiment, seq, effect",
+            "SELECT o.effect, f.*, e.name, e.namespace FROM experiment e JOIN outbox o ON o.experiment = e.id "
+            "JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq WHERE e.shard = $1 "
+            "ORDER BY f.experiment, f.seq, o.effect",
             shard,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
@@ -97,5 +98,7 @@ def _letter(row: Any) -> Envelope:
 
 def recorded(row: Any) -> Recorded:
     """A row of `fact` as what was recorded."""
-    fact = _FACT.validate_json(orjson.dumps(row["data"]))
-    return Recorded(row["seq"], Envelope(row["id"], row["cause"], ExperimentId(row["experiment"]), row["at"], fact))
+    fact = _FACT.validate_json(orjson.dumps(row["data"]), extra="ignore")  # a newer version may have written it
+    experiment, name, namespace = ExperimentId(row["experiment"]), row.get("name"), row.get("namespace")
+    envelope = Envelope(row["id"], row["cause"], experiment, row["at"], fact, row["seq"], name, namespace)
+    return Recorded(row["seq"], envelope)

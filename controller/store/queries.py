@@ -1,13 +1,16 @@
 """Everything that people read: experiments, trials, curves and facts, each query bounded in what it costs."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from controller.core.evolve import RANKED
 from controller.core.experiment import Experiment
+from controller.store.history import PAGE, History, Moment
 from controller.store.ledger import Ledger, Recorded
 from controller.store.measurements import Measurements
 from controller.store.outbox import recorded
@@ -17,8 +20,6 @@ from events.ids import ExperimentId, TrialNumber
 from events.objective import Direction, Observation, Summary
 from events.space import Assignment
 
-PAGE = 1000
-"""Rows per page when all rows of an experiment are read."""
 HASHES = 2**32
 """How many values the hash of a sample has: no stride, which a search that goes in cycles would fall in step with."""
 MOST_LISTED = 1000
@@ -41,12 +42,21 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One experiment, and when it was created and concluded, by the clock that says `now`."""
+    """One experiment, and when it was created and concluded, by the clock that says `now`.
+
+    Of an earlier moment, `now` is that moment and `past` is True.
+    """
 
     experiment: Experiment
     created_at: datetime
     concluded_at: datetime | None
     now: datetime
+    past: bool = False
+
+    @property
+    def until(self) -> datetime | None:
+        """What was reported later is not to be shown; None = show all."""
+        return self.now if self.past else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,7 @@ SELECT live.trial, last.* FROM unnest($2::int[], $3::int[]) AS live (trial, atte
 CROSS JOIN LATERAL (
     SELECT step, at, value FROM measurement m
     WHERE m.experiment = $1 AND m.trial = live.trial AND m.attempt = live.attempt AND m.metric = $4
+        AND ($5::timestamptz IS NULL OR m.at <= $5)
     ORDER BY step DESC LIMIT 1) AS last
 """
 _CURVES = """
@@ -133,6 +144,7 @@ class Queries:
         self._database = database
         self._ledger = Ledger(database)
         self._measurements = Measurements(database)
+        self._history = History(database)
 
     async def now(self) -> datetime:
         """The database's clock, by which everything is dated."""
@@ -159,6 +171,22 @@ class Queries:
         sql = "SELECT created_at, concluded_at, now() AS now FROM experiment WHERE id = $1"
         row = await self._database.row(sql, known[0].identity.id)
         return Found(known[0], row["created_at"], row["concluded_at"], row["now"]) if row else None
+
+    async def moment(self, experiment: ExperimentId, when: datetime | UUID | int) -> Moment | None:
+        """The moment of a time, or of a fact by its id or number; None if there is none such."""
+        if isinstance(when, datetime):
+            return await self._history.at_time(experiment, when)
+        return await self._history.at_event(experiment, when)
+
+    async def as_of(self, found: Found, moment: Moment) -> Found:
+        """The experiment as it was at a moment of its history: reads its facts up to there."""
+        known, concluded_at = found.experiment, None
+        async with aclosing(self._history.folded(known.identity.id)) as folded:
+            async for one, known in folded:
+                concluded_at = (concluded_at or one.envelope.at) if known.done else None
+                if one.seq == moment.seq:
+                    break
+        return Found(known, found.created_at, concluded_at, moment.at, past=True)
 
     async def trial(self, experiment: ExperimentId, number: TrialNumber) -> TrialRow | None:
         row = await self._database.row("SELECT * FROM trial WHERE experiment = $1 AND number = $2", experiment, number)
@@ -196,10 +224,15 @@ class Queries:
         return [_trial(row) for row in rows]
 
     async def last_values(
-        self, experiment: ExperimentId, attempts: Mapping[TrialNumber, int], metric: str
+        self,
+        experiment: ExperimentId,
+        attempts: Mapping[TrialNumber, int],
+        metric: str,
+        until: datetime | None = None,
     ) -> dict[TrialNumber, Last]:
-        """The last value of `metric` of each of these attempts (trial → attempt): one index lookup each."""
-        rows = await self._database.fetch(_LAST, experiment, list(attempts), list(attempts.values()), metric)
+        """The last value of `metric` (reported `until` then) of each of these attempts (trial → attempt): one index
+        lookup each."""
+        rows = await self._database.fetch(_LAST, experiment, list(attempts), list(attempts.values()), metric, until)
         return {row["trial"]: Last(row["step"], row["at"], row["value"]) for row in rows}
 
     async def curves(
@@ -212,9 +245,11 @@ class Queries:
             curves.setdefault(row["trial"], []).append((row["step"], row["value"]))
         return curves
 
-    async def reported(self, experiment: ExperimentId, number: TrialNumber, attempt: int) -> Observation:
-        """The summary of what one attempt has reported so far."""
-        found = await self._measurements.summaries(experiment, [(number, attempt)])
+    async def reported(
+        self, experiment: ExperimentId, number: TrialNumber, attempt: int, until: datetime | None = None
+    ) -> Observation:
+        """The summary of what one attempt has reported so far, or until then."""
+        found = await self._measurements.summaries(experiment, [(number, attempt)], until)
         return found[number]
 
     async def facts(self, experiment: ExperimentId, start: int, limit: int = PAGE) -> list[Recorded]:
@@ -224,10 +259,14 @@ class Queries:
         )
         return [recorded(row) for row in rows]
 
-    async def trial_facts(self, experiment: ExperimentId, number: TrialNumber) -> Sequence[Recorded]:
-        """The facts about one trial, in order; at most PAGE of them."""
+    async def trial_facts(self, experiment: ExperimentId, number: TrialNumber, until: int) -> Sequence[Recorded]:
+        """The facts about one trial among the first `until` of its experiment, in order; at most PAGE of them."""
         rows = await self._database.fetch(
-            "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 ORDER BY seq LIMIT $3", experiment, number, PAGE
+            "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+            experiment,
+            number,
+            until,
+            PAGE,
         )
         return [recorded(row) for row in rows]
 

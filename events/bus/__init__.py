@@ -67,6 +67,10 @@ class Bus(Protocol):
         """Do the logs, and positions in them, outlive this process?"""
         ...
 
+    def healthy_within(self, seconds: float) -> bool:
+        """Has there been contact with the log within so long?"""
+        ...
+
     async def publish(self, records: Sequence[Record]) -> None:
         """Append each record to its partition, in order; at least once if it raises and is called again."""
         ...

@@ -76,6 +76,9 @@ class MemoryBus:
     async def log_id(self, topic: str) -> str:
         return f"{self._id}/{topic}"
 
+    def healthy_within(self, seconds: float) -> bool:
+        return True
+
     async def publish(self, records: Sequence[Record]) -> None:
         for record in records:
             partition = self._partition(record.topic, record.partition)

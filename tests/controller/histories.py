@@ -82,7 +82,7 @@ class Author:
             facts = decide(self.experiment, signal, self.at)
             envelopes = Envelope(uuid4(), None, self.id, self.at, signal).consequences(facts)
             first = self.experiment.progress.version + 1
-            recorded += [Recorded(seq, envelope) for seq, envelope in enumerate(envelopes, first)]
+            recorded += [Recorded.of(self.experiment.identity, seq, one) for seq, one in enumerate(envelopes, first)]
             self.experiment = reduce(evolve, facts, self.experiment)
         await self._ledger.commit(self._shard, self._epoch, Batch(before, self.experiment, recorded))
 
@@ -190,6 +190,7 @@ async def digits(database: Database, leases: Leases) -> Author:
     await author.start(1, 2, 3, 4)
     await author.report(1, [0.9, 0.7, 0.8])
     await author.end(1)
+    await author.report(2, [2.5])
     await author.end(2, cause=Cause.ERROR, exit_code=1, message="ValueError: no")
     await author.start(2)
     await author.end(2, cause=Cause.ERROR, exit_code=3, message="ValueError: again")

@@ -5,10 +5,14 @@ import time
 import tracemalloc
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.bus import Bus, Record, Subscription
+from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.memory import UNHEARD, MemoryBus
 
 Test = Callable[[Bus], Coroutine[None, None, None]]
@@ -21,7 +25,31 @@ async def memory() -> AsyncGenerator[Bus]:
     yield MemoryBus()
 
 
-BUSES: dict[str, Opened] = {"memory": memory}
+@asynccontextmanager
+async def kafka() -> AsyncGenerator[Bus]:
+    """Topics of its own for each test."""
+    settings = KafkaSettings.from_environment()
+    if settings is None:
+        pytest.skip("TRIALSTREAM_KAFKA is not set")
+    settings = replace(settings, prefix=f"bus-{uuid4().hex[:12]}")
+    async with made(settings, T, "other"), open_bus(settings) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def made(settings: KafkaSettings, *names: str) -> AsyncGenerator[None]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
+    await admin.start()
+    physical = [settings.topic(name) for name in names]
+    await admin.create_topics([NewTopic(name, 4, 1) for name in physical])
+    try:
+        yield
+    finally:
+        await admin.delete_topics(physical)
+        await admin.close()
+
+
+BUSES: dict[str, Opened] = {"memory": memory, "kafka": kafka}
 
 
 def contract(test: Test) -> Callable[[Opened], None]:

@@ -1,6 +1,7 @@
 """What is encoded is decoded the same; what cannot be read is an UnreadableRecordError and nothing else."""
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -13,11 +14,11 @@ from events import topics
 from events.bus import Record
 from events.bus.memory import MemoryBus
 from events.envelope import Body, Envelope, UnreadableRecordError, decode, encode, send
-from events.facts import SearchExhausted
+from events.facts import ExperimentAdmitted, SearchExhausted
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsReported
 from events.schemas import bodies
-from events.signals import StopRequested, TimePassed
+from events.signals import ExperimentSubmitted, StopRequested, TimePassed
 from tests.events.bodies import AT, ELSEWHERE, POINTS, SAMPLES
 
 EXPERIMENT = ExperimentId(UUID(int=7))
@@ -76,6 +77,42 @@ def test_ids_follow_from_causes() -> None:
 
 def test_fields_of_later_versions_are_ignored() -> None:
     assert decode(replace(RECORD, value=b'{"type": "time.passed", "later": [1]}')) == ROOT
+
+
+def test_a_published_fact_says_where_it_belongs() -> None:
+    envelope = replace(ROOT, body=SearchExhausted(), sequence=57, name="bowl", namespace="team")
+    record = encode(envelope, topics.EVENTS, Shard(5))
+    headers = dict(record.headers)
+    assert (headers["ce_experiment"], headers["ce_namespace"]) == (b"bowl", b"team")
+    assert headers["ce_sequence"] == b"00000000000000000057"
+    assert decode(record) == envelope
+
+
+def later(record: Record) -> Record:
+    """As a later version may write it: each object of the body has a field more."""
+
+    def grown(tree: object) -> object:
+        if isinstance(tree, dict):
+            return {**{key: grown(value) for key, value in tree.items()}, "later": [1]}
+        return [grown(one) for one in tree] if isinstance(tree, list) else tree
+
+    return replace(record, value=json.dumps(grown(json.loads(record.value))).encode())
+
+
+@pytest.mark.parametrize("body", [one for one in SAMPLES if isinstance(one, ExperimentAdmitted)])
+def test_an_older_reader_reads_the_spec_of_a_newer_writer(body: ExperimentAdmitted) -> None:
+    envelope = replace(ROOT, body=body)
+    read = decode(later(encode(envelope, topics.EVENTS, Shard(0)))).body
+    assert isinstance(read, ExperimentAdmitted)
+    assert read.spec.parameters == body.spec.parameters
+    assert read.spec.objective == body.spec.objective
+    assert read.spec.max_trial_count == body.spec.max_trial_count
+
+
+@pytest.mark.parametrize("body", [one for one in SAMPLES if isinstance(one, ExperimentSubmitted)])
+def test_what_people_submit_is_read_strictly(body: ExperimentSubmitted) -> None:
+    with pytest.raises(UnreadableRecordError, match="Extra inputs are not permitted"):
+        decode(later(encode(replace(ROOT, body=body), topics.SIGNALS, Shard(0))))
 
 
 def header(name: str, value: bytes | None) -> Record:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from controller.cli import app
 from controller.store.embedded import EmbeddedServer
 from tests.controller.histories import Author, admitted, digits, finish, opened, text
+from tests.folding import check_all
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 EVIL_SPACE = f"""
@@ -63,3 +64,4 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
         log.parent.mkdir(parents=True)
         log.write_text("epoch 1\n\x1b[31mValueError: again\x1b[0m\n")
         yield filled
+        asyncio.run(check_all(server.url))

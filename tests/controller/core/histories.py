@@ -12,6 +12,7 @@ from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, TrialNumber
 from events.objective import Observation, Summary
 from events.signals import (
+    DeletionRequested,
     ExtensionRequested,
     MetricsCollected,
     PauseRequested,
@@ -79,6 +80,7 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(MetricsCollected, trial=trials, attempt=attempts, observation=observations),
     st.builds(TrialJudged, trial=trials, attempt=attempts, message=st.just("")),
     st.sampled_from([PauseRequested(), ResumeRequested(), StopRequested(), TimePassed(), TimePassed()]),
+    st.integers(0, 9).map(lambda n: TimePassed() if n else DeletionRequested()),
     st.builds(ExtensionRequested, max_trial_count=st.integers(1, 20)),
 )
 histories = st.lists(st.tuples(signals, st.integers(1, 3)), max_size=120)

@@ -8,16 +8,21 @@ from controller.core.experiment import Experiment
 from events.facts import (
     Cause,
     ExperimentConcluded,
+    ExperimentDeleted,
+    ExperimentDeleting,
     ExperimentState,
     Reason,
+    StopReason,
     TrialConcluded,
     TrialPaused,
     TrialScheduled,
     TrialState,
+    TrialStopRequested,
 )
 from events.ids import TrialNumber
 from events.objective import Observation
 from events.signals import (
+    DeletionRequested,
     ExtensionRequested,
     MetricsCollected,
     PauseRequested,
@@ -150,6 +155,23 @@ def test_a_stopped_experiment_goes_on_with_what_is_left() -> None:
     assert watch.state.vacancies == 0
     assert watch.state.progress.request is not None
     assert watch.state.progress.request.count == 1
+
+
+def test_a_deletion_stops_what_runs_and_comes_last() -> None:
+    watch = running(experiment(3, 1), 1)
+    watch.hear(DeletionRequested())
+    assert TrialStopRequested(trial=TrialNumber(1), attempt=1, reason=StopReason.EXPERIMENT_ENDED) in watch.facts
+    assert ExperimentDeleted() not in watch.facts
+    end(watch, 1, Cause.CANCELLED, {})
+    assert watch.facts[-1] == ExperimentDeleted()
+    for signal in (DeletionRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=9), TimePassed()):
+        assert watch.hear(signal) == ()
+
+
+def test_an_experiment_that_is_over_is_deleted_at_once() -> None:
+    watch = running(experiment(1, 1), 1)
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    assert watch.hear(DeletionRequested()) == (ExperimentDeleting(), ExperimentDeleted())
 
 
 def test_more_trials_reopen_only_what_ended_for_want_of_trials() -> None:

@@ -17,6 +17,7 @@ from events.facts import (
     TERMINAL,
     Cause,
     ExperimentConcluded,
+    ExperimentDeleted,
     ExperimentResumed,
     ExperimentState,
     Fact,
@@ -77,6 +78,8 @@ class Watch:
             assert self.state.progress.best == before.progress.best
         if self.state.done:
             assert not progress.live
+        deleted = [place for place, fact in enumerate(self.facts) if isinstance(fact, ExperimentDeleted)]
+        assert deleted == ([len(self.facts) - 1] if progress.deleting and self.state.done else [])
         if progress.best is not None:
             assert progress.best.value == min(
                 fact.value

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from controller.store.embedded import embedded
-from controller.store.queries import PAGE, Queries
+from controller.store.history import PAGE
+from controller.store.queries import Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
 from events.objective import Direction
@@ -70,7 +71,7 @@ async def _curves(queries: Queries, author: Author) -> None:
 
 
 async def _facts_of_a_trial(queries: Queries, author: Author) -> None:
-    facts = await queries.trial_facts(author.id, TrialNumber(2))
+    facts = await queries.trial_facts(author.id, TrialNumber(2), author.experiment.progress.version)
     assert [one.fact.type for one in facts][:3] == ["trial.proposed", "trial.scheduled", "trial.started"]
     assert isinstance(facts[-1].fact, TrialConcluded)
     page = await queries.facts(author.id, 4, 2)

@@ -1,0 +1,142 @@
+"""The controller as a process: open what it needs, again after each failure, and leave in order when it is told to."""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import signal
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
+
+from controller.app.control import Control
+from controller.app.shard import PASSING, reason
+from controller.app.station import Station, local_follow, problems, simulated_problems, station
+from controller.cluster.local import LocalCluster
+from controller.cluster.simulated import Function, SimulatedCluster
+from controller.store.migrate import migrate
+from controller.store.postgres import Database, open_database
+from events.bus import BusRefusedError
+
+POOL = 12
+"""Connections to the database at most, beside the one that holds the session lock."""
+RETRY_SECONDS = (0.5, 5.0)
+LEAVE_SECONDS = 8.0
+"""Leaving in order may take so long; then the process ends all the same."""
+
+_log = logging.getLogger(__name__)
+
+
+class Place(StrEnum):
+    """Where the trials run."""
+
+    LOCAL = "local"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in virtual seconds a
+    second."""
+
+    database: str
+    kafka: KafkaSettings
+    place: Place
+    data: Path
+    answers: Function | None = None
+    pace: float | None = None
+
+
+@dataclass(slots=True)
+class Service:
+    """A controller that is starting, at work, or waiting for what it needs."""
+
+    orders: Orders
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    control: Control | None = None
+    trouble: str = "starting"
+    name: str = field(default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}")
+
+    def reasons(self) -> Iterator[str]:
+        """Why it is not ready; nothing when it is."""
+        if self.control is None:
+            yield self.trouble
+        else:
+            yield from self.control.reasons()
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(self._work())
+            await self.leaving.wait()
+            if self.control is None:
+                working.cancel()
+
+    def _leave(self) -> None:
+        if not self.leaving.is_set():
+            _log.info("leaving: handing over the shards")
+            self.leaving.set()
+            late = threading.Timer(LEAVE_SECONDS, os._exit, (1,))
+            late.daemon = True
+            late.start()
+
+    async def _work(self) -> None:
+        pause = RETRY_SECONDS[0]
+        while not self.leaving.is_set():
+            try:
+                async with self._opened() as opened:
+                    self.control = Control(opened[0], opened[1].partitions, self.leaving)
+                    pause = RETRY_SECONDS[0]
+                    await self.control.run()
+            except* (BusRefusedError, *PASSING) as group:
+                self._say(str(reason(group)))
+            finally:
+                self.control = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
+                    await self.leaving.wait()
+            pause = min(2 * pause, RETRY_SECONDS[1])
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            _log.warning("not ready: %s", trouble)
+            self.trouble = trouble
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[tuple[Station, KafkaBus]]:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(open_database(self.orders.database, size=POOL))
+            await migrate(database)
+            bus = await stack.enter_async_context(open_bus(self.orders.kafka))
+            wired = await stack.enter_async_context(self._station(database, bus))
+            yield wired, bus
+
+    def _station(self, database: Database, bus: KafkaBus) -> AbstractAsyncContextManager[Station]:
+        if self.orders.place is Place.SIMULATED:
+            return self._simulated(database, bus)
+        return self._local(database, bus)
+
+    @asynccontextmanager
+    async def _local(self, database: Database, bus: KafkaBus) -> AsyncGenerator[Station]:
+        async with (
+            LocalCluster.open(self.orders.data) as cluster,
+            station(database, bus, cluster, local_follow(cluster), owner=self.name, check=problems) as wired,
+        ):
+            yield wired
+
+    @asynccontextmanager
+    async def _simulated(self, database: Database, bus: KafkaBus) -> AsyncGenerator[Station]:
+        assert self.orders.answers is not None
+        cluster = SimulatedCluster(self.orders.answers, pace=self.orders.pace)
+        follow, check = cluster.follow, simulated_problems
+        async with station(database, bus, cluster, follow, owner=self.name, check=check) as wired:
+            yield wired

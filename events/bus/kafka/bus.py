@@ -1,0 +1,127 @@
+"""The bus of a controller: a publisher, a consumer for its shards, and a pulse that tells whether Kafka is there."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from uuid import UUID
+
+from aiokafka import TopicPartition
+
+from events import topics
+from events.bus import BusAwayError, BusRefusedError, Record
+from events.bus.kafka.connection import Contact, hush
+from events.bus.kafka.lane import KafkaSubscription, Lane, open_lane
+from events.bus.kafka.publisher import Publisher
+from events.bus.kafka.settings import KafkaSettings
+
+PULSE_SECONDS = 2.0
+SHARDED = (topics.SIGNALS, topics.METRICS, topics.EVENTS)
+"""The topics whose partitions are the shards."""
+
+
+class KafkaBus:
+    """See `events.bus` for the promises. Use `open_bus`."""
+
+    durable = True
+
+    def __init__(self, settings: KafkaSettings, contact: Contact, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._contact = contact
+        self._publisher = Publisher(settings)
+        self._stack = stack
+        self._lane: Lane | None = None
+        self._opening = asyncio.Lock()
+        self._ids: dict[str, UUID] = {}
+        self._counts: dict[str, int] = {}
+
+    @property
+    def partitions(self) -> int:
+        """How many shards there are. Raises BusRefusedError if the topics are missing or do not agree."""
+        return agreed({topic: self._counts.get(self._settings.topic(topic), 0) for topic in SHARDED}, self._settings)
+
+    def healthy_within(self, seconds: float) -> bool:
+        """Has Kafka answered within so long?"""
+        return time.monotonic() - max(self._contact.last, self._publisher.last) <= seconds
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        await self._publisher.publish(records)
+
+    async def log_id(self, topic: str) -> str:
+        """The topic's id: a topic that was deleted and made again has another one."""
+        name = self._settings.topic(topic)
+        found = (await self._contact.describe([name]))[name]
+        if not found.partitions:
+            raise BusRefusedError(f"Kafka has no topic {name}; make it with: trialstream topics create")
+        return f"{self._contact.cluster}/{found.id}"
+
+    @asynccontextmanager
+    async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
+        place = TopicPartition(self._settings.topic(topic), partition)
+        lane = await self._ready()
+        async with AsyncExitStack() as stack:
+            if not lane.is_free(place):  # an unusual topic, or somebody else reads it, too
+                lane = await stack.enter_async_context(open_lane(self._settings, [place]))
+            yield await stack.enter_async_context(lane.subscribe(topic, partition, position))
+
+    async def _ready(self) -> Lane:
+        """The consumer for all shards, made when the first is subscribed to."""
+        async with self._opening:
+            if self._lane is None:
+                names = [self._settings.topic(topic) for topic in (topics.SIGNALS, topics.METRICS)]
+                places = [TopicPartition(name, number) for name in names for number in range(self._counts.get(name, 0))]
+                self._lane = await self._stack.enter_async_context(open_lane(self._settings, places))
+            return self._lane
+
+    async def look(self) -> None:
+        """See which topics there are. Raises BusAwayError or BusRefusedError."""
+        found = await self._contact.describe([self._settings.topic(topic) for topic in topics.ALL])
+        for name, topic in found.items():
+            known = self._ids.get(name, topic.id)
+            if self._lane is not None and (known != topic.id or not topic.partitions):
+                self._lane.lose(f"the topic {name} was deleted{' and made again' if topic.partitions else ''}", name)
+        self._ids = {name: topic.id for name, topic in found.items()}
+        self._counts = {name: topic.partitions for name, topic in found.items()}
+
+    async def pulse(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            with suppress(BusAwayError, BusRefusedError):
+                await self.look()
+                if self._lane is not None:
+                    self._lane.check_progress()
+
+    async def close(self) -> None:
+        await self._publisher.close()
+        self._contact.close()
+
+
+def agreed(counts: dict[str, int], settings: KafkaSettings) -> int:
+    """The one number of partitions of all these topics. Raises BusRefusedError."""
+    missing = [settings.topic(topic) for topic, count in counts.items() if not count]
+    if missing:
+        raise BusRefusedError(f"Kafka has no topic {', '.join(missing)}; make them with: trialstream topics create")
+    if len(set(counts.values())) > 1:
+        shown = ", ".join(f"{settings.topic(topic)} has {count}" for topic, count in counts.items())
+        raise BusRefusedError(
+            f"the topics must have the same number of partitions, but {shown}; the number is fixed for ever: delete "
+            "the topic that is wrong and run `trialstream topics create`, or use another TRIALSTREAM_KAFKA_PREFIX"
+        )
+    return next(iter(counts.values()))
+
+
+@asynccontextmanager
+async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
+    """Raises BusAwayError if Kafka does not answer in time, BusRefusedError if a person has to mend something."""
+    hush()
+    async with AsyncExitStack() as stack:
+        bus = KafkaBus(settings, Contact(settings), stack)
+        stack.push_async_callback(bus.close)
+        await bus.look()
+        beating = asyncio.ensure_future(bus.pulse())
+        try:
+            yield bus
+        finally:
+            beating.cancel()
+            await asyncio.wait({beating}, timeout=1.0)

@@ -1,0 +1,214 @@
+"""Reaching the brokers: who we are to them, what their errors mean for the caller, and ends that do not hang."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiokafka import errors
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.conn import AIOKafkaConnection, create_conn
+
+from events.bus import BusAwayError, BusRefusedError
+from events.bus.kafka.settings import KafkaSettings
+from events.bus.kafka.wire import DescribeTopics
+
+CONNECT_SECONDS = 5.0
+REQUEST_MS = 10_000
+STOP_SECONDS = 1.0
+QUIET_SECONDS = 10.0
+"""A line of aiokafka's log is not repeated within so long: without a broker it writes 25 a second."""
+CLIENT = "trialstream"
+
+_CREDENTIALS = (
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.SaslAuthenticationFailed,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+)
+_PERMISSIONS = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+)
+
+
+class _TokenFile(AbstractTokenProvider):
+    """The token is read anew each time: whoever renews it writes the file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    async def token(self) -> str:
+        return (await asyncio.to_thread(self._path.read_text)).strip()
+
+
+def security(settings: KafkaSettings) -> dict[str, Any]:
+    """How aiokafka's clients and connections authenticate. Raises BusRefusedError for a file that cannot be used."""
+    named: dict[str, Any] = {"security_protocol": settings.security}
+    if settings.security.endswith("SSL"):
+        named["ssl_context"] = _tls(settings)
+    if settings.security.startswith("SASL"):
+        named["sasl_mechanism"] = settings.mechanism
+        if settings.mechanism == "OAUTHBEARER":
+            named["sasl_oauth_token_provider"] = _TokenFile(settings.token_file)
+        else:
+            named |= {"sasl_plain_username": settings.user, "sasl_plain_password": settings.password}
+    return named
+
+
+def _tls(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file, settings.key_file or None)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(filter(None, (settings.ca_file, settings.certificate_file, settings.key_file)))
+        raise BusRefusedError(f"the TLS files of Kafka ({files}) cannot be used: {error}") from None
+    return context
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What every aiokafka client of ours is given."""
+    return {
+        "bootstrap_servers": settings.addresses,
+        "client_id": CLIENT,
+        "request_timeout_ms": REQUEST_MS,
+        **security(settings),
+    }
+
+
+async def connect(settings: KafkaSettings) -> AIOKafkaConnection:
+    """A connection to the first address that answers. Raises BusAwayError or BusRefusedError with the reason."""
+    reasons: list[str] = []
+    for address in settings.addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await create_conn(
+                    host, int(port), client_id=CLIENT, request_timeout_ms=REQUEST_MS, **security(settings)
+                )
+        except _CREDENTIALS as error:
+            who = f"{settings.user or 'us'} ({settings.security}, {settings.mechanism})"
+            raise BusRefusedError(
+                f"Kafka at {address} refuses {who}: {error}; "
+                "see TRIALSTREAM_KAFKA_USER, _PASSWORD, _MECHANISM and _SECURITY"
+            ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise BusRefusedError(f"the certificate of Kafka at {address} is not trusted: {error}") from None
+        except TimeoutError:
+            reasons.append(f"{address}: no answer within {CONNECT_SECONDS:.0f} s")
+        except (OSError, errors.KafkaError) as error:
+            reasons.append(f"{address}: {error or type(error).__name__}")
+    raise BusAwayError(f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the broker describes it; no partitions = it does not exist."""
+
+    id: UUID
+    partitions: int
+
+
+class Contact:
+    """One connection of our own: does the broker answer, and are the topics still those that they were?"""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._connection: AIOKafkaConnection | None = None
+        self.cluster = ""
+        self.last = 0.0
+        """When the broker answered last, by the monotonic clock."""
+
+    async def describe(self, names: Sequence[str]) -> dict[str, Topic]:
+        """The topics by name. Raises BusAwayError, or BusRefusedError if one may not be seen."""
+        if self._connection is None or not self._connection.connected():
+            self._connection = await connect(self._settings)
+        try:
+            with translated("describe topics"):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    answer = await self._connection.send(DescribeTopics(list(names)))
+        except BaseException:
+            self.close()
+            raise
+        self.last, self.cluster = time.monotonic(), answer.cluster_id
+        return dict(_described(answer.topics))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _described(topics: Sequence[Any]) -> Iterator[tuple[str, Topic]]:
+    for code, name, number, _, partitions, *_ in topics:
+        if code == errors.TopicAuthorizationFailedError.errno:
+            raise BusRefusedError(f"Kafka does not let us see the topic {name}; grant Describe on it")
+        yield name, Topic(number, len(partitions) if code == 0 else 0)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn aiokafka's errors into the bus's own."""
+    try:
+        yield
+    except _CREDENTIALS as error:
+        raise BusRefusedError(f"Kafka refuses our credentials: {error}") from error
+    except _PERMISSIONS as error:
+        raise BusRefusedError(f"Kafka does not let us {what}: {error!r}; grant it to our user") from error
+    except TimeoutError as error:
+        raise BusAwayError(f"Kafka takes too long to {what}") from error
+    except (errors.KafkaError, OSError) as error:
+        raise BusAwayError(f"Kafka cannot {what} now: {error!r}") from error
+
+
+async def stop(client: Any) -> None:
+    """Stop a client of aiokafka within a bound: by itself it may wait for a broker for ever, or cancel its caller."""
+    stopping = asyncio.ensure_future(client.stop())
+    try:
+        await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    finally:
+        if not stopping.done():
+            stopping.cancel()
+            await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+        if stopping.done() and not stopping.cancelled():
+            stopping.exception()  # it is being left anyway
+        inner = getattr(client, "_client", None) or getattr(client, "client", None)
+        if inner is not None:  # skipped by stop() when that is cancelled: its sockets would stay
+            with suppress(Exception):
+                await asyncio.wait_for(inner.close(), STOP_SECONDS)
+
+
+class _Quiet(logging.Filter):
+    """Lets each kind of line through once in QUIET_SECONDS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return False
+        moment = time.monotonic()
+        if moment - self._said.get(str(record.msg), -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        self._said[str(record.msg)] = moment
+        return True
+
+
+def hush() -> None:
+    """Let aiokafka's log say its warnings now and then, not 25 times a second."""
+    for name in ("aiokafka", "aiokafka.conn", "aiokafka.client", "aiokafka.cluster", "aiokafka.producer.producer",
+                 "aiokafka.producer.sender", "aiokafka.consumer.consumer", "aiokafka.consumer.fetcher",
+                 "aiokafka.consumer.group_coordinator", "aiokafka.consumer.subscription_state"):  # fmt: skip
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, _Quiet) for one in logger.filters):
+            logger.addFilter(_Quiet())

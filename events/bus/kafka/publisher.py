@@ -1,0 +1,98 @@
+"""Publishing to Kafka: idempotent, acknowledged by all replicas, bounded in time and size."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+
+from events.bus import BusRefusedError, Record
+from events.bus.kafka.connection import client_options, stop, translated
+from events.bus.kafka.settings import KafkaSettings
+
+MAX_RECORD_BYTES = 900 * 1024
+"""Key, headers and value of a record: what brokers take by default, with a margin."""
+PUBLISH_SECONDS = 15.0
+START_SECONDS = 10.0
+
+
+class Publisher:
+    """One producer, made anew whenever one has failed: after a refused record or a time-out it may never work again."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._making = asyncio.Lock()
+        self.last = 0.0
+        """When the broker acknowledged last, by the monotonic clock."""
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """As Bus.publish."""
+        for record in records:
+            _check(record)
+        if not records:
+            return
+        producer = await self._ready()
+        try:
+            with translated(f"publish to {self._settings.topic(records[0].topic)}"):
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await self._send(producer, records)
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                await self._give_up(producer)
+            raise
+        self.last = time.monotonic()
+
+    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+        sent = [
+            await producer.send(
+                self._settings.topic(record.topic),
+                record.value,
+                record.key,
+                record.partition,
+                headers=list(record.headers),
+            )
+            for record in records
+        ]
+        await asyncio.wait(sent)  # not gather: to cancel one would spoil the batch that others share
+        for one in sent:
+            if isinstance(error := one.exception(), MessageSizeTooLargeError):
+                raise BusRefusedError("Kafka finds a record too large; raise max.message.bytes of the topic") from error
+            if error is not None:
+                raise error
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._making:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **client_options(self._settings), acks="all", enable_idempotence=True, compression_type="lz4",
+                    max_request_size=MAX_RECORD_BYTES + 64 * 1024,
+                )  # fmt: skip
+                try:
+                    with translated("start a producer"):
+                        async with asyncio.timeout(START_SECONDS):
+                            await producer.start()
+                except BaseException:
+                    await stop(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+            await stop(producer)
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await stop(producer)
+
+
+def _check(record: Record) -> None:
+    size = len(record.key) + len(record.value) + sum(len(name) + len(value) for name, value in record.headers)
+    if size > MAX_RECORD_BYTES:
+        raise BusRefusedError(
+            f"a record for {record.topic} has {size:,} bytes; at most {MAX_RECORD_BYTES:,} are allowed"
+        )

@@ -1,0 +1,116 @@
+"""The topics as they are made in Kafka, and whether they are as they should be."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from events import topics
+from events.bus import BusRefusedError
+from events.bus.kafka.bus import SHARDED, agreed
+from events.bus.kafka.connection import Contact, client_options, connect, translated
+from events.bus.kafka.settings import KafkaSettings
+
+PARTITIONS = 24
+REPLICAS = 3
+"""Copies of each partition, as far as there are brokers."""
+_DAY_MS = 24 * 60 * 60 * 1000
+_ALL = {"cleanup.policy": "delete", "max.message.bytes": str(1024 * 1024), "compression.type": "producer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one topic is kept."""
+
+    name: str
+    days: int
+    """Retention: longer than the longest outage of all its readers."""
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        return {**_ALL, "retention.ms": str(self.days * _DAY_MS), **self.settings}
+
+
+PLANS = (
+    Plan(topics.SIGNALS, 14),
+    Plan(topics.METRICS, 7),
+    Plan(topics.EVENTS, 30),
+    Plan(topics.DEAD_LETTERS, 30),
+)
+
+
+@asynccontextmanager
+async def _admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]:
+    (await connect(settings)).close()  # says why, if it cannot be reached; the admin client does not
+    client = AIOKafkaAdminClient(**client_options(settings))
+    with translated("start an admin client"):
+        await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def create(settings: KafkaSettings, partitions: int = PARTITIONS, replicas: int | None = None) -> list[str]:
+    """Make the topics that are missing; their names in Kafka. Raises BusRefusedError or BusAwayError."""
+    async with _admin(settings) as admin:
+        with translated("create topics"):
+            brokers = len((await admin.describe_cluster())["brokers"])
+            count = min(REPLICAS, brokers) if replicas is None else replicas
+            isr = {"min.insync.replicas": str(max(1, count - 1))}
+            wanted = [
+                NewTopic(settings.topic(plan.name), partitions, count, topic_configs={**plan.wanted, **isr})
+                for plan in PLANS
+            ]
+            answer = await admin.create_topics(wanted)
+    return list(_made(answer.topic_errors))
+
+
+def _made(answers: list[tuple[str, int, str | None]]) -> Iterator[str]:
+    for name, code, message in answers:
+        if code == 0:
+            yield name
+        elif code != TopicAlreadyExistsError.errno:
+            raise BusRefusedError(f"Kafka does not make the topic {name}: {message or for_code(code).__name__}")
+
+
+async def check(settings: KafkaSettings) -> list[str]:
+    """What is wrong with the topics, each with the remedy; nothing if all is well. Raises BusAwayError."""
+    contact = Contact(settings)
+    try:
+        found = await contact.describe([settings.topic(plan.name) for plan in PLANS])
+    finally:
+        contact.close()
+    problems: list[str] = []
+    try:
+        agreed({topic: found[settings.topic(topic)].partitions for topic in SHARDED}, settings)
+    except BusRefusedError as error:
+        problems.append(str(error))
+    there = [plan for plan in PLANS if found[settings.topic(plan.name)].partitions]
+    return problems + [line async for line in _differences(settings, there)]
+
+
+async def _differences(settings: KafkaSettings, plans: list[Plan]) -> AsyncGenerator[str]:
+    async with _admin(settings) as admin:
+        for plan in plans:
+            name = settings.topic(plan.name)
+            with translated("describe the topics' settings"):
+                (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+            has = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+            for key, value in plan.wanted.items():
+                if has.get(key) != value:
+                    yield (
+                        f"{name}: {key} is {has.get(key)}, should be {value}; set it with: kafka-configs --alter "
+                        f"--entity-type topics --entity-name {name} --add-config {key}={value}"
+                    )
+
+
+async def delete(settings: KafkaSettings) -> None:
+    """Delete the topics with all that they hold."""
+    async with _admin(settings) as admin:
+        with translated("delete topics"):
+            await admin.delete_topics([settings.topic(plan.name) for plan in PLANS])

@@ -1,0 +1,42 @@
+"""The settings file: TOML, for what a person does not want to say with each command."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ALLOWED = ("database", "kafka")
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the message names it, what is allowed, and what to do."""
+
+
+def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the settings file is looked for."""
+    if named := environ.get("TRIALSTREAM_SETTINGS"):
+        return Path(named)
+    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "trialstream" / "settings.toml"
+
+
+def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What the settings file says; nothing if there is none. Raises SettingsError."""
+    path = settings_path(environ)
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if "TRIALSTREAM_SETTINGS" in environ:
+            raise SettingsError(f"TRIALSTREAM_SETTINGS names {path}, which does not exist") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
+    unknown = set(found) - set(ALLOWED)
+    if unknown:
+        raise SettingsError(f"{path}: {', '.join(sorted(unknown))} is not known; allowed are {', '.join(ALLOWED)}")
+    return found
+
+
+def database_setting(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The URL of the database: TRIALSTREAM_DATABASE, else the settings file's `database`."""
+    return environ.get("TRIALSTREAM_DATABASE") or settings_file(environ).get("database")

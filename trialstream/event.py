@@ -1,0 +1,109 @@
+"""One event as a subscriber gets it: a fact with its place, typed, or raw if this version does not know it."""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from events.bus import Delivery
+from events.envelope import TYPE_PREFIX, VERSION, Attributes, UnreadableRecordError, attributes, read_body
+from events.facts import Fact
+from events.ids import ExperimentId
+from trialstream.tokens import Place
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """The body of an event that a newer version has written: its type or a value in it is not known here."""
+
+    type: str
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: UUID
+    """Unique: the same event delivered again has the same id."""
+    experiment: ExperimentId
+    name: str | None
+    """The experiment's name."""
+    namespace: str | None
+    sequence: int
+    """Its place among the events of its experiment: 1, 2, 3 … without gaps."""
+    at: datetime
+    """When it was decided, with a time zone."""
+    body: Fact | UnknownEvent
+    cause: UUID | None
+    """The id of what was asked or observed and led to it."""
+    delivery: Delivery
+    """The record as Kafka has it."""
+    place: Place
+    """Where to go on after this event."""
+
+    @property
+    def type(self) -> str:
+        """Such as `trial.concluded`."""
+        return self.body.type
+
+    @property
+    def trial(self) -> int | None:
+        """The number of the trial that it is about, if any."""
+        if isinstance(self.body, UnknownEvent):
+            tree = _json(self.body.raw)
+            number = tree.get("trial") if isinstance(tree, dict) else None
+            return number if isinstance(number, int) else None
+        return getattr(self.body, "trial", None)
+
+    @property
+    def token(self) -> str:
+        """Subscribe with `start=token` to go on after this event."""
+        return self.place.token
+
+    def as_cloud_event(self) -> dict[str, Any]:
+        """As a CloudEvent 1.0 in JSON: all attributes as published, and the data, also what is not known here."""
+        record = self.delivery.record
+        headers = {name: value.decode(errors="replace") for name, value in record.headers}
+        tree = {name.removeprefix("ce_"): value for name, value in headers.items() if name.startswith("ce_")}
+        data = _json(record.value)
+        if data is None:
+            return {**tree, "data_base64": base64.b64encode(record.value).decode()}
+        return {**tree, "datacontenttype": headers.get("content-type", "application/json"), "data": data}
+
+
+def read_event(delivery: Delivery, place: Place) -> Event:
+    """Raises UnreadableRecordError if the record is no event of an experiment at all."""
+    seen = attributes(delivery.record)
+    if seen.sequence is None:
+        raise UnreadableRecordError("the header ce_sequence is missing")
+    return Event(
+        id=seen.id,
+        experiment=seen.experiment,
+        name=seen.name,
+        namespace=seen.namespace,
+        sequence=seen.sequence,
+        at=seen.at,
+        body=_body(seen, delivery.record.value),
+        cause=seen.cause,
+        delivery=delivery,
+        place=place,
+    )
+
+
+def _body(seen: Attributes, value: bytes) -> Fact | UnknownEvent:
+    kind = seen.type.removeprefix(TYPE_PREFIX).removesuffix(VERSION)
+    try:
+        body = read_body(seen.type, value)
+    except UnreadableRecordError as error:
+        return UnknownEvent(kind, value, str(error))
+    return body if isinstance(body, Fact) else UnknownEvent(kind, value, "it is no event of an experiment")
+
+
+def _json(value: bytes) -> Any:
+    """None if it is no JSON."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
