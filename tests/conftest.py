@@ -1,14 +1,20 @@
-"""One real Postgres for all tests that need one."""
+"""One real Postgres for all tests that need one, and topics of their own for those that need Kafka."""
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from controller.store.embedded import EmbeddedServer
 from controller.store.migrate import migrate
 from controller.store.postgres import open_database
+from events.bus.kafka import KafkaSettings
+from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
+
+NO_KAFKA = "TRIALSTREAM_KAFKA is not set"
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +27,51 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         asyncio.run(check_all(server.url))
 
 
+@pytest.fixture
+def fresh_database_url(database_url: str) -> Iterator[str]:
+    """The URL of an empty database of the test's own, at our schema."""
+    name = f"test_{uuid4().hex[:12]}"
+    asyncio.run(_execute(database_url, f"CREATE DATABASE {name}"))
+    url = database_url.replace("/postgres?", f"/{name}?")
+    asyncio.run(_migrate(url))
+    yield url
+    asyncio.run(check_all(url))
+    asyncio.run(_execute(database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(url: str, sql: str) -> None:
+    async with open_database(url) as database:
+        await database.execute(sql)
+
+
+async def _migrate(url: str) -> None:
+    async with open_database(url) as database:
+        await migrate(database)
+
+
 async def _prepare(server: EmbeddedServer) -> None:
     await server.ensure()
-    async with open_database(server.url) as database:
-        await migrate(database)
+    await _migrate(server.url)
+
+
+@pytest.fixture
+def kafka() -> Iterator[KafkaSettings]:
+    """The broker that TRIALSTREAM_KAFKA names, with topics of the test's own."""
+    known = KafkaSettings.from_environment()
+    if known is None:
+        pytest.skip(NO_KAFKA)
+    settings = replace(known, prefix=f"test-{uuid4().hex[:12]}")
+    asyncio.run(create(settings))
+    yield settings
+    asyncio.run(delete(settings))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly what was left out."""
+    left_out = [one for one in terminalreporter.stats.get("skipped", []) if NO_KAFKA in str(one.longrepr)]
+    if left_out:
+        terminalreporter.section("left out", sep="!")
+        terminalreporter.write_line(
+            f"{len(left_out)} tests need Kafka and were left out. To run them, start one and set TRIALSTREAM_KAFKA, "
+            "such as 127.0.0.1:9092 (README, Tests)."
+        )

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from events.bus import Bus, Record, Subscription
 from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.memory import UNHEARD, MemoryBus
+from tests.conftest import NO_KAFKA
 
 Test = Callable[[Bus], Coroutine[None, None, None]]
 Opened = Callable[[], AbstractAsyncContextManager[Bus]]
@@ -30,7 +31,7 @@ async def kafka() -> AsyncGenerator[Bus]:
     """Topics of its own for each test."""
     settings = KafkaSettings.from_environment()
     if settings is None:
-        pytest.skip("TRIALSTREAM_KAFKA is not set")
+        pytest.skip(NO_KAFKA)
     settings = replace(settings, prefix=f"bus-{uuid4().hex[:12]}")
     async with made(settings, T, "other"), open_bus(settings) as bus:
         yield bus

@@ -1,5 +1,6 @@
 """The topics as they are made in Kafka, and whether they are as they should be."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from events.bus.kafka.connection import Contact, client_options, connect, transl
 from events.bus.kafka.settings import KafkaSettings
 
 PARTITIONS = 24
+DELETE_SECONDS = 10.0
 REPLICAS = 3
 """Copies of each partition, as far as there are brokers."""
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -110,7 +112,16 @@ async def _differences(settings: KafkaSettings, plans: list[Plan]) -> AsyncGener
 
 
 async def delete(settings: KafkaSettings) -> None:
-    """Delete the topics with all that they hold."""
+    """Delete the topics with all that they hold; they are gone when it returns. Raises BusAwayError."""
+    names = [settings.topic(plan.name) for plan in PLANS]
     async with _admin(settings) as admin:
         with translated("delete topics"):
-            await admin.delete_topics([settings.topic(plan.name) for plan in PLANS])
+            await admin.delete_topics(names)
+    contact = Contact(settings)
+    try:
+        with translated("delete topics"):
+            async with asyncio.timeout(DELETE_SECONDS):
+                while any(topic.partitions for topic in (await contact.describe(names)).values()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+    finally:
+        contact.close()

@@ -8,7 +8,6 @@ import pytest
 
 from controller.store import FencedError, StoreRefusedError
 from controller.store.leases import LEASE_SECONDS, Leases, open_leases
-from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.positions import Move, Positions
 from controller.store.postgres import Database, open_database
 from events.ids import Shard
@@ -19,17 +18,14 @@ Scene = Callable[[Database], Coroutine[None, None, None]]
 
 
 @pytest.fixture
-def play(database_url: str) -> Callable[[Scene], None]:
+def play(fresh_database_url: str) -> Callable[[Scene], None]:
     """Play a scene on a database whose cluster has SHARDS free shards."""
 
     async def played(scene: Scene) -> None:
-        async with open_database(database_url, size=12) as database:
-            await database.execute("DELETE FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
-            await database.execute("DELETE FROM controller")
+        async with open_database(fresh_database_url, size=12) as database:
             async with open_leases(database, "maker") as leases:
                 await leases.make_shards(SHARDS)
             await scene(database)
-            await database.execute("DELETE FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
 
     return lambda scene: asyncio.run(played(scene))
 
