@@ -146,9 +146,8 @@ class Control:
                 error = reason(group)
             except Exception as alone:
                 error = alone
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                return
+            if shard not in self.duties or self.duties[shard].epoch != epoch:
+                return  # we were told to stop; a task group that fails at that moment swallows the cancellation
             if isinstance(error, FencedError):
                 _log.warning("%s", error)
                 self._lose(shard, epoch)
@@ -159,8 +158,7 @@ class Control:
                 _log.warning("shard %d is interrupted: %s", shard, error)
             else:
                 _log.error("shard %d failed", shard, exc_info=error)
-            if shard in self.duties:
-                self.duties[shard].trouble = f"{type(error).__name__}: {error}"
+            self.duties[shard].trouble = f"{type(error).__name__}: {error}"
             lasted = time.monotonic() - began > PAUSE_SECONDS[1]
             pause = PAUSE_SECONDS[0] if lasted else min(pause * 2, PAUSE_SECONDS[1])
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))

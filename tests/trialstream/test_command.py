@@ -26,7 +26,7 @@ SECONDS = 20
 @contextmanager
 def subscribing(stream: Stream, *words: str) -> Generator[tuple[subprocess.Popen[str], IO[str]]]:
     command = [sys.executable, "-c", "from controller.cli import main; main()", "subscribe", *words]
-    environment = {**os.environ, **stream.settings.to_environment()}
+    environment = {**os.environ, **stream.settings.to_environment(), "PYTHONUNBUFFERED": ""}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, text=True) as process:
         try:

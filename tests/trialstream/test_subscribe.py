@@ -13,7 +13,7 @@ import pytest
 from events import topics
 from events.bus import Delivery, Record
 from events.bus.kafka import KafkaSettings, open_bus
-from events.envelope import Envelope, encode
+from events.envelope import Envelope, UnreadableRecordError, encode
 from events.facts import ExperimentAdmitted, TrialConcluded
 from events.ids import Shard
 from tests.trialstream.conftest import Stream
@@ -201,6 +201,12 @@ def test_what_a_newer_version_wrote_is_delivered_as_it_is(kind: str, value: byte
     assert isinstance(event.body, UnknownEvent)
     assert event.body.raw == value
     assert (event.type, event.trial, event.sequence) == (kind.removesuffix(".v1"), trial, LAST.sequence)
+
+
+def test_an_event_has_its_number() -> None:
+    record = encode(replace(LAST, sequence=None), topics.EVENTS, Shard(0))
+    with pytest.raises(UnreadableRecordError, match="the header ce_sequence is missing"):
+        read_event(Delivery(record, 3), PLACE)
 
 
 def test_as_a_cloud_event_it_is_what_was_published() -> None:
