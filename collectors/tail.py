@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import orjson
+
 from collectors.reading import Parser
 from events.metrics import Point
 
@@ -56,6 +58,27 @@ class Tail:
             if self._place >= len(self._chunk) and not self._load():
                 self._end_line()
                 return self._taken()
+
+    def state(self) -> bytes:
+        """How far was read, for `restore`: what was returned is not returned again."""
+        return orjson.dumps(
+            {
+                "offset": self._offset - len(self._chunk) + self._place,
+                "line": self._line.decode("latin-1"),
+                "steps": self._steps,
+                "points": [(metric, step, at.isoformat(), repr(value)) for metric, step, at, value in self._points],
+            }
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Go on where another reader of the same file was."""
+        known = orjson.loads(state)
+        self._offset, self._chunk, self._place = known["offset"], b"", 0
+        self._line = bytearray(known["line"].encode("latin-1"))
+        self._steps = Counter(known["steps"])
+        self._points = deque(
+            Point(metric, step, datetime.fromisoformat(at), float(value)) for metric, step, at, value in known["points"]
+        )
 
     def _load(self) -> bool:
         """Read the next chunk; False if there is nothing new."""

@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
-
+from collectors.command import command_line
 from controller.app.control import Control
 from controller.app.shard import PASSING, reason
 from controller.app.station import Station, local_follow, problems, simulated_problems, station
-from controller.cluster.local import LocalCluster
+from controller.cluster import Launch
+from controller.cluster.local import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from events.bus import BusRefusedError
+from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 
 POOL = 12
 """Connections to the database at most, beside the one that holds the session lock."""
@@ -38,6 +39,18 @@ class Place(StrEnum):
 
     LOCAL = "local"
     SIMULATED = "simulated"
+
+
+def _collector(settings: KafkaSettings) -> CollectorOf:
+    """Each local attempt gets a collector process that reports to this Kafka."""
+    environment = settings.to_environment()
+
+    def command(launch: Launch, file: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
+        assert launch.shard is not None
+        spec = launch.spec.metrics_collector_spec
+        return command_line(launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool"), environment
+
+    return command
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ class Service:
     @asynccontextmanager
     async def _local(self, database: Database, bus: KafkaBus) -> AsyncGenerator[Station]:
         async with (
-            LocalCluster.open(self.orders.data) as cluster,
+            LocalCluster.open(self.orders.data, collector=_collector(self.orders.kafka)) as cluster,
             station(database, bus, cluster, local_follow(cluster), owner=self.name, check=problems) as wired,
         ):
             yield wired

@@ -1,5 +1,6 @@
 """The command line: `trialstream COMMAND ...`. A command's module is imported when the command is used."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -29,6 +30,7 @@ COMMANDS = {
     "delete": ("controller.cli.stop:delete", "Delete an experiment and everything known of it."),
     "subscribe": ("controller.cli.subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
     "controller": ("controller.cli.control:controller", "Run a controller, one of several."),
+    "collect": ("collectors.command:collect", "Collect what one trial reports: the program of the sidecar."),
     "topics": ("controller.cli.topics:topics", "Make or check the topics that controllers share."),
     "dead-letters": ("controller.cli.deadletters:dead_letters", "List, show, redrive or drop records put aside."),
     "algorithms": ("controller.cli.catalogue:algorithms", "List the search algorithms and early-stopping rules."),
@@ -97,4 +99,6 @@ def options(
 
 def main() -> None:
     """The console script `trialstream`."""
+    if sys.argv[1:2] == ["collect"]:  # it has options of its own, and starts in each trial's pod: without all this
+        sys.exit(import_module("collectors.command").main(sys.argv[2:]))
     app()

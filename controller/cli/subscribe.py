@@ -77,7 +77,7 @@ def subscribe(
 async def _print_all(events: Subscription, output: StreamOutput) -> None:
     async with events:
         async for event in events:
-            print(_line(event, output))
+            print(_line(event, output), flush=True)
 
 
 def _line(event: Event, output: StreamOutput) -> str:

@@ -17,14 +17,16 @@ class Running(NamedTuple):
     pid: int
     identity: str
     supervisor: str
+    collector: bool = False
 
 
 class Exit(NamedTuple):
-    """How an attempt ended; `cause` is one of events.facts.Cause."""
+    """How an attempt ended; `cause` is one of events.facts.Cause. With a `collector`, that says what it reported."""
 
     cause: str
     exit_code: int | None = None
     message: str = ""
+    collector: bool = False
 
 
 class Attempt:
@@ -79,7 +81,8 @@ class Attempt:
             running = self.running()
             if running and _ours(running):
                 kill(running.pid, signal.SIGKILL)
-            end = Exit("Lost", None, "the supervisor of this trial is gone, and the trial with it")
+            heard = running is not None and running.collector  # it outlives the supervisor
+            end = Exit("Lost", None, "the supervisor of this trial is gone, and the trial with it", heard)
             with suppress(OSError):  # forgotten, or a full disk: the next who asks finds the same
                 self.write_exit(end)
         return end

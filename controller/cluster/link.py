@@ -34,11 +34,13 @@ main(*arguments)
 
 
 class Link:
-    """One open connection. `running` has the keys of the attempts that the supervisor says are running."""
+    """One open connection. `running` has the keys of the attempts that the supervisor says are running, `heard` those
+    that have a collector of their own."""
 
     def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.name = name
         self.running: set[str] = set()
+        self.heard: set[str] = set()
         self.broken = False
         self._reader = reader
         self._writer = writer
@@ -65,6 +67,7 @@ class Link:
                 await link.close()
                 raise
             link.running.update(hello["running"])
+            link.heard.update(hello["heard"])
             return link
 
     async def events(self) -> AsyncIterator[Message]:
@@ -114,8 +117,11 @@ class Link:
     def _note(self, event: Message) -> None:
         if event["event"] == "started":
             self.running.add(event["key"])
+            if event["collector"]:
+                self.heard.add(event["key"])
         else:
             self.running.discard(event["key"])
+            self.heard.discard(event["key"])
 
     def _reply(self, message: Message) -> None:
         waiting = self._replies.get(message["re"])

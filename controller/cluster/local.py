@@ -25,6 +25,8 @@ REMEMBERED = 4096
 QUIET_SECONDS = 20.0
 ATTEMPTS_TO_ASK = 3
 
+CollectorOf = Callable[[Launch, Path, Path], tuple[list[str], dict[str, str]]]
+"""(attempt, the file with its metrics, its folder) → command and environment of its collector."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,10 +37,13 @@ class LocalCluster:
     is connected to the supervisors of earlier and other controllers. Use `LocalCluster.open`.
     """
 
-    def __init__(self, data: Path, sockets: Path, grace: float, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, data: Path, sockets: Path, grace: float, tasks: asyncio.TaskGroup, collector: "CollectorOf | None" = None
+    ) -> None:
         self._data = data
         self._sockets = sockets
         self._grace = grace
+        self._collector = collector
         self._tasks = tasks
         self._links: dict[str, Link] = {}
         self._own: Link | None = None
@@ -51,15 +56,18 @@ class LocalCluster:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, data: Path, *, grace: float = 10.0) -> AsyncIterator["LocalCluster"]:
+    async def open(
+        cls, data: Path, *, grace: float = 10.0, collector: "CollectorOf | None" = None
+    ) -> AsyncIterator["LocalCluster"]:
         """Work on `data` (created if need be); `grace`: seconds between SIGTERM and SIGKILL.
 
-        Trials go on when it is left. Raises OSError if no supervisor can be started.
+        With `collector` each attempt gets a collector process of its own, else somebody else reads its file. Trials
+        go on when it is left. Raises OSError if no supervisor can be started.
         """
         data, sockets = await asyncio.to_thread(_prepared, data)
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            cluster = cls(data, sockets, grace, tasks)
+            cluster = cls(data, sockets, grace, tasks, collector)
             try:
                 await cluster._discover()
                 await cluster._own_link()
@@ -142,6 +150,9 @@ class LocalCluster:
 
     def _request(self, launch: Launch) -> Message:
         request: Message = {"op": "start", "key": _text(launch.key)}
+        if self._collector is not None:
+            argv, env = self._collector(launch, self.metrics_path(launch), Path(self._attempt(launch.key).folder))
+            request["collector"] = {"argv": argv, "env": env}
         try:
             wanted = process(launch, self.metrics_path(launch))
         except (ProcessError, TemplateError) as error:
@@ -181,7 +192,7 @@ class LocalCluster:
             if link is None:
                 end = await asyncio.to_thread(attempt.bury)
             elif attempt.key in link.running:
-                self._emit(Started(key))
+                self._emit(Started(key, attempt.key in link.heard))
             else:
                 end = attempt.exit()
         known = _ended(key, end) if end else self._ended.get(key)
@@ -228,7 +239,7 @@ class LocalCluster:
                     return None
                 self._links[name] = link
                 for text in link.running:
-                    self._emit(Started(_key(text)))
+                    self._emit(Started(_key(text), text in link.heard))
                 self._tasks.create_task(self._listen(link))
             return link
 
@@ -262,9 +273,10 @@ class LocalCluster:
     def _heard(self, event: Message) -> None:
         key = _key(event["key"])
         if event["event"] == "started":
-            self._emit(Started(key))
+            self._emit(Started(key, event["collector"]))
         else:
-            self._emit(_ended(key, Exit(event["cause"], event["exit_code"], event["message"])))
+            end = Exit(event["cause"], event["exit_code"], event["message"], event.get("collector", False))
+            self._emit(_ended(key, end))
         self._changed.set()
 
     def _emit(self, event: Started | Ended) -> None:
@@ -299,7 +311,7 @@ def _key(text: str) -> AttemptKey:
 
 
 def _ended(key: AttemptKey, end: Exit) -> Ended:
-    return Ended(key, Cause(end.cause), end.exit_code, end.message)
+    return Ended(key, Cause(end.cause), end.exit_code, end.message, end.collector)
 
 
 def _delete(folder: Path, doomed: Path) -> None:

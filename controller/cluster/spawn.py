@@ -31,9 +31,10 @@ def adopt_orphans() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def spawn(command: Command, log: str) -> int:
+def spawn(command: Command, log: str, source: int | None = None, *, lasting: bool = False) -> int:
     """Run `command`, its output appended to `log`; return its process id once the program itself runs.
 
+    It reads from the file descriptor `source`, else from nothing. `lasting`: it may outlive us.
     Raises SpawnError. Only for a process with one thread.
     """
     try:
@@ -45,7 +46,7 @@ def spawn(command: Command, log: str) -> int:
     try:
         pid = os.fork()
         if pid == 0:
-            _become(command, program, output, report, parent)
+            _become(command, program, source, output, report, None if lasting else parent)
     except OSError as error:
         os.close(reports)
         raise SpawnError(f"no process could be started: {error.strerror}; run fewer trials in parallel") from None
@@ -71,19 +72,21 @@ def _found(command: Command) -> str:
     )
 
 
-def _become(command: Command, program: str, output: int, report: int, parent: int) -> NoReturn:
-    """In the child: turn into the program, or report why not."""
+def _become(
+    command: Command, program: str, source: int | None, output: int, report: int, parent: int | None
+) -> NoReturn:
+    """In the child: turn into the program, or report why not; with a parent, die with it."""
     step = "exec"
     try:
         os.setsid()
         for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(ignored, signal.SIG_DFL)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY) if source is None else source, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        if _LIBC:
+        if _LIBC and parent is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before we could ask to die with it
+        if parent is not None and os.getppid() != parent:  # it died before we could ask to die with it
             os._exit(1)
         step = "cwd"
         os.chdir(command.cwd)

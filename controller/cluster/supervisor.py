@@ -3,13 +3,15 @@
 Requests and their replies, one JSON object a line, over a unix socket:
 
     {"id": 1, "op": "start", "key": …, "argv": […], "env": {…}, "cwd": …, "grace": s, "timeout": s?, "memory": bytes?}
+          "collector": {"argv": […], "env": {…}}?
     {"id": 2, "op": "start", "key": …, "error": "why this attempt cannot be started"}
     {"id": 3, "op": "stop", "key": …, "grace": s, "cause": "Cancelled", "message": …}
     {"id": 4, "op": "kill", "experiment": …}
     {"re": 1, "by": null}       done; or `by`: the supervisor that has claimed this attempt; or `error`: not now
 
-and to every connection {"event": "hello", "pid": …, "running": [key, …]} first, then
-{"event": "started", "key": …} and {"event": "ended", "key": …, "cause": …, "exit_code": …, "message": …}.
+and to every connection {"event": "hello", "pid": …, "running": [key, …], "heard": [key, …]} first (`heard`: those that
+have a collector of their own), then {"event": "started", "key": …, "collector": …} and
+{"event": "ended", "key": …, "cause": …, "exit_code": …, "message": …, "collector": …}.
 """
 
 import os
@@ -23,6 +25,7 @@ from contextlib import suppress
 from functools import partial
 
 from controller.cluster.attempts import Attempt, Exit, Register, Running, identity, room
+from controller.cluster.companion import Companion
 from controller.cluster.memory import resident
 from controller.cluster.spawn import Command, SpawnError, adopt_orphans, spawn
 from controller.cluster.trial import Trial
@@ -35,6 +38,7 @@ DRAIN_INTERVAL = 0.1
 """Seconds between looks at what is left of a group, where its end sends us no signal."""
 PATIENCE = 10.0
 """Seconds that the first connection may take."""
+SECRETS = ("TRIALSTREAM_KAFKA", "TRIALSTREAM_DATABASE")
 RETRY = (0.2, 10.0)
 """Seconds before the first and between later attempts to write an end down, on a full disk."""
 
@@ -47,6 +51,7 @@ class Supervisor:
         self._name = name
         self._register = Register(data, name)
         self._trials: dict[str, Trial] = {}
+        self._companions: dict[str, Companion] = {}
         self._unwritten: dict[str, tuple[Attempt, Exit]] = {}
         self._retry_at, self._retry_delay = 0.0, RETRY[0]
         self._memory_at = 0.0
@@ -76,13 +81,13 @@ class Supervisor:
     def _needed(self) -> bool:
         if self._trials or self._closing:
             return bool(self._trials)
-        return bool(self._wires or self._unwritten) or time.monotonic() < self._patient_until
+        return bool(self._wires or self._unwritten or self._companions) or time.monotonic() < self._patient_until
 
     def _pause(self) -> float | None:
         """Seconds until something is due without anybody's word."""
         now = time.monotonic()
         trials = self._trials.values()
-        due = [trial.deadline for trial in trials]
+        due = [trial.deadline for trial in trials] + [one.deadline for one in self._companions.values()]
         if any(trial.memory for trial in trials):
             due.append(self._memory_at)
         if any(trial.status is not None for trial in trials):
@@ -99,7 +104,8 @@ class Supervisor:
         self._closing = True
 
     def _reap(self) -> None:
-        by_pid = {trial.pid: trial for trial in self._trials.values()}
+        by_pid: dict[int | None, Trial | Companion] = {trial.pid: trial for trial in self._trials.values()}
+        by_pid |= {one.pid: one for one in self._companions.values()}
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -115,11 +121,19 @@ class Supervisor:
         for trial in list(self._trials.values()):
             if trial.over(now):
                 del self._trials[trial.attempt.key]
-                self._record(trial.attempt, trial.exit())
+                heard = trial.attempt.key in self._companions
+                self._record(trial.attempt, trial.exit()._replace(collector=heard))
+                if heard:
+                    self._companions[trial.attempt.key].end()
             elif self._closing and not trial.killed:
                 trial.kill("Lost", "the supervisor of this trial was told to end")
             elif now >= trial.deadline:
                 trial.due()
+        for key, companion in list(self._companions.items()):
+            if companion.over:
+                del self._companions[key]
+            elif now >= companion.deadline:
+                companion.start()
         if now >= self._memory_at:
             self._memory_at = now + MEMORY_INTERVAL
             self._limit_memory()
@@ -168,7 +182,8 @@ class Supervisor:
         self._wires.add(wire)
         self._patient_until = 0.0
         self._selector.register(connection, selectors.EVENT_READ, partial(self._serve, wire))
-        self._send(wire, {"event": "hello", "pid": os.getpid(), "running": list(self._trials)})
+        self._send(wire, {"event": "hello", "pid": os.getpid(), "running": list(self._trials),
+                          "heard": list(self._companions)})  # fmt: skip
         for attempt, end in self._unwritten.values():
             self._send(wire, {"event": "ended", "key": attempt.key, **end._asdict()})
 
@@ -234,17 +249,20 @@ class Supervisor:
                 raise SpawnError(request["error"])
             if request["metrics"]:
                 os.makedirs(attempt.metrics, exist_ok=True)
-            env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
+            env = {"PYTHONUNBUFFERED": "1", **_inherited(), **request["env"]}
             pid = spawn(Command(request["argv"], env, request["cwd"] or attempt.folder), attempt.log)
         except SpawnError as error:
             self._record(attempt, Exit("SpawnFailure", None, str(error)))
             return None
         self._trials[attempt.key] = Trial(attempt, pid, request)
+        heard = "collector" in request
         try:
-            attempt.write_started(Running(pid, identity(pid) or "", self._name))
+            attempt.write_started(Running(pid, identity(pid) or "", self._name, heard))
         except OSError as error:  # a full disk: it serves only to clean up after us
             _complain(f"{attempt.folder}: {error}")
-        self._tell({"event": "started", "key": attempt.key})
+        if heard:
+            self._companions[attempt.key] = Companion(attempt, request["collector"])
+        self._tell({"event": "started", "key": attempt.key, "collector": heard})
         return None
 
     def _claim(self, attempt: Attempt) -> str | None:
@@ -277,6 +295,11 @@ class Supervisor:
         for key, trial in self._trials.items():
             if key.startswith(f"{experiment}/"):
                 trial.kill("Cancelled", "killed on request")
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment without what trials must not know: how to reach the controllers' Kafka and Postgres."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
 
 
 def _complain(text: str) -> None:

@@ -13,8 +13,8 @@ from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
 from events.facts import TrialState
-from events.ids import consequence
-from events.metrics import Measurement, MetricsCompleted, MetricsReported, Point
+from events.metrics import Point
+from events.reports import completed, reported
 from events.signals import Signal, WorkloadEnded, WorkloadStarted
 
 LISTEN_SECONDS = 0.1
@@ -95,15 +95,13 @@ class Ears:
             del self.sources[key]
             while points := source.finish():
                 await self._report(key, points)
-            await self._measure(key, MetricsCompleted(trial=key.trial, attempt=key.attempt), "completed")
+            await self._send(completed(key, now()))
 
     async def _report(self, key: AttemptKey, points: Sequence[Point]) -> None:
-        body = MetricsReported(trial=key.trial, attempt=key.attempt, points=tuple(points))
-        await self._measure(key, body, f"{points[0].metric}/{points[0].step}")
+        await self._send(reported(key, points, now()))
 
-    async def _measure(self, key: AttemptKey, body: Measurement, part: str) -> None:
-        number = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/{part}")
-        await send(self.bus, topics.METRICS, self.holding.shard, [Envelope(number, None, key.experiment, now(), body)])
+    async def _send(self, report: Envelope) -> None:
+        await send(self.bus, topics.METRICS, self.holding.shard, [report])
 
     def _source(self, key: AttemptKey) -> Source:
         if key not in self.sources:

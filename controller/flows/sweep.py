@@ -14,8 +14,8 @@ from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
-from events.ids import AttemptKey, consequence
-from events.metrics import MetricsCompleted
+from events.ids import AttemptKey
+from events.reports import completed
 from events.signals import TimePassed
 
 ROUND_SECONDS = 0.5
@@ -75,7 +75,7 @@ class Sweeper:
         late = [key for key, since in self.silent.items() if moment - since > COLLECTOR_SECONDS]
         for key in late:
             self.silent[key] = moment
-        await self._send(topics.METRICS, [_completed(key) for key in late])
+        await self._send(topics.METRICS, [completed(key, now()) for key in late])
 
     def _unheard(self) -> Iterator[AttemptKey]:
         for number, experiment in self.holding.experiments.items():
@@ -94,9 +94,3 @@ class Sweeper:
     async def _send(self, topic: str, envelopes: list[Envelope]) -> None:
         if envelopes:
             await send(self.bus, topic, self.holding.shard, envelopes)
-
-
-def _completed(key: AttemptKey) -> Envelope:
-    body = MetricsCompleted(trial=key.trial, attempt=key.attempt)
-    number = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/in its place")
-    return Envelope(number, None, key.experiment, now(), body)

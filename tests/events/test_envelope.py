@@ -93,7 +93,7 @@ def later(record: Record) -> Record:
 
     def grown(tree: object) -> object:
         if isinstance(tree, dict):
-            return {**{key: grown(value) for key, value in tree.items()}, "later": [1]}
+            return {**{key: grown(value) for key, value in tree.items()}, "later": "x"}
         return [grown(one) for one in tree] if isinstance(tree, list) else tree
 
     return replace(record, value=json.dumps(grown(json.loads(record.value))).encode())

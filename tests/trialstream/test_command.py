@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Timer
 from typing import IO
 from uuid import uuid4
 
@@ -29,10 +30,13 @@ def subscribing(stream: Stream, *words: str) -> Generator[tuple[subprocess.Popen
     environment = {**os.environ, **stream.settings.to_environment(), "PYTHONUNBUFFERED": ""}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, text=True) as process:
+        late = Timer(3 * SECONDS, process.kill)
+        late.start()
         try:
             assert process.stdout is not None
             yield process, process.stdout
         finally:
+            late.cancel()
             process.kill()
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from events.bus import BusRefusedError, Record
-from events.bus.kafka.connection import client_options, stop, translated
+from events.bus.kafka.connection import client_options, connect, hush, stop, translated
 from events.bus.kafka.settings import KafkaSettings
 
 MAX_RECORD_BYTES = 900 * 1024
@@ -65,6 +66,7 @@ class Publisher:
     async def _ready(self) -> AIOKafkaProducer:
         async with self._making:
             if self._producer is None:
+                (await connect(self._settings)).close()  # says why, if that is not possible; the producer does not
                 producer = AIOKafkaProducer(
                     **client_options(self._settings), acks="all", enable_idempotence=True, compression_type="lz4",
                     max_request_size=MAX_RECORD_BYTES + 64 * 1024,
@@ -96,3 +98,14 @@ def _check(record: Record) -> None:
         raise BusRefusedError(
             f"a record for {record.topic} has {size:,} bytes; at most {MAX_RECORD_BYTES:,} are allowed"
         )
+
+
+@asynccontextmanager
+async def open_publisher(settings: KafkaSettings) -> AsyncGenerator[Publisher]:
+    """A publisher alone, for who only reports. It connects with its first record."""
+    hush()
+    publisher = Publisher(settings)
+    try:
+        yield publisher
+    finally:
+        await publisher.close()

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer
 
 async def main() -> None:
     kafka = os.environ.get("TRIALSTREAM_KAFKA", "localhost:9092")
-    async with AIOKafkaConsumer("trialstream.events", bootstrap_servers=kafka, auto_offset_reset="earliest") as events:
+    topic = os.environ.get("TRIALSTREAM_KAFKA_PREFIX", "trialstream") + ".events"
+    async with AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest") as events:
         async for event in events:
             headers = {name: value.decode() for name, value in event.headers}
             fact = json.loads(event.value)

@@ -85,6 +85,17 @@ def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
     asyncio.run(scene())
 
 
+def test_facts_of_a_newer_version_are_read(data: Path) -> None:
+    async def scene() -> None:
+        async with _database(data) as (database, leases):
+            author = await admitted(database, leases, text("newer"))
+            later = "UPDATE fact SET data = jsonb_set(data, '{spec,later}', '1') WHERE experiment = $1 AND seq = 1"
+            await database.execute(later, author.id)
+            assert await differences(database, author.id) == []
+
+    asyncio.run(scene())
+
+
 def test_more_facts_than_a_page(data: Path) -> None:
     async def scene() -> None:
         async with _database(data) as (database, leases):

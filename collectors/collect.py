@@ -1,0 +1,120 @@
+"""Read what one attempt reports, keep it in the spool, deliver it in order, and say when that was all."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from collectors.spool import Spool
+from collectors.tail import Tail
+from events import topics
+from events.bus import BusAwayError, BusRefusedError, Record
+from events.clock import now
+from events.envelope import Envelope, encode
+from events.ids import AttemptKey, Shard
+from events.metrics import Point
+from events.reports import completed, reported
+
+LOOK_SECONDS = 0.02
+"""Between two looks at a file that does not grow."""
+RECORD_POINTS = 2_000
+DELIVERED_AT_ONCE = 20
+"""Records."""
+PAUSE_SECONDS = (0.1, 5.0)
+ALL_READ = b"all"
+_log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    async def publish(self, records: Sequence[Record]) -> None:
+        """As Bus.publish."""
+        ...
+
+
+Opened = Callable[[], AbstractAsyncContextManager[Publisher]]
+
+
+@dataclass(slots=True)
+class Collector:
+    """One attempt's ears. `ended` is to be set when nothing more is written."""
+
+    key: AttemptKey
+    shard: Shard
+    tail: Tail
+    spool: Spool
+    ended: asyncio.Event
+    all_read: bool = False
+    added: asyncio.Event = field(default_factory=asyncio.Event)
+    dropped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, opened: Opened) -> None:
+        """Until all is read and delivered; without a broker for as long as it takes."""
+        state = self.spool.state()
+        self.all_read = state == ALL_READ
+        if state is not None and not self.all_read:
+            self.tail.restore(state)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read())
+            tasks.create_task(self._deliver(opened))
+
+    async def _read(self) -> None:
+        while not self.all_read:
+            if not self.spool.has_room:
+                self.dropped.clear()
+                await self.dropped.wait()
+                continue
+            last = self.ended.is_set()  # asked before the file is read: what is written until then is in it
+            points = self.tail.finish() if last else self.tail.read()
+            if points:
+                self._keep(points)
+                await asyncio.sleep(0)
+            elif last:
+                self.all_read = True
+                self.spool.add([self._record(completed(self.key, now()))], ALL_READ)
+                self.added.set()
+            else:
+                await self._a_moment()
+
+    def _keep(self, points: Sequence[Point]) -> None:
+        rest = iter(points)
+        parts = iter(lambda: list(islice(rest, RECORD_POINTS)), [])
+        self.spool.add([self._record(reported(self.key, part, now())) for part in parts], self.tail.state())
+        self.added.set()
+
+    def _record(self, envelope: Envelope) -> Record:
+        return encode(envelope, topics.METRICS, self.shard)
+
+    async def _a_moment(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.ended.wait()
+
+    async def _deliver(self, opened: Opened) -> None:
+        pause = PAUSE_SECONDS[0]
+        while True:
+            try:
+                async with opened() as publisher:
+                    pause = PAUSE_SECONDS[0]
+                    await self._deliver_all(publisher)
+                    return
+            except (BusAwayError, BusRefusedError) as error:
+                _log.warning("not delivered yet: %s", error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, PAUSE_SECONDS[1])
+
+    async def _deliver_all(self, publisher: Publisher) -> None:
+        while True:
+            self.added.clear()
+            waiting = self.spool.oldest(DELIVERED_AT_ONCE)
+            if waiting:
+                await publisher.publish([record for _, record in waiting])
+                self.spool.drop(waiting[-1][0])
+                self.dropped.set()
+            elif self.all_read:
+                return
+            else:
+                await self.added.wait()

@@ -1,0 +1,100 @@
+"""`trialstream collect`: the program that stands beside a trial and ships what it reports to Kafka."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+from collectors import parser
+from collectors.collect import Collector
+from collectors.spool import Spool
+from collectors.tail import Tail
+from events import topics
+from events.bus.kafka import KafkaSettings, open_publisher
+from events.clock import now
+from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
+from events.settings import SettingsError
+from events.spec import MetricsCollectorSpec
+
+SPOOL_BYTES = 64 * 2**20
+
+
+def command_line(
+    key: AttemptKey, shard: Shard, spec: MetricsCollectorSpec, metrics: Sequence[str], file: Path, spool: Path
+) -> list[str]:
+    """The command that collects for one attempt on this machine; its environment must name the Kafka."""
+    return [
+        sys.executable, "-P", "-m", "collectors",
+        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
+        "--shard", str(shard), "--spec", spec.model_dump_json(by_alias=True, exclude_defaults=True),
+        *(word for metric in metrics for word in ("--metric", metric)),
+        "--file", str(file), "--spool", str(spool), "--until", "stdin",
+    ]  # fmt: skip
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = argparse.ArgumentParser("trialstream collect", description=__doc__)
+    options.add_argument("--experiment", type=UUID, required=True, help="the experiment's id")
+    options.add_argument("--trial", type=int, required=True, help="the trial's number")
+    options.add_argument("--attempt", type=int, default=1, help="the attempt's number (default: %(default)s)")
+    options.add_argument("--shard", type=int, required=True, help="the experiment's shard")
+    options.add_argument("--spec", default="{}", help="metricsCollectorSpec as JSON (default: StdOut, text)")
+    options.add_argument("--metric", action="append", required=True, help="a metric to look for; may be repeated")
+    options.add_argument("--file", type=Path, required=True, help="the file that the trial writes")
+    options.add_argument("--spool", type=Path, required=True, help="folder for what is not delivered yet")
+    options.add_argument("--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)")
+    options.add_argument(
+        "--until", choices=("stdin", "sigterm"), default="sigterm",
+        help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: %(default)s)",
+    )  # fmt: skip
+    return options.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Collect until the trial has ended and all is delivered. Exit codes: 0 done, 2 bad options."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    options = _options(sys.argv[1:] if arguments is None else arguments)
+    try:
+        settings = KafkaSettings.from_environment()
+        if settings is None:
+            raise SettingsError("TRIALSTREAM_KAFKA is not set: it names the Kafka to deliver to, as host:port")
+        spec = MetricsCollectorSpec.model_validate_json(options.spec)
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    asyncio.run(_collect(options, settings, spec))
+    return 0
+
+
+async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec) -> None:
+    key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
+    tail = Tail(options.file, parser(spec, options.metric), now)
+    place = str(key.experiment).encode()
+    spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    if options.until == "stdin":
+        listener = threading.Thread(target=_until_end_of_input, args=(loop, ended), daemon=True)
+        listener.start()
+    try:
+        await Collector(key, Shard(options.shard), tail, spool, ended).run(lambda: open_publisher(settings))
+    finally:
+        spool.close()
+
+
+def _until_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(ended.set)
+
+
+def collect() -> None:
+    """The command `collect` of the command line, which leaves the options to `main`."""
+    sys.exit(main(sys.argv[2:]))
