@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from controller.app.gauges import keep_looking
 from controller.app.shard import PASSING, reason, serve
 from controller.app.station import Station
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding
 from controller.store.leases import RENEW_SECONDS, Survey
+from controller.telemetry.catalogue import BUS_ERRORS, CHANGES, EPOCH, FENCINGS, SHARDS, SHARDS_IN_TROUBLE
+from events.bus import BusAwayError, BusRefusedError
 from events.ids import Shard
 
 ROUND_SECONDS = 0.3
@@ -33,6 +36,7 @@ class Duty:
     epoch: int
     task: "asyncio.Task[None]"
     trouble: str = ""
+    holding: Holding | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Control:
         await self.station.leases.make_shards(self.shards)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self.station.watch.run())
+            looking = tasks.create_task(keep_looking(self.station, self._holdings))
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
@@ -72,6 +77,10 @@ class Control:
             finally:
                 await self._hand_over_all()
                 watching.cancel()
+                looking.cancel()
+
+    def _holdings(self) -> list[Holding]:
+        return [duty.holding for duty in self.duties.values() if duty.holding is not None]
 
     async def _round(self, tasks: asyncio.TaskGroup) -> None:
         """Renew, look around, and do one step towards an even share."""
@@ -83,6 +92,8 @@ class Control:
                 return
             survey = await self.station.leases.survey()
             await self._settle(survey, tasks)
+            SHARDS.set(len(self.duties))
+            SHARDS_IN_TROUBLE.set(sum(bool(duty.trouble) for duty in self.duties.values()))
         except (StoreAwayError, StoreRefusedError) as error:
             self._say(f"the database does not answer: {error}")
             if self.station.leases.overdue:
@@ -98,6 +109,7 @@ class Control:
         lost = await self.station.leases.renew(wants_more=fit)
         self.registered = self.registered or fit
         self.renewed_at = time.monotonic()
+        FENCINGS.inc(len(lost))
         await self._drop(*lost, why="taken over by another controller")
 
     async def _give_way(self) -> None:
@@ -117,10 +129,13 @@ class Control:
         if wanted > 0 and survey.free:
             free = random.Random(self.station.leases.owner).sample(survey.free, len(survey.free))
             for shard, epoch in (await self.station.leases.claim_all(free[:wanted])).items():
+                CHANGES.labels("claimed").inc()
+                EPOCH.labels(shard).set(epoch)
                 self.duties[shard] = Duty(epoch, tasks.create_task(self._serve(shard, epoch)))
         elif wanted < 0 and not survey.free:
             last = max(self.duties)
             _log.info("handing over shard %d", last)
+            CHANGES.labels("handed_over").inc()
             await self._stop(last)
             await self.station.leases.release(last)
 
@@ -134,8 +149,8 @@ class Control:
     async def _serve(self, shard: Shard, epoch: int) -> None:
         """Run the flows of the shard, again after each outage, until it is not ours any more."""
 
-        async def well(_: Holding, __: asyncio.Event) -> None:
-            self.duties[shard].trouble = ""
+        async def well(holding: Holding, _: asyncio.Event) -> None:
+            self.duties[shard].trouble, self.duties[shard].holding = "", holding
 
         pause = PAUSE_SECONDS[0]
         while True:
@@ -149,11 +164,14 @@ class Control:
             if shard not in self.duties or self.duties[shard].epoch != epoch:
                 return  # we were told to stop; a task group that fails at that moment swallows the cancellation
             if isinstance(error, FencedError):
+                FENCINGS.inc()
                 _log.warning("%s", error)
                 self._lose(shard, epoch)
                 return
             if not isinstance(error, Exception):
                 raise error
+            if isinstance(error, BusAwayError | BusRefusedError):
+                BUS_ERRORS.inc()
             if isinstance(error, PASSING):
                 _log.warning("shard %d is interrupted: %s", shard, error)
             else:
@@ -171,6 +189,7 @@ class Control:
     async def _drop(self, *shards: Shard, why: str) -> None:
         """They are not ours any more."""
         for shard in shards:
+            CHANGES.labels("dropped").inc()
             _log.warning("shard %d is dropped: %s", shard, why)
         await self._stop(*shards)
         self.station.leases.forget(*shards)
@@ -178,6 +197,9 @@ class Control:
     async def _stop(self, *shards: Shard) -> None:
         """End the flows of shards; what does not end in time is fenced by the next epoch."""
         tasks = [self.duties.pop(shard).task for shard in shards if shard in self.duties]
+        for shard in shards:
+            with suppress(KeyError):
+                EPOCH.remove(shard)
         for task in tasks:
             task.cancel()
         if tasks:

@@ -3,14 +3,23 @@
 import asyncio
 import logging
 import os
+import platform
 import random
 import secrets
 import signal
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 
 from collectors.command import command_line
@@ -22,7 +31,9 @@ from controller.cluster.local import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
-from events.bus import BusRefusedError
+from controller.telemetry.catalogue import BUILD
+from controller.telemetry.ports import metrics, reasons, served
+from controller.telemetry.watchdog import Watchdog
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 
 POOL = 12
@@ -56,7 +67,7 @@ def _collector(settings: KafkaSettings) -> CollectorOf:
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in virtual seconds a
-    second."""
+    second. `host` and ports: where metrics and health are asked; port 0 = nowhere."""
 
     database: str
     kafka: KafkaSettings
@@ -64,6 +75,9 @@ class Orders:
     data: Path
     answers: Function | None = None
     pace: float | None = None
+    host: str = "127.0.0.1"
+    metrics_port: int = 0
+    health_port: int = 0
 
 
 @dataclass(slots=True)
@@ -88,11 +102,28 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
-        async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(self._work())
-            await self.leaving.wait()
-            if self.control is None:
-                working.cancel()
+        dog = Watchdog()
+        with self._ports(dog), dog.watching():
+            async with asyncio.TaskGroup() as tasks:
+                beating = tasks.create_task(dog.beat())
+                working = tasks.create_task(self._work())
+                await self.leaving.wait()
+                if self.control is None:
+                    working.cancel()
+                await asyncio.wait({working})
+                beating.cancel()
+
+    @contextmanager
+    def _ports(self, dog: Watchdog) -> Iterator[None]:
+        """Answer for metrics and health. Raises OSError if a port is taken."""
+        BUILD.labels(version("trialstream"), platform.python_version()).set(1)
+        pages = {"/healthz": reasons(dog.problems), "/readyz": reasons(lambda: list(self.reasons()))}
+        with ExitStack() as stack:
+            if self.orders.metrics_port:
+                stack.enter_context(served(self.orders.host, self.orders.metrics_port, {"/metrics": metrics}))
+            if self.orders.health_port:
+                stack.enter_context(served(self.orders.host, self.orders.health_port, pages))
+            yield
 
     def _leave(self) -> None:
         if not self.leaving.is_set():
@@ -110,7 +141,7 @@ class Service:
                     self.control = Control(opened[0], opened[1].partitions, self.leaving)
                     pause = RETRY_SECONDS[0]
                     await self.control.run()
-            except* (BusRefusedError, *PASSING) as group:
+            except* PASSING as group:
                 self._say(str(reason(group)))
             finally:
                 self.control = None

@@ -15,11 +15,11 @@ from controller.flows.sweep import Sweeper
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding, load
 from controller.store.ledger import Recorded
-from events.bus import BusAwayError
+from events.bus import BusAwayError, BusRefusedError
 from events.ids import Shard
 
-PASSING = (StoreAwayError, StoreRefusedError, BusAwayError, OSError)
-"""What may pass by itself: no database, no broker, no supervisor, a full disk."""
+PASSING = (StoreAwayError, StoreRefusedError, BusAwayError, BusRefusedError, OSError)
+"""What may pass by itself, or once a person has mended it: no database, no broker, no supervisor, a full disk."""
 Company = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
 
 

@@ -13,8 +13,6 @@ from controller.cli.failure import CommandError
 from controller.cli.place import DEFAULT_DATA, Data, Kafka, Url, database_url, kafka_settings
 from controller.cluster.simulated import Function
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")]
-
 
 def controller(
     cluster: Annotated[Place, typer.Option("--cluster", help="Where trials run.")] = Place.LOCAL,
@@ -28,6 +26,9 @@ def controller(
     pace: Annotated[
         float | None, typer.Option(min=0.001, help="Simulated seconds in a second; without it, time jumps.")
     ] = None,
+    host: Annotated[str, typer.Option(help="Address on which metrics and health are answered.")] = "127.0.0.1",
+    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")] = 0,
+    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")] = 0,
 ) -> None:
     """Run a controller: one of several that share the experiments handed in with `submit`. SIGTERM hands over."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -38,7 +39,10 @@ def controller(
             "`database` in the settings file",
             Exit.INVALID,
         )
-    orders = Orders(url, kafka_settings(kafka), cluster, data.absolute(), _function(cluster, answers), pace)
+    function = _function(cluster, answers)
+    orders = Orders(
+        url, kafka_settings(kafka), cluster, data.absolute(), function, pace, host, metrics_port, health_port
+    )
     asyncio.run(Service(orders).run())
 
 

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import NamedTuple
@@ -15,10 +16,11 @@ from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Recorded
 from controller.store.positions import Positions
 from controller.store.reader import Reader, reading
+from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
 from events.envelope import Envelope, UnreadableRecordError, decode
-from events.facts import Fact
+from events.facts import Fact, TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
     DeletionRequested,
@@ -64,11 +66,11 @@ async def intake(
     async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
         desk = Desk(ledger, holding, check, committed, reader)
         while True:
-            heard = list(await reader.fetch(BATCH, WAIT_SECONDS))
-            letters = desk.read(heard)
+            letters = desk.read(await reader.fetch(BATCH, WAIT_SECONDS))
             if letters and all(isinstance(one.envelope.body, UNHURRIED) for one in letters):
                 letters += desk.read(await reader.fetch(BATCH, LINGER_SECONDS))
-            await desk.deal_with(letters)
+            with DECISION.time() if letters else nullcontext():
+                await desk.deal_with(letters)
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ class Desk:
     def _take_over(self, batch: Batch) -> None:
         self.holding.learn(batch.after, list(batch.recorded))
         self.committed(batch.recorded)
+        _count(batch.recorded)
         if batch.after.done:
             self.holding.forget(batch.after.identity.id)
 
@@ -193,6 +196,13 @@ class Desk:
 
     def _put_aside(self, letters: Sequence[Letter], reason: str) -> None:
         self.dead += [DeadLetter(letter.delivery, reason) for letter in letters]
+
+
+def _count(recorded: Iterable[Recorded]) -> None:
+    for one in recorded:
+        FACTS.labels(one.fact.type).inc()
+        if isinstance(one.fact, TrialConcluded):
+            CONCLUSIONS.labels(one.fact.state, one.fact.cause).inc()
 
 
 def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:

@@ -12,6 +12,7 @@ from controller.store.ledger import Recorded
 from controller.store.measurements import Measurements, Row
 from controller.store.positions import Positions
 from controller.store.reader import reading
+from controller.telemetry.catalogue import POINTS, STOP
 from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
@@ -137,6 +138,7 @@ async def _take_in(measurements: Measurements, holding: Holding, envelopes: list
         for point in body.points
     ]
     if rows:
+        POINTS.inc(len(rows))
         await measurements.store(holding.shard, holding.epoch, rows)
 
 
@@ -183,7 +185,10 @@ class Court:
                     metric = self._objective(envelope.experiment).metric
                     for point in points:
                         if point.metric == metric:
+                            before = len(self.hopeless)
                             self._observe(envelope.experiment, trial, point.step, point.value)
+                            if len(self.hopeless) > before:
+                                STOP.observe(max(0.0, (now() - point.at).total_seconds()))
                 case _:
                     pass
 

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from datetime import datetime
 
 from controller.cluster import AttemptKey, Cluster, Launch
 from controller.store.holding import Holding
 from controller.store.ledger import Effect, Recorded
 from controller.store.outbox import Outbox
-from events.facts import TrialScheduled, TrialStopRequested
+from controller.telemetry.catalogue import NEXT_START
+from events.clock import now
+from events.facts import ExperimentConcluded, TrialConcluded, TrialScheduled, TrialStopRequested
+from events.ids import ExperimentId
 
 
 async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
@@ -15,11 +19,28 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
     for due in holding.due:
         if due.effect is not Effect.PUBLISH:
             facts.put_nowait(due.recorded)
+    ended: dict[ExperimentId, datetime] = {}
     while True:
         waiting = [await facts.get()]
         while not facts.empty():
             waiting.append(facts.get_nowait())
         await _act(cluster, outbox, holding, waiting)
+        _measure(waiting, ended)
+
+
+def _measure(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
+    """From a trial's end to the start of the next; `ended`: since when experiments wait for one."""
+    for one in waiting:
+        number = one.envelope.experiment
+        match one.fact:
+            case TrialConcluded():
+                ended[number] = one.envelope.at
+            case TrialScheduled() if number in ended:
+                NEXT_START.observe(max(0.0, (now() - ended.pop(number)).total_seconds()))
+            case ExperimentConcluded():
+                ended.pop(number, None)
+            case _:
+                pass
 
 
 async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> None:

@@ -11,6 +11,7 @@ from controller.core.experiment import Experiment, Request
 from controller.store.holding import Holding
 from controller.store.journal import Conclusion, Journal, Journals
 from controller.store.ledger import Recorded
+from controller.telemetry.catalogue import SUGGESTION, SUGGESTION_FAILURES, SUGGESTIONS
 from events import topics
 from events.bus import Bus
 from events.clock import now
@@ -98,9 +99,12 @@ class Proposer:
             journal = await self.journals.read(self.number)
             mind = self.mind = await asyncio.to_thread(recall, experiment, journal)
         try:
-            assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
+            with SUGGESTION.time():
+                assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
+            SUGGESTIONS.inc(len(assignments))
         except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
             self.mind = None
+            SUGGESTION_FAILURES.inc()
             return SuggestionsMade(request=request.number, error=f"the search failed: {type(error).__name__}: {error}")
         return SuggestionsMade(
             request=request.number, assignments=tuple(assignments), told=mind.told, exhausted=mind.search.exhausted

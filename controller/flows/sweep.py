@@ -10,6 +10,7 @@ from controller.cluster import Cluster
 from controller.store.deadletters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.outbox import Mailbox
+from controller.telemetry.catalogue import SILENT
 from events import topics
 from events.bus import Bus
 from events.clock import now
@@ -74,6 +75,7 @@ class Sweeper:
         self.silent = {key: self.silent.get(key, moment) for key in self._unheard()}
         late = [key for key, since in self.silent.items() if moment - since > COLLECTOR_SECONDS]
         for key in late:
+            SILENT.inc()
             self.silent[key] = moment
         await self._send(topics.METRICS, [completed(key, now()) for key in late])
 

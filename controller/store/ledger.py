@@ -14,6 +14,7 @@ from controller.store import FencedError
 from controller.store.positions import Move
 from controller.store.postgres import Database
 from controller.store.trials import Rows, trial_rows
+from controller.telemetry.catalogue import TRANSACTION
 from events.envelope import Envelope
 from events.facts import (
     BudgetExtended,
@@ -202,10 +203,7 @@ class Ledger:
         Raises FencedError if the shard, the experiment or the position has moved on.
         """
         rows = trial_rows(batch.before, batch.after, batch.recorded)
-        row = await self._database.row(
-            _COMMIT,
-            shard,
-            epoch,
+        values = (
             *_experiment_values(batch),
             list(batch.marks),
             *_fact_values(batch.recorded),
@@ -214,6 +212,8 @@ class Ledger:
             *_effect_values(batch.recorded),
             *(move or (None,) * len(Move._fields)),
         )
+        with TRANSACTION.labels("commit").time():
+            row = await self._database.row(_COMMIT, shard, epoch, *values)
         if row is None or row["moved"] != 1:
             known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
             raise FencedError(f"shard {shard}: {known}")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from controller.store import FencedError
 from controller.store.postgres import Database
+from controller.telemetry.catalogue import TRANSACTION
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.objective import Observation, Summary
 
@@ -51,7 +52,8 @@ class Measurements:
     async def store(self, shard: Shard, epoch: int, rows: Sequence[Row]) -> None:
         """Store what is new of `rows`. Raises FencedError if the shard is somebody else's."""
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in Row._fields]
-        found = await self._database.row(_INSERT, shard, epoch, *columns)
+        with TRANSACTION.labels("measurements").time():
+            found = await self._database.row(_INSERT, shard, epoch, *columns)
         if found is None or not found["fence"]:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
 

@@ -1,6 +1,6 @@
 """Effects that are still to be done, and requests that people left for the owner of an experiment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from controller.store.ledger import Effect, Recorded
 from controller.store.postgres import Database
+from controller.telemetry.catalogue import TRANSACTION
 from events.envelope import Envelope
 from events.facts import AnyFact, Fact
 from events.ids import ExperimentId, Shard, TrialNumber
@@ -43,12 +44,26 @@ class Outbox:
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
 
+    async def waiting(self, shards: Collection[Shard]) -> dict[str, tuple[int, float]]:
+        """By effect: how many are still to be done for these shards, and the age of the oldest in seconds."""
+        rows = await self._database.fetch(
+            "SELECT o.effect, count(*) AS count, extract(epoch FROM now() - min(f.at))::float8 AS age "
+            "FROM outbox o JOIN fact f USING (experiment, seq) "
+            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = ANY($1)) GROUP BY o.effect",
+            list(shards),
+        )
+        return {row["effect"]: (row["count"], row["age"]) for row in rows}
+
     async def is_empty(self, experiment: ExperimentId) -> bool:
         """Is every effect of the experiment done?"""
         return await self._database.row("SELECT FROM outbox WHERE experiment = $1 LIMIT 1", experiment) is None
 
     async def done(self, effect: Effect, facts: Sequence[tuple[ExperimentId, int]]) -> None:
         """Forget effects that have been done."""
+        with TRANSACTION.labels("outbox").time():
+            await self._forget(effect, facts)
+
+    async def _forget(self, effect: Effect, facts: Sequence[tuple[ExperimentId, int]]) -> None:
         await self._database.execute(
             "DELETE FROM outbox o USING unnest($2::uuid[], $3::bigint[]) AS d (experiment, seq) "
             "WHERE o.effect = $1 AND o.experiment = ANY($2) AND o.seq = ANY($3) "

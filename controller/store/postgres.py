@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from controller.store import StoreAwayError, StoreRefusedError
+from controller.telemetry.catalogue import DATABASE_ERRORS
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 15.0
@@ -91,6 +92,11 @@ class Database:
         async with self.connection() as connection:
             await connection.execute(sql, *values)
 
+    def connections(self) -> tuple[int, int]:
+        """How many are in use, and how many wait for use."""
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
+
     async def expire(self) -> None:
         """Throw away every pooled connection, as after a restart of the server."""
         await self._pool.expire_connections()
@@ -112,8 +118,10 @@ class _Translated:
         if isinstance(error, asyncio.CancelledError) or error is None:
             return
         if isinstance(error, _FINAL):
+            DATABASE_ERRORS.labels("refused").inc()
             raise StoreRefusedError(f"the database refuses: {error}") from error
         if isinstance(error, _PASSING):
+            DATABASE_ERRORS.labels("away").inc()
             raise StoreAwayError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
 
 

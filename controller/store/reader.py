@@ -3,11 +3,12 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from controller.store.deadletters import DeadLetter
 from controller.store.positions import Bookmark, Move, Positions
+from controller.telemetry.catalogue import DEAD_LETTERS, LAG, RECORDS
 from events.bus import Bus, Delivery, Subscription
 from events.ids import Shard
 
@@ -25,6 +26,8 @@ class Reader:
     positions: Positions
     shard: Shard
     epoch: int
+    topic: str
+    dealt: int
     bookmark: Bookmark | None
     stored_at: float = field(default_factory=time.monotonic)
 
@@ -39,6 +42,9 @@ class Reader:
 
     def dealt_with(self, position: int) -> None:
         """Records before `position` need not be fetched again."""
+        RECORDS.labels(self.topic).inc(max(0, position - self.dealt))
+        LAG.labels(self.topic, self.shard).set(self.subscription.lag)
+        self.dealt = position
         self.subscription.release(position)
         if self.bookmark is not None:
             self.bookmark.done = position
@@ -56,6 +62,7 @@ class Reader:
     async def store(self, dead: Sequence[DeadLetter] = ()) -> None:
         """Put records aside, and store the position if that is due. Raises FencedError."""
         for one in dead:
+            DEAD_LETTERS.labels(self.topic).inc()
             record = one.delivery.record
             _log.error("%s[%d]@%d is put aside: %s", record.topic, record.partition, one.delivery.position, one.reason)
         move = self.move()
@@ -76,4 +83,8 @@ async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topi
                 topic, shard, bookmark.stored, subscription.position,
             )  # fmt: skip
             bookmark.done = subscription.position
-        yield Reader(subscription, positions, shard, epoch, bookmark)
+        try:
+            yield Reader(subscription, positions, shard, epoch, topic, subscription.position, bookmark)
+        finally:
+            with suppress(KeyError):
+                LAG.remove(topic, shard)

@@ -1,0 +1,55 @@
+"""The gauges of a controller: how much there is of everything, looked at every few seconds."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from controller.app.station import Station
+from controller.store import StoreAwayError, StoreRefusedError
+from controller.store.holding import Holding
+from controller.store.ledger import Effect
+from controller.telemetry.catalogue import DEAD_LETTERS_KEPT, EXPERIMENTS, OUTBOX, OUTBOX_AGE, POOL, TRIALS
+from events import topics
+from events.facts import TERMINAL, ExperimentState, TrialState
+
+LOOK_SECONDS = 5.0
+STATES = (ExperimentState.RUNNING, ExperimentState.PAUSED)
+
+
+async def look(station: Station, holdings: Collection[Holding]) -> None:
+    """Set them for the shards that we hold; what Postgres does not tell now keeps its value."""
+    _states(holdings)
+    in_use, idle = station.database.connections()
+    POOL.labels("in_use").set(in_use)
+    POOL.labels("idle").set(idle)
+    with suppress(StoreAwayError, StoreRefusedError):
+        waiting = await station.outbox.waiting([holding.shard for holding in holdings])
+        for effect in Effect:
+            count, age = waiting.get(effect, (0, 0.0))
+            OUTBOX.labels(effect).set(count)
+            OUTBOX_AGE.labels(effect).set(age)
+        kept = await station.dead_letters.count()
+        for topic in (topics.SIGNALS, topics.METRICS):
+            DEAD_LETTERS_KEPT.labels(topic).set(kept.get(topic, 0))
+
+
+def _states(holdings: Collection[Holding]) -> None:
+    experiments: Counter[str] = Counter()
+    trials: Counter[str] = Counter()
+    for holding in holdings:
+        for experiment in holding.experiments.values():
+            experiments[experiment.progress.state] += 1
+            trials.update(trial.state for trial in experiment.progress.live.values())
+    for state in STATES:
+        EXPERIMENTS.labels(state).set(experiments[state])
+    for live in TrialState:
+        if live not in TERMINAL:
+            TRIALS.labels(live).set(trials[live])
+
+
+async def keep_looking(station: Station, holdings: Callable[[], Collection[Holding]]) -> None:
+    """For ever."""
+    while True:
+        await look(station, holdings())
+        await asyncio.sleep(LOOK_SECONDS)
