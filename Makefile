@@ -35,9 +35,10 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(NAME),trials)
 
-# What is generated from the code: the JSON Schemas.
+# What is generated from the code: the JSON Schemas, and what watches controllers.
 docs: $(READY)
 	$(BIN)/python -m events.schemas
+	$(BIN)/python -m deploy.monitoring
 
 clean:
 	rm -rf .venv .trialstream digits.html

@@ -19,7 +19,7 @@ PLACE = re.compile(r"`((?:\w+/)+(?:\w+\.(?:py|sql|md|yaml))?)(?::([\w.]+))?`")
 MEMBER = re.compile(r"`([A-Z]\w+\.\w+)`")
 FOLDERS = ("events", "algorithms", "collectors", "controller")
 TARGET = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
-COMMAND = re.compile(r"(?:`|^)trialstream ([a-z]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|^)trialstream ([a-z-]+)", re.MULTILINE)
 
 
 def of(page: Path) -> str:
@@ -57,7 +57,7 @@ def test_make_targets_and_commands_exist(page: Path) -> None:
 
 
 def test_the_readme_has_every_command_in_its_order() -> None:
-    rows = re.findall(r"^\| `trialstream ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `trialstream ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert rows == list(COMMANDS)
 
 

@@ -14,7 +14,15 @@ from controller.app.station import Station
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding
 from controller.store.leases import RENEW_SECONDS, Survey
-from controller.telemetry.catalogue import BUS_ERRORS, CHANGES, EPOCH, FENCINGS, SHARDS, SHARDS_IN_TROUBLE
+from controller.telemetry.catalogue import (
+    BUS_ERRORS,
+    CHANGES,
+    EPOCH,
+    FENCINGS,
+    SHARDS,
+    SHARDS_IN_ALL,
+    SHARDS_IN_TROUBLE,
+)
 from events.bus import BusAwayError, BusRefusedError
 from events.ids import Shard
 
@@ -65,6 +73,7 @@ class Control:
     async def run(self) -> None:
         """Own, serve, hand over. Raises StoreRefusedError if the database has another number of shards."""
         await self.station.leases.make_shards(self.shards)
+        SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self.station.watch.run())
             looking = tasks.create_task(keep_looking(self.station, self._holdings))

@@ -83,6 +83,7 @@ async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topi
                 topic, shard, bookmark.stored, subscription.position,
             )  # fmt: skip
             bookmark.done = subscription.position
+        DEAD_LETTERS.labels(topic)  # from 0 on, or the first one would be no increase
         try:
             yield Reader(subscription, positions, shard, epoch, topic, subscription.position, bookmark)
         finally:

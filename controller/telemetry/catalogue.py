@@ -13,20 +13,21 @@ SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 @dataclass(slots=True)
 class Catalogue:
-    """The metrics in the order of the documentation; `remedy` by name."""
+    """What the documentation says beside the metrics themselves, by name."""
 
     remedies: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def counter(self, name: str, meaning: str, *labels: str, remedy: str = "") -> Counter:
-        self.remedies[name] = remedy
+        self.remedies[name], self.labels[name] = remedy, labels
         return Counter(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
 
     def gauge(self, name: str, meaning: str, *labels: str, remedy: str = "") -> Gauge:
-        self.remedies[name] = remedy
+        self.remedies[name], self.labels[name] = remedy, labels
         return Gauge(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
 
     def seconds(self, name: str, meaning: str, *labels: str, slow: bool = False, remedy: str = "") -> Histogram:
-        self.remedies[f"{name}_seconds"] = remedy
+        self.remedies[f"{name}_seconds"], self.labels[f"{name}_seconds"] = remedy, labels
         buckets = SLOW if slow else QUICK
         return Histogram(f"trialstream_{name}_seconds", meaning, labels, registry=REGISTRY, buckets=buckets)
 
@@ -81,6 +82,7 @@ SHARDS = CATALOGUE.gauge(
     "shards_owned", "Shards that this controller owns.",
     remedy="The sum over controllers must be the number of partitions; else /readyz of each says why.",
 )  # fmt: skip
+SHARDS_IN_ALL = CATALOGUE.gauge("shards", "Shards of the installation, the same for all controllers.")
 SHARDS_IN_TROUBLE = CATALOGUE.gauge(
     "shards_in_trouble", "Shards that we own whose flows fail and start again.",
     remedy="/readyz and the log say why.",

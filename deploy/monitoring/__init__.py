@@ -1,0 +1,1 @@
+"""What Prometheus and Grafana need to watch controllers; `python -m deploy.monitoring` writes the files anew."""
