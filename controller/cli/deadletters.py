@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from events.bus.kafka import open_bus
 
 from controller.cli import words
 from controller.cli.exits import Exit
@@ -18,6 +17,7 @@ from controller.cli.place import DEFAULT_DATA, Data, Kafka, Url, kafka_settings,
 from controller.cli.summary import as_json
 from controller.cli.tables import pairs, table
 from controller.store.deadletters import DeadLetters, Kept
+from events.bus.kafka import open_bus
 
 MOST = 100
 SHOWN_CHARACTERS = 4_000

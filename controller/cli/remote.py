@@ -11,7 +11,6 @@ from uuid import uuid4
 from zlib import crc32
 
 import typer
-from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 
 from controller.app.solo import at_rest
 from controller.cli import words
@@ -34,6 +33,7 @@ from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError, beyond
 from controller.store.ledger import FIRST_EMBEDDED_SHARD, Ledger
 from events import topics
+from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 from events.clock import now
 from events.document import ExperimentDocument
 from events.envelope import Envelope, send
