@@ -13,7 +13,7 @@ from controller.app.shard import PASSING, reason, serve
 from controller.app.station import Station
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding
-from controller.store.leases import RENEW_SECONDS, Survey
+from controller.store.leases import LEASE_SECONDS, RENEW_SECONDS, Survey
 from controller.telemetry.catalogue import (
     BUS_ERRORS,
     CHANGES,
@@ -95,16 +95,16 @@ class Control:
         """Renew, look around, and do one step towards an even share."""
         fit = self.station.bus.healthy_within(BUS_SECONDS)
         try:
-            await self._renew(fit)
-            if not fit:
-                await self._give_way()
-                return
-            survey = await self.station.leases.survey()
-            await self._settle(survey, tasks)
+            async with asyncio.timeout(LEASE_SECONDS / 2):
+                await self._renew(fit)
+                if not fit:
+                    await self._give_way()
+                    return
+                await self._settle(await self.station.leases.survey(), tasks)
             SHARDS.set(len(self.duties))
             SHARDS_IN_TROUBLE.set(sum(bool(duty.trouble) for duty in self.duties.values()))
-        except (StoreAwayError, StoreRefusedError) as error:
-            self._say(f"the database does not answer: {error}")
+        except (StoreAwayError, StoreRefusedError, TimeoutError) as error:
+            self._say(f"the database does not answer: {error or 'no answer in time'}")
             if self.station.leases.overdue:
                 await self._drop(*self.duties, why="the leases have run out")
             await self.station.database.expire()

@@ -30,6 +30,8 @@ class Reader:
     dealt: int
     bookmark: Bookmark | None
     stored_at: float = field(default_factory=time.monotonic)
+    dead: list[DeadLetter] = field(default_factory=list)
+    """Put aside, but not yet stored: that needs a position that moves."""
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         """As Subscription.fetch."""
@@ -65,9 +67,11 @@ class Reader:
             DEAD_LETTERS.labels(self.topic).inc()
             record = one.delivery.record
             _log.error("%s[%d]@%d is put aside: %s", record.topic, record.partition, one.delivery.position, one.reason)
+            self.dead.append(one)
         move = self.move()
-        if move is None or (not dead and time.monotonic() - self.stored_at < LAZY_SECONDS):
+        if move is None or (not self.dead and time.monotonic() - self.stored_at < LAZY_SECONDS):
             return
+        dead, self.dead = self.dead, []
         await self.positions.advance(self.shard, self.epoch, move, dead)
         self.moved(move)
 

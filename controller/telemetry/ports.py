@@ -1,22 +1,40 @@
 """The ports: /metrics on one, /healthz and /readyz on another, each answered by threads of its own."""
 
+import logging
+import socket
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from controller.telemetry.catalogue import REGISTRY
 
 PATIENCE_SECONDS = 5.0
+"""For each piece of a request."""
+MOST_CLIENTS = 32
+"""At once, for each port; one more, and the oldest is cut off: who asks in a normal way is long done."""
 Answer = tuple[int, str, bytes]
 Page = Callable[[], Answer]
+
+_log = logging.getLogger(__name__)
 
 
 def metrics() -> Answer:
     """All metrics as Prometheus reads them."""
     return 200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
+
+
+def answer(page: Page) -> Answer:
+    """The page, or that it failed: the client is told, and the log why."""
+    try:
+        return page()
+    except Exception:
+        _log.exception("a page failed")
+        return 500, "text/plain", b"failed; the log says why\n"
 
 
 def reasons(why: Callable[[], list[str]]) -> Page:
@@ -29,6 +47,36 @@ def reasons(why: Callable[[], list[str]]) -> Page:
     return page
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each client, a bounded number of them."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._clients: deque[socket.socket] = deque()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        while len(self._clients) >= MOST_CLIENTS:
+            _cut_off(self._clients.popleft())
+        self._clients.append(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with suppress(ValueError):  # it may have been cut off
+            self._clients.remove(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news; the standard answer is a traceback on stderr."""
+        _log.debug("a request from %s failed", client_address, exc_info=True)
+
+
+def _cut_off(client: socket.socket) -> None:
+    with suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def served(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
     """Answer GET and HEAD for these pages until left; the port, which is chosen if 0 was asked for. Raises OSError."""
@@ -38,7 +86,7 @@ def served(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
 
         def do_GET(self) -> None:
             page = pages.get(self.path.partition("?")[0])
-            code, kind, body = page() if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
+            code, kind, body = answer(page) if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
             self.send_response(code)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -49,9 +97,6 @@ def served(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
         do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None: ...
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
 
     with Server((host, port), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread, main_thread
@@ -18,6 +18,8 @@ LOOK_SECONDS = 0.5
 ALARM_SECONDS, ALIVE_SECONDS, END_SECONDS = 5.0, 10.0, 60.0
 """Blocked for so long: the stack is written; /healthz fails; the process ends."""
 EXIT_CODE = 70
+WRITE_SECONDS = 1.0
+"""What the loop is blocked on may be the log itself (a full pipe), so nothing waits longer for it."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,9 +55,9 @@ class Watchdog:
             if self.silent >= ALARM_SECONDS and not told:
                 told = True
                 BLOCKED.inc()
-                _log.error("the event loop is blocked for %.0f s:\n%s", self.silent, _stack())
+                _aside(_log.error, "the event loop is blocked for %.0f s:\n%s", self.silent, _stack())
             if self.silent >= END_SECONDS:
-                print(f"the event loop is blocked for {self.silent:.0f} s: ending", file=sys.stderr, flush=True)
+                _aside(os.write, 2, f"the event loop is blocked for {self.silent:.0f} s: ending\n".encode())
                 os._exit(EXIT_CODE)
 
     @contextmanager
@@ -67,6 +69,13 @@ class Watchdog:
             yield
         finally:
             self.closing.set()
+
+
+def _aside(write: Callable[..., object], *words: object) -> None:
+    """Write from a thread of its own, and go on even if that cannot."""
+    writing = Thread(target=write, args=words, daemon=True)
+    writing.start()
+    writing.join(WRITE_SECONDS)
 
 
 def _stack() -> str:

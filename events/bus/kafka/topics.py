@@ -16,7 +16,7 @@ from events.bus.kafka.connection import Contact, client_options, connect, transl
 from events.bus.kafka.settings import KafkaSettings
 
 PARTITIONS = 24
-DELETE_SECONDS = 10.0
+AGREE_SECONDS = 10.0
 REPLICAS = 3
 """Copies of each partition, as far as there are brokers."""
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -69,7 +69,9 @@ async def create(settings: KafkaSettings, partitions: int = PARTITIONS, replicas
                 for plan in PLANS
             ]
             answer = await admin.create_topics(wanted)
-    return list(_made(answer.topic_errors))
+    made = list(_made(answer.topic_errors))
+    await _seen(settings, [settings.topic(plan.name) for plan in PLANS], there=True)
+    return made
 
 
 def _made(answers: list[tuple[str, int, str | None]]) -> Iterator[str]:
@@ -117,11 +119,16 @@ async def delete(settings: KafkaSettings) -> None:
     async with _admin(settings) as admin:
         with translated("delete topics"):
             await admin.delete_topics(names)
+    await _seen(settings, names, there=False)
+
+
+async def _seen(settings: KafkaSettings, names: list[str], *, there: bool) -> None:
+    """Wait until the brokers say of the topics that they are there, or gone: they agree a moment later."""
     contact = Contact(settings)
     try:
-        with translated("delete topics"):
-            async with asyncio.timeout(DELETE_SECONDS):
-                while any(topic.partitions for topic in (await contact.describe(names)).values()):  # noqa: ASYNC110
+        with translated("make or delete topics"):
+            async with asyncio.timeout(AGREE_SECONDS):
+                while any(bool(one.partitions) is not there for one in (await contact.describe(names)).values()):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
     finally:
         contact.close()
