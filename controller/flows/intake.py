@@ -8,6 +8,8 @@ from functools import reduce
 from typing import NamedTuple
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from controller.core.decide import admitted, decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
@@ -131,7 +133,11 @@ class Desk:
 
     async def _look_up(self, number: ExperimentId, letters: list[Letter]) -> tuple[Experiment | None, list[Letter]]:
         """The experiment if these letters found it, or ask something of one that is done."""
-        known = await self.ledger.get(number)
+        try:
+            known = await self.ledger.get(number)
+        except ValidationError as error:
+            self._put_aside(letters, f"the experiment {number} is of a newer version: {error.errors()[0]['msg']}")
+            return None, []
         if known is None:
             for index, letter in enumerate(letters):
                 if isinstance(letter.envelope.body, ExperimentSubmitted):

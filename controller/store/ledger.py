@@ -1,5 +1,6 @@
 """The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from controller.core.experiment import Experiment, Identity, Progress
 from controller.store import FencedError
@@ -26,6 +27,7 @@ from events.facts import (
 from events.ids import ExperimentId, Shard
 from events.spec import ExperimentSpec
 
+_log = logging.getLogger(__name__)
 _PROGRESS = TypeAdapter(Progress)
 FIRST_EMBEDDED_SHARD = 1000
 
@@ -162,12 +164,18 @@ class Ledger:
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def load(self, shard: Shard) -> list[Experiment]:
-        """All experiments of a shard that are not done."""
+        """All experiments of a shard that are not done, but for those that only a newer version can read."""
         rows = await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
-        return [_experiment(row) for row in rows]
+        readable: list[Experiment] = []
+        for row in rows:
+            try:
+                readable.append(_experiment(row))
+            except ValidationError as error:
+                _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
+        return readable
 
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
-        """The experiment with this id, and its shard."""
+        """The experiment with this id, and its shard. Raises ValidationError if only a newer version can read it."""
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from uuid import uuid4
+from zlib import crc32
 
 import pytest
 
@@ -227,5 +228,28 @@ def test_a_deleted_experiment_leaves_nothing(fresh_database_url: str, kafka: Kaf
             await place.until(lambda known: known is None, "doomed")
             for table in ("fact", "trial", "measurement", "outbox", "inbox"):
                 assert await place.database.fetch(f"SELECT FROM {table} WHERE experiment = $1", number) == []
+
+    asyncio.run(story())
+
+
+def test_an_experiment_that_only_a_newer_version_can_read_holds_up_nobody(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
+    async def story() -> None:
+        async with town(fresh_database_url, kafka, function=slow, pace=1.0) as place:
+            newer = await place.submit(Wanted("newer", 5_000, 2))
+            (row,) = await place.database.fetch("SELECT shard FROM experiment")
+            await place.controllers[0].leave()
+            await place.database.execute("UPDATE experiment SET spec = spec || '{\"fromTheFuture\": 1}'")
+            neighbour = next(
+                name for name in (f"n{n}" for n in range(1000)) if crc32(name.encode()) % SHARDS == row["shard"]
+            )
+            await place.open_controller()
+            await place.submit(Wanted(neighbour, 4, 2))
+            assert (await place.done(neighbour)).progress.counts.succeeded == 4
+            stop = Envelope(uuid4(), None, newer, now(), StopRequested())
+            await place.publish(encode(stop, topics.SIGNALS, Shard(row["shard"])))
+            await place.holds("(SELECT count(*) = 1 FROM dead_letter WHERE reason LIKE '%of a newer version%')")
+            await place.database.execute("UPDATE experiment SET spec = spec - 'fromTheFuture'")
 
     asyncio.run(story())
