@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.bus import Bus, Record, Subscription
 from events.bus.kafka import KafkaSettings, open_bus
+from events.bus.kafka.topics import seen
 from events.bus.memory import UNHEARD, MemoryBus
 from tests.conftest import NO_KAFKA
 
@@ -43,6 +44,7 @@ async def made(settings: KafkaSettings, *names: str) -> AsyncGenerator[None]:
     await admin.start()
     physical = [settings.topic(name) for name in names]
     await admin.create_topics([NewTopic(name, 4, 1) for name in physical])
+    await seen(settings, physical, there=True)
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ async def create(settings: KafkaSettings, partitions: int = PARTITIONS, replicas
             ]
             answer = await admin.create_topics(wanted)
     made = list(_made(answer.topic_errors))
-    await _seen(settings, [settings.topic(plan.name) for plan in PLANS], there=True)
+    await seen(settings, [settings.topic(plan.name) for plan in PLANS], there=True)
     return made
 
 
@@ -119,10 +119,10 @@ async def delete(settings: KafkaSettings) -> None:
     async with _admin(settings) as admin:
         with translated("delete topics"):
             await admin.delete_topics(names)
-    await _seen(settings, names, there=False)
+    await seen(settings, names, there=False)
 
 
-async def _seen(settings: KafkaSettings, names: list[str], *, there: bool) -> None:
+async def seen(settings: KafkaSettings, names: list[str], *, there: bool) -> None:
     """Wait until the brokers say of the topics that they are there, or gone: they agree a moment later."""
     contact = Contact(settings)
     try:
