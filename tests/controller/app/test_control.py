@@ -56,6 +56,12 @@ def at_work(place: Town) -> list[Controller]:
     return [one for one in place.controllers if not one.control.leaving.is_set()]
 
 
+async def untroubled(place: Town) -> None:
+    """No shard fails and starts again, which would hide what it cannot decide."""
+    await place.quiet()
+    assert [reason for one in at_work(place) for reason in one.control.reasons()] == []
+
+
 async def shared(place: Town, *counts: int) -> None:
     """Wait until the controllers that are at work own so many shards each."""
     async with asyncio.timeout(30):
@@ -108,6 +114,7 @@ def test_requests_act_once_however_often_they_are_heard(fresh_database_url: str,
             done = await place.done("asked")
             assert done.progress.counts.succeeded == 16
             kinds = Counter(kind for _, _, kind in await place.facts("asked"))
+            await untroubled(place)
             assert (kinds["experiment.paused"], kinds["experiment.resumed"], kinds["budget.extended"]) == (1, 1, 1)
 
     asyncio.run(story())
@@ -135,6 +142,7 @@ def test_a_replay_of_everything_changes_nothing(fresh_database_url: str, kafka: 
             await place.done("after")
             assert [await place.facts(name) for name in ("whole", "halted")] == before
             assert (await place.facts("gone")) == []
+            await untroubled(place)
             rows = await place.database.fetch(
                 "SELECT count(*) FROM measurement WHERE experiment <> (SELECT id FROM experiment WHERE name = 'after')"
             )
