@@ -1,8 +1,11 @@
 """The dashboards as Grafana reads them: operations from Prometheus, one experiment from Postgres."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from controller.telemetry.catalogue import CATALOGUE, REGISTRY
 
 PROMETHEUS = {"type": "prometheus", "uid": "${prometheus}"}
 POSTGRES = {"type": "grafana-postgresql-datasource", "uid": "${postgres}"}
@@ -31,7 +34,12 @@ def _rate(metric: str, label: str) -> tuple[str, str]:
 
 
 OPERATIONS = (
-    Panel("Shards by controller", [("trialstream_shards_owned", "{{instance}}")]),
+    Panel(
+        "Shards by controller",
+        [("trialstream_shards_owned", "{{instance}}"), ("max(trialstream_shards)", "there are")],
+    ),
+    Panel("Shards in trouble", [("trialstream_shards_in_trouble", "{{instance}}")]),
+    Panel("Shards changing hands per second", [_rate("trialstream_shard_changes_total", "change")], "ops"),
     Panel("Experiments", [("sum by (state) (trialstream_experiments)", "{{state}}")]),
     Panel("Live trials", [("sum by (state) (trialstream_trials)", "{{state}}")]),
     Panel("Facts per second", [_rate("trialstream_facts_total", "type")], "ops"),
@@ -43,11 +51,30 @@ OPERATIONS = (
     _latency("Metric to judgement", "trialstream_stop_seconds"),
     _latency("End to next start", "trialstream_next_start_seconds"),
     _latency("Suggestion", "trialstream_suggestion_seconds"),
-    _latency("Transactions", "trialstream_transaction_seconds"),
+    Panel(
+        "Suggestions per second",
+        [
+            ("sum(rate(trialstream_suggestions_total[$__rate_interval]))", "made"),
+            ("sum(rate(trialstream_suggestion_failures_total[$__rate_interval]))", "failed"),
+        ],
+        "ops",
+    ),
+    Panel(
+        "Statements, p99 by kind",
+        [
+            (
+                "histogram_quantile(0.99, sum by (le, kind) (rate(trialstream_transaction_seconds_bucket"
+                "[$__rate_interval])))",
+                "{{kind}}",
+            )
+        ],
+        "s",
+    ),
     _latency("Event loop lag", "trialstream_loop_lag_seconds"),
     Panel("Effects still to be done", [("sum by (effect) (trialstream_outbox_effects)", "{{effect}}")]),
     Panel("Age of the oldest effect", [("max by (effect) (trialstream_outbox_age_seconds)", "{{effect}}")], "s"),
-    Panel("Dead letters", [("max by (topic) (trialstream_dead_letters_kept)", "{{topic}}")]),
+    Panel("Dead letters kept", [("max by (topic) (trialstream_dead_letters_kept)", "{{topic}}")]),
+    Panel("Dead letters per second", [_rate("trialstream_dead_letters_total", "topic")], "ops"),
     Panel(
         "Errors per second",
         [
@@ -58,24 +85,60 @@ OPERATIONS = (
         "ops",
     ),
     Panel("Connections to Postgres", [("sum by (state) (trialstream_database_connections)", "{{state}}")]),
+    Panel(
+        "Alarms in an hour",
+        [
+            ("sum(increase(trialstream_loop_blocked_total[1h]))", "loop blocked"),
+            ("sum(increase(trialstream_silent_collectors_total[1h]))", "collectors silent"),
+        ],
+    ),
+    Panel("Highest epoch", [("max(trialstream_shard_epoch)", "epoch")]),
+    Panel(
+        "Controllers by version", [("count by (version, python) (trialstream_build_info)", "{{version}}, {{python}}")]
+    ),
 )
 
 _THIS = "(SELECT id FROM experiment WHERE namespace = '$namespace' AND name = '$name')"
+_BETTER = "CASE spec->'objective'->>'type' WHEN 'maximize' THEN -value ELSE value END"
+_OURS = f"FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = {_THIS} AND value IS NOT NULL"
+_BEST = f"SELECT number, t.state, value, assignment, t.concluded_at {_OURS} ORDER BY {_BETTER}, number LIMIT 20"
+_BEST_SO_FAR = f"""
+SELECT ordinal, value, CASE spec->'objective'->>'type'
+    WHEN 'maximize' THEN max(value) OVER (ORDER BY ordinal) ELSE min(value) OVER (ORDER BY ordinal) END AS best
+{_OURS} AND ordinal IS NOT NULL ORDER BY ordinal"""
+_CURVES = f"""
+SELECT m.at AS time, 'trial ' || m.trial AS metric, m.value
+FROM measurement m JOIN experiment e ON e.id = m.experiment
+WHERE e.id = {_THIS} AND m.metric = e.spec->'objective'->>'objectiveMetricName'
+    AND $__timeFilter(m.at) ORDER BY m.at LIMIT 20000"""
+_STANDING = f"""
+SELECT state, progress->'verdict'->>'reason' AS reason, progress->'verdict'->>'message' AS message,
+    (progress->>'proposed')::int AS proposed, spec->>'maxTrialCount' AS budget,
+    progress->'best'->>'trial' AS best_trial, progress->'best'->>'value' AS best_value,
+    created_at, concluded_at FROM experiment WHERE id = {_THIS}"""
 EXPERIMENT = (
-    Panel("Trials by state", [(f"SELECT state, count(*) FROM trial WHERE experiment = {_THIS} GROUP BY state", "")],
-          kind="barchart"),
-    Panel("Values in the order of the trials", [(
-        f"SELECT number, value FROM trial WHERE experiment = {_THIS} AND value IS NOT NULL ORDER BY number", "")],
-        kind="xychart"),
-    Panel("Best trials", [(
-        f"SELECT number, state, value, assignment FROM trial WHERE experiment = {_THIS} AND value IS NOT NULL "
-        "ORDER BY value LIMIT 20", "")], kind="table"),
-    Panel("Curves", [(
-        "SELECT m.at AS time, 'trial ' || m.trial AS metric, m.value FROM measurement m "
-        f"WHERE m.experiment = {_THIS} AND $__timeFilter(m.at) ORDER BY m.at LIMIT 20000", "")]),
-    Panel("What happened", [(
-        f"SELECT at, seq, type, trial FROM fact WHERE experiment = {_THIS} ORDER BY seq DESC LIMIT 200", "")],
-        kind="table"),
+    Panel("The experiment", [(_STANDING, "")], kind="table"),
+    Panel(
+        "Trials by state",
+        [(f"SELECT state, count(*) FROM trial WHERE experiment = {_THIS} GROUP BY state ORDER BY state", "")],
+        kind="barchart",
+    ),
+    Panel(
+        "Conclusions by cause",
+        [(
+            "SELECT state || ', ' || cause AS conclusion, count(*) FROM trial "
+            f"WHERE experiment = {_THIS} AND ordinal IS NOT NULL GROUP BY 1 ORDER BY 1", "",
+        )],
+        kind="barchart",
+    ),
+    Panel("Value and best so far, in the order of conclusions", [(_BEST_SO_FAR, "")], kind="xychart"),
+    Panel("Best trials", [(_BEST, "")], kind="table"),
+    Panel("The objective as it is reported", [(_CURVES, "")]),
+    Panel(
+        "What happened",
+        [(f"SELECT at, seq, type, trial FROM fact WHERE experiment = {_THIS} ORDER BY seq DESC LIMIT 200", "")],
+        kind="table",
+    ),
 )  # fmt: skip
 
 
@@ -120,12 +183,21 @@ def _placed(panels: Sequence[Panel], source: dict[str, str]) -> Iterator[dict[st
         yield {
             "id": number + 1,
             "title": panel.title,
+            "description": _description(panel),
             "type": panel.kind,
             "datasource": source,
             "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
             "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
             "targets": [_target(n, query, legend, source) for n, (query, legend) in enumerate(panel.queries)],
         }
+
+
+def _description(panel: Panel) -> str:
+    """What the catalogue says of the metrics that the panel shows."""
+    shown = " ".join(query for query, _ in panel.queries)
+    known = [one for one in REGISTRY.collect() if re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
+    remedies = (CATALOGUE.remedies[one.name.removeprefix("trialstream_")] for one in known)
+    return " ".join(filter(None, [*(one.documentation for one in known), *remedies]))
 
 
 def _target(number: int, query: str, legend: str, source: dict[str, str]) -> dict[str, Any]:

@@ -23,6 +23,21 @@ _PROVIDER = {
     "apiVersion": 1,
     "providers": [{"name": "trialstream", "type": "file", "options": {"path": "/var/lib/grafana/dashboards"}}],
 }
+_SOURCES = {
+    "apiVersion": 1,
+    "datasources": [
+        {"name": "Prometheus", "type": "prometheus", "access": "proxy", "url": "http://127.0.0.1:9090"},
+        {
+            "name": "Trialstream's Postgres",
+            "type": "grafana-postgresql-datasource",
+            "access": "proxy",
+            "url": "127.0.0.1:5432",
+            "user": "grafana",
+            "secureJsonData": {"password": "$TRIALSTREAM_GRAFANA_PASSWORD"},
+            "jsonData": {"database": "trialstream", "sslmode": "prefer"},
+        },
+    ],
+}
 
 
 def written() -> dict[str, str]:
@@ -30,7 +45,8 @@ def written() -> dict[str, str]:
     return {
         "prometheus.yml": _yaml(_PROMETHEUS),
         "alerts.yml": _yaml({"groups": [{"name": "trialstream", "rules": [_rule(one) for one in ALERTS]}]}),
-        "grafana/provisioning.yml": _yaml(_PROVIDER),
+        "grafana/provisioning/dashboards/trialstream.yml": _yaml(_PROVIDER),
+        "grafana/provisioning/datasources/trialstream.yml": _yaml(_SOURCES),
         "grafana/operations.json": json.dumps(operations(), indent=2) + "\n",
         "grafana/experiment.json": json.dumps(experiment(), indent=2) + "\n",
         PAGE: _page(),
@@ -62,6 +78,20 @@ def _page() -> str:
         "",
         "`deploy/monitoring/` has a scrape config, alert rules with test cases, and two Grafana dashboards, written",
         "by `python -m deploy.monitoring`. This page is, too.",
+        "",
+        "* Prometheus: put the addresses of all controllers in `prometheus.yml`.",
+        "* Grafana: copy `grafana/provisioning/` to its folder of that name, the dashboards to",
+        "  `/var/lib/grafana/dashboards`, and change the addresses of the two data sources.",
+        "* The dashboard of one experiment needs a user of Postgres that may read and no more; it sees all",
+        "  namespaces: `CREATE ROLE grafana LOGIN PASSWORD '...'`, then",
+        "  `GRANT SELECT ON experiment, trial, measurement, fact TO grafana`.",
+        "* Gauges of a controller are of the shards that it owns: add them up. `trialstream_shards` and",
+        "  `trialstream_dead_letters_kept` are the same for all: take the largest.",
+        "",
+        "A loop that is blocked for 5 s is written to the log with its stack, from 10 s on `/healthz` answers 503, and",
+        "after 60 s the process ends with code 70, for whatever started it to start it again. A process that is frozen",
+        "as a whole (SIGSTOP, a suspended machine) does not count. Code in C that holds Python's lock stops the",
+        "watchdog and `/healthz` as well: no answer within a second or two is a bad answer, too.",
         "",
         "## Metrics",
         "",

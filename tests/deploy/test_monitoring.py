@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 import yaml
 
 from controller.store.postgres import open_database
+from controller.telemetry.catalogue import CATALOGUE, REGISTRY
 from deploy.monitoring.alerts import ALERTS
 from deploy.monitoring.dashboards import EXPERIMENT, OPERATIONS, experiment, operations
 from deploy.monitoring.files import FOLDER, written
@@ -90,16 +92,52 @@ def test_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
     assert {panel["datasource"]["uid"].strip("${}") for panel in panels} <= known
 
 
+def test_every_metric_is_on_a_panel_that_explains_it() -> None:
+    panels = operations()["panels"]
+    shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    missing = [one.name for one in REGISTRY.collect() if not re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
+    assert missing == []
+    assert [panel["title"] for panel in panels if not panel["description"]] == []
+
+
+def test_labels_are_bounded() -> None:
+    known = {"state", "cause", "type", "topic", "effect", "kind", "change", "shard", "version", "python"}
+    assert {label for labels in CATALOGUE.labels.values() for label in labels} <= known
+
+
+@pytest.mark.parametrize(("direction", "best"), [("minimize", 2), ("maximize", 3)])
+def test_the_best_trials_come_first(fresh_database_url: str, direction: str, best: int) -> None:
+    async def story() -> None:
+        async with on_stage(fresh_database_url, Wanted("shown", 4, 1)) as stage:
+            await stage.see_through()
+        async with open_database(fresh_database_url) as database, database.connection() as connection:
+            change = connection.transaction()
+            await change.start()
+            await connection.execute("UPDATE trial SET value = CASE number WHEN 2 THEN 0 WHEN 3 THEN 9 ELSE 5 END")
+            await connection.execute("UPDATE experiment SET spec = jsonb_set(spec, '{objective,type}', $1)", direction)
+            first = await connection.fetchrow(here("Best trials"))
+            curve = await connection.fetch(here("Value and best so far, in the order of conclusions"))
+            await change.rollback()
+        assert first["number"] == best
+        assert [row["best"] for row in curve] == ([5, 0, 0, 0] if best == 2 else [5, 5, 9, 9])
+
+    asyncio.run(story())
+
+
+def here(title: str) -> str:
+    """The query of a panel, with what Grafana puts in."""
+    (query,) = next(panel.queries for panel in EXPERIMENT if panel.title == title)
+    sql = query[0].replace("$namespace", "default").replace("$name", "shown")
+    return sql.replace("$__timeFilter(m.at)", "m.at > now() - interval '1 hour'")
+
+
 def test_every_panel_of_one_experiment_gets_data(fresh_database_url: str) -> None:
     async def story() -> None:
         async with on_stage(fresh_database_url, Wanted("shown", 10, 2)) as stage:
             await stage.see_through()
         async with open_database(fresh_database_url) as database:
             for panel in EXPERIMENT:
-                for query, _ in panel.queries:
-                    sql = query.replace("$namespace", "default").replace("$name", "shown")
-                    sql = sql.replace("$__timeFilter(m.at)", "m.at > now() - interval '1 hour'")
-                    assert await database.fetch(sql), panel.title
+                assert await database.fetch(here(panel.title)), panel.title
 
     asyncio.run(story())
 

@@ -1,71 +1,107 @@
-"""A blocked event loop is noticed, a frozen process is not mistaken for one."""
+"""The watchdog over loops that are really blocked, in processes of their own, in tenths of its seconds."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from controller.telemetry.watchdog import EXIT_CODE
 
 PROGRAM = """
-import asyncio, sys, time
-import controller.telemetry.watchdog as watchdog
-watchdog.ALARM_SECONDS, watchdog.ALIVE_SECONDS, watchdog.END_SECONDS = 1.0, 1.5, 4.0
-dog = watchdog.Watchdog()
+import asyncio, logging, os, sys, threading, time
+from controller.telemetry import watchdog
+from controller.telemetry.catalogue import BLOCKED, LOOP_LAG, REGISTRY
 
-def block(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
+watchdog.BEAT_SECONDS, watchdog.LOOK_SECONDS = 0.02, 0.05
+watchdog.ALARM_SECONDS, watchdog.ALIVE_SECONDS, watchdog.END_SECONDS = 0.5, 1.0, {end}
+watchdog.WRITE_SECONDS = 0.2
+logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+
+def tell():
+    "The loop is blocked: another thread says what /healthz would."
+    for seconds in (0.25, 1.25):
+        time.sleep(seconds)
+        alarms = REGISTRY.get_sample_value("trialstream_loop_blocked_total")
+        print(dog.problems() != [], alarms, flush=True)
+
+def block():
+    {block}
 
 async def main():
-    with dog.watching():
-        async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(dog.beat())
-            await asyncio.sleep(1)
-            print("ready", dog.problems(), flush=True)
-            block(float(sys.argv[1]))
-            print("blocked", dog.problems(), flush=True)
-            await asyncio.sleep(2)
-            print("again", dog.problems(), flush=True)
-            beating.cancel()
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(dog.beat())
+        await asyncio.sleep(0.2)
+        print("beating", REGISTRY.get_sample_value("trialstream_loop_lag_seconds_count") > 3, flush=True)
+        block()
+        await asyncio.sleep(0.2)
+        late = REGISTRY.get_sample_value("trialstream_loop_lag_seconds_sum")
+        print("after", len(dog.problems()), late > 1, flush=True)
+        beating.cancel()
 
-asyncio.run(main())
+dog = watchdog.Watchdog()
+with dog.watching():
+    asyncio.run(main())
 """
+BUSY = "threading.Thread(target=tell).start(); end = time.monotonic() + 2; all(iter(lambda: time.monotonic() < end, 0))"
 
 
-def start(tmp_path: Path, seconds: float) -> "subprocess.Popen[str]":
-    (tmp_path / "program.py").write_text(PROGRAM)
-    return subprocess.Popen(
-        [sys.executable, "program.py", str(seconds)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+@contextmanager
+def program(block: str, end: float = 60) -> Iterator["subprocess.Popen[str]"]:
+    code = PROGRAM.format(block=block, end=end)
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
-def test_a_blocked_loop_is_said_with_its_stack_and_passes(tmp_path: Path) -> None:
-    said, complained = start(tmp_path, 2.5).communicate(timeout=60)
-    lines = said.splitlines()
-    assert lines[0] == "ready []"
-    assert lines[1].startswith("blocked ['the event loop is blocked for")
-    assert lines[2] == "again []"
-    assert "the event loop is blocked" in complained
-    assert "in block" in complained
+def line(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.readline().strip()
 
 
-def test_a_loop_that_stays_blocked_ends_the_process(tmp_path: Path) -> None:
-    process = start(tmp_path, 60)
-    _, complained = process.communicate(timeout=60)
-    assert process.returncode == 70
-    assert "ending" in complained
+def test_a_blocked_loop_is_told_of_and_recovers() -> None:
+    with program(BUSY) as running:
+        out, error = running.communicate(timeout=30)
+    assert out.splitlines() == ["beating True", "False 0.0", "True 1.0", "after 0 True"]
+    assert running.returncode == 0
+    assert error.count("the event loop is blocked") == 1
+    assert re.search(r"in block\n", error)  # the stack leads to what blocks
 
 
-def test_a_frozen_process_is_not_blocked(tmp_path: Path) -> None:
-    process = start(tmp_path, 0)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready []\n"
-    os.kill(process.pid, signal.SIGSTOP)
-    time.sleep(6)
-    os.kill(process.pid, signal.SIGCONT)
-    said, complained = process.communicate(timeout=60)
-    assert said.splitlines()[-1] == "again []"
-    assert "is blocked" not in complained
+def test_a_loop_that_stays_blocked_ends_the_process() -> None:
+    with program("time.sleep(60)", end=1.5) as running:
+        _, error = running.communicate(timeout=30)
+    assert running.returncode == EXIT_CODE
+    assert "ending" in error
+
+
+def test_a_loop_that_is_blocked_on_its_own_log_ends_the_process() -> None:
+    """Nobody reads the pipe: what the watchdog writes would block, too."""
+    with program("[logging.error('x' * 10000) for _ in range(100)]", end=1.5) as running:
+        assert running.wait(30) == EXIT_CODE
+
+
+def test_time_in_which_the_process_was_frozen_does_not_count() -> None:
+    """It is frozen while its loop is blocked, which must not look like a block of as long as both together."""
+    with program("sys.stdin.readline()", end=1.5) as running:
+        assert line(running.stdout) == "beating True"
+        os.kill(running.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(running.pid, signal.SIGCONT)
+        time.sleep(0.3)  # some looks of the watchdog
+        out, error = running.communicate("\n", timeout=30)
+    assert running.returncode == 0
+    assert out.startswith("after 0")
+    assert "ending" not in error
