@@ -24,7 +24,7 @@ logging.basicConfig(stream=sys.stderr, level=logging.INFO)
 
 def tell():
     "The loop is blocked: another thread says what /healthz would."
-    for seconds in (0.25, 1.25):
+    for seconds in (0.25, 2.75):
         time.sleep(seconds)
         alarms = REGISTRY.get_sample_value("trialstream_loop_blocked_total")
         print(dog.problems() != [], alarms, flush=True)
@@ -47,7 +47,7 @@ dog = watchdog.Watchdog()
 with dog.watching():
     asyncio.run(main())
 """
-BUSY = "threading.Thread(target=tell).start(); end = time.monotonic() + 2; all(iter(lambda: time.monotonic() < end, 0))"
+BUSY = "threading.Thread(target=tell).start(); end = time.monotonic() + 4; all(iter(lambda: time.monotonic() < end, 0))"
 
 
 @contextmanager
