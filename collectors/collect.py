@@ -48,6 +48,7 @@ class Collector:
     spool: Spool
     ended: asyncio.Event
     all_read: bool = False
+    pause: float = PAUSE_SECONDS[0]
     added: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -94,17 +95,15 @@ class Collector:
                 await self.ended.wait()
 
     async def _deliver(self, opened: Opened) -> None:
-        pause = PAUSE_SECONDS[0]
         while True:
             try:
                 async with opened() as publisher:
-                    pause = PAUSE_SECONDS[0]
                     await self._deliver_all(publisher)
                     return
             except (BusAwayError, BusRefusedError) as error:
                 _log.warning("not delivered yet: %s", error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, PAUSE_SECONDS[1])
+            await asyncio.sleep(self.pause * random.uniform(0.5, 1.0))
+            self.pause = min(2 * self.pause, PAUSE_SECONDS[1])
 
     async def _deliver_all(self, publisher: Publisher) -> None:
         while True:
@@ -112,6 +111,7 @@ class Collector:
             waiting = self.spool.oldest(DELIVERED_AT_ONCE)
             if waiting:
                 await publisher.publish([record for _, record in waiting])
+                self.pause = PAUSE_SECONDS[0]
                 self.spool.drop(waiting[-1][0])
                 self.dropped.set()
             elif self.all_read:

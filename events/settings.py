@@ -34,6 +34,8 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     unknown = set(found) - set(ALLOWED)
     if unknown:
         raise SettingsError(f"{path}: {', '.join(sorted(unknown))} is not known; allowed are {', '.join(ALLOWED)}")
+    if not isinstance(found.get("database", ""), str):
+        raise SettingsError(f"{path}: database is {found['database']!r}; write the URL of the database in quotes")
     return found
 
 

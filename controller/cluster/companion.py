@@ -12,7 +12,7 @@ from controller.cluster.wire import Message
 PAUSE = (0.5, 30.0)
 """Seconds before the first and between later attempts to start it again."""
 PATIENCE = 3600.0
-"""Seconds after the trial's end for which a collector that dies is started again."""
+"""Seconds after the trial's end for which a collector that dies, or cannot be started, is started again."""
 
 
 class Companion:
@@ -36,15 +36,17 @@ class Companion:
     def start(self) -> None:
         """Start it now; if that fails, later."""
         self.deadline = float("inf")
-        source, hold = os.pipe2(os.O_CLOEXEC)
         try:
-            self.pid = spawn(self._command, self._log, source, lasting=True)
-        except SpawnError as error:
-            print(f"{self._attempt.folder}: the collector cannot be started: {error}", file=sys.stderr, flush=True)
+            source, self._hold = os.pipe2(os.O_CLOEXEC)
+            try:
+                self.pid = spawn(self._command, self._log, source, lasting=True)
+            finally:
+                os.close(source)
+        except (SpawnError, OSError) as error:  # OSError: no file descriptors are left
+            self._let_go()
             self._later()
-        finally:
-            os.close(source)
-        self._hold = hold
+            with suppress(OSError):  # the log may be on the disk that is full
+                print(f"{self._attempt.folder}: the collector cannot be started: {error}", file=sys.stderr, flush=True)
         if self.until < float("inf"):
             self._let_go()
 
@@ -57,12 +59,12 @@ class Companion:
         """Its process has ended."""
         self.pid = None
         self._let_go()
-        if os.waitstatus_to_exitcode(status) == 0 or time.monotonic() > self.until:
-            self.over = True
-        else:
+        self.over = os.waitstatus_to_exitcode(status) == 0
+        if not self.over:
             self._later()
 
     def _later(self) -> None:
+        self.over = time.monotonic() > self.until
         self.deadline = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, PAUSE[1])
 

@@ -16,8 +16,8 @@ from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
-from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialState
-from events.ids import ExperimentId, consequence
+from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
+from events.ids import ExperimentId, TrialNumber, consequence
 from events.objective import Objective
 from events.signals import SuggestionsMade
 from events.space import Assignment
@@ -33,6 +33,12 @@ class Mind:
     version: int
     """Facts up to this one were in the journal that it was rebuilt from."""
     news: list[Conclusion] = field(default_factory=list)
+    said: dict[TrialNumber, tuple[Assignment, int]] = field(default_factory=dict)
+    """Its last answer: by trial, what it suggested, and how much it had been told."""
+
+    def agrees(self, fact: TrialProposed) -> bool:
+        """Is this what it said? An answer of the owner before may have been decided on in the place of its own."""
+        return self.said.get(fact.trial) == (fact.assignment, fact.told)
 
 
 async def propose(bus: Bus, journals: Journals, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
@@ -76,6 +82,8 @@ class Proposer:
             match recorded.fact:
                 case SuggestionsRequested():
                     await self._answer()
+                case TrialProposed() as fact if self.mind is not None and recorded.seq > self.mind.version:
+                    self.mind = self.mind if self.mind.agrees(fact) else None
                 case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
                     self.mind.news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
                 case ExperimentConcluded():
@@ -117,6 +125,7 @@ def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
         _tell(mind.search, objective, conclusion)
     mind.told += len(news)
     assignments = mind.search.ask(count)
+    mind.said = {TrialNumber(n): (one, mind.told) for n, one in enumerate(assignments, mind.asked + 1)}
     mind.asked += len(assignments)
     return assignments
 

@@ -174,6 +174,17 @@ async def test_two_subscriptions_each_hear_everything(bus: Bus) -> None:
 
 
 @contract
+async def test_two_subscriptions_at_the_same_moment_each_hear_everything(bus: Bus) -> None:
+    async def listening() -> list[tuple[int, int]]:
+        async with bus.subscribe(T, 0, 0) as subscription:
+            return await heard(subscription, 6)
+
+    await bus.publish(records(*range(6)))
+    for found in await asyncio.gather(listening(), listening(), listening()):
+        assert found == [(n, n) for n in range(6)]
+
+
+@contract
 async def test_partitions_and_topics_are_independent(bus: Bus) -> None:
     async with bus.subscribe(T, 0, 0) as zero, bus.subscribe(T, 1, 0) as one, bus.subscribe("other", 0, 0) as other:
         await bus.publish(

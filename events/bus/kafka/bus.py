@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from uuid import UUID
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiokafka import TopicPartition
 
@@ -15,7 +14,8 @@ from events.bus.kafka.lane import KafkaSubscription, Lane, open_lane
 from events.bus.kafka.publisher import Publisher
 from events.bus.kafka.settings import KafkaSettings
 
-PULSE_SECONDS = 2.0
+PULSE_SECONDS, AGAIN_SECONDS = 2.0, 0.5
+"""Between two looks; after one that failed."""
 SHARDED = (topics.SIGNALS, topics.METRICS, topics.EVENTS)
 """The topics whose partitions are the shards."""
 
@@ -25,14 +25,15 @@ class KafkaBus:
 
     durable = True
 
-    def __init__(self, settings: KafkaSettings, contact: Contact, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._contact = contact
+        self._contact = Contact(settings)
         self._publisher = Publisher(settings)
-        self._stack = stack
-        self._lane: Lane | None = None
+        self._shared: Lane | None = None
+        self._sharing = AsyncExitStack()
         self._opening = asyncio.Lock()
-        self._ids: dict[str, UUID] = {}
+        self._lanes: set[Lane] = set()
+        self._ids: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
     @property
@@ -49,11 +50,7 @@ class KafkaBus:
 
     async def log_id(self, topic: str) -> str:
         """The topic's id: a topic that was deleted and made again has another one."""
-        name = self._settings.topic(topic)
-        found = (await self._contact.describe([name]))[name]
-        if not found.partitions:
-            raise BusRefusedError(f"Kafka has no topic {name}; make it with: trialstream topics create")
-        return f"{self._contact.cluster}/{found.id}"
+        return (await self._contact.topic(self._settings.topic(topic))).log_id
 
     @asynccontextmanager
     async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
@@ -61,39 +58,53 @@ class KafkaBus:
         lane = await self._ready()
         async with AsyncExitStack() as stack:
             if not lane.is_free(place):  # an unusual topic, or somebody else reads it, too
-                lane = await stack.enter_async_context(open_lane(self._settings, [place]))
+                await self._contact.topic(place.topic)
+                lane = await stack.enter_async_context(self._open([place]))
             yield await stack.enter_async_context(lane.subscribe(topic, partition, position))
 
     async def _ready(self) -> Lane:
-        """The consumer for all shards, made when the first is subscribed to."""
+        """The consumer for all shards, made when the first is subscribed to, and again when it is broken."""
         async with self._opening:
-            if self._lane is None:
+            if self._shared is None or self._shared.broken:
+                await self._sharing.aclose()
                 names = [self._settings.topic(topic) for topic in (topics.SIGNALS, topics.METRICS)]
                 places = [TopicPartition(name, number) for name in names for number in range(self._counts.get(name, 0))]
-                self._lane = await self._stack.enter_async_context(open_lane(self._settings, places))
-            return self._lane
+                self._shared = await self._sharing.enter_async_context(self._open(places))
+            return self._shared
+
+    @asynccontextmanager
+    async def _open(self, places: Sequence[TopicPartition]) -> AsyncGenerator[Lane]:
+        async with open_lane(self._settings, places) as lane:
+            self._lanes.add(lane)
+            try:
+                yield lane
+            finally:
+                self._lanes.discard(lane)
 
     async def look(self) -> None:
         """See which topics there are. Raises BusAwayError or BusRefusedError."""
         found = await self._contact.describe([self._settings.topic(topic) for topic in topics.ALL])
         for name, topic in found.items():
-            known = self._ids.get(name, topic.id)
-            if self._lane is not None and (known != topic.id or not topic.partitions):
-                self._lane.lose(f"the topic {name} was deleted{' and made again' if topic.partitions else ''}", name)
-        self._ids = {name: topic.id for name, topic in found.items()}
+            if self._ids.get(name, topic.log_id) != topic.log_id:
+                for lane in self._lanes:
+                    lane.give_up(f"the topic {name} was deleted or made again")
+        self._ids = {name: topic.log_id for name, topic in found.items()}
         self._counts = {name: topic.partitions for name, topic in found.items()}
 
     async def pulse(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(PULSE_SECONDS)
-            with suppress(BusAwayError, BusRefusedError):
+            try:
                 await self.look()
-                if self._lane is not None:
-                    self._lane.check_progress()
+            except (BusAwayError, BusRefusedError):
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            for lane in self._lanes:
+                lane.check_progress()
+            await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self) -> None:
-        await self._publisher.close()
+        await asyncio.gather(self._sharing.aclose(), self._publisher.close())
         self._contact.close()
 
 
@@ -115,9 +126,8 @@ def agreed(counts: dict[str, int], settings: KafkaSettings) -> int:
 async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
     """Raises BusAwayError if Kafka does not answer in time, BusRefusedError if a person has to mend something."""
     hush()
-    async with AsyncExitStack() as stack:
-        bus = KafkaBus(settings, Contact(settings), stack)
-        stack.push_async_callback(bus.close)
+    bus = KafkaBus(settings)
+    try:
         await bus.look()
         beating = asyncio.ensure_future(bus.pulse())
         try:
@@ -125,3 +135,5 @@ async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
         finally:
             beating.cancel()
             await asyncio.wait({beating}, timeout=1.0)
+    finally:
+        await bus.close()

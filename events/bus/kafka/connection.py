@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from aiokafka import errors
 from aiokafka.abc import AbstractTokenProvider
@@ -19,7 +18,9 @@ from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka.settings import KafkaSettings
 from events.bus.kafka.wire import DescribeTopics
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 8.0
+"""For all addresses together."""
+ANSWER_SECONDS = 5.0
 REQUEST_MS = 10_000
 STOP_SECONDS = 1.0
 QUIET_SECONDS = 10.0
@@ -85,13 +86,17 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     }
 
 
-async def connect(settings: KafkaSettings) -> AIOKafkaConnection:
-    """A connection to the first address that answers. Raises BusAwayError or BusRefusedError with the reason."""
+async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnection:
+    """A connection to the first address that answers; `avoid` is tried last.
+
+    Raises BusAwayError or BusRefusedError with the reason.
+    """
     reasons: list[str] = []
-    for address in settings.addresses:
+    seconds = CONNECT_SECONDS / len(settings.addresses)
+    for address in sorted(settings.addresses, key=lambda one: one == avoid):
         host, _, port = address.rpartition(":")
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await create_conn(
                     host, int(port), client_id=CLIENT, request_timeout_ms=REQUEST_MS, **security(settings)
                 )
@@ -104,7 +109,7 @@ async def connect(settings: KafkaSettings) -> AIOKafkaConnection:
         except ssl.SSLCertVerificationError as error:
             raise BusRefusedError(f"the certificate of Kafka at {address} is not trusted: {error}") from None
         except TimeoutError:
-            reasons.append(f"{address}: no answer within {CONNECT_SECONDS:.0f} s")
+            reasons.append(f"{address}: no answer within {seconds:.1f} s")
         except (OSError, errors.KafkaError) as error:
             reasons.append(f"{address}: {error or type(error).__name__}")
     raise BusAwayError(f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?")
@@ -114,7 +119,7 @@ async def connect(settings: KafkaSettings) -> AIOKafkaConnection:
 class Topic:
     """A topic as the broker describes it; no partitions = it does not exist."""
 
-    id: UUID
+    log_id: str
     partitions: int
 
 
@@ -124,23 +129,33 @@ class Contact:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._connection: AIOKafkaConnection | None = None
-        self.cluster = ""
+        self._asking = asyncio.Lock()
+        self._avoid = ""
         self.last = 0.0
         """When the broker answered last, by the monotonic clock."""
 
     async def describe(self, names: Sequence[str]) -> dict[str, Topic]:
         """The topics by name. Raises BusAwayError, or BusRefusedError if one may not be seen."""
-        if self._connection is None or not self._connection.connected():
-            self._connection = await connect(self._settings)
-        try:
-            with translated("describe topics"):
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    answer = await self._connection.send(DescribeTopics(list(names)))
-        except BaseException:
-            self.close()
-            raise
-        self.last, self.cluster = time.monotonic(), answer.cluster_id
-        return dict(_described(answer.topics))
+        async with self._asking:
+            if self._connection is None or not self._connection.connected():
+                self._connection = await connect(self._settings, self._avoid)
+            try:
+                with translated("describe topics"):
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        answer = await self._connection.send(DescribeTopics(list(names)))
+            except BaseException:
+                self._avoid = f"{self._connection.host}:{self._connection.port}"
+                self.close()
+                raise
+        self.last = time.monotonic()
+        return dict(_described(answer))
+
+    async def topic(self, name: str) -> Topic:
+        """One topic, which must be there. Raises BusAwayError or BusRefusedError."""
+        found = (await self.describe([name]))[name]
+        if not found.partitions:
+            raise BusRefusedError(f"Kafka has no topic {name}; make it with: trialstream topics create")
+        return found
 
     def close(self) -> None:
         if self._connection is not None:
@@ -148,11 +163,20 @@ class Contact:
             self._connection = None
 
 
-def _described(topics: Sequence[Any]) -> Iterator[tuple[str, Topic]]:
-    for code, name, number, _, partitions, *_ in topics:
+async def find(settings: KafkaSettings, name: str) -> Topic:
+    """One topic alone: whoever may see only this needs no more. Raises BusAwayError or BusRefusedError."""
+    contact = Contact(settings)
+    try:
+        return await contact.topic(name)
+    finally:
+        contact.close()
+
+
+def _described(answer: Any) -> Iterator[tuple[str, Topic]]:
+    for code, name, number, _, partitions, *_ in answer.topics:
         if code == errors.TopicAuthorizationFailedError.errno:
             raise BusRefusedError(f"Kafka does not let us see the topic {name}; grant Describe on it")
-        yield name, Topic(number, len(partitions) if code == 0 else 0)
+        yield name, Topic(f"{answer.cluster_id}/{number}", len(partitions) if code == 0 else 0)
 
 
 @contextmanager
@@ -164,6 +188,8 @@ def translated(what: str) -> Iterator[None]:
         raise BusRefusedError(f"Kafka refuses our credentials: {error}") from error
     except _PERMISSIONS as error:
         raise BusRefusedError(f"Kafka does not let us {what}: {error!r}; grant it to our user") from error
+    except errors.UnknownTopicOrPartitionError as error:  # the client has looked for it for REQUEST_MS
+        raise BusRefusedError(f"Kafka cannot {what}: no such topic; make it with: trialstream topics create") from error
     except TimeoutError as error:
         raise BusAwayError(f"Kafka takes too long to {what}") from error
     except (errors.KafkaError, OSError) as error:

@@ -2,46 +2,46 @@
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
-from events.bus import BusAwayError, Delivery, Record
+from events.bus import BusAwayError, BusRefusedError, Delivery
 from events.bus.kafka.connection import client_options, stop, translated
+from events.bus.kafka.records import delivery, size
 from events.bus.kafka.settings import KafkaSettings
 
 POLL_MS = 200
 MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000
 """Of one partition, fetched ahead; then it is paused until half of it is taken."""
 START_SECONDS = 10.0
-STALLED_SECONDS = 30.0
+SILENT_LOOKS = 15
+"""So often may the broker answer us while the consumer fetches nothing: 30 s. Counted, since clocks jump."""
 _log = logging.getLogger(__name__)
-
-
-def delivery(topic: str, record: ConsumerRecord) -> Delivery:
-    """What aiokafka fetched as ours; `topic` is its logical name."""
-    headers = tuple((name, value or b"") for name, value in record.headers)
-    return Delivery(Record(topic, record.partition, record.key or b"", headers, record.value or b""), record.offset)
 
 
 class KafkaSubscription:
     """Records of one partition from a position on."""
 
-    def __init__(self, lane: "Lane", partition: TopicPartition, topic: str, position: int, end: int) -> None:
-        self.position = position
-        self.since = time.monotonic()
+    def __init__(self, lane: "Lane", partition: TopicPartition, topic: str) -> None:
+        self.position = 0
         self._lane = lane
         self._partition = partition
         self._topic = topic
-        self._end = end
-        self._waiting: deque[Delivery] = deque()
+        self._end = 0
+        self._waiting: deque[tuple[Delivery, int]] = deque()  # with its size
         self._bytes = 0
         self._arrived = asyncio.Event()
-        self._lost: str | None = None
+        self._lost: BusAwayError | BusRefusedError | None = None
+        self._polled: int | None = None
+        self._silent = 0
+
+    def begin(self, position: int, end: int) -> None:
+        """The log ends at `end`, and `position` is within it."""
+        self.position, self._end = position, end
 
     @property
     def lag(self) -> int:
@@ -54,7 +54,7 @@ class KafkaSubscription:
     @property
     def next(self) -> int:
         """The position after the last record that has arrived."""
-        return self._waiting[-1].position + 1 if self._waiting else self.position
+        return self._waiting[-1][0].position + 1 if self._waiting else self.position
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         if self._lost is None and not self._waiting:
@@ -65,14 +65,14 @@ class KafkaSubscription:
             except TimeoutError:
                 return ()
         if self._lost is not None:
-            raise BusAwayError(self._lost)
+            raise self._lost
         taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
         if taken:
-            self.position = taken[-1].position + 1
-            self._bytes -= sum(len(one.record.value) for one in taken)
+            self.position = taken[-1][0].position + 1
+            self._bytes -= sum(weight for _, weight in taken)
         if len(self._waiting) <= MOST_RECORDS // 2 and self._bytes <= MOST_BYTES // 2:
             self._lane.go_on(self._partition, self)
-        return taken
+        return [one for one, _ in taken]
 
     def release(self, position: int) -> None:
         """Kafka keeps records as long as the topic says."""
@@ -80,14 +80,22 @@ class KafkaSubscription:
     def arrive(self, records: Iterable[ConsumerRecord]) -> None:
         for one in records:
             if one.offset >= self.next:
-                self._waiting.append(delivery(self._topic, one))
-                self._bytes += len(one.value or b"")
+                arrived = delivery(self._topic, one)
+                weight = size(arrived.record)
+                self._waiting.append((arrived, weight))
+                self._bytes += weight
         self._arrived.set()
 
-    def lose(self, why: str) -> None:
-        """What comes next is not what should come next."""
-        self._lost = why
+    def lose(self, error: BusAwayError | BusRefusedError) -> None:
+        """What comes next is not what should come next, or nothing will."""
+        self._lost = error
         self._arrived.set()
+
+    def stalled(self, polled: int | None, paused: bool) -> bool:
+        """Has it been asked so often with nothing new? `polled`: when it was fetched last, by any clock."""
+        self._silent = 0 if paused or polled != self._polled else self._silent + 1
+        self._polled = polled
+        return self._silent >= SILENT_LOOKS
 
 
 class Lane:
@@ -99,6 +107,8 @@ class Lane:
         self._settings = settings
         self._subscriptions: dict[TopicPartition, KafkaSubscription] = {}
         self.closing = False
+        self.broken = False
+        """It fetches nothing any more: make another."""
 
     def is_free(self, partition: TopicPartition) -> bool:
         """Is it of this lane, and does nobody subscribe to it?"""
@@ -108,21 +118,27 @@ class Lane:
     async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
         """As Bus.subscribe."""
         place = TopicPartition(self._settings.topic(topic), partition)
-        with translated(f"read {place.topic}"):
-            async with asyncio.timeout(START_SECONDS):
-                (first,) = (await self._consumer.beginning_offsets([place])).values()
-                (end,) = (await self._consumer.end_offsets([place])).values()
-        start = position if first <= position <= end else first
-        subscription = KafkaSubscription(self, place, topic, start, end)
-        self._subscriptions[place] = subscription
-        self._consumer.seek(place, start)
-        self._consumer.resume(place)
+        if self.broken:
+            raise BusAwayError(f"the consumer of {place.topic} has ended")
+        subscription = self._subscriptions[place] = KafkaSubscription(self, place, topic)  # taken from here on
         try:
+            first, end = await self._bounds(place)
+            subscription.begin(position if first <= position <= end else first, end)
+            self._consumer.seek(place, subscription.position)
+            self._consumer.resume(place)
             yield subscription
         finally:
             del self._subscriptions[place]
             if not self.closing:
                 self._consumer.pause(place)
+
+    async def _bounds(self, place: TopicPartition) -> tuple[int, int]:
+        """The oldest record's position, and the next one's."""
+        with translated(f"read {place.topic}"):
+            async with asyncio.timeout(START_SECONDS):
+                (first,) = (await self._consumer.beginning_offsets([place])).values()
+                (end,) = (await self._consumer.end_offsets([place])).values()
+        return first, end
 
     def go_on(self, partition: TopicPartition, subscription: KafkaSubscription) -> None:
         """The subscription has room again."""
@@ -134,42 +150,45 @@ class Lane:
         """The end of the log as of the last answer of the broker."""
         return (self._consumer.highwater(partition) or 0) if not self.closing else 0
 
-    def lose(self, why: str, topic: str | None = None) -> None:
-        """Tell every subscription (of `topic` in Kafka) that it cannot go on."""
-        for place, subscription in self._subscriptions.items():
-            if topic in (None, place.topic):
-                subscription.lose(why)
+    def give_up(self, why: str) -> None:
+        """Every subscription has to start anew, with another consumer."""
+        self.broken = True
+        for place in self._subscriptions:
+            self._lose(place, BusAwayError(why))
+
+    def _lose(self, place: TopicPartition, error: BusAwayError | BusRefusedError) -> None:
+        self._consumer.pause(place)
+        if place in self._subscriptions:
+            self._subscriptions[place].lose(error)
 
     def check_progress(self) -> None:
-        """A consumer may stall for ever without a word; who depends on it has to start anew."""
-        moment, clock = time.monotonic(), time.time()
+        """Call it after each answer of the broker: a consumer may stall for ever without a word."""
         for place, subscription in self._subscriptions.items():
-            if place in self._consumer.paused() or moment - subscription.since < STALLED_SECONDS:
-                continue
-            last = self._consumer.last_poll_timestamp(place)
-            if last is None or clock - last / 1000 > STALLED_SECONDS:
-                subscription.lose(f"{place.topic}[{place.partition}] was not fetched for {STALLED_SECONDS:.0f} s")
+            polled, paused = self._consumer.last_poll_timestamp(place), place in self._consumer.paused()
+            if subscription.stalled(polled, paused):
+                self.give_up(f"{place.topic}[{place.partition}] was not fetched while Kafka answered")
 
     async def pump(self) -> None:
         """Hand out what the consumer fetches, until `closing`. A fetch of aiokafka must never be cancelled."""
-        while not self.closing:
-            try:
-                fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
-            except OffsetOutOfRangeError as error:
-                for place, offset in dict(error.args[0]).items():
-                    self._out_of_range(place, offset)
-            except KafkaError as error:
-                _log.warning("fetching from Kafka failed: %r", error)
-                self.lose(f"fetching from Kafka failed: {error!r}")
-                await asyncio.sleep(POLL_MS / 1000)
-            else:
-                for place, records in fetched.items():
-                    self._hand_out(place, records)
+        try:
+            while not self.closing:
+                await self._turn()
+        except Exception as error:  # whatever it is: to start anew is the remedy, to go on without a pump is not
+            _log.warning("fetching from Kafka failed: %r", error)
+            self.give_up(f"fetching from Kafka failed: {error!r}")
 
-    def _out_of_range(self, place: TopicPartition, offset: int) -> None:
-        self._consumer.pause(place)
-        if place in self._subscriptions:
-            self._subscriptions[place].lose(f"{place.topic}[{place.partition}]@{offset} is not in the log any more")
+    async def _turn(self) -> None:
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
+        except OffsetOutOfRangeError as error:
+            for place, offset in dict(error.args[0]).items():
+                self._lose(place, BusAwayError(f"{place.topic}[{place.partition}]@{offset} is not in the log any more"))
+        except TopicAuthorizationFailedError as error:
+            for place in [one for one in self._subscriptions if one.topic == error.args[0]]:
+                self._lose(place, BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"))
+        else:
+            for place, records in fetched.items():
+                self._hand_out(place, records)
 
     def _hand_out(self, place: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         subscription = self._subscriptions.get(place)

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record
 from events.bus.kafka.connection import client_options, connect, hush, stop, translated
+from events.bus.kafka.records import size
 from events.bus.kafka.settings import KafkaSettings
 
 MAX_RECORD_BYTES = 900 * 1024
@@ -25,6 +28,7 @@ class Publisher:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._making = asyncio.Lock()
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self.last = 0.0
         """When the broker acknowledged last, by the monotonic clock."""
 
@@ -46,22 +50,30 @@ class Publisher:
         self.last = time.monotonic()
 
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
-        sent = [
-            await producer.send(
-                self._settings.topic(record.topic),
-                record.value,
-                record.key,
-                record.partition,
-                headers=list(record.headers),
-            )
-            for record in records
-        ]
+        places: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
+        for record in records:
+            places[self._settings.topic(record.topic), record.partition].append(record)
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        for (topic, partition), those in places.items():
+            sent += await self._append(producer, topic, partition, those)
         await asyncio.wait(sent)  # not gather: to cancel one would spoil the batch that others share
-        for one in sent:
-            if isinstance(error := one.exception(), MessageSizeTooLargeError):
+        for error in [one.exception() for one in sent]:  # of all, or asyncio complains of those that nobody asked
+            if isinstance(error, MessageSizeTooLargeError):
                 raise BusRefusedError("Kafka finds a record too large; raise max.message.bytes of the topic") from error
             if error is not None:
                 raise error
+
+    async def _append(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
+    ) -> list[asyncio.Future[RecordMetadata]]:
+        """Hand over records of one partition. Calls take turns there: a later one would overtake whoever waits for
+        a full batch."""
+        async with self._turns[topic, partition]:
+            if partition not in (known := await producer.partitions_for(topic)):
+                raise BusRefusedError(f"Kafka's topic {topic} has no partition {partition}, only {len(known)} of them")
+            return [
+                await producer.send(topic, one.value, one.key, partition, headers=list(one.headers)) for one in records
+            ]
 
     async def _ready(self) -> AIOKafkaProducer:
         async with self._making:
@@ -93,10 +105,9 @@ class Publisher:
 
 
 def _check(record: Record) -> None:
-    size = len(record.key) + len(record.value) + sum(len(name) + len(value) for name, value in record.headers)
-    if size > MAX_RECORD_BYTES:
+    if (has := size(record)) > MAX_RECORD_BYTES:
         raise BusRefusedError(
-            f"a record for {record.topic} has {size:,} bytes; at most {MAX_RECORD_BYTES:,} are allowed"
+            f"a record for {record.topic} has {has:,} bytes; at most {MAX_RECORD_BYTES:,} are allowed"
         )
 
 

@@ -10,9 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from events.bus import BusAwayError, Delivery
-from events.bus.kafka.bus import open_bus
-from events.bus.kafka.connection import client_options, hush, stop, translated
-from events.bus.kafka.lane import delivery
+from events.bus.kafka.connection import client_options, find, hush, stop, translated
+from events.bus.kafka.records import delivery
 from events.bus.kafka.settings import KafkaSettings
 
 Start = str | datetime | Mapping[int, int]
@@ -69,9 +68,8 @@ async def open_reader(
     Raises BusAwayError or BusRefusedError.
     """
     hush()
-    async with open_bus(settings) as bus:
-        log_id, count = await bus.log_id(topic), bus.partitions
-    places = [TopicPartition(settings.topic(topic), number) for number in range(count)]
+    found = await find(settings, settings.topic(topic))
+    places = [TopicPartition(settings.topic(topic), number) for number in range(found.partitions)]
     consumer = AIOKafkaConsumer(
         **client_options(settings), group_id=group, enable_auto_commit=False, auto_offset_reset="none",
         isolation_level="read_committed", fetch_max_wait_ms=100,
@@ -84,7 +82,7 @@ async def open_reader(
                 begin = await _positions(consumer, places, start, group)
         for place in places:
             consumer.seek(place, begin[place.partition])
-        yield KafkaReader(consumer, topic, log_id, begin, group is not None, settings.topic(topic))
+        yield KafkaReader(consumer, topic, found.log_id, begin, group is not None, settings.topic(topic))
     finally:
         await stop(consumer)
 

@@ -1,10 +1,11 @@
 """Which Kafka, and who we are there: from the environment, or from the settings file."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from events.settings import SettingsError, settings_file
+from events.settings import SettingsError, settings_file, settings_path
 
 SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
@@ -47,6 +48,8 @@ class KafkaSettings:
             raise SettingsError(f"OAUTHBEARER needs a token: name the file that holds it in {PREFIX}_TOKEN_FILE")
         if self.security.startswith("SASL") and self.mechanism != "OAUTHBEARER" and not (self.user and self.password):
             raise SettingsError(f"{self.mechanism} needs {PREFIX}_USER and {PREFIX}_PASSWORD")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", self.prefix):
+            raise SettingsError(f"{PREFIX}_PREFIX is {self.prefix!r}; allowed are letters, digits and . _ - up to 200")
         for address in self.addresses:
             host, colon, port = address.rpartition(":")
             if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -68,9 +71,12 @@ class KafkaSettings:
         """
         known = [one.name for one in fields(cls) if one.name != "bootstrap"]
         filed = settings_file(environ).get("kafka", {})
-        if not isinstance(filed, dict) or set(filed) - {"bootstrap", *known}:
-            allowed = ", ".join(["bootstrap", *known])
-            raise SettingsError(f"the settings file's [kafka] must be a table of {allowed}")
+        unknown = set(filed) - {"bootstrap", *known} if isinstance(filed, dict) else {repr(filed)}
+        if unknown:
+            raise SettingsError(
+                f"{settings_path(environ)}: {', '.join(sorted(unknown))} is not known in [kafka], which must be a "
+                f"table of {', '.join(['bootstrap', *known])}"
+            )
         values = {name: str(value) for name, value in filed.items()}
         values |= {name: text for name in known if (text := environ.get(f"{PREFIX}_{name.upper()}"))}
         if named := environ.get(PREFIX):
