@@ -64,7 +64,7 @@ async def untroubled(place: Town) -> None:
 
 async def shared(place: Town, *counts: int) -> None:
     """Wait until the controllers that are at work own so many shards each."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while sorted(len(one.shards) for one in at_work(place)) != list(counts):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     owned = Counter(shard for one in place.controllers for shard in one.shards)

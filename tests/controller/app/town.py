@@ -24,7 +24,7 @@ from events.signals import ExperimentSubmitted, Signal
 from events.space import Assignment
 from tests.controller.flows.stage import Wanted, bowl
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass(slots=True)
