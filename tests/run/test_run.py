@@ -78,7 +78,7 @@ def test_a_second_run_follows_and_takes_over(desk: Desk) -> None:
     first = desk.start("run", file)
     desk.wait(lambda: len(desk.trials_alive()) == 2)
     second = desk.start("run", file, "--output", "json")
-    time.sleep(1.5)
+    time.sleep(4)  # until it follows
     first.kill()
     done = desk.end(second)
     assert done.code == Exit.OK, done.complained
