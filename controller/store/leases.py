@@ -54,9 +54,8 @@ SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM shard WHERE id <
      WHERE expires_at >= now() AND session IN (SELECT key FROM held)) AS controllers
 """
 _MAKE = """
-WITH made AS (INSERT INTO shard (id) SELECT generate_series(0, $1 - 1)
-    WHERE NOT EXISTS (SELECT FROM shard WHERE id < $2) RETURNING id)
-SELECT (SELECT count(*) FROM made) + (SELECT count(*) FROM shard WHERE id < $2) AS count
+INSERT INTO shard (id) SELECT generate_series(0, $1 - 1) WHERE NOT EXISTS (SELECT FROM shard WHERE id < $2)
+ON CONFLICT DO NOTHING
 """
 
 
@@ -86,7 +85,8 @@ class Leases:
 
     async def make_shards(self, count: int) -> None:
         """See to it that there are `count` shards. Raises StoreRefusedError if the database has another number."""
-        row = await self._database.row(_MAKE, count, FIRST_EMBEDDED_SHARD)
+        await self._database.execute(_MAKE, count, FIRST_EMBEDDED_SHARD)
+        row = await self._database.row("SELECT count(*) AS count FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
         if row is None or row["count"] != count:
             known = row["count"] if row else 0
             raise StoreRefusedError(

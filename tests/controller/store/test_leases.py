@@ -122,6 +122,15 @@ def test_leases_are_overdue_when_they_were_not_renewed(
     play(scene)
 
 
+def test_controllers_that_start_together_make_the_shards_together(fresh_database_url: str) -> None:
+    async def scene() -> None:
+        async with open_database(fresh_database_url, size=12) as database, owners(database, *"abcdefgh") as rivals:
+            await asyncio.gather(*(one.make_shards(SHARDS) for one in rivals))
+            assert (await rivals[0].survey()).free == EVERY
+
+    asyncio.run(scene())
+
+
 def test_another_number_of_shards_is_refused_with_the_remedy(play: Callable[[Scene], None]) -> None:
     async def scene(database: Database) -> None:
         async with owners(database, "one") as (one,):
