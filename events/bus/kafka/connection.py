@@ -37,7 +37,6 @@ _CREDENTIALS = (
 _PERMISSIONS = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
-    errors.ClusterAuthorizationFailedError,
 )
 
 
@@ -76,10 +75,14 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What every aiokafka client of ours is given."""
+async def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What every aiokafka client of ours is given: the address that answers, which leads it to all brokers. By itself
+    it would give all its time to one that hangs, and not say why none answers. Raises BusAwayError or BusRefusedError.
+    """
+    connection = await connect(settings)
+    connection.close()
     return {
-        "bootstrap_servers": settings.addresses,
+        "bootstrap_servers": f"{connection.host}:{connection.port}",
         "client_id": CLIENT,
         "request_timeout_ms": REQUEST_MS,
         **security(settings),
@@ -97,9 +100,7 @@ async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnectio
         host, _, port = address.rpartition(":")
         try:
             async with asyncio.timeout(seconds):
-                return await create_conn(
-                    host, int(port), client_id=CLIENT, request_timeout_ms=REQUEST_MS, **security(settings)
-                )
+                return await _greeted(settings, host, int(port))
         except _CREDENTIALS as error:
             who = f"{settings.user or 'us'} ({settings.security}, {settings.mechanism})"
             raise BusRefusedError(
@@ -113,6 +114,23 @@ async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnectio
         except (OSError, errors.KafkaError) as error:
             reasons.append(f"{address}: {error or type(error).__name__}")
     raise BusAwayError(f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?")
+
+
+async def _greeted(settings: KafkaSettings, host: str, port: int) -> AIOKafkaConnection:
+    """A connection that has answered once: a broker that hangs accepts connections, too."""
+    connection = await create_conn(
+        host, port, client_id=CLIENT, request_timeout_ms=REQUEST_MS, **security(settings)
+    )  # fmt: skip
+    try:
+        await connection.send(DescribeTopics([]))
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, errors.KafkaConnectionError) and settings.security == "PLAINTEXT":
+            raise errors.KafkaConnectionError(
+                "it hangs up on us; if it wants TLS or a password, see TRIALSTREAM_KAFKA_SECURITY"
+            ) from error
+        raise
+    return connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +204,8 @@ def translated(what: str) -> Iterator[None]:
         yield
     except _CREDENTIALS as error:
         raise BusRefusedError(f"Kafka refuses our credentials: {error}") from error
+    except errors.ClusterAuthorizationFailedError as error:  # said to an idempotent producer that may write nowhere
+        raise BusRefusedError(f"Kafka does not let us {what}: grant Write on the topics to our user") from error
     except _PERMISSIONS as error:
         raise BusRefusedError(f"Kafka does not let us {what}: {error!r}; grant it to our user") from error
     except errors.UnknownTopicOrPartitionError as error:  # the client has looked for it for REQUEST_MS

@@ -203,7 +203,7 @@ class Lane:
 async def open_lane(settings: KafkaSettings, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Lane]:
     """A consumer of these partitions."""
     consumer = AIOKafkaConsumer(
-        **client_options(settings), enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=100,
+        **await client_options(settings), enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=100,
         isolation_level="read_committed",
     )  # fmt: skip
     lane = Lane(consumer, settings)

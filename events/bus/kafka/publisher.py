@@ -11,7 +11,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record
-from events.bus.kafka.connection import client_options, connect, hush, stop, translated
+from events.bus.kafka.connection import client_options, hush, stop, translated
 from events.bus.kafka.records import size
 from events.bus.kafka.settings import KafkaSettings
 
@@ -78,9 +78,8 @@ class Publisher:
     async def _ready(self) -> AIOKafkaProducer:
         async with self._making:
             if self._producer is None:
-                (await connect(self._settings)).close()  # says why, if that is not possible; the producer does not
                 producer = AIOKafkaProducer(
-                    **client_options(self._settings), acks="all", enable_idempotence=True, compression_type="lz4",
+                    **await client_options(self._settings), acks="all", enable_idempotence=True, compression_type="lz4",
                     max_request_size=MAX_RECORD_BYTES + 64 * 1024,
                 )  # fmt: skip
                 try:

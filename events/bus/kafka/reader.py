@@ -71,7 +71,7 @@ async def open_reader(
     found = await find(settings, settings.topic(topic))
     places = [TopicPartition(settings.topic(topic), number) for number in range(found.partitions)]
     consumer = AIOKafkaConsumer(
-        **client_options(settings), group_id=group, enable_auto_commit=False, auto_offset_reset="none",
+        **await client_options(settings), group_id=group, enable_auto_commit=False, auto_offset_reset="none",
         isolation_level="read_committed", fetch_max_wait_ms=100,
     )  # fmt: skip
     try:

@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from events import topics
 from events.bus import BusRefusedError
 from events.bus.kafka.bus import SHARDED, agreed
-from events.bus.kafka.connection import Contact, client_options, connect, translated
+from events.bus.kafka.connection import Contact, client_options, translated
 from events.bus.kafka.settings import KafkaSettings
 
 PARTITIONS = 24
@@ -47,8 +47,7 @@ PLANS = (
 
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]:
-    (await connect(settings)).close()  # says why, if it cannot be reached; the admin client does not
-    client = AIOKafkaAdminClient(**client_options(settings))
+    client = AIOKafkaAdminClient(**await client_options(settings))
     with translated("start an admin client"):
         await client.start()
     try:

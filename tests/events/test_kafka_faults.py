@@ -1,0 +1,168 @@
+"""The Kafka bus while its broker dies, hangs, or forbids: nothing is lost, nothing waits for ever, and it heals."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from events import topics
+from events.bus import BusAwayError, BusRefusedError, Subscription
+from events.bus.kafka import KafkaBus, KafkaSettings, open_bus, open_reader
+from events.bus.kafka.topics import create
+from tests.events.broker import Broker, record
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    own = Broker()
+    yield own
+    own.command("wipe")
+
+
+@pytest.fixture
+def guarded() -> Iterator[Broker]:
+    own = Broker("--sasl")
+    yield own
+    own.command("wipe")
+
+
+async def publishing(bus: KafkaBus, sent: list[int], enough: asyncio.Event) -> None:
+    number = 0
+    while not enough.is_set():
+        try:
+            await bus.publish([record(number)])
+        except BusAwayError:
+            continue
+        sent.append(number)
+        number += 1
+
+
+async def hearing(subscription: Subscription, heard: list[int], until: asyncio.Event) -> None:
+    """All that comes, until there is nothing more."""
+    while (found := await subscription.fetch(500, 2)) or not until.is_set():
+        heard += [int(one.record.value) for one in found]
+
+
+def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Broker) -> None:
+    settings = broker.settings
+
+    async def story() -> None:
+        await create(settings, partitions=2)
+        sent: list[int] = []
+        heard: list[int] = []
+        enough = asyncio.Event()
+        async with open_bus(settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(publishing(bus, sent, enough))
+                tasks.create_task(hearing(subscription, heard, enough))
+                await asyncio.sleep(1)
+                await asyncio.to_thread(broker.command, "kill", "1")
+                await asyncio.to_thread(broker.command, "start", "1")
+                before = len(sent)
+                while len(sent) < before + 20:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                enough.set()
+            assert bus.healthy_within(5)
+        assert list(dict.fromkeys(heard)) == list(range(len(dict.fromkeys(heard))))  # first seen in order
+        assert set(sent) <= set(heard)
+
+    asyncio.run(story())
+
+
+def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Broker) -> None:
+    async def story() -> None:
+        await create(broker.settings, partitions=2)
+        async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+            await bus.publish([record(1)])
+            await asyncio.to_thread(broker.command, "pause", "1")
+            began = time.monotonic()
+            assert [one.position for one in await subscription.fetch(10, 1)] in ([], [0])
+            assert time.monotonic() - began < 2
+            with pytest.raises(BusAwayError):
+                await bus.publish([record(2)])
+            assert 1 < time.monotonic() - began < 20
+            assert not bus.healthy_within(10)
+            await asyncio.to_thread(broker.command, "resume", "1")
+            async with asyncio.timeout(20):
+                while not bus.healthy_within(1):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                await bus.publish([record(3)])
+            heard = [1] * subscription.position
+            while 3 not in heard:
+                heard += [int(one.record.value) for one in await subscription.fetch(10, 5)]
+            assert list(dict.fromkeys(heard)) in ([1, 3], [1, 2, 3])
+
+    asyncio.run(story())
+
+
+def test_a_dead_broker_is_noticed_and_left_in_time(broker: Broker) -> None:
+    async def story() -> float:
+        await create(broker.settings, partitions=2)
+        async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+            await bus.publish([record(1)])
+            await asyncio.to_thread(broker.command, "kill", "1")
+            began = time.monotonic()
+            with pytest.raises(BusAwayError):
+                await bus.publish([record(2)])
+            assert time.monotonic() - began < 20
+            await subscription.fetch(10, 0.5)
+            assert not bus.healthy_within(10)
+            leaving = time.monotonic()
+        return time.monotonic() - leaving
+
+    assert asyncio.run(story()) < 4
+
+
+def test_whoever_is_refused_is_told_by_name_and_what_to_do(guarded: Broker) -> None:
+    wrong = replace(guarded.settings, password="wrong")
+    other = replace(guarded.settings, mechanism="PLAIN")
+    nobody = KafkaSettings(guarded.settings.bootstrap)
+
+    async def opened(settings: KafkaSettings) -> None:
+        async with open_bus(settings):
+            pass
+
+    asyncio.run(create(guarded.settings, partitions=2))
+    with pytest.raises(BusRefusedError, match=r"refuses admin.*SCRAM-SHA-256.*_PASSWORD") as told:
+        asyncio.run(opened(wrong))
+    assert "wrong" not in str(told.value)
+    with pytest.raises(BusRefusedError, match=r"PLAIN.*_MECHANISM"):
+        asyncio.run(opened(other))
+    began = time.monotonic()
+    with pytest.raises((BusAwayError, BusRefusedError), match=r"TRIALSTREAM_KAFKA_SECURITY"):
+        asyncio.run(opened(nobody))
+    assert time.monotonic() - began < 10
+
+
+def test_a_missing_permission_is_named(guarded: Broker) -> None:
+    asyncio.run(create(guarded.settings, partitions=2))
+    stranger = replace(guarded.settings, user="stranger", password="secret")
+    user = ("--entity-type", "users", "--entity-name", "stranger")
+    guarded.command("cli", "kafka-configs", "--alter", *user, "--add-config", "SCRAM-SHA-256=[password=secret]")
+    asyncio.run(_stranger(guarded, stranger))
+
+
+async def _stranger(guarded: Broker, stranger: KafkaSettings) -> None:
+    def allow(operation: str, topic: str) -> None:
+        who = ("--allow-principal", "User:stranger", "--operation", operation, "--topic", topic)
+        guarded.command("cli", "kafka-acls", "--add", *who)
+
+    with pytest.raises(BusRefusedError, match=r"does not let us see the topic|has no topic"):
+        async with open_bus(stranger) as bus:
+            _ = bus.partitions
+    allow("Read", "trialstream.events")
+    async with open_bus(guarded.settings) as bus, open_reader(stranger, topics.EVENTS, "beginning") as reader:
+        await bus.publish([record(7, topic=topics.EVENTS)])  # to read the public stream needs no more than that
+        assert [int(one.record.value) for one in await reader.fetch(10, 5)] == [7]
+    for topic in topics.ALL:
+        allow("Describe", topic)
+    async with open_bus(stranger) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+        with pytest.raises(BusRefusedError, match=r"producer: grant Write on the topics"):
+            await bus.publish([record(1)])
+        allow("Write", topics.EVENTS)
+        with pytest.raises(BusRefusedError, match=r"publish to trialstream.signals"):
+            await bus.publish([record(1)])
+        with pytest.raises(BusRefusedError, match=r"read trialstream.signals; grant Read"):
+            await subscription.fetch(10, 5)
