@@ -37,6 +37,31 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "gap_p50_ms": Bar("a trial's last act to the next trial's first, median", at_most=15),
         "gap_p99_ms": Bar("the same, 99th percentile", at_most=60),
     },
+    "ingest": {
+        "points_per_second": Bar("lines of files, until the last is a row in Postgres", at_least=30_000),
+        "points_per_cpu_second": Bar("for each second of the controller's own processor time"),
+        "latest_row_s": Bar("from the last line to the last row"),
+        "memory_growth": Bar("the controller's memory at the end / after a third", at_most=1.2),
+        "memory_mib": Bar("the controller's memory at the end"),
+    },
+    "latency": {
+        "stop_p50_ms": Bar("a trial writes a bad line, until the decision to stop it is heard, median", at_most=15),
+        "stop_p99_ms": Bar("the same, 99th percentile", at_most=60),
+        "next_p50_ms": Bar("a real trial's last act to the next trial's first, median", at_most=40),
+        "next_p99_ms": Bar("the same, 99th percentile", at_most=120),
+        "stops": Bar("how many stops were measured"),
+    },
+    "takeover": {
+        "worst_s": Bar("longest pause of a shard when one of three controllers is killed", at_most=4),
+        "frozen_s": Bar("the same when it is frozen", at_most=10),
+        "graceful_s": Bar("when it is told to leave", at_most=1),
+        "joining_s": Bar("when a third controller comes", at_most=1),
+        "usual_s": Bar("when nothing is done: 0.25 s of it is a trial"),
+    },
+    "idle": {
+        "core_share": Bar("processor time of a controller with 1,000 silent trials, per second", at_most=0.05),
+        "memory_mib": Bar("its memory"),
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),

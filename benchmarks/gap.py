@@ -23,7 +23,7 @@ LC_ALL=C; s=$EPOCHREALTIME; sleep $0; echo loss=$0; echo "$s $EPOCHREALTIME" >> 
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
-    _check()
+    check_bash()
     trials, file = QUICK_TRIALS if quick else TRIALS, home / "times"
     words = ["bash", "-c", TRIAL.format(file=quoted(str(file))), "${trialParameters.x}"]
     say(f"{trials} trials of {SHORTEST} to {LONGEST} s, {PARALLEL} at a time")
@@ -33,7 +33,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
     return Outcome(figures, done.postgres)
 
 
-def _check() -> None:
+def check_bash() -> None:
     """A bash of version 5 has a clock."""
     bash = shutil.which("bash")
     clock = bash and subprocess.run([bash, "-c", "echo $EPOCHREALTIME"], capture_output=True, check=True).stdout.strip()

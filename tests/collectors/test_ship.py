@@ -24,9 +24,8 @@ from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create
 from events.envelope import decode
 from events.metrics import MetricsReported
+from tests.brokers import Brokers, brokers
 from tests.collectors.shipping import SHARD, Shipment, arrived, ends, losses
-from tests.conftest import NO_KAFKA
-from tests.faults.brokers import Brokers, brokers, service
 
 
 @pytest.fixture
@@ -192,15 +191,12 @@ def test_a_broker_that_stays_away_is_asked_ever_less_often(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Brokers]:
-    program = service()
-    if program is None or KafkaSettings.from_environment() is None:
-        pytest.skip(f"{NO_KAFKA}, or there is no program that starts brokers")
-    with brokers(program, 1) as opened:
+    with brokers() as opened:
         yield opened
 
 
 def test_a_broker_away_until_after_the_end(tmp_path: Path, broker: Brokers) -> None:
-    there = Shipment(tmp_path, KafkaSettings(broker.bootstrap, prefix=f"ship-{uuid4().hex[:8]}"))
+    there = Shipment(tmp_path, replace(broker.settings, prefix=f"ship-{uuid4().hex[:8]}"))
     assert there.kafka
     asyncio.run(create(there.kafka))
     with there.collector() as child:
@@ -219,7 +215,7 @@ def test_a_broker_away_until_after_the_end(tmp_path: Path, broker: Brokers) -> N
 
 def test_a_full_spool_waits_for_the_broker(tmp_path: Path, broker: Brokers) -> None:
     """Then the file itself is the spool: it is read on when there is room."""
-    kafka = KafkaSettings(broker.bootstrap, prefix=f"ship-{uuid4().hex[:8]}")
+    kafka = replace(broker.settings, prefix=f"ship-{uuid4().hex[:8]}")
     there = Shipment(tmp_path, kafka, options=("--spool-bytes", "20000"))
     asyncio.run(create(kafka))
     broker.kill()

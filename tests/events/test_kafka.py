@@ -21,7 +21,7 @@ from events.bus.kafka import KafkaBus, KafkaSettings, lane, open_bus
 from events.bus.kafka.lane import MOST_RECORDS, KafkaSubscription
 from events.bus.kafka.publisher import MAX_RECORD_BYTES
 from events.bus.kafka.topics import PARTITIONS, check, create, delete
-from tests.events.broker import record
+from tests.events.numbered import record
 
 
 @asynccontextmanager

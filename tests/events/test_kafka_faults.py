@@ -11,21 +11,20 @@ from events import topics
 from events.bus import BusAwayError, BusRefusedError, Subscription
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus, open_reader
 from events.bus.kafka.topics import create
-from tests.events.broker import Broker, record
+from tests.brokers import Brokers, brokers
+from tests.events.numbered import record
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
-    own = Broker()
-    yield own
-    own.command("wipe")
+def broker() -> Iterator[Brokers]:
+    with brokers() as own:
+        yield own
 
 
 @pytest.fixture
-def guarded() -> Iterator[Broker]:
-    own = Broker("--sasl")
-    yield own
-    own.command("wipe")
+def guarded() -> Iterator[Brokers]:
+    with brokers("--sasl") as own:
+        yield own
 
 
 async def publishing(bus: KafkaBus, sent: list[int], enough: asyncio.Event) -> None:
@@ -45,7 +44,7 @@ async def hearing(subscription: Subscription, heard: list[int], until: asyncio.E
         heard += [int(one.record.value) for one in found]
 
 
-def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Broker) -> None:
+def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Brokers) -> None:
     settings = broker.settings
 
     async def story() -> None:
@@ -58,8 +57,8 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Broker) -> None
                 tasks.create_task(publishing(bus, sent, enough))
                 tasks.create_task(hearing(subscription, heard, enough))
                 await asyncio.sleep(1)
-                await asyncio.to_thread(broker.command, "kill", "1")
-                await asyncio.to_thread(broker.command, "start", "1")
+                await asyncio.to_thread(broker.kill)
+                await asyncio.to_thread(broker.start)
                 before = len(sent)
                 while len(sent) < before + 20:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
@@ -71,12 +70,12 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Broker) -> None
     asyncio.run(story())
 
 
-def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Broker) -> None:
+def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> None:
     async def story() -> None:
         await create(broker.settings, partitions=2)
         async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             await bus.publish([record(1)])
-            await asyncio.to_thread(broker.command, "pause", "1")
+            await asyncio.to_thread(broker.freeze)
             began = time.monotonic()
             assert [one.position for one in await subscription.fetch(10, 1)] in ([], [0])
             assert time.monotonic() - began < 2
@@ -84,7 +83,7 @@ def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Broker) -> None:
                 await bus.publish([record(2)])
             assert 1 < time.monotonic() - began < 20
             assert not bus.healthy_within(10)
-            await asyncio.to_thread(broker.command, "resume", "1")
+            await asyncio.to_thread(broker.thaw)
             async with asyncio.timeout(20):
                 while not bus.healthy_within(1):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
@@ -97,12 +96,12 @@ def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Broker) -> None:
     asyncio.run(story())
 
 
-def test_a_dead_broker_is_noticed_and_left_in_time(broker: Broker) -> None:
+def test_a_dead_broker_is_noticed_and_left_in_time(broker: Brokers) -> None:
     async def story() -> float:
         await create(broker.settings, partitions=2)
         async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             await bus.publish([record(1)])
-            await asyncio.to_thread(broker.command, "kill", "1")
+            await asyncio.to_thread(broker.kill)
             began = time.monotonic()
             with pytest.raises(BusAwayError):
                 await bus.publish([record(2)])
@@ -115,7 +114,7 @@ def test_a_dead_broker_is_noticed_and_left_in_time(broker: Broker) -> None:
     assert asyncio.run(story()) < 4
 
 
-def test_whoever_is_refused_is_told_by_name_and_what_to_do(guarded: Broker) -> None:
+def test_whoever_is_refused_is_told_by_name_and_what_to_do(guarded: Brokers) -> None:
     wrong = replace(guarded.settings, password="wrong")
     other = replace(guarded.settings, mechanism="PLAIN")
     nobody = KafkaSettings(guarded.settings.bootstrap)
@@ -136,7 +135,7 @@ def test_whoever_is_refused_is_told_by_name_and_what_to_do(guarded: Broker) -> N
     assert time.monotonic() - began < 10
 
 
-def test_a_missing_permission_is_named(guarded: Broker) -> None:
+def test_a_missing_permission_is_named(guarded: Brokers) -> None:
     asyncio.run(create(guarded.settings, partitions=2))
     stranger = replace(guarded.settings, user="stranger", password="secret")
     user = ("--entity-type", "users", "--entity-name", "stranger")
@@ -144,7 +143,7 @@ def test_a_missing_permission_is_named(guarded: Broker) -> None:
     asyncio.run(_stranger(guarded, stranger))
 
 
-async def _stranger(guarded: Broker, stranger: KafkaSettings) -> None:
+async def _stranger(guarded: Brokers, stranger: KafkaSettings) -> None:
     def allow(operation: str, topic: str) -> None:
         who = ("--allow-principal", "User:stranger", "--operation", operation, "--topic", topic)
         guarded.command("cli", "kafka-acls", "--add", *who)

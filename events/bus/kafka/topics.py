@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from events import topics
-from events.bus import BusRefusedError
+from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka.bus import SHARDED, agreed
 from events.bus.kafka.connection import Contact, client_options, translated
 from events.bus.kafka.settings import KafkaSettings
@@ -52,6 +52,8 @@ async def _admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]
         await client.start()
     try:
         yield client
+    except AttributeError as error:  # aiokafka, of a broker that has just come back and knows no other yet
+        raise BusAwayError(f"Kafka has no controller now: {error}") from error
     finally:
         await client.close()
 

@@ -1,0 +1,71 @@
+"""A Kafka of the tests' own, whose brokers are killed, frozen and started again."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from events.bus.kafka import KafkaSettings
+from tests.conftest import NO_KAFKA
+
+ROOT = Path(__file__).parents[1]
+
+
+def program() -> Path:
+    """What starts real brokers; never those that TRIALSTREAM_KAFKA names. The test is left out where there is none."""
+    folder = os.environ.get("TRIALSTREAM_SERVICES_FOLDER", ROOT.parent / "shared" / "services")
+    found = Path(os.environ.get("TRIALSTREAM_SERVICES_KAFKA", Path(folder, "kafka"))).absolute()
+    if not found.exists() or "TRIALSTREAM_KAFKA" not in os.environ:
+        pytest.skip(f"{NO_KAFKA}, or TRIALSTREAM_SERVICES_KAFKA names no program that starts brokers")
+    return found
+
+
+class Brokers:
+    """An instance of Kafka; brokers count from 1."""
+
+    def __init__(self, *options: str) -> None:
+        self._program, self._name = program(), f"test-{uuid4().hex[:8]}"
+        said = self.command("up", "--heap", "320m", "--set", "broker.session.timeout.ms=3000", *options)
+        named = dict(word.split("=", 1) for word in shlex.split(said) if "=" in word)
+        self.settings = KafkaSettings(
+            named["TRIALSTREAM_KAFKA"], user=named.get("TRIALSTREAM_KAFKA_USER", ""),
+            password=named.get("TRIALSTREAM_KAFKA_PASSWORD", ""),
+        )  # fmt: skip
+
+    def kill(self, broker: int = 1) -> None:
+        self.command("kill", str(broker))
+
+    def start(self, broker: int = 1) -> None:
+        """Start it again, and wait until it serves."""
+        self.command("start", str(broker))
+
+    def freeze(self, broker: int = 1) -> None:
+        """SIGSTOP: it is there, and answers nothing."""
+        self.command("pause", str(broker))
+
+    def thaw(self, broker: int = 1) -> None:
+        self.command("resume", str(broker))
+
+    def command(self, *words: str) -> str:
+        """Run a command of the program on this instance; what it says."""
+        done = subprocess.run(
+            [self._program, words[0], "--name", self._name, *words[1:]],
+            text=True, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def brokers(*options: str) -> Iterator[Brokers]:
+    """Started with these options of the program, such as "--brokers", "3"; nothing is left of them afterwards."""
+    opened = Brokers(*options)
+    try:
+        yield opened
+    finally:
+        opened.command("wipe")

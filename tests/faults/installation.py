@@ -1,0 +1,240 @@
+"""Controllers as processes on a Kafka and a Postgres of their own: started, killed, frozen, asked, cleared away."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psutil
+
+from controller.cli.remote import shard_of
+from controller.store import StoreAwayError, StoreRefusedError
+from events import topics
+from events.bus import BusAwayError, Record
+from events.bus.kafka import KafkaSettings, open_bus
+from events.bus.kafka.topics import PARTITIONS, delete
+from events.clock import now
+from events.envelope import Envelope, encode
+from events.ids import ExperimentId
+from events.signals import Signal
+from tests.brokers import ROOT, Brokers
+from tests.faults.postgres import Postgres, postgres
+from tests.faults.stream import leader
+
+PATIENCE = 60.0
+TRAIN = Path(__file__).with_name("train.py")
+SPEC = """
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {{name: {name}}}
+spec:
+  objective:
+    {{type: minimize, objectiveMetricName: loss, additionalMetricNames: [speed],
+      metricStrategies: [{{name: loss, value: latest}}]}}
+  algorithm: {algorithm}
+  {extra}
+  seed: 5
+  parallelTrialCount: {parallel}
+  maxTrialCount: {trials}
+  parameters:
+  - {{name: x, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: 0.01}}}}
+  - {{name: y, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: 0.01}}}}
+  trialTemplate: {{command: [{command}]}}
+"""
+
+
+@dataclass(slots=True)
+class Controller:
+    """One controller's process."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def leave(self) -> float:
+        """SIGTERM; the seconds that it took to end."""
+        began = time.monotonic()
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        return time.monotonic() - began
+
+
+@dataclass(slots=True)
+class Installation:
+    """What controllers share, and the controllers. `program`: what is run in the place of the command line."""
+
+    folder: Path
+    postgres: Postgres
+    settings: KafkaSettings
+    controllers: list[Controller] = field(default_factory=list)
+    program: Sequence[str] = ("-m", "controller.cli")
+    place: Sequence[str] = ("--cluster", "local")
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def runs(self) -> Path:
+        """The trials' own log of who ran."""
+        return self.folder / "runs"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mine = {name: text for name, text in os.environ.items() if not name.startswith("TRIALSTREAM_")}
+        return {
+            **mine,
+            **self.settings.to_environment(),
+            "TRIALSTREAM_DATABASE": self.postgres.url,
+            "TRIALSTREAM_DATA": str(self.data),
+            "XDG_CONFIG_HOME": str(self.folder),
+        }
+
+    def command(self, *arguments: str) -> str:
+        """Run a command of the command line; what it says."""
+        done = self.attempt(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def attempt(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "controller.cli", *arguments], cwd=ROOT, env=self.environment, text=True,
+            capture_output=True, check=False, timeout=PATIENCE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def open_controller(self, *arguments: str) -> Controller:
+        """One more, as in another terminal."""
+        log = self.folder / f"controller-{len(self.controllers) + 1}.log"
+        command = [sys.executable, *self.program, "controller", *self.place, *arguments]
+        with log.open("ab") as said:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                stdout=said, stderr=said,
+            )  # fmt: skip
+        self.controllers.append(Controller(process, log))
+        return self.controllers[-1]
+
+    def submit(self, name: str, algorithm: str = "random", *, extra: str = "", parallel: int = 2, trials: int) -> None:
+        path = self.folder / f"{name}.yaml"
+        path.write_text(self.document(name, algorithm, extra=extra, parallel=parallel, trials=trials))
+        self.command("submit", str(path))
+
+    def document(self, name: str, algorithm: str, *, extra: str = "", parallel: int, trials: int) -> str:
+        """The experiment's file; `algorithm`: a name, or the whole as YAML."""
+        parameters = [f'"${{trialParameters.{one}}}"' for one in ("x", "y")]
+        words = [sys.executable, "-S", str(TRAIN), *parameters, str(self.runs)]
+        return SPEC.format(
+            name=name,
+            algorithm=algorithm if algorithm.startswith("{") else f"{{algorithmName: {algorithm}}}",
+            extra=extra,
+            parallel=parallel,
+            trials=trials,
+            command=", ".join(words),
+        )
+
+    def ask(self, name: str, signal: Signal, letter: UUID | None = None) -> None:
+        """Ask the owner of an experiment, again while no broker answers: it is one request all the same."""
+        number = ExperimentId(self.postgres.value("SELECT id FROM experiment WHERE name = $1", name))
+        envelope = Envelope(letter or uuid4(), None, number, now(), signal)
+        self.publish(encode(envelope, topics.SIGNALS, shard_of("default", name, PARTITIONS)))
+
+    def publish(self, *records: Record) -> None:
+        async def published() -> None:
+            async with open_bus(self.settings) as bus:
+                await bus.publish(records)
+
+        def done() -> bool:
+            try:
+                asyncio.run(published())
+            except BusAwayError:
+                return False
+            return True
+
+        until(done, "the records are published")
+
+    def leader(self, shard: int) -> int:
+        """The broker that leads the signals of a shard."""
+        return leader(self.settings, topics.SIGNALS, shard)
+
+    def holds(self, condition: str, *values: object, within: float = PATIENCE) -> None:
+        """Wait until a condition in SQL is true, also while the database is away."""
+
+        def true() -> bool:
+            try:
+                return bool(self.postgres.value(f"SELECT {condition}", *values))
+            except (StoreAwayError, StoreRefusedError):
+                return False
+
+        until(true, condition, within)
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """The processes of this installation that are no controllers and no servers: supervisors, trials and
+        collectors; only those with all of `words` in their command, if any are given."""
+        return [one for one in psutil.process_iter(["cmdline"]) if self._mine(one.info["cmdline"] or (), words)]
+
+    def _mine(self, command: Sequence[str], words: Sequence[str]) -> bool:
+        places = (str(self.data), str(self.runs))
+        mine = any(place in word for word in command for place in places) and "controller" not in command
+        return mine and all(word in command for word in words)
+
+    def close(self) -> None:
+        """Kill whatever is left."""
+        for controller in self.controllers:
+            if controller.runs:
+                controller.kill()
+        for _ in range(2):  # what a supervisor starts while it is looked for
+            for process in self.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+def until(settled: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
+    """Wait until it is so; AssertionError after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not settled():
+        assert time.monotonic() < deadline, f"after {within:.0f} s it is not so: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def installation(folder: Path, kafka: Brokers, *, with_topics: bool = True) -> Iterator[Installation]:
+    """No controller yet; nothing of it runs afterwards."""
+    with postgres(folder / "server") as server:
+        opened = Installation(folder, server, replace(kafka.settings, prefix=f"t{uuid4().hex[:8]}"))
+        try:
+            if with_topics:
+                opened.command("topics", "create")
+            yield opened
+        finally:
+            opened.close()
+            with suppress(BusAwayError):
+                asyncio.run(delete(opened.settings))  # what piles up makes the restarts of brokers slow

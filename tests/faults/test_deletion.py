@@ -1,0 +1,49 @@
+"""An experiment that is deleted through Kafka leaves nothing, and stays away when everything is heard again."""
+
+from controller.cli.remote import shard_of
+from events import topics
+from events.bus.kafka.topics import PARTITIONS
+from tests.faults.installation import Installation, until
+from tests.faults.stream import Stream
+
+TABLES = ("experiment", "fact", "trial", "measurement", "outbox", "inbox", "mailbox", "dead_letter")
+SHARD = shard_of("default", "gone", PARTITIONS)
+
+
+def test_what_was_deleted_leaves_nothing_and_stays_away(place: Installation) -> None:
+    place.open_controller()
+    place.submit("gone", trials=50)
+    place.holds("count(*) > 0 FROM measurement")
+    number = place.postgres.value("SELECT id FROM experiment")
+    place.command("delete", "gone", "--yes")
+    nothing_is_left(place)
+    assert not (place.data / "experiments" / str(number)).exists()
+    assert Stream(place.settings, topics.EVENTS).read()[-1].type.startswith("io.trialstream.experiment.deleted")
+    read = heard(place)
+    for one in place.controllers:
+        one.kill()
+    place.postgres.execute("UPDATE position SET next = 0")
+    ran = place.runs.read_text()
+    place.open_controller()
+    place.holds("next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, read, topics.SIGNALS)
+    place.submit("gone", "sobol", parallel=1, trials=1)
+    place.holds("EXISTS (SELECT FROM experiment WHERE id <> $1 AND state = 'Succeeded')", number)
+    place.command("delete", "gone", "--yes")
+    nothing_is_left(place)
+    assert len(place.runs.read_text().splitlines()) == len(ran.splitlines()) + 1
+
+
+def heard(place: Installation) -> int:
+    """How far the signals of the shard were dealt with, once that is all."""
+    stream = Stream(place.settings, topics.SIGNALS)
+    stream.read()
+    (end,) = [at for partition, at in stream.positions.items() if partition.partition == SHARD]
+    place.holds("next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, end, topics.SIGNALS)
+    return end
+
+
+def nothing_is_left(place: Installation) -> None:
+    for table in TABLES:
+        place.holds(f"NOT EXISTS (SELECT FROM {table})", within=10.0)
+    until(lambda: not place.processes("collectors"), "no collector is left")
+    until(lambda: not place.processes("train.py"), "no trial is left")

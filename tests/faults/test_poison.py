@@ -1,0 +1,155 @@
+"""Records that nobody can act on are put aside with the reason, and hold up nothing; people see to them."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from controller.cli.remote import shard_of
+from events import topics
+from events.bus import Record
+from events.bus.kafka.topics import PARTITIONS
+from events.clock import now
+from events.envelope import Envelope, encode
+from events.ids import ExperimentId, Shard, TrialNumber
+from events.metrics import MetricsReported, Point
+from events.signals import ExtensionRequested, PauseRequested, StopRequested, TimePassed
+from tests.faults.installation import Installation
+from tests.faults.stream import Stream
+
+OBSERVATION = '{"loss": {"min": NaN, "max": 1.0, "latest": NaN, "count": 1}}'
+REASONS = {
+    "bad JSON": "not valid: Invalid JSON",
+    "cut off": "not valid: Invalid JSON",
+    "no UTF-8": "not valid: Invalid JSON",
+    "deep nesting": "not valid",
+    "NaN token": "not valid",
+    "huge": "not valid",
+    "unknown type": "Input tag 'nonsense'",
+    "newer version": "the type 'io.trialstream.experiment.pause.v2' is not known",
+    "two types": "the header says",
+    "no headers": "the header ce_",
+    "a fact": "is no signal",
+    "unknown experiment": "there is no experiment",
+    "wrong shard": "is of shard",
+}
+"""What each poison on the signals is put aside for."""
+
+
+@pytest.fixture
+def stage(place: Installation) -> Installation:
+    """One controller with a paused experiment `victim`."""
+    place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:endless", "--pace", "1")
+    place.open_controller()
+    place.submit("victim", trials=10)
+    place.ask("victim", PauseRequested())
+    place.holds("EXISTS (SELECT FROM fact WHERE type = 'experiment.paused')")
+    return place
+
+
+def shard(name: str) -> Shard:
+    return shard_of("default", name, PARTITIONS)
+
+
+def poison(place: Installation) -> dict[str, Record]:
+    """One record of each kind, on the signals of the shard of `victim`."""
+    victim = ExperimentId(place.postgres.value("SELECT id FROM experiment WHERE name = 'victim'"))
+    well = encode(Envelope(uuid4(), None, victim, now(), TimePassed()), topics.SIGNALS, shard("victim"))
+    pause = Envelope(uuid4(), None, victim, now(), PauseRequested())
+    asked = encode(pause, topics.SIGNALS, shard("victim"))
+    collected = b'{"type": "metrics.collected", "trial": 1, "attempt": 1, "observation": %s}' % OBSERVATION.encode()
+    deep = b'{"type": "time.passed", "more": %s%s}' % (b"[" * 100_000, b"]" * 100_000)
+    stranger = replace(pause, experiment=ExperimentId(uuid4()))
+    return {
+        "bad JSON": replace(well, value=b"{so it goes}"),
+        "cut off": replace(asked, value=asked.value[:-5]),
+        "no UTF-8": replace(well, value=b"\xff\xfe\x00"),
+        "deep nesting": replace(well, value=deep),
+        "NaN token": _typed(replace(well, value=collected), "metrics.collected.v1"),
+        "huge": replace(well, value=b"x" * 900_000),
+        "unknown type": _typed(replace(well, value=b'{"type": "nonsense"}'), "nonsense.v1"),
+        "newer version": _typed(asked, "experiment.pause.v2"),
+        "two types": _typed(asked, "experiment.stop.v1"),
+        "no headers": replace(well, headers=()),
+        "a fact": _typed(replace(well, value=b'{"type": "experiment.deleted"}'), "experiment.deleted.v1"),
+        "unknown experiment": encode(stranger, topics.SIGNALS, shard("victim")),
+        "wrong shard": encode(pause, topics.SIGNALS, Shard((shard("victim") + 1) % PARTITIONS)),
+    }
+
+
+def _typed(record: Record, kind: str) -> Record:
+    headers = [(name, value) for name, value in record.headers if name != "ce_type"]
+    return replace(record, headers=(*headers, ("ce_type", f"io.trialstream.{kind}".encode())))
+
+
+def letters(place: Installation) -> list[dict[str, Any]]:
+    """As the command line lists them."""
+    listed: list[dict[str, Any]] = json.loads(place.command("dead-letters", "list", "--output", "json"))
+    return listed
+
+
+def test_poison_is_put_aside_with_its_reason_and_holds_up_nothing(stage: Installation) -> None:
+    records = poison(stage)
+    for record in records.values():
+        stage.publish(record)
+    stage.ask("victim", ExtensionRequested(max_trial_count=11))
+    stage.holds("EXISTS (SELECT FROM fact WHERE type = 'budget.extended')")
+    stage.holds("count(*) = $1 FROM dead_letter", len(records))
+    kept = stage.postgres.rows("SELECT shard, reason FROM dead_letter ORDER BY place")
+    of_victim = [row["reason"] for row in kept if row["shard"] == shard("victim")]
+    elsewhere = [row["reason"] for row in kept if row["shard"] != shard("victim")]
+    for name, reason in zip(records, of_victim + elsewhere, strict=True):
+        assert REASONS[name] in reason, name
+    stage.holds("NOT EXISTS (SELECT FROM dead_letter WHERE NOT published)")
+    shown = Stream(stage.settings, topics.DEAD_LETTERS)
+    shown.read()
+    assert sum(shown.positions.values()) == len(records)
+
+
+def test_measurements_that_are_none_hold_up_no_others(stage: Installation) -> None:
+    victim = ExperimentId(stage.postgres.value("SELECT id FROM experiment WHERE name = 'victim'"))
+    point = Point("loss", 77, now(), 0.5)
+    reported = MetricsReported(trial=TrialNumber(1), attempt=1, points=(point,))
+    well = encode(Envelope(uuid4(), None, victim, now(), reported), topics.METRICS, shard("victim"))
+    stop = encode(Envelope(uuid4(), None, victim, now(), StopRequested()), topics.METRICS, shard("victim"))
+    bad = [replace(well, value=b"["), replace(well, value=b"[" * 900_000), replace(well, headers=()), stop]
+    stage.publish(*bad, well)
+    stage.holds("EXISTS (SELECT FROM measurement WHERE step = 77)")
+    stage.holds("count(*) = 4 FROM dead_letter WHERE topic = $1", topics.METRICS)
+    assert any("is no measurement" in one["reason"] for one in letters(stage))
+
+
+def test_people_list_show_redrive_and_drop_dead_letters(stage: Installation) -> None:
+    """A request that came before its experiment is handed in again once that is there; the rest is dropped."""
+    early = ExperimentId(uuid4())
+    asked = encode(Envelope(uuid4(), None, early, now(), StopRequested()), topics.SIGNALS, shard("victim"))
+    stage.publish(asked, replace(asked, value=b"{"))
+    stage.holds("count(*) = 2 FROM dead_letter")
+    listed = letters(stage)
+    assert {one["key"] for one in listed} == {str(early)}
+    unknown = next(one for one in listed if "there is no experiment" in one["reason"])
+    shown = stage.command("dead-letters", "show", unknown["id"][:13])
+    assert "there is no experiment" in shown
+    assert "experiment.stop" in shown
+    _submit(stage, early)
+    stage.command("dead-letters", "redrive", unknown["id"])
+    stage.holds("state = 'Stopped' FROM experiment WHERE id = $1", early)
+    (left,) = letters(stage)
+    assert "not valid" in left["reason"]
+    stage.command("dead-letters", "redrive", left["id"])
+    stage.holds("count(*) = 1 FROM dead_letter WHERE id <> $1", UUID(left["id"]))
+    stage.command("dead-letters", "drop", "all")
+    assert letters(stage) == []
+    assert stage.attempt("dead-letters", "show", left["id"]).returncode != 0
+
+
+def _submit(place: Installation, number: ExperimentId) -> None:
+    """An experiment with this id, handed in as any client of Kafka may."""
+    row = place.postgres.rows("SELECT data FROM fact WHERE type = 'experiment.admitted'")[0]["data"]
+    body = {name: row[name] for name in ("name", "namespace", "spec", "seed")} | {"name": "late"}
+    raw = encode(Envelope(number, None, number, now(), TimePassed()), topics.SIGNALS, shard("victim"))
+    submitted = json.dumps(body | {"type": "experiment.submitted"}).encode()
+    place.publish(_typed(replace(raw, value=submitted), "experiment.submitted.v1"))
+    place.holds("EXISTS (SELECT FROM experiment WHERE id = $1)", number)
