@@ -45,8 +45,10 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "memory_mib": Bar("the controller's memory at the end"),
     },
     "latency": {
-        "stop_p50_ms": Bar("a trial writes a bad line, until the decision to stop it is heard, median", at_most=15),
+        "stop_p50_ms": Bar("a trial writes a bad line, until the decision to stop it is committed, median", at_most=15),
         "stop_p99_ms": Bar("the same, 99th percentile", at_most=60),
+        "heard_p50_ms": Bar("the same, until a subscriber hears of it, median"),
+        "heard_p99_ms": Bar("99th percentile"),
         "next_p50_ms": Bar("a real trial's last act to the next trial's first, median", at_most=40),
         "next_p99_ms": Bar("the same, 99th percentile", at_most=120),
         "stops": Bar("how many stops were measured"),

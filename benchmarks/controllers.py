@@ -135,6 +135,7 @@ async def site(home: Path) -> AsyncGenerator[Site]:
     if settings is None:
         raise CannotMeasureError("this benchmark needs a real Kafka: set TRIALSTREAM_KAFKA to its host:port")
     settings = replace(settings, prefix=f"bench-{uuid4().hex[:8]}")
+    await asyncio.to_thread(home.mkdir, exist_ok=True)
     await create(settings)
     try:
         async with store(home / "data") as opened, open_bus(settings) as bus:

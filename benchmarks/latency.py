@@ -2,8 +2,8 @@
 
 Stops: 100 simulated trials run, and a collector per trial, all in this process, ships what this program writes to their
 files, 10 lines a second each. A trial's loss is constant, and finished trials have shown losses that fall evenly; so it
-is known which line of a trial makes it one to be stopped. From the writing of that line to the moment when a
-subscriber here receives the decision.
+is known which line of a trial makes it one to be stopped. From the writing of that line to the commit of the decision
+to stop, of which a trigger in Postgres tells; and to the moment when a subscriber hears of it.
 
 Next: real trials with a collector process each, as `controller --cluster local` runs them; from a trial's last act to
 the first act of the one that takes its place, by the trials' own clocks, as in the benchmark `gap`.
@@ -12,8 +12,8 @@ the first act of the one that takes its place, by the trials' own clocks, as in 
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from collectors.collect import Collector
 from collectors.spool import Spool
 from collectors.tail import Tail
 from events import topics
-from events.bus.kafka import KafkaBus, KafkaReader, open_reader
+from events.bus.kafka import KafkaReader, open_reader
 from events.clock import now
 from events.envelope import decode
 from events.facts import TrialConcluded, TrialStarted, TrialStopRequested
@@ -45,6 +45,11 @@ TRIAL = """\
 LC_ALL=C; s=$EPOCHREALTIME; sleep $((3 + $0 % 2)).$(($0 * 7919 % 1000)); echo loss=$0; \
 echo "$s $EPOCHREALTIME" >> '{file}'"""
 NAME = "latency"
+TELL = """
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('stopping', NEW.trial::text); RETURN NULL; END $$;
+CREATE TRIGGER tell AFTER INSERT ON fact FOR EACH ROW WHEN (NEW.type = 'trial.stop-requested') EXECUTE FUNCTION tell();
+"""
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
@@ -53,15 +58,17 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 
 async def _measure(home: Path, *, quick: bool) -> Outcome:
-    async with site(home) as opened:
+    async with site(home / "stop") as opened:
         stops = await _stops(opened, QUICK_STOP_SECONDS if quick else STOP_SECONDS)
+        postgres = await opened.store.version()
+    async with site(home / "next") as opened:
         nexts = await _nexts(opened, QUICK_NEXT_TRIALS if quick else NEXT_TRIALS)
-        figures = {
-            f"{name}_p{percent}_ms": 1000 * percentile(sorted(seconds), percent)
-            for name, seconds in (("stop", stops), ("next", nexts))
-            for percent in (50, 99)
-        }
-        return Outcome({**figures, "stops": len(stops)}, await opened.store.version(), packages=("aiokafka",))
+    figures = {
+        f"{name}_p{percent}_ms": 1000 * percentile(sorted(seconds), percent)
+        for name, seconds in (("stop", stops.decided), ("heard", stops.heard), ("next", nexts))
+        for percent in (50, 99)
+    }
+    return Outcome({**figures, "stops": len(stops.decided)}, postgres, packages=("aiokafka",))
 
 
 @dataclass(slots=True)
@@ -69,19 +76,18 @@ class Written:
     """A simulated trial's file. `stop_at`: the report that makes it one to be stopped; `offset`: seconds before the
     first line."""
 
-    file: Path
+    collector: Collector
     loss: float
     stop_at: int
     offset: float
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
     fatal_at: float = 0.0
 
     async def write(self) -> None:
         """A line each tenth of a second until it has ended; the moment before the fatal one is kept."""
         await asyncio.sleep(self.offset)
         began, number = time.monotonic(), 0
-        with self.file.open("ab", buffering=0) as file:
-            while not self.ended.is_set():
+        with self.collector.tail.path.open("ab", buffering=0) as file:
+            while not self.collector.ended.is_set():
                 number += 1
                 if number == self.stop_at:
                     self.fatal_at = time.monotonic()
@@ -98,13 +104,14 @@ def losing(stop_at: int) -> float:
 
 @dataclass(slots=True)
 class Stage:
-    """The simulated trials that run, and how long each stop took."""
+    """The simulated trials that run, and how long each stop took, in seconds."""
 
     opened: Site
     shard: Shard
     tasks: asyncio.TaskGroup
     live: dict[TrialNumber, Written] = field(default_factory=dict)
-    took: list[float] = field(default_factory=list)
+    decided: list[float] = field(default_factory=list)
+    heard: list[float] = field(default_factory=list)
     dice: random.Random = field(default_factory=lambda: random.Random(1))
 
     async def follow(self, reader: KafkaReader) -> None:
@@ -116,52 +123,61 @@ class Stage:
                     case TrialStarted(trial=trial, attempt=attempt):
                         self._begin(AttemptKey(envelope.experiment, trial, attempt))
                     case TrialStopRequested(trial=trial) if trial in self.live:
-                        self.took.append(moment - self.live[trial].fatal_at)
+                        self.heard.append(moment - self.live[trial].fatal_at)
                     case TrialConcluded(trial=trial) if trial in self.live:
-                        self.live.pop(trial).ended.set()
+                        self.live.pop(trial).collector.end()
                     case _:
                         pass
+
+    def hear_of_commit(self, *notification: object) -> None:
+        """Postgres tells the number of a trial that is to be stopped, once that is committed."""
+        trial = TrialNumber(int(str(notification[-1])))
+        self.decided.append(time.monotonic() - self.live[trial].fatal_at)
 
     def _begin(self, key: AttemptKey) -> None:
         stop_at = self.dice.randint(FIRST_STOP, LAST_STOP)
         offset = self.dice.random() / LINES_PER_SECOND
-        written = Written(self.opened.home / f"log-{key.trial}", losing(stop_at), stop_at, offset)
-        written.file.touch()
-        tail = Tail(written.file, parser(MetricsCollectorSpec(), ["loss"]), now)
+        file = self.opened.home / f"log-{key.trial}"
+        file.touch()
+        tail = Tail(file, parser(MetricsCollectorSpec(), ["loss"]), now)
         spool = Spool(
             self.opened.home / f"spool-{key.trial}", topics.METRICS, self.shard, str(key.experiment).encode(), 2**24
         )
-        self.live[key.trial] = written
+        collector = Collector(key, self.shard, tail, spool)
+        self.live[key.trial] = written = Written(collector, losing(stop_at), stop_at, offset)
         self.tasks.create_task(written.write())
-        self.tasks.create_task(self._collect(Collector(key, self.shard, tail, spool, written.ended)))
+        self.tasks.create_task(self._collect(collector))
 
     async def _collect(self, collector: Collector) -> None:
-        @asynccontextmanager
-        async def opened() -> AsyncGenerator[KafkaBus]:
-            yield self.opened.bus
-
-        await collector.run(opened)
+        await collector.run(lambda: nullcontext(self.opened.bus))
         collector.spool.close()
 
 
-async def _stops(opened: Site, seconds: int) -> Sequence[float]:
-    """Seconds from a fatal line to the decision that a subscriber hears of, one for each trial that was stopped."""
+async def _stops(opened: Site, seconds: int) -> Stage:
+    """Let trials run and be stopped for so long."""
     controller = opened.open_controller(
         "--cluster", "simulated", "--answers", "benchmarks.answers:compared_with_the_first", "--pace", "1"
     )
-    async with open_reader(opened.settings, topics.EVENTS) as reader, asyncio.TaskGroup() as tasks:
+    await opened.database.execute(TELL)
+    async with (
+        open_reader(opened.settings, topics.EVENTS) as reader,
+        opened.database.connection() as connection,
+        asyncio.TaskGroup() as tasks,
+    ):
         stage = Stage(opened, opened.shard(NAME), tasks)
+        await connection.add_listener("stopping", stage.hear_of_commit)
         following = tasks.create_task(stage.follow(reader))
         await opened.submit(NAME, trials=10**6, parallel=LIVE, algorithm="random", extra=MEDIAN_STOP)
         await asyncio.sleep(FIRST_STOP / LINES_PER_SECOND)
         for _ in range(10):
             await asyncio.sleep(seconds / 10)
-            say(f"{len(stage.live)} trials run, {len(stage.took)} were stopped")
+            say(f"{len(stage.live)} trials run, {len(stage.decided)} are to be stopped")
+        await connection.remove_listener("stopping", stage.hear_of_commit)
         following.cancel()
         for written in stage.live.values():
-            written.ended.set()
+            written.collector.end()
     controller.end()
-    return stage.took
+    return stage
 
 
 async def _nexts(opened: Site, trials: int) -> Sequence[float]:

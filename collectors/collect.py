@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from collectors.spool import Spool
 from collectors.tail import Tail
+from collectors.watch import Watch, watching
 from events import topics
 from events.bus import BusAwayError, BusRefusedError, Record
 from events.clock import now
@@ -19,12 +21,14 @@ from events.ids import AttemptKey, Shard
 from events.metrics import Point
 from events.reports import completed, reported
 
-LOOK_SECONDS = 0.02
-"""Between two looks at a file that does not grow."""
+LINGER_SECONDS = 0.02
+"""Between two readings of a file that grows all the time: what comes in between shares a record."""
 RECORD_POINTS = 2_000
 DELIVERED_AT_ONCE = 20
 """Records."""
 PAUSE_SECONDS = (0.1, 5.0)
+PATIENCE_SECONDS = 3600.0
+"""The controllers wait for a silent collector much less long, and then go by what they have."""
 ALL_READ = b"all"
 _log = logging.getLogger(__name__)
 
@@ -40,20 +44,31 @@ Opened = Callable[[], AbstractAsyncContextManager[Publisher]]
 
 @dataclass(slots=True)
 class Collector:
-    """One attempt's ears. `ended` is to be set when nothing more is written."""
+    """One attempt's ears. Call `end` when nothing more is written."""
 
     key: AttemptKey
     shard: Shard
     tail: Tail
     spool: Spool
-    ended: asyncio.Event
     all_read: bool = False
     pause: float = PAUSE_SECONDS[0]
+    patience: float = PATIENCE_SECONDS
+    ended_at: float | None = None
     added: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        """What the file has now is all."""
+        self.ended_at = time.monotonic()
+        self.ended.set()
+        self.changed.set()
 
     async def run(self, opened: Opened) -> None:
-        """Until all is read and delivered; without a broker for as long as it takes."""
+        """Until all is read and delivered; without a broker until PATIENCE_SECONDS after the end.
+
+        Raises BusAwayError or BusRefusedError (in a group) if it gave up; what is left stays in the spool."""
         state = self.spool.state()
         self.all_read = state == ALL_READ
         if state is not None and not self.all_read:
@@ -63,22 +78,34 @@ class Collector:
             tasks.create_task(self._deliver(opened))
 
     async def _read(self) -> None:
-        while not self.all_read:
-            if not self.spool.has_room:
-                self.dropped.clear()
-                await self.dropped.wait()
-                continue
-            last = self.ended.is_set()  # asked before the file is read: what is written until then is in it
-            points = self.tail.finish() if last else self.tail.read()
-            if points:
-                self._keep(points)
-                await asyncio.sleep(0)
-            elif last:
-                self.all_read = True
-                self.spool.add([self._record(completed(self.key, now()))], ALL_READ)
-                self.added.set()
-            else:
-                await self._a_moment()
+        with watching(self.tail.path, self.changed.set) as watch:
+            while not self.all_read:
+                if not self.spool.has_room:
+                    self.dropped.clear()
+                    await self.dropped.wait()
+                    continue
+                self.changed.clear()
+                await self._wait(watch, found=self._look())
+
+    def _look(self) -> bool:
+        """Keep what is new in the file, if anything is."""
+        last = self.ended.is_set()  # asked before the file is read: what is written until then is in it
+        points = self.tail.finish() if last else self.tail.read()
+        if points:
+            self._keep(points)
+        elif last:
+            self.all_read = True
+            self.spool.add([self._record(completed(self.key, now()))], ALL_READ)
+            self.added.set()
+        return bool(points)
+
+    async def _wait(self, watch: Watch, *, found: bool) -> None:
+        """Until the next look: not at once after one that found something, unless nothing more is written."""
+        news, seconds = (self.ended, LINGER_SECONDS) if found else (self.changed, watch.patience())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await news.wait()
+        await asyncio.sleep(0)
 
     def _keep(self, points: Sequence[Point]) -> None:
         rest = iter(points)
@@ -89,11 +116,6 @@ class Collector:
     def _record(self, envelope: Envelope) -> Record:
         return encode(envelope, topics.METRICS, self.shard)
 
-    async def _a_moment(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await self.ended.wait()
-
     async def _deliver(self, opened: Opened) -> None:
         while True:
             try:
@@ -102,6 +124,8 @@ class Collector:
                     return
             except (BusAwayError, BusRefusedError) as error:
                 _log.warning("not delivered yet: %s", error)
+                if self.ended_at is not None and time.monotonic() - self.ended_at > self.patience:
+                    raise
             await asyncio.sleep(self.pause * random.uniform(0.5, 1.0))
             self.pause = min(2 * self.pause, PAUSE_SECONDS[1])
 

@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
 from collectors import parser
-from collectors.collect import Collector
+from collectors.collect import PATIENCE_SECONDS, Collector
 from collectors.spool import Spool
 from collectors.tail import Tail
 from events import topics
+from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
@@ -50,6 +51,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument("--spool", type=Path, required=True, help="folder for what is not delivered yet")
     options.add_argument("--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)")
     options.add_argument(
+        "--patience", type=float, default=PATIENCE_SECONDS,
+        help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
         "--until", choices=("stdin", "sigterm"), default="sigterm",
         help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: %(default)s)",
     )  # fmt: skip
@@ -57,7 +62,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Collect until the trial has ended and all is delivered. Exit codes: 0 done, 2 bad options."""
+    """Collect until the trial has ended and all is delivered. Exit codes: 0 done, 1 given up, 2 bad options."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     options = _options(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -68,8 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    asyncio.run(_collect(options, settings, spec))
-    return 0
+    code = 0
+    try:
+        asyncio.run(_collect(options, settings, spec))
+    except* (BusAwayError, BusRefusedError) as group:
+        print(f"Error: gave up, what is not delivered stays in {options.spool}: {group.exceptions[0]}", file=sys.stderr)
+        code = 1
+    return code
 
 
 async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec) -> None:
@@ -77,22 +87,22 @@ async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: M
     tail = Tail(options.file, parser(spec, options.metric), now)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
-    ended = asyncio.Event()
+    collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGTERM, collector.end)
     if options.until == "stdin":
-        listener = threading.Thread(target=_until_end_of_input, args=(loop, ended), daemon=True)
+        listener = threading.Thread(target=_until_end_of_input, args=(loop, collector.end), daemon=True)
         listener.start()
     try:
-        await Collector(key, Shard(options.shard), tail, spool, ended).run(lambda: open_publisher(settings))
+        await collector.run(lambda: open_publisher(settings))
     finally:
         spool.close()
 
 
-def _until_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+def _until_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
     while os.read(0, 4096):
         pass
-    loop.call_soon_threadsafe(ended.set)
+    loop.call_soon_threadsafe(end)
 
 
 def collect() -> None:

@@ -29,7 +29,7 @@ class Tail:
     """
 
     def __init__(self, path: Path, parse: Parser, clock: Callable[[], datetime]) -> None:
-        self._path = path
+        self.path = path
         self._parse = parse
         self._clock = clock
         self._offset = 0
@@ -83,8 +83,8 @@ class Tail:
     def _load(self) -> bool:
         """Read the next chunk; False if there is nothing new."""
         try:
-            with self._path.open("rb") as file:
-                if self._path.stat().st_size < self._offset:  # truncated: the program has started it anew
+            with self.path.open("rb") as file:
+                if self.path.stat().st_size < self._offset:  # truncated: the program has started it anew
                     self._offset = 0
                     self._line.clear()
                 file.seek(self._offset)

@@ -59,10 +59,12 @@ async def judge(
                     await _restore(court, measurements, holding, recorded.envelope.experiment)
             envelopes, dead = _readable(backlog.take(), holding)
             if envelopes:
-                await _take_in(measurements, holding, envelopes)
                 court.hear(envelopes)
-                signals = [*court.verdicts(), *await _collected(measurements, holding, envelopes)]
-                await send(bus, topics.SIGNALS, holding.shard, signals)
+                async with asyncio.TaskGroup() as both:  # a verdict does not wait for the disk
+                    both.create_task(send(bus, topics.SIGNALS, holding.shard, court.verdicts()))
+                    both.create_task(_take_in(measurements, holding, envelopes))
+                summaries = await _collected(measurements, holding, envelopes)
+                await send(bus, topics.SIGNALS, holding.shard, summaries)
             reader.dealt_with(backlog.oldest(reader.position))
             await reader.store(dead)
 

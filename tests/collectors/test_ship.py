@@ -234,6 +234,15 @@ def test_a_full_spool_waits_for_the_broker(tmp_path: Path, broker: Brokers) -> N
     assert all_of(there) == expected(110_000)
 
 
+def test_without_a_broker_it_gives_up_in_the_end(tmp_path: Path) -> None:
+    away = replace(without_broker(tmp_path), options=("--patience", "0.5"))
+    away.write(lines(1, 3))
+    with away.collector() as child:
+        assert ends(child) == 1
+    assert f"gave up, what is not delivered stays in {away.spool}" in away.said
+    assert spooled(away) == 3
+
+
 def test_without_a_kafka_it_says_so(tmp_path: Path) -> None:
     nowhere = Shipment(tmp_path, None)
     with nowhere.collector() as child:

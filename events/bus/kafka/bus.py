@@ -29,8 +29,9 @@ class KafkaBus:
         self._settings = settings
         self._contact = Contact(settings)
         self._publisher = Publisher(settings)
-        self._shared: Lane | None = None
-        self._sharing = AsyncExitStack()
+        self._shared: dict[str, Lane] = {}
+        """For each topic that is read by shards: a flood of metrics is not in the way of signals."""
+        self._sharing: dict[str, AsyncExitStack] = {}
         self._opening = asyncio.Lock()
         self._lanes: set[Lane] = set()
         self._ids: dict[str, str] = {}
@@ -55,22 +56,23 @@ class KafkaBus:
     @asynccontextmanager
     async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
         place = TopicPartition(self._settings.topic(topic), partition)
-        lane = await self._ready()
+        lane = await self._ready(topic)
         async with AsyncExitStack() as stack:
-            if not lane.is_free(place):  # an unusual topic, or somebody else reads it, too
+            if not lane.is_free(place):  # somebody else reads it, too
                 await self._contact.topic(place.topic)
                 lane = await stack.enter_async_context(self._open([place]))
             yield await stack.enter_async_context(lane.subscribe(topic, partition, position))
 
-    async def _ready(self) -> Lane:
-        """The consumer for all shards, made when the first is subscribed to, and again when it is broken."""
+    async def _ready(self, topic: str) -> Lane:
+        """The consumer for all partitions, made when the first is subscribed to, and again when it is broken."""
         async with self._opening:
-            if self._shared is None or self._shared.broken:
-                await self._sharing.aclose()
-                names = [self._settings.topic(topic) for topic in (topics.SIGNALS, topics.METRICS)]
-                places = [TopicPartition(name, number) for name in names for number in range(self._counts.get(name, 0))]
-                self._shared = await self._sharing.enter_async_context(self._open(places))
-            return self._shared
+            if topic not in self._shared or self._shared[topic].broken:
+                stack = self._sharing.setdefault(topic, AsyncExitStack())
+                await stack.aclose()
+                name = self._settings.topic(topic)
+                places = [TopicPartition(name, number) for number in range(self._counts.get(name, 0))]
+                self._shared[topic] = await stack.enter_async_context(self._open(places))
+            return self._shared[topic]
 
     @asynccontextmanager
     async def _open(self, places: Sequence[TopicPartition]) -> AsyncGenerator[Lane]:
@@ -104,7 +106,7 @@ class KafkaBus:
             await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self) -> None:
-        await asyncio.gather(self._sharing.aclose(), self._publisher.close())
+        await asyncio.gather(*(stack.aclose() for stack in self._sharing.values()), self._publisher.close())
         self._contact.close()
 
 

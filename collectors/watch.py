@@ -1,0 +1,68 @@
+"""Notice at once that a file has grown, where the system can tell; else say when to look again."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if sys.platform == "linux":
+    from asyncinotify import Inotify, Mask
+
+LOOK_SECONDS = 0.02
+"""Between two looks at a file about which the system tells nothing."""
+QUIET_SECONDS = 0.5
+"""Between two looks at one that is watched: in the meantime another may have taken its name."""
+
+
+class Watch:
+    """Use `watching`."""
+
+    def __init__(self, path: Path, inotify: "Inotify | None") -> None:
+        self._path = path
+        self._inotify = inotify
+        self._known: object = None
+
+    def patience(self) -> float:
+        """Seconds until the file has to be looked at, changed or not; 0 if it is watched only from now on."""
+        if self._inotify is None:
+            return LOOK_SECONDS
+        try:
+            watch = self._inotify.add_watch(self._path, Mask.MODIFY | Mask.CLOSE_WRITE)  # the same again is no other
+        except OSError:  # there is no such file yet, or the system watches too many
+            return LOOK_SECONDS
+        is_new, self._known = watch.wd != self._known, watch.wd
+        return 0.0 if is_new else QUIET_SECONDS
+
+
+@contextmanager
+def watching(path: Path, changed: Callable[[], None]) -> Iterator[Watch]:
+    """Call `changed` whenever the file, which may not exist yet, has been written to."""
+    inotify = _inotify()
+    if inotify is None:
+        yield Watch(path, None)
+        return
+    loop, fd = asyncio.get_running_loop(), inotify.fd
+
+    def heard() -> None:
+        with suppress(BlockingIOError):
+            os.read(fd, 64 * 1024)
+        changed()
+
+    loop.add_reader(fd, heard)
+    try:
+        yield Watch(path, inotify)
+    finally:
+        loop.remove_reader(fd)
+        inotify.close()
+
+
+def _inotify() -> "Inotify | None":
+    """None on other systems, and where all that a user may have (fs.inotify.max_user_instances) are taken."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return Inotify()
+    except OSError:
+        return None
