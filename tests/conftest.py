@@ -1,6 +1,7 @@
 """One real Postgres for all tests that need one, and topics of their own for those that need Kafka."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
@@ -14,7 +15,7 @@ from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
 
-NO_KAFKA = "TRIALSTREAM_KAFKA is not set"
+NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +68,10 @@ def kafka() -> Iterator[KafkaSettings]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly what was left out."""
-    left_out = [one for one in terminalreporter.stats.get("skipped", []) if NO_KAFKA in str(one.longrepr)]
-    if left_out:
+    """Say plainly what was left out, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(one.longrepr[2].removeprefix("Skipped: ") for one in skipped if isinstance(one.longrepr, tuple))
+    if reasons:
         terminalreporter.section("left out", sep="!")
-        terminalreporter.write_line(
-            f"{len(left_out)} tests need Kafka and were left out. To run them, start one and set TRIALSTREAM_KAFKA, "
-            "such as 127.0.0.1:9092 (README, Tests)."
-        )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} tests were left out: {reason}")

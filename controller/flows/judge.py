@@ -222,7 +222,7 @@ class Court:
             return
         objective = self._objective(experiment)
         live = self.holding.experiments[experiment].progress.live.get(trial)
-        if rule.observe(trial, step, objective.loss(value)) and live is not None:
+        if rule.observe(trial, step, objective.loss(value)) and live is not None and live.stopping is None:
             name = self.holding.experiments[experiment].spec.early_stopping
             assert name is not None
             message = f"{name.algorithm_name}: after report {step} its best {objective.metric} is worse than the median"

@@ -15,8 +15,8 @@ from events.bus import Delivery, Record
 from events.ids import Shard
 
 REASON_CHARACTERS = 2_000
-SHOWN_BYTES = 500_000
-"""Of a record's value on the topic of dead letters; Postgres has all of it."""
+SHOWN_BYTES, SHOWN_HEADER_BYTES, SHOWN_KEY_BYTES = 500_000, 100_000, 1_000
+"""Of a record's value, headers and key on the topic of dead letters; Postgres has all of it."""
 WHERE, WHY = "trialstream-from", "trialstream-reason"
 """Headers of a dead letter on its topic."""
 
@@ -41,14 +41,12 @@ class Kept:
     def shown(self) -> Record:
         """The record on the topic of the dead letters: as it was, with where it stood and why it is there."""
         where = f"{self.record.topic}/{self.record.partition}/{self.position}"
-        headers = (
-            *((name, value) for name, value in self.record.headers if name not in (WHERE, WHY)),
-            (WHERE, where.encode()),
-            (WHY, self.reason.encode()),
-        )
-        return Record(
-            topics.DEAD_LETTERS, self.record.partition, self.record.key, headers, self.record.value[:SHOWN_BYTES]
-        )
+        known = [(name, value) for name, value in self.record.headers if name not in (WHERE, WHY)]
+        if sum(len(name) + len(value) for name, value in known) > SHOWN_HEADER_BYTES:
+            known = []
+        headers = (*known, (WHERE, where.encode()), (WHY, self.reason.encode()))
+        key, value = self.record.key[:SHOWN_KEY_BYTES], self.record.value[:SHOWN_BYTES]
+        return Record(topics.DEAD_LETTERS, self.record.partition, key, headers, value)
 
 
 def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]:

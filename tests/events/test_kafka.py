@@ -249,9 +249,8 @@ def test_a_consumer_that_stalls_is_replaced(kafka: KafkaSettings, monkeypatch: p
     async def story() -> None:
         async with open_bus(kafka) as bus:
             async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
-                bus._shared[
-                    topics.SIGNALS
-                ]._consumer._fetcher._fetch_task.cancel()  # what any surprise inside aiokafka amounts to
+                fetching = bus._shared[topics.SIGNALS]._consumer._fetcher._fetch_task
+                fetching.cancel()  # what any surprise inside aiokafka amounts to
                 await bus.publish([record(1)])
                 with pytest.raises(BusAwayError, match=r"signals\[0\] was not fetched while Kafka answered"):
                     await everything(subscription)

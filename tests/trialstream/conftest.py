@@ -12,6 +12,7 @@ from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.kafka.topics import create, delete
 from events.envelope import Envelope, encode
 from events.ids import Shard
+from tests.conftest import NO_KAFKA
 from tests.trialstream.plays import shard_of
 
 PARTITIONS = 3
@@ -37,7 +38,7 @@ class Stream:
 def stream() -> Iterator[Stream]:
     kafka = os.environ.get("TRIALSTREAM_KAFKA")
     if not kafka:
-        pytest.skip("needs a Kafka: set TRIALSTREAM_KAFKA")
+        pytest.skip(NO_KAFKA)
     settings = KafkaSettings(kafka, prefix=f"test-{uuid4().hex[:12]}")
     asyncio.run(create(settings, PARTITIONS, 1))
     yield Stream(settings)

@@ -1,28 +1,14 @@
 """A subscriber that dies again and again, and goes on from its last token, misses nothing."""
 
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 
 from events.envelope import Envelope
 from tests.trialstream.conftest import Stream
+from tests.trialstream.lives import events_of, live
 from tests.trialstream.plays import play
 
 KILLS = 20
-
-
-def lives(stream: Stream, token: str, most: int) -> list[str]:
-    """One life: what it prints until it has printed `most` lines, and until it is dead; without a torn last line."""
-    command = [sys.executable, "-m", "tests.trialstream.follower", "team/followed", token]
-    environment = {**os.environ, **stream.settings.to_environment()}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(most)]
-        process.kill()
-        lines += process.stdout.readlines()
-    return [line for line in lines if line.endswith("\n")]
 
 
 def mixed(dice: random.Random, *plays: Sequence[Envelope]) -> list[Envelope]:
@@ -50,8 +36,8 @@ def test_killed_and_resumed_twenty_times_it_has_every_event_once_and_in_order(st
         stream.publish(*part)
         published += sum(one.experiment == followed[0].experiment for one in part)
         left = published - len(lines)
-        token = lines[-1].split()[0] if lines else ""
-        lines += lives(stream, token, left if life == KILLS else dice.randint(min(1, left), left))
-    events = [tuple(line.split()[1:]) for line in lines]
+        most = left if life == KILLS else dice.randint(min(1, left), left)
+        live(stream.settings, "team/followed", lines, lambda new, most=most: len(new) >= most)  # type: ignore[misc]
+    events = events_of(lines)
     assert len(events) > len(followed)  # some were published twice
-    assert list(dict.fromkeys(events)) == [(str(one.id), str(one.sequence)) for one in followed]
+    assert list(dict.fromkeys(events)) == [(one.id, one.sequence) for one in followed]

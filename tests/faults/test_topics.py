@@ -1,0 +1,72 @@
+"""Topics that vanish and records beyond all measure: controllers say so, and go on by themselves when they can."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
+
+from controller.cli.remote import shard_of
+from events import topics
+from events.bus.kafka import KafkaSettings
+from events.bus.kafka.topics import PARTITIONS, create, delete
+from events.signals import ExtensionRequested
+from tests.faults.installation import Installation
+
+LARGE = 10_000_000
+
+
+def simulated(place: Installation, answers: str) -> None:
+    place.place = ("--cluster", "simulated", "--answers", f"tests.faults.answers:{answers}", "--pace", "1")
+    place.open_controller()
+
+
+def test_topics_that_are_deleted_and_made_again_are_used_again(place: Installation) -> None:
+    simulated(place, "quick")
+    place.submit("lasting", trials=40)
+    place.holds("(SELECT count(*) FROM trial WHERE ordinal IS NOT NULL) >= 5")
+    asyncio.run(delete(place.settings))
+    asyncio.run(create(place.settings))
+    place.holds("count(*) = 1 FROM experiment WHERE concluded_at IS NOT NULL", within=120)
+    assert place.postgres.value("SELECT count(*) FROM trial WHERE ordinal IS NOT NULL") == 40
+    assert place.postgres.value("SELECT count(*) FROM trial WHERE attempt > 1") == 0
+
+
+def test_a_record_of_ten_megabytes_holds_up_nothing(place: Installation) -> None:
+    simulated(place, "endless")
+    place.submit("asked", trials=10)
+    asyncio.run(_publish_large(place.settings, shard_of("default", "asked", PARTITIONS)))
+    place.ask("asked", ExtensionRequested(max_trial_count=11))
+    place.holds("EXISTS (SELECT FROM fact WHERE type = 'budget.extended')")
+    assert place.postgres.value("SELECT count(*) FROM dead_letter") == 1
+    assert "not valid" in place.command("dead-letters", "list")
+    place.holds("NOT EXISTS (SELECT FROM dead_letter WHERE NOT published)")
+    place.ask("asked", ExtensionRequested(max_trial_count=12))
+    place.holds("count(*) = 2 FROM fact WHERE type = 'budget.extended'")
+
+
+async def _sent(producer: AIOKafkaProducer, name: str, shard: int) -> bool:
+    try:
+        await producer.send_and_wait(name, b"x" * LARGE, partition=shard)
+    except MessageSizeTooLargeError:
+        return False
+    return True
+
+
+async def _publish_large(settings: KafkaSettings, shard: int) -> None:
+    """As whoever may change the topic could."""
+    name = settings.topic(topics.SIGNALS)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.addresses, max_request_size=2 * LARGE)
+    await admin.start()
+    await producer.start()
+    try:
+        limit = {"max.message.bytes": str(2 * LARGE)}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, limit)])
+        async with asyncio.timeout(20):
+            while not await _sent(producer, name, shard):  # noqa: ASYNC110 - the broker takes the limit a moment later
+                await asyncio.sleep(0.2)
+    finally:
+        await producer.stop()
+        await admin.close()
