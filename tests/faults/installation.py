@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +91,8 @@ class Installation:
     controllers: list[Controller] = field(default_factory=list)
     program: Sequence[str] = ("-m", "controller.cli")
     place: Sequence[str] = ("--cluster", "local")
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """More of a controller's environment."""
 
     @property
     def data(self) -> Path:
@@ -130,7 +132,8 @@ class Installation:
         command = [sys.executable, *self.program, "controller", *self.place, *arguments]
         with log.open("ab") as said:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                command, cwd=ROOT, env={**self.environment, **self.variables}, start_new_session=True,
+                stdin=subprocess.DEVNULL,
                 stdout=said, stderr=said,
             )  # fmt: skip
         self.controllers.append(Controller(process, log))
