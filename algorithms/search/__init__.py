@@ -92,14 +92,14 @@ ALGORITHMS = {
 
 def create(spec: ExperimentSpec, seed: int) -> Search:
     """The search that a valid `spec` asks for; its setting `random_state` takes the place of `seed`."""
-    algorithm = ALGORITHMS[_name(spec)]
+    algorithm = ALGORITHMS[algorithm_of(spec)]
     state = algorithm.schema.of(spec.algorithm).random_state
     return algorithm.create(spec, seed if state is None else state)
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Why the search cannot serve `spec`: unknown algorithm or settings, or a space that it cannot honour."""
-    name = _name(spec)
+    name = algorithm_of(spec)
     if name not in ALGORITHMS:
         known = ", ".join(ALGORITHMS)
         reason = "is still to come" if name in TO_COME else "is no known algorithm"
@@ -132,5 +132,6 @@ def catalogue() -> Sequence[Entry]:
     return [entry(name, algorithm.summary, algorithm.schema) for name, algorithm in ALGORITHMS.items()]
 
 
-def _name(spec: ExperimentSpec) -> str:
+def algorithm_of(spec: ExperimentSpec) -> str:
+    """The name of the search that `spec` asks for, or gets without asking."""
     return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT

@@ -11,7 +11,7 @@ import typer
 
 from algorithms.dimension import dimension
 from algorithms.encoding import Cube
-from algorithms.search import DEFAULT, DEFAULT_BUDGET, NevergradSettings
+from algorithms.search import DEFAULT, DEFAULT_BUDGET, NevergradSettings, algorithm_of
 from algorithms.search.portfolio import Optimizer, Situation, pick
 from controller.app.station import problems
 from controller.cli import words
@@ -119,7 +119,7 @@ def _objectives(spec: ExperimentSpec) -> Iterator[str]:
 
 def algorithm(spec: ExperimentSpec) -> str:
     """The search, its settings, and which optimizer Nevergrad would be asked for."""
-    name = spec.algorithm.algorithm_name if spec.algorithm else DEFAULT
+    name = algorithm_of(spec)
     text = _settings(name, spec.algorithm.settings if spec.algorithm else {})
     if name != DEFAULT or NevergradSettings.of(spec.algorithm).optimizer is not Optimizer.AUTO:
         return text

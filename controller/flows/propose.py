@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from algorithms.search import Search
+from algorithms.search import Search, algorithm_of
 from algorithms.search.journal import Asked, Told, restore
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
@@ -107,7 +107,7 @@ class Proposer:
             journal = await self.journals.read(self.number)
             mind = self.mind = await asyncio.to_thread(recall, experiment, journal)
         try:
-            with SUGGESTION.time():
+            with SUGGESTION.labels(algorithm_of(experiment.spec)).time():
                 assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
             SUGGESTIONS.inc(len(assignments))
         except Exception as error:  # an algorithm's own failure ends the experiment, not the controller

@@ -12,6 +12,7 @@ import asyncpg
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.postgres import CLOSE_SECONDS, Database, open_session
+from controller.telemetry.catalogue import TRANSACTION
 from events.ids import Shard
 
 LEASE_SECONDS = 8.0
@@ -143,9 +144,10 @@ class Leases:
         await self._hold_session()
         began = time.monotonic()
         mine = dict(self.epochs)
-        rows = await self._database.fetch(
-            _RENEW, list(mine), list(mine.values()), LEASE_SECONDS, self.owner, self._key, wants_more
-        )
+        with TRANSACTION.labels("leases").time():
+            rows = await self._database.fetch(
+                _RENEW, list(mine), list(mine.values()), LEASE_SECONDS, self.owner, self._key, wants_more
+            )
         self._good_until = began + LEASE_SECONDS
         lost = set(mine) - {Shard(row["id"]) for row in rows}
         return {shard for shard in lost if self.epochs.get(shard) == mine[shard]}

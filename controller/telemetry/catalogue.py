@@ -47,7 +47,7 @@ SUGGESTION_FAILURES = CATALOGUE.counter(
     remedy="`trialstream show NAME` has the error; it is the algorithm's or its settings'.",
 )  # fmt: skip
 SUGGESTION = CATALOGUE.seconds(
-    "suggestion", "From the request for suggestions to the answer.", slow=True,
+    "suggestion", "From the request for suggestions to the answer.", "algorithm", slow=True,
     remedy="Some optimizers need long per suggestion: choose another, or a larger parallelTrialCount.",
 )  # fmt: skip
 DECISION = CATALOGUE.seconds(
