@@ -9,6 +9,9 @@ from events.ids import ExperimentId, TrialNumber
 from events.objective import Observation
 from events.spec import ExperimentSpec
 
+MOST_VALUES = 5_000
+"""Parameters' values that are asked for at once: their answer is one record of Kafka, which holds 900 KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -137,8 +140,9 @@ class Experiment:
 
     @property
     def vacancies(self) -> int:
-        """How many suggestions to ask for now: none while a request is open."""
+        """How many suggestions to ask for now: none while a request is open, and no more than one record can hold."""
         if not self.active or self.progress.exhausted or self.progress.request is not None:
             return 0
         room = self.spec.parallel - len(self.progress.live)
-        return max(0, room if self.unspent is None else min(room, self.unspent))
+        most = max(1, MOST_VALUES // max(1, len(self.spec.parameters)))
+        return max(0, min(room, most, room if self.unspent is None else self.unspent))

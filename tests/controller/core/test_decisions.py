@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.experiment import Experiment
+from controller.core.experiment import MOST_VALUES, Experiment
 from events.facts import (
     Cause,
     ExperimentConcluded,
@@ -13,6 +13,7 @@ from events.facts import (
     ExperimentState,
     Reason,
     StopReason,
+    SuggestionsRequested,
     TrialConcluded,
     TrialPaused,
     TrialScheduled,
@@ -53,6 +54,15 @@ def end(watch: Watch, trial: int, cause: Cause, seen: Observation, attempt: int 
     watch.hear(MetricsCollected(trial=TrialNumber(trial), attempt=attempt, observation=seen))
     facts = watch.hear(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=cause))
     return next((fact for fact in facts if isinstance(fact, TrialConcluded)), None)
+
+
+def test_more_suggestions_than_a_record_holds_are_asked_for_in_parts() -> None:
+    watch = Watch(experiment(MOST_VALUES + 20, parallel=MOST_VALUES + 10))
+    (first,) = [fact for fact in watch.hear(TimePassed()) if isinstance(fact, SuggestionsRequested)]
+    assert first.count == MOST_VALUES
+    facts = watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},) * MOST_VALUES))
+    (second,) = [fact for fact in facts if isinstance(fact, SuggestionsRequested)]
+    assert second.count == 10
 
 
 @pytest.mark.parametrize(
