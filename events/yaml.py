@@ -86,6 +86,11 @@ def _check_depth(text: str) -> None:
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 0
                 raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
+    except yaml.MarkedYAMLError as error:  # newer ones of libyaml have a limit, too, and scan ahead of the events
+        if "nesting depth" not in (error.problem or ""):
+            raise
+        line = error.context_mark.line + 1 if error.context_mark else 0
+        raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels") from None
     finally:
         loader.dispose()
 
