@@ -1,0 +1,1 @@
+"""Trials as workloads of Kubernetes."""

@@ -1,0 +1,54 @@
+"""Paths in GJSON lead where they lead in Go's GJSON, with which Katib looks at workloads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.cluster.kubernetes.gjson import MISSING, PathError, look_up, parse
+
+RECORDED = json.loads(Path(__file__).with_name("gjson.json").read_text())
+TEXTS = st.text(alphabet='ab.|#()[]@this"=!<>1,\\ ', max_size=30)
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["a", "b", "1", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab1"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(("path", "found"), RECORDED["found"].items())
+def test_it_leads_where_go_s_leads(path: str, found: Any) -> None:
+    assert look_up(parse(path), RECORDED["document"]) == (MISSING if found is None else found)
+
+
+@given(TEXTS, DOCUMENTS)
+def test_any_text_leads_somewhere_or_is_refused(text: str, document: Any) -> None:
+    try:
+        path = parse(text)
+    except PathError:
+        return
+    look_up(path, document)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "1 to 4,096 characters, not 0"),
+        ("a" * 5000, "not 5,000"),
+        ("[" * 20 + "a" + "]" * 20, "nested deeper than 16 levels"),
+        ('status.#(a=="b"', "lacks a closing )"),
+        ('status.#(a=="b)', "lacks a closing quote"),
+        ("a..b", "'' cannot be used"),
+        ("status.cond*", "'cond*' cannot be used; there are keys"),
+        ("a|@reverse", "'@reverse' cannot be used"),
+        ('a.#(b%"c*")', "the operator '%' cannot be used"),
+        ('a.#(b==""c)', "is no string"),
+    ],
+)
+def test_what_cannot_be_used_is_named(text: str, reason: str) -> None:
+    with pytest.raises(PathError) as refused:
+        parse(text)
+    assert reason in str(refused.value)
