@@ -99,6 +99,12 @@ class Site:
         self.controllers.append(Controller(process, log))
         return self.controllers[-1]
 
+    def open_simulation(self, answers: str) -> Controller:
+        """One more that simulates its trials, in real time: a function of benchmarks/answers.py says how."""
+        return self.open_controller(
+            "--cluster", "simulated", "--answers", f"benchmarks.answers:{answers}", "--pace", "1"
+        )  # fmt: skip
+
     async def submit(
         self, name: str, *, trials: int, parallel: int, algorithm: str = "grid", extra: str = "",
         command: Sequence[str] = ("true", "${trialParameters.n}"),

@@ -17,9 +17,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 async def _measure(home: Path, seconds: int) -> Outcome:
     async with site(home) as opened:
-        controller = opened.open_controller(
-            "--cluster", "simulated", "--answers", "benchmarks.answers:silent", "--pace", "1"
-        )
+        controller = opened.open_simulation("silent")
         for number in range(EXPERIMENTS):
             await opened.submit(f"idle-{number}", trials=TRIALS, parallel=TRIALS)
         await opened.until(

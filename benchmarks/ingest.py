@@ -35,9 +35,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 async def _measure(home: Path, seconds: int) -> Outcome:
     async with site(home) as opened:
-        controller = opened.open_controller(
-            "--cluster", "simulated", "--answers", "benchmarks.answers:compared", "--pace", "1"
-        )
+        controller = opened.open_simulation("compared")
         attempts = await _attempts(opened)
         say(f"{len(attempts)} collectors start")
         with fed(home, attempts, opened.environment) as collectors:

@@ -155,9 +155,7 @@ class Stage:
 
 async def _stops(opened: Site, seconds: int) -> Stage:
     """Let trials run and be stopped for so long."""
-    controller = opened.open_controller(
-        "--cluster", "simulated", "--answers", "benchmarks.answers:compared_with_the_first", "--pace", "1"
-    )
+    controller = opened.open_simulation("compared_with_the_first")
     await opened.database.execute(TELL)
     async with (
         open_reader(opened.settings, topics.EVENTS) as reader,

@@ -21,7 +21,6 @@ KILLS, OTHERS = 20, 5
 CONTROLLERS = 3
 ENOUGH = 10**6
 """Trials: no experiment ends."""
-OPTIONS = ("--cluster", "simulated", "--answers", "benchmarks.answers:short", "--pace", "1")
 QUIET_SECONDS = 5
 _EVEN = """
 NOT EXISTS (SELECT FROM shard WHERE owner IS NULL)
@@ -70,7 +69,7 @@ async def _measure(home: Path, kills: int, others: int) -> Outcome:
         background(Listener(), reader) as listener,
     ):
         for _ in range(CONTROLLERS - 1):
-            opened.open_controller(*OPTIONS)
+            opened.open_simulation("short")
         for name in one_per_shard(opened.bus.partitions):
             await opened.submit(name, trials=ENOUGH, parallel=1, algorithm="random")
         await _settled(opened, listener, CONTROLLERS - 1)
@@ -106,7 +105,7 @@ async def _usual(listener: Listener) -> float:
 async def _come_and_go(opened: Site, listener: Listener, act: Callable[[Controller], None]) -> tuple[float, float]:
     """The longest pause when one more controller comes, and when it goes in this way."""
     listener.begin()
-    one = opened.open_controller(*OPTIONS)
+    one = opened.open_simulation("short")
     await _settled(opened, listener, CONTROLLERS)
     joined = listener.longest
     listener.begin()

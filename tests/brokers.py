@@ -1,14 +1,15 @@
-"""A Kafka of the tests' own, whose brokers are killed, frozen and started again."""
+"""A Kafka of the tests' own, whose brokers are killed, frozen and started again, and the admin's way to any."""
 
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from events.bus.kafka import KafkaSettings
 from tests.conftest import NO_KAFKA
@@ -61,6 +62,17 @@ class Brokers:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+@asynccontextmanager
+async def admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]:
+    """aiokafka's own admin client, for what ours does not do."""
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 @contextmanager

@@ -9,12 +9,13 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from events.bus import Bus, Record, Subscription
 from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.kafka.topics import seen
 from events.bus.memory import UNHEARD, MemoryBus
+from tests.brokers import admin
 from tests.conftest import NO_KAFKA
 
 Test = Callable[[Bus], Coroutine[None, None, None]]
@@ -40,16 +41,14 @@ async def kafka() -> AsyncGenerator[Bus]:
 
 @asynccontextmanager
 async def made(settings: KafkaSettings, *names: str) -> AsyncGenerator[None]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
-    await admin.start()
     physical = [settings.topic(name) for name in names]
-    await admin.create_topics([NewTopic(name, 4, 1) for name in physical])
-    await seen(settings, physical, there=True)
-    try:
-        yield
-    finally:
-        await admin.delete_topics(physical)
-        await admin.close()
+    async with admin(settings) as kafka_admin:
+        await kafka_admin.create_topics([NewTopic(name, 4, 1) for name in physical])
+        await seen(settings, physical, there=True)
+        try:
+            yield
+        finally:
+            await kafka_admin.delete_topics(physical)
 
 
 BUSES: dict[str, Opened] = {"memory": memory, "kafka": kafka}

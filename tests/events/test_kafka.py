@@ -5,14 +5,12 @@ import os
 import socket
 import time
 import tracemalloc
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from events import topics
@@ -21,17 +19,8 @@ from events.bus.kafka import KafkaBus, KafkaSettings, lane, open_bus
 from events.bus.kafka.lane import MOST_RECORDS, KafkaSubscription
 from events.bus.kafka.publisher import MAX_RECORD_BYTES
 from events.bus.kafka.topics import PARTITIONS, check, create, delete
+from tests.brokers import admin
 from tests.events.numbered import record
-
-
-@asynccontextmanager
-async def admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 async def filled(subscription: KafkaSubscription) -> None:
@@ -80,11 +69,10 @@ def test_topics_that_do_not_agree_are_refused(kafka: KafkaSettings) -> None:
     settings = replace(kafka, prefix=f"odd-{uuid4().hex[:8]}")
 
     async def story() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
-        await admin.start()
         await create(settings, partitions=3)
-        await admin.create_partitions({settings.topic(topics.METRICS): NewPartitions(6)})
         try:
+            async with admin(settings) as kafka_admin:
+                await kafka_admin.create_partitions({settings.topic(topics.METRICS): NewPartitions(6)})
             async with open_bus(settings) as bus:
                 while len(set(bus._counts.values())) == 1:  # the brokers agree a moment later
                     await bus.look()
@@ -93,7 +81,6 @@ def test_topics_that_do_not_agree_are_refused(kafka: KafkaSettings) -> None:
             problems = await check(settings)
             assert any("has 6" in problem for problem in problems)
         finally:
-            await admin.close()
             await delete(settings)
 
     asyncio.run(story())
@@ -120,11 +107,9 @@ def test_records_deleted_before_they_were_read_are_noticed(kafka: KafkaSettings)
     async def story() -> None:
         async with open_bus(kafka) as bus:
             await bus.publish([record(number) for number in range(10)])
-            admin = AIOKafkaAdminClient(bootstrap_servers=kafka.addresses)
-            await admin.start()
             place = TopicPartition(kafka.topic(topics.SIGNALS), 0)
-            await admin.delete_records({place: RecordsToDelete(before_offset=6)})
-            await admin.close()
+            async with admin(kafka) as kafka_admin:
+                await kafka_admin.delete_records({place: RecordsToDelete(before_offset=6)})
             async with bus.subscribe(topics.SIGNALS, 0, 3) as subscription:
                 assert subscription.position == 6
                 found = [int(one.record.value) for one in await subscription.fetch(10, 5)]

@@ -114,6 +114,10 @@ class Installation:
             "XDG_CONFIG_HOME": str(self.folder),
         }
 
+    def simulate(self, answers: str) -> None:
+        """The next controllers simulate their trials, in real time: a function of tests/faults/answers.py says how."""
+        self.place = ("--cluster", "simulated", "--answers", f"tests.faults.answers:{answers}", "--pace", "1")
+
     def command(self, *arguments: str) -> str:
         """Run a command of the command line; what it says."""
         done = self.attempt(*arguments)

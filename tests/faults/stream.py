@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.connection import stop
 from events.bus.kafka.topics import PARTITIONS
+from tests.brokers import admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,9 @@ def truncate(settings: KafkaSettings, topic: str, before: Mapping[int, int]) -> 
     """Delete the records of a topic that stand before these positions, by partition."""
 
     async def deleted() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
-        await admin.start()
-        try:
-            name = settings.topic(topic)
-            await admin.delete_records({TopicPartition(name, one): RecordsToDelete(at) for one, at in before.items()})
-        finally:
-            await admin.close()
+        name = settings.topic(topic)
+        async with admin(settings) as kafka:
+            await kafka.delete_records({TopicPartition(name, one): RecordsToDelete(at) for one, at in before.items()})
 
     asyncio.run(deleted())
 

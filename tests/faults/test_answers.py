@@ -27,7 +27,7 @@ OTHER: Assignment = {"x": 0.9, "y": 0.1}
 
 def test_a_search_goes_on_from_the_answer_that_was_decided_on(place: Installation) -> None:
     """Nevergrad takes a second to be imported: enough for the answer of another to come first."""
-    place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:quick", "--pace", "1")
+    place.simulate("quick")
     place.open_controller()
     place.holds("count(owner) = $1 FROM shard", PARTITIONS)
     answered(place)

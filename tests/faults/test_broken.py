@@ -33,7 +33,7 @@ CREATE TRIGGER linger BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION ling
 
 def simulated(place: Installation, command: Sequence[str], answers: str = "quick") -> None:
     place.program = command
-    place.place = ("--cluster", "simulated", "--answers", f"tests.faults.answers:{answers}", "--pace", "1")
+    place.simulate(answers)
 
 
 def build(fault: str) -> pytest.MarkDecorator:

@@ -22,7 +22,7 @@ def library() -> Path:
 def test_a_clock_that_jumps_an_hour_harms_nothing(place: Installation, tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:quick", "--pace", "1")
+    place.simulate("quick")
     place.variables = {
         "LD_PRELOAD": str(library()), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

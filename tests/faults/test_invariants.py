@@ -86,7 +86,7 @@ class Pinned:
 def sound(tmp_path_factory: pytest.TempPathFactory, one_broker: Brokers) -> Iterator[Installation]:
     """One experiment, finished without any fault."""
     with installation(Path(tmp_path_factory.mktemp("sound")), one_broker) as place:
-        place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:quick", "--pace", "1")
+        place.simulate("quick")
         place.open_controller()
         place.submit("sound", "nevergrad", trials=6)
         place.holds("EXISTS (SELECT FROM experiment WHERE concluded_at IS NOT NULL)")

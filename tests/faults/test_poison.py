@@ -41,7 +41,7 @@ REASONS = {
 @pytest.fixture
 def stage(place: Installation) -> Installation:
     """One controller with a paused experiment `victim`."""
-    place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:endless", "--pace", "1")
+    place.simulate("endless")
     place.open_controller()
     place.submit("victim", trials=10)
     place.ask("victim", PauseRequested())

@@ -11,7 +11,7 @@ TRIALS = 150
 
 def test_a_subscriber_of_running_controllers_has_every_event_once_and_in_order(place: Installation) -> None:
     dice, lines = random.Random(4), list[str]()
-    place.place = ("--cluster", "simulated", "--answers", "tests.faults.answers:quick", "--pace", "1")
+    place.simulate("quick")
     for _ in range(2):
         place.open_controller()
     place.submit("followed", trials=TRIALS)

@@ -3,7 +3,6 @@
 import asyncio
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
@@ -12,6 +11,7 @@ from events import topics
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import PARTITIONS, create, delete
 from events.signals import ExtensionRequested
+from tests.brokers import admin
 from tests.faults.installation import Installation
 from tests.faults.invariants import (
     attempts_grow_for_a_cause,
@@ -23,13 +23,9 @@ from tests.faults.invariants import (
 LARGE = 10_000_000
 
 
-def simulated(place: Installation, answers: str) -> None:
-    place.place = ("--cluster", "simulated", "--answers", f"tests.faults.answers:{answers}", "--pace", "1")
-    place.open_controller()
-
-
 def test_topics_that_are_deleted_and_made_again_are_used_again(place: Installation) -> None:
-    simulated(place, "quick")
+    place.simulate("quick")
+    place.open_controller()
     place.submit("lasting", trials=40)
     place.holds("(SELECT count(*) FROM trial WHERE ordinal IS NOT NULL) >= 5")
     asyncio.run(delete(place.settings))
@@ -40,7 +36,8 @@ def test_topics_that_are_deleted_and_made_again_are_used_again(place: Installati
 
 
 def test_a_record_of_ten_megabytes_holds_up_nothing(place: Installation) -> None:
-    simulated(place, "endless")
+    place.simulate("endless")
+    place.open_controller()
     place.submit("asked", trials=10)
     asyncio.run(_publish_large(place.settings, shard_of("default", "asked", PARTITIONS)))
     place.ask("asked", ExtensionRequested(max_trial_count=11))
@@ -63,16 +60,14 @@ async def _sent(producer: AIOKafkaProducer, name: str, shard: int) -> bool:
 async def _publish_large(settings: KafkaSettings, shard: int) -> None:
     """As whoever may change the topic could."""
     name = settings.topic(topics.SIGNALS)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.addresses)
+    limit = {"max.message.bytes": str(2 * LARGE)}
+    async with admin(settings) as kafka:
+        await kafka.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, limit)])
     producer = AIOKafkaProducer(bootstrap_servers=settings.addresses, max_request_size=2 * LARGE)
-    await admin.start()
     await producer.start()
     try:
-        limit = {"max.message.bytes": str(2 * LARGE)}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, limit)])
         async with asyncio.timeout(20):
             while not await _sent(producer, name, shard):  # noqa: ASYNC110 - the broker takes the limit a moment later
                 await asyncio.sleep(0.2)
     finally:
         await producer.stop()
-        await admin.close()
