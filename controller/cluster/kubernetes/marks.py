@@ -80,8 +80,8 @@ def rules_written(rules: Rules) -> str:
 
 def rules_of(workload: Object) -> Rules | None:
     """The rules in a workload's annotation; None if it has none that can be read."""
-    text = ((workload.get("metadata") or {}).get("annotations") or {}).get(RULES)
+    known = (workload.get("metadata") or {}).get("annotations") or {}
     try:
-        return Rules(**orjson.loads(text))
-    except (TypeError, ValueError):
+        return Rules(**orjson.loads(known[RULES]))
+    except (KeyError, TypeError, ValueError):
         return None
