@@ -124,6 +124,16 @@ class TrialScheduled(Message):
     attempt: int
 
 
+class TrialWaiting(Message):
+    """The attempt does not start for now; `reason` is a word of Kubernetes, such as Unschedulable."""
+
+    type: Literal["trial.waiting"] = "trial.waiting"
+    trial: TrialNumber
+    attempt: int
+    reason: str
+    message: str = ""
+
+
 class TrialStarted(Message):
     type: Literal["trial.started"] = "trial.started"
     trial: TrialNumber
@@ -236,6 +246,7 @@ Fact = (
     | SuggestionsRequested
     | TrialProposed
     | TrialScheduled
+    | TrialWaiting
     | TrialStarted
     | TrialStopRequested
     | AttemptEnded

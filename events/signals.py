@@ -64,6 +64,16 @@ class TrialJudged(Message):
     message: str
 
 
+class WorkloadWaiting(Message):
+    """The attempt cannot start, or does not run, for now."""
+
+    type: Literal["workload.waiting"] = "workload.waiting"
+    trial: TrialNumber
+    attempt: int
+    reason: str
+    message: str = ""
+
+
 class WorkloadStarted(Message):
     type: Literal["workload.started"] = "workload.started"
     trial: TrialNumber
@@ -103,6 +113,7 @@ Signal = (
     | DeletionRequested
     | SuggestionsMade
     | TrialJudged
+    | WorkloadWaiting
     | WorkloadStarted
     | WorkloadEnded
     | MetricsCollected

@@ -10,7 +10,7 @@ from algorithms import search, stopping
 from collectors import parser
 from collectors import problems as collector_problems
 from collectors.tail import Tail
-from controller.cluster import Cluster, Ended, Launch, Started
+from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local import LocalCluster
 from controller.cluster.process import problems as process_problems
 from controller.flows.observe import Follow, Source
@@ -49,12 +49,12 @@ class Watch:
     """One reader of the cluster's events for all shards of this process."""
 
     cluster: Cluster
-    listeners: list[tuple[Holding, "asyncio.Queue[Started | Ended]"]] = field(default_factory=list)
+    listeners: list[tuple[Holding, "asyncio.Queue[Event]"]] = field(default_factory=list)
 
     @contextmanager
-    def events(self, holding: Holding) -> Iterator["asyncio.Queue[Started | Ended]"]:
+    def events(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
         """The events of the experiments of one shard; what came before is found by the sweep."""
-        listener: tuple[Holding, asyncio.Queue[Started | Ended]] = (holding, asyncio.Queue())
+        listener: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
         self.listeners.append(listener)
         try:
             yield listener[1]
@@ -93,7 +93,8 @@ class Station:
 
     async def forget(self, experiment: ExperimentId) -> None:
         """Delete all that is kept of an experiment that is done."""
-        await self.cluster.forget(experiment)
+        if known := await self.ledger.get(experiment):
+            await self.cluster.forget(known[0].identity)
         await self.ledger.delete(experiment)
 
 

@@ -71,7 +71,7 @@ async def _delete(name: str, namespace: str, data: Path, database: str | None) -
         while await station.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
             await asyncio.sleep(0.2)
         await station.ledger.delete(experiment.identity.id)
-        await cluster.forget(experiment.identity.id)
+        await cluster.forget(experiment.identity)
 
 
 async def _ended(station: Station, cluster: LocalCluster, name: str, namespace: str) -> tuple[Experiment, Shard]:

@@ -20,6 +20,7 @@ from events.facts import (
     TrialStarted,
     TrialState,
     TrialStopRequested,
+    TrialWaiting,
 )
 from events.ids import trial_name
 from events.objective import Objective, Observation, Summary
@@ -59,6 +60,8 @@ class Story:
                 yield from self._proposed(fact)
             case TrialScheduled() as fact:
                 yield from self._scheduled(fact, at)
+            case TrialWaiting() as fact:
+                yield f"It had to wait ({fact.reason}){_more(fact.message)}."
             case TrialStarted():
                 self.started = at
                 yield f"It started, {self._since(self.scheduled, at)} after it was scheduled."

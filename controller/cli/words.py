@@ -29,6 +29,7 @@ from events.facts import (
     TrialStarted,
     TrialState,
     TrialStopRequested,
+    TrialWaiting,
 )
 from events.objective import Direction, Objective
 from events.space import Assignment
@@ -164,6 +165,7 @@ def fact_words(fact: Fact) -> str:
 TrialFact = (
     TrialProposed
     | TrialScheduled
+    | TrialWaiting
     | TrialStarted
     | TrialStopRequested
     | AttemptEnded
@@ -180,6 +182,8 @@ def trial_words(fact: TrialFact) -> str:
             return f"proposed with {assignment(values)} (the search knew {count(told, 'result')})"
         case TrialScheduled(attempt=attempt):
             return f"attempt {attempt} scheduled"
+        case TrialWaiting(attempt=attempt, reason=reason, message=message):
+            return f"attempt {attempt} waits: {reason}" + (f": {clean(message)}" if message else "")
         case TrialStarted(attempt=attempt):
             return f"attempt {attempt} started"
         case TrialStopRequested(reason=reason, message=message):

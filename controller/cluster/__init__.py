@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.core.experiment import Experiment
+from controller.core.experiment import Experiment, Identity
 from events.facts import Cause
-from events.ids import AttemptKey, ExperimentId, Shard, trial_name
+from events.ids import AttemptKey, Shard, trial_name
 from events.space import Assignment
 from events.spec import ExperimentSpec
 
-__all__ = ["AttemptKey", "Cluster", "Ended", "Launch", "Started"]
+__all__ = ["AttemptKey", "Cluster", "Ended", "Event", "Launch", "Started", "Waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The attempt does not run for now, for a reason that is worth telling."""
+
+    key: AttemptKey
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     key: AttemptKey
     collector: bool = False
@@ -60,23 +69,28 @@ class Ended:
     """Does a collector of its own report what the attempt said, and say when that is all?"""
 
 
+Event = Waiting | Started | Ended
+
+
 class Cluster(Protocol):
-    async def start(self, launch: Launch) -> None:
-        """Start the attempt; what cannot be started is yielded by `watch` as Ended(SPAWN_FAILURE)."""
+    async def start(self, launch: Launch) -> bool:
+        """Start the attempt; what cannot be started is yielded by `watch` as Ended(SPAWN_FAILURE).
+
+        False: not at the moment; `watch` yields why, and whoever asked asks again later."""
         ...
 
     async def stop(self, key: AttemptKey) -> None:
         """SIGTERM, grace, SIGKILL to all of the attempt; its end is yielded by `watch`."""
         ...
 
-    def watch(self) -> AsyncIterator[Started | Ended]: ...
+    def watch(self) -> AsyncIterator[Event]: ...
 
-    async def forget(self, experiment: ExperimentId) -> None:
+    async def forget(self, experiment: Identity) -> None:
         """Delete what is kept of an experiment of which nothing may run any more. Idempotent."""
         ...
 
     async def sweep(
-        self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:
         """Compare with what is there: yield again what runs or has ended of `expected` (LOST if there is
         no trace of it), and stop what runs of this experiment and is not `wanted` at that moment."""

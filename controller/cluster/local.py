@@ -15,6 +15,7 @@ from controller.cluster.attempts import Attempt, Exit, Register
 from controller.cluster.link import Link, launch_supervisor, sockets_folder
 from controller.cluster.process import ProcessError, process
 from controller.cluster.wire import Message
+from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId, TrialNumber
 from events.spec import CollectorKind
@@ -79,7 +80,7 @@ class LocalCluster:
         if failure is not None:
             raise failure
 
-    async def start(self, launch: Launch) -> None:
+    async def start(self, launch: Launch) -> bool:
         """Start the attempt unless it was ever started or stopped; return when its process runs, or cannot.
 
         Raises OSError if nothing could be done (a full disk, no supervisor); try again later.
@@ -87,6 +88,7 @@ class LocalCluster:
         holder = await self._ask_own(self._request(launch))
         if holder is not None:
             await self._look(launch.key)
+        return True
 
     async def stop(self, key: AttemptKey) -> None:
         """SIGTERM, grace, SIGKILL to the attempt's processes; one that never started never will. Raises OSError."""
@@ -98,7 +100,7 @@ class LocalCluster:
             yield event
 
     async def sweep(
-        self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:
         """As the port says; what is LOST without a trace is claimed, so that it never starts. Raises OSError."""
         await self._discover()
@@ -107,7 +109,7 @@ class LocalCluster:
                 await self._end(key, Cause.LOST, "there is no trace of this attempt")
             else:
                 await self._look(key)
-        for key in map(_key, self._running(experiment)):
+        for key in map(_key, self._running(experiment.id)):
             if not wanted(key):
                 await self.stop(key)
 
@@ -119,14 +121,14 @@ class LocalCluster:
             if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
                 raise answer
 
-    async def forget(self, experiment: ExperimentId) -> None:
+    async def forget(self, experiment: Identity) -> None:
         """Kill what runs of the experiment and delete its folder. Raises TimeoutError if something cannot be killed."""
-        await self.kill_all(experiment)
+        await self.kill_all(experiment.id)
         async with asyncio.timeout(QUIET_SECONDS):
-            while self._running(experiment):
+            while self._running(experiment.id):
                 self._changed.clear()
                 await self._changed.wait()
-        folder = self._data / "experiments" / str(experiment)
+        folder = self._data / "experiments" / str(experiment.id)
         doomed = self._data / f"forgotten-{uuid4().hex}"
         await asyncio.to_thread(_delete, folder, doomed)
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.core.experiment import Identity
 from events.clock import now
 from events.facts import Cause
-from events.ids import ExperimentId
 from events.metrics import Point
 from events.space import Assignment
 
@@ -80,16 +80,17 @@ class SimulatedCluster:
         self._started: asyncio.Queue[AttemptKey] = asyncio.Queue()
         self._wake = asyncio.Event()
 
-    async def start(self, launch: Launch) -> None:
+    async def start(self, launch: Launch) -> bool:
         self._pass_time()
         key = launch.key
         if key in self._runs or key in self._ended:
-            return
+            return True
         answer = self._function(launch.assignment)
         self._runs[key] = _Run(answer, self._begin + timedelta(seconds=self._virtual))
         heapq.heappush(self._ends, (self._virtual + answer.seconds, next(self._order), key))
         self._started.put_nowait(key)
         self._wake.set()
+        return True
 
     async def stop(self, key: AttemptKey) -> None:
         self._pass_time()
@@ -142,17 +143,17 @@ class SimulatedCluster:
         cause = Cause.CANCELLED if run.stopped else run.answer.cause
         return Ended(key, cause, 0 if cause is Cause.COMPLETED else 1, run.answer.message)
 
-    async def forget(self, experiment: ExperimentId) -> None:
+    async def forget(self, experiment: Identity) -> None:
         """Nothing is kept."""
 
     async def sweep(
-        self, experiment: ExperimentId, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:
         """Nothing survives the process, so what is expected and does not run here was lost."""
         for key in expected:
             if key not in self._runs:
                 self._end_at_once(key, Cause.LOST)
-        for key in [key for key in self._runs if key.experiment == experiment and not wanted(key)]:
+        for key in [key for key in self._runs if key.experiment == experiment.id and not wanted(key)]:
             await self.stop(key)
         self._wake.set()
 

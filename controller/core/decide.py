@@ -31,6 +31,7 @@ from events.facts import (
     TrialStarted,
     TrialState,
     TrialStopRequested,
+    TrialWaiting,
 )
 from events.ids import TrialNumber
 from events.signals import (
@@ -47,6 +48,7 @@ from events.signals import (
     TrialJudged,
     WorkloadEnded,
     WorkloadStarted,
+    WorkloadWaiting,
 )
 
 STOPPED_BY_PERSON = Verdict(ExperimentState.STOPPED, Reason.STOPPED, "Experiment was stopped")
@@ -92,7 +94,7 @@ def admitted(submitted: ExperimentSubmitted, at: datetime) -> ExperimentAdmitted
 
 def _react(decision: Decision, signal: Signal, at: datetime) -> None:
     match signal:
-        case WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
+        case WorkloadWaiting() | WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
             _hear_of_trial(decision, signal)
         case SuggestionsMade():
             _take(decision, signal)
@@ -117,7 +119,7 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
 
 
 def _hear_of_trial(
-    decision: Decision, signal: WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
+    decision: Decision, signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
 ) -> None:
     """What is said of another attempt, or of a trial that is not live, is old news."""
     number = signal.trial
@@ -125,6 +127,8 @@ def _hear_of_trial(
     if trial is None or trial.attempt != signal.attempt or trial.state is TrialState.PAUSED:
         return
     match signal:
+        case WorkloadWaiting() if trial.state is TrialState.PENDING and trial.waiting != signal.reason:
+            decision.add(TrialWaiting(**signal.model_dump(exclude={"type"})))
         case WorkloadStarted() if trial.state is TrialState.PENDING:
             decision.add(TrialStarted(trial=number, attempt=trial.attempt))
         case WorkloadEnded() if trial.end is None:

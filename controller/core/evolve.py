@@ -27,6 +27,7 @@ from events.facts import (
     TrialStarted,
     TrialState,
     TrialStopRequested,
+    TrialWaiting,
 )
 from events.ids import ExperimentId, TrialNumber
 
@@ -62,6 +63,7 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
             return _concluded(experiment, fact)
         case (
             TrialScheduled()
+            | TrialWaiting()
             | TrialStarted()
             | TrialStopRequested()
             | TrialPaused()
@@ -96,13 +98,21 @@ def _with(known: Progress, trial: TrialNumber, live: LiveTrial) -> Progress:
 
 def _trial(
     trial: LiveTrial,
-    fact: TrialScheduled | TrialStarted | TrialStopRequested | TrialPaused | AttemptEnded | ObservationRecorded,
+    fact: TrialScheduled
+    | TrialWaiting
+    | TrialStarted
+    | TrialStopRequested
+    | TrialPaused
+    | AttemptEnded
+    | ObservationRecorded,
 ) -> LiveTrial:
     match fact:
         case TrialScheduled(attempt=attempt):
             return _next_attempt(trial, attempt)
+        case TrialWaiting(reason=reason):
+            return replace(trial, waiting=reason)
         case TrialStarted():
-            return replace(trial, state=TrialState.RUNNING)
+            return replace(trial, state=TrialState.RUNNING, waiting="")
         case TrialStopRequested(reason=reason, message=message):
             return replace(trial, stopping=reason, stop_message=message)
         case TrialPaused():

@@ -46,6 +46,8 @@ class LiveTrial:
     """Attempts that were lost to the infrastructure and were tried again."""
     stopping: StopReason | None = None
     stop_message: str = ""
+    waiting: str = ""
+    """Why the attempt does not start, if something unusual keeps it."""
     end: End | None = None
     observation: Observation | None = None
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from datetime import datetime
+from typing import TypeVar
 
 from controller.cluster import AttemptKey, Cluster, Launch
 from controller.store.holding import Holding
@@ -13,6 +15,10 @@ from events.clock import now
 from events.facts import ExperimentConcluded, TrialConcluded, TrialScheduled, TrialStopRequested
 from events.ids import ExperimentId
 
+Result = TypeVar("Result")
+RETRY_SECONDS = (1.0, 30.0)
+"""Before the first and between later tries of starts that were put off."""
+
 
 async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
     """Do the effects of the shard in the order of their facts, what was left undone first."""
@@ -20,12 +26,24 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
         if due.effect is not Effect.PUBLISH:
             facts.put_nowait(due.recorded)
     ended: dict[ExperimentId, datetime] = {}
+    postponed: list[Recorded] = []
+    pause = RETRY_SECONDS[0]
     while True:
-        waiting = [await facts.get()]
-        while not facts.empty():
-            waiting.append(facts.get_nowait())
-        await _act(cluster, outbox, holding, waiting)
+        waiting = await _news(facts, pause if postponed else None)
+        pause = RETRY_SECONDS[0] if waiting else min(2 * pause, RETRY_SECONDS[1])
+        postponed = await _act(cluster, outbox, holding, waiting or postponed) + (postponed if waiting else [])
         _measure(waiting, ended)
+
+
+async def _news(facts: "asyncio.Queue[Recorded]", patience: float | None) -> list[Recorded]:
+    """All facts that wait, at least one; none after `patience` seconds."""
+    waiting: list[Recorded] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            waiting.append(await facts.get())
+    while not facts.empty():
+        waiting.append(facts.get_nowait())
+    return waiting
 
 
 def _measure(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
@@ -43,21 +61,23 @@ def _measure(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -
                 pass
 
 
-async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> None:
-    """What waits is done together; of one trial, a start before its stop."""
+async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> list[Recorded]:
+    """What waits is done together; of one trial, a start before its stop. What is left are starts that are put off."""
     starts = [one for one in waiting if isinstance(one.fact, TrialScheduled)]
     stops = [one for one in waiting if isinstance(one.fact, TrialStopRequested)]
-    await _together(_start(cluster, holding, one) for one in starts)
+    begun = await _together(_start(cluster, holding, one) for one in starts)
     await _together(_stop(cluster, one) for one in stops)
-    for effect, done in ((Effect.START, starts), (Effect.STOP, stops)):
+    started = [one for one, done in zip(starts, begun, strict=True) if done]
+    for effect, done in ((Effect.START, started), (Effect.STOP, stops)):
         if done:
             await outbox.done(effect, [(one.envelope.experiment, one.seq) for one in done])
+    return [one for one, done in zip(starts, begun, strict=True) if not done]
 
 
-async def _together(acts: Iterable[Coroutine[None, None, None]]) -> None:
+async def _together(acts: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
     async with asyncio.TaskGroup() as tasks:
-        for act in acts:
-            tasks.create_task(act)
+        running = [tasks.create_task(act) for act in acts]
+    return [task.result() for task in running]
 
 
 async def _stop(cluster: Cluster, recorded: Recorded) -> None:
@@ -66,12 +86,14 @@ async def _stop(cluster: Cluster, recorded: Recorded) -> None:
     await cluster.stop(AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt))
 
 
-async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> None:
-    """A trial that was concluded meanwhile, or is at another attempt, needs no start."""
+async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> bool:
+    """Is it done? A trial that was concluded meanwhile, or is at another attempt, needs no start."""
     fact = recorded.fact
     assert isinstance(fact, TrialScheduled)
     key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)
     if holding.wants(key):
         assignment = holding.assignments[key.experiment, key.trial]
-        await cluster.start(Launch.of(holding.experiments[key.experiment], key, assignment, holding.shard))
+        if not await cluster.start(Launch.of(holding.experiments[key.experiment], key, assignment, holding.shard)):
+            return False
     holding.unstarted.discard(key)
+    return True

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.core.experiment import LiveTrial
 from controller.store.holding import Holding
 from events import topics
@@ -15,7 +15,7 @@ from events.envelope import Envelope, send
 from events.facts import TrialState
 from events.metrics import Point
 from events.reports import completed, reported
-from events.signals import Signal, WorkloadEnded, WorkloadStarted
+from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
 LISTEN_SECONDS = 0.1
 
@@ -35,7 +35,7 @@ class Source(Protocol):
 Follow = Callable[[Launch], Source]
 
 
-async def observe(events: "asyncio.Queue[Started | Ended]", follow: Follow, bus: Bus, holding: Holding) -> None:
+async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding) -> None:
     """Heed what happens to the attempts of the shard and hear what they report, until cancelled."""
     ears = Ears(follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
@@ -58,14 +58,14 @@ class Ears:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What was read is reported before anything else is read: the word that all is reported comes last."""
 
-    async def heed(self, events: Sequence[Started | Ended]) -> None:
+    async def heed(self, events: Sequence[Event]) -> None:
         """Say what is new of these; the end of an attempt comes after all that it reported."""
         signals: list[Envelope] = []
         for event in events:
             trial = self.holding.live(event.key)
             if trial is None:
                 continue
-            if not event.collector:
+            if not isinstance(event, Waiting) and not event.collector:
                 await self._hear(event, trial)
             if signal := _news(event, trial):
                 signals.append(self.holding.seen(event.key, signal, now()))
@@ -111,10 +111,12 @@ class Ears:
         return self.sources[key]
 
 
-def _news(event: Started | Ended, trial: LiveTrial) -> Signal | None:
+def _news(event: Event, trial: LiveTrial) -> Signal | None:
     """What the event says that is not known of the trial."""
     key = event.key
     match event:
+        case Waiting(reason=reason, message=message) if trial.state is TrialState.PENDING and trial.waiting != reason:
+            return WorkloadWaiting(trial=key.trial, attempt=key.attempt, reason=reason, message=message)
         case Started() if trial.state is TrialState.PENDING:
             return WorkloadStarted(trial=key.trial, attempt=key.attempt)
         case Ended(cause=cause, exit_code=code, message=message) if trial.end is None:

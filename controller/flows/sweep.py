@@ -55,9 +55,9 @@ class Sweeper:
             turn += 1
 
     async def _compare(self) -> None:
-        for experiment in list(self.holding.experiments):
-            if experiment in self.holding.experiments:
-                await self.cluster.sweep(experiment, self.holding.expected(experiment), self.holding.wants)
+        for number in list(self.holding.experiments):
+            if experiment := self.holding.experiments.get(number):
+                await self.cluster.sweep(experiment.identity, self.holding.expected(number), self.holding.wants)
 
     async def _tick(self, *, everyone: bool) -> None:
         """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""

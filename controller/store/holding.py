@@ -9,7 +9,7 @@ from controller.store.outbox import Due, Outbox
 from events.envelope import Envelope
 from events.facts import TrialConcluded, TrialProposed, TrialScheduled, TrialState
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber, consequence
-from events.signals import Signal
+from events.signals import Signal, WorkloadWaiting
 from events.space import Assignment
 
 
@@ -68,6 +68,8 @@ class Holding:
     def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
         """The signal for what was seen of an attempt: seen twice, it has the same id."""
         part = f"{signal.type}/{key.trial}/{key.attempt}"
+        if isinstance(signal, WorkloadWaiting):
+            part += f"/{signal.reason}"
         return Envelope(consequence(key.experiment, part), None, key.experiment, at, signal)
 
 

@@ -20,6 +20,7 @@ from controller.cluster.local import LocalCluster
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import SHARD, arrived, losses
+from tests.controller.cluster.identity import identity
 
 Make = Callable[..., Launch]
 NOWHERE = KafkaSettings("127.0.0.1:1")
@@ -129,7 +130,7 @@ def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Path) -> 
             await cluster.start(trial)
             await asyncio.to_thread(site.points, trial, 5)
             async with site.cluster() as other:  # one that comes later hears the same
-                await other.sweep(trial.key.experiment, [trial.key], lambda key: True)
+                await other.sweep(identity(trial), [trial.key], lambda key: True)
                 (tmp_path / "gate").touch()
                 assert set(await events(other, trial)) == {Started(trial.key, True), ended}
             return await events(cluster, trial)

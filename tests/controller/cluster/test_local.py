@@ -14,6 +14,7 @@ import pytest
 from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.cluster.local import LocalCluster
 from events.facts import Cause
+from tests.controller.cluster.identity import identity
 
 Make = Callable[..., Launch]
 
@@ -247,7 +248,7 @@ def test_a_sweep_makes_levels_of_edges(data: Path, launch: Make, tmp_path: Path)
             await next_end(cluster, ended.key)
         async with LocalCluster.open(data, grace=0.3) as cluster:
             expected = {each.key for each in (ended, running, untraced)}
-            await cluster.sweep(ended.key.experiment, expected, expected.__contains__)
+            await cluster.sweep(identity(ended), expected, expected.__contains__)
             await cluster.start(untraced)
             await cluster.start(launch(5, "true"))
             events: list[Started | Ended] = []
@@ -293,8 +294,8 @@ def test_forget_kills_and_deletes(data: Path, launch: Make) -> None:
     async def run() -> None:
         async with LocalCluster.open(data) as cluster:
             await cluster.start(trial)
-            await cluster.forget(trial.key.experiment)
-            await cluster.forget(trial.key.experiment)
+            await cluster.forget(identity(trial))
+            await cluster.forget(identity(trial))
             assert (await next_end(cluster)).cause is Cause.CANCELLED
 
     asyncio.run(run())
@@ -345,6 +346,6 @@ def test_trials_have_sessions_of_their_own(data: Path, launch: Make) -> None:
             pid = json.loads((cluster.log_path(trial.key).parent / "started.json").read_text())["pid"]
             sessions = {os.getsid(pid), os.getsid(psutil.Process(pid).ppid()), os.getsid(0)}
             assert len(sessions) == 3
-            await cluster.forget(trial.key.experiment)
+            await cluster.forget(identity(trial))
 
     asyncio.run(run())

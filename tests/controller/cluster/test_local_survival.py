@@ -19,6 +19,7 @@ from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.cluster.attempts import Attempt
 from controller.cluster.local import LocalCluster
 from events.facts import Cause
+from tests.controller.cluster.identity import identity
 
 Make = Callable[..., Launch]
 
@@ -110,8 +111,8 @@ def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None
     async def run() -> tuple[dict[AttemptKey, Ended], dict[AttemptKey, Ended]]:
         async with LocalCluster.open(data, grace=0.5) as one, LocalCluster.open(data, grace=0.5) as two:
             await asyncio.gather(*(one.start(each) for each in launches), *(two.stop(each.key) for each in launches))
-            await two.sweep(launches[0].key.experiment, [each.key for each in launches], lambda key: True)
-            await one.sweep(launches[0].key.experiment, [each.key for each in launches], lambda key: True)
+            await two.sweep(identity(launches[0]), [each.key for each in launches], lambda key: True)
+            await one.sweep(identity(launches[0]), [each.key for each in launches], lambda key: True)
             return await ends(one, len(launches)), await ends(two, len(launches))
 
     first, second = asyncio.run(run())
@@ -131,7 +132,7 @@ def test_trials_outlive_their_controller(data: Path, launch: Make, tmp_path: Pat
     async def run() -> dict[AttemptKey, Ended]:
         async with LocalCluster.open(data) as cluster:
             keys = [waits.key, quick.key]
-            await cluster.sweep(waits.key.experiment, keys, keys.__contains__)
+            await cluster.sweep(identity(waits), keys, keys.__contains__)
             async for event in cluster.watch():
                 if event == Started(waits.key):
                     break
@@ -164,7 +165,7 @@ def test_an_end_without_any_controller_is_found(data: Path, launch: Make, tmp_pa
 
     async def run() -> dict[AttemptKey, Ended]:
         async with LocalCluster.open(data) as cluster:
-            await cluster.sweep(trial.key.experiment, [trial.key], lambda key: True)
+            await cluster.sweep(identity(trial), [trial.key], lambda key: True)
             return await ends(cluster, 1)
 
     end = asyncio.run(run())[trial.key]
@@ -293,7 +294,7 @@ def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, lau
             eventually(lambda: supervisor.num_fds() == before)
             assert supervisor.children() == [trial_of(data, pins.key)]
             assert supervisor.memory_info().rss < 15_000_000
-            await cluster.forget(pins.key.experiment)
+            await cluster.forget(identity(pins))
 
     asyncio.run(run())
 
