@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ALLOWED = ("database", "kafka")
+ALLOWED = ("database", "kafka", "kubernetes")
 
 
 class SettingsError(ValueError):

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from collectors.command import command_line
 from controller.app.control import Control
+from controller.app.kubernetes import on_kubernetes
 from controller.app.shard import PASSING, reason
 from controller.app.station import Station, local_follow, problems, simulated_problems, station
 from controller.cluster import Launch
@@ -50,6 +51,7 @@ class Place(StrEnum):
 
     LOCAL = "local"
     SIMULATED = "simulated"
+    KUBERNETES = "kubernetes"
 
 
 def _collector(settings: KafkaSettings) -> CollectorOf:
@@ -167,6 +169,8 @@ class Service:
     def _station(self, database: Database, bus: KafkaBus) -> AbstractAsyncContextManager[Station]:
         if self.orders.place is Place.SIMULATED:
             return self._simulated(database, bus)
+        if self.orders.place is Place.KUBERNETES:
+            return on_kubernetes(database, bus, self.orders.kafka, self.name)
         return self._local(database, bus)
 
     @asynccontextmanager

@@ -120,3 +120,8 @@ SILENT = CATALOGUE.counter(
     remedy="Collectors die or cannot reach Kafka: see collector.log in the attempt's folder.",
 )  # fmt: skip
 BUILD = CATALOGUE.gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
+API_REQUESTS = CATALOGUE.counter(
+    "kubernetes_requests", "Requests to the API server, by verb and kind of answer; none = there was no answer.",
+    "verb", "code",
+    remedy="Many 4xx: the log names the refusals, mostly missing permissions. Many 5xx or none: the API server is away.",
+)  # fmt: skip

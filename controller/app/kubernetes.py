@@ -1,0 +1,76 @@
+"""A station whose trials are workloads of Kubernetes."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+
+from algorithms import search, stopping
+from collectors import parser
+from collectors import problems as collector_problems
+from collectors.tail import Tail
+from controller.app.station import Station, station
+from controller.cluster import Launch
+from controller.cluster.kubernetes.api import open_api
+from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
+from controller.cluster.kubernetes.manifests import problems as manifest_problems
+from controller.cluster.kubernetes.policy import Policy
+from controller.cluster.kubernetes.settings import KubernetesSettings
+from controller.cluster.kubernetes.sidecar import Sidecar
+from controller.flows.observe import Follow, Source
+from controller.store.postgres import Database
+from events.bus import Bus
+from events.bus.kafka import KafkaSettings
+from events.clock import now
+from events.spec import ExperimentSpec
+from events.validation import Problem
+
+
+@asynccontextmanager
+async def on_kubernetes(database: Database, bus: Bus, kafka: KafkaSettings, owner: str) -> AsyncGenerator[Station]:
+    """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError, SettingsError."""
+    wanted = KubernetesSettings.from_file()
+    settings = _settings(wanted, kafka)
+
+    def check(spec: ExperimentSpec) -> Iterator[Problem]:
+        yield from search.problems(spec)
+        yield from stopping.problems(spec)
+        yield from collector_problems(spec)
+        yield from manifest_problems(spec, settings.policy)
+
+    async with (
+        open_api(writes_per_second=wanted.writes_per_second) as api,
+        KubernetesCluster.open(api, settings) as cluster,
+        station(database, bus, cluster, _follow(cluster), owner=owner, check=check) as wired,
+    ):
+        yield wired
+
+
+def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> Settings:
+    environment = kafka.to_environment()
+    if wanted.collector_secret:
+        environment.pop("TRIALSTREAM_KAFKA_PASSWORD", None)
+    sidecar = Sidecar(
+        image=wanted.collector_image,
+        pull_policy=wanted.collector_pull_policy,
+        pull_secrets=tuple(wanted.collector_pull_secrets),
+        environment=environment,
+        secret=wanted.collector_secret,
+        requests=wanted.collector_requests,
+        limits=wanted.collector_limits,
+    )
+    policy = Policy(
+        privileged=wanted.allow_privileged,
+        host_path=wanted.allow_host_path,
+        host_namespaces=wanted.allow_host_namespaces,
+        service_accounts=tuple(wanted.service_accounts),
+    )
+    return Settings(sidecar, policy, tuple(wanted.namespaces))
+
+
+def _follow(cluster: KubernetesCluster) -> Follow:
+    """Hear an attempt that no collector stands beside by reading its log as it comes in."""
+
+    def follow(launched: Launch) -> Source:
+        spec = launched.spec
+        return Tail(cluster.log_path(launched.key), parser(spec.metrics_collector_spec, spec.metrics), now)
+
+    return follow

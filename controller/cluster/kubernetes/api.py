@@ -1,0 +1,244 @@
+"""The API server over raw JSON: each request with a deadline, writes with a measured pace, errors by what to do next."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+from kubernetes_asyncio import config
+from kubernetes_asyncio.client import ApiClient, Configuration
+
+from controller.telemetry.catalogue import API_REQUESTS
+
+DEADLINE = aiohttp.ClientTimeout(total=15, connect=3, sock_connect=3, sock_read=10)
+"""Seconds; of streams only the connecting and the silence are bounded."""
+CONNECT_SECONDS = 5.0
+MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+AGENT = "trialstream"
+_TRANSIENT = frozenset({408, 429})
+_TROUBLES = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
+
+logging.getLogger("kubernetes_asyncio.client.rest").setLevel(logging.INFO)  # it would print Secrets
+
+
+class ApiError(Exception):
+    """The server's own words. `status`: of HTTP, 0 = there was no answer; `details` as in Kubernetes' Status."""
+
+    def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message, self.details = status, reason, message, details or {}
+
+
+class NotFoundError(ApiError):
+    """There is no such object, or no such resource."""
+
+
+class ConflictError(ApiError):
+    """It exists already, or it has changed meanwhile; `reason` tells which."""
+
+
+class ExpiredError(ApiError):
+    """What was asked to be continued is too old: list again."""
+
+
+class RefusedError(ApiError):
+    """To ask again changes nothing by itself."""
+
+
+class AwayError(ApiError):
+    """No answer, or one that passes; `retry_after`: seconds that the server asks for."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(status, reason, message)
+        self.retry_after = retry_after
+
+
+@dataclass(slots=True)
+class Pace:
+    """A bucket of tokens, one for each write; `rate` a second, twice as many at once."""
+
+    rate: float
+    tokens: float = 0.0
+    at: float = 0.0
+
+    async def turn(self) -> None:
+        """Return when it is our turn; turns come in the order in which they were asked for."""
+        moment = time.monotonic()
+        self.tokens = min(2 * self.rate, self.tokens + (moment - self.at) * self.rate)
+        self.at = moment
+        self.tokens -= 1
+        if self.tokens < 0:
+            await asyncio.sleep(-self.tokens / self.rate)
+
+    def rest(self, seconds: float) -> None:
+        """The server is overloaded: nobody has a turn for so long."""
+        self.tokens = min(self.tokens, -seconds * self.rate)
+
+
+class Api:
+    """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`."""
+
+    def __init__(self, client: ApiClient, streams: ApiClient, pace: Pace) -> None:
+        self._client = client
+        self._streams = streams
+        self._pace = pace
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        return await self._ask("GET", path, query)
+
+    async def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
+        """`path` is the collection's. Raises ConflictError if the name is taken."""
+        return await self._write("POST", path, body, **query)
+
+    async def patch(self, path: str, body: Mapping[str, Any], *, apply: bool = False) -> dict[str, Any]:
+        """Merge, or apply on the server's side as our field manager, whoever had the fields before."""
+        if apply:
+            return await self._write("PATCH", path, body, APPLY, fieldManager=AGENT, force="true")
+        return await self._write("PATCH", path, body, MERGE)
+
+    async def delete(self, path: str, *, uid: str | None = None, propagation: str = "Foreground") -> bool:
+        """Ask for the end of the object, with `uid` only of that very one. False: it is not there any more."""
+        body: dict[str, Any] = {"propagationPolicy": propagation}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        try:
+            await self._write("DELETE", path, body)
+        except (NotFoundError, ConflictError):  # Conflict: another object has the name by now
+            return False
+        return True
+
+    async def chunks(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
+        """A response as it comes, until its end; AwayError after `silence` seconds without a byte."""
+        timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        response = await self._request(self._streams, "GET", path, query, None, None, timeout)
+        try:
+            if response.status >= 400:
+                raise _error(response.status, await response.read(), response.headers.get("Retry-After"))
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except _TROUBLES as error:
+            raise AwayError(0, "Interrupted", f"GET {path}: {_words(error)}") from None
+        finally:
+            response.close()
+
+    async def lines(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
+        """As `chunks`, line by line; an unterminated last line is dropped."""
+        rest = bytearray()
+        chunks = self.chunks(path, silence=silence, **query)
+        try:
+            async for chunk in chunks:
+                rest += chunk
+                *whole, last = rest.split(b"\n")
+                for line in whole:
+                    yield bytes(line)
+                rest = last
+        finally:
+            await chunks.aclose()
+
+    async def _write(
+        self, method: str, path: str, body: Mapping[str, Any], content: str | None = None, **query: str
+    ) -> dict[str, Any]:
+        await self._pace.turn()
+        try:
+            return await self._ask(method, path, query, body, content)
+        except AwayError as error:
+            if error.retry_after:
+                self._pace.rest(error.retry_after)
+            raise
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None = None,
+        content: str | None = None,
+    ) -> dict[str, Any]:
+        response = await self._request(self._client, method, path, query, body, content, DEADLINE)
+        try:
+            data = await response.read()
+        except _TROUBLES as error:
+            raise AwayError(0, "Interrupted", f"{method} {path}: {_words(error)}") from None
+        if response.status >= 400:
+            raise _error(response.status, data, response.headers.get("Retry-After"))
+        try:
+            answer = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise AwayError(response.status, "Unreadable", f"{method} {path}: the answer is no JSON object")
+        return answer
+
+    async def _request(
+        self,
+        client: ApiClient,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        content: str | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json, */*", "User-Agent": AGENT, "Content-Type": content or "application/json"}
+        try:
+            await client.update_params_for_auth(headers, [], ["BearerToken"])
+            response: aiohttp.ClientResponse = await client.rest_client.request(
+                method,
+                client.configuration.host + path,
+                query_params=list(query.items()),
+                headers=headers,
+                body=body,
+                _preload_content=False,
+                _request_timeout=timeout,
+            )
+        except (*_TROUBLES, config.ConfigException) as error:  # ConfigException: the token's file is being renewed
+            API_REQUESTS.labels(method, "none").inc()
+            raise AwayError(0, "Unreachable", f"{method} {path}: {_words(error)}") from None
+        API_REQUESTS.labels(method, f"{response.status // 100}xx").inc()
+        return response
+
+
+@asynccontextmanager
+async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
+    """The cluster that this process is in, else the one that KUBECONFIG (or ~/.kube/config) names. Raises OSError."""
+    known = Configuration()
+    try:
+        config.load_incluster_config(client_configuration=known)
+    except config.ConfigException:
+        try:
+            await config.load_kube_config(client_configuration=known)
+        except (config.ConfigException, OSError) as error:
+            raise OSError(f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})") from None
+    known.connection_pool_maxsize = 100
+    async with ApiClient(configuration=known) as client, ApiClient(configuration=known) as streams:
+        yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, time.monotonic()))
+
+
+def _error(status: int, data: bytes, retry_after: str | None) -> ApiError:
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        told = None
+    if not isinstance(told, dict):
+        told = {"message": data[:200].decode(errors="replace")}
+    return error_of({**told, "code": status}, float(retry_after) if (retry_after or "").isdigit() else 0.0)
+
+
+def error_of(told: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:
+    """A Status of Kubernetes as an exception."""
+    status, reason = int(told.get("code") or 500), str(told.get("reason") or "")
+    message, details = str(told.get("message") or f"HTTP {status}"), told.get("details") or {}
+    if status in _TRANSIENT or status >= 500:
+        return AwayError(status, reason, message, retry_after)
+    kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
+    return kinds.get(status, RefusedError)(status, reason, message, details)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

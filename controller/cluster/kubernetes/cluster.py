@@ -1,0 +1,363 @@
+"""Trials as workloads of Kubernetes: created once, watched, judged, deleted."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
+from controller.cluster.kubernetes import phases
+from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError, kind_of
+from controller.cluster.kubernetes.logs import Logs
+from controller.cluster.kubernetes.manifests import ManifestError, manifest
+from controller.cluster.kubernetes.marks import Object, Rules, key_of, rules_of, workload_name
+from controller.cluster.kubernetes.policy import Policy
+from controller.cluster.kubernetes.refusals import refused
+from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
+from controller.cluster.kubernetes.sight import Sight
+from controller.core.experiment import Identity
+from events.clock import now
+from events.facts import Cause
+from events.ids import ExperimentId
+from events.template import TemplateError
+
+DELETE_AGAIN_SECONDS = (0.5, 30.0)
+OWNER = "trialstream.io/"
+"""An experiment that came as a custom resource has an `origin` that begins so."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt's workload is, or would be."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return self.kind.path(self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How trials run on Kubernetes. `namespaces`: those that are served; none = all."""
+
+    sidecar: Sidecar
+    policy: Policy = Policy()
+    namespaces: tuple[str, ...] = ()
+
+
+class KubernetesCluster:
+    """The Cluster port; see `controller.cluster` for its promises. Use `KubernetesCluster.open`.
+
+    The workloads say themselves which attempt they are and how they are judged, so any controller can go on with them.
+    """
+
+    def __init__(self, api: Api, settings: Settings, logs: Path, tasks: asyncio.TaskGroup) -> None:
+        self._api = api
+        self._settings = settings
+        self._tasks = tasks
+        self._kinds = Kinds(api)
+        self._sight = Sight(api, settings.namespaces, tasks, self._look, self._gone)
+        self._logs = Logs(api, logs, tasks, self._look)
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._places: dict[AttemptKey, Place] = {}
+        """Of the attempts that were started here: they may not be seen yet."""
+        self._introduced: dict[ExperimentId, asyncio.Event] = {}
+        self._templates: dict[ExperimentId, Mapping[str, Any]] = {}
+        self._said: dict[AttemptKey, Event] = {}
+        self._unwanted: dict[AttemptKey, asyncio.Task[None]] = {}
+        self._ran: set[AttemptKey] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, api: Api, settings: Settings) -> AsyncIterator["KubernetesCluster"]:
+        """Work with the cluster behind `api`. Workloads go on when it is left."""
+        with TemporaryDirectory(prefix="trialstream-logs-") as logs:
+            async with asyncio.TaskGroup() as tasks:
+                cluster = cls(api, settings, Path(logs), tasks)
+                try:
+                    yield cluster
+                finally:
+                    cluster._close()
+
+    async def start(self, launch: Launch) -> bool:
+        """As the port says. An attempt that was asked to stop before is never started."""
+        key = launch.key
+        if key in self._unwanted:
+            return True
+        try:
+            kind = await self._kind(launch)
+            place = Place(kind, launch.namespace, workload_name(launch))
+            body = manifest(launch, self._settings.sidecar, self._settings.policy, await self._source(launch))
+        except NoKindError as error:
+            return self._say(Waiting(key, "KindNotFound", str(error)))
+        except (ManifestError, TemplateError) as error:
+            return self._say(Ended(key, Cause.SPAWN_FAILURE, None, str(error)))
+        except ApiError as error:
+            return self._say(refused(key, error))
+        return await self._create(launch, place, _owned(launch, body))
+
+    async def stop(self, key: AttemptKey) -> None:
+        """Delete the attempt's workload, gracefully; its end is told when all of its pods are gone."""
+        await self._introduced.setdefault(key.experiment, asyncio.Event()).wait()
+        if key not in self._unwanted:
+            self._unwanted[key] = self._tasks.create_task(self._delete(key))
+
+    async def watch(self) -> AsyncIterator[Event]:
+        """What happens to the attempts of all experiments of the namespaces."""
+        while True:
+            yield await self._events.get()
+
+    async def sweep(
+        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+    ) -> None:
+        """As the port says; what is over and was noticed is deleted, unless it is to be retained."""
+        kind = await self._introduce(experiment)
+        if kind is None or not self._sight.synced(kind):
+            return
+        for key in expected:
+            if key in self._sight.workloads:
+                self._said.pop(key, None)
+                self._look(key)
+            else:
+                await self._missing(kind, experiment, key)
+        for key in self._sight.of(experiment.id):
+            over = isinstance(self._said.get(key), Ended)
+            if not wanted(key) and not (over and (key in expected or self._retained(key))):
+                await self.stop(key)
+
+    async def forget(self, experiment: Identity) -> None:
+        """Delete the workloads that were retained."""
+        await self._introduce(experiment)
+        for key in self._sight.of(experiment.id):
+            await self.stop(key)
+        self._introduced.pop(experiment.id, None)
+        self._templates.pop(experiment.id, None)
+
+    def log_path(self, key: AttemptKey) -> Path:
+        """Where the log of an attempt without a collector of its own is written."""
+        return self._logs.path(key)
+
+    async def _introduce(self, experiment: Identity) -> Kind | None:
+        """Look at the kind of the experiment's workloads; None if the cluster has no such kind, or is away."""
+        try:
+            kind = await self._kinds.find(*self._named(experiment))
+            trouble = await self._sight.watch(kind)
+        except NoKindError:
+            kind, trouble = None, ""
+        except ApiError as error:
+            kind, trouble = None, error.message
+        if trouble:
+            _log.warning("experiment %s: %s", experiment.name, trouble)
+        self._introduced.setdefault(experiment.id, asyncio.Event()).set()
+        return kind
+
+    def _named(self, experiment: Identity) -> tuple[str, str]:
+        tree = self._templates.get(experiment.id)
+        if tree is not None:
+            return str(tree.get("apiVersion")), str(tree.get("kind"))
+        return kind_of(experiment.spec.trial_template)
+
+    async def _kind(self, launch: Launch) -> Kind:
+        source = await self._source(launch)
+        named = (str(source.get("apiVersion")), str(source.get("kind"))) if source else None
+        kind = await self._kinds.find(*(named or kind_of(launch.spec.trial_template)))
+        await self._sight.watch(kind)
+        self._introduced.setdefault(launch.key.experiment, asyncio.Event()).set()
+        return kind
+
+    async def _source(self, launch: Launch) -> Mapping[str, Any] | None:
+        """The template in a ConfigMap, read once. Raises ApiError, ManifestError."""
+        wanted = launch.spec.trial_template.config_map
+        if wanted is None:
+            return None
+        if launch.key.experiment not in self._templates:
+            if wanted.config_map_namespace != launch.namespace:
+                raise ManifestError(
+                    f"spec.trialTemplate.configMap.configMapNamespace: {wanted.config_map_namespace!r} must be the "
+                    f"experiment's own namespace, {launch.namespace!r}; copy the ConfigMap there"
+                )
+            found = await self._api.get(f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}")
+            self._templates[launch.key.experiment] = _template(found, wanted.template_path)
+        return self._templates[launch.key.experiment]
+
+    async def _create(self, launch: Launch, place: Place, body: Mapping[str, Any]) -> bool:
+        key = launch.key
+        self._places[key] = place
+        try:
+            self._sight.add(await self._api.create(place.kind.path(place.namespace), body))
+        except ConflictError:
+            return await self._adopt(key, place)
+        except ApiError as error:
+            outcome = refused(key, error)
+            if not isinstance(error, AwayError):  # else it may have been created all the same
+                del self._places[key]
+            return self._say(outcome)
+        return True
+
+    async def _adopt(self, key: AttemptKey, place: Place) -> bool:
+        """The name is taken: by this very attempt, when the answer to its creation was lost, or by something else."""
+        try:
+            there = await self._api.get(place.path)
+        except ApiError as error:
+            return self._say(refused(key, error))
+        if key_of(there) == key:
+            self._sight.add(there)
+            return True
+        del self._places[key]
+        words = f"the name {place.name} is taken by a {place.kind.kind} that is not Trialstream's; delete or rename it"
+        return self._say(Ended(key, Cause.SPAWN_FAILURE, None, words))
+
+    def _say(self, event: Event) -> bool:
+        """Tell it unless it was the last thing told; True if no later try will change it."""
+        if self._said.get(event.key) != event:
+            self._said[event.key] = event
+            self._events.put_nowait(event)
+        return not isinstance(event, Waiting)
+
+    async def _missing(self, kind: Kind, experiment: Identity, key: AttemptKey) -> None:
+        """It is expected and not seen: ask for it by name before it is given up."""
+        launch = Launch(key, experiment.name, experiment.namespace, experiment.spec, {})
+        place = self._places.get(key) or Place(kind, experiment.namespace, workload_name(launch))
+        try:
+            there = await self._api.get(place.path)
+        except NotFoundError:
+            if key not in self._sight.workloads:
+                self._over(key, Ended(key, Cause.LOST, None, f"its {kind.kind} {place.name} is not there any more"))
+        except ApiError as error:
+            _log.warning("%s: %s", place.path, error)
+        else:
+            if key_of(there) == key:
+                self._sight.add(there)
+
+    def _look(self, key: AttemptKey) -> None:
+        """Judge what is seen of the attempt now, and tell what is new."""
+        workload = self._sight.workloads.get(key)
+        rules = rules_of(workload) if workload else None
+        if workload is None or rules is None or isinstance(self._said.get(key), Ended):
+            return
+        pods = self._sight.pods(key)
+        doomed = workload["metadata"].get("deletionTimestamp") is not None
+        match phases.phase(workload, pods, rules, now(), started=key in self._ran):
+            case phases.Over(cause=cause) as over if not doomed or cause in (Cause.COMPLETED, Cause.LOST):
+                self._follow(key, pods, rules)
+                if self._logs.complete(key):
+                    collector = rules.sidecar and any(map(_collects, pods))
+                    self._say(Ended(key, over.cause, over.exit_code, over.message, collector))
+            case phases.Running() if not doomed:
+                self._ran.add(key)
+                self._follow(key, pods, rules)
+                self._say(Started(key, rules.sidecar))
+            case phases.Waiting(reason=reason, message=message) if reason and not doomed:
+                self._say(Waiting(key, reason, message))
+            case _:
+                pass
+
+    def _follow(self, key: AttemptKey, pods: list[Object], rules: Rules) -> None:
+        if not rules.sidecar:
+            for pod in phases.primary_pods(pods, rules)[:1]:
+                self._logs.follow(key, pod, rules.container)
+
+    def _gone(self, key: AttemptKey, workload: Object) -> None:
+        """The workload and all its pods are gone."""
+        if isinstance(self._said.get(key), Ended):
+            self._clear(key)
+            return
+        kind, name = workload.get("kind", "workload"), workload["metadata"]["name"]
+        if key in self._unwanted:
+            end = Ended(key, Cause.CANCELLED)
+        else:
+            end = Ended(key, Cause.LOST, None, f"its {kind} {name} was deleted, and not by Trialstream")
+        self._over(key, end)
+
+    def _over(self, key: AttemptKey, end: Ended) -> None:
+        """Tell the end of an attempt of which nothing is left."""
+        self._say(end)
+        self._clear(key)
+
+    def _clear(self, key: AttemptKey) -> None:
+        for known in (self._said, self._places):
+            known.pop(key, None)
+        self._ran.discard(key)
+        self._logs.forget(key)
+        if task := self._unwanted.pop(key, None):
+            task.cancel()
+
+    async def _delete(self, key: AttemptKey) -> None:
+        """Ask until the API server has taken it."""
+        pause = DELETE_AGAIN_SECONDS[0]
+        while True:
+            try:
+                if not await self._delete_once(key) and key not in self._sight.workloads:
+                    self._over(key, Ended(key, Cause.CANCELLED))
+                return
+            except ApiError as error:
+                _log.warning("attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, DELETE_AGAIN_SECONDS[1])
+
+    async def _delete_once(self, key: AttemptKey) -> bool:
+        """Was there something to delete?"""
+        workload, place = self._sight.workloads.get(key), self._places.get(key)
+        if workload is not None:
+            kind = await self._kinds.find(workload["apiVersion"], workload["kind"])
+            metadata = workload["metadata"]
+            path = kind.path(metadata["namespace"], metadata["name"])
+            return await self._api.delete(path, uid=metadata["uid"])
+        return place is not None and await self._api.delete(place.path)
+
+    def _retained(self, key: AttemptKey) -> bool:
+        rules = rules_of(self._sight.workloads[key])
+        return rules is not None and rules.retain
+
+    def _close(self) -> None:
+        self._sight.close()
+        self._logs.close()
+        for task in self._unwanted.values():
+            task.cancel()
+
+
+def _owned(launch: Launch, body: dict[str, Any]) -> dict[str, Any]:
+    """With the experiment as owner, if that is an object of the cluster: with it the workload is deleted."""
+    origin = launch.origin or ""
+    if not origin.endswith("/Experiment"):
+        return body
+    owner = {
+        "apiVersion": origin.removesuffix("/Experiment"),
+        "kind": "Experiment",
+        "name": launch.experiment,
+        "uid": str(launch.key.experiment),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}}
+
+
+def _collects(pod: Object) -> bool:
+    """Does a collector run in it, that has not said yet that all is reported?"""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
+    return any(one.get("name") == COLLECTOR and "running" in (one.get("state") or {}) for one in statuses)
+
+
+def _template(found: Object, path: str) -> Mapping[str, Any]:
+    """The template in a ConfigMap. Raises ManifestError."""
+    where = f"spec.trialTemplate.configMap: {found['metadata']['name']}/{path}"
+    try:
+        tree = yaml.load((found.get("data") or {})[path], yaml.CSafeLoader)
+    except KeyError:
+        raise ManifestError(f"{where}: the ConfigMap has no such key") from None
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{where}: {error}") from None
+    if not isinstance(tree, dict):
+        raise ManifestError(f"{where}: must be one Kubernetes object")
+    return tree

@@ -1,0 +1,56 @@
+"""Kinds of workloads: where the API has them, looked up when an experiment first names one."""
+
+from dataclasses import dataclass, field
+
+from controller.cluster.kubernetes.api import Api, NotFoundError
+from events.spec import TrialTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A namespaced resource: `root` such as /apis/batch/v1, `plural` such as jobs."""
+
+    api_version: str
+    kind: str
+    root: str
+    plural: str
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """Of all objects, those of a namespace, or one."""
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self.root}{inside}/{self.plural}" + (f"/{name}" if name else "")
+
+
+class NoKindError(LookupError):
+    """The cluster does not know the kind; the message says what to do."""
+
+
+@dataclass(slots=True)
+class Kinds:
+    """What the cluster was asked about; a kind that was found stays known."""
+
+    api: Api
+    known: dict[tuple[str, str], Kind] = field(default_factory=dict)
+
+    async def find(self, api_version: str, kind: str) -> Kind:
+        """Raises NoKindError, ApiError."""
+        if (api_version, kind) not in self.known:
+            self.known[api_version, kind] = await self._ask(api_version, kind)
+        return self.known[api_version, kind]
+
+    async def _ask(self, api_version: str, kind: str) -> Kind:
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            listed = (await self.api.get(root)).get("resources") or ()
+        except NotFoundError:
+            listed = ()
+        for one in listed:
+            if one.get("kind") == kind and one.get("namespaced") and "/" not in one.get("name", "/"):
+                return Kind(api_version, kind, root, one["name"])
+        raise NoKindError(f"the cluster has no kind {kind} in {api_version}; install its operator, and trials start")
+
+
+def kind_of(template: TrialTemplate) -> tuple[str, str]:
+    """apiVersion and kind of a template's workloads; a ConfigMap's is a Job until it is read."""
+    tree = template.trial_spec or {}
+    return str(tree.get("apiVersion", "batch/v1")), str(tree.get("kind", "Job"))

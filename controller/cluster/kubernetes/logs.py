@@ -1,0 +1,85 @@
+"""Pods that no collector stands in: their logs, followed through the API into files on this machine."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.cluster import AttemptKey
+from controller.cluster.kubernetes.api import Api, ApiError, AwayError, NotFoundError
+from controller.cluster.kubernetes.marks import Object
+
+SILENCE_SECONDS = 300.0
+"""After which a log that says nothing is asked for again."""
+PAUSE_SECONDS = (0.5, 15.0)
+TRIES = 8
+"""In a row without a byte; then what came is all."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Logs:
+    """One file for each attempt, and one task that fills it. `ended` is called when a log has come to its end."""
+
+    api: Api
+    folder: Path
+    tasks: asyncio.TaskGroup
+    ended: Callable[[AttemptKey], None]
+    following: dict[AttemptKey, "asyncio.Task[None]"] = field(default_factory=dict)
+
+    def path(self, key: AttemptKey) -> Path:
+        return self.folder / f"{key.experiment}-{key.trial}-{key.attempt}.log"
+
+    def follow(self, key: AttemptKey, pod: Object, container: str) -> None:
+        """Fill the file from now on, unless that is done already."""
+        if key not in self.following:
+            self.following[key] = self.tasks.create_task(self._follow(key, pod, container))
+
+    def complete(self, key: AttemptKey) -> bool:
+        """Has all that will come been written?"""
+        return key not in self.following or self.following[key].done()
+
+    def forget(self, key: AttemptKey) -> None:
+        task = self.following.pop(key, None)
+        if task is not None:
+            task.cancel()
+            self.path(key).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        for task in self.following.values():
+            task.cancel()
+
+    async def _follow(self, key: AttemptKey, pod: Object, container: str) -> None:
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
+        pause, tries = PAUSE_SECONDS[0], 0
+        while tries < TRIES:
+            before = self._size(key)
+            try:
+                await self._copy(path, container, key)
+                break
+            except NotFoundError:
+                break
+            except AwayError as error:
+                _log.info("the log of pod %s breaks off, asked for again: %s", metadata["name"], error)
+            except ApiError as error:  # the container is not up yet, or the log is not for us
+                _log.warning("the log of pod %s: %s", metadata["name"], error)
+            tries = 0 if self._size(key) > before else tries + 1
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS[1])
+        self.ended(key)
+
+    def _size(self, key: AttemptKey) -> int:
+        path = self.path(key)
+        return path.stat().st_size if path.exists() else 0
+
+    async def _copy(self, path: str, container: str, key: AttemptKey) -> None:
+        """Append what the file does not have yet: each time the API begins with the first byte."""
+        known = self._size(key)
+        with self.path(key).open("ab") as file:
+            async for chunk in self.api.chunks(path, silence=SILENCE_SECONDS, container=container, follow="true"):
+                new = chunk[known:] if known else chunk
+                known = max(0, known - len(chunk))
+                file.write(new)
+                file.flush()
