@@ -123,5 +123,5 @@ BUILD = CATALOGUE.gauge("build_info", "Always 1; the labels say what runs.", "ve
 API_REQUESTS = CATALOGUE.counter(
     "kubernetes_requests", "Requests to the API server, by verb and kind of answer; none = there was no answer.",
     "verb", "code",
-    remedy="Many 4xx: the log names the refusals, mostly missing permissions. Many 5xx or none: the API server is away.",
+    remedy="Many 4xx: the log names the refusals, mostly missing permissions. 5xx or none: the API server is away.",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The API server over raw JSON: each request with a deadline, writes with a measured pace, errors by what to do next."""
+"""The API server over raw JSON: each request with a deadline, writes at a pace, errors by what to do next."""
 
 import asyncio
 import logging
@@ -183,19 +183,20 @@ class Api:
         query: Mapping[str, str],
         body: Mapping[str, Any] | None,
         content: str | None,
-        timeout: aiohttp.ClientTimeout,
+        deadline: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json, */*", "User-Agent": AGENT, "Content-Type": content or "application/json"}
+        headers = {"Accept": "application/json, */*", "User-Agent": AGENT}
+        headers["Content-Type"] = content or "application/json"
         try:
             await client.update_params_for_auth(headers, [], ["BearerToken"])
             response: aiohttp.ClientResponse = await client.rest_client.request(
                 method,
-                client.configuration.host + path,
-                query_params=list(query.items()),
+                f"{client.configuration.host}{path}",
+                query_params=dict(query),
                 headers=headers,
                 body=body,
                 _preload_content=False,
-                _request_timeout=timeout,
+                _request_timeout=deadline,
             )
         except (*_TROUBLES, config.ConfigException) as error:  # ConfigException: the token's file is being renewed
             API_REQUESTS.labels(method, "none").inc()
@@ -209,7 +210,7 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
     """The cluster that this process is in, else the one that KUBECONFIG (or ~/.kube/config) names. Raises OSError."""
     known = Configuration()
     try:
-        config.load_incluster_config(client_configuration=known)
+        config.load_incluster_config(client_configuration=known)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         try:
             await config.load_kube_config(client_configuration=known)
@@ -227,7 +228,7 @@ def _error(status: int, data: bytes, retry_after: str | None) -> ApiError:
         told = None
     if not isinstance(told, dict):
         told = {"message": data[:200].decode(errors="replace")}
-    return error_of({**told, "code": status}, float(retry_after) if (retry_after or "").isdigit() else 0.0)
+    return error_of({**told, "code": status}, float(retry_after) if retry_after and retry_after.isdigit() else 0.0)
 
 
 def error_of(told: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:

@@ -14,11 +14,12 @@ import yaml
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes import phases
 from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.causes import Over
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError, kind_of
 from controller.cluster.kubernetes.logs import Logs
 from controller.cluster.kubernetes.manifests import ManifestError, manifest
 from controller.cluster.kubernetes.marks import Object, Rules, key_of, rules_of, workload_name
-from controller.cluster.kubernetes.policy import Policy
+from controller.cluster.kubernetes.policy import DENY, Policy
 from controller.cluster.kubernetes.refusals import refused
 from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
 from controller.cluster.kubernetes.sight import Sight
@@ -52,7 +53,7 @@ class Settings:
     """How trials run on Kubernetes. `namespaces`: those that are served; none = all."""
 
     sidecar: Sidecar
-    policy: Policy = Policy()
+    policy: Policy = DENY
     namespaces: tuple[str, ...] = ()
 
 
@@ -249,7 +250,7 @@ class KubernetesCluster:
         pods = self._sight.pods(key)
         doomed = workload["metadata"].get("deletionTimestamp") is not None
         match phases.phase(workload, pods, rules, now(), started=key in self._ran):
-            case phases.Over(cause=cause) as over if not doomed or cause in (Cause.COMPLETED, Cause.LOST):
+            case Over(cause=cause) as over if not doomed or cause in (Cause.COMPLETED, Cause.LOST):
                 self._follow(key, pods, rules)
                 if self._logs.complete(key):
                     collector = rules.sidecar and any(map(_collects, pods))
@@ -266,7 +267,7 @@ class KubernetesCluster:
     def _follow(self, key: AttemptKey, pods: list[Object], rules: Rules) -> None:
         if not rules.sidecar:
             for pod in phases.primary_pods(pods, rules)[:1]:
-                self._logs.follow(key, pod, rules.container)
+                self._logs.follow(key, pod)
 
     def _gone(self, key: AttemptKey, workload: Object) -> None:
         """The workload and all its pods are gone."""

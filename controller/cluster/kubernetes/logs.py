@@ -8,7 +8,7 @@ from pathlib import Path
 
 from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api, ApiError, AwayError, NotFoundError
-from controller.cluster.kubernetes.marks import Object
+from controller.cluster.kubernetes.pods import Pod
 
 SILENCE_SECONDS = 300.0
 """After which a log that says nothing is asked for again."""
@@ -31,10 +31,10 @@ class Logs:
     def path(self, key: AttemptKey) -> Path:
         return self.folder / f"{key.experiment}-{key.trial}-{key.attempt}.log"
 
-    def follow(self, key: AttemptKey, pod: Object, container: str) -> None:
+    def follow(self, key: AttemptKey, pod: Pod) -> None:
         """Fill the file from now on, unless that is done already."""
         if key not in self.following:
-            self.following[key] = self.tasks.create_task(self._follow(key, pod, container))
+            self.following[key] = self.tasks.create_task(self._follow(key, pod))
 
     def complete(self, key: AttemptKey) -> bool:
         """Has all that will come been written?"""
@@ -50,21 +50,20 @@ class Logs:
         for task in self.following.values():
             task.cancel()
 
-    async def _follow(self, key: AttemptKey, pod: Object, container: str) -> None:
-        metadata = pod["metadata"]
-        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
+    async def _follow(self, key: AttemptKey, pod: Pod) -> None:
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         pause, tries = PAUSE_SECONDS[0], 0
         while tries < TRIES:
             before = self._size(key)
             try:
-                await self._copy(path, container, key)
+                await self._copy(path, pod.primary, key)
                 break
             except NotFoundError:
                 break
             except AwayError as error:
-                _log.info("the log of pod %s breaks off, asked for again: %s", metadata["name"], error)
+                _log.info("the log of pod %s breaks off, asked for again: %s", pod.name, error)
             except ApiError as error:  # the container is not up yet, or the log is not for us
-                _log.warning("the log of pod %s: %s", metadata["name"], error)
+                _log.warning("the log of pod %s: %s", pod.name, error)
             tries = 0 if self._size(key) > before else tries + 1
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS[1])

@@ -8,7 +8,7 @@ from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.marks import OURS, Object, key_of
-from controller.cluster.kubernetes.phases import keep_pod, keep_workload
+from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 from events.ids import ExperimentId
 
@@ -60,6 +60,7 @@ class Sight:
         )
 
     def pods(self, key: AttemptKey) -> list[Object]:
+        """Also those that are gone: they may say why the workload fails."""
         return list(self._pods.get(key, {}).values())
 
     def of(self, experiment: ExperimentId) -> Iterable[AttemptKey]:
@@ -92,6 +93,7 @@ class Sight:
                 self.attempts[key.experiment].discard(key)
                 self._by_name.pop(place, None)
                 self.gone(key, thing)
+                self._pods.pop(key, None)
             if not self.attempts.get(key.experiment, True):
                 del self.attempts[key.experiment]
             return
@@ -108,11 +110,8 @@ class Sight:
         if key is None:
             return
         pods = self._pods.setdefault(key, {})
-        if gone:
-            pods.pop(metadata["uid"], None)
-        else:
-            pods[metadata["uid"]] = thing
-        if not pods:
-            del self._pods[key]
+        pods[metadata["uid"]] = {**thing, GONE: True} if gone else thing
         if key in self.workloads:
             self.changed(key)
+        elif all(pod.get(GONE) for pod in pods.values()):
+            del self._pods[key]

@@ -1,0 +1,229 @@
+"""What a pod's object tells, whatever is missing or malformed in it."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from controller.cluster.kubernetes.marks import RULES, Object
+
+GONE = "gone"
+"""Marks the last known object of a pod that is not there any more."""
+UNREACHABLE = frozenset({"NodeLost", "NodeStatusUnknown", "NodeStatusNeverUpdated", "NodeNotReady"})
+_METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def dict_of(tree: Any, key: str) -> dict[str, Any]:
+    found = tree.get(key) if isinstance(tree, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def list_of(tree: Any, key: str) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    found = tree.get(key) if isinstance(tree, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def text_of(tree: Any, key: str) -> str:
+    found = tree.get(key) if isinstance(tree, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def time_of(tree: Any, key: str) -> datetime | None:
+    """A moment with its time zone; None if there is none."""
+    try:
+        found = datetime.fromisoformat(text_of(tree, key))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def number_of(tree: Any, key: str) -> int | None:
+    found = tree.get(key) if isinstance(tree, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+@dataclass(frozen=True)
+class Pod:
+    """`primary`: the name of the primary container."""
+
+    thing: Object
+    primary: str = ""
+
+    @cached_property
+    def _status(self) -> dict[str, Any]:
+        return dict_of(self.thing, "status")
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        return dict_of(self.thing, "metadata")
+
+    @property
+    def name(self) -> str:
+        return text_of(self._metadata, "name")
+
+    @property
+    def namespace(self) -> str:
+        return text_of(self._metadata, "namespace")
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        return dict_of(self._metadata, "labels")
+
+    @property
+    def gone(self) -> bool:
+        return bool(self.thing.get(GONE))
+
+    @property
+    def node(self) -> str:
+        return text_of(dict_of(self.thing, "spec"), "nodeName")
+
+    @property
+    def phase(self) -> str:
+        return text_of(self._status, "phase")
+
+    @property
+    def reason(self) -> str:
+        return text_of(self._status, "reason")
+
+    @property
+    def message(self) -> str:
+        return text_of(self._status, "message")
+
+    @cached_property
+    def containers(self) -> list[dict[str, Any]]:
+        """The states of the containers, those that run beside or before the others first."""
+        return list_of(self._status, "initContainerStatuses") + list_of(self._status, "containerStatuses")
+
+    @property
+    def has_primary(self) -> bool:
+        named = {text_of(one, "name") for one in list_of(dict_of(self.thing, "spec"), "containers")}
+        return self.primary in named or bool(self._main)
+
+    @property
+    def _main(self) -> dict[str, Any]:
+        statuses = list_of(self._status, "containerStatuses")
+        return next((one for one in statuses if one.get("name") == self.primary), {})
+
+    @property
+    def terminated(self) -> dict[str, Any]:
+        """How the primary container ended; empty if it has not."""
+        return dict_of(dict_of(self._main, "state"), "terminated")
+
+    @property
+    def primary_ran(self) -> bool:
+        state = dict_of(self._main, "state")
+        return "running" in state or "terminated" in state or dict_of(self._main, "lastState") != {}
+
+    @property
+    def exit_code(self) -> int | None:
+        return number_of(self.terminated, "exitCode")
+
+    @property
+    def finished_at(self) -> datetime | None:
+        return time_of(self.terminated, "finishedAt")
+
+    @property
+    def ended_for_good(self) -> bool:
+        """Has the primary container ended, and is not started again in this pod?"""
+        again = text_of(dict_of(self.thing, "spec"), "restartPolicy")
+        return self.exit_code is not None and (again == "Never" or (again == "OnFailure" and self.exit_code == 0))
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next((one for one in list_of(self._status, "conditions") if one.get("type") == kind), {})
+
+    @property
+    def disruption(self) -> dict[str, Any]:
+        found = self.condition("DisruptionTarget")
+        return found if found.get("status") == "True" else {}
+
+    @property
+    def unschedulable(self) -> str | None:
+        """The scheduler's words."""
+        found = self.condition("PodScheduled")
+        unfit = found.get("status") == "False" and found.get("reason") == "Unschedulable"
+        return text_of(found, "message") if unfit else None
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        found = self.condition("PodScheduled")
+        return time_of(found, "lastTransitionTime") if found.get("status") == "True" else None
+
+    @property
+    def obstacles(self) -> Iterator[tuple[str, str, str]]:
+        """Name, reason and message of the containers that wait for something."""
+        for one in self.containers:
+            waiting = dict_of(dict_of(one, "state"), "waiting")
+            if waiting:
+                yield text_of(one, "name"), text_of(waiting, "reason"), text_of(waiting, "message")
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When a pod that is being deleted should be gone (the deletion's time has the grace in it)."""
+        return time_of(self._metadata, "deletionTimestamp")
+
+    @property
+    def unreachable(self) -> bool:
+        ready = self.condition("Ready")
+        return (
+            self.disruption.get("reason") == "DeletionByTaintManager"
+            or self.reason in UNREACHABLE
+            or (ready.get("status") != "True" and ready.get("reason") in UNREACHABLE)
+        )
+
+
+def keep_workload(thing: Object) -> Object:
+    """What is worth remembering of a workload: what `phases` and `marks` read."""
+    spec, metadata = dict_of(thing, "spec"), dict_of(thing, "metadata")
+    rules = text_of(dict_of(metadata, "annotations"), RULES)
+    return {
+        "apiVersion": sys.intern(str(thing.get("apiVersion"))),
+        "kind": sys.intern(str(thing.get("kind"))),
+        "metadata": {
+            **{name: metadata[name] for name in _METADATA if name in metadata},
+            "labels": _shared(dict_of(metadata, "labels")),
+            "annotations": {RULES: sys.intern(rules)} if rules else {},
+        },
+        "spec": {"suspend": spec.get("suspend"), "runPolicy": {"suspend": dict_of(spec, "runPolicy").get("suspend")}},
+        "status": dict_of(thing, "status"),
+    }
+
+
+def keep_pod(thing: Object) -> Object:
+    """What is worth remembering of a pod."""
+    spec, status, metadata = dict_of(thing, "spec"), dict_of(thing, "status"), dict_of(thing, "metadata")
+    return {
+        "metadata": {
+            **{name: metadata[name] for name in _METADATA if name in metadata},
+            "labels": _shared(dict_of(metadata, "labels")),
+        },
+        "spec": {
+            "nodeName": spec.get("nodeName"),
+            "restartPolicy": spec.get("restartPolicy"),
+            "containers": [{"name": sys.intern(text_of(one, "name"))} for one in list_of(spec, "containers")],
+        },
+        "status": {
+            **{name: status[name] for name in ("phase", "reason", "message") if name in status},
+            "conditions": [
+                {name: value for name, value in one.items() if value is not None and name != "lastProbeTime"}
+                for one in list_of(status, "conditions")
+                if one.get("type") in ("PodScheduled", "DisruptionTarget", "Ready")
+            ],
+            **{
+                name: [_kept_container(one) for one in list_of(status, name)]
+                for name in ("initContainerStatuses", "containerStatuses")
+            },
+        },
+    }
+
+
+def _kept_container(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: status[name] for name in ("name", "state", "lastState", "restartCount") if name in status}
+
+
+def _shared(labels: dict[str, Any]) -> dict[str, Any]:
+    return {
+        sys.intern(str(key)): sys.intern(value) if isinstance(value, str) else value for key, value in labels.items()
+    }

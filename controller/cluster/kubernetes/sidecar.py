@@ -1,0 +1,127 @@
+"""The collector, written into the pod in which a trial's primary container trains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import orjson
+
+from controller.cluster import Launch
+from controller.cluster.kubernetes.templates import PodTemplate
+from events.spec import CollectorKind, MetricsCollectorSpec
+
+COLLECTOR = "trialstream-collector"
+VOLUME, FOLDER = "trialstream", "/trialstream"
+METRICS_VOLUME = "trialstream-metrics"
+STDOUT = f"{FOLDER}/stdout"
+WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
+"""Prefixed to a command whose output is collected; see deploy/image/run."""
+USER = 65532
+REPLICA_LABELS = {
+    "kubeflow.org/v1": "training.kubeflow.org/replica-index",
+    "batch/v1": "batch.kubernetes.io/job-completion-index",
+}
+"""By apiVersion: which of several equal pods it is; only the first one reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """How the collector stands in a pod. `environment` names the Kafka; `secret`: a Secret of the trial's namespace
+    with more of it, such as a password. Requests and limits are quantities."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secret: str | None = None
+    requests: Mapping[str, str] = field(default_factory=lambda: {"cpu": "10m", "memory": "48Mi"})
+    limits: Mapping[str, str] = field(default_factory=lambda: {"memory": "128Mi"})
+
+
+def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
+    """Can a collector in the pod hear it? The output only of a command that is known, for an image keeps its own."""
+    return collector.collector.kind is CollectorKind.FILE or bool(container.get("command"))
+
+
+def add_collector(pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar, api_version: str) -> None:
+    """Write the collector into the pod template, beside the container `name`."""
+    container = pod.container(name)
+    assert container is not None
+    spec = launch.spec.metrics_collector_spec
+    by_file = spec.collector.kind is CollectorKind.FILE
+    shared = [{"name": VOLUME, "mountPath": FOLDER}]
+    _append(container, "volumeMounts", shared[0])
+    _append(pod.spec, "volumes", {"name": VOLUME, "emptyDir": {}})
+    if by_file:
+        shared.append(_metrics_mount(pod, container, spec.path))
+    else:
+        container["command"] = [*WRAPPER, *container["command"]]
+    collector = _collector(launch, sidecar, spec.path if by_file else STDOUT, shared, api_version)
+    pod.spec["initContainers"] = [collector, *(pod.spec.get("initContainers") or [])]
+    for secret in () if pod.argo else sidecar.pull_secrets:
+        _append(pod.spec, "imagePullSecrets", {"name": secret})
+
+
+def _collector(
+    launch: Launch, sidecar: Sidecar, file: str, mounts: list[dict[str, Any]], api_version: str
+) -> dict[str, Any]:
+    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in sidecar.environment.items()]
+    if label := REPLICA_LABELS.get(api_version):
+        source = {"fieldRef": {"fieldPath": f"metadata.labels['{label}']"}}
+        environment.append({"name": "TRIALSTREAM_REPLICA", "valueFrom": source})
+    written: dict[str, Any] = {
+        "name": COLLECTOR,
+        "image": sidecar.image,
+        "imagePullPolicy": sidecar.pull_policy,
+        "restartPolicy": "Always",
+        "args": _arguments(launch, file),
+        "env": environment,
+        "resources": {"requests": dict(sidecar.requests), "limits": dict(sidecar.limits)},
+        "volumeMounts": mounts,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if sidecar.secret:
+        written["envFrom"] = [{"secretRef": {"name": sidecar.secret}}]
+    return written
+
+
+def _arguments(launch: Launch, file: str) -> list[str]:
+    """For `collectors.command`. A `$` would be expanded by Kubernetes, so it is doubled."""
+    key, spec = launch.key, launch.spec.metrics_collector_spec
+    assert launch.shard is not None
+    said = orjson.dumps(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)).decode()
+    words = [
+        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
+        "--shard", str(launch.shard), "--spec", said,
+        *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
+        "--file", file, "--spool", f"{FOLDER}/spool",
+    ]  # fmt: skip
+    return [word.replace("$", "$$") for word in words]
+
+
+def _metrics_mount(pod: PodTemplate, container: dict[str, Any], path: str) -> dict[str, Any]:
+    """The volume in which the metrics file will be, made unless the container has one there."""
+    folder = PurePosixPath(path).parent
+    known = [one for one in container.get("volumeMounts") or [] if folder.is_relative_to(str(one.get("mountPath")))]
+    if known:
+        nearest: dict[str, Any] = max(known, key=lambda one: len(str(one["mountPath"])))
+        return {**nearest, "readOnly": True}
+    mount = {"name": METRICS_VOLUME, "mountPath": str(folder)}
+    _append(container, "volumeMounts", mount)
+    _append(pod.spec, "volumes", {"name": METRICS_VOLUME, "emptyDir": {}})
+    return {**mount, "readOnly": True}
+
+
+def _append(tree: dict[str, Any], field_name: str, value: Any) -> None:
+    listed = tree.get(field_name)
+    tree[field_name] = [*(listed if isinstance(listed, list) else []), value]
