@@ -35,9 +35,8 @@ def manifest(
     template = launch.spec.trial_template
     name = workload_name(launch)
     values = template_values(template, launch.assignment, name, launch.namespace)
-    tree: dict[str, Any] = _typed(
-        substitute(source or template.trial_spec or {}, {key: written(one) for key, one in values.items()})
-    )
+    said = {key: written(value) for key, value in values.items()}
+    tree: dict[str, Any] = _typed(substitute(source or template.trial_spec or {}, said))
     for place, words in refusals(tree, policy):
         raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *place))}: {words}")
     _once(tree, template)
