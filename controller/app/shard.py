@@ -38,7 +38,7 @@ async def serve(station: Station, shard: Shard, epoch: int, company: Company | N
                 queue.put_nowait(one)
         changed.set()
 
-    sweeper = Sweeper(station.cluster, station.bus, station.mailbox, station.dead_letters, holding)
+    sweeper = Sweeper(station.cluster, station.ledger, station.bus, station.mailbox, station.dead_letters, holding)
     bus = station.bus
     with station.watch.events(holding) as events:
         async with asyncio.TaskGroup() as flows:

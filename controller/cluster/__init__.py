@@ -12,7 +12,7 @@ from typing import Protocol
 
 from controller.core.experiment import Experiment, Identity
 from events.facts import Cause
-from events.ids import AttemptKey, Shard, trial_name
+from events.ids import AttemptKey, ExperimentId, Shard, trial_name
 from events.space import Assignment
 from events.spec import ExperimentSpec
 
@@ -87,6 +87,10 @@ class Cluster(Protocol):
 
     async def forget(self, experiment: Identity) -> None:
         """Delete what is kept of an experiment of which nothing may run any more. Idempotent."""
+        ...
+
+    def present(self) -> Collection[ExperimentId]:
+        """The experiments of which something is there that a sweep would end if nothing of them were wanted."""
         ...
 
     async def sweep(

@@ -113,6 +113,10 @@ class LocalCluster:
             if not wanted(key):
                 await self.stop(key)
 
+    def present(self) -> set[ExperimentId]:
+        """As the port says."""
+        return {_key(text).experiment for link in self._links.values() for text in link.running}
+
     async def kill_all(self, experiment: ExperimentId) -> None:
         """SIGKILL to all that runs of the experiment, at once; each ends as cancelled. Raises OSError."""
         request = {"op": "kill", "experiment": str(experiment)}

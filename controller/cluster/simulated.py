@@ -14,6 +14,7 @@ from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.core.experiment import Identity
 from events.clock import now
 from events.facts import Cause
+from events.ids import ExperimentId
 from events.metrics import Point
 from events.space import Assignment
 
@@ -145,6 +146,9 @@ class SimulatedCluster:
 
     async def forget(self, experiment: Identity) -> None:
         """Nothing is kept."""
+
+    def present(self) -> set[ExperimentId]:
+        return {key.experiment for key in self._runs}
 
     async def sweep(
         self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]

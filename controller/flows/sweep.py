@@ -9,6 +9,7 @@ from uuid import uuid4
 from controller.cluster import Cluster
 from controller.store.deadletters import DeadLetters
 from controller.store.holding import Holding
+from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from controller.telemetry.catalogue import SILENT
 from events import topics
@@ -32,6 +33,7 @@ class Sweeper:
     """Looks after the experiments of a shard."""
 
     cluster: Cluster
+    ledger: Ledger
     bus: Bus
     mailbox: Mailbox
     dead_letters: DeadLetters
@@ -58,6 +60,10 @@ class Sweeper:
         for number in list(self.holding.experiments):
             if experiment := self.holding.experiments.get(number):
                 await self.cluster.sweep(experiment.identity, self.holding.expected(number), self.holding.wants)
+        for number in set(self.cluster.present()) - self.holding.experiments.keys():
+            known = await self.ledger.get(number)
+            if known is not None and known[0].done and known[1] == self.holding.shard:
+                await self.cluster.sweep(known[0].identity, (), self.holding.wants)
 
     async def _tick(self, *, everyone: bool) -> None:
         """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""

@@ -133,9 +133,17 @@ class KubernetesCluster:
             else:
                 await self._missing(kind, experiment, key)
         for key in self._sight.of(experiment.id):
-            over = isinstance(self._said.get(key), Ended)
-            if not wanted(key) and not (over and (key in expected or self._retained(key))):
+            noticed = key not in expected or not self._is_over(key)
+            if noticed and not wanted(key) and not self._rests(key):
                 await self.stop(key)
+
+    def present(self) -> set[ExperimentId]:
+        """As the port says: all that have a workload which is not to be retained."""
+        return {
+            number
+            for number, keys in self._sight.attempts.items()
+            if any(key not in self._unwanted and not self._rests(key) for key in keys)
+        }
 
     async def forget(self, experiment: Identity) -> None:
         """Delete the workloads that were retained."""
@@ -245,7 +253,7 @@ class KubernetesCluster:
         """Judge what is seen of the attempt now, and tell what is new."""
         workload = self._sight.workloads.get(key)
         rules = rules_of(workload) if workload else None
-        if workload is None or rules is None or isinstance(self._said.get(key), Ended):
+        if workload is None or rules is None or self._is_over(key):
             return
         pods = self._sight.pods(key)
         doomed = workload["metadata"].get("deletionTimestamp") is not None
@@ -271,7 +279,7 @@ class KubernetesCluster:
 
     def _gone(self, key: AttemptKey, workload: Object) -> None:
         """The workload and all its pods are gone."""
-        if isinstance(self._said.get(key), Ended):
+        if self._is_over(key):
             self._clear(key)
             return
         kind, name = workload.get("kind", "workload"), workload["metadata"]["name"]
@@ -317,9 +325,13 @@ class KubernetesCluster:
             return await self._api.delete(path, uid=metadata["uid"])
         return place is not None and await self._api.delete(place.path)
 
-    def _retained(self, key: AttemptKey) -> bool:
+    def _is_over(self, key: AttemptKey) -> bool:
+        return isinstance(self._said.get(key), Ended)
+
+    def _rests(self, key: AttemptKey) -> bool:
+        """Is it over, and to be retained?"""
         rules = rules_of(self._sight.workloads[key])
-        return rules is not None and rules.retain
+        return rules is not None and rules.retain and self._is_over(key)
 
     def _close(self) -> None:
         self._sight.close()

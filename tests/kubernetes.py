@@ -1,0 +1,58 @@
+"""A real Kubernetes for tests, asked with its own kubectl."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NO_KUBERNETES = "they need a Kubernetes: start one and set KUBECONFIG and TRIALSTREAM_HOST_FROM_PODS; see AGENTS.md"
+PYTHON = "trialstream/python:3.11"
+"""The image of the tests' trials."""
+COLLECTOR = "trialstream/collector:dev"
+CONTROLLER = "trialstream/controller:dev"
+SECONDS = 120
+
+
+def program() -> Path:
+    """What starts and stops parts of the cluster; the test is left out where there is none."""
+    if "KUBECONFIG" not in os.environ or "TRIALSTREAM_HOST_FROM_PODS" not in os.environ:
+        pytest.skip(NO_KUBERNETES)
+    folder = os.environ.get("TRIALSTREAM_SERVICES_FOLDER", ROOT.parent / "shared" / "services")
+    found = Path(os.environ.get("TRIALSTREAM_SERVICES_KUBERNETES", Path(folder, "kubernetes"))).absolute()
+    if not found.exists():
+        pytest.skip(f"they stop parts of the cluster: set TRIALSTREAM_SERVICES_KUBERNETES, for there is no {found}")
+    return found
+
+
+def kubectl(*words: str, said: Any = None, check: bool = True) -> str:
+    """Run kubectl; `said` goes to its standard input as JSON."""
+    done = subprocess.run(
+        [program(), "kubectl", *words], text=True, capture_output=True, check=False, timeout=SECONDS,
+        input=None if said is None else json.dumps(said),
+    )  # fmt: skip
+    assert done.returncode == 0 or not check, f"kubectl {' '.join(words)}: {done.stderr}"
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def objects(*words: str) -> list[dict[str, Any]]:
+    """What `kubectl get …` lists."""
+    found: list[dict[str, Any]] = json.loads(kubectl("get", *words, "-o", "json"))["items"]
+    return found
+
+
+@contextmanager
+def namespace() -> Iterator[str]:
+    """A namespace of the test's own; nothing is left of it."""
+    name = f"test-{uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    try:
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
