@@ -199,6 +199,15 @@ class BudgetExtended(Message):
     max_trial_count: int
 
 
+class SpecEdited(Message):
+    """The spec has these limits from now on; None = no limit."""
+
+    type: Literal["spec.edited"] = "spec.edited"
+    parallel_trial_count: int
+    max_trial_count: int | None = None
+    max_failed_trial_count: int | None = None
+
+
 class ExperimentPaused(Message):
     type: Literal["experiment.paused"] = "experiment.paused"
     seconds_left: float | None = None
@@ -255,6 +264,7 @@ Fact = (
     | TrialConcluded
     | SearchExhausted
     | BudgetExtended
+    | SpecEdited
     | ExperimentPaused
     | ExperimentResumed
     | ExperimentEnding

@@ -38,6 +38,15 @@ class ExtensionRequested(Message):
     max_trial_count: int
 
 
+class EditRequested(Message):
+    """What may be changed of a spec shall be so from now on; None = no limit."""
+
+    type: Literal["experiment.edit"] = "experiment.edit"
+    parallel_trial_count: int
+    max_trial_count: int | None = None
+    max_failed_trial_count: int | None = None
+
+
 class DeletionRequested(Message):
     """Stop the experiment, then forget it."""
 
@@ -110,6 +119,7 @@ Signal = (
     | PauseRequested
     | ResumeRequested
     | ExtensionRequested
+    | EditRequested
     | DeletionRequested
     | SuggestionsMade
     | TrialJudged

@@ -20,6 +20,7 @@ from events.facts import (
     Fact,
     ObservationRecorded,
     SearchExhausted,
+    SpecEdited,
     StopReason,
     SuggestionsRequested,
     TrialConcluded,
@@ -144,6 +145,8 @@ def fact_words(fact: Fact) -> str:
             return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
         case SearchExhausted():
             return "the search has nothing more to suggest"
+        case SpecEdited(parallel_trial_count=parallel, max_trial_count=budget, max_failed_trial_count=failed):
+            return f"spec edited: parallel {parallel}, at most {budget or 'any number of'} trials, {failed} failed"
         case BudgetExtended(max_trial_count=budget):
             return f"the budget was raised to {count(budget, 'trial')}"
         case ExperimentPaused():

@@ -23,6 +23,7 @@ from events.facts import (
     ObservationRecorded,
     Reason,
     SearchExhausted,
+    SpecEdited,
     StopReason,
     SuggestionsRequested,
     TrialConcluded,
@@ -36,6 +37,7 @@ from events.facts import (
 from events.ids import TrialNumber
 from events.signals import (
     DeletionRequested,
+    EditRequested,
     ExperimentSubmitted,
     ExtensionRequested,
     MetricsCollected,
@@ -106,6 +108,8 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             _resume(decision, at)
         case ExtensionRequested(max_trial_count=count):
             _extend(decision, count, at)
+        case EditRequested():
+            _edit(decision, signal, at)
         case DeletionRequested():
             _delete(decision)
         case TimePassed():
@@ -242,9 +246,25 @@ def _extend(decision: Decision, count: int, at: datetime) -> None:
     if limit is None or count <= limit or decision.experiment.progress.deleting:
         return
     decision.add(BudgetExtended(max_trial_count=count))
+    _go_on_with_more(decision, at)
+
+
+def _go_on_with_more(decision: Decision, at: datetime) -> None:
+    """An experiment that ended because its trials were spent goes on if there are more."""
     verdict = decision.experiment.progress.verdict
-    if decision.experiment.done and verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED:
+    spent = decision.experiment.unspent == 0
+    if decision.experiment.done and verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED and not spent:
         _reopen(decision, at)
+
+
+def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
+    """Fewer trials than there are already: it ends; less parallel: what runs goes on."""
+    edited = SpecEdited(**wanted.model_dump(exclude={"type"}))
+    spec = decision.experiment.spec
+    same = all(getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items())
+    if not same and not decision.experiment.progress.deleting:
+        decision.add(edited)
+        _go_on_with_more(decision, at)
 
 
 def _go_on(decision: Decision, at: datetime) -> None:

@@ -19,6 +19,7 @@ from events.facts import (
     Fact,
     ObservationRecorded,
     SearchExhausted,
+    SpecEdited,
     SuggestionsRequested,
     TrialConcluded,
     TrialPaused,
@@ -46,6 +47,8 @@ def evolve(experiment: Experiment, fact: Fact) -> Experiment:
     identity = experiment.identity
     if isinstance(fact, BudgetExtended):
         identity = replace(identity, spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}))
+    if isinstance(fact, SpecEdited):
+        identity = replace(identity, spec=identity.spec.model_copy(update=fact.model_dump(exclude={"type"})))
     progress = _progress(experiment, fact)
     return Experiment(identity, replace(progress, version=experiment.progress.version + 1))
 
@@ -80,7 +83,7 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
         case ExperimentConcluded(state=state, reason=reason, message=message, seconds_left=left):
             verdict = Verdict(state, reason, message)
             return replace(known, state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
-        case BudgetExtended():
+        case BudgetExtended() | SpecEdited():
             return known
         case ExperimentDeleting():
             return replace(known, deleting=True)

@@ -26,6 +26,7 @@ from events.facts import Fact, TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
     DeletionRequested,
+    EditRequested,
     ExperimentSubmitted,
     ExtensionRequested,
     PauseRequested,
@@ -42,7 +43,7 @@ from events.validation import Problem
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.005
-REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | DeletionRequested
+REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
 UNHURRIED = WorkloadStarted | WorkloadEnded
 """Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""

@@ -21,6 +21,7 @@ from events.facts import (
     BudgetExtended,
     ExperimentAdmitted,
     Fact,
+    SpecEdited,
     TrialScheduled,
     TrialStopRequested,
 )
@@ -261,7 +262,7 @@ def _state(progress: Progress) -> Any:
 
 def _experiment_values(batch: Batch) -> tuple[Any, ...]:
     progress = batch.after.progress
-    extended = any(isinstance(one.fact, BudgetExtended) for one in batch.recorded)
+    extended = any(isinstance(one.fact, BudgetExtended | SpecEdited) for one in batch.recorded)
     return (
         batch.after.identity.id,
         batch.before.progress.version,

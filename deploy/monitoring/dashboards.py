@@ -84,6 +84,11 @@ OPERATIONS = (
         ],
         "ops",
     ),
+    Panel(
+        "Requests to Kubernetes per second",
+        [("sum by (verb, code) (rate(trialstream_kubernetes_requests_total[$__rate_interval]))", "{{verb}} {{code}}")],
+        "ops",
+    ),
     Panel("Connections to Postgres", [("sum by (state) (trialstream_database_connections)", "{{state}}")]),
     Panel(
         "Alarms in an hour",

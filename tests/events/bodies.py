@@ -41,6 +41,7 @@ SAMPLES: tuple[Body, ...] = (
         for state in TrialState
     ),
     facts.SearchExhausted(),
+    facts.SpecEdited(parallel_trial_count=2, max_trial_count=9),
     facts.BudgetExtended(max_trial_count=7),
     facts.ExperimentPaused(),
     facts.ExperimentPaused(seconds_left=1.5),
@@ -53,6 +54,7 @@ SAMPLES: tuple[Body, ...] = (
     signals.StopRequested(),
     signals.PauseRequested(),
     signals.ResumeRequested(),
+    signals.EditRequested(parallel_trial_count=2, max_trial_count=9),
     signals.ExtensionRequested(max_trial_count=9),
     signals.DeletionRequested(),
     signals.SuggestionsMade(request=1, assignments=({"a": 1}, {"a": "x"}), told=4, exhausted=True, error=MESSAGE),

@@ -13,6 +13,7 @@ from events.ids import ExperimentId, TrialNumber
 from events.objective import Observation, Summary
 from events.signals import (
     DeletionRequested,
+    EditRequested,
     ExtensionRequested,
     MetricsCollected,
     PauseRequested,
@@ -24,6 +25,7 @@ from events.signals import (
     TrialJudged,
     WorkloadEnded,
     WorkloadStarted,
+    WorkloadWaiting,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,5 +84,7 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.sampled_from([PauseRequested(), ResumeRequested(), StopRequested(), TimePassed(), TimePassed()]),
     st.integers(0, 9).map(lambda n: TimePassed() if n else DeletionRequested()),
     st.builds(ExtensionRequested, max_trial_count=st.integers(1, 20)),
+    st.builds(EditRequested, parallel_trial_count=st.integers(1, 4), max_trial_count=st.integers(1, 20)),
+    st.builds(WorkloadWaiting, trial=trials, attempt=attempts, reason=st.sampled_from(["Unschedulable", "Suspended"])),
 )
 histories = st.lists(st.tuples(signals, st.integers(1, 3)), max_size=120)

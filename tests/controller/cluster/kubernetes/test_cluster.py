@@ -126,7 +126,7 @@ def test_what_cannot_start_waits_with_its_reason_or_is_given_up(room: str, kafka
             await here.start(1, job("1", container={"resources": {"requests": {"cpu": "999"}}}))
             await here.start(2, job("1", container={"image": "nowhere.invalid/image:1"}))
             await here.start(3, job("1", container={"image": "NO:IMAGE:"}))
-            await here.start(4, job("1", terminationGracePeriodSeconds=-3))
+            await here.start(4, job("1", restartPolicy="Always"))
             suspended = job("1")
             suspended["spec"]["suspend"] = True
             await here.start(5, suspended)
@@ -139,7 +139,7 @@ def test_what_cannot_start_waits_with_its_reason_or_is_given_up(room: str, kafka
             assert (given_up.cause, "InvalidImageName" in given_up.message) == (Cause.SPAWN_FAILURE, True)
             refused = await here.ended(4)
             assert refused.cause is Cause.SPAWN_FAILURE
-            assert "terminationGracePeriodSeconds" in refused.message
+            assert "restartPolicy" in refused.message
             assert (await here.waits(5)).reason == "Suspended"
             told = await here.waits(6)
             assert (told.reason, "example.com/v1" in told.message) == ("KindNotFound", True)
