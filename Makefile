@@ -39,6 +39,7 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m events.schemas
 	$(BIN)/python -m deploy.monitoring
+	$(BIN)/python -m deploy.crds
 
 clean:
 	rm -rf .venv .trialstream digits.html

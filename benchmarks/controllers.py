@@ -14,7 +14,6 @@ import psutil
 
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError
-from controller.cli.remote import shard_of
 from controller.store.postgres import Database
 from events import topics
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
@@ -22,7 +21,7 @@ from events.bus.kafka.topics import create, delete
 from events.clock import now
 from events.document import load
 from events.envelope import Envelope, send
-from events.ids import ExperimentId, Shard
+from events.ids import ExperimentId, Shard, shard_of
 from events.signals import ExperimentSubmitted
 
 PATIENCE_SECONDS = 120.0

@@ -45,7 +45,11 @@ class ExperimentDocument:
 def load(text: bytes) -> ExperimentDocument:
     """Read and check `text`; raise DocumentError (InvalidDocumentError if it is YAML) otherwise."""
     document = read(text)
-    tree, lines = document.tree, document.lines
+    return loaded(document.tree, document.lines)
+
+
+def loaded(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:
+    """As `load`, of what was parsed already; `lines` of the text by path, if there was one."""
     katib = tree.get("apiVersion") == KATIB
     found = list(_head(tree))
     if found:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NewType
 from uuid import UUID, uuid5
+from zlib import crc32
 
 ExperimentId = NewType("ExperimentId", UUID)
 TrialNumber = NewType("TrialNumber", int)
@@ -28,6 +29,11 @@ def trial_number(experiment: str, name: str) -> TrialNumber | None:
     """Read `digits-12` or `12` back; None when it names no trial of this experiment."""
     digits = name.removeprefix(f"{experiment}-")
     return TrialNumber(int(digits)) if digits.isascii() and digits.isdigit() and int(digits) > 0 else None
+
+
+def shard_of(namespace: str, name: str, shards: int) -> Shard:
+    """Where a new experiment goes: two submissions of one name meet in one shard, in order."""
+    return Shard(crc32(f"{namespace}/{name}".encode()) % shards)
 
 
 def consequence(cause: UUID, part: int | str) -> UUID:

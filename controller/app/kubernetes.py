@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from algorithms import search, stopping
 from collectors import parser
@@ -11,21 +12,24 @@ from controller.app.station import Station, station
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
+from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.kubernetes.manifests import problems as manifest_problems
 from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.settings import KubernetesSettings
 from controller.cluster.kubernetes.sidecar import Sidecar
+from controller.flows.mirror import Mirror
 from controller.flows.observe import Follow, Source
+from controller.store.holding import Holding
 from controller.store.postgres import Database
-from events.bus import Bus
-from events.bus.kafka import KafkaSettings
+from controller.store.queries import Queries
+from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.spec import ExperimentSpec
 from events.validation import Problem
 
 
 @asynccontextmanager
-async def on_kubernetes(database: Database, bus: Bus, kafka: KafkaSettings, owner: str) -> AsyncGenerator[Station]:
+async def on_kubernetes(database: Database, bus: KafkaBus, kafka: KafkaSettings, owner: str) -> AsyncGenerator[Station]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError, SettingsError."""
     wanted = KubernetesSettings.from_file()
     settings = _settings(wanted, kafka)
@@ -39,9 +43,15 @@ async def on_kubernetes(database: Database, bus: Bus, kafka: KafkaSettings, owne
     async with (
         open_api(writes_per_second=wanted.writes_per_second) as api,
         KubernetesCluster.open(api, settings) as cluster,
+        Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
         station(database, bus, cluster, _follow(cluster), owner=owner, check=check) as wired,
     ):
-        yield wired
+
+        async def mirror(holding: Holding) -> None:
+            queries = Queries(database)
+            await Mirror(experiments, wired.ledger, queries, bus, check, bus.partitions, holding).run()
+
+        yield replace(wired, mirror=mirror)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> Settings:

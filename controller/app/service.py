@@ -24,7 +24,6 @@ from pathlib import Path
 
 from collectors.command import command_line
 from controller.app.control import Control
-from controller.app.kubernetes import on_kubernetes
 from controller.app.shard import PASSING, reason
 from controller.app.station import Station, local_follow, problems, simulated_problems, station
 from controller.cluster import Launch
@@ -170,6 +169,8 @@ class Service:
         if self.orders.place is Place.SIMULATED:
             return self._simulated(database, bus)
         if self.orders.place is Place.KUBERNETES:
+            from controller.app.kubernetes import on_kubernetes  # its client alone takes 70 MB
+
             return on_kubernetes(database, bus, self.orders.kafka, self.name)
         return self._local(database, bus)
 

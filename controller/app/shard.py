@@ -49,6 +49,8 @@ async def serve(station: Station, shard: Shard, epoch: int, company: Company | N
             flows.create_task(observe(events, station.follow, bus, holding))
             flows.create_task(intake(bus, station.ledger, station.positions, holding, station.check, committed))
             flows.create_task(sweeper.sweep())
+            if station.mirror is not None:
+                flows.create_task(station.mirror(holding))
             if company is not None:
                 flows.create_task(company(holding, changed))
 

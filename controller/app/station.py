@@ -1,10 +1,11 @@
 """The parts of a controller, wired around a database, a bus and a place where trials run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from algorithms import search, stopping
 from collectors import parser
@@ -69,6 +70,9 @@ class Watch:
                     queue.put_nowait(event)
 
 
+Mirror = Callable[[Holding], Coroutine[Any, Any, None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """The parts of a controller, wired."""
@@ -90,6 +94,8 @@ class Station:
     """Why a spec cannot run here."""
     revive: Callable[[], Awaitable[None]]
     """Bring the database back, where that is ours to do."""
+    mirror: "Mirror | None" = None
+    """Shows the experiments of a shard where else they are kept, until cancelled."""
 
     async def forget(self, experiment: ExperimentId) -> None:
         """Delete all that is kept of an experiment that is done."""

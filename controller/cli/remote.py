@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
-from zlib import crc32
 
 import typer
 
@@ -37,7 +36,7 @@ from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 from events.clock import now
 from events.document import ExperimentDocument
 from events.envelope import Envelope, send
-from events.ids import ExperimentId, Shard
+from events.ids import ExperimentId, Shard, shard_of
 from events.signals import (
     DeletionRequested,
     ExperimentSubmitted,
@@ -138,11 +137,6 @@ async def _send_new(desk: Desk, document: ExperimentDocument, origin: Path, seed
         origin=str(origin),
     )
     await desk.ask(ExperimentId(uuid4()), shard_of(document.namespace, document.name, desk.bus.partitions), submitted)
-
-
-def shard_of(namespace: str, name: str, shards: int) -> Shard:
-    """Where a new experiment goes: two submissions of one name meet in one shard, in order."""
-    return Shard(crc32(f"{namespace}/{name}".encode()) % shards)
 
 
 def pause(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None) -> None:

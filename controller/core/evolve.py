@@ -112,10 +112,10 @@ def _trial(
     match fact:
         case TrialScheduled(attempt=attempt):
             return _next_attempt(trial, attempt)
-        case TrialWaiting(reason=reason):
-            return replace(trial, waiting=reason)
+        case TrialWaiting(reason=reason, message=message):
+            return replace(trial, waiting=reason, waiting_message=message)
         case TrialStarted():
-            return replace(trial, state=TrialState.RUNNING, waiting="")
+            return replace(trial, state=TrialState.RUNNING, waiting="", waiting_message="")
         case TrialStopRequested(reason=reason, message=message):
             return replace(trial, stopping=reason, stop_message=message)
         case TrialPaused():

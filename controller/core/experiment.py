@@ -48,6 +48,7 @@ class LiveTrial:
     stop_message: str = ""
     waiting: str = ""
     """Why the attempt does not start, if something unusual keeps it."""
+    waiting_message: str = ""
     end: End | None = None
     observation: Observation | None = None
 

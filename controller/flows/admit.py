@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from controller.core.decide import admitted
+from controller.core.differences import Difference, differences
 from controller.core.evolve import found
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
@@ -18,7 +19,7 @@ from events.spec import ExperimentSpec
 class DifferentSpecError(Exception):
     """An experiment of this name exists with another spec; `differences` lists (place, old, new)."""
 
-    def __init__(self, name: str, differences: list[tuple[str, object, object]]) -> None:
+    def __init__(self, name: str, differences: list[Difference]) -> None:
         self.differences = differences
         lines = "\n".join(f"  {place}: was {old!r}, now {new!r}" for place, old, new in differences)
         super().__init__(
@@ -60,29 +61,16 @@ async def admit(ledger: Ledger, mailbox: Mailbox, submitted: Envelope) -> Admiss
 def beyond(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
     """What to ask for so that a known experiment goes on as `spec`: more trials, and to go on if it was paused or
     stopped. Raises DifferentSpecError."""
-    differences = differing(known.spec, spec)
-    if differences:
-        raise DifferentSpecError(known.identity.name, differences)
+    if found := differing(known.spec, spec):
+        raise DifferentSpecError(known.identity.name, found)
     limit = spec.max_trial_count
     if limit is not None and limit != known.spec.max_trial_count:
         yield ExtensionRequested(max_trial_count=limit)
     yield ResumeRequested()
 
 
-def differing(old: ExperimentSpec, new: ExperimentSpec) -> list[tuple[str, object, object]]:
+def differing(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
     """Where the specs differ, a larger maxTrialCount apart."""
-    found: list[tuple[str, object, object]] = []
-    _compare(old.model_dump(mode="json"), new.model_dump(mode="json"), "spec", found)
+    found = differences(old, new)
     larger = old.max_trial_count is not None and (new.max_trial_count or 0) > old.max_trial_count
     return [one for one in found if not (larger and one[0] == "spec.maxTrialCount")]
-
-
-def _compare(old: object, new: object, place: str, found: list[tuple[str, object, object]]) -> None:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            _compare(old.get(key), new.get(key), f"{place}.{key}", found)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            _compare(one, other, f"{place}[{index}]", found)
-    elif old != new:
-        found.append((place, old, new))

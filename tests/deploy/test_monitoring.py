@@ -101,7 +101,21 @@ def test_every_metric_is_on_a_panel_that_explains_it() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    known = {"algorithm", "code", "state", "cause", "type", "topic", "effect", "kind", "change", "shard", "verb", "version", "python"}
+    known = {
+        "algorithm",
+        "code",
+        "state",
+        "cause",
+        "type",
+        "topic",
+        "effect",
+        "kind",
+        "change",
+        "shard",
+        "verb",
+        "version",
+        "python",
+    }
     assert {label for labels in CATALOGUE.labels.values() for label in labels} <= known
 
 

@@ -15,7 +15,6 @@ from uuid import UUID, uuid4
 
 import psutil
 
-from controller.cli.remote import shard_of
 from controller.store import StoreAwayError, StoreRefusedError
 from events import topics
 from events.bus import BusAwayError, Record
@@ -23,7 +22,7 @@ from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.kafka.topics import PARTITIONS, delete
 from events.clock import now
 from events.envelope import Envelope, encode
-from events.ids import ExperimentId
+from events.ids import ExperimentId, shard_of
 from events.signals import Signal
 from tests.brokers import ROOT, Brokers
 from tests.faults.postgres import Postgres, postgres

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
-from controller.cli.remote import shard_of
 from controller.flows.propose import recall
 from controller.store.journal import Journals
 from controller.store.ledger import Ledger
@@ -15,7 +14,7 @@ from events.bus.kafka.topics import PARTITIONS
 from events.clock import now
 from events.document import load
 from events.envelope import Envelope, send
-from events.ids import ExperimentId
+from events.ids import ExperimentId, shard_of
 from events.signals import ExperimentSubmitted, SuggestionsMade
 from events.space import Assignment
 from tests.faults.installation import Installation

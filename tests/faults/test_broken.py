@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.cli.remote import shard_of
 from events import topics
 from events.bus.kafka.topics import PARTITIONS
+from events.ids import shard_of
 from events.signals import ExtensionRequested, PauseRequested, ResumeRequested
 from tests.faults.installation import Installation
 from tests.faults.invariants import (

@@ -1,8 +1,8 @@
 """An experiment that is deleted through Kafka leaves nothing, and stays away when everything is heard again."""
 
-from controller.cli.remote import shard_of
 from events import topics
 from events.bus.kafka.topics import PARTITIONS
+from events.ids import shard_of
 from tests.faults.installation import Installation, until
 from tests.faults.stream import Stream
 

@@ -7,13 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from controller.cli.remote import shard_of
 from events import topics
 from events.bus import Record
 from events.bus.kafka.topics import PARTITIONS
 from events.clock import now
 from events.envelope import Envelope, encode
-from events.ids import ExperimentId, Shard, TrialNumber
+from events.ids import ExperimentId, Shard, TrialNumber, shard_of
 from events.metrics import MetricsReported, Point
 from events.signals import ExtensionRequested, PauseRequested, StopRequested, TimePassed
 from tests.faults.installation import Installation

@@ -6,10 +6,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
-from controller.cli.remote import shard_of
 from events import topics
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import PARTITIONS, create, delete
+from events.ids import shard_of
 from events.signals import ExtensionRequested
 from tests.brokers import admin
 from tests.faults.installation import Installation

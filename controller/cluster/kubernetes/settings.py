@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from events.settings import SettingsError, settings_file, settings_path
+
+
+Version = Literal["trialstream.io/v1alpha1", "kubeflow.org/v1beta1"]
 
 
 class KubernetesSettings(BaseModel):
@@ -16,6 +19,8 @@ class KubernetesSettings(BaseModel):
 
     namespaces: list[str] = Field(default_factory=list)
     """Namespaces whose experiments are served; none = all."""
+    experiment_versions: list[Version] = Field(default_factory=lambda: list(get_args(Version)))
+    """The apiVersions whose experiments are served; leave Katib's out where Katib itself runs."""
     writes_per_second: float = Field(default=50.0, gt=0)
     """Requests that change something, at most, on average."""
     collector_image: str = "trialstream/collector:dev"

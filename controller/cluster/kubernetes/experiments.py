@@ -1,0 +1,132 @@
+"""Experiments and trials as objects of the cluster: seen, and shown."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from controller.cluster.kubernetes.api import Api, ApiError
+from controller.cluster.kubernetes.kinds import Kind
+from controller.cluster.kubernetes.marks import EXPERIMENT_ID, OURS, TRIAL, US, Object
+from controller.cluster.kubernetes.projection import moment
+from controller.cluster.kubernetes.reflector import Reflector, Resource
+from events.document import KATIB
+from events.document import OURS as OWN
+from events.ids import ExperimentId
+
+FINALIZER = "trialstream.io/experiment"
+BULKY = ("managedFields", "annotations")
+SERVED = tuple(Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OWN, KATIB))
+TRIALS = Kind(OWN, "Trial", f"/apis/{OWN}", "trials")
+
+
+@dataclass(slots=True)
+class Experiments:
+    """What is there of experiments and of the trials that are shown. Use `Experiments.open`."""
+
+    api: Api
+    _experiments: Sequence[Reflector]
+    _trials: Sequence[Reflector]
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, api: Api, namespaces: Sequence[str], versions: Sequence[str]) -> AsyncIterator["Experiments"]:
+        """`namespaces`: none = all; `versions`: the apiVersions of experiments that are served."""
+
+        def watched(kind: Kind, selector: str) -> list[Reflector]:
+            places = [kind.path(one) for one in namespaces] or [kind.path()]
+            return [Reflector(api, Resource(place, selector), _kept, _ignore) for place in places]
+
+        experiments = [one for kind in SERVED if kind.api_version in versions for one in watched(kind, "")]
+        opened = cls(api, experiments, watched(TRIALS, OURS))
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one.run()) for one in (*opened._experiments, *opened._trials)]
+            try:
+                yield opened
+            finally:
+                for task in running:
+                    task.cancel()
+
+    def all(self) -> Iterator[Object]:
+        for reflector in self._experiments:
+            yield from list(reflector.objects.values())
+
+    def shown(self) -> dict[ExperimentId | str, dict[int, Object]]:
+        """The trials that are shown, by the id of their experiment and their number."""
+        found: dict[ExperimentId | str, dict[int, Object]] = {}
+        for reflector in self._trials:
+            for thing in reflector.objects.values():
+                known = thing["metadata"].get("labels") or {}
+                found.setdefault(known.get(EXPERIMENT_ID, ""), {})[int(known.get(TRIAL, 0))] = thing
+        return found
+
+    async def show(self, thing: Object, status: Mapping[str, Any]) -> None:
+        """Replace the status. Raises ApiError."""
+        await self.api.patch(f"{_path(thing)}/status", {"status": status})
+
+    async def hold(self, thing: Object) -> None:
+        """It shall not go before `release`. Raises ApiError."""
+        others = thing["metadata"].get("finalizers") or []
+        version = thing["metadata"]["resourceVersion"]
+        metadata = {"finalizers": [*others, FINALIZER], "resourceVersion": version}
+        await self.api.patch(_path(thing), {"metadata": metadata})
+
+    async def release(self, thing: Object) -> None:
+        """Nothing of it is left: let it go. Raises ApiError."""
+        others = [one for one in thing["metadata"].get("finalizers") or [] if one != FINALIZER]
+        version = thing["metadata"]["resourceVersion"]
+        await self.api.patch(_path(thing), {"metadata": {"finalizers": others, "resourceVersion": version}})
+
+    async def show_trial(self, trial: Mapping[str, Any], known: Object | None) -> None:
+        """Raises ApiError."""
+        place = TRIALS.path(trial["metadata"]["namespace"])
+        if known is None:
+            await self.api.create(place, trial)
+        else:
+            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": trial["status"]})
+
+    async def hide_trial(self, trial: Object) -> None:
+        """Raises ApiError."""
+        metadata = trial["metadata"]
+        path = TRIALS.path(metadata["namespace"], metadata["name"])
+        await self.api.delete(path, uid=metadata["uid"], propagation="Background")
+
+    async def tell(self, thing: Object, kind: str, reason: str, message: str, at: datetime) -> None:
+        """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
+        metadata = thing["metadata"]
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+            "involvedObject": {
+                "apiVersion": thing["apiVersion"], "kind": thing["kind"], "name": metadata["name"],
+                "namespace": metadata["namespace"], "uid": metadata["uid"],
+            },
+            "type": kind, "reason": reason, "message": message[:1000],
+            "firstTimestamp": moment(at), "lastTimestamp": moment(at), "count": 1,
+            "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
+        }  # fmt: skip
+        try:
+            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event)
+        except ApiError:
+            return
+
+
+def _path(thing: Object) -> str:
+    metadata = thing["metadata"]
+    kind = next(one for one in SERVED if one.api_version == thing["apiVersion"])
+    return kind.path(metadata["namespace"], metadata["name"])
+
+
+def _kept(thing: Object) -> Object:
+    metadata = {
+        name: value for name, value in thing["metadata"].items() if name not in ("managedFields", "annotations")
+    }
+    return {**thing, "metadata": metadata}
+
+
+def _ignore(thing: Object, gone: bool) -> None:
+    """The mirror looks at all of them again and again."""

@@ -1,0 +1,24 @@
+"""Where two specs differ."""
+
+from events.spec import ExperimentSpec
+
+Difference = tuple[str, object, object]
+"""The place, such as spec.algorithm.algorithmName, what is old there and what is new."""
+
+
+def differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
+    """All of them; none if the specs are equal."""
+    found: list[Difference] = []
+    _compare(old.model_dump(mode="json"), new.model_dump(mode="json"), "spec", found)
+    return found
+
+
+def _compare(old: object, new: object, place: str, found: list[Difference]) -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            _compare(old.get(key), new.get(key), f"{place}.{key}", found)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            _compare(one, other, f"{place}[{index}]", found)
+    elif old != new:
+        found.append((place, old, new))

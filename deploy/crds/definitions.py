@@ -1,0 +1,179 @@
+"""The kinds that people and the controller write: Experiment, in our group and in Katib's, and Trial."""
+
+from typing import Any
+
+from deploy.crds.schema import structural
+from events.document import ADDITIONS, TEMPLATE_ADDITIONS
+from events.facts import ExperimentState, TrialState
+from events.spec import ExperimentSpec
+
+EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
+MOST_SHOWN = 100
+"""Names in a list of the status: the rest is in the counters."""
+_TEXT, _NUMBER, _TIME = {"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date-time"}
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    """The documents by file name."""
+    return {
+        "experiments.trialstream.io.yaml": _experiment("trialstream.io", "v1alpha1", strict=True),
+        "experiments.kubeflow.org.yaml": _experiment("kubeflow.org", "v1beta1", strict=False),
+        "trials.trialstream.io.yaml": _trial(),
+    }
+
+
+def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
+    spec = structural(ExperimentSpec.model_json_schema(by_alias=True), closed=strict)
+    if not strict:
+        for name in ADDITIONS:
+            spec["properties"].pop(name, None)
+        for name in TEMPLATE_ADDITIONS:
+            spec["properties"]["trialTemplate"]["properties"].pop(name, None)
+    schema: dict[str, Any] = {
+        "type": "object",
+        "description": "What to tune, how, and with which trials.",
+        "properties": {"spec": spec, "status": _experiment_status()},
+        "required": ["spec"],
+    }
+    if strict:
+        spec["x-kubernetes-validations"] = _rules(spec)
+        schema["x-kubernetes-validations"] = [
+            {
+                "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40",
+                "message": "metadata.name: at most 40 characters of a-z, 0-9 and -, first a letter, not - at the end",
+            }
+        ]
+    columns = [
+        _column("State", ".status.state"),
+        _column("Trials", ".status.progress"),
+        _column("Best", ".status.best"),
+        _column("Running", ".status.trialsRunning", kind="integer", priority=1),
+        _column("Algorithm", ".spec.algorithm.algorithmName", priority=1),
+        _column("Objective", ".spec.objective.objectiveMetricName", priority=1),
+        _column("Age", ".metadata.creationTimestamp", kind="date"),
+    ]
+    short = ["exp"] if strict else []
+    return _definition(group, version, "Experiment", "experiments", short, schema, columns, status=True)
+
+
+def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """What CEL can say; the controller says the rest in the condition EditRefused."""
+    fixed = [name for name in spec["properties"] if name not in EDITABLE]
+    allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
+    rules = [
+        {
+            "rule": f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+            "message": f"spec.{name} may not change: editable are {allowed}; for another {name} make a new experiment",
+        }
+        for name in fixed
+    ]
+    for lower in ("parallelTrialCount", "maxFailedTrialCount"):
+        rules.append(
+            {
+                "rule": f"!has(self.{lower}) || !has(self.maxTrialCount) || self.{lower} <= self.maxTrialCount",
+                "message": f"spec.{lower} must not be more than spec.maxTrialCount; lower it, or raise that",
+            }
+        )
+    return rules
+
+
+def _experiment_status() -> dict[str, Any]:
+    counters = (
+        "trials", "trialsSucceeded", "trialsFailed", "trialsKilled", "trialsPending", "trialsRunning",
+        "trialsEarlyStopped", "trialMetricsUnavailable", "observedGeneration",
+    )  # fmt: skip
+    pair = {"type": "object", "properties": {"name": _TEXT, "value": _TEXT}}
+    metric = {"type": "object", "properties": dict.fromkeys(("name", "min", "max", "latest"), _TEXT)}
+    names = {"type": "array", "items": _TEXT, "maxItems": MOST_SHOWN}
+    return _described(
+        "Written by the controller; Postgres has the whole story.",
+        state={"type": "string", "enum": [*(one.value for one in ExperimentState), "Refused"]},
+        progress=_TEXT,
+        best=_TEXT,
+        startTime=_TIME,
+        completionTime={**_TIME, "nullable": True},
+        lastReconcileTime={**_TIME, "nullable": True},
+        conditions=_conditions(),
+        currentOptimalTrial=_described(
+            "The best trial so far.",
+            bestTrialName=_TEXT,
+            parameterAssignments={"type": "array", "items": pair},
+            observation={"type": "object", "properties": {"metrics": {"type": "array", "items": metric}}},
+        ),
+        runningTrialList=names,
+        pendingTrialList=names,
+        **dict.fromkeys(counters, _NUMBER),
+    )
+
+
+def _conditions() -> dict[str, Any]:
+    condition = _described(
+        "One thing that is so, or is not.",
+        type=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT,
+        lastTransitionTime=_TIME, lastUpdateTime=_TIME, observedGeneration=_NUMBER,
+    )  # fmt: skip
+    keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    return {"type": "array", "items": {**condition, "required": ["type", "status"]}, **keyed}
+
+
+def _trial() -> dict[str, Any]:
+    pair = {"type": "object", "properties": {"name": _TEXT, "value": _TEXT}}
+    schema = {
+        "type": "object",
+        "description": "A live trial, or the best one, as the controller shows it: to change it changes nothing.",
+        "properties": {
+            "spec": _described(
+                "What was suggested.",
+                experiment=_TEXT, trial=_NUMBER, parameterAssignments={"type": "array", "items": pair},
+            ),
+            # No subresource: the controller alone writes it, and one request writes it whole.
+            "status": _described(
+                "What became of it.",
+                state={"type": "string", "enum": [one.value for one in TrialState]},
+                attempt=_NUMBER, reason=_TEXT, value=_TEXT,
+            ),
+        },
+    }  # fmt: skip
+    columns = [
+        _column("Experiment", ".spec.experiment"),
+        _column("State", ".status.state"),
+        _column("Value", ".status.value"),
+        _column("Reason", ".status.reason"),
+        _column("Attempt", ".status.attempt", kind="integer", priority=1),
+        _column("Age", ".metadata.creationTimestamp", kind="date"),
+    ]
+    return _definition("trialstream.io", "v1alpha1", "Trial", "trials", [], schema, columns, status=False)
+
+
+def _described(words: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "description": words, "properties": properties}
+
+
+def _column(name: str, path: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
+    return {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+
+
+def _definition(
+    group: str, version: str, kind: str, plural: str, short: list[str], schema: dict[str, Any],
+    columns: list[dict[str, Any]], *, status: bool,
+) -> dict[str, Any]:  # fmt: skip
+    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), "shortNames": short}
+    served: dict[str, Any] = {
+        "name": version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "additionalPrinterColumns": columns,
+        "subresources": {"status": {}} if status else {},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}", "labels": {"app.kubernetes.io/part-of": "trialstream"}},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {**names, "categories": ["all", "trialstream"]},
+            "versions": [served],
+        },
+    }
