@@ -40,6 +40,7 @@ docs: $(READY)
 	$(BIN)/python -m events.schemas
 	$(BIN)/python -m deploy.monitoring
 	$(BIN)/python -m deploy.crds
+	$(BIN)/python -m tests.katib_table
 
 clean:
 	rm -rf .venv .trialstream digits.html

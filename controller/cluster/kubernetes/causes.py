@@ -54,7 +54,7 @@ def of_container(pod: Pod) -> Over:
         return Over(cause, code, f"the container {pod.primary} could not be started: {said}")
     if reason == "ContainerStatusUnknown" or _power_lost(pod):
         return Over(Cause.LOST, code, f"the node {pod.node} lost the container")
-    if code > 128:
+    if 128 < code < 128 + signal.NSIG:
         return Over(Cause.SIGNAL, code, _with(f"killed by {_signal(code - 128)}", said))
     return Over(Cause.ERROR, code, _with(f"exit status {code}", said))
 

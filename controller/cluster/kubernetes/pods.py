@@ -174,7 +174,7 @@ class Pod:
         )
 
 
-def keep_workload(thing: Object) -> Object:
+def keep_workload(thing: Object) -> dict[str, Any]:
     """What is worth remembering of a workload: what `phases` and `marks` read."""
     spec, metadata = dict_of(thing, "spec"), dict_of(thing, "metadata")
     rules = text_of(dict_of(metadata, "annotations"), RULES)
@@ -191,7 +191,7 @@ def keep_workload(thing: Object) -> Object:
     }
 
 
-def keep_pod(thing: Object) -> Object:
+def keep_pod(thing: Object) -> dict[str, Any]:
     """What is worth remembering of a pod."""
     spec, status, metadata = dict_of(thing, "spec"), dict_of(thing, "status"), dict_of(thing, "metadata")
     return {

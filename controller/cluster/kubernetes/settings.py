@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from events.settings import SettingsError, settings_file, settings_path
 
-
 Version = Literal["trialstream.io/v1alpha1", "kubeflow.org/v1beta1"]
 
 

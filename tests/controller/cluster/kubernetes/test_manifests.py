@@ -1,0 +1,191 @@
+"""Workloads as they are created: every kind of Katib's examples, with marks, collector and nothing forbidden."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.cluster import AttemptKey, Launch
+from controller.cluster.kubernetes.manifests import ManifestError, manifest, problems
+from controller.cluster.kubernetes.marks import EXPERIMENT_ID, key_of, rules_of, workload_name
+from controller.cluster.kubernetes.policy import DENY, Policy, refusals
+from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
+from events.document import load
+from events.ids import ExperimentId, Shard, TrialNumber
+from events.spec import ExperimentSpec
+
+KATIB = Path(__file__).parents[3] / "katib"
+SIDECAR = Sidecar("collector:1", environment={"TRIALSTREAM_KAFKA": "kafka:9092"}, pull_secrets=("pull",), secret="more")
+KEY = AttemptKey(ExperimentId(UUID(int=7)), TrialNumber(3), 2)
+
+
+def launch(spec: ExperimentSpec, **assignment: Any) -> Launch:
+    return Launch(KEY, "exp", "team", spec, assignment, None, Shard(5))
+
+
+def example(name: str) -> tuple[Launch, dict[str, Any]]:
+    """The workload of an example; each parameter has the value 1."""
+    spec = load((KATIB / f"{name}.yaml").read_bytes()).spec
+    one = launch(spec, **{parameter.name: 1 for parameter in spec.parameters})
+    before = copy.deepcopy(spec.trial_template.trial_spec)
+    made = manifest(one, SIDECAR, DENY)
+    assert spec.trial_template.trial_spec == before
+    assert "trialParameters" not in str(made)
+    assert (made["metadata"]["name"], made["metadata"]["namespace"]) == (workload_name(one), "team")
+    assert key_of(made) == KEY
+    return one, made
+
+
+def collectors(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in pod.get("initContainers", []) if one["name"] == COLLECTOR]
+
+
+def test_a_job_gets_a_collector_and_its_command_wrapped() -> None:
+    one, made = example("random")
+    pod = made["spec"]["template"]["spec"]
+    main = pod["containers"][0]
+    template = one.spec.trial_template.trial_spec
+    assert template is not None
+    own = template["spec"]["template"]["spec"]["containers"][0]
+    assert main["command"][: len(WRAPPER)] == WRAPPER
+    assert main["command"][len(WRAPPER) :] == [re.sub(r"\$\{.*?\}", "1", word) for word in own["command"]]
+    (collector,) = collectors(pod)
+    assert pod["initContainers"][0] is collector
+    assert collector["restartPolicy"] == "Always"
+    assert collector["securityContext"]["runAsNonRoot"]
+    words = collector["args"]
+    assert words[words.index("--trial") + 1] == "3"
+    assert words[words.index("--shard") + 1] == "5"
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--metric"] == list(one.spec.metrics)
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert collector["envFrom"] == [{"secretRef": {"name": "more"}}]
+    assert made["spec"]["backoffLimit"] == 0
+    assert "ttlSecondsAfterFinished" not in made["spec"]
+    assert made["spec"]["template"]["metadata"]["labels"][EXPERIMENT_ID] == str(KEY.experiment)
+    assert pod["automountServiceAccountToken"] is False
+    rules = rules_of(made)
+    assert rules is not None
+    assert (rules.container, rules.sidecar) == (own["name"], True)
+
+
+def test_only_the_master_of_a_pytorchjob_gets_a_collector() -> None:
+    _, made = example("pytorchjob-mnist")
+    replicas = made["spec"]["pytorchReplicaSpecs"]
+    pods = {name: one["template"]["spec"] for name, one in replicas.items()}
+    assert {name: len(collectors(pod)) for name, pod in pods.items()} == {"Master": 1, "Worker": 0}
+    assert all(EXPERIMENT_ID in one["template"]["metadata"]["labels"] for one in replicas.values())
+    assert made["spec"]["runPolicy"]["backoffLimit"] == 0
+
+
+def test_a_step_of_argo_gets_a_collector() -> None:
+    _, made = example("argo-workflow")
+    step = next(one for one in made["spec"]["templates"] if one["name"] == "model-training")
+    assert len(collectors(step)) == 1
+    assert step["container"]["command"][: len(WRAPPER)] == WRAPPER
+    assert step["metadata"]["labels"]["katib.kubeflow.org/model-training"] == "true"
+
+
+def test_a_trainjob_is_heard_by_its_log() -> None:
+    _, made = example("trainjob-pytorch")
+    rules = rules_of(made)
+    assert rules is not None
+    assert not rules.sidecar
+    assert COLLECTOR not in str(made)
+    assert made["spec"]["trainer"]["numNodes"] == 2
+
+
+def test_a_file_is_shared_and_the_command_left_alone() -> None:
+    one, made = example("file-metrics-collector-with-json-format")
+    pod = made["spec"]["template"]["spec"]
+    (collector,) = collectors(pod)
+    main = pod["containers"][0]
+    assert main["command"][0] == "python3"
+    folder = str(Path(one.spec.metrics_collector_spec.path).parent)
+    assert folder in [mount["mountPath"] for mount in main["volumeMounts"]]
+    shared = [mount for mount in collector["volumeMounts"] if mount["mountPath"] == folder]
+    assert [mount["readOnly"] for mount in shared] == [True]
+
+
+def test_metadata_may_be_referred_to() -> None:
+    one, made = example("trial-metadata-substitution")
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    values = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert workload_name(one) in values.values()
+    assert values["KATIB_TRIAL_NAME"] == "exp-3"
+
+
+def document(pod: dict[str, Any], **job: Any) -> ExperimentSpec:
+    container = {"name": "main", "image": "i", "command": ["train", "${trialParameters.lr}"]}
+    tree = {
+        "apiVersion": "batch/v1", "kind": "Job",
+        "spec": {"template": {"spec": {"containers": [container], "restartPolicy": "Never", **pod}}, **job},
+    }  # fmt: skip
+    return ExperimentSpec.model_validate(
+        {
+            "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+            "parameters": [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 9}}],
+            "trialTemplate": {"trialSpec": tree, "primaryContainerName": "main"},
+        },
+        strict=False,
+    )
+
+
+def test_numbers_go_only_where_numbers_are_taken() -> None:
+    made = manifest(launch(document({}, parallelism="${trialParameters.lr}"), lr=2), SIDECAR, DENY)
+    assert made["spec"]["parallelism"] == 2
+    assert made["spec"]["template"]["spec"]["containers"][0]["command"][-1] == "2"
+
+
+def test_a_value_is_never_code() -> None:
+    evil = '"; $(rm -rf /) \\ ${trialParameters.lr}\n'
+    made = manifest(launch(document({}), lr=evil), SIDECAR, DENY)
+    assert made["spec"]["template"]["spec"]["containers"][0]["command"][-1] == evil
+
+
+def test_a_placeholder_cannot_smuggle_in_what_is_forbidden() -> None:
+    spec = document({"serviceAccountName": "${trialParameters.lr}"})
+    assert manifest(launch(spec, lr="default"), SIDECAR, DENY)
+    with pytest.raises(ManifestError, match=r"serviceAccountName: 'admin' is not allowed; allowed are default, argo"):
+        manifest(launch(spec, lr="admin"), SIDECAR, DENY)
+
+
+FORBIDDEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "privileged": ({"securityContext": {"privileged": True}}, {"privileged": True}),
+    "capabilities": ({"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}, {"privileged": True}),
+    "node": ({"nodeName": "control-plane"}, {"privileged": True}),
+    "host path": ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, {"host_path": True}),
+    "host network": ({"hostNetwork": True}, {"host_namespaces": True}),
+    "host port": ({"containers": [{"ports": [{"hostPort": 80}]}]}, {"host_namespaces": True}),
+    "service account": ({"serviceAccountName": "admin"}, {"service_accounts": ("admin",)}),
+    "old service account": ({"serviceAccount": "admin"}, {"service_accounts": ("admin",)}),
+}
+
+
+@given(st.data())
+def test_wherever_it_stands_it_is_found_and_can_be_allowed(data: st.DataObject) -> None:
+    tree, allowed = FORBIDDEN[data.draw(st.sampled_from(sorted(FORBIDDEN)))]
+    place = data.draw(st.lists(st.sampled_from(["spec", "template", "tasks", 0]), min_size=1, max_size=6))
+    for key in reversed(place):
+        tree = {key: tree} if isinstance(key, str) else [{"name": "other"}, tree]  # type: ignore[assignment]
+    found = list(refusals(tree, DENY))
+    assert len(found) == 1
+    assert "[kubernetes]" in found[0][1]
+    assert list(refusals(tree, Policy(**allowed))) == []
+
+
+def test_what_cannot_run_is_said_before_it_is_admitted() -> None:
+    assert [one.path for one in problems(document({"hostNetwork": True}), DENY)] == [
+        ("spec", "trialTemplate", "trialSpec", "spec", "template", "spec", "hostNetwork")
+    ]
+    spec = document({})
+    misnamed = spec.model_copy(
+        update={"trial_template": spec.trial_template.model_copy(update={"primary_container_name": "x"})}
+    )
+    (problem,) = problems(misnamed, DENY)
+    assert problem.path == ("spec", "trialTemplate", "primaryContainerName")
+    assert "containers are: main" in problem.message
