@@ -74,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     code = 0
+    if os.environ.get("TRIALSTREAM_REPLICA", "") not in ("", "0"):
+        signal.sigwait({signal.SIGTERM})  # one of several equal pods: the first alone reports
+        return code
     try:
         asyncio.run(_collect(options, settings, spec))
     except* (BusAwayError, BusRefusedError) as group:
