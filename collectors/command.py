@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     code = 0
     if os.environ.get("TRIALSTREAM_REPLICA", "") not in ("", "0"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         signal.sigwait({signal.SIGTERM})  # one of several equal pods: the first alone reports
         return code
     try:
