@@ -256,18 +256,17 @@ class KubernetesCluster:
         if workload is None or rules is None or self._is_over(key):
             return
         pods = self._sight.pods(key)
-        doomed = workload["metadata"].get("deletionTimestamp") is not None
         match phases.phase(workload, pods, rules, now(), started=key in self._ran):
-            case Over(cause=cause) as over if not doomed or cause in (Cause.COMPLETED, Cause.LOST):
+            case Over() as over:
                 self._follow(key, pods, rules)
                 if self._logs.complete(key):
                     collector = rules.sidecar and any(map(_collects, pods))
                     self._say(Ended(key, over.cause, over.exit_code, over.message, collector))
-            case phases.Running() if not doomed:
+            case phases.Running():
                 self._ran.add(key)
                 self._follow(key, pods, rules)
                 self._say(Started(key, rules.sidecar))
-            case phases.Waiting(reason=reason, message=message) if reason and not doomed:
+            case phases.Waiting(reason=reason, message=message) if reason:
                 self._say(Waiting(key, reason, message))
             case _:
                 pass

@@ -56,14 +56,17 @@ def phase(workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, 
     """
     primary = primary_pods(pods, rules)
     status = dict_of(workload, "status")
+    doomed = bool(dict_of(workload, "metadata").get("deletionTimestamp"))
     failed = _holds(rules.failure, workload)
-    if failed is not None:
-        return causes.failure(failed, primary, [Pod(one) for one in pods])
+    if failed is not None and not doomed:
+        return causes.failure(failed, primary, [Pod(one, rules.container) for one in pods])
     if _holds(rules.success, workload) is not None:
         return Over(Cause.COMPLETED, 0, "")
+    alive = [pod for pod in primary if not pod.gone]
+    if doomed:  # what becomes of it now is our doing, or its deleter's
+        return _lost(alive, at) or Waiting()
     if _suspended(workload):
         return _while_suspended(workload, started)
-    alive = [pod for pod in primary if not pod.gone]
     over = _lost(alive, at) or _lingering(alive, at) or _unstartable(alive, at)
     if over is not None:
         return over
@@ -126,17 +129,18 @@ def _lost(alive: Sequence[Pod], at: datetime) -> Over | None:
 
 def _lingering(alive: Sequence[Pod], at: datetime) -> Over | None:
     """The primary containers have ended, but another container holds their pods open, such as a mesh's proxy."""
-    if not alive or any(pod.phase != "Running" or not pod.ended_for_good for pod in alive):
+    held = [pod for pod in alive if pod.phase not in ("Succeeded", "Failed")]
+    if not held or any(pod.phase != "Running" or not pod.ended_for_good for pod in held):
         return None
-    ends = [pod.finished_at for pod in alive]
+    ends = [pod.finished_at for pod in held]
     if any(end is None or (at - end).total_seconds() < LINGER_SECONDS for end in ends):
         return None
-    worst = max(alive, key=lambda pod: pod.exit_code != 0)
+    worst = max(held, key=lambda pod: pod.exit_code != 0)
     return Over(Cause.COMPLETED, 0, "") if worst.exit_code == 0 else causes.of_container(worst)
 
 
 def _unstartable(alive: Sequence[Pod], at: datetime) -> Over | None:
-    for pod in alive:
+    for pod in (one for one in alive if not one.primary_ran):
         for name, reason, message in pod.obstacles:
             scheduled = pod.scheduled_at
             late = scheduled is not None and (at - scheduled).total_seconds() > PULL_SECONDS

@@ -69,6 +69,11 @@ class Pod:
         return text_of(self._metadata, "namespace")
 
     @property
+    def created(self) -> str:
+        """In the API's format, in which moments of equal precision are ordered as their texts are."""
+        return text_of(self._metadata, "creationTimestamp")
+
+    @property
     def labels(self) -> dict[str, Any]:
         return dict_of(self._metadata, "labels")
 
@@ -95,7 +100,12 @@ class Pod:
     @cached_property
     def containers(self) -> list[dict[str, Any]]:
         """The states of the containers, those that run beside or before the others first."""
-        return list_of(self._status, "initContainerStatuses") + list_of(self._status, "containerStatuses")
+        return list_of(self._status, "initContainerStatuses") + self.neighbours
+
+    @property
+    def neighbours(self) -> list[dict[str, Any]]:
+        """The states of the primary container and of those beside it that are no native sidecars."""
+        return list_of(self._status, "containerStatuses")
 
     @property
     def has_primary(self) -> bool:
@@ -104,13 +114,17 @@ class Pod:
 
     @property
     def _main(self) -> dict[str, Any]:
-        statuses = list_of(self._status, "containerStatuses")
-        return next((one for one in statuses if one.get("name") == self.primary), {})
+        return next((one for one in self.neighbours if one.get("name") == self.primary), {})
 
     @property
     def terminated(self) -> dict[str, Any]:
         """How the primary container ended; empty if it has not."""
         return dict_of(dict_of(self._main, "state"), "terminated")
+
+    @property
+    def last_end(self) -> dict[str, Any]:
+        """How it ended last; it may have been started again since, or wait for that."""
+        return self.terminated or dict_of(dict_of(self._main, "lastState"), "terminated")
 
     @property
     def primary_ran(self) -> bool:
@@ -119,7 +133,8 @@ class Pod:
 
     @property
     def exit_code(self) -> int | None:
-        return number_of(self.terminated, "exitCode")
+        """Of its last end."""
+        return number_of(self.last_end, "exitCode")
 
     @property
     def finished_at(self) -> datetime | None:
@@ -129,7 +144,11 @@ class Pod:
     def ended_for_good(self) -> bool:
         """Has the primary container ended, and is not started again in this pod?"""
         again = text_of(dict_of(self.thing, "spec"), "restartPolicy")
-        return self.exit_code is not None and (again == "Never" or (again == "OnFailure" and self.exit_code == 0))
+        return (
+            bool(self.terminated)
+            and self.exit_code is not None
+            and (again == "Never" or (again == "OnFailure" and self.exit_code == 0))
+        )
 
     def condition(self, kind: str) -> dict[str, Any]:
         return next((one for one in list_of(self._status, "conditions") if one.get("type") == kind), {})
@@ -170,7 +189,7 @@ class Pod:
         return (
             self.disruption.get("reason") == "DeletionByTaintManager"
             or self.reason in UNREACHABLE
-            or (ready.get("status") != "True" and ready.get("reason") in UNREACHABLE)
+            or (ready.get("status") != "True" and text_of(ready, "reason") in UNREACHABLE)
         )
 
 

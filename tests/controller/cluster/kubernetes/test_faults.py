@@ -1,0 +1,212 @@
+"""A cluster in trouble: answers lost, an API server away, a node drained, a kubelet stopped; one workload each."""
+
+import asyncio
+import socket
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cluster import Ended
+from events.bus.kafka import KafkaSettings
+from events.facts import Cause
+from tests.collectors.shipping import arrived, losses
+from tests.controller.cluster.kubernetes.stage import Stage, eventually, job, name_of, stage
+from tests.kubernetes import kubectl, objects, program
+
+PRINTS = "print('loss=0.5')"
+PATIENT = "import time, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); time.sleep(600)"
+SOON = [
+    {"key": f"node.kubernetes.io/{why}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}
+    for why in ("unreachable", "not-ready")
+]
+AWAY_SECONDS = 60
+
+
+def cluster(*words: str) -> None:
+    """A command of the program that runs the cluster."""
+    subprocess.run([program(), *words], check=True, capture_output=True, timeout=120)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def plain_api() -> Iterator[int]:
+    """The API without TLS, on a port of this machine."""
+    port = free_port()
+    proxy = subprocess.Popen([program(), "kubectl", "proxy", "--port", str(port)], stdout=subprocess.PIPE)
+    try:
+        assert proxy.stdout is not None
+        assert b"Starting to serve" in proxy.stdout.readline()
+        yield port
+    finally:
+        proxy.kill()
+        proxy.wait()
+        assert proxy.stdout is not None
+        proxy.stdout.close()
+
+
+@asynccontextmanager
+async def losing(port: int, lost: list[str]) -> AsyncGenerator[int]:
+    """Between us and the API at `port`: the answers to the first two creations are lost, and noted in `lost`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", port)
+        state = {"drop": False}
+
+        async def forward() -> None:
+            while data := await reader.read(65536):
+                if data.startswith(b"POST ") and b"/jobs" in data.split(b"\r\n", 1)[0] and len(lost) < 2:
+                    state["drop"] = True
+                    lost.append(data.split(b" ")[1].decode())
+                upstream.write(data)
+                await upstream.drain()
+
+        async def back() -> None:
+            while data := await upstream_reader.read(65536):
+                if state["drop"]:
+                    break
+                writer.write(data)
+                await writer.drain()
+            writer.close()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                going = tasks.create_task(forward())
+                await back()
+                going.cancel()
+        except* (ConnectionError, OSError):
+            pass
+        finally:
+            writer.close()
+            upstream.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def test_an_answer_that_is_lost_makes_no_second_workload(
+    room: str, kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[str] = []
+
+    async def scene(port: int) -> None:
+        async with losing(port, lost) as behind:
+            config = tmp_path / "kubeconfig"
+            config.write_text(_kubeconfig(behind))
+            with monkeypatch.context() as patched:
+                patched.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
+                async with stage(room, kafka) as here:
+                    launches = [here.launch(n, job(PRINTS)) for n in (1, 2, 3)]
+                    for launch in launches:
+                        await eventually(lambda launch=launch: here.cluster.start(launch))  # type: ignore[misc]
+                    for launch in launches:
+                        assert (await here.ended(launch.key.trial)).cause is Cause.COMPLETED
+                    made = await asyncio.to_thread(objects, "jobs", "-n", room)
+                    assert sorted(one["metadata"]["name"] for one in made) == sorted(map(name_of, launches))
+
+    with plain_api() as port:
+        asyncio.run(scene(port))
+    assert len(lost) == 2
+
+
+def _kubeconfig(port: int) -> str:
+    return f"""
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+users: [{{name: u, user: {{}}}}]
+current-context: c
+"""
+
+
+def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
+    """For a minute nothing answers: what ran goes on, what should start waits, what should stop stops later."""
+
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            ends, stops = (
+                await here.start(1, job(f"import time; time.sleep(8); {PRINTS}")),
+                await here.start(2, job(PATIENT)),
+            )
+            for trial in (1, 2):
+                await here.started(trial)
+            await asyncio.to_thread(cluster, "kill", "apiserver")
+            began = time.monotonic()
+            late = here.launch(3, job(PRINTS))
+            assert not await here.cluster.start(late)
+            assert (await here.waits(3)).reason == "Unreachable"
+            await here.cluster.stop(stops.key)
+            await here.sweep(ends, stops)
+            await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - began)))
+            await asyncio.to_thread(cluster, "start", "apiserver")
+            await eventually(lambda: here.cluster.start(late))
+            assert (await here.ended(1)).cause is Cause.COMPLETED
+            assert (await here.ended(2)).cause is Cause.CANCELLED
+            assert (await here.ended(3)).cause is Cause.COMPLETED
+            assert losses(await asyncio.to_thread(arrived, kafka, ends.key)) == [(1, 0.5)]
+            made = await asyncio.to_thread(objects, "jobs", "-n", room)
+            assert sorted(one["metadata"]["name"] for one in made) == sorted(map(name_of, (ends, late)))
+
+    asyncio.run(scene())
+
+
+def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            await here.start(1, job(PATIENT))
+            await here.started(1)
+            drain = ("drain", "trialstream", "--ignore-daemonsets", "--force", "--delete-emptydir-data")
+            await asyncio.to_thread(kubectl, *drain, "--pod-selector=app.kubernetes.io/managed-by=trialstream")
+            assert (await here.ended(1)).cause is Cause.PREEMPTED
+            again = here.launch(2, job(PRINTS))
+            await here.cluster.start(again)
+            assert (await here.waits(2)).reason == "Unschedulable"
+            await asyncio.to_thread(kubectl, "uncordon", "trialstream")
+            assert (await here.ended(2)).cause is Cause.COMPLETED
+
+    try:
+        asyncio.run(scene())
+    finally:
+        kubectl("uncordon", "trialstream")
+
+
+def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) -> None:
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            launch = await here.start(1, job(PATIENT, terminationGracePeriodSeconds=1, tolerations=SOON))
+            await here.started(1)
+            await asyncio.to_thread(cluster, "stop", "kubelet")
+            end = await _swept(here, launch)
+            assert end.cause is Cause.LOST, end
+            assert len(await asyncio.to_thread(objects, "jobs", "-n", room)) == 1
+
+    try:
+        asyncio.run(scene())
+    finally:
+        cluster("start", "kubelet")
+        kubectl("wait", "--for=condition=Ready", "node/trialstream", "--timeout=60s")
+
+
+async def _swept(here: Stage, launch: Any) -> Ended:
+    """Its end, found by looking again and again, as the flows do."""
+    async with asyncio.timeout(240):
+        while True:
+            await here.sweep(launch)
+            for event in here.told.get(1, ()):
+                if isinstance(event, Ended):
+                    return event
+            await asyncio.sleep(1)
