@@ -92,10 +92,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(url: str, wanted: Wanted, function: Function = bowl, reaction: float = 0.0) -> AsyncGenerator[Stage]:
+async def on_stage(
+    url: str,
+    wanted: Wanted,
+    function: Function = bowl,
+    reaction: float = 0.0,
+    kind: type[SimulatedCluster] = SimulatedCluster,
+) -> AsyncGenerator[Stage]:
     """A new controller, with nothing in memory, for the experiment."""
     document = load(wanted.text.encode())
-    cluster = SimulatedCluster(function, reaction=reaction)
+    cluster = kind(function, reaction=reaction)
     async with open_database(url) as database:
         await migrate(database)
         async with station(database, MemoryBus(), cluster, cluster.follow, owner=str(uuid4())) as wired:

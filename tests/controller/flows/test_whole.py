@@ -3,11 +3,13 @@
 import asyncio
 import random
 from collections import Counter
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
 
-from controller.cluster.simulated import Answer
+from controller.cluster import AttemptKey, Launch
+from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.core.experiment import Experiment
 from events.clock import now
 from events.facts import Cause, ExperimentState, Reason
@@ -23,6 +25,16 @@ ALGORITHMS = {
     "cma": "{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: CMA}]}",
     "de": "{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: TwoPointsDE}]}",
 }
+
+
+class Hesitant(SimulatedCluster):
+    """A place that puts each start off twice."""
+
+    asked: ClassVar[Counter[AttemptKey]] = Counter()
+
+    async def start(self, launch: Launch) -> bool:
+        self.asked[launch.key] += 1
+        return self.asked[launch.key] > 2 and await super().start(launch)
 
 
 async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
@@ -203,3 +215,14 @@ def test_a_pause_waits_for_whoever_resumes(database_url: str) -> None:
             await exact(stage, await stage.see_through(), 300)
 
     asyncio.run(scenario())
+
+
+def test_starts_that_are_put_off_are_made_in_the_end(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.flows.launch.RETRY_SECONDS", (0.05, 0.1))
+
+    async def story() -> None:
+        async with on_stage(fresh_database_url, Wanted("later", 8, 3), kind=Hesitant) as stage:
+            await exact(stage, await stage.see_through(), 8)
+            assert set(Hesitant.asked.values()) == {3}
+
+    asyncio.run(story())
