@@ -64,6 +64,13 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "core_share": Bar("processor time of a controller with 1,000 silent trials, per second", at_most=0.05),
         "memory_mib": Bar("its memory"),
     },
+    "sidecar": {
+        "start_bare_p50_ms": Bar("a bare Job's creation to its process, median"),
+        "start_overhead_p50_ms": Bar("how much more it is with our collector, median", at_most=400),
+        "sleeper_overhead_p50_ms": Bar("how much more with a native sidecar that only sleeps: the least possible"),
+        "collector_rss_mb": Bar("resident memory of a collector", at_most=45),
+        "collector_core_share": Bar("its processor time at 10 lines a second, per second", at_most=0.01),
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),

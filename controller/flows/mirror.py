@@ -21,7 +21,7 @@ from controller.cluster.kubernetes.projection import (
     with_condition,
 )
 from controller.core.differences import differences
-from controller.core.experiment import Experiment
+from controller.core.experiment import Experiment, LiveTrial
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.queries import Queries
@@ -31,7 +31,7 @@ from events.clock import now
 from events.document import ExperimentDocument, loaded
 from events.envelope import Envelope, send
 from events.facts import Reason, TrialState
-from events.ids import ExperimentId, consequence, shard_of
+from events.ids import AttemptKey, ExperimentId, TrialNumber, consequence, shard_of
 from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
 from events.spec import ExperimentSpec, ResumePolicy
 from events.template import written
@@ -39,6 +39,7 @@ from events.validation import Problem
 from events.yaml import DocumentError
 
 ROUND_SECONDS = 0.5
+PENDING_SECONDS = 4.0
 SHOW_SECONDS = 3.0
 """Between two writes of one experiment's counters; its state is shown at once."""
 ASK_AGAIN_SECONDS = 20.0
@@ -65,6 +66,8 @@ class Mirror:
     settled: dict[ExperimentId, str] = field(default_factory=dict)
     """Versions of objects with which there is nothing more to do."""
     best: dict[ExperimentId, Shown] = field(default_factory=dict)
+    pending: dict[AttemptKey, float] = field(default_factory=dict)
+    """Since when trials are known that are not shown yet."""
     began: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
@@ -81,9 +84,10 @@ class Mirror:
             for known in (self.asked, self.shown, self.settled, self.best):
                 for number in known.keys() - seen:
                     known.pop(number)
+            self.pending = {key: since for key, since in self.pending.items() if self.holding.live(key)}
             await asyncio.sleep(ROUND_SECONDS)
 
-    async def _look_at(self, thing: Object, number: ExperimentId, trials: dict[int, Object]) -> None:
+    async def _look_at(self, thing: Object, number: ExperimentId, trials: dict[TrialNumber, Object]) -> None:
         version = thing["metadata"]["resourceVersion"]
         if self.settled.get(number) == version:
             return
@@ -95,7 +99,7 @@ class Mirror:
         except ApiError as error:
             _log.warning("experiment %s: %s", thing["metadata"]["name"], error)
 
-    async def _reconcile(self, thing: Object, number: ExperimentId, trials: dict[int, Object]) -> bool:
+    async def _reconcile(self, thing: Object, number: ExperimentId, trials: dict[TrialNumber, Object]) -> bool:
         """One step towards what should be; True if nothing is left to do until the object changes."""
         found = self.holding.experiments.get(number)
         if found is None and (stored := await self.ledger.get(number)) is not None:
@@ -226,28 +230,34 @@ class Mirror:
             self.best[number] = Shown(best.trial, row.assignment, row.observation)
         return self.best[number]
 
-    async def _show_trials(self, thing: Object, known: Experiment, shown: dict[int, Object]) -> bool:
+    async def _show_trials(self, thing: Object, known: Experiment, shown: dict[TrialNumber, Object]) -> bool:
         """True if exactly the live trials and the best one are shown, as they are."""
-        wanted: dict[int, dict[str, Any]] = {}
         best = await self._best(known)
-        if best is not None and known.progress.best is not None:
-            status = {"state": TrialState.SUCCEEDED.value, "value": written(known.progress.best.value)}
-            wanted[best.number] = trial_of(thing, known, best.number, best.assignment, status)
+        wanted = {} if best is None else {best.number: _best_status(known)}
+        assignments = {} if best is None else {best.number: best.assignment}
         for number, trial in known.progress.live.items():
             assignment = self.holding.assignments.get((known.identity.id, number))
-            if assignment is not None:
-                wanted[number] = trial_of(thing, known, number, assignment, live_status(trial))
-        changed = [
-            (one, shown.get(number))
-            for number, one in wanted.items()
-            if number not in shown or shown[number].get("status") != one["status"]
-        ]
-        for one, before in changed:
-            await self.experiments.show_trial(one, before)
-        gone = [one for number, one in shown.items() if number not in wanted]
-        for trial_object in gone:
-            await self.experiments.hide_trial(trial_object)
+            if assignment is not None and (number in shown or self._worth_showing(known, number, trial)):
+                wanted[number], assignments[number] = live_status(trial), assignment
+        changed = [n for n, status in wanted.items() if n not in shown or shown[n].get("status") != status]
+        for number in changed:
+            trial_object = trial_of(thing, known, number, assignments[number], wanted[number])
+            await self.experiments.show_trial(trial_object, shown.get(number))
+        gone = [number for number in shown if number not in wanted]
+        for number in gone:
+            await self.experiments.hide_trial(shown[number])
         return not changed and not gone
+
+    def _worth_showing(self, known: Experiment, number: TrialNumber, trial: LiveTrial) -> bool:
+        """One that will run in a moment is shown when it runs: that is one write less."""
+        key = AttemptKey(known.identity.id, number, trial.attempt)
+        since = self.pending.setdefault(key, time.monotonic())
+        return trial.state is TrialState.RUNNING or bool(trial.waiting) or time.monotonic() - since > PENDING_SECONDS
+
+
+def _best_status(known: Experiment) -> dict[str, Any]:
+    assert known.progress.best is not None
+    return {"state": TrialState.SUCCEEDED.value, "value": written(known.progress.best.value)}
 
 
 def _document(thing: Object) -> ExperimentDocument:

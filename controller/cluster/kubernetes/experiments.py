@@ -15,7 +15,7 @@ from controller.cluster.kubernetes.projection import moment
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 from events.document import KATIB
 from events.document import OURS as OWN
-from events.ids import ExperimentId
+from events.ids import ExperimentId, TrialNumber
 
 FINALIZER = "trialstream.io/experiment"
 BULKY = ("managedFields", "annotations")
@@ -54,13 +54,13 @@ class Experiments:
         for reflector in self._experiments:
             yield from list(reflector.objects.values())
 
-    def shown(self) -> dict[ExperimentId | str, dict[int, Object]]:
+    def shown(self) -> dict[ExperimentId | str, dict[TrialNumber, Object]]:
         """The trials that are shown, by the id of their experiment and their number."""
-        found: dict[ExperimentId | str, dict[int, Object]] = {}
+        found: dict[ExperimentId | str, dict[TrialNumber, Object]] = {}
         for reflector in self._trials:
             for thing in reflector.objects.values():
                 known = thing["metadata"].get("labels") or {}
-                found.setdefault(known.get(EXPERIMENT_ID, ""), {})[int(known.get(TRIAL, 0))] = thing
+                found.setdefault(known.get(EXPERIMENT_ID, ""), {})[TrialNumber(int(known.get(TRIAL, 0)))] = thing
         return found
 
     async def show(self, thing: Object, status: Mapping[str, Any]) -> None:
