@@ -89,9 +89,9 @@ def _usage(place: str, settings: KafkaSettings) -> dict[str, float]:
     """Megabytes and share of a core of a collector whose trial prints ten lines a second."""
     lines = 10 * (LINES_SECONDS + 15)
     code = f"import time\nfor n in range({lines}):\n print(f'loss={{n}}', flush=True)\n time.sleep(0.1)"
-    tree = manifest(_launch(place, code), _sidecar(settings), DENY)
-    _kubectl("create", "-n", place, "-f", "-", said=tree)
-    found = _collector(tree["metadata"]["name"])
+    launch = _launch(place, code)
+    _kubectl("create", "-n", place, "-f", "-", said=manifest(launch, _sidecar(settings), DENY))
+    found = _collector(launch.key.experiment)
     time.sleep(10)
     before = sum(found.cpu_times()[:2])
     time.sleep(LINES_SECONDS)
@@ -99,14 +99,15 @@ def _usage(place: str, settings: KafkaSettings) -> dict[str, float]:
     return {"collector_rss_mb": found.memory_info().rss / 1e6, "collector_core_share": share}
 
 
-def _collector(name: str) -> psutil.Process:
+def _collector(experiment: ExperimentId) -> psutil.Process:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for one in psutil.process_iter(["cmdline"]):
-            if "collectors" in (one.info["cmdline"] or ()) and "python3" in one.info["cmdline"][0]:
+            words: list[str] = one.info["cmdline"] or []
+            if str(experiment) in words and "python3" in words[0]:
                 return psutil.Process(one.pid)
         time.sleep(0.2)
-    raise CannotMeasureError(f"no collector of {name} is to be seen among the processes of this machine")
+    raise CannotMeasureError(f"no collector of {experiment} is to be seen among the processes of this machine")
 
 
 def _job(place: str, code: str) -> dict[str, Any]:

@@ -1,16 +1,17 @@
-"""What to try next: the port that every search keeps, and the registry of searches by name."""
+"""What to try next: the registry of searches by name."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import Field
 
 from algorithms.encoding import Cube
+from algorithms.search.features import REMEDIES, Feature, asked
+from algorithms.search.learning import Learning
+from algorithms.search.port import Search
 from algorithms.search.portfolio import Optimizer, Situation, pick
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from algorithms.settings import Entry, Settings, entry, setting_problems
-from events.space import Assignment, ParameterType
 from events.spec import ExperimentSpec
 from events.validation import Problem
 
@@ -19,30 +20,6 @@ DEFAULT_BUDGET = 200
 """Trials to plan for where maxTrialCount is not given."""
 TO_COME = ("tpe", "multivariate-tpe", "bayesianoptimization", "cmaes", "hyperband", "pbt", "enas", "darts")
 """Katib's algorithms that Trialstream does not have yet."""
-
-
-class Search(Protocol):
-    """Ask and tell. The n-th suggestion ever returned (from 1) is trial n; `ask(n)` equals n times `ask(1)`.
-
-    A search is a function of spec, seed and the order of its calls; it is not thread-safe.
-    """
-
-    def ask(self, count: int) -> list[Assignment]:
-        """Up to `count` suggestions, none that was made before while others are left; fewer only if exhausted."""
-        ...
-
-    def tell(self, trial: int, loss: float | None) -> None:
-        """The finite loss of `trial`, to be minimised, None if it failed; a second result of a trial is ignored."""
-        ...
-
-    def adopt(self, assignment: Assignment) -> None:
-        """Count as the next suggestion one that another instance made."""
-        ...
-
-    @property
-    def exhausted(self) -> bool:
-        """Is nothing left to suggest, for good?"""
-        ...
 
 
 class Seeded(Settings):
@@ -62,16 +39,17 @@ class Algorithm:
     summary: str
     schema: type[Seeded]
     create: Callable[[ExperimentSpec, int], Search]
+    lacks: frozenset[Feature] = frozenset()
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.nevergrad import NevergradSearch  # its import takes a second
+    from algorithms.search.nevergrad import NevergradOptimizer  # its import takes a second
 
     cube = Cube(spec.parameters)
     budget = spec.max_trial_count or DEFAULT_BUDGET
     wanted = NevergradSettings.of(spec.algorithm).optimizer
     chosen = pick(wanted, Situation(cube, budget, spec.parallel))
-    return NevergradSearch(cube, seed, chosen, budget, spec.parallel)
+    return Learning(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
 
 
 ALGORITHMS = {
@@ -80,7 +58,10 @@ ALGORITHMS = {
         "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
     ),
     "grid": Algorithm(
-        "every combination once, in shuffled order", Seeded, lambda spec, seed: grid_search(Cube(spec.parameters), seed)
+        "every combination once, in shuffled order",
+        Seeded,
+        lambda spec, seed: grid_search(Cube(spec.parameters), seed),
+        frozenset({Feature.ENDLESS}),
     ),
     "sobol": Algorithm(
         "scrambled Sobol points, more even than random",
@@ -116,15 +97,15 @@ def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
     if len(spec.objectives) > 1:
         yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
     for index, parameter in enumerate(spec.parameters):
-        place = ("spec", "parameters", index)
         if parameter.condition is not None:
-            yield Problem((*place, "condition"), "conditional parameters are still to come; remove the condition")
-        space = parameter.space
-        endless = parameter.type is ParameterType.DOUBLE and space.step is None and space.min != space.max
-        if name == "grid" and endless:
-            yield Problem(
-                (*place, "feasibleSpace", "step"), "is required by grid for type double; give one, or use type int"
-            )
+            where = ("spec", "parameters", index, "condition")
+            yield Problem(where, "conditional parameters are still to come; remove the condition")
+    lacks = ALGORITHMS[name].lacks if name in ALGORITHMS else frozenset()
+    for feature, place in asked(spec):
+        if feature in lacks:
+            able = ", ".join(other for other, algorithm in ALGORITHMS.items() if feature not in algorithm.lacks)
+            words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
+            yield Problem(place, words)
 
 
 def catalogue() -> Sequence[Entry]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from algorithms.search import Search, create
+from algorithms.search import create
+from algorithms.search.outcome import Outcome
+from algorithms.search.port import Search
 from events.space import Assignment
 from events.spec import ExperimentSpec
 
@@ -17,18 +19,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The search was told this loss of trial `trial`; None if it failed."""
+    """The search was told what trial `trial` came to."""
 
     trial: int
-    loss: float | None
+    outcome: Outcome
 
 
 def restore(spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told]) -> Search:
     """The search after `journal`, its entries in the order in which they happened.
 
-    If asking again gives the recorded suggestions, the result goes on exactly as the original would have. If not
-    (another version of a library, or of the spec, made them), it adopts all suggestions, is told all losses, and goes
-    on in its own way.
+    If it resumes the recorded suggestions, the result goes on exactly as the original would have. If not
+    (another version of a library, or of the spec, made them), it adopts all suggestions, is told all outcomes, and
+    goes on in its own way.
     """
     entries = tuple(journal)
     search = create(spec, seed)
@@ -38,10 +40,10 @@ def restore(spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told]) ->
 def _replayed(search: Search, entries: Sequence[Asked | Told]) -> bool:
     for entry in entries:
         match entry:
-            case Told(trial, loss):
-                search.tell(trial, loss)
+            case Told(trial, outcome):
+                search.tell(trial, outcome)
             case Asked(assignment):
-                if search.ask(1) != [assignment]:
+                if not search.resume(assignment):
                     return False
     return True
 
@@ -49,8 +51,8 @@ def _replayed(search: Search, entries: Sequence[Asked | Told]) -> bool:
 def _adopted(search: Search, entries: Sequence[Asked | Told]) -> Search:
     for entry in entries:
         match entry:
-            case Told(trial, loss):
-                search.tell(trial, loss)
+            case Told(trial, outcome):
+                search.tell(trial, outcome)
             case Asked(assignment):
                 search.adopt(assignment)
     return search

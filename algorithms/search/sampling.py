@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from algorithms.encoding import Cube
 from algorithms.search.novelty import Novelty
+from algorithms.search.outcome import Outcome
 from events.space import Assignment, Scalar
 
 SOBOL_ATTEMPTS = 30
@@ -30,12 +31,18 @@ class Sampling:
             self._count += 1
         return suggestions
 
-    def tell(self, trial: int, loss: float | None) -> None:
+    def tell(self, trial: int, outcome: Outcome) -> None:
         """Nothing to learn."""
+
+    def resume(self, assignment: Assignment) -> bool:
+        return self.ask(1) == [assignment]
 
     def adopt(self, assignment: Assignment) -> None:
         self._novelty.claim(assignment)
         self._count += 1
+
+    def learn(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Nothing to learn."""
 
     @property
     def exhausted(self) -> bool:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from algorithms.search import Search, algorithm_of
+from algorithms.search import algorithm_of
 from algorithms.search.journal import Asked, Told, restore
+from algorithms.search.outcome import FAILED, Outcome
+from algorithms.search.port import Search
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
 from controller.store.holding import Holding
@@ -132,18 +134,19 @@ def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
 
 def _tell(search: Search, objective: Objective, conclusion: Conclusion) -> None:
     for entry in lesson(objective, conclusion):
-        search.tell(entry.trial, entry.loss)
+        search.tell(entry.trial, entry.outcome)
 
 
 def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
-    """What a conclusion teaches: a loss, a failure by the trial's own fault, or nothing."""
+    """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if conclusion.value is not None:
-            yield Told(conclusion.trial, objective.loss(conclusion.value))
+            cut = conclusion.state is TrialState.EARLY_STOPPED
+            yield Told(conclusion.trial, Outcome((objective.loss(conclusion.value),), partial=cut))
         case TrialState.METRICS_UNAVAILABLE:
-            yield Told(conclusion.trial, None)
+            yield Told(conclusion.trial, FAILED)
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
-            yield Told(conclusion.trial, None)
+            yield Told(conclusion.trial, FAILED)
         case _:
             pass
 

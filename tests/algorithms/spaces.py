@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from algorithms.search.outcome import FAILED, Outcome
 from events.objective import Direction, Objective
 from events.space import Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
 from events.spec import AlgorithmSpec, ExperimentSpec, Setting
@@ -115,3 +116,8 @@ def feasible(parameter: Parameter, value: Scalar) -> bool:
     return (
         isinstance(value, int | float) and parameter.low <= value <= parameter.high and abs(steps - round(steps)) < 1e-6
     )
+
+
+def outcome(loss: float | None) -> Outcome:
+    """The outcome of a trial with one loss; None: it failed."""
+    return FAILED if loss is None else Outcome((loss,))

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import Search, create
+from algorithms.search import create
 from algorithms.search.journal import Asked, Told, restore
+from algorithms.search.port import Search
 from algorithms.search.portfolio import Optimizer
 from events.spec import ExperimentSpec
-from tests.algorithms.spaces import GRIDDED, MIXED, SMALL, experiment
+from tests.algorithms.spaces import GRIDDED, MIXED, SMALL, experiment, outcome
 
 NAMES = ("random", "sobol", "grid", *(optimizer.value for optimizer in Optimizer))
 Step = tuple[str, int, float | None]
@@ -35,8 +36,8 @@ def played(search: Search, steps: list[Step]) -> list[Asked | Told]:
         if kind == "ask":
             journal += [Asked(assignment) for assignment in search.ask(1)]
         else:
-            search.tell(trial, loss)
-            journal.append(Told(trial, loss))
+            search.tell(trial, outcome(loss))
+            journal.append(Told(trial, outcome(loss)))
     return journal
 
 
@@ -72,12 +73,12 @@ def test_the_journal_of_another_version_is_adopted(name: str) -> None:
     journal = played(create(spec_for(name), seed=1), usual(30))
     restored = restore(spec_for(name), 2, journal)
     known = [entry.assignment for entry in journal if isinstance(entry, Asked)]
-    restored.tell(30, 0.1)
+    restored.tell(30, outcome(0.1))
     fresh = restored.ask(30)
     assert len(fresh) == 30
     assert not [assignment for assignment in fresh if assignment in known]
     again = restore(spec_for(name), 2, journal)
-    again.tell(30, 0.1)
+    again.tell(30, outcome(0.1))
     assert again.ask(30) == fresh
 
 
@@ -92,15 +93,15 @@ def test_an_adopted_space_is_used_up_with_the_rest() -> None:
 
 def test_suggestions_from_outside_the_space_are_counted_only() -> None:
     spec = experiment(MIXED, "nevergrad")
-    restored = restore(spec, 1, [Asked({"gone": 1}), Told(1, 0.5), Told(1, 0.4)])
+    restored = restore(spec, 1, [Asked({"gone": 1}), Told(1, outcome(0.5)), Told(1, outcome(0.4))])
     (second,) = restored.ask(1)
-    restored.tell(2, 0.3)
+    restored.tell(2, outcome(0.3))
     assert second.keys() == {parameter.name for parameter in MIXED}
 
 
 def test_adopted_results_are_learnt_from() -> None:
     spec = experiment(MIXED[:1] + MIXED[1:2], "nevergrad", {"optimizer": "OnePlusOne"})
-    entries: list[Asked | Told] = [Asked({"lr": 1e-4, "momentum": 0.9}), Told(1, -100.0)]
-    entries += [Asked({"lr": 0.9, "momentum": 0.1}), Told(2, 100.0)]
+    entries: list[Asked | Told] = [Asked({"lr": 1e-4, "momentum": 0.9}), Told(1, outcome(-100.0))]
+    entries += [Asked({"lr": 0.9, "momentum": 0.1}), Told(2, outcome(100.0))]
     near = [assignment["momentum"] for assignment in restore(spec, 1, entries).ask(6)]
     assert sum(float(value) > 0.5 for value in near) >= 4, near

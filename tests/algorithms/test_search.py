@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.encoding import Cube
-from algorithms.search import Search, create
+from algorithms.search import create
+from algorithms.search.port import Search
 from algorithms.search.portfolio import Optimizer
 from events.space import Assignment, Distribution, Parameter
 from events.spec import ExperimentSpec
-from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, SMALL, experiment, feasible, ranged, spaces
+from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, SMALL, experiment, feasible, outcome, ranged, spaces
 
 LEARNING = tuple(optimizer.value for optimizer in Optimizer)
 STATELESS = ("random", "grid", "sobol")
@@ -45,7 +46,8 @@ def run(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
             yield assignment
             running.append((number, None if order.random() < 0.2 else loss_of(assignment)))
         while running and (len(running) > 4 or order.random() < 0.4):
-            search.tell(*running.pop(order.randrange(len(running))))
+            trial, loss = running.pop(order.randrange(len(running)))
+            search.tell(trial, outcome(loss))
 
 
 everyone = pytest.mark.parametrize("name", [*STATELESS, *LEARNING])
@@ -72,7 +74,7 @@ def test_a_batch_equals_single_asks(name: str) -> None:
         batch = one.ask(count)
         assert batch == [assignment for _ in range(count) for assignment in other.ask(1)]
         for search in (one, other):
-            search.tell(1, 0.5)
+            search.tell(1, outcome(0.5))
 
 
 @everyone
@@ -101,9 +103,9 @@ def test_adversarial_results_are_survived(name: str, losses: list[float | None])
     for number in range(1, 61):
         found += search.ask(1)
         trial = number - 3 if number % 7 else number
-        search.tell(trial, losses[number % len(losses)])
-        search.tell(trial, 3.0)
-    search.tell(10**9, 1.0)
+        search.tell(trial, outcome(losses[number % len(losses)]))
+        search.tell(trial, outcome(3.0))
+    search.tell(10**9, outcome(1.0))
     assert len({str(assignment) for assignment in found}) == 60
     assert all(feasible(one, assignment[one.name]) for assignment in found for one in mixed(name))
 
@@ -195,7 +197,7 @@ def test_learning_beats_random_points() -> None:
         for trial in range(1, 61):
             loss = sum((float(value) - 0.23) ** 2 for value in search.ask(1)[0].values())
             losses.append(loss)
-            search.tell(trial, loss)
+            search.tell(trial, outcome(loss))
         return min(losses)
 
     random_best = np.median([best("random", seed) for seed in range(7)])

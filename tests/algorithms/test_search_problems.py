@@ -83,7 +83,10 @@ def test_a_setting_stands_once() -> None:
 
 def test_grid_needs_steps_for_doubles() -> None:
     place = ("spec", "parameters", 0, "feasibleSpace", "step")
-    message = "is required by grid for type double; give one, or use type int"
+    message = (
+        "grid cannot honour a double without a step; give a step, or use type int; "
+        "these can as it is: nevergrad, random, sobol"
+    )
     assert found(experiment([ranged("x", DOUBLE, 0, 1)], "grid")) == [Problem(place, message)]
     assert found(experiment([ranged("x", DOUBLE, 1, 1)], "grid")) == []
 

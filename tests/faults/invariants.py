@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import tests.faults.statements as sql
-from algorithms.search import Search, create
+from algorithms.search import create
+from algorithms.search.port import Search
 from controller.flows.propose import lesson
 from controller.store.journal import Journal, Journals
 from controller.store.ledger import Ledger
@@ -88,7 +89,7 @@ def _deviations(search: Search, objective: Objective, journal: Journal) -> Itera
             yield f"trial {number} was suggested after {suggestion.told} conclusions, the one before after {told}"
         for conclusion in journal.conclusions[told : suggestion.told]:
             for one in lesson(objective, conclusion):
-                search.tell(one.trial, one.loss)
+                search.tell(one.trial, one.outcome)
         told = suggestion.told
         asked = search.ask(1)
         if asked != [suggestion.assignment]:

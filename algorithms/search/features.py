@@ -1,0 +1,41 @@
+"""What a spec may ask of a search that not every search can honour."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from events.space import Parameter, ParameterType
+from events.spec import ExperimentSpec
+from events.yaml import Path
+
+
+class Feature(StrEnum):
+    """In the words of a refusal: "grid cannot honour …"."""
+
+    ENDLESS = "a double without a step"
+    CATEGORICAL = "categorical parameters"
+    ONE_PARAMETER = "a single parameter"
+
+
+REMEDIES = {
+    Feature.ENDLESS: "give a step, or use type int",
+    Feature.CATEGORICAL: "give numbers, as type discrete",
+    Feature.ONE_PARAMETER: "give a second parameter",
+}
+"""What else a person may do about it."""
+
+
+def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
+    """The features that `spec` asks for, and where."""
+    for index, parameter in enumerate(spec.parameters):
+        place = ("spec", "parameters", index)
+        if _endless(parameter):
+            yield Feature.ENDLESS, (*place, "feasibleSpace", "step")
+        if parameter.type is ParameterType.CATEGORICAL:
+            yield Feature.CATEGORICAL, (*place, "parameterType")
+    if len(spec.parameters) == 1:
+        yield Feature.ONE_PARAMETER, ("spec", "parameters")
+
+
+def _endless(parameter: Parameter) -> bool:
+    space = parameter.space
+    return parameter.type is ParameterType.DOUBLE and space.step is None and space.min != space.max

@@ -1,0 +1,113 @@
+"""A search that learns: an optimizer, and around it the bookkeeping that all of them share."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from algorithms.encoding import Cube
+from algorithms.search.novelty import Novelty
+from algorithms.search.outcome import Outcome
+from algorithms.search.penalties import Penalties
+from events.space import Assignment
+
+ATTEMPTS = 10
+"""Times the optimizer is asked again for a point that is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A suggestion, and what the optimizer knows it by."""
+
+    assignment: Assignment
+    handle: Any
+
+
+class Optimizer(Protocol):
+    """Ask and tell without bookkeeping: it may repeat itself, and is told each candidate at most once."""
+
+    stateless: bool
+    """Does a suggestion follow from its number, what was told and what runs? Then histories need no asking again."""
+    honest: bool
+    """Is it told outcomes as they are? Else failures and missed constraints become finite losses."""
+
+    def ask(self, number: int) -> Candidate:
+        """A candidate for suggestion `number`, from 1."""
+        ...
+
+    def foreign(self, assignment: Assignment) -> Candidate | None:
+        """A candidate for somebody else's suggestion; None if it is not of this space."""
+        ...
+
+    def drop(self, candidate: Candidate) -> None:
+        """`candidate` was not suggested: it will never be told."""
+        ...
+
+    def tell(self, candidate: Candidate, outcome: Outcome) -> None: ...
+
+
+class Learning:
+    """The search port around an optimizer: no point twice, results by the number of the trial.
+
+    State beyond the optimizer's own is the set of suggested points and the trials not yet told.
+    """
+
+    def __init__(self, cube: Cube, seed: int, optimizer: Optimizer) -> None:
+        self._novelty = Novelty(cube, seed)
+        self._optimizer = optimizer
+        self._pending: dict[int, Candidate] = {}
+        self._count = 0
+        self._penalties: Penalties[Candidate] = Penalties()
+
+    def ask(self, count: int) -> list[Assignment]:
+        suggestions: list[Assignment] = []
+        while len(suggestions) < count and (candidate := self._candidate()) is not None:
+            self._note(candidate)
+            suggestions.append(candidate.assignment)
+        return suggestions
+
+    def tell(self, trial: int, outcome: Outcome) -> None:
+        candidate = self._pending.pop(trial, None)
+        if candidate is not None:
+            self._learn(candidate, outcome)
+
+    def resume(self, assignment: Assignment) -> bool:
+        if not self._optimizer.stateless:
+            return self.ask(1) == [assignment]
+        self.adopt(assignment)
+        return True
+
+    def adopt(self, assignment: Assignment) -> None:
+        self._novelty.claim(assignment)
+        self._note(self._optimizer.foreign(assignment))
+
+    def learn(self, assignment: Assignment, outcome: Outcome) -> None:
+        candidate = self._optimizer.foreign(assignment)
+        if candidate is not None:
+            self._learn(candidate, outcome)
+
+    @property
+    def exhausted(self) -> bool:
+        return self._novelty.exhausted
+
+    def _candidate(self) -> Candidate | None:
+        """The optimizer's next new point, else a random one that it will be told of as not its own."""
+        if self.exhausted:
+            return None
+        for _ in range(ATTEMPTS):
+            candidate = self._optimizer.ask(self._count + 1)
+            if self._novelty.claim(candidate.assignment):
+                return candidate
+            self._optimizer.drop(candidate)
+        fresh = self._novelty.random(self._count)
+        return None if fresh is None else self._optimizer.foreign(fresh)
+
+    def _note(self, candidate: Candidate | None) -> None:
+        self._count += 1
+        if candidate is not None:
+            self._pending[self._count] = candidate
+
+    def _learn(self, candidate: Candidate, outcome: Outcome) -> None:
+        if self._optimizer.honest:
+            self._optimizer.tell(candidate, outcome)
+            return
+        for known, losses in self._penalties.ready(candidate, outcome):
+            self._optimizer.tell(known, Outcome(losses, partial=outcome.partial))
