@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from algorithms import search, stopping
 from collectors import parser
-from collectors import problems as collector_problems
+from collectors.problems import problems as collector_problems
 from collectors.tail import Tail
 from controller.app.station import Station, station
 from controller.cluster import Launch

@@ -9,7 +9,7 @@ from typing import Any
 
 from algorithms import search, stopping
 from collectors import parser
-from collectors import problems as collector_problems
+from collectors.problems import problems as collector_problems
 from collectors.tail import Tail
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local import LocalCluster
