@@ -82,8 +82,8 @@ class Publisher:
         async with self._making:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    **await client_options(self._settings), acks="all", enable_idempotence=True, compression_type=COMPRESSION,
-                    max_request_size=MAX_RECORD_BYTES + 64 * 1024,
+                    **await client_options(self._settings), acks="all", enable_idempotence=True,
+                    compression_type=COMPRESSION, max_request_size=MAX_RECORD_BYTES + 64 * 1024,
                 )  # fmt: skip
                 try:
                     with translated("start a producer"):
