@@ -10,18 +10,20 @@ the API server is counted by the controller, and by the API server itself for th
 """
 
 import asyncio
+import math
 import random
 import re
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from algorithms.search.permutation import Permutation
 from benchmarks.controllers import Controller, Site, site
 from benchmarks.kubernetes import count, install, namespace, pods, requests, until
 from benchmarks.outcome import CannotMeasureError, Outcome, say
@@ -56,12 +58,24 @@ _OUR_REQUESTS = re.compile(r'^trialstream_kubernetes_requests_total\{code="\w+",
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """So many experiments of `parallel` trials at once and `each` in all, whose pods run for `seconds`."""
+    """So many experiments of `parallel` trials at once and `each` in all, whose pods run for `seconds`, the first ones
+    for `first_seconds`."""
 
     experiments: int
     parallel: int
     each: int
     seconds: int
+    first_seconds: int = 0
+
+    @property
+    def durations(self) -> list[str]:
+        """The values of a parameter of which a grid search with seed SEED suggests the long ones first."""
+        found = [""] * self.each
+        order = Permutation(self.each, SEED)
+        for place in range(self.each):
+            seconds = self.first_seconds if place < self.parallel else self.seconds
+            found[order[place]] = f"{seconds}.{place:05}"
+        return found
 
     @property
     def at_once(self) -> int:
@@ -72,8 +86,11 @@ class Size:
         return self.experiments * self.each
 
 
-MANY, QUICK_MANY = Size(120, 30, 100, 150), Size(4, 5, 15, 5)
+MANY, QUICK_MANY = Size(120, 30, 100, 10), Size(4, 5, 15, 5)
 LONG, QUICK_LONG = Size(1, 500, 15_000, 5), Size(1, 10, 60, 5)
+OVERLAP = 2.0, 10.0
+"""The first trials run for so many times as long as bare Jobs take until all of them run, and so many seconds more."""
+SEED = 1
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
@@ -87,6 +104,8 @@ async def _measure(home: Path, many: Size, long: Size) -> Outcome:
             bare = await _bare(api, many.at_once)
             controller = opened.open_controller("--cluster", "kubernetes", "--metrics-port", str(METRICS_PORT))
             async with _collecting(opened):
+                times, more = OVERLAP
+                many = replace(many, first_seconds=math.ceil(times * bare + more))
                 first = await _run(opened, api, controller, many)
                 last = await _run(opened, api, controller, long)
             postgres = await opened.store.version()
@@ -107,7 +126,7 @@ async def _bare(api: Api, jobs: int) -> float:
     async with namespace(api) as place, pods(api, place) as seen, asyncio.TaskGroup() as tasks:
         began = time.monotonic()
         for number in range(jobs):
-            body = {**_job(PATIENCE_SECONDS), "metadata": {"name": f"bare-{number}"}}
+            body = {**_job(f"{PATIENCE_SECONDS}s"), "metadata": {"name": f"bare-{number}"}}
             tasks.create_task(api.create(JOBS.format(place), body))
         await seen.reach(jobs)
         took = time.monotonic() - began
@@ -115,15 +134,15 @@ async def _bare(api: Api, jobs: int) -> float:
     return took
 
 
-def _job(seconds: float) -> dict[str, Any]:
-    container = {"name": "main", "image": "simulated:1", "command": ["train", "${trialParameters.x}"]}
+def _job(run_for: str) -> dict[str, Any]:
+    container = {"name": "main", "image": "simulated:1", "command": ["train", run_for]}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "spec": {
             "backoffLimit": 0,
             "template": {
-                "metadata": {"annotations": {"fake.trialstream.dev/run-for": f"{seconds:.0f}s"}},
+                "metadata": {"annotations": {"fake.trialstream.dev/run-for": run_for}},
                 "spec": {"restartPolicy": "Never", "containers": [container]},
             },
         },
@@ -200,20 +219,26 @@ async def _tidy(api: Api, place: str, size: Size) -> None:
 
 
 def _experiment(name: str, size: Size) -> dict[str, Any]:
+    """Its one parameter is how long a trial's pod runs."""
+    space: dict[str, Any]
+    kind, space, algorithm = "double", {"min": str(size.seconds), "max": str(size.seconds + 1)}, "random"
+    if size.first_seconds:
+        kind, space, algorithm = "categorical", {"list": size.durations}, "grid"
     return {
         "apiVersion": OURS,
         "kind": "Experiment",
         "metadata": {"name": name},
         "spec": {
             "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-            "algorithm": {"algorithmName": "random"},
+            "algorithm": {"algorithmName": algorithm},
+            "seed": SEED,
             "parallelTrialCount": size.parallel,
             "maxTrialCount": size.each,
-            "parameters": [{"name": "x", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}}],
+            "parameters": [{"name": "seconds", "parameterType": kind, "feasibleSpace": space}],
             "trialTemplate": {
                 "primaryContainerName": "main",
-                "trialParameters": [{"name": "x", "reference": "x"}],
-                "trialSpec": _job(size.seconds),
+                "trialParameters": [{"name": "seconds", "reference": "seconds"}],
+                "trialSpec": _job("${trialParameters.seconds}s"),
             },
         },
     }

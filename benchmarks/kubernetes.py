@@ -93,7 +93,7 @@ class Pods:
         """Wait until so many run at the same moment, in vain after PATIENCE_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while self.most < wanted and (self.running or not self.most):
+                while self.most < wanted and (self.running or not self.most):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
 
