@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from controller.cluster.kubernetes.api import ApiError, ConflictError, LaterError
+from controller.cluster.kubernetes.api import ApiError, ConflictError, LaterError, When
 from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
 from controller.cluster.kubernetes.marks import Object
 from controller.cluster.kubernetes.projection import (
@@ -209,7 +209,7 @@ class Mirror:
         number = ExperimentId(UUID(thing["metadata"]["uid"]))
         urgent = changed & {"state", "conditions", "observedGeneration"}
         if urgent or time.monotonic() - self.shown.get(number, 0.0) > self._show_seconds():
-            await self.experiments.show(thing, status, can_wait=not urgent)
+            await self.experiments.show(thing, status, when=When.FIRST if urgent else When.SPARE)
             self.shown[number] = time.monotonic()
             if "conditions" in changed:
                 await self._tell(thing, before.get("conditions") or [], status["conditions"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import aiohttp
@@ -16,8 +17,10 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 
 from controller.telemetry.catalogue import API_REQUESTS
 
-DEADLINE = aiohttp.ClientTimeout(total=15, connect=3, sock_connect=3, sock_read=10)
+DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
 """Seconds; of streams only the connecting and the silence are bounded."""
+MOST_WRITES = 32
+"""Under way at once: a server that answers slowly is asked less, rather than with ever more connections."""
 CONNECT_SECONDS = 5.0
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 AGENT = "trialstream"
@@ -65,6 +68,17 @@ class AwayError(ApiError):
         self.retry_after = retry_after
 
 
+class When(Enum):
+    """How urgent a write is."""
+
+    FIRST = auto()
+    """What people wait for, and what ends something."""
+    IN_LINE = auto()
+    """Starts: there may be thousands."""
+    SPARE = auto()
+    """What can wait: LaterError is raised while there is no room for it."""
+
+
 @dataclass(slots=True)
 class Pace:
     """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
@@ -75,26 +89,36 @@ class Pace:
     tokens: float = 0.0
     spare: float = 0.0
     at: float = 0.0
+    under_way: int = 0
+    first: asyncio.Lock = field(default_factory=asyncio.Lock)
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def turn(self) -> None:
-        """Return when it is our turn; turns come in the order in which they were asked for."""
-        async with self.line:
+    async def turn(self, *, first: bool = False) -> None:
+        """Return when it is our turn, in the order in which turns were asked for, those of `first` before all others.
+
+        Whoever had a turn calls `done`."""
+        async with self.first if first else self.line:
             self._fill()
-            while self.tokens < 1:
-                await asyncio.sleep((1 - self.tokens) / self.rate)
+            while self.tokens < 1 or self.under_way >= MOST_WRITES or (self.first.locked() and not first):
+                await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
                 self._fill()
             self.tokens -= 1
+            self.under_way += 1
 
     def has_room(self) -> bool:
         """A turn for what can wait, if there is one now."""
         self._fill()
-        left_over = self.tokens >= 1 and not self.line.locked()
-        if not left_over and (self.spare < 1 or self.tokens < -self.rate):
+        left_over = self.tokens >= 1 and not self.line.locked() and not self.first.locked()
+        if self.under_way >= MOST_WRITES or (not left_over and (self.spare < 1 or self.tokens < -self.rate)):
             return False
         self.tokens -= 1
+        self.under_way += 1
         self.spare = max(0.0, self.spare - 1)
         return True
+
+    def done(self) -> None:
+        """A write that had its turn is answered, or given up."""
+        self.under_way -= 1
 
     def rest(self, seconds: float) -> None:
         """The server is overloaded: nobody has a turn for so long."""
@@ -112,7 +136,7 @@ class Pace:
 class Api:
     """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`.
 
-    A write that `can_wait` raises LaterError while there is no room for it."""
+    Writes of When.SPARE raise LaterError, too."""
 
     def __init__(self, client: ApiClient, streams: ApiClient, pace: Pace) -> None:
         self._client = client
@@ -123,28 +147,28 @@ class Api:
         return await self._ask("GET", path, query)
 
     async def create(
-        self, path: str, body: Mapping[str, Any], *, can_wait: bool = False, **query: str
+        self, path: str, body: Mapping[str, Any], *, when: When = When.IN_LINE, **query: str
     ) -> dict[str, Any]:
         """`path` is the collection's. Raises ConflictError if the name is taken."""
-        return await self._write("POST", path, body, can_wait=can_wait, **query)
+        return await self._write("POST", path, body, when=when, **query)
 
     async def patch(
-        self, path: str, body: Mapping[str, Any], *, apply: bool = False, can_wait: bool = False
+        self, path: str, body: Mapping[str, Any], *, apply: bool = False, when: When = When.FIRST
     ) -> dict[str, Any]:
         """Merge, or apply on the server's side as our field manager, whoever had the fields before."""
         if apply:
-            return await self._write("PATCH", path, body, APPLY, can_wait=can_wait, fieldManager=AGENT, force="true")
-        return await self._write("PATCH", path, body, MERGE, can_wait=can_wait)
+            return await self._write("PATCH", path, body, APPLY, when=when, fieldManager=AGENT, force="true")
+        return await self._write("PATCH", path, body, MERGE, when=when)
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", can_wait: bool = False
+        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", when: When = When.FIRST
     ) -> bool:
         """Ask for the end of the object, with `uid` only of that very one. False: it is not there any more."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._write("DELETE", path, body, can_wait=can_wait)
+            await self._write("DELETE", path, body, when=when)
         except (NotFoundError, ConflictError):  # Conflict: another object has the name by now
             return False
         return True
@@ -184,11 +208,11 @@ class Api:
         body: Mapping[str, Any],
         content: str | None = None,
         *,
-        can_wait: bool,
+        when: When,
         **query: str,
     ) -> dict[str, Any]:
-        if not can_wait:
-            await self._pace.turn()
+        if when is not When.SPARE:
+            await self._pace.turn(first=when is When.FIRST)
         elif not self._pace.has_room():
             raise LaterError(0, "NoRoom", f"{method} {path}: it has to wait for writes that are more urgent")
         try:
@@ -197,6 +221,8 @@ class Api:
             if error.retry_after:
                 self._pace.rest(error.retry_after)
             raise
+        finally:
+            self._pace.done()
 
     async def _ask(
         self,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from controller.cluster.kubernetes.api import Api, ApiError
+from controller.cluster.kubernetes.api import Api, ApiError, When
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.marks import EXPERIMENT_ID, OURS, TRIAL, US, Object
 from controller.cluster.kubernetes.projection import moment
@@ -74,9 +74,9 @@ class Experiments:
         if not of_it:
             del self._shown[experiment]
 
-    async def show(self, thing: Object, status: Mapping[str, Any], *, can_wait: bool = False) -> None:
+    async def show(self, thing: Object, status: Mapping[str, Any], *, when: When = When.FIRST) -> None:
         """Replace the status. Raises ApiError."""
-        await self.api.patch(f"{_path(thing)}/status", {"status": status}, can_wait=can_wait)
+        await self.api.patch(f"{_path(thing)}/status", {"status": status}, when=when)
 
     async def hold(self, thing: Object) -> None:
         """It shall not go before `release`. Raises ApiError."""
@@ -95,16 +95,16 @@ class Experiments:
         """As soon as there is room for it: raises LaterError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
-            await self.api.create(place, trial, can_wait=True)
+            await self.api.create(place, trial, when=When.SPARE)
         else:
             status = {**dict.fromkeys(known.get("status") or ()), **trial["status"]}  # a merge keeps what is not named
-            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, can_wait=True)
+            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, when=When.SPARE)
 
     async def hide_trial(self, trial: Object) -> None:
         """As soon as there is room for it: raises LaterError, ApiError."""
         metadata = trial["metadata"]
         path = TRIALS.path(metadata["namespace"], metadata["name"])
-        await self.api.delete(path, uid=metadata["uid"], propagation="Background", can_wait=True)
+        await self.api.delete(path, uid=metadata["uid"], propagation="Background", when=When.SPARE)
 
     async def tell(self, thing: Object, kind: str, reason: str, message: str, at: datetime) -> None:
         """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
@@ -122,7 +122,7 @@ class Experiments:
             "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event)
+            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, when=When.FIRST)
         except ApiError:
             return
 

@@ -3,23 +3,24 @@
 import asyncio
 import time
 
-from controller.cluster.kubernetes.api import SPARE, Pace
+from controller.cluster.kubernetes.api import MOST_WRITES, SPARE, Pace
 
 FAST = 2_000.0
 
 
-def test_turns_come_in_the_order_in_which_they_were_asked_for() -> None:
+def test_turns_come_in_the_order_in_which_they_were_asked_for_urgent_ones_first() -> None:
     async def scene() -> list[int]:
         pace, came = Pace(FAST, at=time.monotonic()), list[int]()
 
         async def one(number: int) -> None:
-            await pace.turn()
+            await pace.turn(first=number >= 15)
             came.append(number)
+            pace.done()
 
         await asyncio.gather(*map(one, range(20)))
         return came
 
-    assert asyncio.run(scene()) == list(range(20))
+    assert asyncio.run(scene()) == [*range(15, 20), *range(15)]
 
 
 def test_what_can_wait_gets_its_share_beside_the_others_and_all_keep_the_rate() -> None:
@@ -28,9 +29,16 @@ def test_what_can_wait_gets_its_share_beside_the_others_and_all_keep_the_rate() 
     async def scene() -> tuple[int, float]:
         began = time.monotonic()
         pace, rooms = Pace(rate, at=began), 0
-        others = asyncio.gather(*(pace.turn() for _ in range(urgent)))
+
+        async def one() -> None:
+            await pace.turn()
+            pace.done()
+
+        others = asyncio.gather(*(one() for _ in range(urgent)))
         while not others.done():
-            rooms += pace.has_room()
+            if pace.has_room():
+                rooms += 1
+                pace.done()
             await asyncio.sleep(0)
         return rooms, time.monotonic() - began
 
@@ -45,6 +53,20 @@ def test_what_can_wait_takes_what_is_left_over() -> None:
         return [pace.has_room() for _ in range(3)]
 
     assert asyncio.run(scene()) == [True, True, False]
+
+
+def test_a_server_that_does_not_answer_is_not_asked_ever_more() -> None:
+    async def scene() -> tuple[int, bool]:
+        pace = Pace(FAST, tokens=FAST, spare=FAST, at=time.monotonic())
+        waiting = [asyncio.create_task(pace.turn()) for _ in range(2 * MOST_WRITES)]
+        await asyncio.sleep(0.1)
+        begun, room = sum(one.done() for one in waiting), pace.has_room()
+        for _ in range(2 * MOST_WRITES):
+            pace.done()
+        await asyncio.gather(*waiting)
+        return begun, room
+
+    assert asyncio.run(scene()) == (MOST_WRITES, False)
 
 
 def test_an_overloaded_server_is_left_alone_also_by_what_can_wait() -> None:
