@@ -16,7 +16,7 @@ import re
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ import orjson
 
 from algorithms.search.permutation import Permutation
 from benchmarks.controllers import Controller, Site, site
-from benchmarks.kubernetes import count, install, namespace, pods, requests, until
+from benchmarks.kubernetes import count, create, install, namespace, pods, requests, until
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.cluster.kubernetes.api import Api, open_api
+from controller.cluster.kubernetes.api import Api, AwayError, open_api
 from controller.cluster.kubernetes.experiments import TRIALS
 from controller.cluster.kubernetes.projection import REFUSED
 from controller.cluster.kubernetes.settings import KubernetesSettings
@@ -43,7 +43,7 @@ from events.metrics import Point
 from events.reports import completed, reported
 
 PATIENCE_SECONDS = 3600.0
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 5.0
 METRICS_PORT = 17463
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 EXPERIMENTS = f"/apis/{OURS}/namespaces/{{}}/experiments"
@@ -88,7 +88,7 @@ class Size:
 
 MANY, QUICK_MANY = Size(120, 30, 100, 10), Size(4, 5, 15, 5)
 LONG, QUICK_LONG = Size(1, 500, 15_000, 5), Size(1, 10, 60, 5)
-OVERLAP = 2.0, 10.0
+OVERLAP = 2.0, 30.0
 """The first trials run for so many times as long as bare Jobs take until all of them run, and so many seconds more."""
 SEED = 1
 
@@ -127,7 +127,7 @@ async def _bare(api: Api, jobs: int) -> float:
         began = time.monotonic()
         for number in range(jobs):
             body = {**_job(f"{PATIENCE_SECONDS}s"), "metadata": {"name": f"bare-{number}"}}
-            tasks.create_task(api.create(JOBS.format(place), body))
+            tasks.create_task(create(api, JOBS.format(place), body))
         await seen.reach(jobs)
         took = time.monotonic() - began
         say(f"{jobs:,} bare Jobs run after {took:.1f} s")
@@ -185,9 +185,9 @@ async def _run(opened: Site, api: Api, controller: Controller, size: Size) -> Ru
         counted, asked, cpu = await requests(api), await _asked(), controller.cpu_seconds()
         began = time.monotonic()
         async with pods(api, place) as seen, asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(_look(opened, api, place, size, run))
+            looking = tasks.create_task(_look(opened, api, place, run))
             for number in range(size.experiments):
-                await api.create(EXPERIMENTS.format(place), _experiment(f"e{number}", size))
+                await create(api, EXPERIMENTS.format(place), _experiment(f"e{number}", size))
             await seen.reach(size.at_once)
             run.running_s = time.monotonic() - began
             say(f"{len(seen.running):,} trials run after {run.running_s:.1f} s")
@@ -205,7 +205,7 @@ async def _run(opened: Site, api: Api, controller: Controller, size: Size) -> Ru
         after = await requests(api)
         _compare(run, {key: n - counted.get(key, 0) for key, n in after.items()})
         run.left_over = await count(api, TRIALS.path(place)) - size.experiments
-        say(f"{run}")
+        say(str(run))
     return run
 
 
@@ -244,20 +244,27 @@ def _experiment(name: str, size: Size) -> dict[str, Any]:
     }
 
 
-async def _look(opened: Site, api: Api, place: str, size: Size, run: Run) -> None:
-    """Trials that run by Postgres, sizes of the experiments' objects, number of Trial objects: again and again."""
+async def _look(opened: Site, api: Api, place: str, run: Run) -> None:
+    """Look again and again, also at an API server that is too busy to answer now and then."""
     while True:
-        rows = await opened.database.fetch("SELECT state, count(*) AS n FROM trial GROUP BY state")
-        states = {row["state"]: row["n"] for row in rows}
-        run.most = max(run.most, states.get("Running", 0))
-        things = (await api.get(EXPERIMENTS.format(place)))["items"]
-        run.object_kb = max([run.object_kb, *(len(orjson.dumps(thing)) / 1000 for thing in things)])
-        if refused := [thing["status"] for thing in things if (thing.get("status") or {}).get("state") == REFUSED]:
-            raise CannotMeasureError(str(refused[0]))
-        shown = await count(api, TRIALS.path(place))
-        run.trial_objects = max(run.trial_objects, shown)
-        say(f"{states}, {shown} Trial objects, experiments of {run.object_kb:.1f} kB at most")
+        with suppress(AwayError):
+            await _look_once(opened, api, place, run)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look_once(opened: Site, api: Api, place: str, run: Run) -> None:
+    """Trials that run by Postgres, sizes of the experiments' objects, number of Trial objects."""
+    rows = await opened.database.fetch("SELECT state, count(*) AS n FROM trial GROUP BY state")
+    states = {row["state"]: row["n"] for row in rows}
+    run.most = max(run.most, states.get("Running", 0))
+    things = (await api.get(EXPERIMENTS.format(place)))["items"]
+    if refused := [thing["status"] for thing in things if (thing.get("status") or {}).get("state") == REFUSED]:
+        raise CannotMeasureError(str(refused[0]))
+    run.object_kb = max([run.object_kb, *(len(orjson.dumps(thing)) / 1000 for thing in things)])
+    shown = await count(api, TRIALS.path(place))
+    run.trial_objects = max(run.trial_objects, shown)
+    at = time.strftime("%H:%M:%S")
+    say(f"{at} {states}, {shown} Trial objects, experiments of {run.object_kb:.1f} kB at most")
 
 
 async def _asked() -> Mapping[str, int]:

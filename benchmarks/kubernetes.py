@@ -12,14 +12,14 @@ from uuid import uuid4
 import yaml
 
 from benchmarks.outcome import CannotMeasureError
-from controller.cluster.kubernetes.api import Api, NotFoundError
+from controller.cluster.kubernetes.api import Api, AwayError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.marks import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 
 CRDS = Path(__file__).parents[1] / "deploy" / "crds"
 PATIENCE_SECONDS = 900.0
 LOOK_SECONDS = 0.5
-SILENCE_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
 _REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>.*)\} (?P<count>\S+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -57,7 +57,8 @@ async def _gone(api: Api, path: str) -> None:
             return True
         return False
 
-    await api.delete(path, propagation="Background")
+    with suppress(AwayError):
+        await api.delete(path, propagation="Background")
     await until(gone)
 
 
@@ -65,10 +66,24 @@ async def until(true: Callable[[], Awaitable[bool]], within: float = PATIENCE_SE
     """Ask again and again; CannotMeasureError after so many seconds."""
     try:
         async with asyncio.timeout(within):
-            while not await true():  # noqa: ASYNC110
+            while True:
+                with suppress(AwayError):  # it is busy
+                    if await true():
+                        return
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
         raise CannotMeasureError(f"it did not come within {within:.0f} s: {true.__name__}") from None
+
+
+async def create(api: Api, collection: str, body: Mapping[str, Any]) -> None:
+    """Until the API server has it, should it be too busy at first."""
+
+    async def created() -> bool:
+        with suppress(ConflictError):  # an answer was lost
+            await api.create(collection, body)
+        return True
+
+    await until(created)
 
 
 async def count(api: Api, collection: str) -> int:
