@@ -83,7 +83,7 @@ class When(Enum):
 class Pace:
     """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
 
-    What can wait takes what is left over, and SPARE of all in any case, so that it is late but not forgotten."""
+    What can wait takes what is left over, and SPARE of all that is written in any case: it is late, but not forgotten."""
 
     rate: float
     tokens: float = 0.0
@@ -103,6 +103,7 @@ class Pace:
                 await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
                 self._fill()
             self.tokens -= 1
+            self.spare = min(SPARE * self.rate, self.spare + SPARE / (1 - SPARE))
             self.under_way += 1
 
     def has_room(self) -> bool:
@@ -127,10 +128,8 @@ class Pace:
 
     def _fill(self) -> None:
         moment = time.monotonic()
-        passed = (moment - self.at) * self.rate
+        self.tokens = min(2 * self.rate, self.tokens + (moment - self.at) * self.rate)
         self.at = moment
-        self.tokens = min(2 * self.rate, self.tokens + passed)
-        self.spare = min(SPARE * self.rate, self.spare + SPARE * passed)
 
 
 class Api:
