@@ -83,7 +83,7 @@ class When(Enum):
 class Pace:
     """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
 
-    What can wait takes what is left over, and SPARE of all that is written in any case: it is late, but not forgotten."""
+    What can wait takes what is left over, and SPARE of all that is written in any case: late, but not forgotten."""
 
     rate: float
     tokens: float = 0.0
