@@ -90,26 +90,31 @@ class Pace:
     spare: float = 0.0
     at: float = 0.0
     under_way: int = 0
-    first: asyncio.Lock = field(default_factory=asyncio.Lock)
-    line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lines: tuple[asyncio.Lock, asyncio.Lock] = field(default_factory=lambda: (asyncio.Lock(), asyncio.Lock()))
+    """Of those in line, and of `first`."""
+    waiting: list[int] = field(default_factory=lambda: [0, 0])
 
     async def turn(self, *, first: bool = False) -> None:
         """Return when it is our turn, in the order in which turns were asked for, those of `first` before all others.
 
         Whoever had a turn calls `done`."""
-        async with self.first if first else self.line:
-            self._fill()
-            while self.tokens < 1 or self.under_way >= MOST_WRITES or (self.first.locked() and not first):
-                await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
+        self.waiting[first] += 1
+        try:
+            async with self.lines[first]:
                 self._fill()
-            self.tokens -= 1
-            self.spare = min(SPARE * self.rate, self.spare + SPARE / (1 - SPARE))
-            self.under_way += 1
+                while self.tokens < 1 or self.under_way >= MOST_WRITES or (self.waiting[True] and not first):
+                    await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
+                    self._fill()
+        finally:
+            self.waiting[first] -= 1
+        self.tokens -= 1
+        self.spare = min(SPARE * self.rate, self.spare + SPARE / (1 - SPARE))
+        self.under_way += 1
 
     def has_room(self) -> bool:
         """A turn for what can wait, if there is one now."""
         self._fill()
-        left_over = self.tokens >= 1 and not self.line.locked() and not self.first.locked()
+        left_over = self.tokens >= 1 and not any(self.waiting)
         if self.under_way >= MOST_WRITES or (not left_over and (self.spare < 1 or self.tokens < -self.rate)):
             return False
         self.tokens -= 1
