@@ -1,7 +1,7 @@
 """The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -166,14 +166,16 @@ class Ledger:
 
     async def load(self, shard: Shard) -> list[Experiment]:
         """All experiments of a shard that are not done, but for those that only a newer version can read."""
-        rows = await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
-        readable: list[Experiment] = []
-        for row in rows:
-            try:
-                readable.append(_experiment(row))
-            except ValidationError as error:
-                _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
-        return readable
+        return _readable(
+            await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
+        )
+
+    async def done(self, shard: Shard, experiments: Collection[ExperimentId]) -> list[Experiment]:
+        """Which of these are done and of the shard, but for those that only a newer version can read."""
+        if not experiments:
+            return []
+        text = "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL"
+        return _readable(await self._database.fetch(text, list(experiments), shard))
 
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
         """The experiment with this id, and its shard. Raises ValidationError if only a newer version can read it."""
@@ -248,6 +250,16 @@ def _admitted_values(experiment: Experiment, admitted: Envelope) -> tuple[Any, .
         fact.model_dump(mode="json"),
         Effect.PUBLISH,
     )
+
+
+def _readable(rows: Sequence[Any]) -> list[Experiment]:
+    readable: list[Experiment] = []
+    for row in rows:
+        try:
+            readable.append(_experiment(row))
+        except ValidationError as error:
+            _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
+    return readable
 
 
 def _experiment(row: Any) -> Experiment:

@@ -320,7 +320,9 @@ class KubernetesCluster:
             kind = await self._kinds.find(workload["apiVersion"], workload["kind"])
             metadata = workload["metadata"]
             path = kind.path(metadata["namespace"], metadata["name"])
-            return await self._api.delete(path, uid=metadata["uid"])
+            # Nobody waits for the pods of what is over, so the server need not, either.
+            propagation = "Background" if self._is_over(key) else "Foreground"
+            return await self._api.delete(path, uid=metadata["uid"], propagation=propagation)
         return place is not None and await self._api.delete(place.path)
 
     def _is_over(self, key: AttemptKey) -> bool:

@@ -279,3 +279,15 @@ def test_the_state_is_part_of_the_promise(play: Callable[[Scene], None]) -> None
             await Ledger(database).commit(Shard(author._shard), author._epoch, Batch(wrong, wrong, []))
 
     play(scene)
+
+
+def test_what_is_over_is_found_by_its_shard_alone(play: Callable[[Scene], None]) -> None:
+    async def scene(database: Database, leases: Leases) -> None:
+        over = await admitted(database, leases, text(a_name(), trials=2, parallel=2))
+        await finish(over, 2)
+        live = await admitted(database, leases, text(a_name()))
+        ledger, both = Ledger(database), [over.id, live.id]
+        assert [one.identity.id for one in await ledger.done(over._shard, both)] == [over.id]
+        assert await ledger.done(live._shard, both) == []
+
+    play(scene)
