@@ -169,6 +169,8 @@ class ExperimentSpec(SpecPart):
     """The `spec:` of an experiment, defaults filled in by `events.document`."""
 
     parameters: tuple[Parameter, ...] = ()
+    constraints: tuple[str, ...] = ()
+    """Ours: linear, between numbers, such as `a + 2*b <= 0.9`."""
     objective: Objective | None = None
     objectives: tuple[Objective, ...] = ()
     algorithm: AlgorithmSpec | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from algorithms.encoding import Cube
+from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, Feature, asked
 from algorithms.search.learning import Learning
 from algorithms.search.port import Search
@@ -45,7 +46,7 @@ class Algorithm:
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.nevergrad import NevergradOptimizer  # its import takes a second
 
-    cube = Cube(spec.parameters)
+    cube = Cube.of(spec)
     budget = spec.max_trial_count or DEFAULT_BUDGET
     wanted = NevergradSettings.of(spec.algorithm).optimizer
     chosen = pick(wanted, Situation(cube, budget, spec.parallel))
@@ -54,19 +55,17 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 
 ALGORITHMS = {
     "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
-    "random": Algorithm(
-        "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
-    ),
+    "random": Algorithm("independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed)),
     "grid": Algorithm(
         "every combination once, in shuffled order",
         Seeded,
-        lambda spec, seed: grid_search(Cube(spec.parameters), seed),
+        lambda spec, seed: grid_search(Cube.of(spec), seed),
         frozenset({Feature.ENDLESS}),
     ),
     "sobol": Algorithm(
         "scrambled Sobol points, more even than random",
         Seeded,
-        lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
+        lambda spec, seed: sobol_search(Cube.of(spec), seed),
     ),
 }
 
@@ -96,16 +95,13 @@ def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
         yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
     if len(spec.objectives) > 1:
         yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
-    for index, parameter in enumerate(spec.parameters):
-        if parameter.condition is not None:
-            where = ("spec", "parameters", index, "condition")
-            yield Problem(where, "conditional parameters are still to come; remove the condition")
     lacks = ALGORITHMS[name].lacks if name in ALGORITHMS else frozenset()
     for feature, place in asked(spec):
         if feature in lacks:
             able = ", ".join(other for other, algorithm in ALGORITHMS.items() if feature not in algorithm.lacks)
             words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
             yield Problem(place, words)
+    yield from feasibility_problems(spec)
 
 
 def catalogue() -> Sequence[Entry]:
