@@ -219,9 +219,7 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
     for name in dict.fromkeys(entangled((template.command, template.trial_spec), conditional)):
         yield Problem(where, _ENTANGLED.format(f"${{trialParameters.{name}}}"))
     if template.command and conditional & set(placeholders(template.command[0])):
-        yield Problem(
-            (*where, "command", 0), "is a parameter with a condition; a trial without it has no program"
-        )
+        yield Problem((*where, "command", 0), "is a parameter with a condition; a trial without it has no program")
     unused = names - {entry.reference for entry in template.trial_parameters}
     if template.trial_parameters and unused:
         yield Problem(
