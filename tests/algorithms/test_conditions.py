@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from algorithms.encoding import MIDDLE, Cube
 from algorithms.search import create
 from algorithms.search.novelty import uniform
-from events.space import Distribution, Parameter, ParameterType
+from events.space import Distribution, Parameter, ParameterType, Scalar
 from tests.algorithms.spaces import (
     DOUBLE,
     INT,
@@ -55,7 +56,7 @@ def test_a_small_finite_space_is_numbered_without_holes(space: tuple[Parameter, 
         assert [cube.key(assignment) for assignment in numbered] == list(range(cube.size))
 
 
-def sorted_items(assignment: dict[str, object]) -> list[tuple[str, object]]:
+def sorted_items(assignment: Mapping[str, Scalar]) -> list[tuple[str, Scalar]]:
     return sorted(assignment.items())
 
 

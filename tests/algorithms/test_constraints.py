@@ -1,5 +1,8 @@
 """Constraints: no search suggests what they forbid, the grid has all that they allow, too tight ones are refused."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +13,13 @@ from algorithms.search.feasibility import allowed_points
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.portfolio import Optimizer
 from events.problem import Problem
-from events.space import Distribution, Parameter, ParameterType
+from events.space import Assignment, Distribution, Parameter, ParameterType
 from events.spec import ExperimentSpec
 from tests.algorithms.spaces import DOUBLE, INT, experiment, listed, outcome, ranged, under
 
 GRID = (
     ranged("a", INT, 1, 6),
-    ranged("b", DOUBLE, 0, 1, 0.1),
+    ranged("b", DOUBLE, 0, 1, 0.2),
     listed("c", ParameterType.DISCRETE, ["8", "16", "64"]),
     under(ranged("d", INT, 0, 3), "c", in_=("8", "64")),
     listed("e", ParameterType.CATEGORICAL, "xy"),
@@ -45,15 +48,14 @@ def smooth(name: str) -> tuple[tuple[Parameter, ...], tuple[str, ...]]:
     return (GRID, RULES) if name == "grid" else (SMOOTH, SMOOTH_RULES)
 
 
-def obeys(found: object) -> bool:
+def obeys(found: Mapping[str, Any]) -> bool:
     """The rules above, written without the code under test."""
     match found:
         case {"lr_start": start, "lr_end": end, "dropout1": one, "dropout2": two}:
-            layers = found.get("layers", 0)
-            return end <= start and one + 2 * two <= 0.9 + 1e-12 and layers < 4
+            return bool(end <= start and one + 2 * two <= 0.9 + 1e-12 and found.get("layers", 0) < 4)
         case {"a": a, "b": b, "c": c}:
             d = found.get("d")
-            return a <= round(10 * b) + 0.5 and (d is None or d + a <= 6) and float(c) < 60 * b + 8.5
+            return bool(a <= round(10 * b) + 0.5 and (d is None or d + a <= 6) and float(c) < 60 * b + 8.5)
     return False
 
 
@@ -154,7 +156,7 @@ def test_enough_room_is_not_refused() -> None:
 
 def test_a_point_against_the_constraints_is_not_of_the_space() -> None:
     cube = Cube(GRID, RULES)
-    point = {"a": 6, "b": 0.1, "c": "16", "e": "x"}
+    point: Assignment = {"a": 6, "b": 0.1, "c": "16", "e": "x"}
     assert not cube.allows(point)
     assert cube.key(point) is None
     assert cube.encode(point) is None
