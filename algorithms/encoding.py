@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Self
 
 from algorithms import numbering
@@ -48,9 +49,13 @@ class Cube:
         """Are all parameters categorical?"""
         return all(parameter.type is ParameterType.CATEGORICAL for parameter in self.parameters)
 
-    def decode(self, point: Sequence[float]) -> dict[str, Scalar]:
-        """The assignment at `point`, d numbers in [0, 1]; the constraints may forbid it."""
-        values = {name: side.decode(float(u)) for (name, side), u in zip(self._sides.items(), point, strict=True)}
+    def decode(self, point: Sequence[float], fixed: Assignment = MappingProxyType({})) -> dict[str, Scalar]:
+        """The assignment at `point`, d numbers in [0, 1]; the constraints may forbid it.
+
+        Parameters in `fixed` have the values given there wherever they exist.
+        """
+        sides = zip(self._sides.items(), point, strict=True)
+        values = {name: fixed[name] if name in fixed else side.decode(float(u)) for (name, side), u in sides}
         if not self._conditions:
             return values
         existing = self._existing(values)

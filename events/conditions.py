@@ -104,7 +104,7 @@ def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> I
     for index, value in enumerate(_listed(condition)):
         if not feasible(parent, value):
             where = (*place, field, index) if field == "in" else (*place, field)
-            yield Problem(where, f"{value!r} is no value of {parent.name!r}, {_values(parent)}")
+            yield Problem(where, f"{value!r} is no value of {parent.name!r}, {values_in_words(parent)}")
 
 
 def _range_problems(bounds: tuple[float, float], parent: Parameter, place: Path) -> Iterator[Problem]:
@@ -114,7 +114,7 @@ def _range_problems(bounds: tuple[float, float], parent: Parameter, place: Path)
     elif low > high:
         yield Problem(place, f"{low} is greater than {high}; swap them")
     elif not _meets(parent, low, high):
-        words = f"no value of {parent.name!r}, {_values(parent)}, lies within, so the parameter never exists"
+        words = f"no value of {parent.name!r}, {values_in_words(parent)}, lies within, so the parameter never exists"
         yield Problem(place, words)
 
 
@@ -137,7 +137,7 @@ def _listed(condition: Condition) -> tuple[Scalar, ...]:
     return () if condition.equals is None else (condition.equals,)
 
 
-def _values(parent: Parameter) -> str:
+def values_in_words(parent: Parameter) -> str:
     """The values of a parameter in words."""
     if parent.type in (WORDS, ParameterType.DISCRETE):
         listed = [str(value) for value in parent.space.list[:10]]

@@ -8,6 +8,7 @@ import re2
 
 from events.conditions import condition_problems
 from events.constraints import constraint_problems
+from events.knowledge import knowledge_problems
 from events.problem import Problem as Problem
 from events.space import Distribution, Parameter, ParameterType, number
 from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
@@ -27,6 +28,7 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     yield from _objective(spec)
     yield from _counts(spec, katib)
     yield from _parameters(spec, katib)
+    yield from knowledge_problems(spec.suggested, spec.warm_start)
     yield from _template(spec, katib)
     yield from _collector(spec.metrics_collector_spec)
     if katib and spec.algorithm is None:

@@ -16,6 +16,7 @@ class Feature(StrEnum):
     ONE_PARAMETER = "a single parameter"
     CONDITIONS = "conditional parameters"
     CONSTRAINTS = "constraints between parameters"
+    WARM_START = "a warm start, as it does not learn from results"
 
 
 REMEDIES = {
@@ -24,6 +25,7 @@ REMEDIES = {
     Feature.ONE_PARAMETER: "give a second parameter",
     Feature.CONDITIONS: "remove the condition",
     Feature.CONSTRAINTS: "remove them",
+    Feature.WARM_START: "remove warmStart",
 }
 """What else a person may do about it."""
 
@@ -40,6 +42,8 @@ def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
             yield Feature.CONDITIONS, (*place, "condition")
     if spec.constraints:
         yield Feature.CONSTRAINTS, ("spec", "constraints")
+    if spec.warm_start is not None:
+        yield Feature.WARM_START, ("spec", "warmStart")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")
 

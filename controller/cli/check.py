@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,7 +20,9 @@ from controller.app.station import problems
 from controller.cli import words
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, complain, warn
+from controller.cli.known import known_before
 from controller.cli.listing import ListFormat, ListOutput
+from controller.cli.resultsfile import ResultsFileError, file_problem, with_file
 from controller.cli.summary import as_json
 from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
@@ -40,7 +43,7 @@ def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
     """Check an experiment file and show what it would do; nothing is started."""
     text = _text(file)
     try:
-        document = checked(text)
+        document = checked(text, file.absolute().parent)
         example = example_trial(document, file.absolute().parent)
     except DocumentError as error:
         _refuse(file, error, output)
@@ -54,13 +57,20 @@ def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
     typer.secho(f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}", fg=typer.colors.GREEN)
 
 
-def checked(text: bytes) -> ExperimentDocument:
-    """The document, which this machine can run. Raises DocumentError with the line of every problem."""
+def checked(text: bytes, folder: Path) -> ExperimentDocument:
+    """The document, which this machine can run, with the earlier results that it names as a file in `folder`.
+
+    Raises DocumentError with the line of every problem.
+    """
     document = load(text)
-    found = list(problems(document.spec))
+    try:
+        spec, said = with_file(document.spec, folder)
+    except ResultsFileError as error:
+        raise InvalidDocumentError([file_problem(error)], read(text).lines) from None
+    found = list(problems(spec))
     if found:
         raise InvalidDocumentError(found, read(text).lines)
-    return document
+    return replace(document, spec=spec, warnings=(*document.warnings, *said))
 
 
 def example_trial(document: ExperimentDocument, origin: Path) -> Process:
@@ -115,6 +125,7 @@ def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str
     )
     if spec.constraints:
         yield "Constraints", "\n".join(spec.constraints)
+    yield from known_before(spec)
     yield "Trials", "\n".join(_budgets(spec))
     if example.timeout is not None:
         yield "Time a trial", f"at most {words.duration(example.timeout)}"
