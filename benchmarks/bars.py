@@ -71,6 +71,18 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "collector_rss_mb": Bar("resident memory of a collector", at_most=45),
         "collector_core_share": Bar("its processor time at 10 lines a second, per second", at_most=0.01),
     },
+    "transfer": {
+        f"{problem}_{trials}": Bar(f"regret with / without earlier results, {words}, {trials} trials")
+        for trials in (20, 100, 150)
+        for problem, words in (
+            ("same", "the same bowl"),
+            ("near", "a bowl a tenth of the bounds away"),
+            ("near_lower", "the same, whose values were lower"),
+            ("far", "a bowl at the other end"),
+            ("branin", "Branin's function, shifted"),
+            ("hartmann", "Hartmann's function, shifted"),
+        )
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),

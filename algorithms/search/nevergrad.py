@@ -84,7 +84,7 @@ class NevergradOptimizer:
 
 
 class NevergradSearch(Learning):
-    """Learns earlier results by beginning at the best of them, which is then tried first.
+    """Learns earlier results by beginning at the best of them, which is tried first.
 
     To tell them to the optimizer instead makes OnePlusOne shrink its steps with each, and never leave an earlier value
     that cannot be reached any more. Measured in docs/experiment.md.
@@ -94,11 +94,18 @@ class NevergradSearch(Learning):
         super().__init__(cube, seed, optimizer)
         self._cube, self._nevergrad = cube, optimizer
         self._known: float | None = None
+        self._first: Assignment | None = None
 
     def learn(self, assignment: Assignment, outcome: Outcome) -> None:
         point = self._cube.encode(assignment)
         if point is None or outcome.failed or not outcome.feasible:
             return
         if self._known is None or outcome.losses[0] < self._known:
-            self._known = outcome.losses[0]
+            self._known, self._first = outcome.losses[0], assignment
             self._nevergrad.begin_at(point)
+
+    def _candidate(self) -> Candidate | None:
+        first, self._first = self._first, None
+        if first is not None and self._novelty.claim(first):
+            return self._nevergrad.foreign(first)
+        return super()._candidate()
