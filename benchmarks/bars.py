@@ -87,6 +87,18 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "left_over": Bar("Trial objects at the end beside those of the best trials", at_most=0),
         "memory_mib": Bar("the controller's memory at the end"),
     },
+    "transfer": {
+        f"{problem}_{trials}": Bar(f"regret with / without earlier results, {words}, {trials} trials")
+        for trials in (20, 100, 150)
+        for problem, words in (
+            ("same", "the same bowl"),
+            ("near", "a bowl a tenth of the bounds away"),
+            ("near_lower", "the same, whose values were lower"),
+            ("far", "a bowl at the other end"),
+            ("branin", "Branin's function, shifted"),
+            ("hartmann", "Hartmann's function, shifted"),
+        )
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),

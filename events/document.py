@@ -15,7 +15,7 @@ from events.yaml import DocumentError, Path, read, text_of
 
 KATIB = "kubeflow.org/v1beta1"
 OURS = "trialstream.io/v1alpha1"
-ADDITIONS = ("objectives", "budget", "retry", "seed")
+ADDITIONS = ("objectives", "constraints", "budget", "retry", "seed", "suggested", "warmStart")
 TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
 NUMERIC = ("min", "max", "step")
 

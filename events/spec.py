@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from events.knowledge import WarmStart
 from events.objective import Objective
 from events.part import SpecPart
 from events.space import Parameter, Scalar
@@ -169,6 +170,8 @@ class ExperimentSpec(SpecPart):
     """The `spec:` of an experiment, defaults filled in by `events.document`."""
 
     parameters: tuple[Parameter, ...] = ()
+    constraints: tuple[str, ...] = ()
+    """Ours: linear, between numbers, such as `a + 2*b <= 0.9`."""
     objective: Objective | None = None
     objectives: tuple[Objective, ...] = ()
     algorithm: AlgorithmSpec | None = None
@@ -183,6 +186,10 @@ class ExperimentSpec(SpecPart):
     budget: BudgetSpec = BudgetSpec()
     retry: RetrySpec = RetrySpec()
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    suggested: tuple[dict[str, Scalar], ...] = ()
+    """Ours: points to try first; what a point does not say is drawn at random."""
+    warm_start: WarmStart | None = None
+    """Ours: results that the search learns before the first trial."""
 
     @property
     def targets(self) -> tuple[Objective, ...]:

@@ -3,25 +3,24 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import re2
 
+from events.conditions import condition_problems
+from events.constraints import constraint_problems
+from events.knowledge import knowledge_problems
+from events.problem import Problem as Problem
 from events.space import Distribution, Parameter, ParameterType, number
 from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
-from events.template import METADATA, TemplateError, metadata_value, placeholders
+from events.template import METADATA, TemplateError, entangled, metadata_value, placeholders, placeholders_of
 from events.yaml import Path
 
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong: where, and what to do about it."""
-
-    path: Path
-    message: str
+_ENTANGLED = (
+    "{0} stands for a parameter with a condition, and could not be left out of a longer text; make it an item or a "
+    "value of its own (such as --option={0}), or let the program read TRIALSTREAM_PARAMETERS"
+)
 
 
 def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
@@ -29,6 +28,7 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     yield from _objective(spec)
     yield from _counts(spec, katib)
     yield from _parameters(spec, katib)
+    yield from knowledge_problems(spec.suggested, spec.warm_start)
     yield from _template(spec, katib)
     yield from _collector(spec.metrics_collector_spec)
     if katib and spec.algorithm is None:
@@ -83,14 +83,15 @@ def _parameters(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
         yield Problem(where, "is empty; list at least one parameter to tune")
     for name in _repeated(parameter.name for parameter in spec.parameters):
         yield Problem(where, f"the name {name!r} stands here twice; names must differ")
-    names = {parameter.name for parameter in spec.parameters}
     for index, parameter in enumerate(spec.parameters):
-        yield from _parameter(parameter, (*where, index), names)
+        yield from _parameter(parameter, (*where, index))
         if katib and parameter.condition:
             yield Problem((*where, index, "condition"), "is Trialstream's: use apiVersion trialstream.io/v1alpha1")
+    yield from condition_problems(spec.parameters)
+    yield from constraint_problems(spec.parameters, spec.constraints)
 
 
-def _parameter(parameter: Parameter, place: Path, names: set[str]) -> Iterator[Problem]:
+def _parameter(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if not parameter.name or re.search(r"[{}\s]", parameter.name):
         yield Problem((*place, "name"), f"{parameter.name!r} must be non-empty, without braces or spaces")
     space = (*place, "feasibleSpace")
@@ -98,16 +99,6 @@ def _parameter(parameter: Parameter, place: Path, names: set[str]) -> Iterator[P
         yield from _range(parameter, space)
     else:
         yield from _values(parameter, space)
-    condition = parameter.condition
-    if condition is None:
-        return
-    given = [condition.in_ is not None, condition.equals is not None, condition.range is not None]
-    if sum(given) != 1:
-        yield Problem((*place, "condition"), "give exactly one of in, equals and range")
-    if condition.parameter not in names - {parameter.name}:
-        yield Problem(
-            (*place, "condition", "parameter"), f"{condition.parameter!r} is no other parameter of this space"
-        )
 
 
 def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
@@ -226,6 +217,11 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
         yield Problem(
             where, f"${{trialParameters.{name}}} is not declared in {wanted}; declared: {', '.join(sorted(declared))}"
         )
+    conditional = placeholders_of(template, {parameter.name for parameter in spec.parameters if parameter.condition})
+    for name in dict.fromkeys(entangled((template.command, template.trial_spec), conditional)):
+        yield Problem(where, _ENTANGLED.format(f"${{trialParameters.{name}}}"))
+    if template.command and conditional & set(placeholders(template.command[0])):
+        yield Problem((*where, "command", 0), "is a parameter with a condition; a trial without it has no program")
     unused = names - {entry.reference for entry in template.trial_parameters}
     if template.trial_parameters and unused:
         yield Problem(

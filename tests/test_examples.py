@@ -23,6 +23,7 @@ ENDS = {
     "int": (6, EXHAUSTED),
     "discrete": (4, MAX_TRIALS),
     "categorical": (6, MAX_TRIALS),
+    "conditional": (6, MAX_TRIALS),
 }
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from algorithms.encoding import Cube
+from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, Feature, asked
-from algorithms.search.learning import Learning
+from algorithms.search.informed import informed, informing_problems
 from algorithms.search.port import Search
 from algorithms.search.portfolio import Optimizer, Situation, pick
 from algorithms.search.sampling import grid_search, random_search, sobol_search
@@ -43,30 +44,32 @@ class Algorithm:
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.nevergrad import NevergradOptimizer  # its import takes a second
+    from algorithms.search.nevergrad import NevergradOptimizer, NevergradSearch  # its import takes a second
 
-    cube = Cube(spec.parameters)
+    cube = Cube.of(spec)
     budget = spec.max_trial_count or DEFAULT_BUDGET
     wanted = NevergradSettings.of(spec.algorithm).optimizer
     chosen = pick(wanted, Situation(cube, budget, spec.parallel))
-    return Learning(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
+    return NevergradSearch(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
 
 
+UNLEARNING = frozenset({Feature.WARM_START})
 ALGORITHMS = {
     "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
     "random": Algorithm(
-        "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
+        "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
     ),
     "grid": Algorithm(
         "every combination once, in shuffled order",
         Seeded,
-        lambda spec, seed: grid_search(Cube(spec.parameters), seed),
-        frozenset({Feature.ENDLESS}),
+        lambda spec, seed: grid_search(Cube.of(spec), seed),
+        UNLEARNING | {Feature.ENDLESS},
     ),
     "sobol": Algorithm(
         "scrambled Sobol points, more even than random",
         Seeded,
-        lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
+        lambda spec, seed: sobol_search(Cube.of(spec), seed),
+        UNLEARNING,
     ),
 }
 
@@ -75,7 +78,8 @@ def create(spec: ExperimentSpec, seed: int) -> Search:
     """The search that a valid `spec` asks for; its setting `random_state` takes the place of `seed`."""
     algorithm = ALGORITHMS[algorithm_of(spec)]
     state = algorithm.schema.of(spec.algorithm).random_state
-    return algorithm.create(spec, seed if state is None else state)
+    chosen = seed if state is None else state
+    return informed(spec, chosen, algorithm.create(spec, chosen))
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -96,16 +100,14 @@ def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
         yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
     if len(spec.objectives) > 1:
         yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
-    for index, parameter in enumerate(spec.parameters):
-        if parameter.condition is not None:
-            where = ("spec", "parameters", index, "condition")
-            yield Problem(where, "conditional parameters are still to come; remove the condition")
     lacks = ALGORITHMS[name].lacks if name in ALGORITHMS else frozenset()
     for feature, place in asked(spec):
         if feature in lacks:
             able = ", ".join(other for other, algorithm in ALGORITHMS.items() if feature not in algorithm.lacks)
             words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
             yield Problem(place, words)
+    yield from feasibility_problems(spec)
+    yield from informing_problems(spec)
 
 
 def catalogue() -> Sequence[Entry]:

@@ -14,12 +14,18 @@ class Feature(StrEnum):
     ENDLESS = "a double without a step"
     CATEGORICAL = "categorical parameters"
     ONE_PARAMETER = "a single parameter"
+    CONDITIONS = "conditional parameters"
+    CONSTRAINTS = "constraints between parameters"
+    WARM_START = "a warm start, as it does not learn from results"
 
 
 REMEDIES = {
     Feature.ENDLESS: "give a step, or use type int",
     Feature.CATEGORICAL: "give numbers, as type discrete",
     Feature.ONE_PARAMETER: "give a second parameter",
+    Feature.CONDITIONS: "remove the condition",
+    Feature.CONSTRAINTS: "remove them",
+    Feature.WARM_START: "remove warmStart",
 }
 """What else a person may do about it."""
 
@@ -32,6 +38,12 @@ def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
             yield Feature.ENDLESS, (*place, "feasibleSpace", "step")
         if parameter.type is ParameterType.CATEGORICAL:
             yield Feature.CATEGORICAL, (*place, "parameterType")
+        if parameter.condition is not None:
+            yield Feature.CONDITIONS, (*place, "condition")
+    if spec.constraints:
+        yield Feature.CONSTRAINTS, ("spec", "constraints")
+    if spec.warm_start is not None:
+        yield Feature.WARM_START, ("spec", "warmStart")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")
 

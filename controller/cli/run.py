@@ -13,12 +13,14 @@ from controller.cli import words
 from controller.cli.check import checked
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, warn
+from controller.cli.known import known_before
 from controller.cli.place import DEFAULT_DATA, Data, Url
 from controller.cli.progress import Lines, Screen, Silent, View
 from controller.cli.session import Session, accompanied, local_station, submit
 from controller.cli.summary import as_json, read_document
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
+from controller.store.earlier import UnknownEarlierError
 from controller.store.queries import Queries
 from events.document import ExperimentDocument
 from events.facts import ExperimentState
@@ -45,7 +47,7 @@ def run(
     Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    document = checked(file.read_bytes())
+    document = checked(file.read_bytes(), file.absolute().parent)
     for warning in document.warnings:
         warn(warning)
     raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
@@ -72,10 +74,14 @@ async def _run(
             admission = await submit(station, document, origin, seed)
         except DifferentSpecError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
+        except UnknownEarlierError as error:
+            raise CommandError(str(error), Exit.INVALID) from None
         experiment = admission.experiment
         session = Session(station, cluster, experiment, admission.shard, view.say)
         if not admission.new:
             view.say(f"going on with {experiment.identity.name}")
+        for title, text in known_before(experiment.spec) if admission.new else ():
+            view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(station.database)
         await accompanied(session, view.accompany(queries, experiment))
         found = await queries.find(experiment.identity.namespace, experiment.identity.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from controller.cli import words
+from controller.cli.known import known_before
 from controller.cli.listing import ListFormat, ListOutput
 from controller.cli.lookup import reading, short_name, the_experiment
 from controller.cli.moment import At
@@ -71,6 +72,7 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     yield "Objective", words.aim(spec.target)
     yield "Trials", counts_words(experiment)
     yield "Algorithm", algorithm_words(experiment)
+    yield from known_before(spec)
     yield from budgets(experiment, found.now)
     yield "Created", f"{words.clock(found.created_at)} ({words.age(found.created_at, found.now)} ago)"
     if found.concluded_at is not None:

@@ -23,6 +23,7 @@ from controller.cluster.kubernetes.projection import (
 )
 from controller.core.differences import differences
 from controller.core.experiment import Experiment, LiveTrial
+from controller.store.earlier import UnknownEarlierError, with_rows
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.queries import Queries
@@ -141,6 +142,11 @@ class Mirror:
             return await self._refuse(thing, "InvalidSpec", str(error))
         if problems := [f"{_place(problem)}: {problem.message}" for problem in self.check(document.spec)]:
             return await self._refuse(thing, "InvalidSpec", "\n".join(problems))
+        try:
+            await with_rows(self.ledger, metadata["namespace"], document.spec)
+        except UnknownEarlierError as error:
+            await self._refuse(thing, "InvalidSpec", str(error))
+            return False
         if await self.ledger.was_deleted(number):
             return await self._refuse(thing, "ExperimentDeleted", "It was deleted; delete this object, too")
         if await self.ledger.find(metadata["namespace"], metadata["name"]) is not None:

@@ -23,9 +23,12 @@ from events.facts import (
     Fact,
     SpecEdited,
     TrialScheduled,
+    TrialState,
     TrialStopRequested,
 )
 from events.ids import ExperimentId, Shard
+from events.objective import Observation, Summary
+from events.space import Assignment
 from events.spec import ExperimentSpec
 
 _log = logging.getLogger(__name__)
@@ -181,6 +184,21 @@ class Ledger:
         """The experiment with this id, and its shard. Raises ValidationError if only a newer version can read it."""
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
+
+    async def results(self, experiment: ExperimentId, sign: float, limit: int) -> list[tuple[Assignment, Observation]]:
+        """What the `limit` best trials that succeeded were and observed, the lowest value times `sign` first."""
+        rows = await self._database.fetch(
+            "SELECT assignment, observation FROM trial WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
+            "ORDER BY value * $3, number LIMIT $4",
+            experiment,
+            TrialState.SUCCEEDED,
+            sign,
+            limit,
+        )
+        return [
+            (row["assignment"], {name: Summary(**one) for name, one in (row["observation"] or {}).items()})
+            for row in rows
+        ]
 
     async def was_deleted(self, experiment: ExperimentId) -> bool:
         return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None

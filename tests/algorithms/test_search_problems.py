@@ -1,16 +1,19 @@
 """What a search refuses, in words that say what to do, and the catalogue that people read."""
 
+from dataclasses import replace
+
 import pytest
 
-from algorithms.search import TO_COME, catalogue, problems
+from algorithms.search import ALGORITHMS, TO_COME, catalogue, problems
+from algorithms.search.features import Feature
 from algorithms.stopping import catalogue as stopping_catalogue
 from algorithms.stopping import create as create_stopper
 from algorithms.stopping import problems as stopping_problems
 from events.objective import Direction, Objective
-from events.space import Condition, Scalar
+from events.space import Scalar
 from events.spec import ExperimentSpec, NasConfig, Setting
 from events.validation import Problem
-from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, algorithm_spec, experiment, ranged
+from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, algorithm_spec, experiment, ranged
 
 NAME = ("spec", "algorithm", "algorithmName")
 SETTINGS = ("spec", "algorithm", "algorithmSettings")
@@ -92,16 +95,27 @@ def test_grid_needs_steps_for_doubles() -> None:
 
 
 def test_what_is_still_to_come_is_said() -> None:
-    conditional = MIXED[0].model_copy(update={"condition": Condition(parameter="layers", equals=1)})
     losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
-    spec = experiment([conditional]).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
+    spec = experiment(MIXED).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
     assert found(spec) == [
         Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead"),
         Problem(("spec", "objectives"), "several objectives are still to come; give one"),
-        Problem(
-            ("spec", "parameters", 0, "condition"), "conditional parameters are still to come; remove the condition"
-        ),
     ]
+
+
+def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    simple = replace(ALGORITHMS["random"], lacks=frozenset({Feature.CONDITIONS, Feature.CONSTRAINTS}))
+    monkeypatch.setitem(ALGORITHMS, "simple", simple)
+    able = "these can as it is: nevergrad, random, grid, sobol"
+    assert found(experiment(TREE, "simple", constraints=("layers <= 3",)))[-2:] == [
+        Problem(
+            ("spec", "parameters", 4, "condition"),
+            f"simple cannot honour conditional parameters; remove the condition; {able}",
+        ),
+        Problem(("spec", "constraints"), f"simple cannot honour constraints between parameters; remove them; {able}"),
+    ]
+    for name in ("nevergrad", "random", "grid", "sobol"):
+        assert found(experiment(TREE, name, constraints=("layers <= 3",))) == []
 
 
 def stopping(name: str, **settings: Scalar) -> ExperimentSpec:

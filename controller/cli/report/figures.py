@@ -161,7 +161,7 @@ def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
 def _places(parameter: Parameter, given: Sequence[Any]) -> list[int | None]:
     """The numbers of categorical values in their list: two long values may look alike, but are not drawn as one."""
     places = {str(value): place for place, value in enumerate(parameter.space.list)}
-    return [places.get(str(value)) for value in given]
+    return [None if value is None else places.get(str(value)) for value in given]
 
 
 def _choices(parameter: Parameter) -> Figure:
