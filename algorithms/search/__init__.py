@@ -40,6 +40,8 @@ class Algorithm:
     schema: type[Seeded]
     create: Callable[[ExperimentSpec, int], Search]
     lacks: frozenset[Feature] = frozenset()
+    imports: tuple[str, ...] = ()
+    """Modules that `create` imports and that take long: whoever knows beforehand may import them once for many."""
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
@@ -53,7 +55,12 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 
 
 ALGORITHMS = {
-    "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
+    "nevergrad": Algorithm(
+        "learns from the results with one of Nevergrad's optimizers",
+        NevergradSettings,
+        _nevergrad,
+        imports=("algorithms.search.nevergrad",),
+    ),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
     ),
@@ -67,6 +74,7 @@ ALGORITHMS = {
         "scrambled Sobol points, more even than random",
         Seeded,
         lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
+        imports=("scipy.stats.qmc",),
     ),
 }
 
@@ -76,6 +84,12 @@ def create(spec: ExperimentSpec, seed: int) -> Search:
     algorithm = ALGORITHMS[algorithm_of(spec)]
     state = algorithm.schema.of(spec.algorithm).random_state
     return algorithm.create(spec, seed if state is None else state)
+
+
+def imports(spec: ExperimentSpec) -> frozenset[str]:
+    """The modules that `create` will import for `spec` and that take long, as far as they are known beforehand."""
+    known = ALGORITHMS.get(algorithm_of(spec))
+    return frozenset(known.imports if known else ())
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
