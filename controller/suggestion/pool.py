@@ -17,7 +17,7 @@ from algorithms.search import algorithm_of, imports
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from controller.suggestion.processes import Forkserver, Process
-from controller.suggestion.settings import SuggestionSettings
+from controller.suggestion.settings import MIB, SuggestionSettings
 from controller.suggestion.wire import OUT_OF_MEMORY, framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
 from events.space import Assignment
@@ -155,7 +155,8 @@ class Pool:
                 self._begin(self._serve(worker, ticket))
         self._waiting = left
         for ticket in left:
-            if ticket.waited > MOMENT or not any(suits(worker, ticket) for worker in self._workers):
+            suited = [worker for worker in self._workers if suits(worker, ticket)]
+            if not suited or (ticket.waited > MOMENT and all(worker.busy for worker in suited)):
                 self._grow(ticket, free)
                 break
 
@@ -169,6 +170,7 @@ class Pool:
         return min(suited, key=lambda worker: len(worker.searches), default=None)
 
     def _grow(self, ticket: _Ticket, free: list[_Worker]) -> None:
+        """Start another worker, in the place of one that is `free` but does not suit if there may be no more."""
         if self._starting:
             return
         if len(self._workers) >= self._settings.workers:
@@ -198,7 +200,7 @@ class Pool:
         if self._server is None or self._server.lost:
             if self._server is not None:
                 await self._server.close()
-            self._server = await Forkserver.start(self._settings.memory_mib * 2**20)
+            self._server = await Forkserver.start(self._settings.memory_mib * MIB)
         return self._server
 
     async def _serve(self, worker: _Worker, ticket: _Ticket) -> None:
@@ -278,8 +280,8 @@ class Pool:
     def _explained(self, deaths: list[_DiedError]) -> str:
         words = list(dict.fromkeys(map(str, deaths)))
         remedy = {
-            "slow": "; or raise timeout_seconds in [suggestion] of the settings file",
-            "memory": "; or raise memory_mib in [suggestion] of the settings file",
+            "slow": ", or raise timeout_seconds in [suggestion] of the settings file",
+            "memory": ", or raise memory_mib in [suggestion] of the settings file",
         }.get(deaths[-1].cause, "")
         return f"{'; then '.join(words)}, {TRIES} times in a row; choose another algorithm or other settings{remedy}"
 

@@ -58,7 +58,7 @@ class Forkserver(asyncio.Protocol):
         self._control = control
         self._transport: asyncio.BaseTransport | None = None
         self._lines = b""
-        self._asked: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._asked: deque[asyncio.Future[tuple[dict[str, Any], asyncio.Future[int | None]]]] = deque()
         self._ended: dict[int, asyncio.Future[int | None]] = {}
         self.lost = False
 
@@ -74,20 +74,21 @@ class Forkserver(asyncio.Protocol):
         if self.lost:
             raise ConnectionResetError("the forkserver of the searches is gone")
         ours, theirs = socket.socketpair()
-        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[tuple[dict[str, Any], asyncio.Future[int | None]]]
+        reply = asyncio.get_running_loop().create_future()
         self._asked.append(reply)
         try:
             with theirs:
                 socket.send_fds(self._control, [_line({"modules": sorted(modules)})], [theirs.fileno()])
             async with asyncio.timeout(START_SECONDS):
-                answer = await reply
+                answer, ended = await reply
         except BaseException as error:
             ours.close()
             if isinstance(error, TimeoutError):  # it hangs
                 self._end_all()
             raise
         reader, writer = await asyncio.open_unix_connection(sock=ours)
-        return Process(answer["pid"], frozenset(answer["modules"]), reader, writer, self._ended[answer["pid"]])
+        return Process(answer["pid"], frozenset(answer["modules"]), reader, writer, ended)
 
     def kill(self, process: Process) -> None:
         """SIGKILL, unless it has ended; only its parent knows for sure that the number is still its own."""
@@ -124,10 +125,9 @@ class Forkserver(asyncio.Protocol):
             if not reply.done():
                 reply.set_exception(OSError(message["error"]))
             return
-        self._ended[message["pid"]] = asyncio.get_running_loop().create_future()
-        if reply.done():  # nobody waits for it any more; its socket is closed, so it ends by itself
-            return
-        reply.set_result(message)
+        ended = self._ended[message["pid"]] = asyncio.get_running_loop().create_future()
+        if not reply.done():  # else nobody waits for it any more; its socket is closed, so it ends by itself
+            reply.set_result((message, ended))
 
     def _end_all(self) -> None:
         """Its process group is its own until we have waited for it."""

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,12 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from events.settings import SettingsError, settings_file, settings_path
 
 MOST_BY_ITSELF, SPARE = 8, 2
+MIB = 2**20
+LEAST_MEMORY, USUAL_MEMORY = 256, 2048
+"""MiB of a worker; Nevergrad and what it imports take 190."""
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def _workers() -> int:
     """As many as cores, no more than 8, and two for those that hang."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return min(cores, MOST_BY_ITSELF) + SPARE
+
+
+def _memory() -> int:
+    """MiB: no more than half of what this container or machine has, for a container may be killed as a whole."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # it says "max" where there is no limit
+        there = min(there, int(_CGROUP.read_text()))
+    return max(LEAST_MEMORY, min(USUAL_MEMORY, there // 2 // MIB))
 
 
 class SuggestionSettings(BaseModel):
@@ -27,8 +41,8 @@ class SuggestionSettings(BaseModel):
     """Processes at most; each more hanging search than that, less one, makes others wait."""
     timeout_seconds: float = Field(default=60.0, gt=0, le=86_400)
     """For one request to a search; the import of libraries is not counted."""
-    memory_mib: int = Field(default=2048, ge=256)
-    """Of one worker, in MiB."""
+    memory_mib: int = Field(default_factory=_memory, ge=LEAST_MEMORY)
+    """Of one worker, libraries included."""
 
     @classmethod
     def from_file(cls, environ: Mapping[str, str] = os.environ) -> "SuggestionSettings":

@@ -61,7 +61,7 @@ def _answer(searches: Searches, question: Question, journal: list[Asked | Told],
         return json.dumps(said).encode()
     except MemoryError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return json.dumps({"error": f"{type(error).__name__}: {error}"}).encode()
 
 
