@@ -41,6 +41,8 @@ class Algorithm:
     schema: type[Seeded]
     create: Callable[[ExperimentSpec, int], Search]
     lacks: frozenset[Feature] = frozenset()
+    imports: tuple[str, ...] = ()
+    """Modules that `create` imports and that take long: whoever knows beforehand may import them once for many."""
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
@@ -55,7 +57,12 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 
 UNLEARNING = frozenset({Feature.WARM_START})
 ALGORITHMS = {
-    "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
+    "nevergrad": Algorithm(
+        "learns from the results with one of Nevergrad's optimizers",
+        NevergradSettings,
+        _nevergrad,
+        imports=("algorithms.search.nevergrad",),
+    ),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
     ),
@@ -70,6 +77,7 @@ ALGORITHMS = {
         Seeded,
         lambda spec, seed: sobol_search(Cube.of(spec), seed),
         UNLEARNING,
+        imports=("scipy.stats.qmc",),
     ),
 }
 
@@ -80,6 +88,12 @@ def create(spec: ExperimentSpec, seed: int) -> Search:
     state = algorithm.schema.of(spec.algorithm).random_state
     chosen = seed if state is None else state
     return informed(spec, chosen, algorithm.create(spec, chosen))
+
+
+def imports(spec: ExperimentSpec) -> frozenset[str]:
+    """The modules that `create` will import for `spec` and that take long, as far as they are known beforehand."""
+    known = ALGORITHMS.get(algorithm_of(spec))
+    return frozenset(known.imports if known else ())
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -33,6 +33,10 @@ class Journal:
     version: int
     """Facts that were recorded when it was read: what they say is in it."""
 
+    def until(self, suggestions: int, conclusions: int) -> "Journal":
+        """Its beginning, with so many of both."""
+        return Journal(self.suggestions[:suggestions], self.conclusions[:conclusions], self.version)
+
 
 class Journals:
     def __init__(self, database: Database) -> None:
