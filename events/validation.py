@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import re2
 
+from events.outcomes import outcome_constraint
 from events.space import Distribution, Parameter, ParameterType, number
 from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
 from events.template import METADATA, TemplateError, metadata_value, placeholders
@@ -14,6 +15,8 @@ from events.yaml import Path
 
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 40
+MOST_OBJECTIVES = 4
+MOST_CONSTRAINTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Problem:
 def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     """All problems of `spec`; with `katib` also what Katib's webhook would refuse."""
     yield from _objective(spec)
+    yield from _outcomes(spec)
     yield from _counts(spec, katib)
     yield from _parameters(spec, katib)
     yield from _template(spec, katib)
@@ -54,10 +58,36 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
         place: Path = ("spec", "objectives", index) if spec.objectives else where
         if not target.metric.strip():
             yield Problem((*place, "objectiveMetricName"), "is empty; name the metric that the trial prints")
-        if target.metric in target.additional_metric_names:
-            yield Problem((*place, "additionalMetricNames"), f"must not repeat the objective {target.metric!r}")
-    for name in _repeated(target.metric for target in spec.targets):
-        yield Problem(("spec", "objectives"), f"the metric {name!r} stands here twice")
+        for name in sorted({other.metric for other in spec.targets} & set(target.additional_metric_names)):
+            yield Problem((*place, "additionalMetricNames"), f"must not repeat the objective {name!r}")
+        if target.reference is not None and not spec.several:
+            yield Problem((*place, "reference"), "is for several objectives; remove it, or give a second objective")
+    if len(spec.targets) > MOST_OBJECTIVES:
+        told = f"{len(spec.targets)} are too many; at most {MOST_OBJECTIVES}: make the others outcomeConstraints"
+        yield Problem(("spec", "objectives"), told)
+    for repeated in _repeated(target.metric for target in spec.targets):
+        yield Problem(("spec", "objectives"), f"the metric {repeated!r} stands here twice")
+
+
+def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
+    where: Path = ("spec", "outcomeConstraints")
+    read: dict[tuple[str, bool], float] = {}
+    if len(spec.outcome_constraints) > MOST_CONSTRAINTS:
+        yield Problem(where, f"{len(spec.outcome_constraints)} are too many; at most {MOST_CONSTRAINTS}")
+    for index, text in enumerate(spec.outcome_constraints):
+        try:
+            constraint = outcome_constraint(text)
+        except ValueError as error:
+            yield Problem((*where, index), str(error))
+            continue
+        side = (constraint.metric, constraint.upper)
+        if side in read:
+            yield Problem((*where, index), f"{constraint.metric!r} has such a bound already; keep one of the two")
+        read[side] = constraint.bound
+    for metric, _ in (side for side in read if side[1]):
+        lower = read.get((metric, False))
+        if lower is not None and lower > read[metric, True]:
+            yield Problem(where, f"{metric!r} cannot be both >= {lower:g} and <= {read[metric, True]:g}")
 
 
 def _counts(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:

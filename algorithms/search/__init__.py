@@ -9,7 +9,7 @@ from algorithms.encoding import Cube
 from algorithms.search.features import REMEDIES, Feature, asked
 from algorithms.search.learning import Learning
 from algorithms.search.port import Search
-from algorithms.search.portfolio import Optimizer, Situation, pick
+from algorithms.search.portfolio import OF_SEVERAL, Optimizer, Situation, pick
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from algorithms.settings import Entry, Settings, entry, setting_problems
 from events.spec import ExperimentSpec
@@ -40,6 +40,8 @@ class Algorithm:
     schema: type[Seeded]
     create: Callable[[ExperimentSpec, int], Search]
     lacks: frozenset[Feature] = frozenset()
+    rules: Callable[[ExperimentSpec], Iterator[Problem]] = lambda spec: iter(())
+    """What else it demands of a spec whose settings are right."""
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
@@ -48,12 +50,26 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
     cube = Cube(spec.parameters)
     budget = spec.max_trial_count or DEFAULT_BUDGET
     wanted = NevergradSettings.of(spec.algorithm).optimizer
-    chosen = pick(wanted, Situation(cube, budget, spec.parallel))
+    chosen = pick(wanted, Situation(cube, budget, spec.parallel, len(spec.targets)))
     return Learning(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
 
 
+def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Several objectives need an optimizer of Nevergrad's that can honour them."""
+    wanted = NevergradSettings.of(spec.algorithm).optimizer
+    if spec.several and wanted not in OF_SEVERAL:
+        able = ", ".join(one for one in Optimizer if one in OF_SEVERAL)
+        message = f"the optimizer {wanted} cannot honour several objectives; these can: {able}"
+        yield Problem(("spec", "algorithm", "algorithmSettings"), message)
+
+
 ALGORITHMS = {
-    "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
+    "nevergrad": Algorithm(
+        "learns from the results with one of Nevergrad's optimizers",
+        NevergradSettings,
+        _nevergrad,
+        rules=_knows_several,
+    ),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
     ),
@@ -85,17 +101,16 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
         known = ", ".join(ALGORITHMS)
         reason = "is still to come" if name in TO_COME else "is no known algorithm"
         yield Problem(("spec", "algorithm", "algorithmName"), f"{name!r} {reason}; there are: {known}")
-    elif spec.algorithm is not None:
+    else:
         place = ("spec", "algorithm", "algorithmSettings")
-        yield from setting_problems(spec.algorithm, ALGORITHMS[name].schema, place)
+        wrong = list(setting_problems(spec.algorithm, ALGORITHMS[name].schema, place)) if spec.algorithm else []
+        yield from wrong or ALGORITHMS[name].rules(spec)
     yield from _space_problems(spec, name)
 
 
 def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
     if spec.nas_config is not None:
         yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
-    if len(spec.objectives) > 1:
-        yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
     for index, parameter in enumerate(spec.parameters):
         if parameter.condition is not None:
             where = ("spec", "parameters", index, "condition")

@@ -14,12 +14,14 @@ class Feature(StrEnum):
     ENDLESS = "a double without a step"
     CATEGORICAL = "categorical parameters"
     ONE_PARAMETER = "a single parameter"
+    SEVERAL_OBJECTIVES = "several objectives"
 
 
 REMEDIES = {
     Feature.ENDLESS: "give a step, or use type int",
     Feature.CATEGORICAL: "give numbers, as type discrete",
     Feature.ONE_PARAMETER: "give a second parameter",
+    Feature.SEVERAL_OBJECTIVES: "keep one and make the others outcomeConstraints",
 }
 """What else a person may do about it."""
 
@@ -32,6 +34,8 @@ def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
             yield Feature.ENDLESS, (*place, "feasibleSpace", "step")
         if parameter.type is ParameterType.CATEGORICAL:
             yield Feature.CATEGORICAL, (*place, "parameterType")
+    if spec.several:
+        yield Feature.SEVERAL_OBJECTIVES, ("spec", "objectives")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")
 

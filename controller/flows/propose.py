@@ -8,6 +8,7 @@ from algorithms.search import algorithm_of
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
+from controller.core.best import known
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
 from controller.store.holding import Holding
@@ -20,9 +21,9 @@ from events.clock import now
 from events.envelope import Envelope, send
 from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
 from events.ids import ExperimentId, TrialNumber, consequence
-from events.objective import Objective
 from events.signals import SuggestionsMade
 from events.space import Assignment
+from events.spec import ExperimentSpec
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class Proposer:
                 case TrialProposed() as fact if self.mind is not None and recorded.seq > self.mind.version:
                     self.mind = self.mind if self.mind.agrees(fact) else None
                 case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                    self.mind.news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
+                    self.mind.news.append(Conclusion.of(fact))
                 case ExperimentConcluded():
                     return
                 case _:
@@ -110,7 +111,7 @@ class Proposer:
             mind = self.mind = await asyncio.to_thread(recall, experiment, journal)
         try:
             with SUGGESTION.labels(algorithm_of(experiment.spec)).time():
-                assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
+                assignments = await asyncio.to_thread(_ask, mind, experiment.spec, request.count)
             SUGGESTIONS.inc(len(assignments))
         except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
             self.mind = None
@@ -121,10 +122,10 @@ class Proposer:
         )
 
 
-def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
+def _ask(mind: Mind, spec: ExperimentSpec, count: int) -> list[Assignment]:
     news, mind.news = mind.news, []
     for conclusion in news:
-        _tell(mind.search, objective, conclusion)
+        _tell(mind.search, spec, conclusion)
     mind.told += len(news)
     assignments = mind.search.ask(count)
     mind.said = {TrialNumber(n): (one, mind.told) for n, one in enumerate(assignments, mind.asked + 1)}
@@ -132,17 +133,21 @@ def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
     return assignments
 
 
-def _tell(search: Search, objective: Objective, conclusion: Conclusion) -> None:
-    for entry in lesson(objective, conclusion):
+def _tell(search: Search, spec: ExperimentSpec, conclusion: Conclusion) -> None:
+    for entry in lesson(spec, conclusion):
         search.tell(entry.trial, entry.outcome)
 
 
-def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
+def lesson(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
     """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
-        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if conclusion.value is not None:
+        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if known(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
-            yield Told(conclusion.trial, Outcome((objective.loss(conclusion.value),), partial=cut))
+            missed = zip(spec.bounds, conclusion.violations, strict=True)
+            violations = tuple(
+                bound.share(amount or 0.0) for bound, amount in missed
+            )  # of a curve cut off, what is known
+            yield Told(conclusion.trial, Outcome(spec.losses(conclusion.values), violations, partial=cut))
         case TrialState.METRICS_UNAVAILABLE:
             yield Told(conclusion.trial, FAILED)
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
@@ -153,16 +158,16 @@ def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
 
 def recall(experiment: Experiment, journal: Journal) -> Mind:
     """Rebuild the search from its journal: its next suggestion is what it would have been."""
-    search = restore(experiment.spec, experiment.identity.seed, _entries(experiment.spec.target, journal))
+    search = restore(experiment.spec, experiment.identity.seed, _entries(experiment.spec, journal))
     return Mind(search, len(journal.suggestions), len(journal.conclusions), journal.version)
 
 
-def _entries(objective: Objective, journal: Journal) -> Iterator[Asked | Told]:
+def _entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:
-            yield from lesson(objective, conclusion)
+            yield from lesson(spec, conclusion)
         told = suggestion.told
         yield Asked(suggestion.assignment)
     for conclusion in journal.conclusions[told:]:
-        yield from lesson(objective, conclusion)
+        yield from lesson(spec, conclusion)
