@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -92,6 +91,16 @@ class TrialRow:
         return self.state in RANKED and known(self.values) and feasible(self.violations)
 
     @property
+    def known(self) -> Sequence[float]:
+        """The values of a trial that has all of them."""
+        assert known(self.values)
+        return self.values
+
+    def at(self, objective: int) -> float | None:
+        """The value of one objective, if there is one."""
+        return self.values[objective] if objective < len(self.values) else None
+
+    @property
     def infeasible(self) -> bool:
         """Does it miss an outcome constraint, and could be the best otherwise?"""
         return self.state in RANKED and known(self.values) and any(self.violations)
@@ -104,11 +113,6 @@ class Last:
     step: int
     at: datetime
     value: float
-
-
-class Sort(StrEnum):
-    NUMBER = "number"
-    VALUE = "value"
 
 
 _LIST = """
@@ -245,9 +249,12 @@ class Queries:
         """All trials of the Pareto front, whatever their number, by the first objective; reads the values of all."""
         rows = await self._database.fetch(_VALUES, identity.id, list(RANKED))
         points = ((row["number"], identity.spec.losses(row["objective_values"])) for row in rows)
-        numbers = [number for number, _ in front(points)]
-        found = await self._database.fetch(_THESE, identity.id, numbers)
-        return sorted(map(_trial, found), key=lambda row: numbers.index(row.number))
+        return await self.these(identity.id, [number for number, _ in front(points)])
+
+    async def these(self, experiment: ExperimentId, numbers: Sequence[TrialNumber]) -> list[TrialRow]:
+        """The trials with these numbers, in their order."""
+        found = {row["number"]: _trial(row) for row in await self._database.fetch(_THESE, experiment, list(numbers))}
+        return [found[number] for number in numbers if number in found]
 
     async def sample(
         self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()

@@ -101,6 +101,7 @@ def _experiment_status() -> dict[str, Any]:
             parameterAssignments={"type": "array", "items": pair},
             observation={"type": "object", "properties": {"metrics": {"type": "array", "items": metric}}},
         ),
+        front=_described("With several objectives, the trials of the Pareto front.", size=_NUMBER, trials=names),
         runningTrialList=names,
         pendingTrialList=names,
         **dict.fromkeys(counters, _NUMBER),

@@ -64,19 +64,17 @@ def test_a_search_is_resumed_from_its_journal(name: str) -> None:
     assert restore(spec, 3, journal).ask(20) == search.ask(20)
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-def test_the_suggestions_are_the_same_in_every_process(name: str) -> None:
+def test_the_suggestions_are_the_same_in_every_process() -> None:
     """In a small space most points come from elsewhere, so the optimizer is told of points that are not its own."""
     code = (
         "from tests.algorithms.spaces import SMALL\nfrom tests.algorithms.test_several_objectives import *\n"
-        f"print(list(run(create(spec_for({name!r}, SMALL), seed=3), 40)))\n"
-        f"print(list(run(create(spec_for({name!r}), seed=3), 150)))"
+        "print(list(run(create(spec_for('DE', SMALL), seed=3), 60)))"
     )
     printed = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
-        for seed in ("1", "2", "3")
+        for seed in ("1", "2")
     }
     assert len(printed) == 1
 
