@@ -166,9 +166,8 @@ def _time_left(found: Found, began: datetime, at_start: int) -> str:
 
 def _best(experiment: Experiment) -> Text:
     best = experiment.progress.best
-    missed = (
-        f", {words.count(experiment.progress.infeasible, 'trial')} infeasible" if experiment.progress.infeasible else ""
-    )
+    infeasible = experiment.progress.infeasible
+    missed = f"; {words.count(infeasible, 'trial')} infeasible" if infeasible else ""
     if experiment.progress.front:
         return Text(f"front: {front_words(experiment)}{missed}", style="green")
     if best is None:

@@ -38,7 +38,8 @@ def tradeoffs(subject: Subject) -> Figure | None:
         for letter, one, domain in zip("xy", pair, _cell(place, columns, lines), strict=True):
             kind = scale_of([row.values[one] for row in rows])
             anchor = {"domain": domain, "anchor": f"{'y' if letter == 'x' else 'x'}{suffix}"}
-            drawn[f"{letter}axis{suffix}"] = {**axis_of(targets[one].metric, kind), **anchor}
+            ticks = {"dtick": 1} if kind == "log" else {}
+            drawn[f"{letter}axis{suffix}"] = {**axis_of(targets[one].metric, kind), **anchor, **ticks}
     return {"data": traces, "layout": drawn}
 
 
