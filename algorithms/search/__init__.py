@@ -10,7 +10,7 @@ from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, Feature, asked
 from algorithms.search.informed import informed, informing_problems
 from algorithms.search.port import Search
-from algorithms.search.portfolio import Optimizer, Situation, pick
+from algorithms.search.portfolio import OF_SEVERAL, Optimizer, Situation, pick
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from algorithms.settings import Entry, Settings, entry, setting_problems
 from events.spec import ExperimentSpec
@@ -43,6 +43,8 @@ class Algorithm:
     lacks: frozenset[Feature] = frozenset()
     imports: tuple[str, ...] = ()
     """Modules that `create` imports and that take long: whoever knows beforehand may import them once for many."""
+    rules: Callable[[ExperimentSpec], Iterator[Problem]] = lambda spec: iter(())
+    """What else it demands of a spec whose settings are right."""
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
@@ -51,8 +53,17 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
     cube = Cube.of(spec)
     budget = spec.max_trial_count or DEFAULT_BUDGET
     wanted = NevergradSettings.of(spec.algorithm).optimizer
-    chosen = pick(wanted, Situation(cube, budget, spec.parallel))
+    chosen = pick(wanted, Situation(cube, budget, spec.parallel, len(spec.targets)))
     return NevergradSearch(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
+
+
+def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Several objectives need an optimizer of Nevergrad's that can honour them."""
+    wanted = NevergradSettings.of(spec.algorithm).optimizer
+    if spec.several and wanted not in OF_SEVERAL:
+        able = ", ".join(one for one in Optimizer if one in OF_SEVERAL)
+        message = f"the optimizer {wanted} cannot honour several objectives; these can: {able}"
+        yield Problem(("spec", "algorithm", "algorithmSettings"), message)
 
 
 UNLEARNING = frozenset({Feature.WARM_START})
@@ -62,6 +73,7 @@ ALGORITHMS = {
         NevergradSettings,
         _nevergrad,
         imports=("algorithms.search.nevergrad",),
+        rules=_knows_several,
     ),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
@@ -103,17 +115,16 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
         known = ", ".join(ALGORITHMS)
         reason = "is still to come" if name in TO_COME else "is no known algorithm"
         yield Problem(("spec", "algorithm", "algorithmName"), f"{name!r} {reason}; there are: {known}")
-    elif spec.algorithm is not None:
+    else:
         place = ("spec", "algorithm", "algorithmSettings")
-        yield from setting_problems(spec.algorithm, ALGORITHMS[name].schema, place)
+        wrong = list(setting_problems(spec.algorithm, ALGORITHMS[name].schema, place)) if spec.algorithm else []
+        yield from wrong or ALGORITHMS[name].rules(spec)
     yield from _space_problems(spec, name)
 
 
 def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
     if spec.nas_config is not None:
         yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
-    if len(spec.objectives) > 1:
-        yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
     lacks = ALGORITHMS[name].lacks if name in ALGORITHMS else frozenset()
     for feature, place in asked(spec):
         if feature in lacks:

@@ -17,6 +17,7 @@ class Feature(StrEnum):
     CONDITIONS = "conditional parameters"
     CONSTRAINTS = "constraints between parameters"
     WARM_START = "a warm start, as it does not learn from results"
+    SEVERAL_OBJECTIVES = "several objectives"
 
 
 REMEDIES = {
@@ -26,6 +27,7 @@ REMEDIES = {
     Feature.CONDITIONS: "remove the condition",
     Feature.CONSTRAINTS: "remove them",
     Feature.WARM_START: "remove warmStart",
+    Feature.SEVERAL_OBJECTIVES: "keep one and make the others outcomeConstraints",
 }
 """What else a person may do about it."""
 
@@ -44,6 +46,8 @@ def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
         yield Feature.CONSTRAINTS, ("spec", "constraints")
     if spec.warm_start is not None:
         yield Feature.WARM_START, ("spec", "warmStart")
+    if spec.several:
+        yield Feature.SEVERAL_OBJECTIVES, ("spec", "objectives")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")
 

@@ -1,7 +1,8 @@
 """Nevergrad behind the port: the only module that imports it."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import nevergrad as ng
@@ -10,7 +11,7 @@ import numpy as np
 from algorithms.encoding import MIDDLE, Cube
 from algorithms.search.learning import Candidate, Learning
 from algorithms.search.outcome import Outcome
-from algorithms.search.portfolio import Pick
+from algorithms.search.portfolio import OF_SEVERAL, Pick
 from events.space import Assignment
 
 
@@ -52,11 +53,11 @@ class NevergradOptimizer:
         self._optimizer._asked.discard(candidate.handle.uid)  # it will never be told; else the set would grow
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
-        (loss,) = outcome.losses
+        loss, *others = outcome.losses
         if self._best is None or loss < self._best[0]:
             self._best = loss, candidate.handle
         with np.errstate(all="ignore"):
-            self._optimizer.tell(candidate.handle, loss)
+            self._optimizer.tell(candidate.handle, [loss, *others] if others else loss)
         self._tells += 1
         if self._pick.restart_every and self._tells % self._pick.restart_every == 0:
             self._restart(*self._best)
@@ -77,7 +78,11 @@ class NevergradOptimizer:
         array.random_state = np.random.RandomState(np.random.MT19937([self._seed, self._starts]))
         self._starts += 1
         factory = ng.optimizers.registry[self._pick.optimizer.value]
-        return factory(array, budget=self._budget, num_workers=self._workers)
+        optimizer = factory(array, budget=self._budget, num_workers=self._workers)
+        if self._pick.optimizer in OF_SEVERAL:
+            alone = optimizer._internal_tell_not_asked
+            optimizer._internal_tell_not_asked = partial(_tell_foreign, optimizer, alone)
+        return optimizer
 
     def _spawned(self, point: Any) -> Any:
         return self._optimizer.parametrization.spawn_child(new_value=np.clip(np.asarray(point, dtype=float), 0, 1))
@@ -109,3 +114,16 @@ class NevergradSearch(Learning):
         if first is not None and self._novelty.claim(first):
             return self._nevergrad.foreign(first)
         return super()._candidate()
+
+
+def _tell_foreign(optimizer: Any, alone: Callable[[Any, float], None], candidate: Any, loss: float) -> None:
+    """Let differential evolution take in a point of others. With several losses Nevergrad makes room for it by a set of
+    random names, so no replay would be the same; here the oldest goes that is not on the front."""
+    if optimizer.num_objectives > 1 and len(optimizer.population) >= optimizer.llambda:
+        front = {one.uid for one in optimizer.pareto_front()}
+        weak = [lineage for lineage, one in optimizer.population.items() if one.uid not in front]
+        if candidate.uid not in front or not weak:
+            return
+        del optimizer.population[weak[0]]
+        optimizer._uid_queue.discard(weak[0])
+    alone(candidate, loss)

@@ -117,7 +117,9 @@ def _print(document: ExperimentDocument, example: Process) -> None:
 def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
     spec = document.spec
     yield "Name", f"{document.name} (namespace {document.namespace})"
-    yield "Objective", "\n".join(_objectives(spec))
+    yield "Objectives" if spec.several else "Objective", "\n".join(_objectives(spec))
+    if spec.outcome_constraints:
+        yield "Constraints", "\n".join(_constraints(spec))
     yield "Algorithm", algorithm(spec)
     yield (
         "Early stopping",
@@ -140,13 +142,18 @@ def _objectives(spec: ExperimentSpec) -> Iterator[str]:
         yield f"{words.aim(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
 
 
+def _constraints(spec: ExperimentSpec) -> Iterator[str]:
+    for text, bound in zip(spec.outcome_constraints, spec.bounds, strict=True):
+        yield f"{text}, a trial's value is its {spec.strategy(bound.metric).value}"
+
+
 def algorithm(spec: ExperimentSpec) -> str:
     """The search, its settings, and which optimizer Nevergrad would be asked for."""
     name = algorithm_of(spec)
     text = _settings(name, spec.algorithm.settings if spec.algorithm else {})
     if name != DEFAULT or NevergradSettings.of(spec.algorithm).optimizer is not Optimizer.AUTO:
         return text
-    situation = Situation(Cube.of(spec), spec.max_trial_count or DEFAULT_BUDGET, spec.parallel)
+    situation = Situation(Cube.of(spec), spec.max_trial_count or DEFAULT_BUDGET, spec.parallel, len(spec.targets))
     return f"{text}; auto picks {pick(Optimizer.AUTO, situation).optimizer}"
 
 

@@ -9,6 +9,7 @@ from algorithms.search import algorithm_of
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import FAILED, Outcome
+from controller.core.best import known
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
 from controller.store.holding import Holding
@@ -22,7 +23,6 @@ from events.clock import now
 from events.envelope import Envelope, send
 from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
 from events.ids import ExperimentId, TrialNumber, consequence
-from events.objective import Objective
 from events.signals import SuggestionsMade
 from events.space import Assignment
 from events.spec import ExperimentSpec
@@ -47,7 +47,7 @@ class Mind:
         return self.said.get(fact.trial) == (fact.assignment, fact.told)
 
     def question(self, spec: ExperimentSpec, count: int) -> Question:
-        news = tuple(told for conclusion in self.news for told in lesson(spec.target, conclusion))
+        news = tuple(told for conclusion in self.news for told in lesson(spec, conclusion))
         return Question(self.name, self.answered, news, count)
 
     def has_said(self, assignments: Sequence[Assignment]) -> None:
@@ -110,7 +110,7 @@ class Proposer:
                 if not self.mind.agrees(fact):
                     self._forget()
             case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                self.mind.news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
+                self.mind.news.append(Conclusion.of(fact))
             case _:
                 pass
 
@@ -169,12 +169,16 @@ def origin(experiment: Experiment) -> Origin:
     return Origin(experiment.spec, experiment.identity.seed)
 
 
-def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
+def lesson(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
     """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
-        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if conclusion.value is not None:
+        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if known(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
-            yield Told(conclusion.trial, Outcome((objective.loss(conclusion.value),), partial=cut))
+            missed = zip(spec.bounds, conclusion.violations, strict=True)
+            violations = tuple(
+                bound.share(amount or 0.0) for bound, amount in missed
+            )  # of a curve cut off, what is known
+            yield Told(conclusion.trial, Outcome(spec.losses(conclusion.values), violations, partial=cut))
         case TrialState.METRICS_UNAVAILABLE:
             yield Told(conclusion.trial, FAILED)
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
@@ -188,8 +192,8 @@ def entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:
-            yield from lesson(spec.target, conclusion)
+            yield from lesson(spec, conclusion)
         told = suggestion.told
         yield Asked(suggestion.assignment)
     for conclusion in journal.conclusions[told:]:
-        yield from lesson(spec.target, conclusion)
+        yield from lesson(spec, conclusion)

@@ -90,11 +90,11 @@ moved AS (
     UPDATE experiment SET progress = $5, state = $6, version = $7, spec = coalesce($8, spec),
         concluded_at = CASE WHEN $10 THEN coalesce(concluded_at, $9) END
     WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence)
-        AND ($38::text IS NULL OR EXISTS (
-            SELECT FROM position WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40))
+        AND ($40::text IS NULL OR EXISTS (
+            SELECT FROM position WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42))
     RETURNING id),
 advanced AS (
-    UPDATE position SET next = $41 FROM moved WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40),
+    UPDATE position SET next = $43 FROM moved WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42),
 marked AS (
     INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest($11::uuid[]) AS mark),
 unmailed AS (
@@ -113,15 +113,17 @@ made AS (
 changed AS (
     UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
         exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
+        objective_values = t.objective_values::float8[], violations = t.violations::float8[],
         started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
     FROM unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
-        $32::text[], $33::float8[], $34::timestamptz[], $35::timestamptz[])
-        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
+        $32::text[], $33::float8[], $34::text[], $35::text[], $36::timestamptz[], $37::timestamptz[])
+        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, objective_values,
+            violations, started_at, concluded_at)
     WHERE trial.experiment = $3 AND trial.number = ANY($25) AND trial.number = t.number
         AND EXISTS (SELECT FROM moved)),
 due AS (
     INSERT INTO outbox (experiment, seq, effect)
-    SELECT moved.id, o.seq, o.effect FROM moved, unnest($36::bigint[], $37::text[]) AS o (seq, effect))
+    SELECT moved.id, o.seq, o.effect FROM moved, unnest($38::bigint[], $39::text[]) AS o (seq, effect))
 SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM moved) AS moved
 """
 
@@ -334,7 +336,7 @@ def _changed_values(rows: Rows) -> tuple[list[Any], ...]:
     changed = rows.changed
     names = (
         "number", "state", "attempt", "ordinal", "cause", "exit_code", "message",
-        "observation", "value", "started_at", "concluded_at",
+        "observation", "value", "objective_values", "violations", "started_at", "concluded_at",
     )  # fmt: skip
     return tuple([getattr(one, name) for one in changed] for name in names)
 

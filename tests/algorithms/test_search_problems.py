@@ -99,7 +99,6 @@ def test_what_is_still_to_come_is_said() -> None:
     spec = experiment(MIXED).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
     assert found(spec) == [
         Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead"),
-        Problem(("spec", "objectives"), "several objectives are still to come; give one"),
     ]
 
 
@@ -116,6 +115,28 @@ def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monk
     ]
     for name in ("nevergrad", "random", "grid", "sobol"):
         assert found(experiment(TREE, name, constraints=("layers <= 3",))) == []
+
+
+def several(algorithm: str, **settings: Scalar) -> ExperimentSpec:
+    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
+    spec = experiment([ranged("x", DOUBLE, 0, 1, 0.1)], algorithm, settings)
+    return spec.model_copy(update={"objective": None, "objectives": losses})
+
+
+def test_several_objectives_need_an_optimizer_that_looks_at_all_of_them() -> None:
+    for fit in (several("random"), several("grid"), several("sobol"), several("nevergrad")):
+        assert found(fit) == []
+    assert found(several("nevergrad", optimizer="TwoPointsDE")) == []
+    message = "the optimizer CMA cannot honour several objectives; these can: auto, DE, TwoPointsDE, RotatedTwoPointsDE"
+    assert found(several("nevergrad", optimizer="CMA")) == [Problem(SETTINGS, message)]
+    assert len(found(several("nevergrad", optimizer="nonsense"))) == 1
+
+
+def test_nothing_is_stopped_early_by_one_objective_of_several() -> None:
+    spec = several("random").model_copy(update={"early_stopping": algorithm_spec("medianstop", {})})
+    (problem,) = stopping_problems(spec)
+    assert problem.path == ("spec", "earlyStopping")
+    assert "several objectives" in problem.message
 
 
 def stopping(name: str, **settings: Scalar) -> ExperimentSpec:

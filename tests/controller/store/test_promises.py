@@ -180,8 +180,8 @@ def test_the_journal_has_all_suggestions_and_conclusions_in_order(play: Callable
         await author.suggest({"lr": 0.009, "layers": 4, "opt": "adam"})
         journal = await Journals(database).read(author.id)
         assert [(one.assignment["layers"], one.told) for one in journal.suggestions] == [(1, 0), (2, 0), (3, 0), (4, 2)]
-        told = [(one.trial, one.state, one.value) for one in journal.conclusions]
-        assert told == [(3, TrialState.SUCCEEDED, 0.3), (1, TrialState.FAILED, 0.1)]
+        told = [(one.trial, one.state, one.values) for one in journal.conclusions]
+        assert told == [(3, TrialState.SUCCEEDED, (0.3,)), (1, TrialState.FAILED, (0.1,))]
 
     play(scene)
 
