@@ -148,8 +148,8 @@ def test_while_a_home_is_busy_for_a_moment_no_other_worker_is_ended_or_started()
 
 
 FATES = {
-    "sleep": "it took more than 3 s, 3 times in a row",
-    "spin": "it took more than 3 s, 3 times in a row",
+    "sleep": "it took more than 8 s, 3 times in a row",
+    "spin": "it took more than 8 s, 3 times in a row",
     "eat": "it needed more than 400 MiB of memory, 3 times in a row",
     "leave": "its process ended with exit status 3, 3 times in a row",
     "crash": "its process was killed by SIGSEGV, 3 times in a row",
@@ -182,7 +182,7 @@ def test_what_happened_is_said_and_others_go_on() -> None:
             assert ("[suggestion]" in said) == (name in ("sleep", "spin", "eat"))
         assert good.assignments == calm(good.spec, len(good.assignments))
 
-    with_pool(story, SuggestionSettings(workers=4, timeout_seconds=3, memory_mib=400))
+    with_pool(story, SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400))
 
 
 @pytest.mark.usefixtures("hostile")
