@@ -8,6 +8,8 @@ from events.facts import ExperimentState, TrialState
 from events.spec import ExperimentSpec
 
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
+UNSEEN = ("suggested",)
+"""Values of any type are no fields for CEL, and a rule about them makes the definition invalid."""
 MOST_SHOWN = 100
 """Names in a list of the status: the rest is in the counters."""
 _TEXT, _NUMBER, _TIME = {"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date-time"}
@@ -59,7 +61,7 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
 
 def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """What CEL can say; the controller says the rest in the condition EditRefused."""
-    fixed = [name for name in spec["properties"] if name not in EDITABLE]
+    fixed = [name for name in spec["properties"] if name not in (*EDITABLE, *UNSEEN)]
     allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
     rules = [
         {
