@@ -11,12 +11,15 @@ from benchmarks.outcome import Outcome
 
 
 def measure(home: Path, *, quick: bool, arguments: Sequence[str] = ()) -> Outcome:
-    from benchmarks.quality.command import CHAMPION, plan
+    from benchmarks.quality import page
+    from benchmarks.quality.command import plan
     from benchmarks.quality.report import figures, sections, shown
     from benchmarks.quality.runs import complete
 
-    wanted = plan(arguments, quick=quick)
+    wanted = plan(arguments, home, quick=quick)
     results = complete(wanted.results, () if wanted.report_only else wanted.wanted(), wanted.processes)
-    found = shown(CHAMPION, wanted.relevant(results.values()))
+    found = shown(wanted.champion, wanted.relevant(results.values()))
+    if wanted.docs:
+        page.write(wanted.docs, found)
     print(sections(found))
-    return Outcome(figures(found))
+    return Outcome(figures(found), packages=wanted.packages())

@@ -34,7 +34,9 @@ def missing(name: str) -> list[str]:
 
 def version_of(name: str) -> str:
     """What makes results of a contender comparable: a peer's version, or the digest of our own code."""
-    if not is_peer(name):
-        return digest()
-    module = PEERS[name][1][0]
-    return version(DISTRIBUTIONS.get(module, module))
+    return version(distributions(name)[0]) if is_peer(name) else digest()
+
+
+def distributions(name: str) -> list[str]:
+    """The packages that a contender is made of, as registries call them; none for our own."""
+    return [DISTRIBUTIONS.get(module, module) for module in PEERS[name][1]] if is_peer(name) else []

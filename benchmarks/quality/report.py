@@ -108,7 +108,7 @@ def figures(found: Shown) -> dict[str, float]:
     if times:
         told["ask_ms"] = times[0]
     everyone = [field for workers in found.scores for field in fields(found.half(workers, Half.REPORTING))]
-    if everyone:
+    if everyone and times:
         told["best_rank"] = float(all(_leads(field, found.champion) for field in everyone))
     return told
 

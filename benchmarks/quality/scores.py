@@ -46,6 +46,10 @@ class Scores:
         wanted = set(problems)
         return self._kept(range(len(self.contenders)), np.array([name in wanted for name, _ in self.pairs], dtype=bool))
 
+    def until(self, results: int) -> Self:
+        """The first `results` of each run."""
+        return type(self)(self.contenders, self.pairs, self.regrets[:, :, :results])
+
     def _kept(self, rows: Sequence[int], there: Array) -> Self:
         pairs = tuple(pair for pair, kept in zip(self.pairs, there, strict=True) if kept)
         return type(self)(tuple(self.contenders[row] for row in rows), pairs, self.regrets[list(rows)][:, there])
@@ -83,7 +87,7 @@ class Estimate:
 
 def mean(scores: Scores, values: Array) -> Estimate:
     """Over the pairs, the middle axis of `values`; each problem counts the same."""
-    resampled = np.einsum("rp,cpt->rct", scores.weights(), values)
+    resampled = np.einsum("rp,cpt->rct", scores.weights(), values, optimize=True)
     return _estimate(np.einsum("p,cpt->ct", _even(scores), values), resampled)
 
 
