@@ -111,7 +111,8 @@ def diverging(width: int, limit: float, deviation: float) -> Function:
         pace = fraction(rate, assignment["rate"]) + 0.25 * fraction(momentum, assignment["momentum"])
         return 1.0 if pace > limit else 0.6 * (target - pace) if pace < target else (pace - target) * 2
 
-    targets = [10 ** (-4 + 4 * (0.15 + 0.17 * index % 0.3 + 0.4 * (index % 2))) for index in range(width - 2)]
+    shares = (0.15, 0.72, 0.19, 0.76, 0.23, 0.8, 0.27)
+    targets = [10 ** (-4 + 4 * shares[index]) for index in range(width - 2)]
     mild = [bowl(one, at, 0.12 / (index + 1)) for index, (one, at) in enumerate(zip(others, targets, strict=True))]
     return summed((rate, momentum, *others), [descent, *mild], deviation)
 

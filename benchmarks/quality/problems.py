@@ -1,4 +1,7 @@
-"""All problems of the benchmark `quality` by name, in pairs: one of each pair to tune with, one to report on."""
+"""All problems of the benchmark `quality` by name, in pairs: one of each pair to tune with, one to report on.
+
+Results are kept by name: a problem that changes needs a new one.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from benchmarks.quality import mixed, synthetic, tables
+from benchmarks.quality import mixed, synthetic, tables, trainings
 from benchmarks.quality.problem import Function, Half, Kind, Problem
 from benchmarks.quality.synthetic import on_cube
 
@@ -39,7 +42,8 @@ def _own(name: str, kind: Kind, make: Callable[[], Function]) -> Row:
     return Row(name, kind, make, mixed.FLOOR)
 
 
-def _table(name: str, kind: Kind, make: Callable[[], Function]) -> Row:
+def _measured(name: str, kind: Kind, make: Callable[[], Function]) -> Row:
+    """One whose best loss is found by looking."""
     return Row(name, kind, make)
 
 
@@ -84,36 +88,44 @@ ROWS = _halved(
     (_own("optimizer8", Kind.CONDITIONAL, mixed.by_optimizer), _own("model10", Kind.CONDITIONAL, mixed.by_model)),
     (_own("layers12", Kind.CONDITIONAL, mixed.by_layers), _own("schedule9", Kind.CONDITIONAL, mixed.by_schedule)),
     (
-        _table("mlp-car", Kind.MLP, lambda: tables.mlp("car")),
-        _table("mlp-segment", Kind.MLP, lambda: tables.mlp("segment")),
+        _measured("mlp-car", Kind.MLP, lambda: tables.mlp("car")),
+        _measured("mlp-segment", Kind.MLP, lambda: tables.mlp("segment")),
     ),
     (
-        _table("mlp-phoneme", Kind.MLP, lambda: tables.mlp("phoneme")),
-        _table("mlp-kc1", Kind.MLP, lambda: tables.mlp("kc1")),
+        _measured("mlp-phoneme", Kind.MLP, lambda: tables.mlp("phoneme")),
+        _measured("mlp-kc1", Kind.MLP, lambda: tables.mlp("kc1")),
     ),
     (
-        _table("mlp-grid-australian", Kind.MLP, lambda: tables.mlp_grid("australian")),
-        _table("mlp-grid-vehicle", Kind.MLP, lambda: tables.mlp_grid("vehicle")),
+        _measured("mlp-grid-australian", Kind.MLP, lambda: tables.mlp_grid("australian")),
+        _measured("mlp-grid-vehicle", Kind.MLP, lambda: tables.mlp_grid("vehicle")),
     ),
     (
-        _table("mlp-grid-blood", Kind.MLP, lambda: tables.mlp_grid("blood_transfusion")),
-        _table("mlp-grid-credit", Kind.MLP, lambda: tables.mlp_grid("credit_g")),
+        _measured("mlp-grid-blood", Kind.MLP, lambda: tables.mlp_grid("blood_transfusion")),
+        _measured("mlp-grid-credit", Kind.MLP, lambda: tables.mlp_grid("credit_g")),
     ),
     (
-        _table("regression-protein", Kind.REGRESSION, lambda: tables.regression("protein_structure")),
-        _table("regression-slice", Kind.REGRESSION, lambda: tables.regression("slice_localization")),
+        _measured("regression-protein", Kind.REGRESSION, lambda: tables.regression("protein_structure")),
+        _measured("regression-slice", Kind.REGRESSION, lambda: tables.regression("slice_localization")),
     ),
     (
-        _table("regression-naval", Kind.REGRESSION, lambda: tables.regression("naval_propulsion")),
-        _table("regression-parkinsons", Kind.REGRESSION, lambda: tables.regression("parkinsons_telemonitoring")),
+        _measured("regression-naval", Kind.REGRESSION, lambda: tables.regression("naval_propulsion")),
+        _measured("regression-parkinsons", Kind.REGRESSION, lambda: tables.regression("parkinsons_telemonitoring")),
     ),
     (
-        _table("nas-cifar10", Kind.NAS, lambda: tables.cell("cifar10")),
-        _table("nas-cifar100", Kind.NAS, lambda: tables.cell("cifar100")),
+        _measured("nas-cifar10", Kind.NAS, lambda: tables.cell("cifar10")),
+        _measured("nas-cifar100", Kind.NAS, lambda: tables.cell("cifar100")),
     ),
     (
-        _table("nas-cifar100-latency", Kind.NAS, lambda: tables.cell("cifar100", 1.0)),
-        _table("nas-imagenet", Kind.NAS, lambda: tables.cell("imagenet")),
+        _measured("nas-cifar100-latency", Kind.NAS, lambda: tables.cell("cifar100", 1.0)),
+        _measured("nas-imagenet", Kind.NAS, lambda: tables.cell("imagenet")),
+    ),
+    (
+        _measured("svm-digits", Kind.TRAINING, lambda: trainings.interpolated("svm-digits")),
+        _measured("descent-digits", Kind.TRAINING, lambda: trainings.interpolated("descent-digits")),
+    ),
+    (
+        _measured("boosting-diabetes", Kind.TRAINING, lambda: trainings.interpolated("boosting-diabetes")),
+        _measured("neighbours-cancer", Kind.TRAINING, lambda: trainings.interpolated("neighbours-cancer")),
     ),
 )
 

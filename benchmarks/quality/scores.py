@@ -101,7 +101,8 @@ def ratio(scores: Scores, ours: str, theirs: str, results: int) -> Estimate | No
     ends = both.regrets[:, :, results - 1]
     resampled = both.weights() @ ends.T
     means = ends @ _even(both)
-    return _estimate(means[0] / means[1], resampled[:, 0] / resampled[:, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):  # a peer without any regret
+        return _estimate(means[0] / means[1], resampled[:, 0] / resampled[:, 1])
 
 
 def _even(scores: Scores) -> Array:

@@ -23,8 +23,6 @@ from events.space import Assignment, Parameter
 
 FOLDER = Path(__file__).with_name("trainings")
 CONFIGURATIONS, SPLITS, TREES, LEAF = 500, 2, 40, 3
-SEARCHED = 200_000
-"""Random points among which the least loss of the trees is looked for, beside those trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +124,7 @@ def interpolated(name: str) -> Function:
         point = [fraction(parameter, assignment[parameter.name]) for parameter in parameters]
         return sum(_reached(walk, point) for walk in walks) / len(walks)
 
-    made = noisy(parameters, true, float(losses.std(axis=1, ddof=1).mean()))
-    return Function(made.parameters, made.true, made.observed)
+    return noisy(parameters, true, float(losses.std(axis=1, ddof=1).mean()))
 
 
 Walk = tuple[list[int], list[int], list[int], list[float], list[float]]

@@ -1,0 +1,45 @@
+"""`python -m benchmarks quality` on two small problems: runs, tables, page; nothing is made twice."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import quality
+from benchmarks.bars import BARS
+from benchmarks.outcome import CannotMeasureError
+from benchmarks.quality.page import BEGIN, END
+from benchmarks.quality.results import read
+
+SMALL = ["--problems", "branin2,camel2", "--contenders", "nevergrad,random", "--trials", "25", "--seeds", "2"]
+
+
+def test_it_runs_reports_and_goes_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file, page = tmp_path / "results.jsonl", tmp_path / "quality.md"
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    arguments = [*SMALL, "--results", str(file), "--docs", str(tmp_path), "--champion", "nevergrad", "--processes", "1"]
+    outcome = quality.measure(tmp_path, quick=True, arguments=arguments)
+    assert outcome.figures.keys() <= BARS["quality"].keys()
+    assert outcome.figures["ask_ms"] > 0
+    assert len(read(file)) == 2 * 2 * 2 * 2
+    told = page.read_text()
+    assert told.startswith("before\n")
+    assert told.endswith("after\n")
+    assert "old" not in told
+    assert "| nevergrad | " in told
+    assert "| nevergrad | " in capfd.readouterr().out
+    lines = file.read_text()
+    again = quality.measure(tmp_path, quick=True, arguments=[*arguments, "--seeds", "1"])
+    assert file.read_text() == lines
+    assert again.figures.keys() == outcome.figures.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--problems", "branin3"], "branin2"),
+        (["--contenders", "optuna.tpee"], "optuna.tpe"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_there_is(tmp_path: Path, arguments: list[str], named: str) -> None:
+    with pytest.raises(CannotMeasureError, match=named):
+        quality.measure(tmp_path, quick=True, arguments=arguments)
