@@ -34,7 +34,7 @@ TARGETS: Mapping[str, Assignment] = {
     "diverging5": {
         "rate": 10 ** (-6 + 7 * 0.58), "momentum": 0.0, "c0": 10**-3.4, "c1": 10**-1.12, "c2": 10**-3.24,
     },
-    "integers5": {"n0": 3, "n1": 126, "n2": 15, "n3": 557, "n4": 3},
+    "integers5": {"n0": 3, "n1": 126, "n2": 15, "n3": 556, "n4": 3},
     "optimizer8": {
         "optimizer": "adam", "rate": 6e-4, "beta1": 0.08, "beta2": 2e-3, "epsilon": 1e-8, "momentum": 0.3,
         "nesterov": "no", "rho": 0.7,
