@@ -45,17 +45,20 @@ def complete(file: Path, wanted: Sequence[Wanted], processes: int) -> dict[Key, 
 
 
 def _made(missing: Sequence[Wanted], processes: int) -> Iterator[Result]:
-    """As they come; one that fails is said, and made the next time."""
+    """As they come; one that fails is said, and made the next time. Whoever stops listening stops them."""
     for name in THREADS:
         os.environ[name] = "1"
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(missing)) or 1, context, _silenced) as pool:
+    pool = ProcessPoolExecutor(min(processes, len(missing)) or 1, context, _silenced)
+    try:
         running = {pool.submit(run, one): one for one in missing}
         for future in as_completed(running):
             try:
                 yield future.result()
             except Exception as error:
                 say(f"{running[future].key} failed: {error!r}")
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _silenced() -> None:

@@ -1,10 +1,11 @@
 """Writes scales.json: the best known and the median random loss of each problem; `python -m benchmarks.quality.scales`.
 
 The best is known from mathematics, or is the least mean of a whole table, or (where the function cannot tell) the best
-of many random points, improved one parameter at a time. The median is that of points drawn as random search draws them.
+that a long search finds. The median is that of points drawn as random search draws them.
 """
 
 import json
+from random import Random
 from statistics import median
 
 from algorithms.encoding import Cube
@@ -12,9 +13,9 @@ from algorithms.search.novelty import uniform
 from benchmarks.quality.problem import Function
 from benchmarks.quality.problems import ROWS, SCALES, Row
 
-POINTS, SEARCHED = 4_000, 20_000
-STARTS, ROUNDS, STEPS = 30, 6, 40
-"""Of the improvement: from how many points, how often over all parameters, how many values of each."""
+POINTS = 4_000
+GENERATIONS, SURVIVORS, CHILDREN = 40, 60, 80
+"""Of the search for the least loss, each child made anew of one survivor."""
 
 
 def median_loss(name: str, function: Function) -> float:
@@ -24,19 +25,22 @@ def median_loss(name: str, function: Function) -> float:
 
 
 def found_least(name: str, function: Function) -> float:
-    cube = Cube(function.parameters)
+    """The least true loss that a simple evolution finds: survivors' children have one to three new coordinates."""
+    cube, random = Cube(function.parameters), Random(name)
 
     def loss(point: list[float]) -> float:
         return function.true(cube.decode(point))
 
-    points = sorted((uniform(f"{name}/least/{index}", cube.width) for index in range(SEARCHED)), key=loss)[:STARTS]
-    for _ in range(ROUNDS):
-        for side in range(cube.width):
-            steps = [(step + 0.5) / STEPS for step in range(STEPS)]
-            points = [
-                min((point, *([*point[:side], u, *point[side + 1 :]] for u in steps)), key=loss) for point in points
-            ]
-    return min(map(loss, points))
+    def child(parent: list[float]) -> list[float]:
+        fresh = random.sample(range(cube.width), random.randint(1, min(3, cube.width)))
+        return [random.random() if side in fresh else u for side, u in enumerate(parent)]
+
+    known = {tuple(point): loss(point) for point in (uniform(f"{name}/{index}", cube.width) for index in range(POINTS))}
+    for _ in range(GENERATIONS):
+        survivors = sorted(known, key=lambda point: known[point])[:SURVIVORS]
+        children = [child(list(parent)) for parent in survivors for _ in range(CHILDREN)]
+        known = {**{one: known[one] for one in survivors}, **{tuple(one): loss(one) for one in children}}
+    return min(known.values())
 
 
 def _scale(row: Row) -> dict[str, float]:
