@@ -48,7 +48,10 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m benchmarks", description="Measure how fast Trialstream is.")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description="Measure how fast Trialstream is, and how good its searches are.",
+        epilog="quality has more options: docs/quality.md",
+    )  # fmt: skip
     parser.add_argument("name", choices=list(BARS), help="the benchmark")
     parser.add_argument("--quick", action="store_true", help="a short version, to see that it works; bars do not hold")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")

@@ -1,5 +1,6 @@
 """The tables of the benchmark `quality` as Markdown, and its figures."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -136,8 +137,8 @@ def sections(found: Shown) -> str:
                 f"### The {half} half, {_trials_at_a_time(workers)}\n\n{_table(field, found)}"
                 for field in fields(found.half(workers, half))
             ]
-    parts += [_kinds(found, workers) for workers in found.scores]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    parts += [_kinds(found, workers, place) for workers in found.scores for place in (0, 1)]
+    return "\n\n".join(part for part in (*parts, _runs(found)) if part) + "\n"
 
 
 def _trials_at_a_time(workers: int) -> str:
@@ -172,18 +173,35 @@ def _table(field: Field, found: Shown) -> str:
     return "\n".join(lines)
 
 
-def _kinds(found: Shown, workers: int) -> str:
-    """Regret at 100 trials by kind, halves apart, of those run in full."""
+def _kinds(found: Shown, workers: int, place: int) -> str:
+    """Regret at 100 trials by kind, halves apart: of those run in full, or (place 1) of all on what they share."""
     budget = min(RATIO_BUDGET, found.scores[workers].regrets.shape[2])
-    columns = {(kind, half): fields(found.kind(workers, kind, half), [budget])[:1] for kind in Kind for half in Half}
-    told = {place: listed[0] for place, listed in columns.items() if listed}
+    columns = {(kind, half): fields(found.kind(workers, kind, half), [budget]) for kind in Kind for half in Half}
+    told = {column: listed[place] for column, listed in columns.items() if len(listed) > place}
+    if not told:
+        return ""
     names = list(dict.fromkeys(name for field in told.values() for name in field.scores.contenders))
     title = f"### By kind: regret at {budget} trials (tuning, reporting half), {_trials_at_a_time(workers)}\n"
-    kinds = [kind for kind in Kind if any(place[0] is kind for place in told)]
+    kinds = [kind for kind in Kind if any(column[0] is kind for column in told)]
     lines = [title, _row(["contender", *kinds]), "|---" * (len(kinds) + 1) + "|"]
     for name in names:
         cells = [", ".join(_mean(told.get((kind, half)), name) for half in Half) for kind in kinds]
         lines.append(_row([name, *cells]))
+    return "\n".join(lines)
+
+
+def _runs(found: Shown) -> str:
+    """What there is of each contender."""
+    counts: dict[tuple[str, str, int], Counter[int]] = {}
+    for one in found.results:
+        counts.setdefault((one.key.contender, one.key.version, one.trials), Counter())[one.key.workers] += 1
+    if not counts:
+        return ""
+    workers = list(found.scores)
+    head = ["contender", "version", "trials of a run", *(f"runs, {_trials_at_a_time(count)}" for count in workers)]
+    lines = ["### The runs\n", _row(head), "|---" * len(head) + "|"]
+    for (name, version, trials), runs in counts.items():
+        lines.append(_row([name, version, str(trials), *(str(runs[count]) for count in workers)]))
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import quality
+from benchmarks.__main__ import main
 from benchmarks.bars import BARS
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.page import BEGIN, END
@@ -43,3 +44,13 @@ def test_it_runs_reports_and_goes_on(tmp_path: Path, capfd: pytest.CaptureFixtur
 def test_what_is_unknown_is_refused_with_what_there_is(tmp_path: Path, arguments: list[str], named: str) -> None:
     with pytest.raises(CannotMeasureError, match=named):
         quality.measure(tmp_path, quick=True, arguments=arguments)
+
+
+@pytest.mark.parametrize("arguments", [["gap", "--seeds", "3"], ["quality", "--sseeds", "3"]])
+def test_options_that_a_benchmark_does_not_have_are_refused(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert arguments[1] in capfd.readouterr().err
