@@ -1,7 +1,7 @@
 """The options of the benchmark `quality`, and the runs that they ask for."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,7 +94,7 @@ def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
     return Plan(
         champion=options.champion,
         contenders=contenders,
-        versions={name: options.tag if options.tag and not is_peer(name) else version_of(name) for name in contenders},
+        versions={name: _version(name, dict(options.tag)) for name in contenders},
         rows=_rows(options, QUICK_PROBLEMS if quick else ()),
         workers=tuple(options.workers),
         caps={name: _least(most, {**CAPS, **dict(options.cap)}.get(name, most)) for name in contenders},
@@ -103,6 +103,11 @@ def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
         report_only=options.report_only,
         docs=options.docs,
     )
+
+
+def _version(name: str, tags: Mapping[str, str]) -> str:
+    """The tag of this contender, or that of all of ours, or what it is by itself."""
+    return version_of(name) if is_peer(name) else tags.get(name) or tags.get("") or version_of(name)
 
 
 def _least(one: Cap, other: Cap) -> Cap:
@@ -147,7 +152,10 @@ def _parser() -> argparse.ArgumentParser:
         help="the most that a slow contender is given; by default "
         + ", ".join(f"{name}={cap}" for name, cap in CAPS.items()),
     )  # fmt: skip
-    parser.add_argument("--tag", help="the version of our contenders; a digest of algorithms/ by default")
+    parser.add_argument(
+        "--tag", type=_tag, action="append", default=[], metavar="[NAME=]TEXT",
+        help="the version of our contenders, or of one of them; a digest of algorithms/ by default",
+    )  # fmt: skip
     parser.add_argument("--results", type=Path, help=f"file of runs made before; {RESULTS} by default")
     parser.add_argument("--processes", type=int, default=PROCESSES, help=f"at a time; {PROCESSES} by default")
     parser.add_argument("--report-only", action="store_true", help="make no run; show those that are there")
@@ -161,6 +169,11 @@ def _words(text: str) -> list[str]:
 
 def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, _, tag = text.rpartition("=")
+    return name, tag
 
 
 def _cap(text: str) -> tuple[str, Cap]:

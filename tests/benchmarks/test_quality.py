@@ -1,5 +1,6 @@
 """`python -m benchmarks quality` on two small problems: runs, tables, page; nothing is made twice."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from benchmarks import quality
 from benchmarks.__main__ import main
 from benchmarks.bars import BARS
 from benchmarks.outcome import CannotMeasureError
+from benchmarks.quality.command import plan
 from benchmarks.quality.page import BEGIN, END
 from benchmarks.quality.results import read
 
@@ -32,6 +34,22 @@ def test_it_runs_reports_and_goes_on(tmp_path: Path, capfd: pytest.CaptureFixtur
     again = quality.measure(tmp_path, quick=True, arguments=[*arguments, "--seeds", "1"])
     assert file.read_text() == lines
     assert again.figures.keys() == outcome.figures.keys()
+
+
+def test_tags_name_the_versions_of_ours_alone(tmp_path: Path) -> None:
+    names = "nevergrad,random,nevergrad:optimizer=CMA,nevergrad.ngopt"
+    tags = ["--tag", "mine", "--tag", "random=first", "--tag", "nevergrad:optimizer=CMA=other"]
+    versions = plan(["--contenders", names, *tags], tmp_path, quick=True).versions
+    assert list(versions.values())[:3] == ["mine", "first", "other"]
+    assert versions["nevergrad.ngopt"] == version("nevergrad")
+
+
+def test_slow_contenders_are_capped_and_every_first_seed_comes_first(tmp_path: Path) -> None:
+    arguments = ["--contenders", "random,nevergrad", "--problems", "branin2", "--workers", "1", "--seeds", "3"]
+    wanted = plan([*arguments, "--cap", "nevergrad=1x30", "--trials", "40"], tmp_path, quick=False).wanted()
+    assert [(one.key.contender, one.key.seed, one.trials) for one in wanted] == [
+        ("random", 0, 40), ("nevergrad", 0, 30), ("random", 1, 40), ("random", 2, 40),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

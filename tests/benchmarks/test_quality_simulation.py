@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from benchmarks.quality.contenders import contender
+from algorithms.encoding import Cube
+from benchmarks.quality.contenders import contender, missing
+from benchmarks.quality.peers import PEERS
 from benchmarks.quality.problem import Function, Half, Kind, Problem, double
+from benchmarks.quality.problems import problem
 from benchmarks.quality.results import Key, append, parsed, read, result
 from benchmarks.quality.runs import Wanted, run
-from benchmarks.quality.simulation import Course, Task, simulate
+from benchmarks.quality.simulation import Contender, Course, Task, simulate
 from events.space import Assignment
 
 LINE = (double("x", 0.0, 1.0),)
@@ -39,6 +42,23 @@ class Falling:
 
     def tell(self, trial: int, loss: float) -> None:
         self.told.append((trial, loss))
+
+
+@dataclass
+class Watched:
+    """Remembers what a contender suggests."""
+
+    inner: Contender
+    suggested: list[Assignment] = field(default_factory=list)
+
+    def ask(self) -> Assignment | None:
+        assignment = self.inner.ask()
+        assert assignment is not None
+        self.suggested.append(assignment)
+        return assignment
+
+    def tell(self, trial: int, loss: float) -> None:
+        self.inner.tell(trial, loss)
 
 
 @pytest.mark.parametrize("workers", [1, 3, 10])
@@ -89,6 +109,23 @@ def test_ours_run_and_repeat(name: str) -> None:
     first, second = run(wanted), run(wanted)
     assert first.incumbents == second.incumbents
     assert first.results == 12
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("subject", ["network8", "ordinal6"])
+def test_peers_suggest_feasible_values_and_repeat(name: str, subject: str) -> None:
+    if missing(name):
+        pytest.skip(f"{', '.join(missing(name))} is not installed")
+    parameters = problem(subject).parameters
+    runs = []
+    for _ in range(2):
+        asking = Watched(contender(name, Task(parameters, 3, 12, 0)))
+        simulate(asking, problem(subject), Task(parameters, 3, 12, 0))
+        runs.append(asking.suggested)
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 12
+    assert all(Cube(parameters).encode(assignment) is not None for assignment in runs[0])
 
 
 def test_the_settings_of_ours_are_used() -> None:
