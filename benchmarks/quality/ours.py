@@ -6,6 +6,7 @@ from pathlib import Path
 
 import algorithms
 from algorithms import search
+from algorithms.search.outcome import Outcome
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.simulation import Task
 from events.objective import Direction, Objective
@@ -23,7 +24,7 @@ class Ours:
         return next(iter(self._search.ask(1)), None)
 
     def tell(self, trial: int, loss: float) -> None:
-        self._search.tell(trial, loss)
+        self._search.tell(trial, Outcome((loss,)))
 
 
 def spec(name: str, task: Task) -> ExperimentSpec:
