@@ -1,118 +1,19 @@
-"""What to try next: the registry of searches by name."""
+"""What to try next: searches by name."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from algorithms.search.algorithm import DEFAULT_BUDGET
+from algorithms.search.checks import problems
+from algorithms.search.default import NevergradSettings
+from algorithms.search.katib import TO_COME
+from algorithms.search.registry import DEFAULT, algorithm_of, catalogue, create, faults
 
-from pydantic import Field
-
-from algorithms.encoding import Cube
-from algorithms.search.features import REMEDIES, Feature, asked
-from algorithms.search.learning import Learning
-from algorithms.search.port import Search
-from algorithms.search.portfolio import Optimizer, Situation, pick
-from algorithms.search.sampling import grid_search, random_search, sobol_search
-from algorithms.settings import Entry, Settings, entry, setting_problems
-from events.spec import ExperimentSpec
-from events.validation import Problem
-
-DEFAULT = "nevergrad"
-DEFAULT_BUDGET = 200
-"""Trials to plan for where maxTrialCount is not given."""
-TO_COME = ("tpe", "multivariate-tpe", "bayesianoptimization", "cmaes", "hyperband", "pbt", "enas", "darts")
-"""Katib's algorithms that Trialstream does not have yet."""
-
-
-class Seeded(Settings):
-    random_state: int | None = Field(default=None, ge=0, description="seed that replaces the experiment's own")
-
-
-class NevergradSettings(Seeded):
-    optimizer: Optimizer = Field(
-        default=Optimizer.AUTO, description="Nevergrad's optimizer; auto picks by space and budget"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """One line of the registry."""
-
-    summary: str
-    schema: type[Seeded]
-    create: Callable[[ExperimentSpec, int], Search]
-    lacks: frozenset[Feature] = frozenset()
-
-
-def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.nevergrad import NevergradOptimizer  # its import takes a second
-
-    cube = Cube(spec.parameters)
-    budget = spec.max_trial_count or DEFAULT_BUDGET
-    wanted = NevergradSettings.of(spec.algorithm).optimizer
-    chosen = pick(wanted, Situation(cube, budget, spec.parallel))
-    return Learning(cube, seed, NevergradOptimizer(cube, seed, chosen, budget, spec.parallel))
-
-
-ALGORITHMS = {
-    "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
-    "random": Algorithm(
-        "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
-    ),
-    "grid": Algorithm(
-        "every combination once, in shuffled order",
-        Seeded,
-        lambda spec, seed: grid_search(Cube(spec.parameters), seed),
-        frozenset({Feature.ENDLESS}),
-    ),
-    "sobol": Algorithm(
-        "scrambled Sobol points, more even than random",
-        Seeded,
-        lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
-    ),
-}
-
-
-def create(spec: ExperimentSpec, seed: int) -> Search:
-    """The search that a valid `spec` asks for; its setting `random_state` takes the place of `seed`."""
-    algorithm = ALGORITHMS[algorithm_of(spec)]
-    state = algorithm.schema.of(spec.algorithm).random_state
-    return algorithm.create(spec, seed if state is None else state)
-
-
-def problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Why the search cannot serve `spec`: unknown algorithm or settings, or a space that it cannot honour."""
-    name = algorithm_of(spec)
-    if name not in ALGORITHMS:
-        known = ", ".join(ALGORITHMS)
-        reason = "is still to come" if name in TO_COME else "is no known algorithm"
-        yield Problem(("spec", "algorithm", "algorithmName"), f"{name!r} {reason}; there are: {known}")
-    elif spec.algorithm is not None:
-        place = ("spec", "algorithm", "algorithmSettings")
-        yield from setting_problems(spec.algorithm, ALGORITHMS[name].schema, place)
-    yield from _space_problems(spec, name)
-
-
-def _space_problems(spec: ExperimentSpec, name: str) -> Iterator[Problem]:
-    if spec.nas_config is not None:
-        yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
-    if len(spec.objectives) > 1:
-        yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
-    for index, parameter in enumerate(spec.parameters):
-        if parameter.condition is not None:
-            where = ("spec", "parameters", index, "condition")
-            yield Problem(where, "conditional parameters are still to come; remove the condition")
-    lacks = ALGORITHMS[name].lacks if name in ALGORITHMS else frozenset()
-    for feature, place in asked(spec):
-        if feature in lacks:
-            able = ", ".join(other for other, algorithm in ALGORITHMS.items() if feature not in algorithm.lacks)
-            words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
-            yield Problem(place, words)
-
-
-def catalogue() -> Sequence[Entry]:
-    """All searches with their settings, for people."""
-    return [entry(name, algorithm.summary, algorithm.schema) for name, algorithm in ALGORITHMS.items()]
-
-
-def algorithm_of(spec: ExperimentSpec) -> str:
-    """The name of the search that `spec` asks for, or gets without asking."""
-    return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_BUDGET",
+    "TO_COME",
+    "NevergradSettings",
+    "algorithm_of",
+    "catalogue",
+    "create",
+    "faults",
+    "problems",
+]

@@ -1,0 +1,106 @@
+"""The table of what each algorithm honours: a column is a kind of parameter or a feature, a cell is examined."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from algorithms.conformance.spaces import (
+    CATEGORICAL,
+    DISCRETE,
+    DOUBLE,
+    INT,
+    all_feasible,
+    listed,
+    ranged,
+)
+from algorithms.conformance.subject import Subject, lived
+from algorithms.dimension import dimension
+from algorithms.search.registry import BUILT_IN
+from events.space import Distribution, Parameter
+
+BESIDE = (ranged("beside", INT, 1, 50), ranged("besides", INT, 1, 50))
+"""Other parameters, as some algorithms need two numbers."""
+DRAWN = 128
+QUARTERS = 4
+MOST_SKEW = 0.2
+"""Share of the suggestions by which a quarter may be off; chance alone makes it 0.07, once in three times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: str
+    parameters: tuple[Parameter, ...]
+    fine: bool = False
+    """Has the first parameter so many values that quarters of its distribution can be told apart?"""
+
+
+def _columns() -> list[Column]:
+    columns = []
+    for distribution in Distribution:
+        columns.append(
+            Column(f"double {distribution}", (ranged("x", DOUBLE, 1, 1000, None, distribution), *BESIDE), True)
+        )
+    for distribution in Distribution:
+        columns.append(
+            Column(f"double, step, {distribution}", (ranged("x", DOUBLE, 1, 100, 0.5, distribution), *BESIDE), True)
+        )
+    for distribution in Distribution:
+        columns.append(Column(f"int {distribution}", (ranged("x", INT, 10, 1000, None, distribution), *BESIDE), True))
+    columns.append(Column("discrete", (listed("x", DISCRETE, ["0.5", "2", "8", "-1"]), *BESIDE)))
+    columns.append(Column("categorical", (listed("x", CATEGORICAL, ["a", "b", True]), *BESIDE)))
+    columns.append(Column("categorical only", (listed("x", CATEGORICAL, "abcde"), listed("y", CATEGORICAL, "abcde"))))
+    columns.append(Column("one parameter", (ranged("x", INT, 1, 1000),)))
+    return columns
+
+
+COLUMNS = _columns()
+
+
+def skewed(subject: Subject, column: Column) -> float:
+    """By what share of the suggestions a quarter of the distribution differs from that of a uniform parameter.
+
+    Both searches have the same seed and no results; so it is the distribution alone that is examined, also of
+    algorithms that do not begin with random points.
+    """
+    here = column.parameters[0]
+    step = 0.001 if here.type is DOUBLE and here.space.step is not None else None
+    plain = ranged(here.name, DOUBLE, 0, 1, step if subject.serves([ranged("x", DOUBLE, 0, 1)]) else 0.001)
+    shares = [_quarters(subject, (first, *column.parameters[1:])) for first in (here, plain)]
+    return max(abs(one - other) for one, other in zip(shares[0], shares[1], strict=True))
+
+
+def _quarters(subject: Subject, parameters: Sequence[Parameter]) -> list[float]:
+    side = dimension(parameters[0])
+    counts: Counter[int] = Counter()
+    for assignment in subject.search(parameters, 11).ask(DRAWN):
+        u = side.encode(assignment[parameters[0].name])
+        counts[min(int((u or 0.0) * QUARTERS), QUARTERS - 1)] += 1
+    return [counts[quarter] / DRAWN for quarter in range(QUARTERS)]
+
+
+def cell(subject: Subject, column: Column) -> str:
+    """`yes` where it is honoured, `refused` where the check before the start says so; both are tried."""
+    if not subject.serves(column.parameters):
+        return "refused"
+    found = list(lived(subject.search(column.parameters, 2), subject.trials))
+    good = all(all_feasible(column.parameters, one) for one in found) and len({str(one) for one in found}) == len(found)
+    exhaustive = subject.algorithm.exhaustive
+    if not good or (column.fine and not exhaustive and skewed(subject, column) >= MOST_SKEW):
+        return "BROKEN"
+    return "each once" if exhaustive else "yes"
+
+
+def rows(kept: dict[str, str]) -> list[str]:
+    """The table in Markdown; the row of an algorithm whose library is not installed is that of `kept`."""
+    titles = [column.title for column in COLUMNS]
+    lines = [f"| algorithm | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+    for name in BUILT_IN:
+        lines.append(_row(name) or kept[name])
+    return lines
+
+
+def _row(name: str) -> str | None:
+    subject = Subject(name, trials=12)
+    if subject.algorithm.extra is not None and subject.algorithm.extra.missing:
+        return None
+    return f"| `{name}` | {' | '.join(cell(subject, column) for column in COLUMNS)} |"
