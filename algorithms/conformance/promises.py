@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from algorithms.conformance.columns import COLUMNS, MOST_SKEW, skewed
+from algorithms.conformance.columns import COLUMNS, MOST_SKEW, Ruler
 from algorithms.conformance.spaces import (
     CATEGORICAL,
     DOUBLE,
@@ -149,9 +149,12 @@ def adversity(subject: Subject) -> None:
 
 def distribution(subject: Subject) -> None:
     """A distribution shapes the suggestions: in quantiles of it they are those that a uniform parameter has."""
+    if subject.algorithm.exhaustive:
+        return
+    ruler = Ruler(subject)
     for column in COLUMNS:
-        if column.fine and not subject.algorithm.exhaustive and subject.serves(column.parameters):
-            skew = skewed(subject, column)
+        if column.fine and subject.serves(column.parameters):
+            skew = ruler.skew(column)
             demand(skew < MOST_SKEW, f"{column.title}: a quarter of the distribution is off by {skew:.0%}")
 
 

@@ -14,12 +14,14 @@ class Feature(StrEnum):
     ENDLESS = "a double without a step"
     CATEGORICAL = "categorical parameters"
     ONE_PARAMETER = "a single parameter"
+    SEVERAL_OBJECTIVES = "several objectives"
 
 
 REMEDIES = {
     Feature.ENDLESS: "give a step, or use type int",
     Feature.CATEGORICAL: "give numbers, as type discrete",
     Feature.ONE_PARAMETER: "give a second parameter",
+    Feature.SEVERAL_OBJECTIVES: "keep one and make the others outcomeConstraints",
 }
 """What else a person may do about it."""
 

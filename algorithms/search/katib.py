@@ -8,7 +8,7 @@ from pydantic import Field
 from algorithms.encoding import Cube
 from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.features import Feature
-from algorithms.search.libraries import SKOPT, AcquisitionOptimizer, SkoptGp, learning, optuna, skopt
+from algorithms.search.libraries import ONE_LOSS, SKOPT, AcquisitionOptimizer, SkoptGp, learning, optuna, skopt
 from algorithms.search.port import Search
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from events.space import ParameterType
@@ -125,12 +125,13 @@ ALGORITHMS = {
         "tree-structured Parzen estimators over all parameters together", MultivariateTpeSettings, _multivariate_tpe
     ),
     "cmaes": Algorithm(
-        "CMA-ES, an evolution strategy that adapts its covariance", CmaEsSettings, _cmaes, rules=_two_numbers
+        "CMA-ES, an evolution strategy that adapts its covariance", CmaEsSettings, _cmaes, ONE_LOSS, rules=_two_numbers
     ),
     "bayesianoptimization": Algorithm(
         "a model of the objective, by default a Gaussian process",
         BayesianSettings,
         _bayesian,
+        ONE_LOSS,
         extra=SKOPT,
         rules=_gradients,
     ),

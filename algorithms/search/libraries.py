@@ -17,6 +17,7 @@ from events.spec import ExperimentSpec
 if TYPE_CHECKING:
     from algorithms.search.with_optuna import Sampler
 
+ONE_LOSS = frozenset({Feature.SEVERAL_OBJECTIVES})
 TORCH = Extra("optuna-gp", "torch")
 HYPEROPT = Extra("hyperopt", "hyperopt")
 SKOPT = Extra("skopt", "skopt")
@@ -186,15 +187,15 @@ ALGORITHMS = {
     "optuna.tpe": Algorithm("Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe),
     "optuna.gp": Algorithm("Optuna's Gaussian process", Startup, _gp, extra=TORCH),
     "optuna.cmaes": Algorithm(
-        "Optuna's CMA-ES", OptunaCmaEs, _cmaes, frozenset({Feature.CATEGORICAL, Feature.ONE_PARAMETER})
+        "Optuna's CMA-ES", OptunaCmaEs, _cmaes, ONE_LOSS | {Feature.CATEGORICAL, Feature.ONE_PARAMETER}
     ),
     "optuna.nsga2": Algorithm("Optuna's NSGA-II", Population, _nsga2),
     "optuna.nsga3": Algorithm("Optuna's NSGA-III", Population, _nsga3),
     "optuna.qmc": Algorithm("Optuna's quasi-random sequences, Sobol or Halton", OptunaQmc, _qmc),
     "hyperopt.tpe": Algorithm(
-        "Hyperopt's tree-structured Parzen estimators", HyperoptTpe, _hyperopt_tpe, extra=HYPEROPT
+        "Hyperopt's tree-structured Parzen estimators", HyperoptTpe, _hyperopt_tpe, ONE_LOSS, extra=HYPEROPT
     ),
-    "hyperopt.anneal": Algorithm("Hyperopt's annealing", Seeded, _hyperopt_anneal, extra=HYPEROPT),
-    "skopt.gp": Algorithm("scikit-optimize's Gaussian process", SkoptGp, _skopt_gp, extra=SKOPT),
-    "skopt.forest": Algorithm("scikit-optimize's forests of trees", SkoptForest, _skopt_forest, extra=SKOPT),
+    "hyperopt.anneal": Algorithm("Hyperopt's annealing", Seeded, _hyperopt_anneal, ONE_LOSS, extra=HYPEROPT),
+    "skopt.gp": Algorithm("scikit-optimize's Gaussian process", SkoptGp, _skopt_gp, ONE_LOSS, extra=SKOPT),
+    "skopt.forest": Algorithm("scikit-optimize's forests of trees", SkoptForest, _skopt_forest, ONE_LOSS, extra=SKOPT),
 }

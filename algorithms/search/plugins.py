@@ -117,7 +117,7 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
         cube = Cube(spec.parameters)
         return Learning(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
 
-    return Algorithm(summary, schema, create, lacks)
+    return Algorithm(summary, schema, create, lacks | {Feature.SEVERAL_OBJECTIVES})
 
 
 def _schema(plugin: Any) -> type[Seeded]:
