@@ -71,6 +71,45 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "collector_rss_mb": Bar("resident memory of a collector", at_most=45),
         "collector_core_share": Bar("its processor time at 10 lines a second, per second", at_most=0.01),
     },
+    "cluster": {
+        "running_at_once": Bar("trials that run at the same moment, on simulated nodes", at_least=3_600),
+        "bare_s": Bar("until as many bare Jobs run, created with the same client at the same pace"),
+        "running_s": Bar("until the trials run, from the creation of their experiments"),
+        "bare_ratio": Bar("running_s / bare_s", at_most=1.5),
+        "writes_per_trial": Bar("requests to the API server that change something", at_most=6),
+        "requests_per_trial": Bar("all requests, lists and watches among them"),
+        "trials_per_second": Bar("12,000 trials of 120 experiments, to the end of the last one"),
+        "core_share": Bar("processor time of the controller meanwhile, per second"),
+        "cpu_ms_per_trial": Bar("the same for each trial"),
+        "long_trials_per_second": Bar("one experiment of 15,000 trials, 500 at a time"),
+        "object_kb": Bar("the largest that an Experiment object ever was", at_most=20),
+        "trial_objects": Bar("Trial objects of the long experiment, at most"),
+        "left_over": Bar("Trial objects at the end beside those of the best trials", at_most=0),
+        "memory_mib": Bar("the controller's memory at the end"),
+    },
+    "transfer": {
+        f"{problem}_{trials}": Bar(f"regret with / without earlier results, {words}, {trials} trials")
+        for trials in (20, 100, 150)
+        for problem, words in (
+            ("same", "the same bowl"),
+            ("near", "a bowl a tenth of the bounds away"),
+            ("near_lower", "the same, whose values were lower"),
+            ("far", "a bowl at the other end"),
+            ("branin", "Branin's function, shifted"),
+            ("hartmann", "Hartmann's function, shifted"),
+        )
+    },
+    "asks": {
+        "ask_p50_ms": Bar("one suggestion of the default algorithm, up to 500 trials, median", at_most=20),
+        "ask_p99_ms": Bar("the same, 99th percentile", at_most=100),
+        "ask_large_p50_ms": Bar("median at 1,000, 10,000 and 100,000 trials, the largest of the three", at_most=3),
+        "ask_large_growth": Bar("median at 100,000 trials / at 1,000", at_most=1.2),
+        "batch_64_s": Bar("64 first suggestions at once", at_most=0.5),
+        "worker_mib": Bar("memory of a worker that has one experiment of 10,000 trials", at_most=300),
+        "replay_s": Bar("a search of 1,000 trials made again from its journal, and asked", at_most=2),
+        "crowd_p50_ms": Bar("one suggestion, 100 experiments at once, median"),
+        "crowd_p99_ms": Bar("the same, 99th percentile", at_most=250),
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),

@@ -27,6 +27,7 @@ from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
+from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import load
@@ -72,9 +73,12 @@ async def _run(opened: Store, memory: "Memory", trials: int) -> float:
     """Seconds that the experiment takes."""
     cluster = SimulatedCluster(memory.answer)
     owner = f"benchmark/{os.getpid()}"
-    async with station(
-        opened.database, MemoryBus(), cluster, cluster.follow, owner=owner, revive=opened.server.ensure
-    ) as wired:
+    async with (
+        open_pool() as pool,
+        station(
+            opened.database, MemoryBus(), pool, cluster, cluster.follow, owner=owner, revive=opened.server.ensure
+        ) as wired,
+    ):
         admission = await _admitted(wired.ledger, wired.mailbox, trials)
         began = time.monotonic()
         await see_through(wired, admission.shard, admission.experiment.identity.id)

@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from events.objective import MetricStrategy, Objective
+from events.objective import MetricStrategy, Objective, Strategy
+from events.outcomes import outcome_constraint
 from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, TrialTemplate
 from events.validation import Problem, name_problem, problems
 from events.yaml import DocumentError, Path, read, text_of
 
 KATIB = "kubeflow.org/v1beta1"
 OURS = "trialstream.io/v1alpha1"
-ADDITIONS = ("objectives", "budget", "retry", "seed")
+ADDITIONS = (
+    "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested", "warmStart",
+)  # fmt: skip
+OBJECTIVE_ADDITIONS = ("reference",)
 TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
 NUMERIC = ("min", "max", "step")
 
@@ -76,20 +81,34 @@ def completed(spec: ExperimentSpec) -> ExperimentSpec:
     parallel = spec.parallel_trial_count
     if parallel is None:
         parallel = DEFAULT_PARALLEL
+    bounded = _bounded(spec)
     return spec.model_copy(
         update={
             "parallel_trial_count": parallel,
-            "objective": _with_strategies(spec.objective) if spec.objective else None,
-            "objectives": tuple(_with_strategies(target) for target in spec.objectives),
+            "objective": _with_strategies(spec.objective, bounded) if spec.objective else None,
+            "objectives": tuple(_with_strategies(target, bounded) for target in spec.objectives),
             "trial_template": _with_conditions(spec.trial_template),
         }
     )
 
 
-def _with_strategies(objective: Objective) -> Objective:
+def _bounded(spec: ExperimentSpec) -> set[str]:
+    """The metrics of outcome constraints, as far as they can be read: of those the last value counts."""
+    bounded: set[str] = set()
+    for text in spec.outcome_constraints:
+        with suppress(ValueError):
+            bounded.add(outcome_constraint(text).metric)
+    return bounded
+
+
+def _with_strategies(objective: Objective, bounded: set[str]) -> Objective:
     named = {entry.name for entry in objective.metric_strategies}
     missing = [metric for metric in objective.metrics if metric not in named]
-    added = tuple(MetricStrategy(name=metric, value=objective.strategy(metric)) for metric in missing)
+    latest = bounded - {objective.metric}
+    added = tuple(
+        MetricStrategy(name=metric, value=Strategy.LATEST if metric in latest else objective.strategy(metric))
+        for metric in missing
+    )
     return objective.model_copy(update={"metric_strategies": objective.metric_strategies + added})
 
 
@@ -179,14 +198,13 @@ def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings
     for name in ADDITIONS:
         if body.pop(name, None) is not None:
             warnings.append(_ignored(("spec", name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
-    template = body.get("trialTemplate")
-    if isinstance(template, dict):
-        template = body["trialTemplate"] = dict(template)
-        for name in TEMPLATE_ADDITIONS:
-            if template.pop(name, None) is not None:
-                warnings.append(
-                    _ignored(("spec", "trialTemplate", name), lines, f"; it is Trialstream's: use apiVersion {OURS}")
-                )
+    for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
+        if not isinstance(body.get(part), dict):
+            continue
+        body[part] = dict(body[part])
+        for name in additions:
+            if body[part].pop(name, None) is not None:
+                warnings.append(_ignored(("spec", part, name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
     collector = (body.get("metricsCollectorSpec") or {}) if isinstance(body.get("metricsCollectorSpec"), dict) else {}
     if isinstance(collector.get("collector"), dict) and collector["collector"].get("kind") == "None":
         body["metricsCollectorSpec"] = {

@@ -6,9 +6,9 @@ them does. Readers ignore fields they do not know, so fields may be added, never
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from events.ids import TrialNumber
 from events.objective import Observation
@@ -175,7 +175,7 @@ class TrialPaused(Message):
 
 
 class TrialConcluded(Message):
-    """The trial has its one conclusion. `value` is the objective's value that counts, if it has a finite one."""
+    """The trial has its one conclusion. `value` is the first objective's value that counts, if there is one."""
 
     type: Literal["trial.concluded"] = "trial.concluded"
     trial: TrialNumber
@@ -186,6 +186,20 @@ class TrialConcluded(Message):
     message: str = ""
     observation: Observation = Field(default_factory=dict)
     value: float | None = None
+    values: tuple[float | None, ...] = ()
+    """The values that count, one an objective; None where there is no finite one."""
+    violations: tuple[float | None, ...] = ()
+    """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric has no value."""
+    best: bool = False
+    """Was it now the best trial or, with several objectives, one of the Pareto front?"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_values(cls, data: Any) -> Any:
+        """A fact from before there could be several objectives says one value."""
+        if isinstance(data, dict) and "values" not in data and data.get("value") is not None:
+            return {**data, "values": (data["value"],)}
+        return data
 
 
 class SearchExhausted(Message):
@@ -234,6 +248,9 @@ class ExperimentConcluded(Message):
     reason: Reason
     message: str
     best: TrialNumber | None = None
+    """With one objective, the best trial."""
+    front: tuple[TrialNumber, ...] = ()
+    """With several, the trials of the Pareto front, at most 100 of them."""
     seconds_left: float | None = None
     """What is left of the wall-clock budget, should the experiment be resumed."""
 

@@ -36,6 +36,11 @@ class Summary(Message):
     count: int = 0
     """Values reported, the non-finite ones included."""
 
+    def finite(self, strategy: Strategy) -> float | None:
+        """The value that counts by `strategy`; None if it is not finite."""
+        value: float | None = getattr(self, strategy)
+        return value if value is not None and math.isfinite(value) else None
+
 
 Observation = Mapping[str, Summary]
 """Metric name → its summary, for one attempt of a trial."""
@@ -47,6 +52,8 @@ class Objective(SpecPart):
     type: Direction
     metric: str = Field(alias="objectiveMetricName")
     goal: float | None = None
+    reference: float | None = None
+    """Ours: with several objectives, where the hypervolume is measured from."""
     additional_metric_names: tuple[str, ...] = ()
     metric_strategies: tuple[MetricStrategy, ...] = ()
 
@@ -65,10 +72,7 @@ class Objective(SpecPart):
         """The value of `metric` (default: the objective) that counts; None if there is no finite one."""
         name = self.metric if metric is None else metric
         summary = observation.get(name)
-        if summary is None:
-            return None
-        value: float | None = getattr(summary, self.strategy(name))
-        return value if value is not None and math.isfinite(value) else None
+        return None if summary is None else summary.finite(self.strategy(name))
 
     def loss(self, value: float) -> float:
         """The value as something to minimise."""

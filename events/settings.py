@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ALLOWED = ("database", "kafka", "kubernetes")
+ALLOWED = ("database", "kafka", "kubernetes", "suggestion")
 
 
 class SettingsError(ValueError):

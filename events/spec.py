@@ -1,11 +1,14 @@
 """The one ExperimentSpec: Katib's schema (v1beta1) and Trialstream's additions."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
-from events.objective import Objective
+from events.knowledge import WarmStart
+from events.objective import Objective, Observation, Strategy
+from events.outcomes import OutcomeConstraint, outcome_constraint
 from events.part import SpecPart
 from events.space import Parameter, Scalar
 
@@ -169,8 +172,12 @@ class ExperimentSpec(SpecPart):
     """The `spec:` of an experiment, defaults filled in by `events.document`."""
 
     parameters: tuple[Parameter, ...] = ()
+    constraints: tuple[str, ...] = ()
+    """Ours: linear, between numbers, such as `a + 2*b <= 0.9`."""
     objective: Objective | None = None
     objectives: tuple[Objective, ...] = ()
+    outcome_constraints: tuple[str, ...] = ()
+    """Ours: such as `latency_ms <= 20`; a trial that misses one is never the best."""
     algorithm: AlgorithmSpec | None = None
     early_stopping: AlgorithmSpec | None = None
     trial_template: TrialTemplate = TrialTemplate()
@@ -183,6 +190,10 @@ class ExperimentSpec(SpecPart):
     budget: BudgetSpec = BudgetSpec()
     retry: RetrySpec = RetrySpec()
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    suggested: tuple[dict[str, Scalar], ...] = ()
+    """Ours: points to try first; what a point does not say is drawn at random."""
+    warm_start: WarmStart | None = None
+    """Ours: results that the search learns before the first trial."""
 
     @property
     def targets(self) -> tuple[Objective, ...]:
@@ -191,14 +202,49 @@ class ExperimentSpec(SpecPart):
 
     @property
     def target(self) -> Objective:
-        """The first objective: the one that ranks trials."""
+        """The first objective; if it is the only one, the one that ranks trials."""
         return self.targets[0]
 
     @property
+    def several(self) -> bool:
+        """Are there several objectives? Then not one trial is the best, but a Pareto front."""
+        return len(self.targets) > 1
+
+    @property
+    def bounds(self) -> tuple[OutcomeConstraint, ...]:
+        """The outcome constraints, read; validation has seen that they can be."""
+        return tuple(outcome_constraint(text) for text in self.outcome_constraints)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
-        """All metrics to collect, each once, objectives first."""
-        names = [t.metric for t in self.targets] + [m for t in self.targets for m in t.additional_metric_names]
-        return tuple(dict.fromkeys(names))
+        """All metrics to collect, each once, objectives first, then those of the constraints."""
+        names = [t.metric for t in self.targets] + [bound.metric for bound in self.bounds]
+        return tuple(dict.fromkeys(names + [m for t in self.targets for m in t.additional_metric_names]))
+
+    def strategy(self, metric: str) -> Strategy:
+        """Which of a trial's values of `metric` counts: as its own objective says, else the first that names it."""
+        named = [t for t in self.targets if metric == t.metric] or [
+            t for t in self.targets if metric in (*t.metrics, *(entry.name for entry in t.metric_strategies))
+        ]
+        return named[0].strategy(metric) if named else Strategy.LATEST
+
+    def value(self, observation: Observation, metric: str) -> float | None:
+        """The value of `metric` that counts; None if there is no finite one."""
+        summary = observation.get(metric)
+        return None if summary is None else summary.finite(self.strategy(metric))
+
+    def values(self, observation: Observation) -> tuple[float | None, ...]:
+        """The values of the objectives."""
+        return tuple(self.value(observation, target.metric) for target in self.targets)
+
+    def violations(self, observation: Observation) -> tuple[float | None, ...]:
+        """By how much each outcome constraint is missed; None where its metric has no value."""
+        known = [(bound, self.value(observation, bound.metric)) for bound in self.bounds]
+        return tuple(None if value is None else bound.missed(value) for bound, value in known)
+
+    def losses(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Values of the objectives as numbers to minimise."""
+        return tuple(target.loss(value) for target, value in zip(self.targets, values, strict=True))
 
     @property
     def parallel(self) -> int:

@@ -3,32 +3,40 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import re2
 
+from events.conditions import condition_problems
+from events.constraints import constraint_problems
+from events.knowledge import knowledge_problems
+from events.outcomes import outcome_constraint
+from events.problem import Problem as Problem
 from events.space import Distribution, Parameter, ParameterType, number
 from events.spec import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
-from events.template import METADATA, TemplateError, metadata_value, placeholders
+from events.template import METADATA, TemplateError, entangled, metadata_value, placeholders, placeholders_of
 from events.yaml import Path
 
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong: where, and what to do about it."""
-
-    path: Path
-    message: str
+_ENTANGLED = (
+    "{0} stands for a parameter with a condition, and could not be left out of a longer text; make it an item or a "
+    "value of its own (such as --option={0}), or let the program read TRIALSTREAM_PARAMETERS"
+)
+MOST_OBJECTIVES = 4
+MOST_CONSTRAINTS = 16
 
 
 def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     """All problems of `spec`; with `katib` also what Katib's webhook would refuse."""
     yield from _objective(spec)
+    yield from _outcomes(spec)
     yield from _counts(spec, katib)
     yield from _parameters(spec, katib)
+    yield from knowledge_problems(spec.suggested, spec.warm_start)
+    if spec.warm_start is not None and spec.several:
+        yield Problem(
+            ("spec", "warmStart"), "has one value a row, and there are several objectives; keep one, or remove it"
+        )
     yield from _template(spec, katib)
     yield from _collector(spec.metrics_collector_spec)
     if katib and spec.algorithm is None:
@@ -54,10 +62,36 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
         place: Path = ("spec", "objectives", index) if spec.objectives else where
         if not target.metric.strip():
             yield Problem((*place, "objectiveMetricName"), "is empty; name the metric that the trial prints")
-        if target.metric in target.additional_metric_names:
-            yield Problem((*place, "additionalMetricNames"), f"must not repeat the objective {target.metric!r}")
-    for name in _repeated(target.metric for target in spec.targets):
-        yield Problem(("spec", "objectives"), f"the metric {name!r} stands here twice")
+        for name in sorted({other.metric for other in spec.targets} & set(target.additional_metric_names)):
+            yield Problem((*place, "additionalMetricNames"), f"must not repeat the objective {name!r}")
+        if target.reference is not None and not spec.several:
+            yield Problem((*place, "reference"), "is for several objectives; remove it, or give a second objective")
+    if len(spec.targets) > MOST_OBJECTIVES:
+        told = f"{len(spec.targets)} are too many; at most {MOST_OBJECTIVES}: make the others outcomeConstraints"
+        yield Problem(("spec", "objectives"), told)
+    for repeated in _repeated(target.metric for target in spec.targets):
+        yield Problem(("spec", "objectives"), f"the metric {repeated!r} stands here twice")
+
+
+def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
+    where: Path = ("spec", "outcomeConstraints")
+    read: dict[tuple[str, bool], float] = {}
+    if len(spec.outcome_constraints) > MOST_CONSTRAINTS:
+        yield Problem(where, f"{len(spec.outcome_constraints)} are too many; at most {MOST_CONSTRAINTS}")
+    for index, text in enumerate(spec.outcome_constraints):
+        try:
+            constraint = outcome_constraint(text)
+        except ValueError as error:
+            yield Problem((*where, index), str(error))
+            continue
+        side = (constraint.metric, constraint.upper)
+        if side in read:
+            yield Problem((*where, index), f"{constraint.metric!r} has such a bound already; keep one of the two")
+        read[side] = constraint.bound
+    for metric, _ in (side for side in read if side[1]):
+        lower = read.get((metric, False))
+        if lower is not None and lower > read[metric, True]:
+            yield Problem(where, f"{metric!r} cannot be both >= {lower:g} and <= {read[metric, True]:g}")
 
 
 def _counts(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
@@ -83,14 +117,15 @@ def _parameters(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
         yield Problem(where, "is empty; list at least one parameter to tune")
     for name in _repeated(parameter.name for parameter in spec.parameters):
         yield Problem(where, f"the name {name!r} stands here twice; names must differ")
-    names = {parameter.name for parameter in spec.parameters}
     for index, parameter in enumerate(spec.parameters):
-        yield from _parameter(parameter, (*where, index), names)
+        yield from _parameter(parameter, (*where, index))
         if katib and parameter.condition:
             yield Problem((*where, index, "condition"), "is Trialstream's: use apiVersion trialstream.io/v1alpha1")
+    yield from condition_problems(spec.parameters)
+    yield from constraint_problems(spec.parameters, spec.constraints)
 
 
-def _parameter(parameter: Parameter, place: Path, names: set[str]) -> Iterator[Problem]:
+def _parameter(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if not parameter.name or re.search(r"[{}\s]", parameter.name):
         yield Problem((*place, "name"), f"{parameter.name!r} must be non-empty, without braces or spaces")
     space = (*place, "feasibleSpace")
@@ -98,16 +133,6 @@ def _parameter(parameter: Parameter, place: Path, names: set[str]) -> Iterator[P
         yield from _range(parameter, space)
     else:
         yield from _values(parameter, space)
-    condition = parameter.condition
-    if condition is None:
-        return
-    given = [condition.in_ is not None, condition.equals is not None, condition.range is not None]
-    if sum(given) != 1:
-        yield Problem((*place, "condition"), "give exactly one of in, equals and range")
-    if condition.parameter not in names - {parameter.name}:
-        yield Problem(
-            (*place, "condition", "parameter"), f"{condition.parameter!r} is no other parameter of this space"
-        )
 
 
 def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
@@ -226,6 +251,11 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
         yield Problem(
             where, f"${{trialParameters.{name}}} is not declared in {wanted}; declared: {', '.join(sorted(declared))}"
         )
+    conditional = placeholders_of(template, {parameter.name for parameter in spec.parameters if parameter.condition})
+    for name in dict.fromkeys(entangled((template.command, template.trial_spec), conditional)):
+        yield Problem(where, _ENTANGLED.format(f"${{trialParameters.{name}}}"))
+    if template.command and conditional & set(placeholders(template.command[0])):
+        yield Problem((*where, "command", 0), "is a parameter with a condition; a trial without it has no program")
     unused = names - {entry.reference for entry in template.trial_parameters}
     if template.trial_parameters and unused:
         yield Problem(

@@ -75,17 +75,22 @@ def _sentence(name: str, what: str, folded: object, stored: object) -> str:
 
 
 def _note(trials: Rows, one: Recorded, now: Experiment) -> None:
-    """What the fact makes of its trial's row: state, attempt, ordinal, cause, value."""
+    """What the fact makes of its trial's row: state, attempt, ordinal, cause, value, values, violations."""
     number = getattr(one.fact, "trial", None)
     if number is None:
         return
     match one.fact:
         case TrialConcluded() as fact:
             ordinal = now.progress.counts.concluded
-            trials[number] = (fact.state.value, fact.attempt, ordinal, fact.cause.value, fact.value)
+            trials[number] = (fact.state.value, fact.attempt, ordinal, fact.cause.value, fact.value, *_outcome(fact))
         case _:
             live = now.progress.live[number]
-            trials[number] = (live.state.value, live.attempt, None, None, None)
+            trials[number] = (live.state.value, live.attempt, *[None] * 5)
+
+
+def _outcome(fact: TrialConcluded) -> tuple[Any, Any]:
+    """Of several objectives the values, and by how much constraints are missed."""
+    return (list(fact.values) if len(fact.values) > 1 else None, list(fact.violations) or None)
 
 
 async def _stored(database: Database, number: ExperimentId) -> Stored | None:
@@ -95,7 +100,9 @@ async def _stored(database: Database, number: ExperimentId) -> Stored | None:
     if known is None or row is None:
         return None
     trials = await database.fetch(
-        "SELECT number, state, attempt, ordinal, cause, value FROM trial WHERE experiment = $1", number
+        "SELECT number, state, attempt, ordinal, cause, value, objective_values, violations "
+        "FROM trial WHERE experiment = $1",
+        number,
     )
     rows = {TrialNumber(one["number"]): tuple(one)[1:] for one in trials}
     return Stored(known[0], row["state"], row["concluded_at"] is not None, rows)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from algorithms import search, stopping
-from collectors import problems as collector_problems
+from collectors.problems import problems as collector_problems
 from controller.app.station import problems as local_problems
 from controller.cluster.kubernetes.manifests import problems as manifest_problems
 from controller.cluster.kubernetes.policy import DENY

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -23,6 +24,7 @@ ENDS = {
     "int": (6, EXHAUSTED),
     "discrete": (4, MAX_TRIALS),
     "categorical": (6, MAX_TRIALS),
+    "conditional": (6, MAX_TRIALS),
 }
 
 
@@ -61,15 +63,30 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", sorted(ENDS))
 def test_small_example_runs_to_its_end(name: str, data: Path) -> None:
-    file = FOLDER / f"{name}.yaml"
-    command = [sys.executable, "-m", "controller.cli", "run", str(file), "--data", str(data), "--output", "json"]
-    python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **python}
-    )
-    assert done.returncode == Exit.OK, done.stderr
-    tree = json.loads(done.stdout)
+    tree = run(name, data)
     trials, reason = ENDS[name]
     assert (tree["state"], tree["reason"]) == ("Succeeded", reason)
     assert tree["trials"]["Succeeded"] == sum(tree["trials"].values()) == trials
     assert tree["best"]["value"] >= 0
+
+
+def test_the_tradeoff_ends_with_a_front_that_keeps_its_constraint(data: Path) -> None:
+    tree = run("tradeoff", data)
+    assert (tree["state"], tree["reason"], tree["best"]) == ("Succeeded", MAX_TRIALS, None)
+    assert len(tree["front"]) > 3
+    assert all(member["metrics"]["memory_mb"] <= 2 for member in tree["front"])
+    assert tree["referencePoint"] == {"error": 0.3, "latency_ms": 50}
+    assert 8 < tree["hypervolume"] < 0.3 * 50
+
+
+def run(name: str, data: Path) -> dict[str, Any]:
+    """What `run --output json` says of an example at its end."""
+    file = FOLDER / f"{name}.yaml"
+    command = [sys.executable, "-m", "controller.cli", "run", str(file), "--data", str(data), "--output", "json"]
+    python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **python}
+    )
+    assert done.returncode == Exit.OK, done.stderr
+    tree: dict[str, Any] = json.loads(done.stdout)
+    return tree

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from algorithms.conformance.spaces import (
     CATEGORICAL,
@@ -15,8 +15,8 @@ from algorithms.conformance.spaces import (
 )
 from algorithms.conformance.subject import Subject, lived
 from algorithms.dimension import dimension
-from algorithms.search.registry import BUILT_IN
-from events.space import Distribution, Parameter
+from algorithms.search.registry import ALGORITHMS
+from events.space import Assignment, Condition, Distribution, Parameter
 
 BESIDE = (ranged("beside", INT, 1, 50), ranged("besides", INT, 1, 50))
 """Other parameters, as some algorithms need two numbers."""
@@ -30,26 +30,45 @@ MOST_SKEW = 0.2
 class Column:
     title: str
     parameters: tuple[Parameter, ...]
+    constraints: tuple[str, ...] = ()
+    objectives: int = 1
     fine: bool = False
     """Has the first parameter so many values that quarters of its distribution can be told apart?"""
+
+    def allows(self, assignment: Assignment) -> bool:
+        """Does the constraint hold, if there is one? Written without the code under test."""
+        return not self.constraints or float(assignment["beside"]) + 2 * float(assignment["besides"]) <= 40
+
+
+def conditional() -> Parameter:
+    """There is x only where `beside` is large."""
+    condition = Condition(parameter="beside", range=(25.5, 50))
+    return ranged("x", INT, 1, 1000).model_copy(update={"condition": condition})
 
 
 def _columns() -> list[Column]:
     columns = []
     for distribution in Distribution:
         columns.append(
-            Column(f"double {distribution}", (ranged("x", DOUBLE, 1, 1000, None, distribution), *BESIDE), True)
+            Column(f"double {distribution}", (ranged("x", DOUBLE, 1, 1000, None, distribution), *BESIDE), fine=True)
         )
     for distribution in Distribution:
         columns.append(
-            Column(f"double, step, {distribution}", (ranged("x", DOUBLE, 1, 100, 0.5, distribution), *BESIDE), True)
+            Column(
+                f"double, step, {distribution}", (ranged("x", DOUBLE, 1, 100, 0.5, distribution), *BESIDE), fine=True
+            )
         )
     for distribution in Distribution:
-        columns.append(Column(f"int {distribution}", (ranged("x", INT, 10, 1000, None, distribution), *BESIDE), True))
+        columns.append(
+            Column(f"int {distribution}", (ranged("x", INT, 10, 1000, None, distribution), *BESIDE), fine=True)
+        )
     columns.append(Column("discrete", (listed("x", DISCRETE, ["0.5", "2", "8", "-1"]), *BESIDE)))
     columns.append(Column("categorical", (listed("x", CATEGORICAL, ["a", "b", True]), *BESIDE)))
     columns.append(Column("categorical only", (listed("x", CATEGORICAL, "abcde"), listed("y", CATEGORICAL, "abcde"))))
     columns.append(Column("one parameter", (ranged("x", INT, 1, 1000),)))
+    columns.append(Column("conditional parameter", (conditional(), *BESIDE)))
+    columns.append(Column("constraint", BESIDE, ("beside + 2*besides <= 40",)))
+    columns.append(Column("several objectives", BESIDE, objectives=2))
     return columns
 
 
@@ -86,10 +105,14 @@ def cell(subject: Subject, column: Column) -> str:
 
     The distributions are examined by a promise of their own, which takes longer.
     """
+    subject = replace(subject, constraints=column.constraints, objectives=column.objectives)
     if not subject.serves(column.parameters):
         return "refused"
-    found = list(lived(subject.search(column.parameters, 2), subject.trials))
-    good = all(all_feasible(column.parameters, one) for one in found) and len({str(one) for one in found}) == len(found)
+    search = subject.search(column.parameters, 2)
+    found = list(lived(search, subject.trials, objectives=column.objectives))
+    good = all(all_feasible(column.parameters, one) and column.allows(one) for one in found)
+    good = good and len({str(one) for one in found}) == len(found)
+    good = good and (len(found) == subject.trials or search.exhausted)
     words = "each once" if subject.algorithm.exhaustive else "yes"
     return words if good else "BROKEN"
 
@@ -98,7 +121,7 @@ def rows(kept: dict[str, str]) -> list[str]:
     """The table in Markdown; the row of an algorithm whose library is not installed is that of `kept`."""
     titles = [column.title for column in COLUMNS]
     lines = [f"| algorithm | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
-    for name in BUILT_IN:
+    for name in ALGORITHMS:
         lines.append(_row(name) or kept[name])
     return lines
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from algorithms.conformance.columns import COLUMNS, MOST_SKEW, Ruler
+from algorithms.conformance.columns import COLUMNS, MOST_SKEW, Ruler, cell
 from algorithms.conformance.spaces import (
-    CATEGORICAL,
-    DOUBLE,
     GRIDDED,
     INT,
     MIXED,
@@ -17,13 +15,11 @@ from algorithms.conformance.spaces import (
     POINT,
     SMALL,
     all_feasible,
-    listed,
     random_space,
     ranged,
 )
 from algorithms.conformance.subject import Subject, demand, lived, told
 from algorithms.encoding import Cube
-from algorithms.search.features import Feature
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
 from algorithms.settings import allowed, setting_problems
@@ -192,16 +188,9 @@ def settings(subject: Subject) -> None:
 
 
 def features(subject: Subject) -> None:
-    """What it does not refuse, it serves: single and categorical parameters, doubles without a step."""
-    singles: dict[Feature, list[Parameter]] = {
-        Feature.ONE_PARAMETER: [ranged("x", INT, 0, 10**6)],
-        Feature.ENDLESS: [ranged("x", INT, 1, 9), ranged("y", INT, 1, 9), ranged("z", DOUBLE, 0, 1)],
-        Feature.CATEGORICAL: [ranged("x", INT, 1, 9), ranged("y", INT, 1, 9), listed("z", CATEGORICAL, ["a", "b"])],
-    }
-    for feature, space in singles.items():
-        if feature not in subject.algorithm.lacks and subject.serves(space):
-            found = list(lived(subject.search(space, 1), subject.trials // 2))
-            demand(len({str(one) for one in found}) == subject.trials // 2, f"it fails with {feature.value}")
+    """What it does not refuse, it serves: every kind of parameter, conditions, constraints, several objectives."""
+    for column in COLUMNS:
+        demand(cell(subject, column) != "BROKEN", f"it fails with {column.title}")
 
 
 PROMISES: dict[str, Callable[[Subject], None]] = {

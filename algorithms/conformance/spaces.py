@@ -84,7 +84,15 @@ def feasible(parameter: Parameter, value: Scalar) -> bool:
 
 
 def all_feasible(parameters: Sequence[Parameter], assignment: Assignment) -> bool:
-    """Has each parameter a feasible value, and is there nothing else?"""
-    return assignment.keys() == {one.name for one in parameters} and all(
-        feasible(one, assignment[one.name]) for one in parameters
-    )
+    """Has each parameter that exists a feasible value, and is there nothing else?"""
+    here = [one for one in parameters if _exists(one, assignment)]
+    return assignment.keys() == {one.name for one in here} and all(feasible(one, assignment[one.name]) for one in here)
+
+
+def _exists(parameter: Parameter, assignment: Assignment) -> bool:
+    """Of conditions, those with a range are known here."""
+    condition = parameter.condition
+    if condition is None or condition.range is None:
+        return True
+    low, high = condition.range
+    return condition.parameter in assignment and low <= float(assignment[condition.parameter]) <= high

@@ -34,14 +34,20 @@ class Subject:
     name: str
     settings: Mapping[str, Scalar] = field(default_factory=dict)
     trials: int = 30
+    constraints: tuple[str, ...] = ()
+    objectives: int = 1
 
     def spec(self, parameters: Sequence[Parameter], settings: Mapping[str, Scalar] | None = None) -> ExperimentSpec:
         """An experiment of this algorithm over `parameters`."""
         values = {**self.settings, **(settings or {})}
+        names = [f"loss{number}" for number in range(self.objectives)]
+        objectives = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=name) for name in names)
         listed = tuple(Setting(name=name, value=value) for name, value in values.items())
         return ExperimentSpec(
             parameters=tuple(parameters),
-            objective=Objective(type=Direction.MINIMIZE, objectiveMetricName="loss"),
+            constraints=self.constraints,
+            objective=objectives[0] if self.objectives == 1 else None,
+            objectives=() if self.objectives == 1 else objectives,
             algorithm=AlgorithmSpec(algorithm_name=self.name, algorithm_settings=listed),
             max_trial_count=self.trials,
             parallel_trial_count=LATE,
@@ -66,11 +72,12 @@ def loss_of(assignment: Assignment) -> float:
     return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
 
 
-def told(loss: float | None, *, partial: bool = False) -> Outcome:
-    return FAILED if loss is None else Outcome((loss,), partial=partial)
+def told(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
+    """One loss; of further objectives the loss is its negative, so that they are in conflict."""
+    return FAILED if loss is None else Outcome((loss, -loss, -loss)[:objectives], partial=partial)
 
 
-def lived(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
+def lived(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
     """Ask one by one; results come out of order, some failed, some cut off, some late."""
     order = random.Random(seed)
     running: list[tuple[int, Assignment]] = []
@@ -81,4 +88,5 @@ def lived(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
         while running and (len(running) > LATE or order.random() < 0.4):
             trial, assignment = running.pop(order.randrange(len(running)))
             luck = order.random()
-            search.tell(trial, told(None if luck < 0.2 else loss_of(assignment), partial=luck > 0.9))
+            loss = None if luck < 0.2 else loss_of(assignment)
+            search.tell(trial, told(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives))

@@ -52,6 +52,8 @@ class Algorithm:
     create: Callable[[ExperimentSpec, int], Search]
     """Of a spec without problems, and a seed."""
     lacks: frozenset[Feature] = frozenset()
+    imports: tuple[str, ...] = ()
+    """Modules that `create` imports and that take long: whoever knows beforehand may import them once for many."""
     exhaustive: bool = False
     """Does it take every value once, however likely it is?"""
     extra: Extra | None = None

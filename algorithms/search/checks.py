@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from algorithms.search.algorithm import NAME_PLACE, Algorithm
+from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, asked
+from algorithms.search.informed import informing_problems
 from algorithms.search.katib import TO_COME
 from algorithms.search.plugins import Fault
-from algorithms.search.registry import BUILT_IN, algorithm_of, find, names
+from algorithms.search.registry import ALGORITHMS, algorithm_of, find, names
 from algorithms.settings import setting_problems
 from events.spec import ExperimentSpec
 from events.validation import Problem
@@ -23,9 +25,12 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(NAME_PLACE, f"{name!r} {reason}; there are: {', '.join(names())}")
     if isinstance(algorithm, Fault):
         yield Problem(NAME_PLACE, f"the plugin {name} {algorithm.words}")
-    yield from _still_to_come(spec)
+    if spec.nas_config is not None:
+        yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
     if isinstance(algorithm, Algorithm):
         yield from _own(spec, name, algorithm)
+    yield from feasibility_problems(spec)
+    yield from informing_problems(spec)
 
 
 def _own(spec: ExperimentSpec, name: str, algorithm: Algorithm) -> Iterator[Problem]:
@@ -36,17 +41,6 @@ def _own(spec: ExperimentSpec, name: str, algorithm: Algorithm) -> Iterator[Prob
     yield from wrong or algorithm.rules(spec)
     for feature, place in asked(spec):
         if feature in algorithm.lacks:
-            able = ", ".join(other for other, one in BUILT_IN.items() if feature not in one.lacks)
+            able = ", ".join(other for other, one in ALGORITHMS.items() if feature not in one.lacks)
             words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
             yield Problem(place, words)
-
-
-def _still_to_come(spec: ExperimentSpec) -> Iterator[Problem]:
-    if spec.nas_config is not None:
-        yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
-    if len(spec.objectives) > 1:
-        yield Problem(("spec", "objectives"), "several objectives are still to come; give one")
-    for index, parameter in enumerate(spec.parameters):
-        if parameter.condition is not None:
-            where = ("spec", "parameters", index, "condition")
-            yield Problem(where, "conditional parameters are still to come; remove the condition")

@@ -14,6 +14,9 @@ class Feature(StrEnum):
     ENDLESS = "a double without a step"
     CATEGORICAL = "categorical parameters"
     ONE_PARAMETER = "a single parameter"
+    CONDITIONS = "conditional parameters"
+    CONSTRAINTS = "constraints between parameters"
+    WARM_START = "a warm start, as it does not learn from results"
     SEVERAL_OBJECTIVES = "several objectives"
 
 
@@ -21,6 +24,9 @@ REMEDIES = {
     Feature.ENDLESS: "give a step, or use type int",
     Feature.CATEGORICAL: "give numbers, as type discrete",
     Feature.ONE_PARAMETER: "give a second parameter",
+    Feature.CONDITIONS: "remove the condition",
+    Feature.CONSTRAINTS: "remove them",
+    Feature.WARM_START: "remove warmStart",
     Feature.SEVERAL_OBJECTIVES: "keep one and make the others outcomeConstraints",
 }
 """What else a person may do about it."""
@@ -34,6 +40,14 @@ def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
             yield Feature.ENDLESS, (*place, "feasibleSpace", "step")
         if parameter.type is ParameterType.CATEGORICAL:
             yield Feature.CATEGORICAL, (*place, "parameterType")
+        if parameter.condition is not None:
+            yield Feature.CONDITIONS, (*place, "condition")
+    if spec.constraints:
+        yield Feature.CONSTRAINTS, ("spec", "constraints")
+    if spec.warm_start is not None:
+        yield Feature.WARM_START, ("spec", "warmStart")
+    if spec.several:
+        yield Feature.SEVERAL_OBJECTIVES, ("spec", "objectives")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")
 

@@ -1,6 +1,6 @@
 """A search is a fold over its journal: replayed it is the same again, or, from another version, adopted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from algorithms.search import create
@@ -25,8 +25,10 @@ class Told:
     outcome: Outcome
 
 
-def restore(spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told]) -> Search:
-    """The search after `journal`, its entries in the order in which they happened.
+def restore(
+    spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told], step: Callable[[], object] = lambda: None
+) -> Search:
+    """The search after `journal`, its entries in the order in which they happened; `step` is called after each.
 
     If it resumes the recorded suggestions, the result goes on exactly as the original would have. If not
     (another version of a library, or of the spec, made them), it adopts all suggestions, is told all outcomes, and
@@ -34,10 +36,11 @@ def restore(spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told]) ->
     """
     entries = tuple(journal)
     search = create(spec, seed)
-    return search if _replayed(search, entries) else _adopted(create(spec, seed), entries)
+    step()
+    return search if _replayed(search, entries, step) else _adopted(create(spec, seed), entries, step)
 
 
-def _replayed(search: Search, entries: Sequence[Asked | Told]) -> bool:
+def _replayed(search: Search, entries: Sequence[Asked | Told], step: Callable[[], object]) -> bool:
     for entry in entries:
         match entry:
             case Told(trial, outcome):
@@ -45,14 +48,16 @@ def _replayed(search: Search, entries: Sequence[Asked | Told]) -> bool:
             case Asked(assignment):
                 if not search.resume(assignment):
                     return False
+        step()
     return True
 
 
-def _adopted(search: Search, entries: Sequence[Asked | Told]) -> Search:
+def _adopted(search: Search, entries: Sequence[Asked | Told], step: Callable[[], object]) -> Search:
     for entry in entries:
         match entry:
             case Told(trial, outcome):
                 search.tell(trial, outcome)
             case Asked(assignment):
                 search.adopt(assignment)
+        step()
     return search

@@ -8,7 +8,17 @@ from pydantic import Field
 from algorithms.encoding import Cube
 from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.features import Feature
-from algorithms.search.libraries import ONE_LOSS, SKOPT, AcquisitionOptimizer, SkoptGp, learning, optuna, skopt
+from algorithms.search.libraries import (
+    ONE_LOSS,
+    OPTUNA,
+    SKOPT,
+    UNLEARNING,
+    AcquisitionOptimizer,
+    SkoptGp,
+    learning,
+    optuna,
+    skopt,
+)
 from algorithms.search.port import Search
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from events.space import ParameterType
@@ -106,32 +116,43 @@ def _two_numbers(spec: ExperimentSpec) -> Iterator[Problem]:
 
 ALGORITHMS = {
     "random": Algorithm(
-        "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
+        "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
     ),
     "grid": Algorithm(
         "every combination once, in shuffled order",
         Seeded,
-        lambda spec, seed: grid_search(Cube(spec.parameters), seed),
-        frozenset({Feature.ENDLESS}),
+        lambda spec, seed: grid_search(Cube.of(spec), seed),
+        UNLEARNING | {Feature.ENDLESS},
         exhaustive=True,
     ),
     "sobol": Algorithm(
         "scrambled Sobol points, more even than random",
         Seeded,
-        lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
+        lambda spec, seed: sobol_search(Cube.of(spec), seed),
+        UNLEARNING,
+        imports=("scipy.stats.qmc",),
     ),
-    "tpe": Algorithm("tree-structured Parzen estimators, one parameter at a time", TpeSettings, _tpe),
+    "tpe": Algorithm("tree-structured Parzen estimators, one parameter at a time", TpeSettings, _tpe, imports=OPTUNA),
     "multivariate-tpe": Algorithm(
-        "tree-structured Parzen estimators over all parameters together", MultivariateTpeSettings, _multivariate_tpe
+        "tree-structured Parzen estimators over all parameters together",
+        MultivariateTpeSettings,
+        _multivariate_tpe,
+        imports=OPTUNA,
     ),
     "cmaes": Algorithm(
-        "CMA-ES, an evolution strategy that adapts its covariance", CmaEsSettings, _cmaes, ONE_LOSS, rules=_two_numbers
+        "CMA-ES, an evolution strategy that adapts its covariance",
+        CmaEsSettings,
+        _cmaes,
+        ONE_LOSS,
+        imports=("algorithms.search.evolution",),
+        rules=_two_numbers,
     ),
     "bayesianoptimization": Algorithm(
         "a model of the objective, by default a Gaussian process",
         BayesianSettings,
         _bayesian,
         ONE_LOSS,
+        imports=("algorithms.search.with_skopt",),
         extra=SKOPT,
         rules=_gradients,
     ),

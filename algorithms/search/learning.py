@@ -10,7 +10,14 @@ from algorithms.search.penalties import Penalties
 from events.space import Assignment
 
 ATTEMPTS = 10
-"""Times the optimizer is asked again for a point that is new."""
+"""Times the optimizer is asked again for a point that is new and allowed.
+
+Measured with Nevergrad on three constrained problems (4 and 5 dimensions; 60, 150 and 200 trials, 1 to 10 in parallel;
+median of 11 seeds): 30 or 100 attempts find no better points than 10. To tell forbidden points as failures instead is
+worse on the ordinal problem at 60 trials (0.29 against 0.09, random 0.24), better at 200 with 10 in parallel (0.02
+against 0.05). Nevergrad's own `register_cheap_constraint` finds as good points as dropping, takes 50 times as long, and
+gives up with a warning after 500 points.
+"""
 
 
 @dataclass(frozen=True, slots=True)

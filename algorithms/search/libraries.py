@@ -17,6 +17,8 @@ from events.spec import ExperimentSpec
 if TYPE_CHECKING:
     from algorithms.search.with_optuna import Sampler
 
+UNLEARNING = frozenset({Feature.WARM_START})
+OPTUNA = ("algorithms.search.with_optuna",)
 ONE_LOSS = frozenset({Feature.SEVERAL_OBJECTIVES})
 TORCH = Extra("optuna-gp", "torch")
 HYPEROPT = Extra("hyperopt", "hyperopt")
@@ -101,7 +103,7 @@ class SkoptForest(SkoptModel):
 
 def learning(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]) -> Search:
     """A search that learns; where there is one point only, no library has to cope with that."""
-    cube = Cube(spec.parameters)
+    cube = Cube.of(spec)
     return random_search(cube, seed) if cube.size == 1 else Learning(cube, seed, optimizer(cube))
 
 
@@ -184,18 +186,46 @@ def _skopt_forest(spec: ExperimentSpec, seed: int) -> Search:
 
 
 ALGORITHMS = {
-    "optuna.tpe": Algorithm("Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe),
-    "optuna.gp": Algorithm("Optuna's Gaussian process", Startup, _gp, extra=TORCH),
+    "optuna.tpe": Algorithm("Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe, imports=OPTUNA),
+    "optuna.gp": Algorithm("Optuna's Gaussian process", Startup, _gp, imports=OPTUNA, extra=TORCH),
     "optuna.cmaes": Algorithm(
-        "Optuna's CMA-ES", OptunaCmaEs, _cmaes, ONE_LOSS | {Feature.CATEGORICAL, Feature.ONE_PARAMETER}
+        "Optuna's CMA-ES", OptunaCmaEs, _cmaes, ONE_LOSS | {Feature.CATEGORICAL, Feature.ONE_PARAMETER}, imports=OPTUNA
     ),
-    "optuna.nsga2": Algorithm("Optuna's NSGA-II", Population, _nsga2),
-    "optuna.nsga3": Algorithm("Optuna's NSGA-III", Population, _nsga3),
-    "optuna.qmc": Algorithm("Optuna's quasi-random sequences, Sobol or Halton", OptunaQmc, _qmc),
+    "optuna.nsga2": Algorithm("Optuna's NSGA-II", Population, _nsga2, imports=OPTUNA),
+    "optuna.nsga3": Algorithm("Optuna's NSGA-III", Population, _nsga3, imports=OPTUNA),
+    "optuna.qmc": Algorithm(
+        "Optuna's quasi-random sequences, Sobol or Halton", OptunaQmc, _qmc, UNLEARNING, imports=OPTUNA
+    ),
     "hyperopt.tpe": Algorithm(
-        "Hyperopt's tree-structured Parzen estimators", HyperoptTpe, _hyperopt_tpe, ONE_LOSS, extra=HYPEROPT
+        "Hyperopt's tree-structured Parzen estimators",
+        HyperoptTpe,
+        _hyperopt_tpe,
+        ONE_LOSS,
+        imports=("algorithms.search.with_hyperopt",),
+        extra=HYPEROPT,
     ),
-    "hyperopt.anneal": Algorithm("Hyperopt's annealing", Seeded, _hyperopt_anneal, ONE_LOSS, extra=HYPEROPT),
-    "skopt.gp": Algorithm("scikit-optimize's Gaussian process", SkoptGp, _skopt_gp, ONE_LOSS, extra=SKOPT),
-    "skopt.forest": Algorithm("scikit-optimize's forests of trees", SkoptForest, _skopt_forest, ONE_LOSS, extra=SKOPT),
+    "hyperopt.anneal": Algorithm(
+        "Hyperopt's annealing",
+        Seeded,
+        _hyperopt_anneal,
+        ONE_LOSS,
+        imports=("algorithms.search.with_hyperopt",),
+        extra=HYPEROPT,
+    ),
+    "skopt.gp": Algorithm(
+        "scikit-optimize's Gaussian process",
+        SkoptGp,
+        _skopt_gp,
+        ONE_LOSS,
+        imports=("algorithms.search.with_skopt",),
+        extra=SKOPT,
+    ),
+    "skopt.forest": Algorithm(
+        "scikit-optimize's forests of trees",
+        SkoptForest,
+        _skopt_forest,
+        ONE_LOSS,
+        imports=("algorithms.search.with_skopt",),
+        extra=SKOPT,
+    ),
 }

@@ -10,7 +10,7 @@ class Outcome:
     losses: tuple[float, ...] = ()
     """Finite, one an objective, each to be minimised; none if the trial failed."""
     violations: tuple[float, ...] = ()
-    """One an outcome constraint: by how much it is missed; 0 where it holds."""
+    """One an outcome constraint: by how much it is missed, as a share of its bound; 0 where it holds."""
     partial: bool = False
     """Was the trial stopped early? Then its losses are those of a curve that was cut off."""
 

@@ -15,7 +15,7 @@ MARGIN = 0.1
 
 @dataclass(slots=True)
 class Penalties(Generic[Candidate]):
-    """What cannot be valued before there is a proper loss to compare it with is held back until then."""
+    """A failure, which cannot be valued before there is a proper loss to compare it with, is held back until then."""
 
     best: Losses | None = None
     worst: Losses = ()
@@ -24,12 +24,13 @@ class Penalties(Generic[Candidate]):
     def ready(self, candidate: Candidate, outcome: Outcome) -> list[tuple[Candidate, Losses]]:
         """The losses that can be told now that `candidate` has `outcome`, in the order of telling.
 
-        A failure is worse than the worst; a missed constraint, too, the more it is missed.
+        A failure is worse than the worst; a missed constraint, too, the more it is missed: also before anything is
+        valid, so that the way to there is found.
         """
+        if outcome.failed and self.best is None:
+            self.held.append((candidate, outcome))
+            return []
         if outcome.failed or not outcome.feasible:
-            if self.best is None:
-                self.held.append((candidate, outcome))
-                return []
             return [(candidate, self._penalty(outcome))]
         losses = tuple(min(max(loss, -LARGEST), LARGEST) for loss in outcome.losses)
         self.worst = losses if self.best is None else tuple(map(max, self.worst, losses))
@@ -38,8 +39,9 @@ class Penalties(Generic[Candidate]):
         return [(candidate, losses), *((one, self._penalty(late)) for one, late in held)]
 
     def _penalty(self, outcome: Outcome) -> Losses:
-        assert self.best is not None
         missed = sum(max(0.0, amount) for amount in outcome.violations)
+        if self.best is None:
+            return tuple(LARGEST * (1.0 + missed / (1.0 + missed)) for _ in outcome.losses)
         share = MARGIN * (2.0 if outcome.failed else 1.0 + missed / (1.0 + missed))
         ranges = zip(self.best, self.worst, strict=True)
         return tuple(worst + share / 2 * ((worst - best) or abs(worst) or 1.0) for best, worst in ranges)

@@ -114,7 +114,7 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
     entry(name, summary, schema)  # a setting that cannot be shown fails here
 
     def create(spec: ExperimentSpec, seed: int) -> Search:
-        cube = Cube(spec.parameters)
+        cube = Cube.of(spec)
         return Learning(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
 
     return Algorithm(summary, schema, create, lacks | {Feature.SEVERAL_OBJECTIVES})

@@ -5,25 +5,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from algorithms.search import katib, libraries, plugins
 from algorithms.search.algorithm import Algorithm
 from algorithms.search.default import NEVERGRAD
+from algorithms.search.informed import informed
 from algorithms.search.plugins import Fault
 from algorithms.search.port import Search
 from algorithms.settings import Entry, entry
 from events.spec import ExperimentSpec
 
 DEFAULT = "nevergrad"
-BUILT_IN: Mapping[str, Algorithm] = {DEFAULT: NEVERGRAD, **katib.ALGORITHMS, **libraries.ALGORITHMS}
+ALGORITHMS: Mapping[str, Algorithm] = {DEFAULT: NEVERGRAD, **katib.ALGORITHMS, **libraries.ALGORITHMS}
 
 
 def names() -> list[str]:
     """Of all algorithms, also of plugins that cannot be used; none is loaded."""
-    return [*BUILT_IN, *plugins.found(BUILT_IN)]
+    return [*ALGORITHMS, *plugins.found(ALGORITHMS)]
 
 
 def find(name: str) -> Algorithm | Fault | None:
     """The algorithm of this name, or why a plugin cannot be used."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    points = plugins.found(BUILT_IN).get(name)
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    points = plugins.found(ALGORITHMS).get(name)
     return None if points is None else plugins.loaded(points)
 
 
@@ -33,7 +34,14 @@ def create(spec: ExperimentSpec, seed: int) -> Search:
     if not isinstance(algorithm, Algorithm):
         raise LookupError(f"there is no algorithm {algorithm_of(spec)}: is its plugin installed here, too?")
     state = algorithm.schema.of(spec.algorithm).random_state
-    return algorithm.create(spec, seed if state is None else state)
+    chosen = seed if state is None else state
+    return informed(spec, chosen, algorithm.create(spec, chosen))
+
+
+def imports(spec: ExperimentSpec) -> frozenset[str]:
+    """The modules that `create` will import for `spec` and that take long, as far as they are known beforehand."""
+    known = ALGORITHMS.get(algorithm_of(spec))
+    return frozenset(known.imports if known else ())
 
 
 def catalogue() -> Sequence[Entry]:
@@ -44,7 +52,7 @@ def catalogue() -> Sequence[Entry]:
 
 def faults() -> Iterator[tuple[str, str]]:
     """The plugins that cannot be used, by name, and why."""
-    for name, fault in plugins.clashes(BUILT_IN):
+    for name, fault in plugins.clashes(ALGORITHMS):
         yield name, fault.words
     for name in names():
         if isinstance(one := find(name), Fault):

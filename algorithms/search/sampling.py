@@ -1,13 +1,12 @@
 """The searches that do not learn: random, grid and Sobol; they differ only in how the next point is drawn."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from algorithms.encoding import Cube
 from algorithms.search.novelty import Novelty
 from algorithms.search.outcome import Outcome
 from events.space import Assignment, Scalar
-
-SOBOL_ATTEMPTS = 30
 
 
 class Draw(Protocol):
@@ -68,7 +67,7 @@ def sobol_search(cube: Cube, seed: int) -> Sampling:
 
 
 class SobolDraw:
-    """The next point of the sequence that is new; a used-up neighbourhood is left to a random draw."""
+    """The next point of the sequence that is allowed and new; a used-up neighbourhood is left to a random draw."""
 
     def __init__(self, cube: Cube, novelty: Novelty, seed: int) -> None:
         from scipy.stats import qmc  # takes a second
@@ -82,8 +81,8 @@ class SobolDraw:
             return None
         if index > self._points.num_generated:  # adopted suggestions took their points of the sequence
             self._points.fast_forward(index - self._points.num_generated)
-        for _ in range(SOBOL_ATTEMPTS):
-            assignment = self._cube.decode(self._points.random(1)[0])
-            if self._novelty.claim(assignment):
-                return assignment
-        return self._novelty.random(index)
+        return self._novelty.first(self._rest()) or self._novelty.random(index)
+
+    def _rest(self) -> Iterator[dict[str, Scalar]]:
+        while True:
+            yield self._cube.decode(self._points.random(1)[0])

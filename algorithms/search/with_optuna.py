@@ -38,8 +38,8 @@ class Sampler:
     """Does it know missed constraints?"""
     ranks_pruned: bool = False
     """Does it rank trials that were cut off, or failed, behind all others?"""
-    costly: bool = False
-    """Does a suggestion take so long that a random point is better than to ask again for a new one?"""
+    attempts: int = 10
+    """Times that it is asked for a new point, before a random one is better than to wait for more."""
 
 
 class OptunaOptimizer:
@@ -62,16 +62,19 @@ class OptunaOptimizer:
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
         if self.stateless:
-            again = self._asked[1] and self._sampler.costly
-            self._rounding.inner = optuna.samplers.RandomSampler(self._drawn()) if again else self._made()
+            spent = self._asked[1] >= self._sampler.attempts
+            self._rounding.inner = optuna.samplers.RandomSampler(self._drawn()) if spent else self._made()
         self._rounding.drawn = {}
         with np.errstate(all="ignore"):
             trial = self._study.ask(self._distributions)
         candidate = Candidate(self._sides.assignment(trial.params | self._rounding.drawn), trial)
         if trial.params.keys() <= candidate.assignment.keys():
             return candidate
-        self.drop(candidate)  # it has parameters that do not exist beside the others
-        return self.foreign(candidate.assignment) or candidate
+        existing = self.foreign(candidate.assignment)  # without the parameters that do not exist beside the others
+        if existing is None:
+            return candidate  # the constraints forbid it
+        self.drop(candidate)
+        return existing
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
         raws = self._sides.raws(assignment)
@@ -185,7 +188,7 @@ def tpe(
             prior_weight=None if prior_weight == 1.0 else prior_weight,
         )
 
-    return Sampler(make, stateless=True, honest=True, ranks_pruned=True)
+    return Sampler(make, stateless=True, honest=True, ranks_pruned=True, attempts=3)
 
 
 def gp(startup: int) -> Sampler:
@@ -194,7 +197,7 @@ def gp(startup: int) -> Sampler:
         lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup),
         stateless=True,
         honest=False,
-        costly=True,
+        attempts=1,
     )
 
 

@@ -51,10 +51,13 @@ def create(spec: ExperimentSpec) -> Stopper | None:
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Why no rule can serve `spec`: an unknown name or wrong settings."""
+    """Why no rule can serve `spec`: an unknown name, wrong settings, or objectives that it cannot weigh."""
     wanted = spec.early_stopping
     if wanted is None:
         return
+    if spec.several:
+        message = "does not go with several objectives: what is behind in one may be ahead in another; remove it"
+        yield Problem(("spec", "earlyStopping"), message)
     rule = RULES.get(wanted.algorithm_name)
     if rule is None:
         message = f"{wanted.algorithm_name!r} is no known rule; there are: {', '.join(RULES)}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from algorithms import search, stopping
 from collectors import parser
-from collectors import problems as collector_problems
+from collectors.problems import problems as collector_problems
 from collectors.tail import Tail
 from controller.app.station import Station, station
 from controller.cluster import Launch
@@ -22,6 +22,7 @@ from controller.flows.observe import Follow, Source
 from controller.store.holding import Holding
 from controller.store.postgres import Database
 from controller.store.queries import Queries
+from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.spec import ExperimentSpec
@@ -29,7 +30,9 @@ from events.validation import Problem
 
 
 @asynccontextmanager
-async def on_kubernetes(database: Database, bus: KafkaBus, kafka: KafkaSettings, owner: str) -> AsyncGenerator[Station]:
+async def on_kubernetes(
+    database: Database, bus: KafkaBus, pool: Pool, kafka: KafkaSettings, owner: str
+) -> AsyncGenerator[Station]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError, SettingsError."""
     wanted = KubernetesSettings.from_file()
     settings = _settings(wanted, kafka)
@@ -44,7 +47,7 @@ async def on_kubernetes(database: Database, bus: KafkaBus, kafka: KafkaSettings,
         open_api(writes_per_second=wanted.writes_per_second) as api,
         KubernetesCluster.open(api, settings) as cluster,
         Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
-        station(database, bus, cluster, _follow(cluster), owner=owner, check=check) as wired,
+        station(database, bus, pool, cluster, _follow(cluster), owner=owner, check=check) as wired,
     ):
 
         async def mirror(holding: Holding) -> None:

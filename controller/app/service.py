@@ -31,6 +31,7 @@ from controller.cluster.local import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
+from controller.suggestion.pool import Pool, open_pool
 from controller.telemetry.catalogue import BUILD
 from controller.telemetry.ports import metrics, reasons, served
 from controller.telemetry.watchdog import Watchdog
@@ -162,30 +163,31 @@ class Service:
             database = await stack.enter_async_context(open_database(self.orders.database, size=POOL))
             await migrate(database)
             bus = await stack.enter_async_context(open_bus(self.orders.kafka))
-            wired = await stack.enter_async_context(self._station(database, bus))
+            pool = await stack.enter_async_context(open_pool())
+            wired = await stack.enter_async_context(self._station(database, bus, pool))
             yield wired, bus
 
-    def _station(self, database: Database, bus: KafkaBus) -> AbstractAsyncContextManager[Station]:
+    def _station(self, database: Database, bus: KafkaBus, pool: Pool) -> AbstractAsyncContextManager[Station]:
         if self.orders.place is Place.SIMULATED:
-            return self._simulated(database, bus)
+            return self._simulated(database, bus, pool)
         if self.orders.place is Place.KUBERNETES:
             from controller.app.kubernetes import on_kubernetes  # its client alone takes 70 MB
 
-            return on_kubernetes(database, bus, self.orders.kafka, self.name)
-        return self._local(database, bus)
+            return on_kubernetes(database, bus, pool, self.orders.kafka, self.name)
+        return self._local(database, bus, pool)
 
     @asynccontextmanager
-    async def _local(self, database: Database, bus: KafkaBus) -> AsyncGenerator[Station]:
+    async def _local(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Station]:
         async with (
             LocalCluster.open(self.orders.data, collector=_collector(self.orders.kafka)) as cluster,
-            station(database, bus, cluster, local_follow(cluster), owner=self.name, check=problems) as wired,
+            station(database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems) as wired,
         ):
             yield wired
 
     @asynccontextmanager
-    async def _simulated(self, database: Database, bus: KafkaBus) -> AsyncGenerator[Station]:
+    async def _simulated(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Station]:
         assert self.orders.answers is not None
         cluster = SimulatedCluster(self.orders.answers, pace=self.orders.pace)
         follow, check = cluster.follow, simulated_problems
-        async with station(database, bus, cluster, follow, owner=self.name, check=check) as wired:
+        async with station(database, bus, pool, cluster, follow, owner=self.name, check=check) as wired:
             yield wired

@@ -42,7 +42,7 @@ async def serve(station: Station, shard: Shard, epoch: int, company: Company | N
     bus = station.bus
     with station.watch.events(holding) as events:
         async with asyncio.TaskGroup() as flows:
-            flows.create_task(propose(bus, station.journals, holding, queues[0]))
+            flows.create_task(propose(bus, station.journals, station.pool, holding, queues[0]))
             flows.create_task(launch(station.cluster, station.outbox, holding, queues[1]))
             flows.create_task(judge(bus, station.measurements, station.positions, holding, queues[2]))
             flows.create_task(relay(bus, station.outbox, holding, station.forget, queues[3]))

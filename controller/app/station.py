@@ -9,7 +9,7 @@ from typing import Any
 
 from algorithms import search, stopping
 from collectors import parser
-from collectors import problems as collector_problems
+from collectors.problems import problems as collector_problems
 from collectors.tail import Tail
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local import LocalCluster
@@ -24,6 +24,7 @@ from controller.store.measurements import Measurements
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.positions import Positions
 from controller.store.postgres import Database
+from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
 from events.ids import ExperimentId
@@ -87,6 +88,7 @@ class Station:
     dead_letters: DeadLetters
     leases: Leases
     bus: Bus
+    pool: Pool
     cluster: Cluster
     watch: Watch
     follow: Follow
@@ -112,6 +114,7 @@ async def leave_alone() -> None:
 async def station(
     database: Database,
     bus: Bus,
+    pool: Pool,
     cluster: Cluster,
     follow: Follow,
     *,
@@ -119,11 +122,15 @@ async def station(
     check: Callable[[ExperimentSpec], Iterator[Problem]] = problems,
     revive: Callable[[], Awaitable[None]] = leave_alone,
 ) -> AsyncGenerator[Station]:
-    """Wire the parts around a database, a bus and a place where trials run. `owner` names this process in leases."""
+    """Wire the parts around a database, a bus, workers for searches and a place where trials run.
+
+    `owner` names this process in leases.
+    """
     async with open_leases(database, owner) as leases:
         yield Station(
             database, Ledger(database), Outbox(database), Mailbox(database), Journals(database), Measurements(database),
-            Positions(database), DeadLetters(database), leases, bus, cluster, Watch(cluster), follow, check, revive,
+            Positions(database), DeadLetters(database), leases, bus, pool, cluster, Watch(cluster), follow, check,
+            revive,
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,21 +11,25 @@ from uuid import UUID
 import typer
 
 from algorithms.dimension import dimension
-from algorithms.encoding import Cube
+from algorithms.encoding import MIDDLE, Cube
 from algorithms.search import DEFAULT, DEFAULT_BUDGET, NevergradSettings, algorithm_of
+from algorithms.search.feasibility import allowed_points
 from algorithms.search.portfolio import Optimizer, Situation, pick
+from algorithms.search.sampling import random_search
 from controller.app.station import problems
 from controller.cli import words
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, complain, warn
+from controller.cli.known import known_before
 from controller.cli.listing import ListFormat, ListOutput
+from controller.cli.resultsfile import ResultsFileError, file_problem, with_file
 from controller.cli.summary import as_json
 from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.process import Process, process
 from events.document import ExperimentDocument, InvalidDocumentError, load
 from events.ids import ExperimentId, TrialNumber, trial_name
-from events.space import Parameter, ParameterType
+from events.space import Assignment, Condition, Parameter, ParameterType
 from events.spec import ExperimentSpec
 from events.yaml import DocumentError, read
 
@@ -38,7 +43,7 @@ def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
     """Check an experiment file and show what it would do; nothing is started."""
     text = _text(file)
     try:
-        document = checked(text)
+        document = checked(text, file.absolute().parent)
         example = example_trial(document, file.absolute().parent)
     except DocumentError as error:
         _refuse(file, error, output)
@@ -52,21 +57,34 @@ def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
     typer.secho(f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}", fg=typer.colors.GREEN)
 
 
-def checked(text: bytes) -> ExperimentDocument:
-    """The document, which this machine can run. Raises DocumentError with the line of every problem."""
+def checked(text: bytes, folder: Path) -> ExperimentDocument:
+    """The document, which this machine can run, with the earlier results that it names as a file in `folder`.
+
+    Raises DocumentError with the line of every problem.
+    """
     document = load(text)
-    found = list(problems(document.spec))
+    try:
+        spec, said = with_file(document.spec, folder)
+    except ResultsFileError as error:
+        raise InvalidDocumentError([file_problem(error)], read(text).lines) from None
+    found = list(problems(spec))
     if found:
         raise InvalidDocumentError(found, read(text).lines)
-    return document
+    return replace(document, spec=spec, warnings=(*document.warnings, *said))
 
 
 def example_trial(document: ExperimentDocument, origin: Path) -> Process:
     """The program of a trial in the middle of the search space. Raises TemplateError."""
     key = AttemptKey(NOWHERE, TrialNumber(1), 1)
-    middle = Cube(document.spec.parameters).decode([0.5] * len(document.spec.parameters))
-    launch = Launch(key, document.name, document.namespace, document.spec, middle, str(origin))
+    launch = Launch(key, document.name, document.namespace, document.spec, example_point(document.spec), str(origin))
     return process(launch, METRICS)
+
+
+def example_point(spec: ExperimentSpec) -> Assignment:
+    """The middle of the search space, or a random point if the constraints do not allow that."""
+    cube = Cube.of(spec)
+    middle = cube.decode([MIDDLE] * cube.width)
+    return middle if cube.allows(middle) else random_search(cube, 0).ask(1)[0]
 
 
 def _text(file: Path) -> bytes:
@@ -88,8 +106,10 @@ def _refuse(file: Path, error: DocumentError, output: ListOutput) -> None:
 def _print(document: ExperimentDocument, example: Process) -> None:
     pairs(_facts(document, example))
     heading("Parameters")
-    titles = ("name", "type", "from", "to", "values", "distribution")
-    table(titles, [_range(parameter) for parameter in document.spec.parameters], ("from", "to", "values"))
+    titles = ("name", "type", "from", "to", "values", "distribution", "exists if")
+    rows = [(*_range(parameter), condition(parameter.condition)) for parameter in document.spec.parameters]
+    shown = len(titles) if any(parameter.condition for parameter in document.spec.parameters) else -1
+    table(titles[:shown], [row[:shown] for row in rows], ("from", "to", "values"))
     heading("A trial would run such as")
     pairs(_example(document, example))
 
@@ -97,12 +117,17 @@ def _print(document: ExperimentDocument, example: Process) -> None:
 def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
     spec = document.spec
     yield "Name", f"{document.name} (namespace {document.namespace})"
-    yield "Objective", "\n".join(_objectives(spec))
+    yield "Objectives" if spec.several else "Objective", "\n".join(_objectives(spec))
+    if spec.outcome_constraints:
+        yield "Constraints", "\n".join(_constraints(spec))
     yield "Algorithm", algorithm(spec)
     yield (
         "Early stopping",
         _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings) if spec.early_stopping else "none",
     )
+    if spec.constraints:
+        yield "Constraints", "\n".join(spec.constraints)
+    yield from known_before(spec)
     yield "Trials", "\n".join(_budgets(spec))
     if example.timeout is not None:
         yield "Time a trial", f"at most {words.duration(example.timeout)}"
@@ -117,13 +142,18 @@ def _objectives(spec: ExperimentSpec) -> Iterator[str]:
         yield f"{words.aim(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
 
 
+def _constraints(spec: ExperimentSpec) -> Iterator[str]:
+    for text, bound in zip(spec.outcome_constraints, spec.bounds, strict=True):
+        yield f"{text}, a trial's value is its {spec.strategy(bound.metric).value}"
+
+
 def algorithm(spec: ExperimentSpec) -> str:
     """The search, its settings, and which optimizer Nevergrad would be asked for."""
     name = algorithm_of(spec)
     text = _settings(name, spec.algorithm.settings if spec.algorithm else {})
     if name != DEFAULT or NevergradSettings.of(spec.algorithm).optimizer is not Optimizer.AUTO:
         return text
-    situation = Situation(Cube(spec.parameters), spec.max_trial_count or DEFAULT_BUDGET, spec.parallel)
+    situation = Situation(Cube.of(spec), spec.max_trial_count or DEFAULT_BUDGET, spec.parallel, len(spec.targets))
     return f"{text}; auto picks {pick(Optimizer.AUTO, situation).optimizer}"
 
 
@@ -134,7 +164,7 @@ def _settings(name: str, settings: dict[str, Any]) -> str:
 def _budgets(spec: ExperimentSpec) -> Iterator[str]:
     total = f"{spec.max_trial_count:,}" if spec.max_trial_count else "without limit"
     yield f"{total}, {spec.parallel} at a time"
-    size = Cube(spec.parameters).size
+    size = allowed_points(Cube.of(spec))
     if size is not None and (spec.max_trial_count is None or size < spec.max_trial_count):
         yield f"the search space has only {size:,} different points; the experiment ends when all are tried"
     if spec.max_failed_trial_count is not None:
@@ -164,6 +194,17 @@ def _range(parameter: Parameter) -> tuple[str, ...]:
     low, high = words.scalar(side.decode(0.0)), words.scalar(side.decode(1.0))
     step = f", step {words.number(parameter.space.step)}" if parameter.space.step is not None else ""
     return (parameter.name, parameter.type, low, high, size, f"{parameter.space.distribution}{step}")
+
+
+def condition(given: Condition | None) -> str:
+    """When a parameter exists, such as `optimizer is sgd or adam`."""
+    if given is None:
+        return "always"
+    if given.range is not None:
+        low, high = map(words.number, given.range)
+        return f"{given.parameter} is {low} to {high}"
+    values = given.in_ if given.in_ is not None else (given.equals,)
+    return _shortened(f"{given.parameter} is {' or '.join(words.scalar(one) for one in values if one is not None)}")
 
 
 def _shortened(text: str, most: int = 100) -> str:

@@ -47,11 +47,13 @@ async def _export(
     written = 0
     async with reading(*where) as queries:
         found = await the_experiment(queries, *name)
-        columns = Columns(found.experiment)
+        identity = found.experiment.identity
+        front = {row.number for row in await queries.front(identity)} if identity.spec.several else set()
+        columns = Columns(found.experiment, front)
         with _target(file) as target:
             if output is ExportOutput.CSV:
                 target.write(csv_text(columns.names, ()))
-            async for row in queries.trials(found.experiment.identity.id):
+            async for row in queries.trials(identity.id):
                 target.write(_line(columns, row, output))
                 written += 1
     if file is not None:

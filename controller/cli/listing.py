@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import words
+from controller.cli.exits import Exit
+from controller.cli.failure import CommandError
+from controller.cli.fronts import outcome_metrics
 from controller.cli.lookup import reading, states, the_experiment
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url, has_store
 from controller.cli.rows import Columns, csv_text
 from controller.cli.summary import as_json
 from controller.cli.tables import table
-from controller.store.queries import MOST_LISTED, Found, Last, Listed, Queries, Sort, TrialRow
+from controller.store.queries import MOST_LISTED, Found, Last, Listed, Queries, TrialRow
 from events.facts import TrialState
 from events.ids import TrialNumber
 
@@ -74,7 +77,15 @@ def _print_experiments(rows: list[tuple[Listed, str]], output: ListOutput) -> No
 
 def _experiment_cells(row: Listed, age: str) -> tuple[str, ...]:
     done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
-    return (row.name, row.namespace, row.state, done, str(row.live), words.number(row.best), age)
+    return (
+        row.name,
+        row.namespace,
+        row.state,
+        done,
+        str(row.live),
+        f"front of {row.front}" if row.front else words.number(row.best),
+        age,
+    )
 
 
 def _listed_json(row: Listed) -> dict[str, Any]:
@@ -86,6 +97,7 @@ def _listed_json(row: Listed) -> dict[str, Any]:
         "maxTrialCount": row.budget,
         "live": row.live,
         "best": row.best,
+        "front": row.front,
         "createdAt": row.created_at.isoformat(),
     }
 
@@ -93,7 +105,10 @@ def _listed_json(row: Listed) -> dict[str, Any]:
 def trials(
     name: Name,
     state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only this state; may be repeated.")] = None,
-    sort: Annotated[Sort, typer.Option(help="By number, or by value with the best first.")] = Sort.NUMBER,
+    sort: Annotated[
+        str, typer.Option(help="By `number`, by `value` with the best first, or by an objective.")
+    ] = "number",
+    front: Annotated[bool, typer.Option("--front", help="Only those of the Pareto front.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 1000,
     output: Annotated[TrialsOutput, typer.Option("--output", "-o", help="How to print.")] = TrialsOutput.TABLE,
     namespace: Namespace = DEFAULT_NAMESPACE,
@@ -101,24 +116,25 @@ def trials(
     database: Url = None,
 ) -> None:
     """List the trials of an experiment with their parameters and metrics."""
-    asyncio.run(_trials((name, namespace), states(state or []), sort, limit, output, (data, database)))
+    asyncio.run(_trials((name, namespace), states(state or []), (sort, front), limit, output, (data, database)))
 
 
 async def _trials(
     name: tuple[str, str],
     wanted: list[TrialState],
-    sort: Sort,
+    order: tuple[str, bool],
     limit: int,
     output: TrialsOutput,
     where: tuple[Path, str | None],
 ) -> None:
     async with reading(*where) as queries:
         found = await the_experiment(queries, *name)
-        rows = await _read(queries, found, wanted, sort, limit)
+        identity = found.experiment.identity
+        front = await queries.front(identity) if identity.spec.several else []
+        rows = await _read(queries, found, wanted, order, front, limit)
         running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
-        identity, target = found.experiment.identity, found.experiment.spec.target
-        last = await queries.last_values(identity.id, running, target.metric)
-    columns = Columns(found.experiment)
+        last = await queries.last_values(identity.id, running, identity.spec.target.metric)
+    columns = Columns(found.experiment, {row.number for row in front})
     if output is TrialsOutput.TABLE:
         _print_trials(found, rows, last)
     elif output is TrialsOutput.CSV:
@@ -127,21 +143,44 @@ async def _trials(
         typer.echo(as_json([columns.tree(row) for row in rows]))
 
 
-async def _read(queries: Queries, found: Found, wanted: list[TrialState], sort: Sort, limit: int) -> list[TrialRow]:
-    experiment = found.experiment
-    if sort is Sort.VALUE:
-        return await queries.ranking(experiment.identity.id, experiment.spec.target.type, limit, wanted)
-    return await queries.first(experiment.identity.id, limit, wanted)
+async def _read(
+    queries: Queries,
+    found: Found,
+    wanted: list[TrialState],
+    order: tuple[str, bool],
+    front: list[TrialRow],
+    limit: int,
+) -> list[TrialRow]:
+    sort, only_front = order
+    identity, targets = found.experiment.identity, found.experiment.spec.targets
+    place = _objective(sort, [target.metric for target in targets])
+    if only_front and not identity.spec.several:
+        raise CommandError("--front: there is one objective, so there is no front; see: --sort value", Exit.INVALID)
+    if only_front:
+        shown = sorted(front, key=lambda row: row.number if place is None else identity.spec.losses(row.known)[place])
+        return [row for row in shown if not wanted or row.state in wanted][:limit]
+    if place is None:
+        return await queries.first(identity.id, limit, wanted)
+    return await queries.ranking(identity.id, targets[place].type, limit, wanted, place)
+
+
+def _objective(sort: str, metrics: list[str]) -> int | None:
+    """By which objective to sort; None = by number."""
+    if sort in metrics:
+        return metrics.index(sort)
+    if sort in ("number", "value"):
+        return 0 if sort == "value" else None
+    raise CommandError(f"--sort: {sort!r} is not known; there are: number, value, {', '.join(metrics)}", Exit.INVALID)
 
 
 def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, Last]) -> None:
     spec, proposed = found.experiment.spec, found.experiment.progress.proposed
     parameters = [parameter.name for parameter in spec.parameters]
-    metric = spec.target.metric
-    titles = ["#", "state", metric, "took", *parameters]
-    table(
-        titles, (_trial_cells(found, row, last.get(row.number), parameters) for row in rows), ("#", metric, *parameters)
-    )
+    metrics = outcome_metrics(found.experiment)
+    bounded = ["feasible"] if spec.outcome_constraints else []
+    titles = ["#", "state", *metrics, *bounded, "took", *parameters]
+    cells = (_trial_cells(found, row, last.get(row.number), parameters) for row in rows)
+    table(titles, cells, ("#", *metrics, *parameters))
     if len(rows) < proposed and not rows:
         typer.echo("No trial is in this state." if proposed else "There are no trials yet.")
 
@@ -149,6 +188,10 @@ def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, La
 def _trial_cells(found: Found, row: TrialRow, last: Last | None, parameters: list[str]) -> list[str]:
     began, ended = row.started_at, row.concluded_at or found.now
     took = words.duration((ended - began).total_seconds()) if began else "-"
-    value = f"{words.number(last.value)} at {last.step}" if last else words.number(row.value)
+    spec = found.experiment.spec
+    values = [words.number(spec.value(row.observation, metric)) for metric in outcome_metrics(found.experiment)]
+    if last:
+        values[0] = f"{words.number(last.value)} at {last.step}"
+    kept = ["yes" if row.ranked else "no" if row.infeasible else "-"] if spec.outcome_constraints else []
     given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in parameters]
-    return [str(row.number), row.state, value, took, *given]
+    return [str(row.number), row.state, *values, *kept, took, *given]

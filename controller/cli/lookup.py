@@ -78,6 +78,8 @@ def _then(row: TrialRow, found: Found) -> TrialRow:
         message="",
         observation={},
         value=None,
+        values=(),
+        violations=(),
         started_at=started_at,
         concluded_at=None,
     )

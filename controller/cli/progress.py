@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli import words
+from controller.cli.fronts import front_words
 from controller.cli.summary import trial_counts
 from controller.core.experiment import Experiment
 from controller.store import StoreAwayError, StoreRefusedError
@@ -81,8 +82,10 @@ def _line(experiment: Experiment, recorded: Recorded) -> str:
     match recorded.fact:
         case TrialProposed(trial=trial, assignment=assignment):
             return f"{at} {trial_name(experiment.identity.name, trial)} tries {words.assignment(assignment)}"
-        case TrialConcluded(trial=trial, state=state, value=value, message=message):
-            shown = f"{experiment.spec.target.metric}={words.number(value)}" if value is not None else message
+        case TrialConcluded(trial=trial, state=state, value=value, values=known, message=message) as fact:
+            shown = words.aimed(experiment.spec, known) if value is not None else message
+            if missed := words.missed(experiment.spec, fact.violations):
+                shown += f" (misses {missed})"
             return f"{at} {trial_name(experiment.identity.name, trial)} {state.value} {shown}".rstrip()
         case fact:
             return f"{at} {words.fact_words(fact)}"
@@ -163,10 +166,14 @@ def _time_left(found: Found, began: datetime, at_start: int) -> str:
 
 def _best(experiment: Experiment) -> Text:
     best = experiment.progress.best
+    infeasible = experiment.progress.infeasible
+    missed = f"; {words.count(infeasible, 'trial')} infeasible" if infeasible else ""
+    if experiment.progress.front:
+        return Text(f"front: {front_words(experiment)}{missed}", style="green")
     if best is None:
-        return Text("no result yet", style="dim")
+        return Text(f"no result yet{missed}", style="dim")
     name = trial_name(experiment.identity.name, best.trial)
-    return Text(f"best {experiment.spec.target.metric}={words.number(best.value)} by {name}", style="green")
+    return Text(f"best {experiment.spec.target.metric}={words.number(best.value)} by {name}{missed}", style="green")
 
 
 def _running(experiment: Experiment, last: dict[TrialNumber, Last], now: datetime) -> Table:

@@ -30,6 +30,7 @@ from controller.cli.place import (
 from controller.cli.run import File
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError, beyond
+from controller.store.earlier import UnknownEarlierError, with_rows
 from controller.store.ledger import FIRST_EMBEDDED_SHARD, Ledger
 from events import topics
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
@@ -95,7 +96,7 @@ def submit(
     database: Url = None,
 ) -> None:
     """Hand an experiment to the controllers: the same file again goes on, a larger maxTrialCount extends it."""
-    document = checked(file.read_bytes())
+    document = checked(file.read_bytes(), file.absolute().parent)
     for warning in document.warnings:
         warn(warning)
     experiment = asyncio.run(_submit(document, file.absolute().parent, seed, kafka, database))
@@ -113,6 +114,7 @@ async def _submit(
     async with open_desk(settings, DEFAULT_DATA, database) as desk:
         known = await desk.ledger.find(document.namespace, document.name)
         if known is None:
+            await _must_know_earlier(desk.ledger, document)
             await _send_new(desk, document, origin, seed)
             await desk.until(document.namespace, document.name, lambda there: there is not None)
             known = await desk.ledger.find(document.namespace, document.name)
@@ -125,6 +127,14 @@ async def _submit(
             raise CommandError(str(error), Exit.CONFLICT) from None
         await desk.ask(known[0].identity.id, known[1], *requests)
         return known[0]
+
+
+async def _must_know_earlier(ledger: Ledger, document: ExperimentDocument) -> None:
+    """The controller would look for the earlier experiments, too, but could tell nobody."""
+    try:
+        await with_rows(ledger, document.namespace, document.spec)
+    except UnknownEarlierError as error:
+        raise CommandError(str(error), Exit.INVALID) from None
 
 
 async def _send_new(desk: Desk, document: ExperimentDocument, origin: Path, seed: int | None) -> None:

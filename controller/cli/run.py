@@ -13,13 +13,17 @@ from controller.cli import words
 from controller.cli.check import checked
 from controller.cli.exits import Exit
 from controller.cli.failure import CommandError, warn
+from controller.cli.fronts import MOST_SHOWN, show_front
+from controller.cli.known import known_before
 from controller.cli.place import DEFAULT_DATA, Data, Url
 from controller.cli.progress import Lines, Screen, Silent, View
 from controller.cli.session import Session, accompanied, local_station, submit
-from controller.cli.summary import as_json, read_document
+from controller.cli.summary import as_json, front_rows, read_document
+from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
-from controller.store.queries import Queries
+from controller.store.earlier import UnknownEarlierError
+from controller.store.queries import Queries, TrialRow
 from events.document import ExperimentDocument
 from events.facts import ExperimentState
 
@@ -45,7 +49,7 @@ def run(
     Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    document = checked(file.read_bytes())
+    document = checked(file.read_bytes(), file.absolute().parent)
     for warning in document.warnings:
         warn(warning)
     raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
@@ -72,23 +76,28 @@ async def _run(
             admission = await submit(station, document, origin, seed)
         except DifferentSpecError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
+        except UnknownEarlierError as error:
+            raise CommandError(str(error), Exit.INVALID) from None
         experiment = admission.experiment
         session = Session(station, cluster, experiment, admission.shard, view.say)
         if not admission.new:
             view.say(f"going on with {experiment.identity.name}")
+        for title, text in known_before(experiment.spec) if admission.new else ():
+            view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(station.database)
         await accompanied(session, view.accompany(queries, experiment))
         found = await queries.find(experiment.identity.namespace, experiment.identity.name)
         assert found is not None
         tree = await read_document(queries, found)
+        front = await front_rows(queries, found.experiment, MOST_SHOWN)
     if output is Output.JSON:
         typer.echo(as_json(tree))
     else:
-        _tell(found.experiment, tree, interrupted=session.interrupts > 0)
+        _tell(found.experiment, tree, front, interrupted=session.interrupts > 0)
     return _exit(found.experiment, session)
 
 
-def _tell(experiment: Experiment, tree: dict[str, Any], *, interrupted: bool) -> None:
+def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool) -> None:
     name, progress = experiment.identity.name, experiment.progress
     done = words.count(progress.counts.concluded, "trial")
     ending = f": {progress.verdict.message}" if progress.verdict else ""
@@ -98,6 +107,10 @@ def _tell(experiment: Experiment, tree: dict[str, Any], *, interrupted: bool) ->
         typer.echo(f"best {experiment.spec.target.metric}={words.number(best['value'])} by {best['name']}")
         for key, value in best["assignment"].items():
             typer.echo(f"  {key} = {words.scalar(value)}")
+    elif front:
+        show_front(experiment, front, f"trialstream trials {name} --front")
+    elif progress.infeasible:
+        typer.echo(f"no trial keeps the outcome constraints: {words.count(progress.infeasible, 'trial')} missed one")
     elif progress.counts.concluded:
         typer.echo(f"no trial has a value; see why: trialstream why {name} 1")
     if interrupted and not experiment.done:
@@ -110,10 +123,10 @@ def _exit(experiment: Experiment, session: Session) -> Exit:
     if session.interrupts and not (experiment.done and session.owns):
         return Exit.INTERRUPTED
     match experiment.progress.state:
-        case ExperimentState.SUCCEEDED if experiment.progress.best is not None:
+        case ExperimentState.SUCCEEDED if best_trials(experiment.progress):
             return Exit.OK
         case ExperimentState.SUCCEEDED:
-            return Exit.FAILED  # the budget is spent, but no trial has a value
+            return Exit.FAILED  # the budget is spent, but no trial is any good
         case ExperimentState.FAILED:
             return Exit.FAILED
         case _:

@@ -21,6 +21,7 @@ from controller.flows.admit import Admission, admit
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.embedded import EmbeddedServer
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
+from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import ExperimentDocument
@@ -38,9 +39,10 @@ async def local_station(data: Path, database: str | None) -> AsyncGenerator[tupl
     revive = leave_alone if database_url(database) else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
     async with (
+        open_pool() as pool,
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
-        station(opened, MemoryBus(), cluster, local_follow(cluster), owner=owner, revive=revive) as wired,
+        station(opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, revive=revive) as wired,
     ):
         yield wired, cluster
 

@@ -23,7 +23,7 @@ from events.facts import (
     TrialWaiting,
 )
 from events.ids import trial_name
-from events.objective import Objective, Observation, Summary
+from events.objective import Observation, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,6 @@ class Story:
             case TrialConcluded() as fact:
                 yield from self._concluded(fact, at)
 
-    @property
-    def target(self) -> Objective:
-        return self.experiment.spec.target
-
     def _proposed(self, fact: TrialProposed) -> Iterator[str]:
         name = trial_name(self.experiment.identity.name, fact.trial)
         yield f"{name} was suggested with {words.assignment(in_order(self.experiment, fact.assignment))}."
@@ -111,10 +107,12 @@ class Story:
             yield from self._reports(fact.observation)
         elif fact.message and fact.message != self.ended.message:
             yield f"What was found then: {words.clean(fact.message)}."
-        value = (
-            f" with {words.clean(self.target.metric)} = {words.number(fact.value)}" if fact.value is not None else ""
-        )
+        known = zip(self.experiment.spec.targets, fact.values, strict=False)
+        shown = [f"{words.clean(target.metric)} = {words.number(x)}" for target, x in known if x is not None]
+        value = f" with {' and '.join(shown)}" if shown else ""
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
+        if missed := words.missed(self.experiment.spec, fact.violations):
+            yield f"It misses {missed}, so it cannot be the best; the search was told by how much."
 
     def _reports(self, observation: Observation) -> Iterator[str]:
         for metric, summary in observation.items():
@@ -122,8 +120,8 @@ class Story:
                 yield self._report(metric, summary)
 
     def _report(self, metric: str, summary: Summary) -> str:
-        best = self.target.value({metric: summary}, metric)
-        strategy = self.target.strategy(metric).value
+        best = self.experiment.spec.value({metric: summary}, metric)
+        strategy = self.experiment.spec.strategy(metric).value
         told = f"{strategy} {words.number(best)}" if best is not None else "none of them finite"
         last = f", latest {words.number(summary.latest)}" if summary.count > 1 and strategy != "latest" else ""
         return f"It reported {words.count(summary.count, 'value')} of {words.clean(metric)}: {told}{last}."
@@ -167,13 +165,13 @@ def advice(conclusion: TrialConcluded, experiment: str) -> str | None:
 def _meaning(state: TrialState) -> str:
     match state:
         case TrialState.SUCCEEDED:
-            return "the search was told this value"
+            return "the search was told so"
         case TrialState.EARLY_STOPPED:
             return "it cost less than a whole run, and what it reported counts"
         case TrialState.KILLED:
             return "the experiment ended first; the search learns nothing from it"
         case TrialState.METRICS_UNAVAILABLE:
-            return "the objective has no finite value, so the search was told that it failed"
+            return "a metric that it is judged by has no finite value, so the search was told that it failed"
         case _:
             return "the search was told that it failed"
 

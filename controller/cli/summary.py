@@ -2,8 +2,11 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
+from controller.core.best import front_volume, reference_point
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
@@ -26,9 +29,8 @@ def trial_counts(experiment: Experiment) -> dict[TrialState, int]:
 
 def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | None]:
     """The value of each metric that counts, by its strategy, objectives first."""
-    target = experiment.spec.target
     names = dict.fromkeys((*experiment.spec.metrics, *row.observation))
-    return {name: target.value(row.observation, name) for name in names}
+    return {name: experiment.spec.value(row.observation, name) for name in names}
 
 
 def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar]:
@@ -40,10 +42,11 @@ def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar
     }
 
 
-def document(experiment: Experiment, best: TrialRow | None) -> dict[str, Any]:
-    """What is known of `experiment`, whose best trial is `best`, as JSON values.
+def document(experiment: Experiment, best: TrialRow | None, front: Sequence[TrialRow]) -> dict[str, Any]:
+    """What is known of `experiment`, whose best trial is `best`, or which has this Pareto front, as JSON values.
 
-    `trials` counts the trials in each state; `best` is null while no trial has a value.
+    `trials` counts the trials in each state, `infeasible` those with a value that miss a constraint; `best` is null
+    while no trial has a value, or if there are several objectives.
     """
     identity, progress = experiment.identity, experiment.progress
     verdict = progress.verdict
@@ -55,7 +58,19 @@ def document(experiment: Experiment, best: TrialRow | None) -> dict[str, Any]:
         "reason": verdict.reason.value if verdict else None,
         "message": verdict.message if verdict else "",
         "trials": {state.value: count for state, count in trial_counts(experiment).items()},
+        "infeasible": progress.infeasible,
         "best": _best(experiment, best) if best else None,
+        **(_front(experiment, front) if experiment.spec.several else {}),
+    }
+
+
+def _front(experiment: Experiment, rows: Sequence[TrialRow]) -> dict[str, Any]:
+    volume, point = front_volume(experiment), reference_point(experiment)
+    named = zip(experiment.spec.targets, point or (), strict=point is not None)
+    return {
+        "front": [_best(experiment, row) for row in rows],
+        "hypervolume": volume if volume is not None and isfinite(volume) else None,
+        "referencePoint": {target.metric: value for target, value in named},
     }
 
 
@@ -64,6 +79,7 @@ def _best(experiment: Experiment, row: TrialRow) -> dict[str, Any]:
         "trial": row.number,
         "name": trial_name(experiment.identity.name, row.number),
         "value": row.value,
+        **({"values": list(row.values)} if experiment.spec.several else {}),
         "assignment": in_order(experiment, row.assignment),
         "metrics": metric_values(experiment, row),
     }
@@ -74,9 +90,17 @@ async def best_row(queries: Queries, experiment: Experiment) -> TrialRow | None:
     return await queries.trial(experiment.identity.id, best.trial) if best else None
 
 
+async def front_rows(queries: Queries, experiment: Experiment, limit: int | None = None) -> list[TrialRow]:
+    """The members of the front that the state keeps, the best of the first objective first."""
+    spec = experiment.spec
+    members = sorted(experiment.progress.front, key=lambda member: spec.losses(member.values))
+    return await queries.these(experiment.identity.id, [member.trial for member in members[:limit]])
+
+
 async def read_document(queries: Queries, found: Found) -> dict[str, Any]:
-    """`document` of an experiment, its best trial read, with its times; of an earlier moment also which one."""
-    tree = document(found.experiment, await best_row(queries, found.experiment))
+    """`document` of an experiment, its best trials read, with its times; of an earlier moment also which one."""
+    best, front = await best_row(queries, found.experiment), await front_rows(queries, found.experiment)
+    tree = document(found.experiment, best, front)
     concluded = found.concluded_at
     return {
         **tree,

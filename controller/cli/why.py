@@ -12,6 +12,7 @@ from controller.cli.moment import At
 from controller.cli.place import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.story import Sentence, Story, advice
 from controller.cli.tables import heading
+from controller.core.best import best_trials
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialConcluded, TrialState
 
@@ -38,8 +39,9 @@ async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, data
         row = await the_trial(queries, found, trial)
         sentences, conclusion = await _story(queries, found, row)
     _print(sentences)
-    if found.experiment.progress.best is not None and found.experiment.progress.best.trial == row.number:
-        typer.secho("It is the best trial so far.", fg=typer.colors.GREEN)
+    if row.number in best_trials(found.experiment.progress):
+        rank = "on the Pareto front" if found.experiment.spec.several else "the best trial"
+        typer.secho(f"It is {rank} so far.", fg=typer.colors.GREEN)
     if conclusion is not None:
         _print_trouble(conclusion, found, log_file(data, found, row, row.attempt))
 

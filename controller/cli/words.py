@@ -1,7 +1,7 @@
 """Numbers, times, values and facts in words, safe to print."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, assert_never
@@ -34,6 +34,7 @@ from events.facts import (
 )
 from events.objective import Direction, Objective
 from events.space import Assignment
+from events.spec import ExperimentSpec
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -63,7 +64,7 @@ STATES = {
     TrialState.FAILED: "failed",
     TrialState.EARLY_STOPPED: "stopped early",
     TrialState.KILLED: "killed, since the experiment ended",
-    TrialState.METRICS_UNAVAILABLE: "without the objective's value",
+    TrialState.METRICS_UNAVAILABLE: "without a value of the objective, or of a constraint's metric",
 }
 
 
@@ -96,6 +97,28 @@ def aim(target: Objective) -> str:
     """Such as `minimize loss to 0.01`."""
     goal = f" to {number(target.goal)}" if target.goal is not None else ""
     return f"{target.type.value} {clean(target.metric)}{goal}"
+
+
+def aims(spec: ExperimentSpec) -> str:
+    """Such as `minimize error, minimize latency_ms, where latency_ms <= 20`."""
+    where = f", where {' and '.join(map(clean, spec.outcome_constraints))}" if spec.outcome_constraints else ""
+    return ", ".join(map(aim, spec.targets)) + where
+
+
+def aimed(spec: ExperimentSpec, row_values: Sequence[float | None]) -> str:
+    """The values of the objectives with their names."""
+    return values({target.metric: value for target, value in zip(spec.targets, row_values, strict=False)})
+
+
+def missed(spec: ExperimentSpec, violations: Sequence[float | None]) -> str:
+    """Such as `latency_ms <= 20 by 1.5`; empty if every constraint holds."""
+    pairs = zip(spec.outcome_constraints, violations, strict=False)
+    return ", ".join(f"{clean(text)} by {number(amount)}" for text, amount in pairs if amount)
+
+
+def shares(parts: Sequence[tuple[str, float]]) -> str:
+    """Such as `lr 62%, layers 20%`."""
+    return ", ".join(f"{clean(name)} {share:.0%}" for name, share in parts)
 
 
 def extreme(target: Objective) -> str:
@@ -140,7 +163,7 @@ def fact_words(fact: Fact) -> str:
     match fact:
         case ExperimentAdmitted(name=name, namespace=namespace, spec=spec):
             budget = count(spec.max_trial_count, "trial") if spec.max_trial_count else "trials without limit"
-            return f"experiment {namespace}/{name} admitted: {aim(spec.target)}, {budget}, {spec.parallel} at a time"
+            return f"experiment {namespace}/{name} admitted: {aims(spec)}, {budget}, {spec.parallel} at a time"
         case SuggestionsRequested(request=request, count=wanted):
             return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
         case SearchExhausted():
@@ -155,8 +178,11 @@ def fact_words(fact: Fact) -> str:
             return "experiment resumed"
         case ExperimentEnding(state=state, reason=reason, message=message):
             return f"experiment will end as {state} ({reason}): {clean(message)}"
-        case ExperimentConcluded(state=state, reason=reason, best=best):
-            return f"experiment ended as {state} ({reason})" + (f"; best is trial {best}" if best else "")
+        case ExperimentConcluded(state=state, reason=reason, best=best, front=front):
+            found = (
+                f"; best is trial {best}" if best else f"; the front has {count(len(front), 'trial')}" if front else ""
+            )
+            return f"experiment ended as {state} ({reason}){found}"
         case ExperimentDeleting():
             return "experiment will be deleted as soon as nothing of it runs"
         case ExperimentDeleted():
@@ -198,7 +224,17 @@ def trial_words(fact: TrialFact) -> str:
             return f"attempt {attempt}: all metrics are in ({count(total, 'value')})"
         case TrialPaused():
             return "paused; it will be tried again when the experiment goes on"
-        case TrialConcluded(state=state, value=value):
-            return f"{state}" + (f", value {number(value)}" if value is not None else "") + f"; {ended(fact)}"
+        case TrialConcluded(state=state, values=known):
+            shown = ", ".join(number(value) for value in known if value is not None)
+            what = f", {'values' if len(known) > 1 else 'value'} {shown}" if shown else ""
+            return f"{state}{what}{_rank(fact)}; {ended(fact)}"
         case _:
             assert_never(fact)
+
+
+def _rank(fact: TrialConcluded) -> str:
+    if any(fact.violations):
+        return ", infeasible"
+    if not fact.best:
+        return ""
+    return ", on the front" if len(fact.values) > 1 else ", the best so far"

@@ -10,7 +10,7 @@ from typing import Any
 
 from controller.cluster import Launch
 from events.spec import CollectorKind, ExperimentSpec, TrialTemplate
-from events.template import placeholders, substitute, template_values, written
+from events.template import absent_names, placeholders, substitute, template_values, written
 from events.validation import Problem
 
 _QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
@@ -55,9 +55,10 @@ def _rendered(launch: Launch, own: dict[str, str]) -> tuple[list[str], dict[str,
     """Words, variables, timeout and memory limit as the template gives them, placeholders replaced."""
     template = launch.spec.trial_template
     values = template_values(template, launch.assignment, launch.name, launch.namespace)
+    absent = absent_names(launch.spec, launch.assignment)
     if template.command is not None:
-        return _strings(substitute(template.command, values), "command"), {}, None, None
-    tree = substitute(template.trial_spec or {}, values)
+        return _strings(substitute(template.command, values, absent), "command"), {}, None, None
+    tree = substitute(template.trial_spec or {}, values, absent)
     container = _container(tree, template)
     literals = _literals(container)
     known = {**literals, **own}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from controller.core.best import is_best
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import End, Experiment, LiveTrial
 from events.facts import Cause, Fact, StopReason, TrialConcluded, TrialPaused, TrialScheduled, TrialState
@@ -53,14 +54,21 @@ def _state(experiment: Experiment, trial: LiveTrial, end: End, observation: Obse
         return TrialState.EARLY_STOPPED
     if end.cause is not Cause.COMPLETED:
         return TrialState.FAILED
-    valid = experiment.spec.target.value(observation) is not None
-    return TrialState.SUCCEEDED if valid else TrialState.METRICS_UNAVAILABLE
+    return TrialState.METRICS_UNAVAILABLE if _missing(experiment, observation) else TrialState.SUCCEEDED
+
+
+def _missing(experiment: Experiment, observation: Observation) -> list[str]:
+    """The metrics of objectives and outcome constraints without a value that counts."""
+    spec = experiment.spec
+    needed = dict.fromkeys([*(target.metric for target in spec.targets), *(bound.metric for bound in spec.bounds)])
+    return [metric for metric in needed if spec.value(observation, metric) is None]
 
 
 def _conclusion(
     experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation, state: TrialState
 ) -> TrialConcluded:
-    return TrialConcluded(
+    values = experiment.spec.values(observation)
+    conclusion = TrialConcluded(
         trial=number,
         attempt=trial.attempt,
         state=state,
@@ -68,20 +76,25 @@ def _conclusion(
         exit_code=end.exit_code,
         message=_message(experiment, trial, end, observation, state),
         observation=observation,
-        value=experiment.spec.target.value(observation),
+        value=values[0],
+        values=values,
+        violations=experiment.spec.violations(observation),
     )
+    return conclusion.model_copy(update={"best": is_best(experiment, conclusion)})
 
 
 def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Observation, state: TrialState) -> str:
-    metric = experiment.spec.target.metric
     match state:
         case TrialState.EARLY_STOPPED | TrialState.KILLED:
             return trial.stop_message or end.message
         case TrialState.METRICS_UNAVAILABLE:
+            metric = _missing(experiment, observation)[0]
+            aimed_at = metric in {target.metric for target in experiment.spec.targets}
+            what = f"the objective {metric!r}" if aimed_at else f"{metric!r}, which has an outcome constraint,"
             seen = observation.get(metric)
             if seen is not None and seen.count:
                 times = "once" if seen.count == 1 else f"{seen.count} times"
-                return f"the objective {metric!r} was reported {times}, but has no finite value that counts"
-            return f"the objective {metric!r} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
+                return f"{what} was reported {times}, but has no finite value that counts"
+            return f"{what} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
         case _:
             return end.message

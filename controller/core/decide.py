@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from controller.core.best import goal_reached
 from controller.core.conclusions import attempt_over, killed
 from controller.core.evolve import end_of, evolve
 from controller.core.experiment import Experiment, LiveTrial, Verdict
@@ -280,13 +281,14 @@ def _go_on(decision: Decision, at: datetime) -> None:
 
 
 def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
-    best = decision.experiment.progress.best
+    best, front = decision.experiment.progress.best, decision.experiment.progress.front
     decision.add(
         ExperimentConcluded(
             state=verdict.state,
             reason=verdict.reason,
             message=verdict.message,
             best=best.trial if best else None,
+            front=tuple(member.trial for member in front),
             seconds_left=_seconds_left(decision.experiment, at),
         )
     )
@@ -299,7 +301,7 @@ def _verdicts(experiment: Experiment) -> Iterator[Verdict]:
     progress, spec = experiment.progress, experiment.spec
     if experiment.done or progress.verdict is not None:
         return
-    if progress.best is not None and spec.target.reached(progress.best.value):
+    if goal_reached(experiment):
         message = "Experiment has succeeded because Objective goal has reached"
         yield Verdict(ExperimentState.SUCCEEDED, Reason.GOAL_REACHED, message)
     failed = progress.counts.failed + progress.counts.metrics_unavailable

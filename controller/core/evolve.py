@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import assert_never
 
-from controller.core.experiment import Best, Counts, End, Experiment, Identity, LiveTrial, Progress, Request, Verdict
+from controller.core.best import with_conclusion
+from controller.core.experiment import Counts, End, Experiment, Identity, LiveTrial, Progress, Request, Verdict
 from events.facts import (
     AttemptEnded,
     BudgetExtended,
@@ -153,17 +154,4 @@ def _concluded(experiment: Experiment, fact: TrialConcluded) -> Progress:
     live = {number: trial for number, trial in known.live.items() if number != fact.trial}
     counter = _COUNTER[fact.state]
     counts: Counts = replace(known.counts, **{counter: getattr(known.counts, counter) + 1})
-    return replace(known, live=live, counts=counts, best=_best(experiment, fact))
-
-
-RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
-"""States whose trials may be the best: a failed or killed trial's last words do not win."""
-
-
-def _best(experiment: Experiment, fact: TrialConcluded) -> Best | None:
-    best = experiment.progress.best
-    if fact.value is None or fact.state not in RANKED:
-        return best
-    if best is not None and not experiment.spec.target.better(fact.value, best.value):
-        return best
-    return Best(fact.trial, fact.value)
+    return with_conclusion(replace(known, live=live, counts=counts), experiment.spec, fact)

@@ -75,6 +75,22 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A trial of the Pareto front, with its value for each objective."""
+
+    trial: TrialNumber
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """For each objective the worst value of the first `trials` trials that had values."""
+
+    values: tuple[float, ...]
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request to the search that has no answer yet."""
 
@@ -102,6 +118,12 @@ class Progress:
     proposed: int = 0
     counts: Counts = Counts()
     best: Best | None = None
+    """Of one objective."""
+    front: tuple[Member, ...] = ()
+    """Of several objectives, in the order of their conclusion."""
+    reference: Reference | None = None
+    infeasible: int = 0
+    """Trials with values that miss an outcome constraint."""
     requests: int = 0
     """Requests to the search so far."""
     request: Request | None = None

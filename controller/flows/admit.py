@@ -8,6 +8,7 @@ from controller.core.decide import admitted
 from controller.core.differences import Difference, differences
 from controller.core.evolve import found
 from controller.core.experiment import Experiment
+from controller.store.earlier import with_rows
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from events.envelope import Envelope
@@ -40,13 +41,14 @@ class Admission:
 async def admit(ledger: Ledger, mailbox: Mailbox, submitted: Envelope) -> Admission:
     """Record the experiment, or go on with (and perhaps extend) the one that has its name.
 
-    Raises DifferentSpecError.
+    Raises DifferentSpecError, and UnknownEarlierError if it names an earlier experiment that is not there.
     """
     wanted = submitted.body
     assert isinstance(wanted, ExperimentSubmitted)
     known = await ledger.find(wanted.namespace, wanted.name)
     if known is None:
-        fact = admitted(wanted, submitted.at)
+        spec = await with_rows(ledger, wanted.namespace, wanted.spec)
+        fact = admitted(wanted.model_copy(update={"spec": spec}), submitted.at)
         (envelope,) = submitted.consequences([fact])
         await ledger.admit_alone(found(submitted.experiment, fact), envelope)
         known = await ledger.find(wanted.namespace, wanted.name)

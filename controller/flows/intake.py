@@ -14,6 +14,7 @@ from controller.core.decide import admitted, decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
 from controller.store.deadletters import DeadLetter
+from controller.store.earlier import UnknownEarlierError, with_rows
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Recorded
 from controller.store.positions import Positions
@@ -160,7 +161,12 @@ class Desk:
         if problems:
             self._put_aside([letter], f"the spec cannot run here: {'; '.join(map(_words, problems))}")
             return None
-        fact = admitted(submitted.body, submitted.at)
+        try:
+            spec = await with_rows(self.ledger, submitted.body.namespace, submitted.body.spec)
+        except UnknownEarlierError as error:
+            self._put_aside([letter], str(error))
+            return None
+        fact = admitted(submitted.body.model_copy(update={"spec": spec}), submitted.at)
         experiment = found(submitted.experiment, fact)
         (envelope,) = submitted.consequences([fact])
         if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):

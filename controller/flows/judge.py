@@ -9,7 +9,7 @@ from algorithms.stopping import Stopper, create
 from controller.store.deadletters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Recorded
-from controller.store.measurements import Measurements, Row
+from controller.store.measurements import Measured, Measurements, Row
 from controller.store.positions import Positions
 from controller.store.reader import reading
 from controller.telemetry.catalogue import POINTS, STOP
@@ -28,6 +28,7 @@ from events.facts import (
 from events.ids import AttemptKey, ExperimentId, TrialNumber
 from events.metrics import Measurement, MetricsCompleted, MetricsReported
 from events.objective import Objective
+from events.outcomes import feasible
 from events.signals import MetricsCollected, TrialJudged
 
 BATCH = 2_000
@@ -168,15 +169,15 @@ class Court:
     rules: dict[ExperimentId, Stopper] = field(default_factory=dict)
     hopeless: list[tuple[AttemptKey, str]] = field(default_factory=list)
 
-    def restore(self, experiment: ExperimentId, curves: Sequence[tuple[TrialNumber, str, int, float]]) -> None:
+    def restore(self, experiment: ExperimentId, curves: Sequence[Measured]) -> None:
         """Learn from what is stored: finished trials first, each to its end."""
-        for index, (trial, state, step, value) in enumerate(curves):
-            self._observe(experiment, trial, step, value)
-            last = index + 1 == len(curves) or curves[index + 1][0] != trial
-            if last and state in TERMINAL:
+        for index, one in enumerate(curves):
+            self._observe(experiment, one.trial, one.step, one.value)
+            last = index + 1 == len(curves) or curves[index + 1].trial != one.trial
+            if last and one.state in TERMINAL:
                 rule = self._rule(experiment)
                 assert rule is not None
-                rule.conclude(trial, succeeded=state == TrialState.SUCCEEDED)
+                rule.conclude(one.trial, succeeded=one.state == TrialState.SUCCEEDED and one.feasible)
 
     def hear(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
@@ -200,8 +201,8 @@ class Court:
         if rule is None:
             return
         match recorded.fact:
-            case TrialConcluded(trial=trial, state=state):
-                rule.conclude(trial, succeeded=state is TrialState.SUCCEEDED)
+            case TrialConcluded(trial=trial, state=state, violations=violations):
+                rule.conclude(trial, succeeded=state is TrialState.SUCCEEDED and feasible(violations))
             case TrialScheduled(trial=trial, attempt=attempt) if attempt > 1:
                 rule.forget(trial)
             case ExperimentConcluded():

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from controller.cluster.kubernetes.api import ApiError, ConflictError
+from controller.cluster.kubernetes.api import ApiError, ConflictError, LaterError, When
 from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
 from controller.cluster.kubernetes.marks import Object
 from controller.cluster.kubernetes.projection import (
@@ -22,6 +23,7 @@ from controller.cluster.kubernetes.projection import (
 )
 from controller.core.differences import differences
 from controller.core.experiment import Experiment, LiveTrial
+from controller.store.earlier import UnknownEarlierError, with_rows
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.queries import Queries
@@ -41,7 +43,8 @@ from events.yaml import DocumentError
 ROUND_SECONDS = 0.5
 PENDING_SECONDS = 4.0
 SHOW_SECONDS = 3.0
-"""Between two writes of one experiment's counters; its state is shown at once."""
+"""Between two writes of one experiment's counters, at least; its state is shown at once."""
+MOST_SHOWN = 10
 ASK_AGAIN_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 EDITABLE = ("spec.parallelTrialCount", "spec.maxTrialCount", "spec.maxFailedTrialCount")
@@ -73,33 +76,34 @@ class Mirror:
     async def run(self) -> None:
         """Look at all objects of the shard, again and again."""
         while True:
-            trials = self.experiments.shown()
             seen: set[ExperimentId] = set()
-            for thing in self.experiments.all():
+            things = list(self.experiments.all())
+            random.shuffle(things)  # while there is little room for what can wait, each has its turn
+            for thing in things:
                 metadata = thing["metadata"]
                 if shard_of(metadata["namespace"], metadata["name"], self.shards) == self.holding.shard:
                     number = ExperimentId(UUID(metadata["uid"]))
                     seen.add(number)
-                    await self._look_at(thing, number, trials.get(str(number), {}))
+                    await self._look_at(thing, number)
             for known in (self.asked, self.shown, self.settled, self.best):
                 for number in known.keys() - seen:
                     known.pop(number)
             self.pending = {key: since for key, since in self.pending.items() if self.holding.live(key)}
             await asyncio.sleep(ROUND_SECONDS)
 
-    async def _look_at(self, thing: Object, number: ExperimentId, trials: dict[TrialNumber, Object]) -> None:
+    async def _look_at(self, thing: Object, number: ExperimentId) -> None:
         version = thing["metadata"]["resourceVersion"]
         if self.settled.get(number) == version:
             return
         try:
-            if await self._reconcile(thing, number, trials):
+            if await self._reconcile(thing, number):
                 self.settled[number] = version
-        except ConflictError:  # it has changed since we saw it: the next round sees what it is now
+        except (ConflictError, LaterError):  # the next round sees what it is by then
             return
         except ApiError as error:
             _log.warning("experiment %s: %s", thing["metadata"]["name"], error)
 
-    async def _reconcile(self, thing: Object, number: ExperimentId, trials: dict[TrialNumber, Object]) -> bool:
+    async def _reconcile(self, thing: Object, number: ExperimentId) -> bool:
         """One step towards what should be; True if nothing is left to do until the object changes."""
         found = self.holding.experiments.get(number)
         if found is None and (stored := await self.ledger.get(number)) is not None:
@@ -113,7 +117,7 @@ class Mirror:
             return await self._submit(thing, number)
         conditions = await self._edit(thing, found)
         shown = await self._show(thing, found, conditions)
-        alike = await self._show_trials(thing, found, trials)
+        alike = await self._show_trials(thing, found, self.experiments.shown(number))
         return found.done and shown and alike
 
     async def _let_go(self, thing: Object, number: ExperimentId, found: Experiment | None) -> bool:
@@ -138,6 +142,11 @@ class Mirror:
             return await self._refuse(thing, "InvalidSpec", str(error))
         if problems := [f"{_place(problem)}: {problem.message}" for problem in self.check(document.spec)]:
             return await self._refuse(thing, "InvalidSpec", "\n".join(problems))
+        try:
+            await with_rows(self.ledger, metadata["namespace"], document.spec)
+        except UnknownEarlierError as error:
+            await self._refuse(thing, "InvalidSpec", str(error))
+            return False
         if await self.ledger.was_deleted(number):
             return await self._refuse(thing, "ExperimentDeleted", "It was deleted; delete this object, too")
         if await self.ledger.find(metadata["namespace"], metadata["name"]) is not None:
@@ -205,12 +214,16 @@ class Mirror:
             return True
         number = ExperimentId(UUID(thing["metadata"]["uid"]))
         urgent = changed & {"state", "conditions", "observedGeneration"}
-        if urgent or time.monotonic() - self.shown.get(number, 0.0) > SHOW_SECONDS:
+        if urgent or time.monotonic() - self.shown.get(number, 0.0) > self._show_seconds():
+            await self.experiments.show(thing, status, when=When.FIRST if urgent else When.SPARE)
             self.shown[number] = time.monotonic()
-            await self.experiments.show(thing, status)
             if "conditions" in changed:
                 await self._tell(thing, before.get("conditions") or [], status["conditions"])
         return False
+
+    def _show_seconds(self) -> float:
+        """Longer if there are many experiments: all shards together write MOST_SHOWN a second, if they are alike."""
+        return max(SHOW_SECONDS, len(self.holding.experiments) * self.shards / MOST_SHOWN)
 
     async def _tell(self, thing: Object, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
         told = {(one["type"], one["status"], one.get("reason")) for one in before}
@@ -230,7 +243,7 @@ class Mirror:
             self.best[number] = Shown(best.trial, row.assignment, row.observation)
         return self.best[number]
 
-    async def _show_trials(self, thing: Object, known: Experiment, shown: dict[TrialNumber, Object]) -> bool:
+    async def _show_trials(self, thing: Object, known: Experiment, shown: Mapping[TrialNumber, Object]) -> bool:
         """True if exactly the live trials and the best one are shown, as they are."""
         best = await self._best(known)
         wanted = {} if best is None else {best.number: _best_status(known)}
@@ -239,13 +252,13 @@ class Mirror:
             assignment = self.holding.assignments.get((known.identity.id, number))
             if assignment is not None and (number in shown or self._worth_showing(known, number, trial)):
                 wanted[number], assignments[number] = live_status(trial), assignment
+        gone = [number for number in shown if number not in wanted]
+        for number in gone:
+            await self.experiments.hide_trial(shown[number])
         changed = [n for n, status in wanted.items() if n not in shown or shown[n].get("status") != status]
         for number in changed:
             trial_object = trial_of(thing, known, number, assignments[number], wanted[number])
             await self.experiments.show_trial(trial_object, shown.get(number))
-        gone = [number for number in shown if number not in wanted]
-        for number in gone:
-            await self.experiments.hide_trial(shown[number])
         return not changed and not gone
 
     def _worth_showing(self, known: Experiment, number: TrialNumber, trial: LiveTrial) -> bool:

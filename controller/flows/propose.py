@@ -1,18 +1,21 @@
-"""Requests for suggestions → suggestions, asked of a search that is a cache of its journal."""
+"""Requests for suggestions → suggestions, asked of a search that lives in a worker and is a cache of its journal."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from algorithms.search import algorithm_of
-from algorithms.search.journal import Asked, Told, restore
+from algorithms.search.journal import Asked, Told
+from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import FAILED, Outcome
-from algorithms.search.port import Search
+from controller.core.best import known
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
 from controller.store.holding import Holding
 from controller.store.journal import Conclusion, Journal, Journals
 from controller.store.ledger import Recorded
+from controller.suggestion.pool import Pool, SearchFailedError, Suggested
 from controller.telemetry.catalogue import SUGGESTION, SUGGESTION_FAILURES, SUGGESTIONS
 from events import topics
 from events.bus import Bus
@@ -20,20 +23,21 @@ from events.clock import now
 from events.envelope import Envelope, send
 from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
 from events.ids import ExperimentId, TrialNumber, consequence
-from events.objective import Objective
 from events.signals import SuggestionsMade
 from events.space import Assignment
+from events.spec import ExperimentSpec
 
 
 @dataclass(slots=True)
 class Mind:
-    """A live search, what it has said, and what it has still to be told."""
+    """What a live search has said, and been told, and what it has still to be told."""
 
-    search: Search
     asked: int
     told: int
     version: int
-    """Facts up to this one were in the journal that it was rebuilt from."""
+    """Facts up to this one were in the journal that it was made from."""
+    name: str = field(default_factory=lambda: uuid4().hex)
+    answered: int = 0
     news: list[Conclusion] = field(default_factory=list)
     said: dict[TrialNumber, tuple[Assignment, int]] = field(default_factory=dict)
     """Its last answer: by trial, what it suggested, and how much it had been told."""
@@ -42,15 +46,27 @@ class Mind:
         """Is this what it said? An answer of the owner before may have been decided on in the place of its own."""
         return self.said.get(fact.trial) == (fact.assignment, fact.told)
 
+    def question(self, spec: ExperimentSpec, count: int) -> Question:
+        news = tuple(told for conclusion in self.news for told in lesson(spec, conclusion))
+        return Question(self.name, self.answered, news, count)
 
-async def propose(bus: Bus, journals: Journals, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+    def has_said(self, assignments: Sequence[Assignment]) -> None:
+        """It has answered, knowing the news."""
+        self.told += len(self.news)
+        self.news.clear()
+        self.said = {TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)}
+        self.asked += len(assignments)
+        self.answered += 1
+
+
+async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
     """Answer every request of the shard, the open ones of the owner before first; no experiment waits for another."""
     queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
     async with asyncio.TaskGroup() as tasks:
 
         def attend(number: ExperimentId) -> None:
             queues[number] = asyncio.Queue()
-            tasks.create_task(Proposer(bus, journals, holding, number).attend(queues[number]))
+            tasks.create_task(Proposer(bus, journals, pool, holding, number).attend(queues[number]))
 
         for number, experiment in holding.experiments.items():
             if experiment.progress.request is not None:
@@ -72,26 +88,31 @@ class Proposer:
 
     bus: Bus
     journals: Journals
+    pool: Pool
     holding: Holding
     number: ExperimentId
     mind: Mind | None = None
 
     async def attend(self, facts: "asyncio.Queue[Recorded]") -> None:
         """Answer the open request, and those that come, until the experiment is concluded."""
-        await self._answer()
-        while True:
-            recorded = await facts.get()
-            match recorded.fact:
-                case SuggestionsRequested():
-                    await self._answer()
-                case TrialProposed() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                    self.mind = self.mind if self.mind.agrees(fact) else None
-                case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                    self.mind.news.append(Conclusion(fact.trial, fact.state, fact.cause, fact.value))
-                case ExperimentConcluded():
-                    return
-                case _:
-                    pass
+        try:
+            await self._answer()
+            while not isinstance((recorded := await facts.get()).fact, ExperimentConcluded):
+                await self._heed(recorded)
+        finally:
+            self._forget()
+
+    async def _heed(self, recorded: Recorded) -> None:
+        match recorded.fact:
+            case SuggestionsRequested():
+                await self._answer()
+            case TrialProposed() as fact if self.mind is not None and recorded.seq > self.mind.version:
+                if not self.mind.agrees(fact):
+                    self._forget()
+            case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
+                self.mind.news.append(Conclusion.of(fact))
+            case _:
+                pass
 
     async def _answer(self) -> None:
         experiment = self.holding.experiments.get(self.number)
@@ -104,45 +125,60 @@ class Proposer:
             await send(self.bus, topics.SIGNALS, self.holding.shard, [answer])
 
     async def _made(self, experiment: Experiment, request: Request) -> SuggestionsMade:
-        mind = self.mind
-        if mind is None or mind.asked != experiment.progress.proposed:
-            journal = await self.journals.read(self.number)
-            mind = self.mind = await asyncio.to_thread(recall, experiment, journal)
         try:
             with SUGGESTION.labels(algorithm_of(experiment.spec)).time():
-                assignments = await asyncio.to_thread(_ask, mind, experiment.spec.target, request.count)
-            SUGGESTIONS.inc(len(assignments))
-        except Exception as error:  # an algorithm's own failure ends the experiment, not the controller
-            self.mind = None
+                suggested = await self._asked(experiment, request.count)
+            SUGGESTIONS.inc(len(suggested.assignments))
+        except SearchFailedError as error:  # an algorithm's own failure ends the experiment, not the controller
+            self._forget()
             SUGGESTION_FAILURES.inc()
-            return SuggestionsMade(request=request.number, error=f"the search failed: {type(error).__name__}: {error}")
+            return SuggestionsMade(request=request.number, error=f"the search failed: {error}")
+        assert self.mind is not None
         return SuggestionsMade(
-            request=request.number, assignments=tuple(assignments), told=mind.told, exhausted=mind.search.exhausted
+            request=request.number,
+            assignments=tuple(suggested.assignments),
+            told=self.mind.told,
+            exhausted=suggested.exhausted,
         )
 
+    async def _asked(self, experiment: Experiment, count: int) -> Suggested:
+        """What the search says; its journal is read when it is not live, or no worker has it."""
+        journal: Journal | None = None
+        if self.mind is None or self.mind.asked != experiment.progress.proposed:
+            self._forget()
+            journal = await self.journals.read(self.number)
+            self.mind = Mind(len(journal.suggestions), len(journal.conclusions), journal.version)
+        mind = self.mind
 
-def _ask(mind: Mind, objective: Objective, count: int) -> list[Assignment]:
-    news, mind.news = mind.news, []
-    for conclusion in news:
-        _tell(mind.search, objective, conclusion)
-    mind.told += len(news)
-    assignments = mind.search.ask(count)
-    mind.said = {TrialNumber(n): (one, mind.told) for n, one in enumerate(assignments, mind.asked + 1)}
-    mind.asked += len(assignments)
-    return assignments
+        async def recall() -> tuple[Origin, Iterator[Asked | Told]]:
+            known = journal or await self.journals.read(self.number)
+            return origin(experiment), entries(experiment.spec, known.until(mind.asked, mind.told))
+
+        question = mind.question(experiment.spec, count)
+        suggested = await self.pool.ask(question, experiment.spec, recall)
+        mind.has_said(suggested.assignments)
+        return suggested
+
+    def _forget(self) -> None:
+        if self.mind is not None:
+            self.pool.forget(self.mind.name)
+        self.mind = None
 
 
-def _tell(search: Search, objective: Objective, conclusion: Conclusion) -> None:
-    for entry in lesson(objective, conclusion):
-        search.tell(entry.trial, entry.outcome)
+def origin(experiment: Experiment) -> Origin:
+    return Origin(experiment.spec, experiment.identity.seed)
 
 
-def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
+def lesson(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
     """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
-        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if conclusion.value is not None:
+        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if known(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
-            yield Told(conclusion.trial, Outcome((objective.loss(conclusion.value),), partial=cut))
+            missed = zip(spec.bounds, conclusion.violations, strict=True)
+            violations = tuple(
+                bound.share(amount or 0.0) for bound, amount in missed
+            )  # of a curve cut off, what is known
+            yield Told(conclusion.trial, Outcome(spec.losses(conclusion.values), violations, partial=cut))
         case TrialState.METRICS_UNAVAILABLE:
             yield Told(conclusion.trial, FAILED)
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
@@ -151,18 +187,13 @@ def lesson(objective: Objective, conclusion: Conclusion) -> Iterator[Told]:
             pass
 
 
-def recall(experiment: Experiment, journal: Journal) -> Mind:
-    """Rebuild the search from its journal: its next suggestion is what it would have been."""
-    search = restore(experiment.spec, experiment.identity.seed, _entries(experiment.spec.target, journal))
-    return Mind(search, len(journal.suggestions), len(journal.conclusions), journal.version)
-
-
-def _entries(objective: Objective, journal: Journal) -> Iterator[Asked | Told]:
+def entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
+    """The journal as the search needs it to go on as it would have."""
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:
-            yield from lesson(objective, conclusion)
+            yield from lesson(spec, conclusion)
         told = suggestion.told
         yield Asked(suggestion.assignment)
     for conclusion in journal.conclusions[told:]:
-        yield from lesson(objective, conclusion)
+        yield from lesson(spec, conclusion)

@@ -60,10 +60,9 @@ class Sweeper:
         for number in list(self.holding.experiments):
             if experiment := self.holding.experiments.get(number):
                 await self.cluster.sweep(experiment.identity, self.holding.expected(number), self.holding.wants)
-        for number in set(self.cluster.present()) - self.holding.experiments.keys():
-            known = await self.ledger.get(number)
-            if known is not None and known[0].done and known[1] == self.holding.shard:
-                await self.cluster.sweep(known[0].identity, (), self.holding.wants)
+        others = set(self.cluster.present()) - self.holding.experiments.keys()
+        for experiment in await self.ledger.done(self.holding.shard, others):
+            await self.cluster.sweep(experiment.identity, (), self.holding.wants)
 
     async def _tick(self, *, everyone: bool) -> None:
         """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""

@@ -1,9 +1,10 @@
 """What a search has suggested and been told, in order: enough to rebuild it with the same next suggestion."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from controller.store.postgres import Database
-from events.facts import TERMINAL, Cause, TrialState
+from events.facts import TERMINAL, Cause, TrialConcluded, TrialState
 from events.ids import ExperimentId, TrialNumber
 from events.space import Assignment
 
@@ -23,7 +24,14 @@ class Conclusion:
     trial: TrialNumber
     state: TrialState
     cause: Cause
-    value: float | None
+    values: tuple[float | None, ...]
+    """One an objective."""
+    violations: tuple[float | None, ...] = ()
+    """One an outcome constraint."""
+
+    @classmethod
+    def of(cls, fact: TrialConcluded) -> "Conclusion":
+        return cls(fact.trial, fact.state, fact.cause, fact.values, fact.violations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class Journal:
     version: int
     """Facts that were recorded when it was read: what they say is in it."""
 
+    def until(self, suggestions: int, conclusions: int) -> "Journal":
+        """Its beginning, with so many of both."""
+        return Journal(self.suggestions[:suggestions], self.conclusions[:conclusions], self.version)
+
 
 class Journals:
     def __init__(self, database: Database) -> None:
@@ -41,16 +53,32 @@ class Journals:
     async def read(self, experiment: ExperimentId) -> Journal:
         """All suggestions by number, all conclusions by order."""
         rows = await self._database.fetch(
-            "SELECT t.number, t.assignment, t.told, t.state, t.cause, t.value, t.ordinal, e.version "
+            "SELECT t.number, t.assignment, t.told, t.state, t.cause, t.value, "
+            "t.objective_values, t.violations, t.ordinal, e.version "
             "FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = $1 ORDER BY t.number",
             experiment,
         )
         concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])
         return Journal(
             [Suggested(row["assignment"], row["told"]) for row in rows],
-            [
-                Conclusion(row["number"], TrialState(row["state"]), Cause(row["cause"]), row["value"])
-                for row in concluded
-            ],
+            [_conclusion(row) for row in concluded],
             rows[0]["version"] if rows else 0,
         )
+
+
+def _conclusion(row: Any) -> Conclusion:
+    return Conclusion(
+        row["number"],
+        TrialState(row["state"]),
+        Cause(row["cause"]),
+        objective_values(row),
+        tuple(row["violations"] or ()),
+    )
+
+
+def objective_values(row: Any) -> tuple[float | None, ...]:
+    """The values of a row of `trial`, one an objective; none before it is concluded with any."""
+    several = row["objective_values"]
+    if several is not None:
+        return tuple(several)
+    return () if row["value"] is None else (row["value"],)

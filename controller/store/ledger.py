@@ -1,7 +1,7 @@
 """The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -23,9 +23,12 @@ from events.facts import (
     Fact,
     SpecEdited,
     TrialScheduled,
+    TrialState,
     TrialStopRequested,
 )
 from events.ids import ExperimentId, Shard
+from events.objective import Observation, Summary
+from events.space import Assignment
 from events.spec import ExperimentSpec
 
 _log = logging.getLogger(__name__)
@@ -87,11 +90,11 @@ moved AS (
     UPDATE experiment SET progress = $5, state = $6, version = $7, spec = coalesce($8, spec),
         concluded_at = CASE WHEN $10 THEN coalesce(concluded_at, $9) END
     WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence)
-        AND ($38::text IS NULL OR EXISTS (
-            SELECT FROM position WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40))
+        AND ($40::text IS NULL OR EXISTS (
+            SELECT FROM position WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42))
     RETURNING id),
 advanced AS (
-    UPDATE position SET next = $41 FROM moved WHERE shard = $1 AND topic = $38 AND log = $39 AND next = $40),
+    UPDATE position SET next = $43 FROM moved WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42),
 marked AS (
     INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest($11::uuid[]) AS mark),
 unmailed AS (
@@ -110,15 +113,17 @@ made AS (
 changed AS (
     UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
         exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
+        objective_values = t.objective_values::float8[], violations = t.violations::float8[],
         started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
     FROM unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
-        $32::text[], $33::float8[], $34::timestamptz[], $35::timestamptz[])
-        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, started_at, concluded_at)
+        $32::text[], $33::float8[], $34::text[], $35::text[], $36::timestamptz[], $37::timestamptz[])
+        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, objective_values,
+            violations, started_at, concluded_at)
     WHERE trial.experiment = $3 AND trial.number = ANY($25) AND trial.number = t.number
         AND EXISTS (SELECT FROM moved)),
 due AS (
     INSERT INTO outbox (experiment, seq, effect)
-    SELECT moved.id, o.seq, o.effect FROM moved, unnest($36::bigint[], $37::text[]) AS o (seq, effect))
+    SELECT moved.id, o.seq, o.effect FROM moved, unnest($38::bigint[], $39::text[]) AS o (seq, effect))
 SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM moved) AS moved
 """
 
@@ -166,19 +171,36 @@ class Ledger:
 
     async def load(self, shard: Shard) -> list[Experiment]:
         """All experiments of a shard that are not done, but for those that only a newer version can read."""
-        rows = await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
-        readable: list[Experiment] = []
-        for row in rows:
-            try:
-                readable.append(_experiment(row))
-            except ValidationError as error:
-                _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
-        return readable
+        return _readable(
+            await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
+        )
+
+    async def done(self, shard: Shard, experiments: Collection[ExperimentId]) -> list[Experiment]:
+        """Which of these are done and of the shard, but for those that only a newer version can read."""
+        if not experiments:
+            return []
+        text = "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL"
+        return _readable(await self._database.fetch(text, list(experiments), shard))
 
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
         """The experiment with this id, and its shard. Raises ValidationError if only a newer version can read it."""
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
+
+    async def results(self, experiment: ExperimentId, sign: float, limit: int) -> list[tuple[Assignment, Observation]]:
+        """What the `limit` best trials that succeeded were and observed, the lowest value times `sign` first."""
+        rows = await self._database.fetch(
+            "SELECT assignment, observation FROM trial WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
+            "ORDER BY value * $3, number LIMIT $4",
+            experiment,
+            TrialState.SUCCEEDED,
+            sign,
+            limit,
+        )
+        return [
+            (row["assignment"], {name: Summary(**one) for name, one in (row["observation"] or {}).items()})
+            for row in rows
+        ]
 
     async def was_deleted(self, experiment: ExperimentId) -> bool:
         return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
@@ -250,6 +272,16 @@ def _admitted_values(experiment: Experiment, admitted: Envelope) -> tuple[Any, .
     )
 
 
+def _readable(rows: Sequence[Any]) -> list[Experiment]:
+    readable: list[Experiment] = []
+    for row in rows:
+        try:
+            readable.append(_experiment(row))
+        except ValidationError as error:
+            _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
+    return readable
+
+
 def _experiment(row: Any) -> Experiment:
     spec = ExperimentSpec.model_validate_json(orjson.dumps(row["spec"]))
     identity = Identity(ExperimentId(row["id"]), row["name"], row["namespace"], spec, row["seed"], row["origin"])
@@ -304,7 +336,7 @@ def _changed_values(rows: Rows) -> tuple[list[Any], ...]:
     changed = rows.changed
     names = (
         "number", "state", "attempt", "ordinal", "cause", "exit_code", "message",
-        "observation", "value", "started_at", "concluded_at",
+        "observation", "value", "objective_values", "violations", "started_at", "concluded_at",
     )  # fmt: skip
     return tuple([getattr(one, name) for one in changed] for name in names)
 

@@ -9,6 +9,7 @@ from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.objective import Observation, Summary
+from events.outcomes import feasible
 
 
 class Row(NamedTuple):
@@ -20,6 +21,16 @@ class Row(NamedTuple):
     metric: str
     step: int
     at: datetime
+    value: float
+
+
+class Measured(NamedTuple):
+    """A point of a trial's curve, and what became of the trial."""
+
+    trial: TrialNumber
+    state: str
+    feasible: bool
+    step: int
     value: float
 
 
@@ -70,13 +81,16 @@ class Measurements:
             )
         return dict(found)
 
-    async def curves(self, experiment: ExperimentId, metric: str) -> list[tuple[TrialNumber, str, int, float]]:
-        """(trial, its state, step, value) of the last attempt of each trial, trial by trial, finite values only."""
+    async def curves(self, experiment: ExperimentId, metric: str) -> list[Measured]:
+        """The points of the last attempt of each trial, trial by trial, finite values only."""
         rows = await self._database.fetch(
-            f"""SELECT t.number, t.state, m.step, m.value FROM trial t
+            f"""SELECT t.number, t.state, t.violations, m.step, m.value FROM trial t
             JOIN measurement m ON m.experiment = t.experiment AND m.trial = t.number AND m.attempt = t.attempt
             WHERE t.experiment = $1 AND m.metric = $2 AND {_FINITE} ORDER BY t.ordinal NULLS LAST, t.number, m.step""",
             experiment,
             metric,
         )
-        return [(row["number"], row["state"], row["step"], row["value"]) for row in rows]
+        return [
+            Measured(row["number"], row["state"], feasible(row["violations"] or ()), row["step"], row["value"])
+            for row in rows
+        ]

@@ -4,13 +4,14 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from controller.core.evolve import RANKED
-from controller.core.experiment import Experiment
+from controller.core.best import RANKED, known
+from controller.core.experiment import Experiment, Identity
+from controller.core.pareto import front
 from controller.store.history import PAGE, History, Moment
+from controller.store.journal import objective_values
 from controller.store.ledger import Ledger, Recorded
 from controller.store.measurements import Measurements
 from controller.store.outbox import recorded
@@ -18,6 +19,7 @@ from controller.store.postgres import Database
 from events.facts import Cause, ExperimentState, TrialState
 from events.ids import ExperimentId, TrialNumber
 from events.objective import Direction, Observation, Summary
+from events.outcomes import feasible
 from events.space import Assignment
 
 HASHES = 2**32
@@ -37,6 +39,8 @@ class Listed:
     budget: int | None
     live: int
     best: float | None
+    front: int
+    """Of several objectives, how many trials the front has, as far as the state keeps them."""
     created_at: datetime
 
 
@@ -73,6 +77,10 @@ class TrialRow:
     message: str
     observation: Observation
     value: float | None
+    values: tuple[float | None, ...]
+    """One an objective."""
+    violations: tuple[float | None, ...]
+    """One an outcome constraint."""
     proposed_at: datetime
     started_at: datetime | None
     concluded_at: datetime | None
@@ -80,7 +88,22 @@ class TrialRow:
     @property
     def ranked(self) -> bool:
         """May this trial be the best?"""
-        return self.state in RANKED and self.value is not None
+        return self.state in RANKED and known(self.values) and feasible(self.violations)
+
+    @property
+    def known(self) -> Sequence[float]:
+        """The values of a trial that has all of them."""
+        assert known(self.values)
+        return self.values
+
+    def at(self, objective: int) -> float | None:
+        """The value of one objective, if there is one."""
+        return self.values[objective] if objective < len(self.values) else None
+
+    @property
+    def infeasible(self) -> bool:
+        """Does it miss an outcome constraint, and could be the best otherwise?"""
+        return self.state in RANKED and known(self.values) and any(self.violations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +113,6 @@ class Last:
     step: int
     at: datetime
     value: float
-
-
-class Sort(StrEnum):
-    NUMBER = "number"
-    VALUE = "value"
 
 
 _LIST = """
@@ -108,8 +126,15 @@ ORDER BY number LIMIT $4
 """
 _RANKING = """
 SELECT * FROM trial WHERE experiment = $1 AND (cardinality($2::text[]) = 0 OR state = ANY($2))
-ORDER BY state = ANY($3::text[]) AND value IS NOT NULL DESC, value * $4 NULLS LAST, number LIMIT $5
+ORDER BY state = ANY($3::text[]) AND value IS NOT NULL AND (violations IS NULL OR (0 = ALL(violations)) IS TRUE) DESC,
+    (coalesce(objective_values, ARRAY[value]))[$6] * $4 NULLS LAST, number LIMIT $5
 """
+_VALUES = """
+SELECT number, objective_values FROM trial WHERE experiment = $1 AND state = ANY($2::text[])
+    AND array_position(objective_values, NULL) IS NULL AND (violations IS NULL OR (0 = ALL(violations)) IS TRUE)
+ORDER BY ordinal
+"""
+_THESE = "SELECT * FROM trial WHERE experiment = $1 AND number = ANY($2)"
 _SAMPLE = """
 SELECT * FROM trial
 WHERE experiment = $1 AND ((number * 2654435761::bigint) & 4294967295 < $2::bigint OR number = ANY($3::int[]))
@@ -208,12 +233,28 @@ class Queries:
         return [_trial(row) for row in await self._database.fetch(_TRIALS, experiment, 0, list(states), limit)]
 
     async def ranking(
-        self, experiment: ExperimentId, direction: Direction, limit: int, states: Collection[TrialState] = ()
+        self,
+        experiment: ExperimentId,
+        direction: Direction,
+        limit: int,
+        states: Collection[TrialState] = (),
+        objective: int = 0,
     ) -> list[TrialRow]:
-        """The best `limit` trials, best first; those that cannot be the best come last."""
+        """The best `limit` trials by the `objective`-th value, best first; those that cannot be the best come last."""
         sign = 1.0 if direction is Direction.MINIMIZE else -1.0
-        rows = await self._database.fetch(_RANKING, experiment, list(states), list(RANKED), sign, limit)
+        rows = await self._database.fetch(_RANKING, experiment, list(states), list(RANKED), sign, limit, objective + 1)
         return [_trial(row) for row in rows]
+
+    async def front(self, identity: Identity) -> list[TrialRow]:
+        """All trials of the Pareto front, whatever their number, by the first objective; reads the values of all."""
+        rows = await self._database.fetch(_VALUES, identity.id, list(RANKED))
+        points = ((row["number"], identity.spec.losses(row["objective_values"])) for row in rows)
+        return await self.these(identity.id, [number for number, _ in front(points)])
+
+    async def these(self, experiment: ExperimentId, numbers: Sequence[TrialNumber]) -> list[TrialRow]:
+        """The trials with these numbers, in their order."""
+        found = {row["number"]: _trial(row) for row in await self._database.fetch(_THESE, experiment, list(numbers))}
+        return [found[number] for number in numbers if number in found]
 
     async def sample(
         self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()
@@ -282,6 +323,7 @@ def _listed(row: Any) -> Listed:
         budget=row["budget"],
         live=len(progress.get("live", {})),
         best=best["value"] if best else None,
+        front=len(progress.get("front", ())),
         created_at=row["created_at"],
     )
 
@@ -298,6 +340,8 @@ def _trial(row: Any) -> TrialRow:
         message=row["message"] or "",
         observation={name: Summary(**one) for name, one in (row["observation"] or {}).items()},
         value=row["value"],
+        values=objective_values(row),
+        violations=tuple(row["violations"] or ()),
         proposed_at=row["proposed_at"],
         started_at=row["started_at"],
         concluded_at=row["concluded_at"],

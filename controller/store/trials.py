@@ -41,6 +41,8 @@ class Changed:
     message: str | None = None
     observation: str | None = None
     value: float | None = None
+    objective_values: str | None = None
+    violations: str | None = None
     started_at: datetime | None = None
     concluded_at: datetime | None = None
 
@@ -97,6 +99,13 @@ def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: dat
         message=fact.message,
         observation=orjson.dumps({name: one.model_dump() for name, one in fact.observation.items()}).decode(),
         value=fact.value,
+        objective_values=_array(fact.values) if len(fact.values) > 1 else None,
+        violations=_array(fact.violations) if fact.violations else None,
         started_at=started_at,
         concluded_at=at,
     )
+
+
+def _array(numbers: Sequence[float | None]) -> str:
+    """As Postgres writes an array: arrays of different lengths cannot be sent as one array of arrays."""
+    return "{" + ",".join("NULL" if number is None else repr(number) for number in numbers) + "}"

@@ -50,6 +50,24 @@ SUGGESTION = CATALOGUE.seconds(
     "suggestion", "From the request for suggestions to the answer.", "algorithm", slow=True,
     remedy="Some optimizers need long per suggestion: choose another, or a larger parallelTrialCount.",
 )  # fmt: skip
+SEARCHING = CATALOGUE.seconds(
+    "searching", "A search's own part of it: computing, in its worker.", "algorithm", slow=True,
+    remedy="Much less than suggestion_seconds: they wait for workers; raise `workers` of [suggestion], or add cores.",
+)  # fmt: skip
+REBUILDS = CATALOGUE.counter(
+    "search_rebuilds", "Searches made from their journal: new ones, and those that were lost, moved or forgotten.",
+    remedy="Many more than experiments: workers are killed, or have too little memory for all searches.",
+)  # fmt: skip
+WORKERS = CATALOGUE.gauge("workers", "Worker processes of searches.")
+WORKER_MEMORY = CATALOGUE.gauge(
+    "worker_memory_bytes", "What the workers of searches hold, together; libraries that they share count in each.",
+    remedy="`memory_mib` of [suggestion] limits each, `workers` their number.",
+)  # fmt: skip
+WORKER_RESTARTS = CATALOGUE.counter(
+    "worker_restarts", "Workers that died or were killed at work, by cause; what they were asked was asked again.",
+    "cause",
+    remedy="slow, memory: an algorithm goes beyond its limits, the log says so. signal: what else kills processes?",
+)  # fmt: skip
 DECISION = CATALOGUE.seconds(
     "decision", "From signals fetched to their facts committed, for each batch.",
     remedy="Look at transaction_seconds: mostly it is Postgres; else at loop_lag_seconds.",
@@ -125,3 +143,5 @@ API_REQUESTS = CATALOGUE.counter(
     "verb", "code",
     remedy="Many 4xx: the log names the refusals, mostly missing permissions. 5xx or none: the API server is away.",
 )  # fmt: skip
+for _verb in ("GET", "POST", "PATCH", "DELETE"):
+    API_REQUESTS.labels(_verb, "2xx")  # a rate needs a first value

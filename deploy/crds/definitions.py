@@ -3,7 +3,7 @@
 from typing import Any
 
 from deploy.crds.schema import structural
-from events.document import ADDITIONS, TEMPLATE_ADDITIONS
+from events.document import ADDITIONS, OBJECTIVE_ADDITIONS, TEMPLATE_ADDITIONS
 from events.facts import ExperimentState, TrialState
 from events.spec import ExperimentSpec
 
@@ -27,8 +27,9 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
     if not strict:
         for name in ADDITIONS:
             spec["properties"].pop(name, None)
-        for name in TEMPLATE_ADDITIONS:
-            spec["properties"]["trialTemplate"]["properties"].pop(name, None)
+        for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
+            for name in additions:
+                spec["properties"][part]["properties"].pop(name, None)
     schema: dict[str, Any] = {
         "type": "object",
         "description": "What to tune, how, and with which trials.",
@@ -100,6 +101,7 @@ def _experiment_status() -> dict[str, Any]:
             parameterAssignments={"type": "array", "items": pair},
             observation={"type": "object", "properties": {"metrics": {"type": "array", "items": metric}}},
         ),
+        front=_described("With several objectives, the trials of the Pareto front.", size=_NUMBER, trials=names),
         runningTrialList=names,
         pendingTrialList=names,
         **dict.fromkeys(counters, _NUMBER),

@@ -51,6 +51,17 @@ OPERATIONS = (
     _latency("Metric to judgement", "trialstream_stop_seconds"),
     _latency("End to next start", "trialstream_next_start_seconds"),
     _latency("Suggestion", "trialstream_suggestion_seconds"),
+    _latency("Suggestion, computing alone", "trialstream_searching_seconds"),
+    Panel("Workers of searches", [("trialstream_workers", "{{instance}}")]),
+    Panel("Memory of the workers", [("trialstream_worker_memory_bytes", "{{instance}}")], "bytes"),
+    Panel(
+        "Searches rebuilt and workers restarted per second",
+        [
+            ("sum(rate(trialstream_search_rebuilds_total[$__rate_interval]))", "rebuilt"),
+            _rate("trialstream_worker_restarts_total", "cause"),
+        ],
+        "ops",
+    ),
     Panel(
         "Suggestions per second",
         [

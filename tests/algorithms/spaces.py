@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from algorithms.dimension import dimension
 from algorithms.search.outcome import FAILED, Outcome
 from events.objective import Direction, Objective
-from events.space import Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.space import Condition, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
 from events.spec import AlgorithmSpec, ExperimentSpec, Setting
 
 DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
@@ -40,9 +41,11 @@ def experiment(
     settings: Mapping[str, Scalar] | None = None,
     trials: int | None = 50,
     parallel: int = 3,
+    constraints: Sequence[str] = (),
 ) -> ExperimentSpec:
     return ExperimentSpec(
         parameters=tuple(parameters),
+        constraints=tuple(constraints),
         objective=Objective(type=Direction.MINIMIZE, objectiveMetricName="loss"),
         algorithm=algorithm_spec(algorithm, settings or {}) if algorithm else None,
         max_trial_count=trials,
@@ -65,6 +68,21 @@ SMALL = (
     listed("kind", ParameterType.CATEGORICAL, ["a", "b"]),
 )
 """3 · 3 · 2 = 18 points."""
+
+
+def under(parameter: Parameter, parent: str, **test: object) -> Parameter:
+    """`parameter`, which exists only where `parent` meets the test: `equals=…`, `range=…` or `in_=…`."""
+    return parameter.model_copy(update={"condition": Condition.model_validate({"parameter": parent, **test})})
+
+
+TREE = (
+    under(ranged("momentum", DOUBLE, 0, 1, 0.25), "optimizer", in_=("sgd", "rmsprop")),
+    listed("optimizer", ParameterType.CATEGORICAL, ["sgd", "adam", "rmsprop"]),
+    under(listed("nesterov", ParameterType.CATEGORICAL, [True, False]), "momentum", range=(0.5, 1)),
+    ranged("layers", INT, 1, 4),
+    under(ranged("dropout", DOUBLE, 0, 0.2, 0.1), "layers", range=(2.5, 9)),
+)
+"""With children before their parents: (2 · (2 + 3 · 2) + 1) · (2 + 2 · 3) = 136 points."""
 
 
 @st.composite
@@ -102,6 +120,67 @@ def parameter(name: str = "x", *, finite: bool = False) -> st.SearchStrategy[Par
 def spaces(draw: st.DrawFn, *, finite: bool = False) -> tuple[Parameter, ...]:
     """One to four parameters of any kind."""
     return tuple(draw(parameter(f"p{index}", finite=finite)) for index in range(draw(st.integers(1, 4))))
+
+
+@st.composite
+def conditional_spaces(draw: st.DrawFn, *, finite: bool = False) -> tuple[Parameter, ...]:
+    """Two to five parameters, some of which depend on others, in any order."""
+    space = list(draw(spaces(finite=finite)))
+    space += [draw(parameter(f"q{index}", finite=finite)) for index in range(draw(st.integers(1, 2)))]
+    for index in range(1, len(space)):
+        if draw(st.booleans()):
+            parent = space[draw(st.integers(0, index - 1))]
+            space[index] = space[index].model_copy(update={"condition": draw(condition(parent))})
+    return tuple(draw(st.permutations(space)))
+
+
+@st.composite
+def condition(draw: st.DrawFn, parent: Parameter) -> Condition:
+    """A condition on `parent` that some of its values meet."""
+    side = dimension(parent)
+    values = [side.decode(u) for u in draw(st.lists(st.floats(0, 1), min_size=1, max_size=3))]
+    if side.size is None or (parent.type is not ParameterType.CATEGORICAL and draw(st.booleans())):
+        numbers = sorted(float(value) for value in values)
+        wide = side.size is None and numbers[0] == numbers[-1]
+        bounds = (parent.low, parent.high) if wide else (numbers[0], numbers[-1])
+        return Condition(parameter=parent.name, range=bounds)
+    one = draw(st.booleans())
+    test = {"equals": values[0]} if one else {"in": tuple(dict.fromkeys(values))}
+    return Condition.model_validate({"parameter": parent.name, **test})
+
+
+def every(space: Sequence[Parameter]) -> list[dict[str, Scalar]]:
+    """All assignments of a small finite space. Written without the code under test."""
+    order = sorted(space, key=lambda one: depth(one, space))
+    found: list[dict[str, Scalar]] = [{}]
+    for one in order:
+        side = dimension(one)
+        assert side.size is not None
+        values = [side.at(place) for place in range(side.size)]
+        found = [
+            {**known, **more}
+            for known in found
+            for more in ([{one.name: v} for v in values] if exists(one, known) else [{}])
+        ]
+    return found
+
+
+def depth(one: Parameter, space: Sequence[Parameter]) -> int:
+    parents = {parameter.name: parameter for parameter in space}
+    return 0 if one.condition is None else 1 + depth(parents[one.condition.parameter], space)
+
+
+def exists(one: Parameter, known: Mapping[str, Scalar]) -> bool:
+    """Does `one` exist where others have these values? Written without the code under test."""
+    test = one.condition
+    if test is None:
+        return True
+    if test.parameter not in known:
+        return False
+    value = known[test.parameter]
+    if test.range is not None:
+        return test.range[0] <= float(value) <= test.range[1]
+    return any(type(value) is type(one) and value == one for one in (test.in_ or (test.equals,)))
 
 
 def feasible(parameter: Parameter, value: Scalar) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from algorithms.conformance.promises import PROMISES
 from algorithms.conformance.subject import Subject
 from algorithms.search.portfolio import Optimizer
-from algorithms.search.registry import BUILT_IN
+from algorithms.search.registry import ALGORITHMS
 
 SLOW = {
     "bayesianoptimization": "n_initial_points",
@@ -19,7 +19,7 @@ SLOW = {
 
 
 def subjects() -> Iterator[Subject]:
-    for name in BUILT_IN:
+    for name in ALGORITHMS:
         if name != "nevergrad":
             yield Subject(name, {SLOW[name]: 4}, 13) if name in SLOW else Subject(name)
     for optimizer in Optimizer:

@@ -1,6 +1,7 @@
 """What is ours around Nevergrad: the choice of the optimizer, restarts, wide spaces."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,7 @@ def test_auto_follows_the_measurements(
     situation = Situation(Cube(parameters), budget, parallel)
     assert pick(Optimizer.AUTO, situation) == expected
     assert pick(Optimizer.PSO, situation) == Pick(Optimizer.PSO)
+    assert pick(Optimizer.AUTO, replace(situation, objectives=2)) == Pick(Optimizer.ROTATED_TWO_POINTS_DE)
 
 
 @pytest.mark.parametrize("optimizer", [optimizer.value for optimizer in Optimizer])

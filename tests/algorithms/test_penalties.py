@@ -38,7 +38,12 @@ def test_a_missed_constraint_costs_more_the_more_it_is_missed_but_less_than_a_fa
     assert penalties.worst == (2.0, 30.0)
 
 
-def test_what_misses_before_anything_is_valid_is_told_later() -> None:
+def test_what_misses_before_anything_is_valid_costs_more_the_more_it_is_missed() -> None:
     penalties: Penalties[str] = Penalties()
-    assert penalties.ready("a", Outcome((0.0,), (3.0,))) == []
-    assert [name for name, _ in penalties.ready("b", Outcome((1.0,), (0.0,)))] == ["b", "a"]
+    ((_, far),) = penalties.ready("a", Outcome((0.0, 5.0), (3.0,)))
+    ((_, near),) = penalties.ready("b", Outcome((9.0, 5.0), (0.5,)))
+    assert penalties.ready("c", FAILED) == []
+    (_, valid), (name, failed) = penalties.ready("d", Outcome((1e300, 1.0), (0.0,)))
+    assert name == "c"
+    assert all(a < b < c for a, b, c in zip(valid, near, far, strict=True))
+    assert all(a < b for a, b in zip(valid, failed, strict=True))

@@ -1,18 +1,20 @@
 """What a search refuses, in words that say what to do, and the catalogue that people read."""
 
+from dataclasses import replace
+
 import pytest
 
-from algorithms.search import TO_COME, catalogue, problems
+from algorithms.search import ALGORITHMS, TO_COME, catalogue, problems
 from algorithms.search.algorithm import Extra
-from algorithms.search.registry import BUILT_IN
+from algorithms.search.features import Feature
 from algorithms.stopping import catalogue as stopping_catalogue
 from algorithms.stopping import create as create_stopper
 from algorithms.stopping import problems as stopping_problems
 from events.objective import Direction, Objective
-from events.space import Condition, Scalar
+from events.space import Scalar
 from events.spec import ExperimentSpec, NasConfig, Setting
 from events.validation import Problem
-from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, algorithm_spec, experiment, ranged
+from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, algorithm_spec, experiment, ranged
 
 NAME = ("spec", "algorithm", "algorithmName")
 SETTINGS = ("spec", "algorithm", "algorithmSettings")
@@ -119,16 +121,48 @@ def test_grid_needs_steps_for_doubles() -> None:
 
 
 def test_what_is_still_to_come_is_said() -> None:
-    conditional = MIXED[0].model_copy(update={"condition": Condition(parameter="layers", equals=1)})
     losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
-    spec = experiment([conditional]).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
+    spec = experiment(MIXED).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
     assert found(spec) == [
         Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead"),
-        Problem(("spec", "objectives"), "several objectives are still to come; give one"),
-        Problem(
-            ("spec", "parameters", 0, "condition"), "conditional parameters are still to come; remove the condition"
-        ),
     ]
+
+
+def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    simple = replace(ALGORITHMS["random"], lacks=frozenset({Feature.CONDITIONS, Feature.CONSTRAINTS}))
+    monkeypatch.setitem(ALGORITHMS, "simple", simple)
+    able = f"these can as it is: {KNOWN}"
+    assert found(experiment(TREE, "simple", constraints=("layers <= 3",)))[-2:] == [
+        Problem(
+            ("spec", "parameters", 4, "condition"),
+            f"simple cannot honour conditional parameters; remove the condition; {able}",
+        ),
+        Problem(("spec", "constraints"), f"simple cannot honour constraints between parameters; remove them; {able}"),
+    ]
+    for name in ("nevergrad", "random", "grid", "sobol", "tpe", "optuna.nsga2"):
+        assert found(experiment(TREE, name, constraints=("layers <= 3",))) == []
+
+
+def several(algorithm: str, **settings: Scalar) -> ExperimentSpec:
+    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
+    spec = experiment([ranged("x", DOUBLE, 0, 1, 0.1)], algorithm, settings)
+    return spec.model_copy(update={"objective": None, "objectives": losses})
+
+
+def test_several_objectives_need_an_optimizer_that_looks_at_all_of_them() -> None:
+    for fit in (several("random"), several("grid"), several("sobol"), several("nevergrad")):
+        assert found(fit) == []
+    assert found(several("nevergrad", optimizer="TwoPointsDE")) == []
+    message = "the optimizer CMA cannot honour several objectives; these can: auto, DE, TwoPointsDE, RotatedTwoPointsDE"
+    assert found(several("nevergrad", optimizer="CMA")) == [Problem(SETTINGS, message)]
+    assert len(found(several("nevergrad", optimizer="nonsense"))) == 1
+
+
+def test_nothing_is_stopped_early_by_one_objective_of_several() -> None:
+    spec = several("random").model_copy(update={"early_stopping": algorithm_spec("medianstop", {})})
+    (problem,) = stopping_problems(spec)
+    assert problem.path == ("spec", "earlyStopping")
+    assert "several objectives" in problem.message
 
 
 def stopping(name: str, **settings: Scalar) -> ExperimentSpec:
@@ -198,7 +232,7 @@ def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it() 
     assert missing.problem("some.thing") == Problem(NAME, message)
 
 
-@pytest.mark.parametrize("name", [name for name, one in BUILT_IN.items() if one.extra and one.extra.missing])
+@pytest.mark.parametrize("name", [name for name, one in ALGORITHMS.items() if one.extra and one.extra.missing])
 def test_an_algorithm_without_its_library_is_refused(name: str) -> None:
     (problem,) = found(experiment(SMALL[:2], name))
     assert problem.path == NAME

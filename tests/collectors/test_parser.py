@@ -2,7 +2,8 @@
 
 import pytest
 
-from collectors import parser, problems
+from collectors import parser
+from collectors.problems import problems
 from events.metrics import MAX_METRIC_NAME
 from events.objective import Direction, Objective
 from events.spec import (

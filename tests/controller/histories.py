@@ -46,13 +46,14 @@ def text(
     namespace: str = "default",
     parameters: str = SPACE,
     more: str = "",
+    aim: str = "objective: {type: minimize, objectiveMetricName: loss}",
 ) -> str:
     """An experiment's YAML; `more` is added to its spec."""
     return f"""apiVersion: trialstream.io/v1alpha1
 kind: Experiment
 metadata: {{name: {name}, namespace: {namespace}}}
 spec:
-  objective: {{type: minimize, objectiveMetricName: loss}}
+  {aim}
   algorithm: {{algorithmName: random}}
   parameters:{parameters}
   maxTrialCount: {trials}
@@ -181,6 +182,23 @@ async def _report_all(author: Author, numbers: Sequence[int], steps: int) -> Non
         return
     for number, final in finals.items():
         await author.report(number, [final * (1 + 2 / step) for step in range(1, steps)] + [final])
+
+
+SIZE = "<b>size</b>"
+SEVERAL = (
+    "objectives: [{type: minimize, objectiveMetricName: loss}, "
+    f"{{type: maximize, objectiveMetricName: {SIZE}, reference: -1}}]\n  outcomeConstraints: [latency <= 5]"
+)
+
+
+async def trade(author: Author, outcomes: Sequence[tuple[float, float, float]]) -> None:
+    """Run a trial to each of these outcomes (loss, size, latency) of an experiment of SEVERAL."""
+    for number, values in enumerate(outcomes, 1):
+        await author.suggest(assignment(number))
+        await author.start(number)
+        for metric, value in zip(("loss", SIZE, "latency"), values, strict=True):
+            await author.report(number, [value], metric)
+        await author.end(number)
 
 
 async def digits(database: Database, leases: Leases) -> Author:

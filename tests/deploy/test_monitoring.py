@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaSettings, open_bus
 from tests.controller.flows.stage import Wanted, on_stage
+from tests.ports import free_port
 
 SPEC = """
 apiVersion: trialstream.io/v1alpha1
@@ -154,13 +154,6 @@ def test_every_panel_of_one_experiment_gets_data(fresh_database_url: str) -> Non
                 assert await database.fetch(here(panel.title)), panel.title
 
     asyncio.run(story())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @contextmanager

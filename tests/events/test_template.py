@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.space import Scalar
-from events.spec import TrialParameter, TrialTemplate
-from events.template import TemplateError, metadata_value, placeholders, substitute, template_values, written
+from events.space import Condition, Parameter, ParameterType, Scalar
+from events.spec import ExperimentSpec, TrialParameter, TrialTemplate
+from events.template import (
+    TemplateError,
+    absent_names,
+    entangled,
+    metadata_value,
+    placeholders,
+    substitute,
+    template_values,
+    written,
+)
 
 names = st.text(alphabet="abcXYZ019-_. /", min_size=1, max_size=6)
 hostile = st.sampled_from(['"', "\\", "'", "\n", "${trialParameters.a}", "$", "{}", "", "\\1", "\\g<0>", "a: b", "é"])
@@ -132,3 +141,55 @@ def test_what_placeholders_stand_for() -> None:
         trial_spec=TREE, trial_parameters=entries(rate="lr", me="${trialSpec.Name}", gone="absent")
     )
     assert template_values(declared, assignment, "bowl-3", "team") == {"rate": 0.1, "me": "bowl-3"}
+
+
+A, B = marked("a"), marked("b")
+
+
+@pytest.mark.parametrize(
+    ("tree", "left"),
+    [
+        (["run", f"--a={A}", f"--b={B}"], ["run", "--b=1"]),
+        (["run", f"a={A}", f"+model.a={A}", B], ["run", 1]),
+        (["run", "--a", A, "--b", B], ["run", "--b", 1]),
+        (["run", "-a", A], ["run"]),
+        (["run", A, B], ["run", 1]),
+        (["run", "--", A], ["run", "--"]),
+        (["run", "-1", A], ["run", "-1"]),
+        (["run", "--a=x", A], ["run", "--a=x"]),
+        ([A], []),
+        ({"env": [{"name": "A", "value": A}, {"name": "B", "value": B}]}, {"env": [{"name": "B", "value": 1}]}),
+        ({"labels": {"a": A, "b": B}, "replicas": A}, {"labels": {"b": 1}}),
+        ([{"name": "A", "value": A, "more": 1}], [{"name": "A", "more": 1}]),
+        ({"list": [[A, "x"], {"y": [B]}]}, {"list": [["x"], {"y": [1]}]}),
+    ],
+)
+def test_what_stands_for_an_absent_value_is_left_out(tree: Any, left: Any) -> None:
+    assert substitute(tree, {"b": 1}, frozenset({"a"})) == left
+    assert list(entangled(tree, {"a"})) == []
+
+
+@pytest.mark.parametrize(
+    "tree", [f"x {A}", f"{A}{B}", f"--a={A} --b={B}", {A: 1}, [f"--a={A},"], {"k": f"--a {A}"}, [{"name": f"x{A}"}]]
+)
+def test_what_could_not_be_left_out_is_known_before(tree: Any) -> None:
+    assert list(entangled(tree, {"a"})) == ["a"]
+    assert list(entangled(tree, {"c"})) == []
+    with pytest.raises(TemplateError):
+        substitute(tree, {"b": 1}, frozenset({"a"}))
+
+
+@given(trees, st.dictionaries(names, scalars, max_size=3))
+def test_nothing_else_is_left_out(tree: Any, values: dict[str, Scalar]) -> None:
+    assert substitute(tree, values, frozenset({"gone"})) == tree
+
+
+def test_the_absent_names_are_those_of_the_template() -> None:
+    conditional = Parameter(
+        name="momentum", parameterType=ParameterType.DOUBLE, condition=Condition(parameter="kind", equals="sgd")
+    )
+    spec = ExperimentSpec(parameters=(Parameter(name="kind", parameterType=ParameterType.CATEGORICAL), conditional))
+    assert absent_names(spec, {"kind": "adam"}) == {"momentum"}
+    assert absent_names(spec, {"kind": "sgd", "momentum": 0.1}) == frozenset()
+    declared = TrialTemplate(trial_parameters=entries(m="momentum", k="kind", me="${trialSpec.Name}"))
+    assert absent_names(spec.model_copy(update={"trial_template": declared}), {"kind": "adam"}) == {"m"}

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -214,13 +213,6 @@ class Installation:
             for process in self.processes():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
 
 
 def until(settled: Callable[[], bool], what: str, within: float = PATIENCE) -> None:

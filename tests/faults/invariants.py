@@ -14,7 +14,7 @@ from controller.store.journal import Journal, Journals
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
 from events.ids import ExperimentId
-from events.objective import Objective
+from events.spec import ExperimentSpec
 from tests.faults.stream import Event
 from tests.faults.train import STEPS, curve
 
@@ -79,16 +79,16 @@ async def _replayed(database: Database, number: ExperimentId) -> list[str]:
         return []
     identity = known[0].identity
     search = create(identity.spec, identity.seed)
-    return [f"{identity.name}: {line}" for line in _deviations(search, identity.spec.target, journal)][:1]
+    return [f"{identity.name}: {line}" for line in _deviations(search, identity.spec, journal)][:1]
 
 
-def _deviations(search: Search, objective: Objective, journal: Journal) -> Iterator[str]:
+def _deviations(search: Search, spec: ExperimentSpec, journal: Journal) -> Iterator[str]:
     told = 0
     for number, suggestion in enumerate(journal.suggestions, 1):
         if not told <= suggestion.told <= len(journal.conclusions):
             yield f"trial {number} was suggested after {suggestion.told} conclusions, the one before after {told}"
         for conclusion in journal.conclusions[told : suggestion.told]:
-            for one in lesson(objective, conclusion):
+            for one in lesson(spec, conclusion):
                 search.tell(one.trial, one.outcome)
         told = suggestion.told
         asked = search.ask(1)

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
-from controller.flows.propose import recall
+from algorithms.search.journal import restore
+from controller.flows.propose import entries, origin
 from controller.store.journal import Journals
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
@@ -63,4 +64,5 @@ async def continued(database: Database) -> tuple[Assignment, list[Assignment]]:
     journal = await Journals(database).read(number)
     first, second = journal.suggestions
     before = replace(journal, suggestions=[first], conclusions=journal.conclusions[: second.told])
-    return second.assignment, recall(known[0], before).search.ask(1)
+    start = origin(known[0])
+    return second.assignment, restore(start.spec, start.seed, entries(start.spec, before)).ask(1)

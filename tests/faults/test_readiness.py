@@ -13,7 +13,8 @@ from controller.store.leases import Leases
 from controller.store.postgres import Database
 from events.bus.kafka.topics import PARTITIONS, delete
 from tests.brokers import Brokers
-from tests.faults.installation import Installation, free_port, installation, until
+from tests.faults.installation import Installation, installation, until
+from tests.ports import free_port
 
 LEAVE_SECONDS = 8.5
 """What is promised, and some for the ends of processes on a busy machine."""

@@ -1,10 +1,13 @@
 """`trialstream run` as people use it: again, extended, interrupted, twice at once, stopped, deleted."""
 
+import json
 import signal
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from controller.cli import app
 from controller.cli.exits import Exit
 from tests.run.desk import Desk
 
@@ -180,3 +183,36 @@ def test_a_file_with_problems_names_every_place_and_changes_nothing(desk: Desk) 
     assert "spec.parameters[0].feasibleSpace.min" in done.complained
     assert "line " in done.complained
     assert not (desk.data / "experiments").exists()
+
+
+def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: Desk) -> None:
+    assert desk.do("run", desk.write("first", trials=5)).code == Exit.OK
+    assert desk.do("export", "first", "--file", str(desk.folder / "runs.csv")).code == Exit.OK
+    with (desk.folder / "runs.csv").open("a") as file:
+        file.write("6,first-6,Succeeded,Completed,1,1.5,0.1,0.1,0.1,0.1,0,,,,\n")
+    extra = "suggested: [{x: 0.75}, {}]\n  warmStart: {file: runs.csv}"
+    file_name = desk.write("second", trials=4, extra=extra)
+    text = (desk.folder / file_name).read_text().replace("algorithmName: random", "algorithmName: nevergrad")
+    (desk.folder / file_name).write_text(text)
+    said = "5 of 6 rows of runs.csv are used"
+    checked = CliRunner().invoke(app, ["check", str(desk.folder / file_name)]).output
+    assert said in checked
+    assert "1 left out: x is outside of its feasible space" in checked
+    first = desk.do("run", file_name)
+    assert first.code == Exit.OK, first.complained
+    assert said in first.said
+    best = min(tree["x"] for tree in json.loads(desk.do("trials", "first", "--output", "json").said))
+    tried = [tree["x"] for tree in json.loads(desk.do("trials", "second", "--output", "json").said)]
+    assert tried[0] == 0.75
+    assert tried[2] == best
+    assert said in desk.do("show", "second").said
+    (desk.folder / "runs.csv").write_text("x,loss\n0.5,0.5\n")
+    (desk.folder / file_name).write_text(text.replace("maxTrialCount: 4", "maxTrialCount: 5"))
+    again = desk.do("run", file_name, "--output", "json")
+    assert (again.code, again.document["trials"]["Succeeded"]) == (Exit.OK, 5)
+    (desk.folder / "third.yaml").write_text(
+        text.replace("name: second", "name: third").replace("file: runs.csv", "experiment: gone")
+    )
+    refused = desk.do("run", "third.yaml")
+    assert refused.code == Exit.INVALID
+    assert "there is no experiment 'gone'" in refused.complained

@@ -1,54 +1,59 @@
 """The figures of a report as plain data for plotly.js: users' text escaped, numbers short, points bounded."""
 
-import html
 from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
 from algorithms.dimension import LOGARITHMIC
 from controller.cli import words
+from controller.cli.report.drawing import (
+    COLOURS,
+    GOOD,
+    INK,
+    LATER,
+    LEGEND,
+    MISSED,
+    PLAIN,
+    SCALE,
+    SYMBOLS,
+    Figure,
+    axis_of,
+    framed,
+    label,
+    numbers_of,
+    scale_of,
+    short,
+)  # fmt: skip
 from controller.cli.report.importance import Importance
 from controller.cli.report.subject import Subject, thinned
 from controller.store.queries import TrialRow
 from events.facts import TrialState
 from events.space import Parameter, ParameterType
 
-Figure = dict[str, Any]
 Figures = Mapping[str, Figure]
 
-INK, GRID, GOOD, PLAIN = "#1f2933", "#e4e7eb", "#12805c", "#3b6fb6"
-COLOURS = {
-    TrialState.SUCCEEDED: PLAIN,
-    TrialState.EARLY_STOPPED: "#e09f1f",
-    TrialState.FAILED: "#c8372d",
-    TrialState.METRICS_UNAVAILABLE: "#8d4bb8",
-    TrialState.KILLED: "#9aa5b1",
-    TrialState.RUNNING: "#17a2b8",
-}
-SYMBOLS = {TrialState.EARLY_STOPPED: "diamond", TrialState.FAILED: "x", TrialState.METRICS_UNAVAILABLE: "x"}
-SCALE = [[0, "#fde725"], [0.25, "#5ec962"], [0.5, "#21918c"], [0.75, "#3b528b"], [1, "#440154"]]
-LATER = [[0, "#bcd3ef"], [1, "#12376b"]]
-LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-SPREAD = 1e3
-"""Positive values that differ by more than this factor are drawn on a logarithmic axis."""
 MOST_SLICES, MOST_SLICE_POINTS = 30, 40_000
 MOST_AXES, MOST_LINES = 12, 2000
-MOST_LABEL, MOST_TICK, MOST_TICKS = 40, 20, 12
+MOST_TICK, MOST_TICKS = 20, 12
 _ANGLES = {ord("<"): "\u2039", ord(">"): "\u203a"}
 
 
-def history(subject: Subject) -> Figure | None:
+def history(subject: Subject, objective: int = 0) -> Figure | None:
     """Value by trial number, the best so far, and below them the trials without a value."""
     rows = subject.trials
-    valued = [row for row in rows if row.value is not None]
+    valued = [row for row in rows if row.at(objective) is not None]
     if not valued:
         return None
-    target = subject.experiment.spec.target
-    traces = [_marks([row for row in valued if row.state is state], state) for state in TrialState]
-    traces.append(_best_so_far(subject))
-    lost = [row for row in rows if row.value is None and row.concluded_at is not None]
+    target = subject.experiment.spec.targets[objective]
+    plain = [row for row in valued if not row.infeasible]
+    traces = [_marks([row for row in plain if row.state is state], state, objective) for state in TrialState]
+    traces.append(_infeasible([row for row in valued if row.infeasible], objective))
+    traces.append(_best_so_far(subject, objective))
+    lost = [row for row in rows if row.at(objective) is None and row.concluded_at is not None]
     traces += [_lost([row for row in lost if row.state is state], state) for state in TrialState]
-    layout = _layout(460, xaxis=_axis("trial"), yaxis=_axis(target.metric, _scale([row.value for row in valued])))
+    layout = framed(
+        460, xaxis=axis_of("trial"), yaxis=axis_of(target.metric, scale_of([row.at(objective) for row in valued]))
+    )
     layout["xaxis"] |= {"anchor": "free", "position": 0}
     layout["yaxis"]["domain"] = [0.12 if lost else 0, 1]
     layout["yaxis2"] = {"domain": [0, 0.06], "range": [-1, 1], "visible": False, "fixedrange": True}
@@ -58,7 +63,13 @@ def history(subject: Subject) -> Figure | None:
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
 
 
-def _marks(rows: Sequence[TrialRow], state: TrialState) -> Figure:
+def _infeasible(rows: Sequence[TrialRow], objective: int) -> Figure:
+    """Trials that miss an outcome constraint."""
+    trace = _marks(rows, TrialState.SUCCEEDED, objective)
+    return {**trace, "name": "infeasible", "marker": {**trace["marker"], "color": MISSED, "symbol": "x"}}
+
+
+def _marks(rows: Sequence[TrialRow], state: TrialState, objective: int) -> Figure:
     marker = {
         "color": COLOURS.get(state, PLAIN),
         "symbol": SYMBOLS.get(state, "circle"),
@@ -70,19 +81,19 @@ def _marks(rows: Sequence[TrialRow], state: TrialState) -> Figure:
         "mode": "markers",
         "name": state.value,
         "x": [row.number for row in rows],
-        "y": [_short(row.value) for row in rows],
+        "y": [short(row.at(objective)) for row in rows],
         "marker": marker,
         "hovertemplate": "trial %{x}: %{y}<extra></extra>",
     }
 
 
-def _best_so_far(subject: Subject) -> Figure:
-    target, best, numbers, steps = subject.experiment.spec.target, None, [], []
+def _best_so_far(subject: Subject, objective: int) -> Figure:
+    target, best, numbers, steps = subject.experiment.spec.targets[objective], None, [], []
     for row in subject.trials:
-        if row.ranked and row.value is not None and (best is None or target.better(row.value, best)):
-            best = row.value
+        if row.ranked and (best is None or target.better(row.known[objective], best)):
+            best = row.known[objective]
             numbers.append(int(row.number))
-            steps.append(_short(best))
+            steps.append(short(best))
     if numbers:
         numbers.append(max(row.number for row in subject.trials))
         steps.append(steps[-1])
@@ -121,9 +132,10 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
         return None
     known = {parameter.name: parameter for parameter in spec.parameters}
     chosen = [known[name] for name in order[:MOST_AXES]]
-    values = [_short(row.value) for row in rows]
+    values = [short(row.known[0]) for row in rows]
     dimensions = [_dimension(parameter, rows) for parameter in chosen]
-    dimensions.append({"label": label(spec.target.metric), "values": values})
+    for place, target in enumerate(spec.targets):
+        dimensions.append({"label": label(target.metric), "values": [short(row.known[place]) for row in rows]})
     better_low = spec.target.type.value == "minimize"
     ordered = sorted(value for value in values if value is not None)
     bounds = (
@@ -133,7 +145,7 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
     )
     line = {"color": values, "colorscale": SCALE, "reversescale": better_low, "showscale": True,
             "cmin": bounds[0], "cmax": bounds[1], "colorbar": {"thickness": 12, "outlinewidth": 0}}  # fmt: skip
-    layout = _layout(440, margin={"l": 70, "r": 40, "t": 60, "b": 30})
+    layout = framed(440, margin={"l": 70, "r": 40, "t": 60, "b": 30})
     font = {"color": INK, "size": 12}
     trace = {
         "type": "parcoords",
@@ -149,7 +161,7 @@ def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
     given = [row.assignment.get(parameter.name) for row in rows]
     if parameter.type is ParameterType.CATEGORICAL:
         return {"label": label(parameter.name), "values": _places(parameter, given), **_choices(parameter)}
-    numbers = _numbers(given)
+    numbers = numbers_of(given)
     if parameter.space.distribution in LOGARITHMIC:
         return _log_dimension(parameter, numbers)
     distinct = sorted({value for value in numbers if value is not None})
@@ -161,7 +173,7 @@ def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
 def _places(parameter: Parameter, given: Sequence[Any]) -> list[int | None]:
     """The numbers of categorical values in their list: two long values may look alike, but are not drawn as one."""
     places = {str(value): place for place, value in enumerate(parameter.space.list)}
-    return [places.get(str(value)) for value in given]
+    return [None if value is None else places.get(str(value)) for value in given]
 
 
 def _choices(parameter: Parameter) -> Figure:
@@ -178,13 +190,13 @@ def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Fig
     return {
         "label": f"{label(parameter.name)} (log)",
         "range": [low, high],
-        "values": [None if value is None or value <= 0 else _short(log10(value)) for value in numbers],
+        "values": [None if value is None or value <= 0 else short(log10(value)) for value in numbers],
         "tickvals": ticks,
         "ticktext": [f"{10.0**exponent:g}" for exponent in ticks],
     }
 
 
-def slices(subject: Subject, order: Sequence[str]) -> Figure | None:
+def slices(subject: Subject, order: Sequence[str], objective: int = 0) -> Figure | None:
     """The value against each parameter; the colour is the trial's number."""
     spec = subject.experiment.spec
     ranked = [row for row in subject.trials if row.ranked]
@@ -193,14 +205,15 @@ def slices(subject: Subject, order: Sequence[str]) -> Figure | None:
         return None
     rows = thinned(ranked, MOST_SLICE_POINTS // len(shown))
     columns, lines = min(3, len(shown)), -(-len(shown) // 3)
-    layout, traces = _layout(60 + 270 * lines, showlegend=False), []
-    values, kind = [_short(row.value) for row in rows], _scale([row.value for row in rows])
+    layout, traces = framed(60 + 270 * lines, showlegend=False), []
+    known = [row.known[objective] for row in rows]
+    values, kind, metric = [short(value) for value in known], scale_of(known), spec.targets[objective].metric
     for place, parameter in enumerate(shown):
         suffix = str(place + 1) if place else ""
         line, column = divmod(place, columns)
         traces.append(_slice(parameter, rows, values, suffix))
         layout[f"xaxis{suffix}"] = _slice_axis(parameter, column, columns, suffix)
-        layout[f"yaxis{suffix}"] = _slice_height(spec.target.metric if column == 0 else "", line, lines, suffix, kind)
+        layout[f"yaxis{suffix}"] = _slice_height(metric if column == 0 else "", line, lines, suffix, kind)
     return {"data": traces, "layout": layout}
 
 
@@ -208,7 +221,7 @@ def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[floa
     numbers = [int(row.number) for row in rows]
     categorical = parameter.type is ParameterType.CATEGORICAL
     given = [row.assignment.get(parameter.name) for row in rows]
-    xs = _places(parameter, given) if categorical else _numbers(given)
+    xs = _places(parameter, given) if categorical else numbers_of(given)
     marker = {"color": numbers, "colorscale": LATER, "cmin": 0, "cmax": max(numbers), "size": 6, "opacity": 0.85}
     return {
         "type": "scattergl" if len(rows) > 500 else "scatter",
@@ -228,7 +241,7 @@ def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[floa
 def _slice_axis(parameter: Parameter, column: int, columns: int, suffix: str) -> Figure:
     width = (1 - 0.06 * (columns - 1)) / columns
     left = column * (width + 0.06)
-    axis = {**_axis(parameter.name), "domain": [left, min(1.0, left + width)], "anchor": f"y{suffix}"}
+    axis = {**axis_of(parameter.name), "domain": [left, min(1.0, left + width)], "anchor": f"y{suffix}"}
     if parameter.type is ParameterType.CATEGORICAL:
         return {**axis, **_choices(parameter), "range": [-0.5, len(parameter.space.list) - 0.5]}
     if parameter.space.distribution in LOGARITHMIC:
@@ -246,7 +259,7 @@ def _slice_height(title: str, line: int, lines: int, suffix: str, kind: str) -> 
     height = (1 - gap * (lines - 1)) / lines
     top = 1 - line * (height + gap)
     matches = {} if not suffix else {"matches": "y"}
-    return {**_axis(title, kind), "domain": [max(0.0, top - height), top], "anchor": f"x{suffix}", **matches}
+    return {**axis_of(title, kind), "domain": [max(0.0, top - height), top], "anchor": f"x{suffix}", **matches}
 
 
 def importances(found: Importance) -> Figure:
@@ -255,7 +268,7 @@ def importances(found: Importance) -> Figure:
     bars = {
         "type": "bar",
         "orientation": "h",
-        "x": [_short(share) for _, share in shown],
+        "x": [short(share) for _, share in shown],
         "y": [label(name) for name, _ in shown],
         "text": [f" {share:.0%} " for _, share in shown],
         "textposition": "outside",
@@ -263,9 +276,9 @@ def importances(found: Importance) -> Figure:
         "marker": {"color": PLAIN},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
-    xaxis = {**_axis("share of the explained difference"), "tickformat": ".0%", "rangemode": "tozero"}
+    xaxis = {**axis_of("share of the explained difference"), "tickformat": ".0%", "rangemode": "tozero"}
     yaxis = {"automargin": True, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
-    return {"data": [bars], "layout": _layout(max(180, 90 + 30 * len(shown)), xaxis=xaxis, yaxis=yaxis, bargap=0.35)}
+    return {"data": [bars], "layout": framed(max(180, 90 + 30 * len(shown)), xaxis=xaxis, yaxis=yaxis, bargap=0.35)}
 
 
 def learning(subject: Subject) -> Figure | None:
@@ -277,7 +290,9 @@ def learning(subject: Subject) -> Figure | None:
     seen: set[str] = set()
     traces = [_curve(subject, subject.shown[number], number == best, seen) for number in numbers]
     values = [value for curve in subject.curves.values() for _, value in curve]
-    layout = _layout(460, xaxis=_axis("report"), yaxis=_axis(subject.experiment.spec.target.metric, _scale(values)))
+    layout = framed(
+        460, xaxis=axis_of("report"), yaxis=axis_of(subject.experiment.spec.target.metric, scale_of(values))
+    )
     layout["legend"] = LEGEND
     layout["hovermode"] = "closest"
     if max(step for curve in subject.curves.values() for step, _ in curve) <= MOST_TICKS:
@@ -293,7 +308,7 @@ def _curve(subject: Subject, row: TrialRow, best: bool, seen: set[str]) -> Figur
         "type": "scatter",
         "mode": "lines" if len(curve) > 1 else "markers",
         "x": [step for step, _ in curve],
-        "y": [_short(value) for _, value in curve],
+        "y": [short(value) for _, value in curve],
         "name": group,
         "legendgroup": group,
         "showlegend": group not in seen,
@@ -304,47 +319,3 @@ def _curve(subject: Subject, row: TrialRow, best: bool, seen: set[str]) -> Figur
     }
     seen.add(group)
     return trace
-
-
-def label(text: object) -> str:
-    """A user's text for plotly.js, which reads a little HTML: escaped, on one line, not too long."""
-    shown = words.scalar(text)
-    return html.escape(shown if len(shown) <= MOST_LABEL else f"{shown[: MOST_LABEL - 1]}…", quote=False)
-
-
-def _layout(height: int, **more: Any) -> Figure:
-    return {
-        "height": height,
-        "margin": {"l": 70, "r": 24, "t": 30, "b": 50},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
-        "hoverlabel": {"font": {"size": 12}},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#cbd2d9", "activecolor": PLAIN},
-        **more,
-    }
-
-
-def _axis(title: str, kind: str = "linear") -> Figure:
-    axis = {
-        "title": {"text": label(title), "standoff": 12},
-        "gridcolor": GRID,
-        "zerolinecolor": GRID,
-        "linecolor": GRID,
-        "automargin": True,
-    }
-    return {**axis, "type": "log", "exponentformat": "power"} if kind == "log" else axis
-
-
-def _scale(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return "log" if known and min(known) > 0 and max(known) / min(known) > SPREAD else "linear"
-
-
-def _numbers(given: Sequence[Any]) -> list[float | None]:
-    return [None if value is None else _short(float(value)) for value in given]
-
-
-def _short(value: float | None) -> float | None:
-    """Six digits are enough to draw."""
-    return None if value is None else float(f"{value:.6g}")

@@ -31,13 +31,14 @@ class Importance:
     explained: float
 
 
-def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow]) -> Importance | None:
-    """Estimate from the trials with a value; None if they are fewer than FEWEST or all alike."""
-    usable = thinned([row for row in rows if row.ranked], MOST)
+def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow], objective: int = 0) -> Importance | None:
+    """Estimate from the trials with values, the infeasible ones included; None if they are fewer than FEWEST or all
+    alike."""
+    usable = thinned([row for row in rows if row.ranked or row.infeasible], MOST)
     if len(usable) < FEWEST or not parameters:
         return None
     points = np.column_stack([_column(parameter, usable) for parameter in parameters])
-    ranks = _ranks(np.array([row.value for row in usable]))
+    ranks = _ranks(np.array([row.known[objective] for row in usable]))
     if np.ptp(ranks) == 0:
         return None
     losses, error = _losses(points, ranks)

@@ -9,16 +9,20 @@ from typing import Any
 import yaml
 
 from controller.cli import words
-from controller.cli.report import figures
+from controller.cli.fronts import outcome_metrics
+from controller.cli.report import figures, fronts
 from controller.cli.report.importance import FEWEST, Importance, importance
-from controller.cli.report.subject import MOST_CURVES, Subject
+from controller.cli.report.subject import MOST_CURVES, MOST_RANKED, Subject
 from controller.cli.show import algorithm_words, counts_words, state_words
 from controller.cli.summary import in_order, metric_values, trial_counts
+from controller.core.best import front_volume
 from controller.store.queries import TrialRow
 from events.facts import TrialState
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 """No network at all; plotly.js compiles the programs of its WebGL figures, so it needs unsafe-eval."""
+Matters = Sequence[Importance | None]
+"""How much each parameter matters for each objective."""
 TRUSTED = 0.2
 """R² below which an estimate of importance is called weak."""
 _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -27,7 +31,8 @@ _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028
 def page(subject: Subject) -> str:
     """The whole document."""
     identity = subject.experiment.identity
-    matters = importance(identity.spec.parameters, subject.trials)
+    spec = identity.spec
+    matters = [importance(spec.parameters, subject.trials, place) for place in range(len(spec.targets))]
     drawn = _figures(subject, matters)
     cards = "\n".join(_cards(subject, matters, drawn))
     return f"""<!doctype html>
@@ -71,24 +76,32 @@ def _scripts(drawn: figures.Figures) -> str:
     return f"<script>{library}</script>\n{data}\n<script>{draw}</script>"
 
 
-def _figures(subject: Subject, matters: Importance | None) -> figures.Figures:
+def _figures(subject: Subject, matters: Matters) -> figures.Figures:
     names = [parameter.name for parameter in subject.experiment.spec.parameters]
-    order = [name for name, _ in matters.shares] if matters else names
+    orders = [[name for name, _ in one.shares] if one else names for one in matters]
     made = {
-        "history": figures.history(subject),
-        "parallel": figures.parallel(subject, order),
-        "importance": figures.importances(matters) if matters else None,
-        "slices": figures.slices(subject, order),
+        "tradeoffs": fronts.tradeoffs(subject),
+        "volumes": fronts.volumes(subject),
+        "parallel": figures.parallel(subject, orders[0]),
         "learning": figures.learning(subject),
     }
+    for place, (one, order) in enumerate(zip(matters, orders, strict=True)):
+        made[_numbered("history", place)] = figures.history(subject, place)
+        made[_numbered("importance", place)] = figures.importances(one) if one else None
+        made[_numbered("slices", place)] = figures.slices(subject, order, place)
     return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def _numbered(name: str, objective: int) -> str:
+    """The name of one objective's figure."""
+    return f"{name}{objective + 1}" if objective else name
 
 
 def _header(subject: Subject) -> str:
     experiment = subject.experiment
     identity, state = experiment.identity, experiment.progress.state
     why = state_words(experiment)
-    aim = f"{words.aim(experiment.spec.target)} · {algorithm_words(experiment)}"
+    aim = f"{words.aims(experiment.spec)} · {algorithm_words(experiment)}"
     return f"""<header><div><div class="top"><h1>{text(identity.name)}</h1>
 <span class="state {state}" title="{text(why)}">{state}</span></div>
 <p>namespace {text(identity.namespace)} · {text(aim)}</p></div></header>"""
@@ -97,13 +110,12 @@ def _header(subject: Subject) -> str:
 def _tiles(subject: Subject) -> str:
     experiment, found = subject.experiment, subject.found
     counts = trial_counts(experiment)
-    best = subject.best
     took = ((found.concluded_at or found.now) - found.created_at).total_seconds()
     budget = experiment.spec.max_trial_count
     failed = counts[TrialState.FAILED] + counts[TrialState.METRICS_UNAVAILABLE]
     running = len(experiment.progress.live)
     tiles = [
-        (f"best {experiment.spec.target.metric}", words.number(best.value if best else None), "best"),
+        *_standing(subject),
         ("trials" + (f" of {budget:,}" if budget else ""), f"{experiment.progress.proposed:,}", ""),
         ("succeeded", f"{counts[TrialState.SUCCEEDED]:,}", ""),
         ("stopped early", f"{counts[TrialState.EARLY_STOPPED]:,}", ""),
@@ -117,15 +129,38 @@ def _tiles(subject: Subject) -> str:
     return f'<div class="tiles">{inner}</div>'
 
 
-def _cards(subject: Subject, matters: Importance | None, drawn: figures.Figures) -> Iterator[str]:
-    sampled = _sampled(subject)
-    yield _figure("Optimisation history", f"Each trial's value, and the best so far.{sampled}", "history", drawn)
+def _standing(subject: Subject) -> Iterator[tuple[str, str, str]]:
+    """Tiles: the best value or the front, and how many trials miss a constraint."""
+    experiment = subject.experiment
+    if experiment.spec.several:
+        yield "on the Pareto front", f"{len(subject.front):,}", "best"
+        yield "hypervolume", words.number(front_volume(experiment)), ""
+    else:
+        value = subject.best.value if subject.best else None
+        yield f"best {experiment.spec.target.metric}", words.number(value), "best"
+    if experiment.spec.outcome_constraints:
+        yield "infeasible", f"{experiment.progress.infeasible:,}", ""
+
+
+def _cards(subject: Subject, matters: Matters, drawn: figures.Figures) -> Iterator[str]:
+    sampled, targets = _sampled(subject), subject.experiment.spec.targets
+    yield _figure("Trade-offs", f"Each trial by its objectives.{sampled}", "tradeoffs", drawn)
+    yield _figure("Hypervolume", f"From {text(fronts.volume_words(subject))}: the more, the better.", "volumes", drawn)
+    yield _front(subject)
+    for place, target in enumerate(targets):
+        of = f" of {text(target.metric)}" if len(targets) > 1 else ""
+        told = f"Each trial's value, and the best so far.{sampled}"
+        yield _figure(f"Optimisation history{of}", told, _numbered("history", place), drawn)
     if not drawn:
         yield _card("No results yet", "No trial has a value yet; there is nothing to draw.", "")
-    yield f'<div class="pair">{_best(subject)}{_importance(subject, matters, drawn)}</div>'
+    cards = "".join(_importance(subject, place, one, drawn) for place, one in enumerate(matters))
+    yield f'<div class="{"even" if len(targets) > 1 else "pair"}">{_best(subject)}{cards}</div>'
     told = "One line a trial; drag along an axis to select a range, drag a name to move the axis."
     yield _figure("Parallel coordinates", told, "parallel", drawn)
-    yield _figure("Each parameter alone", f"Later trials are darker.{sampled}", "slices", drawn)
+    for place, target in enumerate(targets):
+        of = f", by {text(target.metric)}" if len(targets) > 1 else ""
+        told = f"Later trials are darker.{sampled}"
+        yield _figure(f"Each parameter alone{of}", told, _numbered("slices", place), drawn)
     curves = f"What each trial reported, report by report; at most {MOST_CURVES} trials, the best ones among them."
     yield _figure("Learning curves", curves, "learning", drawn)
     yield _ranking(subject)
@@ -161,19 +196,38 @@ def _best(subject: Subject) -> str:
     return _card(f"Best: trial {best.number}", "Its metrics and parameters.", f"<table>{inner}</table>")
 
 
-def _importance(subject: Subject, matters: Importance | None, drawn: figures.Figures) -> str:
+def _front(subject: Subject) -> str:
+    if not subject.front:
+        return ""
+    experiment, shown = subject.experiment, subject.front[:MOST_RANKED]
+    metrics = list(dict.fromkeys((*outcome_metrics(experiment), *experiment.spec.metrics)))
+    names = [parameter.name for parameter in experiment.spec.parameters]
+    head = _cells("th", ["trial", *metrics, *names], 0)
+    body = ""
+    for row in shown:
+        known, given = metric_values(experiment, row), in_order(experiment, row.assignment)
+        cells = [str(row.number), *(words.number(known.get(one)) for one in metrics)]
+        cells += [words.scalar(given.get(one, "-")) for one in names]
+        body += f"<tr>{_cells('td', cells, 0)}</tr>"
+    told = f"{words.count(len(subject.front), 'trial')} that no other beats; the first {len(shown):,} are listed."
+    return _card("Pareto front", told, f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>')
+
+
+def _importance(subject: Subject, objective: int, matters: Importance | None, drawn: figures.Figures) -> str:
+    spec = subject.experiment.spec
+    title = f"Parameter importance{f' for {text(spec.targets[objective].metric)}' if spec.several else ''}"
     if matters is None:
         if not drawn:
             return ""
         told = f"Needs at least {FEWEST} trials with values that differ."
-        return _card("Parameter importance", told, "")
+        return _card(title, told, "")
     told = (
         "How much worse a random forest ranks unseen trials when one parameter is shuffled; "
         f"from {matters.trials:,} trials. "
         f"The forest explains {matters.explained:.0%} of the differences in rank"
     )
     told += ": too little to trust this much." if matters.explained < TRUSTED else "."
-    return _figure("Parameter importance", told, "importance", drawn)
+    return _figure(title, told, _numbered("importance", objective), drawn)
 
 
 def _ranking(subject: Subject) -> str:
@@ -182,7 +236,7 @@ def _ranking(subject: Subject) -> str:
         return ""
     spec = subject.experiment.spec
     names = [parameter.name for parameter in spec.parameters]
-    head = _cells("th", ["trial", "state", spec.target.metric, "took", *names], 2)
+    head = _cells("th", ["trial", "state", *(target.metric for target in spec.targets), "took", *names], 2)
     body = "".join(_ranked(row, names, subject) for row in rows)
     told = f"{counts_words(subject.experiment)}. The best {len(rows):,} are listed." if len(rows) > 1 else ""
     table = f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
@@ -193,9 +247,10 @@ def _ranked(row: TrialRow, names: Sequence[str], subject: Subject) -> str:
     ended = row.concluded_at or subject.found.now
     took = words.duration((ended - row.started_at).total_seconds()) if row.started_at else "-"
     cause = f"{words.CAUSES[row.cause]}: {row.message}" if row.cause and row.message else ""
+    values = [words.number(row.at(place)) for place in range(len(subject.experiment.spec.targets))]
     state = f'<td class="{row.state}" title="{text(cause)}"><span class="dot"></span>{row.state}</td>'
     given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names]
-    return f"<tr><td>{row.number}</td>{state}{_cells('td', [words.number(row.value), took, *given], 0)}</tr>"
+    return f"<tr><td>{row.number}</td>{state}{_cells('td', [*values, took, *given], 0)}</tr>"
 
 
 def _cells(tag: str, values: Iterable[str], numbers_from: int) -> str:

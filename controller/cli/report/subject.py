@@ -30,6 +30,8 @@ class Subject:
     trials: Sequence[TrialRow]
     ranking: Sequence[TrialRow]
     best: TrialRow | None
+    front: Sequence[TrialRow]
+    """Of several objectives, by the first one."""
     curves: Curves
     shown: Mapping[TrialNumber, TrialRow]
     """The trials of the curves."""
@@ -48,12 +50,13 @@ async def read_subject(queries: Queries, found: Found) -> Subject:
     identity, spec, progress = experiment.identity, experiment.spec, experiment.progress
     ranking = await queries.ranking(identity.id, spec.target.type, MOST_RANKED)
     limit = max(1000, min(MOST_TRIALS, MOST_VALUES // max(1, len(spec.parameters))))
-    wanted = [row.number for row in ranking]
+    front = await queries.front(identity) if spec.several else []
+    wanted = [row.number for row in (*ranking, *front)]
     sample = await queries.sample(identity.id, progress.proposed, limit, wanted)
     shown = _shown(sample, ranking)
     curves = await queries.curves(identity.id, attempts(shown), spec.target.metric, MOST_POINTS)
     best = await best_row(queries, experiment)
-    return Subject(found, sample, ranking, best, curves, {row.number: row for row in shown})
+    return Subject(found, sample, ranking, best, front, curves, {row.number: row for row in shown})
 
 
 def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[TrialRow]:

@@ -6,7 +6,8 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import aiohttp
@@ -16,11 +17,15 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 
 from controller.telemetry.catalogue import API_REQUESTS
 
-DEADLINE = aiohttp.ClientTimeout(total=15, connect=3, sock_connect=3, sock_read=10)
+DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
 """Seconds; of streams only the connecting and the silence are bounded."""
+MOST_WRITES = 32
+"""Under way at once: a server that answers slowly is asked less, rather than with ever more connections."""
 CONNECT_SECONDS = 5.0
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 AGENT = "trialstream"
+SPARE = 0.2
+"""The share of the writes that is kept for those that can wait."""
 _TRANSIENT = frozenset({408, 429})
 _TROUBLES = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
 
@@ -51,6 +56,10 @@ class RefusedError(ApiError):
     """To ask again changes nothing by itself."""
 
 
+class LaterError(ApiError):
+    """It was not asked for: there is no room now for what can wait."""
+
+
 class AwayError(ApiError):
     """No answer, or one that passes; `retry_after`: seconds that the server asks for."""
 
@@ -59,30 +68,79 @@ class AwayError(ApiError):
         self.retry_after = retry_after
 
 
+class When(Enum):
+    """How urgent a write is."""
+
+    FIRST = auto()
+    """What people wait for, and what ends something."""
+    IN_LINE = auto()
+    """Starts: there may be thousands."""
+    SPARE = auto()
+    """What can wait: LaterError is raised while there is no room for it."""
+
+
 @dataclass(slots=True)
 class Pace:
-    """A bucket of tokens, one for each write; `rate` a second, twice as many at once."""
+    """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
+
+    What can wait takes what is left over, and SPARE of all that is written in any case: late, but not forgotten."""
 
     rate: float
     tokens: float = 0.0
+    spare: float = 0.0
     at: float = 0.0
+    under_way: int = 0
+    lines: tuple[asyncio.Lock, asyncio.Lock] = field(default_factory=lambda: (asyncio.Lock(), asyncio.Lock()))
+    """Of those in line, and of `first`."""
+    waiting: list[int] = field(default_factory=lambda: [0, 0])
 
-    async def turn(self) -> None:
-        """Return when it is our turn; turns come in the order in which they were asked for."""
-        moment = time.monotonic()
-        self.tokens = min(2 * self.rate, self.tokens + (moment - self.at) * self.rate)
-        self.at = moment
+    async def turn(self, *, first: bool = False) -> None:
+        """Return when it is our turn, in the order in which turns were asked for, those of `first` before all others.
+
+        Whoever had a turn calls `done`."""
+        self.waiting[first] += 1
+        try:
+            async with self.lines[first]:
+                self._fill()
+                while self.tokens < 1 or self.under_way >= MOST_WRITES or (self.waiting[True] and not first):
+                    await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
+                    self._fill()
+        finally:
+            self.waiting[first] -= 1
         self.tokens -= 1
-        if self.tokens < 0:
-            await asyncio.sleep(-self.tokens / self.rate)
+        self.spare = min(SPARE * self.rate, self.spare + SPARE / (1 - SPARE))
+        self.under_way += 1
+
+    def has_room(self) -> bool:
+        """A turn for what can wait, if there is one now."""
+        self._fill()
+        left_over = self.tokens >= 1 and not any(self.waiting)
+        if self.under_way >= MOST_WRITES or (not left_over and (self.spare < 1 or self.tokens < -self.rate)):
+            return False
+        self.tokens -= 1
+        self.under_way += 1
+        self.spare = max(0.0, self.spare - 1)
+        return True
+
+    def done(self) -> None:
+        """A write that had its turn is answered, or given up."""
+        self.under_way -= 1
 
     def rest(self, seconds: float) -> None:
         """The server is overloaded: nobody has a turn for so long."""
         self.tokens = min(self.tokens, -seconds * self.rate)
+        self.spare = 0.0
+
+    def _fill(self) -> None:
+        moment = time.monotonic()
+        self.tokens = min(2 * self.rate, self.tokens + (moment - self.at) * self.rate)
+        self.at = moment
 
 
 class Api:
-    """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`."""
+    """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`.
+
+    Writes of When.SPARE raise LaterError, too."""
 
     def __init__(self, client: ApiClient, streams: ApiClient, pace: Pace) -> None:
         self._client = client
@@ -92,23 +150,29 @@ class Api:
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._ask("GET", path, query)
 
-    async def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
+    async def create(
+        self, path: str, body: Mapping[str, Any], *, when: When = When.IN_LINE, **query: str
+    ) -> dict[str, Any]:
         """`path` is the collection's. Raises ConflictError if the name is taken."""
-        return await self._write("POST", path, body, **query)
+        return await self._write("POST", path, body, when=when, **query)
 
-    async def patch(self, path: str, body: Mapping[str, Any], *, apply: bool = False) -> dict[str, Any]:
+    async def patch(
+        self, path: str, body: Mapping[str, Any], *, apply: bool = False, when: When = When.FIRST
+    ) -> dict[str, Any]:
         """Merge, or apply on the server's side as our field manager, whoever had the fields before."""
         if apply:
-            return await self._write("PATCH", path, body, APPLY, fieldManager=AGENT, force="true")
-        return await self._write("PATCH", path, body, MERGE)
+            return await self._write("PATCH", path, body, APPLY, when=when, fieldManager=AGENT, force="true")
+        return await self._write("PATCH", path, body, MERGE, when=when)
 
-    async def delete(self, path: str, *, uid: str | None = None, propagation: str = "Foreground") -> bool:
+    async def delete(
+        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", when: When = When.FIRST
+    ) -> bool:
         """Ask for the end of the object, with `uid` only of that very one. False: it is not there any more."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._write("DELETE", path, body)
+            await self._write("DELETE", path, body, when=when)
         except (NotFoundError, ConflictError):  # Conflict: another object has the name by now
             return False
         return True
@@ -142,15 +206,27 @@ class Api:
             await chunks.aclose()
 
     async def _write(
-        self, method: str, path: str, body: Mapping[str, Any], content: str | None = None, **query: str
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        content: str | None = None,
+        *,
+        when: When,
+        **query: str,
     ) -> dict[str, Any]:
-        await self._pace.turn()
+        if when is not When.SPARE:
+            await self._pace.turn(first=when is When.FIRST)
+        elif not self._pace.has_room():
+            raise LaterError(0, "NoRoom", f"{method} {path}: it has to wait for writes that are more urgent")
         try:
             return await self._ask(method, path, query, body, content)
         except AwayError as error:
             if error.retry_after:
                 self._pace.rest(error.retry_after)
             raise
+        finally:
+            self._pace.done()
 
     async def _ask(
         self,
@@ -218,7 +294,7 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
             raise OSError(f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})") from None
     known.connection_pool_maxsize = 100
     async with ApiClient(configuration=known) as client, ApiClient(configuration=known) as streams:
-        yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, time.monotonic()))
+        yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
 
 
 def _error(status: int, data: bytes, retry_after: str | None) -> ApiError:

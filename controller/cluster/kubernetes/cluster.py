@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes import phases
 from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ConflictError, NotFoundError
@@ -28,6 +26,7 @@ from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
 from events.template import TemplateError
+from events.yaml import DocumentError, read
 
 DELETE_AGAIN_SECONDS = (0.5, 30.0)
 OWNER = "trialstream.io/"
@@ -321,7 +320,9 @@ class KubernetesCluster:
             kind = await self._kinds.find(workload["apiVersion"], workload["kind"])
             metadata = workload["metadata"]
             path = kind.path(metadata["namespace"], metadata["name"])
-            return await self._api.delete(path, uid=metadata["uid"])
+            # Nobody waits for the pods of what is over, so the server need not, either.
+            propagation = "Background" if self._is_over(key) else "Foreground"
+            return await self._api.delete(path, uid=metadata["uid"], propagation=propagation)
         return place is not None and await self._api.delete(place.path)
 
     def _is_over(self, key: AttemptKey) -> bool:
@@ -365,11 +366,8 @@ def _template(found: Object, path: str) -> Mapping[str, Any]:
     """The template in a ConfigMap. Raises ManifestError."""
     where = f"spec.trialTemplate.configMap: {found['metadata']['name']}/{path}"
     try:
-        tree = yaml.load((found.get("data") or {})[path], yaml.CSafeLoader)
+        return read(str((found.get("data") or {})[path]).encode()).tree
     except KeyError:
         raise ManifestError(f"{where}: the ConfigMap has no such key") from None
-    except yaml.YAMLError as error:
+    except DocumentError as error:
         raise ManifestError(f"{where}: {error}") from None
-    if not isinstance(tree, dict):
-        raise ManifestError(f"{where}: must be one Kubernetes object")
-    return tree

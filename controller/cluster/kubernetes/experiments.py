@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from controller.cluster.kubernetes.api import Api, ApiError
+from controller.cluster.kubernetes.api import Api, ApiError, When
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.marks import EXPERIMENT_ID, OURS, TRIAL, US, Object
 from controller.cluster.kubernetes.projection import moment
-from controller.cluster.kubernetes.reflector import Reflector, Resource
+from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
 from events.document import KATIB
 from events.document import OURS as OWN
 from events.ids import ExperimentId, TrialNumber
@@ -28,20 +28,25 @@ class Experiments:
     """What is there of experiments and of the trials that are shown. Use `Experiments.open`."""
 
     api: Api
-    _experiments: Sequence[Reflector]
-    _trials: Sequence[Reflector]
+    _experiments: Sequence[Reflector] = ()
+    _trials: Sequence[Reflector] = ()
+    _shown: dict[str, dict[TrialNumber, Object]] = field(default_factory=dict)
+    """The trials that are shown, by the id of their experiment and their number."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, api: Api, namespaces: Sequence[str], versions: Sequence[str]) -> AsyncIterator["Experiments"]:
         """`namespaces`: none = all; `versions`: the apiVersions of experiments that are served."""
 
-        def watched(kind: Kind, selector: str) -> list[Reflector]:
+        def watched(kind: Kind, selector: str, changed: Changed) -> list[Reflector]:
             places = [kind.path(one) for one in namespaces] or [kind.path()]
-            return [Reflector(api, Resource(place, selector), _kept, _ignore) for place in places]
+            return [Reflector(api, Resource(place, selector), _kept, changed) for place in places]
 
-        experiments = [one for kind in SERVED if kind.api_version in versions for one in watched(kind, "")]
-        opened = cls(api, experiments, watched(TRIALS, OURS))
+        opened = cls(api)
+        opened._experiments = [
+            one for kind in SERVED if kind.api_version in versions for one in watched(kind, "", _ignore)
+        ]
+        opened._trials = watched(TRIALS, OURS, opened._see)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(one.run()) for one in (*opened._experiments, *opened._trials)]
             try:
@@ -54,18 +59,24 @@ class Experiments:
         for reflector in self._experiments:
             yield from list(reflector.objects.values())
 
-    def shown(self) -> dict[ExperimentId | str, dict[TrialNumber, Object]]:
-        """The trials that are shown, by the id of their experiment and their number."""
-        found: dict[ExperimentId | str, dict[TrialNumber, Object]] = {}
-        for reflector in self._trials:
-            for thing in reflector.objects.values():
-                known = thing["metadata"].get("labels") or {}
-                found.setdefault(known.get(EXPERIMENT_ID, ""), {})[TrialNumber(int(known.get(TRIAL, 0)))] = thing
-        return found
+    def shown(self, experiment: ExperimentId) -> Mapping[TrialNumber, Object]:
+        """The trials of an experiment that are shown, by their number."""
+        return self._shown.get(str(experiment), {})
 
-    async def show(self, thing: Object, status: Mapping[str, Any]) -> None:
+    def _see(self, trial: Object, gone: bool) -> None:
+        known = trial["metadata"].get("labels") or {}
+        experiment, number = known.get(EXPERIMENT_ID, ""), TrialNumber(int(known.get(TRIAL, 0)))
+        of_it = self._shown.setdefault(experiment, {})
+        if not gone:
+            of_it[number] = trial
+        elif of_it.get(number, trial)["metadata"]["uid"] == trial["metadata"]["uid"]:
+            of_it.pop(number, None)
+        if not of_it:
+            del self._shown[experiment]
+
+    async def show(self, thing: Object, status: Mapping[str, Any], *, when: When = When.FIRST) -> None:
         """Replace the status. Raises ApiError."""
-        await self.api.patch(f"{_path(thing)}/status", {"status": status})
+        await self.api.patch(f"{_path(thing)}/status", {"status": status}, when=when)
 
     async def hold(self, thing: Object) -> None:
         """It shall not go before `release`. Raises ApiError."""
@@ -81,18 +92,19 @@ class Experiments:
         await self.api.patch(_path(thing), {"metadata": {"finalizers": others, "resourceVersion": version}})
 
     async def show_trial(self, trial: Mapping[str, Any], known: Object | None) -> None:
-        """Raises ApiError."""
+        """As soon as there is room for it: raises LaterError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
-            await self.api.create(place, trial)
+            await self.api.create(place, trial, when=When.SPARE)
         else:
-            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": trial["status"]})
+            status = {**dict.fromkeys(known.get("status") or ()), **trial["status"]}  # a merge keeps what is not named
+            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, when=When.SPARE)
 
     async def hide_trial(self, trial: Object) -> None:
-        """Raises ApiError."""
+        """As soon as there is room for it: raises LaterError, ApiError."""
         metadata = trial["metadata"]
         path = TRIALS.path(metadata["namespace"], metadata["name"])
-        await self.api.delete(path, uid=metadata["uid"], propagation="Background")
+        await self.api.delete(path, uid=metadata["uid"], propagation="Background", when=When.SPARE)
 
     async def tell(self, thing: Object, kind: str, reason: str, message: str, at: datetime) -> None:
         """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
@@ -110,7 +122,7 @@ class Experiments:
             "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event)
+            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, when=When.FIRST)
         except ApiError:
             return
 

@@ -11,7 +11,7 @@ from controller.cluster.kubernetes.policy import Policy, refusals
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary
 from events.spec import CollectorKind, ExperimentSpec, TrialTemplate
-from events.template import substitute, template_values, written
+from events.template import absent_names, substitute, template_values, written
 from events.validation import Problem
 from events.yaml import Path, text_of
 
@@ -36,7 +36,8 @@ def manifest(
     name = workload_name(launch)
     values = template_values(template, launch.assignment, name, launch.namespace)
     said = {key: written(value) for key, value in values.items()}
-    tree: dict[str, Any] = _typed(substitute(source or template.trial_spec or {}, said))
+    absent = absent_names(launch.spec, launch.assignment)
+    tree: dict[str, Any] = _typed(substitute(source or template.trial_spec or {}, said, absent))
     for place, words in refusals(tree, policy):
         raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *place))}: {words}")
     _once(tree, template)

@@ -38,7 +38,7 @@ def status_of(thing: Object, known: Experiment, best: "Shown | None", at: dateti
     status: Status = {
         "state": progress.state.value,
         "progress": f"{counts.concluded}{budget}",
-        "best": "" if progress.best is None else written(progress.best.value),
+        "best": _best_words(known),
         "startTime": thing["metadata"].get("creationTimestamp"),
         "trials": progress.proposed,
         "trialsSucceeded": counts.succeeded,
@@ -58,7 +58,18 @@ def status_of(thing: Object, known: Experiment, best: "Shown | None", at: dateti
         status["completionTime"] = before or moment(at)
     if best is not None:
         status["currentOptimalTrial"] = _optimal(known, best)
+    if known.spec.several:
+        members = [member.trial for member in progress.front]
+        status["front"] = {"size": len(members), "trials": _names(known, members)}
     return status
+
+
+def _best_words(known: Experiment) -> str:
+    """The best value or, with several objectives, how many trials the front has."""
+    best, front = known.progress.best, known.progress.front
+    if front:
+        return f"front of {len(front)}"
+    return "" if best is None else written(best.value)
 
 
 def refused(thing: Object, reason: str, message: str, at: datetime) -> Status:

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
@@ -18,6 +19,8 @@ from events.bus.kafka.settings import KafkaSettings
 MAX_RECORD_BYTES = 900 * 1024
 """Key, headers and value of a record: what brokers take by default, with a margin."""
 PUBLISH_SECONDS = 15.0
+COMPRESSION = "lz4" if find_spec("cramjam") else "gzip"
+"""LZ4 comes with a library that the collector's image does without: it is memory in every pod."""
 START_SECONDS = 10.0
 
 
@@ -79,8 +82,8 @@ class Publisher:
         async with self._making:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    **await client_options(self._settings), acks="all", enable_idempotence=True, compression_type="lz4",
-                    max_request_size=MAX_RECORD_BYTES + 64 * 1024,
+                    **await client_options(self._settings), acks="all", enable_idempotence=True,
+                    compression_type=COMPRESSION, max_request_size=MAX_RECORD_BYTES + 64 * 1024,
                 )  # fmt: skip
                 try:
                     with translated("start a producer"):

@@ -13,6 +13,7 @@ from controller.cluster.simulated import Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database, open_database
+from controller.suggestion.pool import open_pool
 from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
@@ -62,9 +63,10 @@ class Town:
         stack = AsyncExitStack()
         database = await stack.enter_async_context(open_database(self.url, size=6))
         bus = await stack.enter_async_context(open_bus(self.settings))
+        pool = await stack.enter_async_context(open_pool())
         cluster = SimulatedCluster(self.function, pace=self.pace)
         wired = await stack.enter_async_context(
-            station(database, bus, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
+            station(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
         )
         control = Control(wired, bus.partitions, asyncio.Event())
         controller = Controller(control, asyncio.ensure_future(control.run()), stack)

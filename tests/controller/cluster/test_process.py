@@ -47,6 +47,36 @@ def test_the_short_command(launch: Make) -> None:
     assert ran.timeout == 5
 
 
+CONDITIONAL = [
+    {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": ["sgd", "adam"]}},
+    {
+        "name": "momentum",
+        "parameterType": "double",
+        "feasibleSpace": {"min": 0, "max": 1},
+        "condition": {"parameter": "kind", "equals": "sgd"},
+    },
+]
+
+
+def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out(launch: Make) -> None:
+    words = ["train", "--kind=${trialParameters.kind}", "--momentum", "${trialParameters.momentum}", "-v"]
+    absent = launch(1, *words, parameters=CONDITIONAL, assignment={"kind": "adam"})
+    assert process(absent, METRICS).argv == ("train", "--kind=adam", "-v")
+    assert process(absent, METRICS).env["TRIALSTREAM_PARAMETERS"] == '{"kind": "adam"}'
+    there = launch(1, *words, parameters=CONDITIONAL, assignment={"kind": "sgd", "momentum": 0.5})
+    assert process(there, METRICS).argv == ("train", "--kind=sgd", "--momentum", "0.5", "-v")
+
+
+def test_so_is_its_variable_in_a_manifest(launch: Make) -> None:
+    env = [{"name": "KIND", "value": "${trialParameters.k}"}, {"name": "MOMENTUM", "value": "${trialParameters.m}"}]
+    template = job({"command": ["train"], "args": ["--m=${trialParameters.m}"], "env": env})
+    template["trialParameters"] = [{"name": "k", "reference": "kind"}, {"name": "m", "reference": "momentum"}]
+    ran = process(launch(1, template=template, parameters=CONDITIONAL, assignment={"kind": "adam"}), METRICS)
+    assert ran.argv == ("train",)
+    assert ran.env["KIND"] == "adam"
+    assert "MOMENTUM" not in ran.env
+
+
 def test_references_to_variables_as_in_kubernetes(launch: Make) -> None:
     container = {
         "command": ["sh", "-c", "echo $(A) $(KATIB_TRIAL_NAME) $(date) $$(A) $$$$"],

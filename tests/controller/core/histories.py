@@ -38,14 +38,21 @@ def experiment(
     goal: float | None = None,
     extra: str = "",
     seconds: float | None = None,
+    several: bool = False,
 ) -> Experiment:
-    """A new experiment that minimises `loss`."""
+    """A new experiment that minimises `loss` or, with `several`, `loss` and `size` where `latency <= 5`."""
+    aim = f"{{type: minimize, objectiveMetricName: loss{'' if goal is None else f', goal: {goal}'}}}"
+    other = "{type: maximize, objectiveMetricName: size, goal: 5}"
     lines = [
         "apiVersion: trialstream.io/v1alpha1",
         "kind: Experiment",
         "metadata: {name: e}",
         "spec:",
-        f"  objective: {{type: minimize, objectiveMetricName: loss{'' if goal is None else f', goal: {goal}'}}}",
+        *(
+            [f"  objectives: [{aim}, {other}]", "  outcomeConstraints: [latency <= 5]"]
+            if several
+            else [f"  objective: {aim}"]
+        ),
         f"  parallelTrialCount: {parallel}",
         *([] if total is None else [f"  maxTrialCount: {total}"]),
         *([] if failed is None else [f"  maxFailedTrialCount: {failed}"]),
@@ -64,10 +71,19 @@ def observation(value: float | None, count: int = 1) -> Observation:
     return {"loss": Summary(min=value, max=value, latest=value, count=count)}
 
 
+def outcome(loss: float | None, size: float | None, latency: float | None) -> Observation:
+    """What an attempt reported of three metrics."""
+    values = {"loss": loss, "size": size, "latency": latency}
+    return {name: Summary(min=one, max=one, latest=one, count=1) for name, one in values.items()}
+
+
 trials = st.integers(1, 12).map(TrialNumber)
 attempts = st.integers(1, 4)
 observations: st.SearchStrategy[Observation] = st.one_of(
-    st.just({}), st.just(observation(None)), st.floats(-10, 10).map(observation)
+    st.just({}),
+    st.just(observation(None)),
+    st.floats(-10, 10).map(observation),
+    st.builds(outcome, *(st.none() | st.integers(-9, 9).map(float) for _ in range(3))),
 )
 signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(

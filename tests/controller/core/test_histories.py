@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from controller.core.best import MOST_MEMBERS, best_trials
 from controller.core.decide import decide
 from controller.core.evolve import evolve
 from controller.core.experiment import Experiment, Progress
+from controller.core.pareto import front
 from events.facts import (
     TERMINAL,
     Cause,
@@ -80,14 +82,30 @@ class Watch:
             assert not progress.live
         deleted = [place for place, fact in enumerate(self.facts) if isinstance(fact, ExperimentDeleted)]
         assert deleted == ([len(self.facts) - 1] if progress.deleting and self.state.done else [])
-        if progress.best is not None:
-            assert progress.best.value == min(
-                fact.value
-                for fact in self.facts
-                if isinstance(fact, TrialConcluded)
-                and fact.value is not None
-                and fact.state in ("Succeeded", "EarlyStopped")
-            )
+        self._check_best(facts)
+
+    def _check_best(self, facts: tuple[Fact, ...]) -> None:
+        progress, spec = self.state.progress, self.state.spec
+        ranked = [
+            fact
+            for fact in self.facts
+            if isinstance(fact, TrialConcluded)
+            and fact.state in ("Succeeded", "EarlyStopped")
+            and None not in fact.values
+        ]
+        good = [fact for fact in ranked if all(amount == 0 for amount in fact.violations)]
+        assert progress.infeasible == len([fact for fact in ranked if any(fact.violations)])
+        if spec.several:
+            points = ((fact.trial, spec.losses([value for value in fact.values if value is not None])) for fact in good)
+            whole, kept = {trial for trial, _ in front(points)}, {member.trial for member in progress.front}
+            assert kept == whole if len(whole) <= MOST_MEMBERS else kept < whole
+        elif good:
+            assert progress.best is not None
+            assert progress.best.value == min(fact.value for fact in good if fact.value is not None)
+        assert (progress.best is None) or not spec.several
+        said = [fact.trial for fact in facts if isinstance(fact, TrialConcluded) and fact.best]
+        new = {fact.trial for fact in facts if isinstance(fact, TrialConcluded)}
+        assert said == [trial for trial in best_trials(progress) if trial in new]
 
 
 @settings(deadline=None)
@@ -98,6 +116,7 @@ class Watch:
     st.none() | st.integers(0, 4),
     st.none() | st.floats(-5, 5),
     st.sampled_from(["", "  retry: {maxRetries: 2}"]),
+    st.booleans(),
 )
 def test_any_history_keeps_the_promises(
     history: list[tuple[Signal, int]],
@@ -106,10 +125,11 @@ def test_any_history_keeps_the_promises(
     failed: int | None,
     goal: float | None,
     extra: str,
+    several: bool,
 ) -> None:
     if total is not None:
         parallel, failed = min(parallel, total), None if failed is None else min(failed, total)
-    watch = Watch(experiment(total, parallel, failed, goal, extra))
+    watch = Watch(experiment(total, parallel, failed, goal, extra, several=several))
     for signal, times in history:
         for again in range(times):
             facts = watch.hear(signal)

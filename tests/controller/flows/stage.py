@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store.migrate import migrate
 from controller.store.postgres import open_database
+from controller.suggestion.pool import Pool, open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.document import load
@@ -98,13 +99,19 @@ async def on_stage(
     function: Function = bowl,
     reaction: float = 0.0,
     kind: type[SimulatedCluster] = SimulatedCluster,
+    pool: Pool | None = None,
 ) -> AsyncGenerator[Stage]:
-    """A new controller, with nothing in memory, for the experiment."""
+    """A new controller, with nothing in memory, for the experiment; without a pool it has one of its own."""
     document = load(wanted.text.encode())
     cluster = kind(function, reaction=reaction)
-    async with open_database(url) as database:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(url))
         await migrate(database)
-        async with station(database, MemoryBus(), cluster, cluster.follow, owner=str(uuid4())) as wired:
-            submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
-            envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
-            yield Stage(wired, await admit(wired.ledger, wired.mailbox, envelope))
+        if pool is None:
+            pool = await stack.enter_async_context(open_pool())
+        wired = await stack.enter_async_context(
+            station(database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4()))
+        )
+        submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
+        envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+        yield Stage(wired, await admit(wired.ledger, wired.mailbox, envelope))

@@ -11,6 +11,7 @@ import pytest
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.core.experiment import Experiment
+from controller.suggestion.pool import open_pool
 from events.clock import now
 from events.facts import Cause, ExperimentState, Reason
 from events.signals import PauseRequested, StopRequested
@@ -61,13 +62,14 @@ def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_u
         async with on_stage(database_url, Wanted(f"calm-{name}", 40, algorithm=algorithm)) as stage:
             await exact(stage, await stage.see_through(), 40)
             calm = await stage.assignments()
-        dice, lives = random.Random(name), 0
-        while True:
-            lives += 1
-            async with on_stage(database_url, Wanted(f"rough-{name}", 40, algorithm=algorithm)) as stage:
-                if await stage.cut_off(dice.uniform(0.02, 0.12)):
-                    await exact(stage, (await stage.station.ledger.find("default", f"rough-{name}"))[0], 40)  # type: ignore[index]
-                    return calm, await stage.assignments(), lives
+        dice, lives, rough = random.Random(name), 0, Wanted(f"rough-{name}", 40, algorithm=algorithm)
+        async with open_pool() as pool:  # to import the libraries takes longer than a life
+            while True:
+                lives += 1
+                async with on_stage(database_url, rough, pool=pool) as stage:
+                    if await stage.cut_off(dice.uniform(0.02, 0.12)):
+                        await exact(stage, (await stage.station.ledger.find("default", rough.name))[0], 40)  # type: ignore[index]
+                        return calm, await stage.assignments(), lives
 
     calm, rough, lives = asyncio.run(scenario())
     assert lives > 2
@@ -79,14 +81,15 @@ def test_many_at_once_are_exact_across_crashes(database_url: str) -> None:
 
     async def scenario() -> int:
         dice, lives = random.Random(3), 0
-        while True:
-            lives += 1
-            async with on_stage(database_url, Wanted("many", 300, 16)) as stage:
-                if await stage.cut_off(dice.uniform(0.05, 0.15)):
-                    experiment = await stage.see_through()
-                    await exact(stage, experiment, 300)
-                    assert experiment.progress.counts.succeeded == 300
-                    return lives
+        async with open_pool() as pool:
+            while True:
+                lives += 1
+                async with on_stage(database_url, Wanted("many", 300, 16), pool=pool) as stage:
+                    if await stage.cut_off(dice.uniform(0.05, 0.15)):
+                        experiment = await stage.see_through()
+                        await exact(stage, experiment, 300)
+                        assert experiment.progress.counts.succeeded == 300
+                        return lives
 
     assert asyncio.run(scenario()) > 2
 
@@ -172,11 +175,12 @@ def test_hopeless_trials_are_stopped_early_also_after_a_restart(database_url: st
 
     async def scenario() -> None:
         wanted = Wanted("median", 40, 2, extra=extra)
-        for _ in range(3):
-            async with on_stage(database_url, wanted, curve) as stage:
-                await stage.cut_off(0.3)
-        async with on_stage(database_url, wanted, curve) as stage:
-            await exact(stage, await stage.see_through(), 40)
+        async with open_pool() as pool:
+            for _ in range(3):
+                async with on_stage(database_url, wanted, curve, pool=pool) as stage:
+                    await stage.cut_off(0.3)
+            async with on_stage(database_url, wanted, curve, pool=pool) as stage:
+                await exact(stage, await stage.see_through(), 40)
 
     asyncio.run(scenario())
 

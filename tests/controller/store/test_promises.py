@@ -180,8 +180,8 @@ def test_the_journal_has_all_suggestions_and_conclusions_in_order(play: Callable
         await author.suggest({"lr": 0.009, "layers": 4, "opt": "adam"})
         journal = await Journals(database).read(author.id)
         assert [(one.assignment["layers"], one.told) for one in journal.suggestions] == [(1, 0), (2, 0), (3, 0), (4, 2)]
-        told = [(one.trial, one.state, one.value) for one in journal.conclusions]
-        assert told == [(3, TrialState.SUCCEEDED, 0.3), (1, TrialState.FAILED, 0.1)]
+        told = [(one.trial, one.state, one.values) for one in journal.conclusions]
+        assert told == [(3, TrialState.SUCCEEDED, (0.3,)), (1, TrialState.FAILED, (0.1,))]
 
     play(scene)
 
@@ -277,5 +277,17 @@ def test_the_state_is_part_of_the_promise(play: Callable[[Scene], None]) -> None
         wrong = replace(author.experiment, progress=replace(author.experiment.progress, version=99))
         with pytest.raises(FencedError, match="moved on"):
             await Ledger(database).commit(Shard(author._shard), author._epoch, Batch(wrong, wrong, []))
+
+    play(scene)
+
+
+def test_what_is_over_is_found_by_its_shard_alone(play: Callable[[Scene], None]) -> None:
+    async def scene(database: Database, leases: Leases) -> None:
+        over = await admitted(database, leases, text(a_name(), trials=2, parallel=2))
+        await finish(over, 2)
+        live = await admitted(database, leases, text(a_name()))
+        ledger, both = Ledger(database), [over.id, live.id]
+        assert [one.identity.id for one in await ledger.done(over._shard, both)] == [over.id]
+        assert await ledger.done(live._shard, both) == []
 
     play(scene)

@@ -1,20 +1,20 @@
 """A cluster in trouble: answers lost, an API server away, a node drained, a kubelet stopped; one workload each."""
 
 import asyncio
-import socket
+import json
 import subprocess
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from controller.cluster import Ended
+from controller.cluster import Ended, Launch
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
+from tests.controller.cluster.kubernetes.proxy import leading_to, plain_api, proxied
 from tests.controller.cluster.kubernetes.stage import Stage, eventually, job, name_of, stage
 from tests.kubernetes import kubectl, objects, program
 
@@ -32,82 +32,21 @@ def cluster(*words: str) -> None:
     subprocess.run([program(), *words], check=True, capture_output=True, timeout=120)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-@contextmanager
-def plain_api() -> Iterator[int]:
-    """The API without TLS, on a port of this machine."""
-    port = free_port()
-    proxy = subprocess.Popen([program(), "kubectl", "proxy", "--port", str(port)], stdout=subprocess.PIPE)
-    try:
-        assert proxy.stdout is not None
-        assert b"Starting to serve" in proxy.stdout.readline()
-        yield port
-    finally:
-        proxy.kill()
-        proxy.wait()
-        assert proxy.stdout is not None
-        proxy.stdout.close()
-
-
-@asynccontextmanager
-async def losing(port: int, lost: list[str]) -> AsyncGenerator[int]:
-    """Between us and the API at `port`: the answers to the first two creations are lost, and noted in `lost`."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", port)
-        state = {"drop": False}
-
-        async def forward() -> None:
-            while data := await reader.read(65536):
-                if data.startswith(b"POST ") and b"/jobs" in data.split(b"\r\n", 1)[0] and len(lost) < 2:
-                    state["drop"] = True
-                    lost.append(data.split(b" ")[1].decode())
-                upstream.write(data)
-                await upstream.drain()
-
-        async def back() -> None:
-            while data := await upstream_reader.read(65536):
-                if state["drop"]:
-                    break
-                writer.write(data)
-                await writer.drain()
-            writer.close()
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                going = tasks.create_task(forward())
-                await back()
-                going.cancel()
-        except* (ConnectionError, OSError):
-            pass
-        finally:
-            writer.close()
-            upstream.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 def test_an_answer_that_is_lost_makes_no_second_workload(
     room: str, kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost: list[str] = []
 
+    def loses(method: str, path: str) -> bool:
+        if method == "POST" and "/jobs" in path and len(lost) < 2:
+            lost.append(path)
+            return True
+        return False
+
     async def scene(port: int) -> None:
-        async with losing(port, lost) as behind:
-            config = tmp_path / "kubeconfig"
-            config.write_text(_kubeconfig(behind))
-            with monkeypatch.context() as patched:
-                patched.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
+        async with proxied(port) as proxy:
+            proxy.loses = loses
+            with leading_to(proxy, tmp_path, monkeypatch):
                 async with stage(room, kafka) as here:
                     launches = [here.launch(n, job(PRINTS)) for n in (1, 2, 3)]
                     for launch in launches:
@@ -122,15 +61,29 @@ def test_an_answer_that_is_lost_makes_no_second_workload(
     assert len(lost) == 2
 
 
-def _kubeconfig(port: int) -> str:
-    return f"""
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
-contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-users: [{{name: u, user: {{}}}}]
-current-context: c
-"""
+def test_a_collector_that_is_killed_goes_on_where_it_was(room: str, kafka: KafkaSettings) -> None:
+    code = "import time\nfor n in range(40):\n    print(f'loss={n}')\n    time.sleep(0.25)"
+
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            launch = await here.start(1, job(code))
+            await here.started(1)
+            for _ in range(2):
+                await asyncio.to_thread(arrived, kafka, launch.key, 4)
+                await asyncio.to_thread(_kill_collector, launch)
+            assert (await here.ended(1)).cause is Cause.COMPLETED
+            points = losses(await asyncio.to_thread(arrived, kafka, launch.key))
+            assert points == [(n + 1, float(n)) for n in range(40)]
+
+    asyncio.run(scene())
+
+
+def _kill_collector(launch: Launch) -> None:
+    """Its containers are processes of this machine."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(launch.key.experiment) in words and "python3" in words[0]:
+            process.kill()
 
 
 def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
@@ -185,6 +138,11 @@ def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
 
 
 def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) -> None:
+    """Beside another node: of a cluster whose nodes are all away at once, Kubernetes takes no pod away."""
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    if len(nodes) < 2:
+        pytest.skip("they need a second node: start the cluster with --fake-nodes 1")
+
     async def scene() -> None:
         async with stage(room, kafka) as here:
             launch = await here.start(1, job(PATIENT, terminationGracePeriodSeconds=1, tolerations=SOON))

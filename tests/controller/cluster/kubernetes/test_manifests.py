@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,40 @@ def example(name: str) -> tuple[Launch, dict[str, Any]]:
 
 def collectors(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in pod.get("initContainers", []) if one["name"] == COLLECTOR]
+
+
+def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out() -> None:
+    one = launch(load((KATIB / "random.yaml").read_bytes()).spec, lr=0.1, momentum=0.2)
+    parameters = [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 1}}]
+    parameters += [{**parameters[0], "name": "momentum", "condition": {"parameter": "lr", "range": [0.5, 1]}}]
+    container = {
+        "name": "main",
+        "image": "train",
+        "command": ["train", "--lr=${trialParameters.lr}", "--momentum=${trialParameters.m}"],
+        "env": [{"name": "MOMENTUM", "value": "${trialParameters.m}"}],
+    }
+    template = {
+        "primaryContainerName": "main",
+        "trialParameters": [{"name": "lr", "reference": "lr"}, {"name": "m", "reference": "momentum"}],
+        "trialSpec": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"labels": {"momentum": "${trialParameters.m}", "lr": "${trialParameters.lr}"}},
+            "spec": {"completions": "${trialParameters.m}", "template": {"spec": {"containers": [container]}}},
+        },
+    }
+    spec = ExperimentSpec.model_validate(
+        {"objective": {"type": "minimize", "objectiveMetricName": "loss"}, "parameters": parameters,
+         "trialTemplate": template},
+        strict=False,
+    )  # fmt: skip
+    made = manifest(replace(one, spec=spec, assignment={"lr": 0.25}), SIDECAR, DENY)
+    main = made["spec"]["template"]["spec"]["containers"][0]
+    assert main["command"][len(WRAPPER) :] == ["train", "--lr=0.25"]
+    assert "MOMENTUM" not in {entry["name"] for entry in main["env"]}
+    assert "momentum" not in made["metadata"]["labels"]
+    assert made["metadata"]["labels"]["lr"] == "0.25"
+    assert "completions" not in made["spec"]
 
 
 def test_a_job_gets_a_collector_and_its_command_wrapped() -> None:

@@ -1,0 +1,59 @@
+"""Whether the constraints leave enough of a space for points to be drawn at random."""
+
+from collections.abc import Iterator
+
+from algorithms.encoding import Cube
+from algorithms.search.novelty import uniform
+from algorithms.search.permutation import Permutation
+from events.conditions import outermost_first
+from events.problem import Problem
+from events.spec import ExperimentSpec
+
+SAMPLE = 10_000
+LEAST = 10
+"""Of SAMPLE: with fewer, to find a point that is allowed takes longer than most trials are worth."""
+_WHERE = ("spec", "constraints")
+_REMEDY = "loosen them, narrow min and max to where they hold, or let the program compute one parameter from the others"
+
+
+def allowed_points(cube: Cube) -> int | None:
+    """The number of points of a finite space that the constraints allow; None if there are too many to count."""
+    if not cube.constraints:
+        return cube.size
+    if cube.size is None or cube.size > SAMPLE:
+        return None
+    return sum(cube.allows(cube.at(index)) for index in range(cube.size))
+
+
+def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Why points of `spec` could not be found: drawn by the distributions, and walked through if they are finite."""
+    if not spec.constraints:
+        return
+    cube = _concerned(Cube.of(spec))
+    counted = allowed_points(cube)
+    if counted is not None:
+        if counted == 0:
+            names = ", ".join(parameter.name for parameter in cube.parameters)
+            yield Problem(_WHERE, f"no values of {names} are allowed by the constraints; loosen them")
+        return
+    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(SAMPLE))
+    if drawn < LEAST:
+        yield Problem(_WHERE, f"{_few(drawn)} random points are allowed by the constraints; {_REMEDY}")
+    elif cube.size is not None:
+        walk = Permutation(cube.size, 0)
+        met = sum(cube.allows(cube.at(walk[n])) for n in range(SAMPLE))
+        if met < LEAST:
+            yield Problem(_WHERE, f"{_few(met)} combinations of values are allowed by the constraints; {_REMEDY}")
+
+
+def _concerned(cube: Cube) -> Cube:
+    """The part of the space that the constraints and the conditions beneath them know of: the rest changes nothing."""
+    names = {name for constraint in cube.constraints for name in constraint.names}
+    for parameter in reversed(outermost_first(cube.parameters)):
+        if parameter.name in names and parameter.condition is not None:
+            names.add(parameter.condition.parameter)
+    return Cube((one for one in cube.parameters if one.name in names), cube.texts)
+
+
+def _few(found: int) -> str:
+    return f"only {found} of {SAMPLE:,}" if found else f"none of {SAMPLE:,}"

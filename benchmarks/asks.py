@@ -1,0 +1,176 @@
+"""How long the default algorithm lets a request for suggestions wait, through the pool of workers, without a database.
+
+One experiment of six parameters, asked for one suggestion at a time and told every result: its first 500 trials, and
+then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first. 64 suggestions at once.
+The memory of the worker that has 10,000 trials. The replay of 1,000 trials, as after the death of a worker. And 100
+experiments of 20 trials that ask for their first suggestion at the same moment and for each next one a second or two
+later; that crowd shares the machine's cores with this program.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+
+from algorithms.search import DEFAULT, create
+from algorithms.search.journal import Asked, Told
+from algorithms.search.live import Origin, Question
+from algorithms.search.outcome import Outcome as Result
+from benchmarks.gap import percentile
+from benchmarks.outcome import Outcome, say
+from controller.suggestion.pool import Pool, open_pool
+from controller.suggestion.settings import SuggestionSettings
+from events.document import load
+from events.space import Assignment
+from events.spec import ExperimentSpec
+
+SMALL, LARGE, REPLAYED, HEAVY = 500, (1_000, 10_000, 100_000), 1_000, 10_000
+BATCH, CROWD, CROWD_TRIALS = 64, 100, 20
+QUICK = 10
+"""By how much the quick version does less."""
+SAMPLE = 200
+"""Requests at each size."""
+PAUSE = (1.0, 2.0)
+"""Seconds from an answer to the next request, in the crowd."""
+SPEC = """
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {{name: asks}}
+spec:
+  objective: {{type: minimize, objectiveMetricName: loss}}
+  algorithm: {{algorithmName: {algorithm}}}
+  maxTrialCount: 200000
+  parallelTrialCount: {parallel}
+  parameters:
+  - {{name: lr, parameterType: double, feasibleSpace: {{min: 0.0001, max: 1, distribution: logUniform}}}}
+  - {{name: momentum, parameterType: double, feasibleSpace: {{min: 0, max: 1}}}}
+  - {{name: decay, parameterType: double, feasibleSpace: {{min: 0, max: 0.1}}}}
+  - {{name: units, parameterType: int, feasibleSpace: {{min: 8, max: 4096}}}}
+  - {{name: layers, parameterType: int, feasibleSpace: {{min: 1, max: 12}}}}
+  - {{name: optimizer, parameterType: categorical, feasibleSpace: {{list: [sgd, adam, lion]}}}}
+  trialTemplate: {{command: [train]}}
+"""
+
+
+def spec(parallel: int = 4) -> ExperimentSpec:
+    return load(SPEC.format(algorithm=DEFAULT, parallel=parallel).encode()).spec
+
+
+def measure(home: Path, *, quick: bool) -> Outcome:
+    return Outcome(asyncio.run(_measure(QUICK if quick else 1)), "none")
+
+
+async def _measure(less: int) -> dict[str, float]:
+    figures = {**await _alone(less), **await _crowd(CROWD, CROWD_TRIALS // less)}
+    for name, figure in figures.items():
+        say(f"{name} {figure:.4g}")
+    return figures
+
+
+async def _alone(less: int) -> dict[str, float]:
+    async with open_pool(SuggestionSettings(workers=1)) as pool:
+        await Asker(pool, spec()).ask()  # the libraries are imported: a controller does that once
+        small = sorted(await _grown(Asker(pool, spec()), SMALL // less))
+        large: list[float] = []
+        for size in (size // less for size in LARGE):
+            asker = Asker.at(pool, spec(), size)
+            await asker.ask()
+            large.append(percentile(sorted(await _grown(asker, SAMPLE)), 50))
+            say(f"{size:,} trials: median {1000 * large[-1]:.2f} ms")
+            asker.leave()
+        replayed = await Asker.at(pool, spec(), REPLAYED // less).ask()
+        batch = await Asker(pool, spec(BATCH)).ask(BATCH)
+    async with open_pool(SuggestionSettings(workers=1)) as pool:
+        asker = Asker.at(pool, spec(), HEAVY // less)
+        await _grown(asker, SAMPLE)
+        memory = max(child.memory_info().rss for child in psutil.Process().children(recursive=True))
+    return {
+        "ask_p50_ms": 1000 * percentile(small, 50),
+        "ask_p99_ms": 1000 * percentile(small, 99),
+        "ask_large_p50_ms": 1000 * max(large),
+        "ask_large_growth": large[-1] / large[0],
+        "batch_64_s": batch,
+        "worker_mib": memory / 2**20,
+        "replay_s": replayed,
+    }
+
+
+async def _crowd(experiments: int, trials: int) -> dict[str, float]:
+    async with open_pool() as pool:
+        await Asker(pool, spec()).ask()
+        async with asyncio.TaskGroup() as tasks:
+            dice = random.Random(1)
+            running = [
+                tasks.create_task(_grown(Asker(pool, spec()), trials, random.Random(dice.random())))
+                for _ in range(experiments)
+            ]
+    waits = sorted(wait for task in running for wait in task.result())
+    return {"crowd_p50_ms": 1000 * percentile(waits, 50), "crowd_p99_ms": 1000 * percentile(waits, 99)}
+
+
+@dataclass(slots=True)
+class Asker:
+    """One experiment: what its flow knows, and its whole journal."""
+
+    pool: Pool
+    spec: ExperimentSpec
+    name: str = field(default_factory=lambda: uuid4().hex)
+    journal: list[Asked | Told] = field(default_factory=list)
+    news: list[Told] = field(default_factory=list)
+    suggested: int = 0
+    answered: int = 0
+
+    @classmethod
+    def at(cls, pool: Pool, spec: ExperimentSpec, trials: int) -> "Asker":
+        """One that has so many trials behind it, made by somebody else."""
+        asker, search = cls(pool, spec), create(spec, 1)
+        for number in range(1, trials + 1):
+            (assignment,) = search.ask(1)
+            told = Told(number, result(assignment))
+            search.tell(number, told.outcome)
+            asker.journal += [Asked(assignment), told]
+        asker.suggested = trials
+        return asker
+
+    async def ask(self, count: int = 1) -> float:
+        """Seconds until the suggestions are there; their results are known at once, for the next request."""
+        question = Question(self.name, self.answered, tuple(self.news), count)
+        began = time.perf_counter()
+        suggested = await self.pool.ask(question, self.spec, self._recall)
+        seconds = time.perf_counter() - began
+        self.journal += self.news
+        self.news.clear()
+        self.answered += 1
+        for assignment in suggested.assignments:
+            self.suggested += 1
+            self.journal.append(Asked(assignment))
+            self.news.append(Told(self.suggested, result(assignment)))
+        return seconds
+
+    def leave(self) -> None:
+        self.pool.forget(self.name)
+
+    async def _recall(self) -> tuple[Origin, Sequence[Asked | Told]]:
+        return Origin(self.spec, 1), self.journal
+
+
+def result(assignment: Assignment) -> Result:
+    """A bowl with a slope: something to learn."""
+    numbers = [float(assignment[name]) for name in ("lr", "momentum", "decay", "layers")]
+    lr, momentum, decay, layers = numbers
+    return Result(((lr - 0.1) ** 2 + (momentum - 0.9) ** 2 + decay + 0.01 * (layers - 4) ** 2,))
+
+
+async def _grown(asker: Asker, trials: int, dice: random.Random | None = None) -> list[float]:
+    """The waits of so many requests, one after the other."""
+    waits = []
+    for _ in range(trials):
+        waits.append(await asker.ask())
+        if dice is not None:
+            await asyncio.sleep(dice.uniform(*PAUSE))
+    return waits

@@ -1,0 +1,28 @@
+"""What of a spec no collector can do; apart from the rest, so that collectors themselves stay small."""
+
+from collections.abc import Iterator
+
+from events.metrics import MAX_METRIC_NAME
+from events.spec import CollectorKind, ExperimentSpec
+from events.validation import Problem
+
+WORKING = (CollectorKind.STDOUT, CollectorKind.FILE)
+
+
+def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """What of `spec` no collector can do yet."""
+    kind = spec.metrics_collector_spec.collector.kind
+    if kind not in WORKING:
+        works = " and ".join(each.value for each in WORKING)
+        place = ("spec", "metricsCollectorSpec", "collector", "kind")
+        yield Problem(place, f"{kind.value} is still to come; {works} work now: print name=value or write it to a file")
+    for index, target in enumerate(spec.targets):
+        where = ("spec", "objectives", index) if spec.objectives else ("spec", "objective")
+        yield from _too_long(target.metric, (*where, "objectiveMetricName"))
+        for position, name in enumerate(target.additional_metric_names):
+            yield from _too_long(name, (*where, "additionalMetricNames", position))
+
+
+def _too_long(name: str, place: tuple[str | int, ...]) -> Iterator[Problem]:
+    if len(name) > MAX_METRIC_NAME:
+        yield Problem(place, f"has {len(name)} characters; at most {MAX_METRIC_NAME} are allowed")

@@ -1,0 +1,102 @@
+"""What is best: of one objective a trial, of several a Pareto front; only trials that keep every outcome constraint."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+from controller.core.experiment import Best, Experiment, Member, Progress, Reference
+from controller.core.pareto import covers, crowding, hypervolume
+from events.facts import TrialConcluded, TrialState
+from events.ids import TrialNumber
+from events.outcomes import feasible
+from events.spec import ExperimentSpec
+
+RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
+"""States whose trials may be the best: a failed or killed trial's last words do not win."""
+MOST_MEMBERS = 100
+"""Members of the front that the state keeps; beyond that the most crowded one goes, never the newest."""
+REFERENCE_TRIALS = 10
+"""The first so many trials with values fix the reference point of the hypervolume."""
+
+
+def known(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
+    """Is there a value for each objective?"""
+    return bool(values) and None not in values
+
+
+def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConcluded) -> Progress:
+    """`progress` with what the conclusion changes of best, front, reference point and infeasible trials."""
+    if fact.state not in RANKED or not known(fact.values):
+        return progress
+    if spec.several:
+        progress = replace(progress, reference=_reference(progress.reference, spec, fact.values))
+    if not feasible(fact.violations):
+        missed = any(amount for amount in fact.violations)
+        return replace(progress, infeasible=progress.infeasible + missed)
+    if spec.several:
+        return replace(progress, front=_front(progress.front, spec, Member(fact.trial, tuple(fact.values))))
+    value = fact.values[0]
+    if progress.best is not None and not spec.target.better(value, progress.best.value):
+        return progress
+    return replace(progress, best=Best(fact.trial, value))
+
+
+def is_best(experiment: Experiment, fact: TrialConcluded) -> bool:
+    """Does the conclusion make its trial the best, or one of the front?"""
+    progress = with_conclusion(experiment.progress, experiment.spec, fact)
+    return fact.trial in best_trials(progress)
+
+
+def best_trials(progress: Progress) -> list[TrialNumber]:
+    """The numbers of the best trial, or of the front's members."""
+    return [member.trial for member in progress.front] + ([progress.best.trial] if progress.best else [])
+
+
+def goal_reached(experiment: Experiment) -> bool:
+    """Does one trial meet the goals of all objectives that have one?"""
+    spec, progress = experiment.spec, experiment.progress
+    if not spec.several:
+        return progress.best is not None and spec.target.reached(progress.best.value)
+    aims = [(place, target) for place, target in enumerate(spec.targets) if target.goal is not None]
+    return bool(aims) and any(
+        all(target.reached(member.values[place]) for place, target in aims) for member in progress.front
+    )
+
+
+def reference_point(experiment: Experiment) -> tuple[float, ...] | None:
+    """What the hypervolume is measured from: what the spec says, else the worst values of the first trials."""
+    fixed = experiment.progress.reference
+    given = [target.reference for target in experiment.spec.targets]
+    if None not in given:
+        return tuple(value for value in given if value is not None)
+    if fixed is None:
+        return None
+    return tuple(worst if own is None else own for own, worst in zip(given, fixed.values, strict=True))
+
+
+def front_volume(experiment: Experiment) -> float | None:
+    """The hypervolume of the front that the state keeps; None while there is no reference point."""
+    spec, point = experiment.spec, reference_point(experiment)
+    if point is None:
+        return None
+    return hypervolume((spec.losses(member.values) for member in experiment.progress.front), spec.losses(point))
+
+
+def _front(front: Sequence[Member], spec: ExperimentSpec, new: Member) -> tuple[Member, ...]:
+    losses = spec.losses(new.values)
+    if any(covers(spec.losses(member.values), losses) for member in front):
+        return tuple(front)
+    kept = [member for member in front if not covers(losses, spec.losses(member.values))]
+    if len(kept) >= MOST_MEMBERS:
+        distances = crowding([spec.losses(member.values) for member in (*kept, new)])[:-1]
+        kept.pop(min(range(len(kept)), key=lambda place: (distances[place], -kept[place].trial)))
+    return (*kept, new)
+
+
+def _reference(before: Reference | None, spec: ExperimentSpec, values: Sequence[float]) -> Reference:
+    if before is None:
+        return Reference(tuple(values), 1)
+    if before.trials >= REFERENCE_TRIALS:
+        return before
+    pairs = zip(spec.targets, before.values, values, strict=True)
+    return Reference(tuple(old if target.better(new, old) else new for target, old, new in pairs), before.trials + 1)

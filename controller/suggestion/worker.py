@@ -1,0 +1,87 @@
+"""The program of a worker: it answers questions to searches, one after the other, until its socket is closed."""
+
+import ctypes
+import gc
+import json
+import pickle
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from algorithms.search.journal import Asked, Told
+from algorithms.search.live import Question, Searches
+from controller.suggestion.wire import framed, receive
+
+PULSE_SECONDS = 0.1
+ENOUGH = 0.5
+"""From this share of its memory on a worker forgets searches."""
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PAGE = resource.getpagesize()
+
+
+def serve(connection: socket.socket, memory: int) -> None:
+    """Answer until the other side is gone. `memory`: bytes. Raises MemoryError, OSError."""
+    searches, pulse = Searches(), Pulse(connection)
+    journal: list[Asked | Told] = []
+    while (frame := receive(connection)) is not None:
+        message = pickle.loads(frame)
+        if isinstance(message, Question):
+            connection.sendall(framed(_answer(searches, message, journal, pulse.step)))
+            journal = []
+            _make_room(searches, memory)
+        else:
+            journal += message
+
+
+class Pulse:
+    """Says that a piece of work is done, not more often than the other side cares."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._said = time.perf_counter()
+
+    def step(self) -> None:
+        moment = time.perf_counter()
+        if moment - self._said > PULSE_SECONDS:
+            self._said = moment
+            self._connection.sendall(framed(b""))
+
+
+def _answer(searches: Searches, question: Question, journal: list[Asked | Told], step: Callable[[], None]) -> bytes:
+    began = time.perf_counter()
+    try:
+        answer = searches.answer(question, journal, step)
+        said: dict[str, Any] = {}
+        if answer is not None:
+            said = {"assignments": answer.assignments, "exhausted": answer.exhausted}
+            said |= {"seconds": time.perf_counter() - began, "memory": resident()}
+        return json.dumps(said).encode()
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as error:
+        return json.dumps({"error": f"{type(error).__name__}: {error}"}).encode()
+
+
+def resident() -> int:
+    """The bytes that this process holds in memory; where the system does not say, the most that it ever held."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+
+
+def _make_room(searches: Searches, memory: int) -> None:
+    """Forget what was not asked for the longest time while too much is held; what is left over is the last one's."""
+    while len(searches) > 1 and resident() > memory * ENOUGH:
+        for _ in range(len(searches) // 2):
+            searches.forget_oldest()
+        gc.collect()
+        if _LIBC is not None and hasattr(_LIBC, "malloc_trim"):  # musl has none
+            _LIBC.malloc_trim(0)
+    if resident() > memory:  # where the system does not see to it
+        raise MemoryError

@@ -1,0 +1,53 @@
+"""Trials as objects of a real API server: what is shown is what was said last, and nothing besides."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from controller.cluster.kubernetes.api import open_api
+from controller.cluster.kubernetes.experiments import Experiments
+from controller.cluster.kubernetes.marks import EXPERIMENT_ID, MANAGED_BY, TRIAL, US
+from events.ids import ExperimentId, TrialNumber
+from tests.kubernetes import ROOT, kubectl
+
+NUMBER, FIRST = ExperimentId(UUID(int=7)), TrialNumber(1)
+SECONDS = 30
+
+
+def _trial(room: str, status: dict[str, Any]) -> dict[str, Any]:
+    labels = {MANAGED_BY: US, EXPERIMENT_ID: str(NUMBER), TRIAL: str(FIRST)}
+    return {
+        "apiVersion": "trialstream.io/v1alpha1",
+        "kind": "Trial",
+        "metadata": {"name": "exp-1", "namespace": room, "labels": labels},
+        "spec": {"experiment": "exp", "trial": FIRST, "parameterAssignments": []},
+        "status": status,
+    }
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
+    kubectl("apply", "-k", str(ROOT / "deploy" / "crds"))
+    live, best = {"state": "Running", "attempt": 1, "reason": ""}, {"state": "Succeeded", "value": "0.5"}
+
+    async def scene() -> None:
+        async with open_api() as api, Experiments.open(api, [room], []) as opened:
+
+            def status() -> object:
+                return opened.shown(NUMBER)[FIRST]["status"] if FIRST in opened.shown(NUMBER) else None
+
+            await opened.show_trial(_trial(room, live), None)
+            await _until(lambda: status() == live)
+            await opened.show_trial(_trial(room, best), opened.shown(NUMBER)[FIRST])
+            await _until(lambda: status() == best)
+            await opened.hide_trial(opened.shown(NUMBER)[FIRST])
+            await _until(lambda: not opened.shown(NUMBER))
+        await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
+
+    asyncio.run(scene())

@@ -1,0 +1,85 @@
+"""Writes at a pace: in their order, what can wait behind the others but not for ever, all together at the rate."""
+
+import asyncio
+import time
+
+from controller.cluster.kubernetes.api import MOST_WRITES, SPARE, Pace
+
+FAST = 2_000.0
+
+
+def test_turns_come_in_the_order_in_which_they_were_asked_for_urgent_ones_first() -> None:
+    async def scene() -> list[int]:
+        pace, came = Pace(FAST, at=time.monotonic()), list[int]()
+
+        async def one(number: int) -> None:
+            await pace.turn(first=number >= 15)
+            came.append(number)
+            pace.done()
+
+        await asyncio.gather(*map(one, range(20)))
+        return came
+
+    assert asyncio.run(scene()) == [*range(15, 20), *range(15)]
+
+
+def test_what_can_wait_gets_its_share_beside_the_others_and_all_keep_the_rate() -> None:
+    urgent, rate = 200, 400.0
+
+    async def scene() -> tuple[int, float]:
+        began = time.monotonic()
+        pace, rooms = Pace(rate, at=began), 0
+
+        async def one() -> None:
+            await pace.turn()
+            pace.done()
+
+        others = asyncio.gather(*(one() for _ in range(urgent)))
+        while not others.done():
+            if pace.has_room():
+                rooms += 1
+                pace.done()
+            await asyncio.sleep(0)
+        return rooms, time.monotonic() - began
+
+    rooms, seconds = asyncio.run(scene())
+    assert rooms > 0.5 * SPARE * urgent
+    assert urgent + rooms <= rate * seconds + 2  # the last of them may have run into debt
+
+
+def test_what_can_wait_takes_what_is_left_over() -> None:
+    async def scene() -> list[bool]:
+        pace = Pace(1.0, tokens=2.0, at=time.monotonic())
+        return [pace.has_room() for _ in range(3)]
+
+    assert asyncio.run(scene()) == [True, True, False]
+
+
+def test_a_server_that_does_not_answer_is_not_asked_ever_more() -> None:
+    async def scene() -> tuple[int, bool]:
+        pace, begun = Pace(FAST, tokens=FAST, spare=FAST, at=time.monotonic()), 0
+
+        async def one() -> None:
+            nonlocal begun
+            await pace.turn()
+            begun += 1
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(2 * MOST_WRITES):
+                tasks.create_task(one())
+            await asyncio.sleep(0.1)
+            seen = begun, pace.has_room()
+            for _ in range(MOST_WRITES):
+                pace.done()
+        return seen
+
+    assert asyncio.run(scene()) == (MOST_WRITES, False)
+
+
+def test_an_overloaded_server_is_left_alone_also_by_what_can_wait() -> None:
+    async def scene() -> bool:
+        pace = Pace(10.0, tokens=20.0, spare=2.0, at=time.monotonic())
+        pace.rest(60.0)
+        return pace.has_room()
+
+    assert not asyncio.run(scene())

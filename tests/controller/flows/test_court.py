@@ -1,0 +1,53 @@
+"""Early stopping compares with the succeeded trials that keep every outcome constraint."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from controller.flows.judge import Court
+from controller.store.holding import Holding
+from controller.store.ledger import Recorded
+from controller.store.measurements import Measured
+from events.clock import now
+from events.envelope import Envelope
+from events.facts import Cause
+from events.ids import AttemptKey, Shard, TrialNumber
+from events.metrics import Point
+from events.reports import reported
+from tests.controller.core.histories import experiment, outcome
+from tests.controller.core.test_decisions import end, running
+
+SETTINGS = "[{name: min_trials_required, value: 1}, {name: start_step, value: 1}]"
+RULE = f"{{algorithmName: medianstop, algorithmSettings: {SETTINGS}}}"
+EXTRA = f"  outcomeConstraints: [latency <= 5]\n  earlyStopping: {RULE}"
+
+
+def judged(latencies: Sequence[float], *, restored: bool) -> bool:
+    """Is a trial with a loss of 5 given up, after one each of these latencies and a loss of 0 has succeeded?"""
+    last = len(latencies) + 1
+    watch = running(experiment(9, 9, extra=EXTRA), last)
+    number = watch.state.identity.id
+    holding = Holding(Shard(1), 1, experiments={number: watch.state})
+    court = Court(holding)
+    points: list[Measured] = []
+    for trial, latency in enumerate(latencies, 1):
+        key = AttemptKey(number, TrialNumber(trial), 1)
+        if not restored:
+            court.hear([reported(key, [Point("loss", 1, now(), 0.0)], now())])
+        fact = end(watch, trial, Cause.COMPLETED, outcome(0.0, None, latency))
+        assert fact is not None
+        points.append(Measured(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
+        holding.experiments[number] = watch.state
+        if not restored:
+            court.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
+    if restored:
+        court.restore(number, points)
+    court.hear([reported(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())])
+    return bool(list(court.verdicts()))
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_infeasible_trials_are_no_measure_for_others(restored: bool) -> None:
+    assert judged([5.0], restored=restored)
+    assert not judged([6.0], restored=restored)
+    assert judged([6.0, 4.0], restored=restored)
