@@ -35,12 +35,13 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(NAME),trials)
 
-# What is generated from the code: the JSON Schemas, and what watches controllers.
+# What is generated from the code: the JSON Schemas, what watches controllers, and tables in docs/.
 docs: $(READY)
 	$(BIN)/python -m events.schemas
 	$(BIN)/python -m deploy.monitoring
 	$(BIN)/python -m deploy.crds
 	$(BIN)/python -m tests.katib_table
+	$(BIN)/python -m algorithms.conformance
 
 clean:
 	rm -rf .venv .trialstream digits.html

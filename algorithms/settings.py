@@ -11,6 +11,10 @@ from events.spec import AlgorithmSpec
 from events.validation import Problem
 from events.yaml import Path
 
+KINDS = {"integer": "int", "number": "float", "boolean": "true/false"}
+LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+"""Types and bounds of JSON Schema, for people."""
+
 
 class Settings(BaseModel):
     """The settings of one algorithm, typed; a subclass lists them with defaults, bounds and one line each."""
@@ -51,17 +55,19 @@ def entry(name: str, summary: str, schema: type[Settings]) -> Entry:
 def _setting_entries(schema: type[Settings]) -> Iterator[SettingEntry]:
     for name, field in schema.model_fields.items():
         default = "none" if field.default is None else str(field.default)
-        kind = "word" if _words(schema, name) else "int"
+        kind = "word" if _words(schema, name) else KINDS[_shape(schema, name)["type"]]
         yield SettingEntry(name, kind, default, allowed(schema, name), field.description or "")
 
 
 def allowed(schema: type[Settings], name: str) -> str:
     """What a setting may be, in words, such as `a whole number, at least 0`."""
-    words = _words(schema, name)
+    words, shape = _words(schema, name), _shape(schema, name)
     if words:
         return f"one of {', '.join(words)}"
-    least = _shape(schema, name).get("minimum")
-    return "a whole number" if least is None else f"a whole number, at least {least}"
+    if shape["type"] == "boolean":
+        return "true or false"
+    limits = [f"{words} {shape[limit]:g}" for limit, words in LIMITS.items() if limit in shape]
+    return ", ".join(["a whole number" if shape["type"] == "integer" else "a number", *limits])
 
 
 def _words(schema: type[Settings], name: str) -> list[str]:

@@ -78,8 +78,9 @@ async def _with_optuna(home: Path, trials: int) -> float:
         told = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
         if len(told) != trials:
             raise CannotMeasureError(f"Optuna has completed {len(told)} of {trials} trials")
-        span = max(one.datetime_complete for one in told) - min(one.datetime_start for one in told)
-        return float(span.total_seconds())
+        ends = [one.datetime_complete for one in told if one.datetime_complete]
+        starts = [one.datetime_start for one in told if one.datetime_start]
+        return (max(ends) - min(starts)).total_seconds()
 
 
 def _optimize(url: str, trials: int) -> None:

@@ -1,7 +1,10 @@
 """Nevergrad behind the port: the only module that imports it."""
 
+import random
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 from algorithms.encoding import MIDDLE, Cube
 from algorithms.search.learning import Candidate, Learning
 from algorithms.search.outcome import Outcome
-from algorithms.search.portfolio import OF_SEVERAL, Pick
+from algorithms.search.portfolio import OF_SEVERAL, Optimizer, Pick
 from events.space import Assignment
 
 
@@ -19,7 +22,7 @@ class NevergradOptimizer:
     """Ask and tell over one flat array in [0, 1]^d (Rapin and Teytaud 2018); handles are Nevergrad's candidates.
 
     Its memory is pruned by Nevergrad at about 1,000 points. All randomness comes from `seed`; the global states of
-    numpy and Python are left alone.
+    numpy and Python are left as they were.
     """
 
     stateless = False
@@ -32,16 +35,19 @@ class NevergradOptimizer:
         self._starts = 0
         self._tells = 0
         self._best: tuple[float, Any] | None = None
-        self._optimizer = self._started()
+        self._lent = Globals(seed).lent if pick.optimizer is Optimizer.NGOPT else nullcontext
+        with self._lent():
+            self._optimizer = self._started()
 
     def begin_at(self, point: Sequence[float]) -> None:
         """Begin there instead of in the middle; only before the first suggestion."""
         self._begin = np.clip(np.asarray(point, dtype=float), 0, 1)
         self._starts = 0
-        self._optimizer = self._started()
+        with self._lent():
+            self._optimizer = self._started()
 
     def ask(self, number: int) -> Candidate:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), self._lent():
             candidate = self._optimizer.ask()
         return Candidate(self._cube.decode(candidate.value), candidate)
 
@@ -56,11 +62,11 @@ class NevergradOptimizer:
         loss, *others = outcome.losses
         if self._best is None or loss < self._best[0]:
             self._best = loss, candidate.handle
-        with np.errstate(all="ignore"):
-            self._optimizer.tell(candidate.handle, [loss, *others] if others else loss)
         self._tells += 1
-        if self._pick.restart_every and self._tells % self._pick.restart_every == 0:
-            self._restart(*self._best)
+        with np.errstate(all="ignore"), self._lent():
+            self._optimizer.tell(candidate.handle, [loss, *others] if others else loss)
+            if self._pick.restart_every and self._tells % self._pick.restart_every == 0:
+                self._restart(*self._best)
 
     def _restart(self, loss: float, best: Any) -> None:
         """Begin anew at the best point, with the first step size; what still runs is learnt from when it is told."""
@@ -72,7 +78,8 @@ class NevergradOptimizer:
     def _started(self) -> Any:
         """A new optimizer; its random numbers follow from the seed and how many there were before it."""
         # pycma warns of missing matplotlib, of results out of order, of long steps: of nothing that a user could change
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"(cma|nevergrad)(\.|$)")
+        for category in (UserWarning, DeprecationWarning):
+            warnings.filterwarnings("ignore", category=category, module=r"(cma|nevergrad)(\.|$)")
         array = ng.p.Array(init=self._begin).set_mutation(sigma=1 / 6)
         array.set_bounds(0, 1, full_range_sampling=True)
         array.random_state = np.random.RandomState(np.random.MT19937([self._seed, self._starts]))
@@ -127,3 +134,29 @@ def _tell_foreign(optimizer: Any, alone: Callable[[Any, float], None], candidate
         del optimizer.population[weak[0]]
         optimizer._uid_queue.discard(weak[0])
     alone(candidate, loss)
+
+
+class Globals:
+    """The global random states of Python and numpy, from which NGOpt draws, as one search has them."""
+
+    alone = threading.Lock()
+
+    def __init__(self, seed: int) -> None:
+        self._own = random.Random(seed).getstate(), np.random.RandomState(np.random.MT19937(seed)).get_state()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Put the search's own states in the place of everybody's, for as long as it runs."""
+        with self.alone:
+            others = _swapped(self._own)
+            try:
+                yield
+            finally:
+                self._own = _swapped(others)
+
+
+def _swapped(states: tuple[Any, Any]) -> tuple[Any, Any]:
+    before = random.getstate(), np.random.get_state()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    return before

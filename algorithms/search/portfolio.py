@@ -8,12 +8,13 @@ from algorithms.encoding import Cube
 
 
 class Optimizer(StrEnum):
-    """Nevergrad's names; each here is deterministic under a seed, replayable, bounded in memory and quick.
+    """Nevergrad's names; each here is deterministic under a seed, replayable and bounded in memory.
 
-    Left out, measured on flat cubes of 1 to 30 dimensions: those that raise beyond the budget (Hammersley, Halton,
-    LHS, LhsDE, Portfolio), that refuse points of others (EDA) or small budgets (ES), that stall for 0.1 to 3 s
-    (MetaModel, BO, HyperOpt), that draw from the global random state (NGOpt, the LogNormal family), or that block
-    while a trial runs (Cobyla).
+    A name may also be written in lower case with hyphens, as in Katib, and without its end OnePlusOne:
+    `portfolio-discrete`, `two-points-de`. Left out, measured on flat cubes of 1 to 30 dimensions: those that raise
+    beyond the budget (Hammersley, Halton, LHS, LhsDE, Portfolio), that refuse points of others (EDA) or small budgets
+    (ES), that stall for 0.1 to 3 s again and again (MetaModel, BO, HyperOpt), or that block while a trial runs
+    (Cobyla, NGOptRW). NGOpt stalls for up to a second where it starts its model.
     """
 
     AUTO = "auto"
@@ -30,6 +31,16 @@ class Optimizer(StrEnum):
     PSO = "PSO"
     TBPSA = "TBPSA"
     RANDOM_SEARCH = "RandomSearch"
+    NGOPT = "NGOpt"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Optimizer | None":
+        word = _plain(str(value))
+        return next((one for one in cls if word in (_plain(one), _plain(one).removesuffix("oneplusone"))), None)
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "").casefold()
 
 
 OF_SEVERAL = frozenset({Optimizer.AUTO, Optimizer.DE, Optimizer.TWO_POINTS_DE, Optimizer.ROTATED_TWO_POINTS_DE})

@@ -33,7 +33,7 @@ COMMANDS = {
     "collect": ("collectors.command:collect", "Collect what one trial reports: the program of the sidecar."),
     "topics": ("controller.cli.topics:topics", "Make or check the topics that controllers share."),
     "dead-letters": ("controller.cli.deadletters:dead_letters", "List, show, redrive or drop records put aside."),
-    "algorithms": ("controller.cli.catalogue:algorithms", "List the search algorithms and early-stopping rules."),
+    "algorithms": ("controller.cli.catalogue:algorithms", "List the algorithms, or test one."),
 }
 
 

@@ -34,7 +34,8 @@ SMOOTH = (
     under(ranged("layers", INT, 1, 9), "kind", equals="x"),
 )
 SMOOTH_RULES = ("lr_end <= lr_start", "dropout1 + 2*dropout2 <= 0.9", "layers < 4")
-NAMES = [*(name for name in ALGORITHMS if name != "nevergrad"), *(optimizer.value for optimizer in Optimizer)]
+PLAIN = [name for name, one in ALGORITHMS.items() if name != "nevergrad" and one.extra is None]
+NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
 everyone = pytest.mark.parametrize("name", NAMES)
 
 

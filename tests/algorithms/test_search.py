@@ -54,72 +54,9 @@ everyone = pytest.mark.parametrize("name", [*STATELESS, *LEARNING])
 
 
 @everyone
-def test_equal_calls_give_equal_suggestions_whatever_the_global_state(name: str) -> None:
-    histories = []
-    for noise in (1, 2):
-        random.seed(noise)
-        np.random.seed(noise)
-        search = create(spec_for(name, mixed(name)), seed=7)
-        before = random.getstate(), str(np.random.get_state())
-        histories.append(list(run(search, 40)))
-        assert (random.getstate(), str(np.random.get_state())) == before
-    assert histories[0] == histories[1]
-    assert histories[0] != list(run(create(spec_for(name, mixed(name)), seed=8), 40))
-
-
-@everyone
-def test_a_batch_equals_single_asks(name: str) -> None:
-    one, other = (create(spec_for(name, mixed(name)), seed=3) for _ in range(2))
-    for count in (1, 4, 0, 7):
-        batch = one.ask(count)
-        assert batch == [assignment for _ in range(count) for assignment in other.ask(1)]
-        for search in (one, other):
-            search.tell(1, outcome(0.5))
-
-
-@everyone
-def test_a_finite_space_is_used_up_exactly(name: str) -> None:
-    search = create(spec_for(name, SMALL), seed=5)
-    found: list[Assignment] = []
-    for assignment in run(search, 18):
-        assert search.exhausted == (len(found) == 17)
-        found.append(assignment)
-    assert sorted(map(str, found)) == sorted(str(Cube(SMALL).at(index)) for index in range(18))
-    assert search.ask(3) == []
-    assert search.exhausted
-
-
-@everyone
 def test_a_batch_ends_with_the_space(name: str) -> None:
     search = create(spec_for(name, SMALL), seed=5)
     assert len(search.ask(30)) == 18
-
-
-@everyone
-@pytest.mark.parametrize("losses", [[1.0], [None], [1e300, -1e300, 0.0], [None, None, -1e-300, 1e17]], ids=str)
-def test_adversarial_results_are_survived(name: str, losses: list[float | None]) -> None:
-    search = create(spec_for(name, mixed(name), trials=20, parallel=5), seed=1)
-    found: list[Assignment] = []
-    for number in range(1, 61):
-        found += search.ask(1)
-        trial = number - 3 if number % 7 else number
-        search.tell(trial, outcome(losses[number % len(losses)]))
-        search.tell(trial, outcome(3.0))
-    search.tell(10**9, outcome(1.0))
-    assert len({str(assignment) for assignment in found}) == 60
-    assert all(feasible(one, assignment[one.name]) for assignment in found for one in mixed(name))
-
-
-@everyone
-def test_results_may_never_come(name: str) -> None:
-    found = create(spec_for(name, mixed(name), trials=20), seed=1).ask(60)
-    assert len({str(assignment) for assignment in found}) == 60
-
-
-@everyone
-def test_one_parameter_is_enough(name: str) -> None:
-    found = list(run(create(spec_for(name, [ranged("x", INT, 0, 10**6)]), seed=1), 40))
-    assert len({assignment["x"] for assignment in found}) == 40
 
 
 @pytest.mark.parametrize("name", [*STATELESS, "auto", "CMA", "TwoPointsDE", "PSO"])
@@ -208,6 +145,6 @@ def test_learning_beats_random_points() -> None:
 def test_importing_and_sampling_load_no_heavy_library() -> None:
     script = (
         "import sys, algorithms.search, algorithms.search.journal, algorithms.stopping\n"
-        "assert not {'nevergrad', 'scipy', 'pandas', 'cma', 'numpy'} & sys.modules.keys()"
+        "assert not {'nevergrad', 'scipy', 'pandas', 'cma', 'cmaes', 'numpy', 'optuna'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

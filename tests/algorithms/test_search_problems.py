@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from algorithms.search import ALGORITHMS, TO_COME, catalogue, problems
+from algorithms.search.algorithm import Extra
 from algorithms.search.features import Feature
 from algorithms.stopping import catalogue as stopping_catalogue
 from algorithms.stopping import create as create_stopper
@@ -19,7 +20,12 @@ NAME = ("spec", "algorithm", "algorithmName")
 SETTINGS = ("spec", "algorithm", "algorithmSettings")
 WORDS = (
     "auto, OnePlusOne, CauchyOnePlusOne, PortfolioDiscreteOnePlusOne, DiscreteOnePlusOne, "
-    "DoubleFastGADiscreteOnePlusOne, CMA, DiagonalCMA, DE, TwoPointsDE, RotatedTwoPointsDE, PSO, TBPSA, RandomSearch"
+    "DoubleFastGADiscreteOnePlusOne, CMA, DiagonalCMA, DE, TwoPointsDE, RotatedTwoPointsDE, PSO, TBPSA, "
+    "RandomSearch, NGOpt"
+)
+KNOWN = (
+    "nevergrad, random, grid, sobol, tpe, multivariate-tpe, cmaes, bayesianoptimization, optuna.tpe, optuna.gp, "
+    "optuna.cmaes, optuna.nsga2, optuna.nsga3, optuna.qmc, hyperopt.tpe, hyperopt.anneal, skopt.gp, skopt.forest"
 )
 
 
@@ -27,7 +33,9 @@ def found(spec: ExperimentSpec) -> list[Problem]:
     return list(problems(spec))
 
 
-@pytest.mark.parametrize("name", ["nevergrad", "random", "sobol", None])
+@pytest.mark.parametrize(
+    "name", ["nevergrad", "random", "sobol", "tpe", "multivariate-tpe", "cmaes", "optuna.nsga2", None]
+)
 def test_a_good_experiment_has_no_problems(name: str | None) -> None:
     assert found(experiment(MIXED, name)) == []
 
@@ -37,13 +45,13 @@ def test_a_grid_may_be_smaller_than_the_budget() -> None:
 
 
 def test_an_unknown_algorithm_is_told_the_known_ones() -> None:
-    message = "'rnadom' is no known algorithm; there are: nevergrad, random, grid, sobol"
+    message = f"'rnadom' is no known algorithm; there are: {KNOWN}"
     assert found(experiment(MIXED, "rnadom")) == [Problem(NAME, message)]
 
 
 @pytest.mark.parametrize("name", TO_COME)
 def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
-    message = f"{name!r} is still to come; there are: nevergrad, random, grid, sobol"
+    message = f"{name!r} is still to come; there are: {KNOWN}"
     assert found(experiment(MIXED, name)) == [Problem(NAME, message)]
 
 
@@ -68,6 +76,24 @@ def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
             "value",
             "True is not allowed for random_state; give a whole number, at least 0",
         ),
+        ("tpe", "gamma", "1", "value", "'1' is not allowed for gamma; give a number, above 0, below 1"),
+        ("tpe", "prior_weight", "0", "value", "'0' is not allowed for prior_weight; give a number, above 0"),
+        (
+            "tpe",
+            "n_ei_candidates",
+            "5",
+            "name",
+            "'n_ei_candidates' is no setting of tpe; it has: random_state, gamma, prior_weight, n_EI_candidates",
+        ),
+        ("cmaes", "sigma", "1.5", "value", "'1.5' is not allowed for sigma; give a number, above 0, at most 1"),
+        (
+            "cmaes",
+            "restart_strategy",
+            "None",
+            "value",
+            "'None' is not allowed for restart_strategy; give one of none, ipop, bipop",
+        ),
+        ("optuna.tpe", "multivariate", "si", "value", "'si' is not allowed for multivariate; give true or false"),
         ("nevergrad", "optimizer", "BO", "value", f"'BO' is not allowed for optimizer; give one of {WORDS}"),
     ],
 )
@@ -88,7 +114,7 @@ def test_grid_needs_steps_for_doubles() -> None:
     place = ("spec", "parameters", 0, "feasibleSpace", "step")
     message = (
         "grid cannot honour a double without a step; give a step, or use type int; "
-        "these can as it is: nevergrad, random, sobol"
+        f"these can as it is: {KNOWN.replace(' grid,', '')}"
     )
     assert found(experiment([ranged("x", DOUBLE, 0, 1)], "grid")) == [Problem(place, message)]
     assert found(experiment([ranged("x", DOUBLE, 1, 1)], "grid")) == []
@@ -105,7 +131,7 @@ def test_what_is_still_to_come_is_said() -> None:
 def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
     simple = replace(ALGORITHMS["random"], lacks=frozenset({Feature.CONDITIONS, Feature.CONSTRAINTS}))
     monkeypatch.setitem(ALGORITHMS, "simple", simple)
-    able = "these can as it is: nevergrad, random, grid, sobol"
+    able = f"these can as it is: {KNOWN}"
     assert found(experiment(TREE, "simple", constraints=("layers <= 3",)))[-2:] == [
         Problem(
             ("spec", "parameters", 4, "condition"),
@@ -113,7 +139,7 @@ def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monk
         ),
         Problem(("spec", "constraints"), f"simple cannot honour constraints between parameters; remove them; {able}"),
     ]
-    for name in ("nevergrad", "random", "grid", "sobol"):
+    for name in ("nevergrad", "random", "grid", "sobol", "tpe", "optuna.nsga2"):
         assert found(experiment(TREE, name, constraints=("layers <= 3",))) == []
 
 
@@ -172,12 +198,15 @@ def test_the_rule_is_made_only_where_one_is_wanted() -> None:
 
 
 def test_the_catalogue_lists_all_settings() -> None:
-    assert [(entry.name, [setting.name for setting in entry.settings]) for entry in catalogue()] == [
-        ("nevergrad", ["random_state", "optimizer"]),
-        ("random", ["random_state"]),
-        ("grid", ["random_state"]),
-        ("sobol", ["random_state"]),
-    ]
+    settings = {entry.name: [setting.name for setting in entry.settings] for entry in catalogue()}
+    assert list(settings) == KNOWN.split(", ")
+    assert settings["nevergrad"] == ["random_state", "optimizer"]
+    assert settings["tpe"] == ["random_state", "gamma", "prior_weight", "n_EI_candidates"]
+    assert settings["multivariate-tpe"] == ["random_state", "n_startup_trials", "n_ei_candidates"]
+    assert settings["cmaes"] == ["random_state", "sigma", "restart_strategy"]
+    bayesian = ["random_state", "n_initial_points", "acq_func", "acq_optimizer", "base_estimator"]
+    assert settings["bayesianoptimization"] == bayesian
+    assert all(settings[name] == ["random_state"] for name in ("random", "grid", "sobol"))
     state, optimizer = catalogue()[0].settings
     assert (state.type, state.default, state.allowed) == ("int", "none", "a whole number, at least 0")
     assert (optimizer.type, optimizer.default, optimizer.allowed) == ("word", "auto", f"one of {WORDS}")
@@ -187,3 +216,37 @@ def test_the_catalogue_lists_all_settings() -> None:
         ("start_step", "4", "a whole number, at least 1"),
     ]
     assert all(setting.summary for entry in (*catalogue(), median) for setting in entry.settings)
+
+
+def test_cmaes_needs_two_numbers() -> None:
+    message = "cmaes needs two parameters of type double or int, as in Katib; there are 1: give another one"
+    one = [MIXED[0], *MIXED[3:]]
+    assert found(experiment(one, "cmaes")) == [Problem(("spec", "parameters"), message)]
+
+
+def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it() -> None:
+    missing = Extra("some-extra", "no_such_module")
+    assert missing.missing
+    assert not Extra("x", "json").missing
+    message = "some.thing needs no_such_module: pip install 'trialstream[some-extra]'"
+    assert missing.problem("some.thing") == Problem(NAME, message)
+
+
+@pytest.mark.parametrize("name", [name for name, one in ALGORITHMS.items() if one.extra and one.extra.missing])
+def test_an_algorithm_without_its_library_is_refused(name: str) -> None:
+    (problem,) = found(experiment(SMALL[:2], name))
+    assert problem.path == NAME
+    assert "pip install 'trialstream[" in problem.message
+
+
+def test_trees_have_no_gradient_to_climb() -> None:
+    spec = experiment(SMALL, "bayesianoptimization", {"base_estimator": "RF", "acq_optimizer": "lbfgs"})
+    problem = found(spec)[-1]
+    assert problem == Problem(SETTINGS, "lbfgs needs base_estimator GP, not RF; give auto or sampling")
+
+
+@pytest.mark.parametrize(
+    "name", ["portfolio-discrete", "one-plus-one", "de", "pso", "tbpsa", "cma", "ngopt", "TwoPointsDE"]
+)
+def test_nevergrads_optimizers_have_names_like_katibs_too(name: str) -> None:
+    assert found(experiment(SMALL, "nevergrad", {"optimizer": name})) == []

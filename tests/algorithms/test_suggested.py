@@ -16,7 +16,8 @@ from events.space import Distribution, Parameter
 from events.spec import ExperimentSpec
 from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, TREE, experiment, outcome, ranged
 
-NAMES = [*(name for name in ALGORITHMS if name != "nevergrad"), *(optimizer.value for optimizer in Optimizer)]
+PLAIN = [name for name, one in ALGORITHMS.items() if name != "nevergrad" and one.extra is None]
+NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
 everyone = pytest.mark.parametrize("name", NAMES)
 WHOLE: Point = {"momentum": 0.3, "layers": 2, "batch": "8", "optimizer": "adam"}
 PARTIAL: Point = {"layers": 5, "optimizer": True}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from algorithms.encoding import Cube
 from algorithms.reading import fitted, value_of
 from algorithms.search import ALGORITHMS, create, problems
+from algorithms.search.features import Feature
 from algorithms.search.informed import warmth
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.portfolio import Optimizer
@@ -163,7 +164,7 @@ def test_rows_that_all_miss_the_space_are_refused_with_the_reasons() -> None:
 @pytest.mark.parametrize("name", ["random", "grid", "sobol"])
 def test_searches_that_do_not_learn_refuse_it(name: str) -> None:
     spec = warm(experiment(TREE, name), ({"optimizer": "adam", "layers": 1}, 1.0))
-    able = ", ".join(other for other, algorithm in ALGORITHMS.items() if other not in ("random", "grid", "sobol"))
+    able = ", ".join(other for other, algorithm in ALGORITHMS.items() if Feature.WARM_START not in algorithm.lacks)
     assert list(problems(spec)) == [
         Problem(
             ("spec", "warmStart"),

@@ -13,7 +13,20 @@ from controller.cli.exits import Exit
 from controller.cli.place import full_name
 from tests.controller.histories import text
 
-HEAVY = ("nevergrad", "plotly", "pandas", "scipy", "sklearn", "numpy", "asyncpg", "pydantic")
+HEAVY = (
+    "nevergrad",
+    "optuna",
+    "cmaes",
+    "hyperopt",
+    "skopt",
+    "plotly",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "numpy",
+    "asyncpg",
+    "pydantic",
+)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""What is examined: an algorithm with settings, and how its search is made and lived through."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from algorithms.search import create, problems
+from algorithms.search.algorithm import Algorithm
+from algorithms.search.outcome import FAILED, Outcome
+from algorithms.search.port import Search
+from algorithms.search.registry import find
+from events.objective import Direction, Objective
+from events.space import Assignment, Parameter, Scalar
+from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+
+LATE = 4
+"""Trials that run at a time, at most."""
+
+
+class BrokenPromiseError(AssertionError):
+    """What an algorithm promised, and did not keep."""
+
+
+def demand(held: bool, words: str) -> None:
+    """Raises BrokenPromiseError."""
+    if not held:
+        raise BrokenPromiseError(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An algorithm by name; `trials` is how long it is watched, for slow ones a dozen."""
+
+    name: str
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+    trials: int = 30
+    constraints: tuple[str, ...] = ()
+    objectives: int = 1
+
+    def spec(self, parameters: Sequence[Parameter], settings: Mapping[str, Scalar] | None = None) -> ExperimentSpec:
+        """An experiment of this algorithm over `parameters`."""
+        values = {**self.settings, **(settings or {})}
+        names = [f"loss{number}" for number in range(self.objectives)]
+        objectives = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=name) for name in names)
+        listed = tuple(Setting(name=name, value=value) for name, value in values.items())
+        return ExperimentSpec(
+            parameters=tuple(parameters),
+            constraints=self.constraints,
+            objective=objectives[0] if self.objectives == 1 else None,
+            objectives=() if self.objectives == 1 else objectives,
+            algorithm=AlgorithmSpec(algorithm_name=self.name, algorithm_settings=listed),
+            max_trial_count=self.trials,
+            parallel_trial_count=LATE,
+        )
+
+    def serves(self, parameters: Sequence[Parameter]) -> bool:
+        """Does the check before the start let it pass?"""
+        return not list(problems(self.spec(parameters)))
+
+    def search(self, parameters: Sequence[Parameter], seed: int) -> Search:
+        return create(self.spec(parameters), seed)
+
+    @property
+    def algorithm(self) -> Algorithm:
+        found = find(self.name)
+        assert isinstance(found, Algorithm), self.name
+        return found
+
+
+def loss_of(assignment: Assignment) -> float:
+    """Some loss that depends on every value."""
+    return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
+
+
+def told(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
+    """One loss; of further objectives the loss is its negative, so that they are in conflict."""
+    return FAILED if loss is None else Outcome((loss, -loss, -loss)[:objectives], partial=partial)
+
+
+def lived(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
+    """Ask one by one; results come out of order, some failed, some cut off, some late."""
+    order = random.Random(seed)
+    running: list[tuple[int, Assignment]] = []
+    for number in range(1, trials + 1):
+        for assignment in search.ask(1):
+            yield assignment
+            running.append((number, assignment))
+        while running and (len(running) > LATE or order.random() < 0.4):
+            trial, assignment = running.pop(order.randrange(len(running)))
+            luck = order.random()
+            loss = None if luck < 0.2 else loss_of(assignment)
+            search.tell(trial, told(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives))

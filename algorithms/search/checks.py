@@ -1,0 +1,46 @@
+"""Why an experiment cannot be served by the search that it asks for, and what else could serve it."""
+
+from collections.abc import Iterator
+
+from algorithms.search.algorithm import NAME_PLACE, Algorithm
+from algorithms.search.feasibility import feasibility_problems
+from algorithms.search.features import REMEDIES, asked
+from algorithms.search.informed import informing_problems
+from algorithms.search.katib import TO_COME
+from algorithms.search.plugins import Fault
+from algorithms.search.registry import ALGORITHMS, algorithm_of, find, names
+from algorithms.settings import setting_problems
+from events.spec import ExperimentSpec
+from events.validation import Problem
+
+SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
+
+
+def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Unknown algorithm or settings, a library that is missing, or a space that the algorithm cannot honour."""
+    name = algorithm_of(spec)
+    algorithm = find(name)
+    if algorithm is None:
+        reason = "is still to come" if name in TO_COME else "is no known algorithm"
+        yield Problem(NAME_PLACE, f"{name!r} {reason}; there are: {', '.join(names())}")
+    if isinstance(algorithm, Fault):
+        yield Problem(NAME_PLACE, f"the plugin {name} {algorithm.words}")
+    if spec.nas_config is not None:
+        yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
+    if isinstance(algorithm, Algorithm):
+        yield from _own(spec, name, algorithm)
+    yield from feasibility_problems(spec)
+    yield from informing_problems(spec)
+
+
+def _own(spec: ExperimentSpec, name: str, algorithm: Algorithm) -> Iterator[Problem]:
+    """What is asked of this algorithm, and it cannot do."""
+    if algorithm.extra is not None and algorithm.extra.missing:
+        yield algorithm.extra.problem(name)
+    wrong = list(setting_problems(spec.algorithm, algorithm.schema, SETTINGS_PLACE)) if spec.algorithm else []
+    yield from wrong or algorithm.rules(spec)
+    for feature, place in asked(spec):
+        if feature in algorithm.lacks:
+            able = ", ".join(other for other, one in ALGORITHMS.items() if feature not in one.lacks)
+            words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
+            yield Problem(place, words)

@@ -1,0 +1,64 @@
+"""All searches by name: the default, Katib's, those of other libraries, and plugins."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from algorithms.search import katib, libraries, plugins
+from algorithms.search.algorithm import Algorithm
+from algorithms.search.default import NEVERGRAD
+from algorithms.search.informed import informed
+from algorithms.search.plugins import Fault
+from algorithms.search.port import Search
+from algorithms.settings import Entry, entry
+from events.spec import ExperimentSpec
+
+DEFAULT = "nevergrad"
+ALGORITHMS: Mapping[str, Algorithm] = {DEFAULT: NEVERGRAD, **katib.ALGORITHMS, **libraries.ALGORITHMS}
+
+
+def names() -> list[str]:
+    """Of all algorithms, also of plugins that cannot be used; none is loaded."""
+    return [*ALGORITHMS, *plugins.found(ALGORITHMS)]
+
+
+def find(name: str) -> Algorithm | Fault | None:
+    """The algorithm of this name, or why a plugin cannot be used."""
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    points = plugins.found(ALGORITHMS).get(name)
+    return None if points is None else plugins.loaded(points)
+
+
+def create(spec: ExperimentSpec, seed: int) -> Search:
+    """The search that a valid `spec` asks for; its setting `random_state` takes the place of `seed`."""
+    algorithm = find(algorithm_of(spec))
+    if not isinstance(algorithm, Algorithm):
+        raise LookupError(f"there is no algorithm {algorithm_of(spec)}: is its plugin installed here, too?")
+    state = algorithm.schema.of(spec.algorithm).random_state
+    chosen = seed if state is None else state
+    return informed(spec, chosen, algorithm.create(spec, chosen))
+
+
+def imports(spec: ExperimentSpec) -> frozenset[str]:
+    """The modules that `create` will import for `spec` and that take long, as far as they are known beforehand."""
+    known = ALGORITHMS.get(algorithm_of(spec))
+    return frozenset(known.imports if known else ())
+
+
+def catalogue() -> Sequence[Entry]:
+    """All searches with their settings, for people."""
+    known = ((name, find(name)) for name in names())
+    return [entry(name, one.summary, one.schema) for name, one in known if isinstance(one, Algorithm)]
+
+
+def faults() -> Iterator[tuple[str, str]]:
+    """The plugins that cannot be used, by name, and why."""
+    for name, fault in plugins.clashes(ALGORITHMS):
+        yield name, fault.words
+    for name in names():
+        if isinstance(one := find(name), Fault):
+            yield name, one.words
+
+
+def algorithm_of(spec: ExperimentSpec) -> str:
+    """The name of the search that `spec` asks for, or gets without asking."""
+    return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT

@@ -1,0 +1,48 @@
+"""Every algorithm keeps every promise (that the suite sees a broken one is tested with plugins)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from algorithms.conformance.promises import PROMISES
+from algorithms.conformance.subject import Subject
+from algorithms.search.portfolio import Optimizer
+from algorithms.search.registry import ALGORITHMS
+
+SLOW = {
+    "bayesianoptimization": "n_initial_points",
+    "skopt.forest": "n_initial_points",
+    "skopt.gp": "n_initial_points",
+    "optuna.gp": "n_startup_trials",
+}
+"""Watched for a dozen trials, most of them with the model, by the setting that delays it."""
+
+
+def subjects() -> Iterator[Subject]:
+    for name in ALGORITHMS:
+        if name != "nevergrad":
+            yield Subject(name, {SLOW[name]: 4}, 13) if name in SLOW else Subject(name)
+    for optimizer in Optimizer:
+        yield Subject("nevergrad", {"optimizer": optimizer.value})
+    yield Subject("tpe", {"gamma": 0.3, "prior_weight": 0.5, "n_EI_candidates": 5})
+    yield Subject("optuna.tpe", {"multivariate": "false", "n_startup_trials": 0})
+    yield Subject("bayesianoptimization", {"n_initial_points": 4, "base_estimator": "GBRT", "acq_func": "PI"}, 13)
+    yield Subject("hyperopt.tpe", {"n_startup_jobs": 6})
+    yield Subject("optuna.qmc", {"qmc_type": "halton"})
+    yield Subject("optuna.nsga2", {"population_size": 4})
+    yield Subject("optuna.nsga3", {"population_size": 4})
+    for restarts in ("ipop", "bipop"):
+        yield Subject("cmaes", {"restart_strategy": restarts})
+
+
+def installed(subject: Subject) -> Subject:
+    extra = subject.algorithm.extra
+    if extra is not None and extra.missing:
+        pytest.skip(f"{extra.module} is not installed: pip install 'trialstream[{extra.name}]'")
+    return subject
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("subject", list(subjects()), ids=lambda s: "-".join([s.name, *map(str, s.settings.values())]))
+def test_every_algorithm_keeps_every_promise(subject: Subject, promise: str) -> None:
+    PROMISES[promise](installed(subject))
