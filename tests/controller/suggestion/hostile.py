@@ -19,6 +19,8 @@ class Hostile:
         return self._search.ask(count)
     def resume(self, assignment):
         self._asked += 1
+        if self._asked > 3 and self._deed is nap:
+            nap()
         return self._search.resume(assignment)
     def __getattr__(self, name):
         return getattr(self._search, name)
@@ -26,6 +28,10 @@ class Hostile:
 def sleep():
     import time
     time.sleep(1e6)
+
+def nap():
+    import time
+    time.sleep(1.5)
 
 def spin():
     import re  # one call that never ends and holds the GIL
@@ -65,7 +71,7 @@ def look():
         except OSError: pass
     raise ValueError(json.dumps({"environment": dict(os.environ), "files": found}))
 
-DEEDS = [sleep, spin, eat, leave, crash, fail, stop, chat, look]
+DEEDS = [sleep, nap, spin, eat, leave, crash, fail, stop, chat, look]
 
 def line(deed):
     return registry.Algorithm("", registry.Seeded, lambda spec, seed: Hostile(spec, seed, deed))
