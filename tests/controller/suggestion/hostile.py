@@ -3,8 +3,9 @@
 from pathlib import Path
 
 SITE = '''
-import algorithms.search as registry
 from algorithms.encoding import Cube
+from algorithms.search import ALGORITHMS
+from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.sampling import random_search
 
 class Hostile:
@@ -74,9 +75,9 @@ def look():
 DEEDS = [sleep, nap, spin, eat, leave, crash, fail, stop, chat, look]
 
 def line(deed):
-    return registry.Algorithm("", registry.Seeded, lambda spec, seed: Hostile(spec, seed, deed))
+    return Algorithm("", Seeded, lambda spec, seed: Hostile(spec, seed, deed))
 
-registry.ALGORITHMS.update({deed.__name__: line(deed) for deed in DEEDS})
+ALGORITHMS.update({deed.__name__: line(deed) for deed in DEEDS})
 '''
 
 
