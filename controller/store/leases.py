@@ -164,14 +164,22 @@ class Leases:
         session = await open_session(self._database.url)
         try:
             await session.execute("SELECT pg_advisory_lock($1)", self._key)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
             session.terminate()
             raise StoreAwayError(str(error)) from error
         self._session = session
 
     async def close(self) -> None:
         if self._session is not None:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(
+                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+            ):
                 await self._session.close(timeout=CLOSE_SECONDS)
 
 

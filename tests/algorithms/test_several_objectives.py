@@ -70,7 +70,8 @@ def test_points_of_others_are_taken_in_beyond_the_population_and_alike_each_time
         for number in range(100):
             place, excess = dice.random(), dice.random() * (1 - number / 100)
             known = dict.fromkeys("bcde", excess) | {"a": place}
-            search.learn(known, Outcome((place + excess, (1 - place) ** 2 + excess)))
+            search.adopt(known)
+            search.tell(number + 1, Outcome((place + excess, (1 - place) ** 2 + excess)))
         histories.append(search.ask(60))
     assert histories[0] == histories[1] == histories[2]
     assert mean(float(one["b"]) for one in histories[0]) < 0.35

@@ -171,7 +171,7 @@ FATES = {
     "stop": "SystemExit: enough",
     "chat": "its process answered nonsense",
     "fail": "ValueError: no idea",
-    "unknown": "KeyError: 'unknown'",
+    "unknown": "there is no algorithm unknown",
 }
 
 
