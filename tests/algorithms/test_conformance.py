@@ -8,8 +8,9 @@ from algorithms.conformance.promises import PROMISES
 from algorithms.conformance.subject import Subject
 from algorithms.search.portfolio import Optimizer
 from algorithms.search.registry import ALGORITHMS
+from events.space import Scalar
 
-SLOW = {
+SLOW: dict[str, dict[str, Scalar]] = {
     "bayesianoptimization": {"n_initial_points": 6, "acq_func": "LCB", "acq_optimizer": "sampling"},
     "skopt.forest": {"n_initial_points": 6, "acq_func": "EI"},
     "skopt.gp": {"n_initial_points": 6},
