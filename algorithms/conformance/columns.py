@@ -21,9 +21,10 @@ from events.space import Assignment, Condition, Distribution, Parameter
 BESIDE = (ranged("beside", INT, 1, 50), ranged("besides", INT, 1, 50))
 """Other parameters, as some algorithms need two numbers."""
 DRAWN = 128
-QUARTERS = 4
+FIFTHS = 5
+"""An odd number: many algorithms begin in the middle, which steps would put on either side of a border."""
 MOST_SKEW = 0.2
-"""Share of the suggestions by which a quarter may be off; chance alone makes it 0.07, once in three times."""
+"""Share of the suggestions by which a fifth may be off; chance alone makes it 0.07, once in three times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Column:
     constraints: tuple[str, ...] = ()
     objectives: int = 1
     fine: bool = False
-    """Has the first parameter so many values that quarters of its distribution can be told apart?"""
+    """Has the first parameter so many values that fifths of its distribution can be told apart?"""
 
     def allows(self, assignment: Assignment) -> bool:
         """Does the constraint hold, if there is one? Written without the code under test."""
@@ -76,7 +77,7 @@ COLUMNS = _columns()
 
 
 class Ruler:
-    """Measures by what share of the suggestions a quarter of a distribution differs from that of a uniform parameter.
+    """Measures by what share of the suggestions a fifth of a distribution differs from that of a uniform parameter.
 
     Both searches have the same seed and no results; so it is the distribution alone that is examined, also of
     algorithms that do not begin with random points.
@@ -85,19 +86,19 @@ class Ruler:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         endless = subject.serves([ranged("x", DOUBLE, 0, 1), *BESIDE])
-        self._plain = self._quarters((ranged("x", DOUBLE, 0, 1, None if endless else 0.001), *BESIDE))
+        self._plain = self._fifths((ranged("x", DOUBLE, 0, 1, None if endless else 0.001), *BESIDE))
 
     def skew(self, column: Column) -> float:
-        shares = self._quarters(column.parameters)
+        shares = self._fifths(column.parameters)
         return max(abs(one - other) for one, other in zip(shares, self._plain, strict=True))
 
-    def _quarters(self, parameters: Sequence[Parameter]) -> list[float]:
+    def _fifths(self, parameters: Sequence[Parameter]) -> list[float]:
         side = dimension(parameters[0])
         counts: Counter[int] = Counter()
         for assignment in self._subject.search(parameters, 11).ask(DRAWN):
             u = side.encode(assignment[parameters[0].name])
-            counts[min(int((u or 0.0) * QUARTERS), QUARTERS - 1)] += 1
-        return [counts[quarter] / DRAWN for quarter in range(QUARTERS)]
+            counts[min(int((u or 0.0) * FIFTHS), FIFTHS - 1)] += 1
+        return [counts[fifth] / DRAWN for fifth in range(FIFTHS)]
 
 
 def cell(subject: Subject, column: Column) -> str:

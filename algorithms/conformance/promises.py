@@ -151,7 +151,7 @@ def distribution(subject: Subject) -> None:
     for column in COLUMNS:
         if column.fine and subject.serves(column.parameters):
             skew = ruler.skew(column)
-            demand(skew < MOST_SKEW, f"{column.title}: a quarter of the distribution is off by {skew:.0%}")
+            demand(skew < MOST_SKEW, f"{column.title}: a fifth of the distribution is off by {skew:.0%}")
 
 
 def learns_known_results(subject: Subject) -> None:

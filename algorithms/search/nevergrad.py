@@ -81,7 +81,9 @@ class NevergradOptimizer:
         for category in (UserWarning, DeprecationWarning):
             warnings.filterwarnings("ignore", category=category, module=r"(cma|nevergrad)(\.|$)")
         array = ng.p.Array(init=self._begin).set_mutation(sigma=1 / 6)
-        array.set_bounds(0, 1, full_range_sampling=True)
+        everybodys = np.random.get_state()
+        array.set_bounds(0, 1, full_range_sampling=True)  # it draws a seed, which does not count
+        np.random.set_state(everybodys)
         array.random_state = np.random.RandomState(np.random.MT19937([self._seed, self._starts]))
         self._starts += 1
         factory = ng.optimizers.registry[self._pick.optimizer.value]

@@ -119,7 +119,7 @@ class Boosted(GradientBoostingQuantileRegressor):  # type: ignore[misc]
 
 
 def _boosted(seed: int) -> Boosted:
-    return Boosted(GradientBoostingRegressor(n_estimators=30, loss="quantile"), random_state=seed)
+    return Boosted(base_estimator=GradientBoostingRegressor(n_estimators=30, loss="quantile"), random_state=seed)
 
 
 def _dimension(side: Side) -> Any:

@@ -101,7 +101,7 @@ def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
     ("target", "promise", "words"),
     [
         ("Global", "deterministic", "it changes a global random state"),
-        ("Linear", "distribution", "double logUniform: a quarter of the distribution is off by"),
+        ("Linear", "distribution", "double logUniform: a fifth of the distribution is off by"),
         ("Outside", "in space", "which is not in the search space"),
         ("Touchy", "adversity", "ZeroDivisionError"),
     ],

@@ -107,10 +107,10 @@ def test_limits_are_edited_and_the_rest_is_refused(installed: Installation, room
 
 
 def test_what_cannot_run_says_why_and_can_be_deleted(installed: Installation, room: str) -> None:
-    kubectl("apply", "-f", "-", said=example(room, algorithm={"algorithmName": "tpe"}))
+    kubectl("apply", "-f", "-", said=example(room, algorithm={"algorithmName": "enas"}))
     wait(room, "random", "Failed")
     (failed,) = [one for one in shown(room, "random")["status"]["conditions"] if one["type"] == "Failed"]
-    assert (failed["reason"], "'tpe' is still to come" in failed["message"]) == ("InvalidSpec", True)
+    assert (failed["reason"], "'enas' is still to come" in failed["message"]) == ("InvalidSpec", True)
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
 
 
