@@ -68,6 +68,8 @@ WORKER_RESTARTS = CATALOGUE.counter(
     "cause",
     remedy="slow, memory: an algorithm goes beyond its limits, the log says so. signal: what else kills processes?",
 )  # fmt: skip
+for _cause in ("slow", "memory", "signal", "exit", "nonsense", "unknown"):
+    WORKER_RESTARTS.labels(_cause)  # a rate needs a first value
 DECISION = CATALOGUE.seconds(
     "decision", "From signals fetched to their facts committed, for each batch.",
     remedy="Look at transaction_seconds: mostly it is Postgres; else at loop_lag_seconds.",

@@ -299,7 +299,11 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
             raise OSError(f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})") from None
     known.connection_pool_maxsize = 100
     async with ApiClient(configuration=known) as client, ApiClient(configuration=known) as streams:
-        yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
+        try:
+            yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
+        finally:
+            for one in (client, streams):  # else TLS says good-bye after the loop has ended, and sockets stay open
+                await one.rest_client.pool_manager.connector.close(abort_ssl=True)
 
 
 def _error(status: int, data: bytes, retry_after: str | None) -> ApiError:
