@@ -27,7 +27,7 @@ def subjects() -> Iterator[Subject]:
     for optimizer in Optimizer:
         yield Subject("nevergrad", {"optimizer": optimizer.value})
     yield Subject("tpe", {"gamma": 0.3, "prior_weight": 0.5, "n_EI_candidates": 5})
-    yield Subject("optuna.tpe", {"multivariate": "false", "n_startup_trials": 0})
+    yield Subject("optuna.tpe", {"multivariate": "false", "n_startup_trials": 3})
     yield Subject("bayesianoptimization", {"n_initial_points": 6, "base_estimator": "GBRT", "acq_func": "PI"}, FEW)
     yield Subject("hyperopt.tpe", {"n_startup_jobs": 6})
     yield Subject("optuna.qmc", {"qmc_type": "halton"})
