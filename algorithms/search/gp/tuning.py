@@ -1,0 +1,28 @@
+"""Research only: knobs, overridden by the environment variable GP."""
+import json, os
+from dataclasses import dataclass
+
+@dataclass
+class Knobs:
+    ls_mean: float = 0.5      # times sqrt(d)
+    ls_sd: float = 1.2
+    noise_mean: float = 1e-3
+    noise_sd: float = 2.0
+    signal_sd: float = 1.0
+    floor: float = 1e-6
+    fit_max: int = 200
+    starts: int = 2
+    iters: int = 30
+    warp: str = "half"
+    n0: int = 8
+    glob: int = 512
+    loc: int = 256
+    climbers: int = 6
+    grad_iters: int = 20
+    rounds: int = 2
+    keep: int = 300
+    dense: int = 20
+    every: int = 10
+    best: str = "mean"
+
+K = Knobs(**json.loads(os.environ.get("GP", "{}")))
