@@ -74,7 +74,14 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
     return NevergradSearch(cube, seed, chosen, budget, spec.parallel)
 
 
+def _gp(spec: ExperimentSpec, seed: int) -> Search:
+    from algorithms.search.gp.search import GaussianProcessSearch  # scipy takes a second
+
+    return GaussianProcessSearch(Cube(spec.parameters), seed)
+
+
 ALGORITHMS = {
+    "gp": Algorithm("a Gaussian process that learns from every result", Seeded, _gp),
     "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)

@@ -64,7 +64,7 @@ class Geometry:
 
 def _side(parameter: Parameter) -> Side:
     values, categorical = dimension(parameter), parameter.type is ParameterType.CATEGORICAL
-    if values.size is None or values.size > FINEST and not categorical:
+    if values.size is None or (values.size > FINEST and not categorical):
         return Side()
     if categorical:
         return Side(tuple((i + 0.5) / values.size for i in range(values.size)), categorical=True)

@@ -8,7 +8,8 @@ import numpy as np
 
 from algorithms.encoding import Cube
 from algorithms.search.gp.geometry import Array, Geometry
-from algorithms.search.gp.proposal import History, Proposer
+from algorithms.search.gp.history import History
+from algorithms.search.gp.proposal import Proposer
 from algorithms.search.novelty import Novelty
 from events.space import Assignment
 
@@ -58,7 +59,7 @@ class GaussianProcessSearch:
             self._pending[self._count] = point
 
     def _history(self) -> History:
-        losses = np.array([loss for _, loss in self._told])
+        losses = np.array([[loss] for _, loss in self._told]).reshape(-1, 1)
         return History(self._array([point for point, _ in self._told]), losses, np.zeros(len(losses), dtype=bool))
 
     def _array(self, points: list[list[float]]) -> Array:

@@ -1,10 +1,12 @@
 """Research only: knobs, overridden by the environment variable GP."""
+
 import json, os
 from dataclasses import dataclass
 
+
 @dataclass
 class Knobs:
-    ls_mean: float = 0.5      # times sqrt(d)
+    ls_mean: float = 0.3  # times sqrt(d)
     ls_sd: float = 1.2
     noise_mean: float = 1e-3
     noise_sd: float = 2.0
@@ -24,5 +26,11 @@ class Knobs:
     dense: int = 20
     every: int = 10
     best: str = "mean"
+    trend: float = 0.0
+    trend_sd: float = 1.5
+    n_min: int = 2
+    jitter: int = 0
+    explore: float = 0.0
+
 
 K = Knobs(**json.loads(os.environ.get("GP", "{}")))
