@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
-from scipy.special import ndtri
 
 from algorithms.search.gp.geometry import Array, Mask
-from algorithms.search.gp.tuning import K
 
+HIGHEST = 5.0
+"""Of warped losses, before they are scaled: 150 times the median excess, beyond which all are equally bad."""
 WORSE = 0.25
 """A failure is worse than the worst by this share of the range of the warped losses."""
 
@@ -37,7 +37,7 @@ class History:
     @property
     def known(self) -> Mask:
         """Which results have losses?"""
-        return np.isfinite(self.losses).all(axis=1)
+        return np.asarray(np.isfinite(self.losses).all(axis=1))
 
     def key(self) -> bytes:
         parts = (self.points, self.losses, self.partial, self.violations)
@@ -45,57 +45,18 @@ class History:
 
 
 def warp(losses: Array) -> Array:
-    """Losses (n,), any finite ones, to mean 0 and deviation 1.
+    """Losses (n,), any finite ones, to mean 0 and deviation 1: log(1 + excess over the best / median excess).
 
-    The better half keeps its distances; the worse half is placed by rank, as normal quantiles of the better half's
-    spread, so that no outlier hides what is near the best (half-rank warping, Song et al. 2024, appendix B).
+    Near the best, distances are kept; far off they shrink, so that no outlier hides what is near the best (a power
+    transform as in HEBO, Cowen-Rivers et al. 2022, with the scale from the losses themselves).
     """
-    if K.warp != "half":
-        return other(losses)
-    y = losses / 4 - np.median(losses / 4)  # a quarter cannot overflow
-    good = y <= 0
-    ranks = np.searchsorted(np.sort(y), y)
-    y = np.where(good, y, 0.0)
-    if (spread := np.abs(y).max()) > 0:
-        y = y / spread
-        y = y / np.sqrt(np.mean(y[good] ** 2))
-    y = np.where(good, y, ndtri((ranks + 0.5) / len(y)))
-    deviation = y.std()
-    return (y - y.mean()) / deviation if deviation > 0 else np.zeros(len(y))
-
-
-def standard(y: Array) -> Array:
-    d = y.std()
-    return (y - y.mean()) / d if d > 1e-12 * max(1e-300, np.abs(y).max()) else np.zeros(len(y))
-
-
-def other(losses: Array) -> Array:
-    y = losses / 4
-    y = y - y.min()
-    if y.max() <= 0:
-        return np.zeros(len(y))
-    if K.warp.startswith("log"):
-        q = np.quantile(y, int(K.warp[3:]) / 100)
-        if q <= 0:
-            q = y.max()
-        return standard(np.log1p(y / max(q, 1e-300 * y.max())))
-    if K.warp == "win":
-        q1, q2 = np.quantile(y, [0.25, 0.5])
-        top = q2 + 3 * (q2 - y.min())
-        return standard(np.minimum(y, top) / y.max()) if top > 0 else standard(y / y.max())
-    if K.warp == "yj":
-        z = standard(np.minimum(y / y.max(), 1e300))
-        best = None
-        for lam in np.linspace(-2, 2, 17):
-            pos = z >= 0
-            t = np.empty_like(z)
-            t[pos] = np.log1p(z[pos]) if abs(lam) < 1e-9 else ((z[pos] + 1) ** lam - 1) / lam
-            t[~pos] = -np.log1p(-z[~pos]) if abs(lam - 2) < 1e-9 else -((1 - z[~pos]) ** (2 - lam) - 1) / (2 - lam)
-            ll = -0.5 * len(z) * np.log(t.var() + 1e-300) + (lam - 1) * np.sum(np.sign(z) * np.log1p(np.abs(z)))
-            if best is None or ll > best[0]:
-                best = ll, t
-        return standard(best[1])
-    return standard(y / y.max())
+    excess = losses / 4 - losses.min() / 4  # a quarter cannot overflow
+    if not excess.any():
+        return np.zeros(len(losses))
+    scale = np.log(np.median(excess[excess > 0]))
+    with np.errstate(divide="ignore"):
+        warped = np.minimum(np.logaddexp(np.log(excess), scale) - scale, HIGHEST)
+    return np.asarray((warped - warped.mean()) / warped.std())
 
 
 def values(losses: Array) -> Array:

@@ -212,4 +212,4 @@ def inverse_root(covariance: Array) -> Array:
     inverse, info = dtrtri(lower, lower=1)
     if info or not np.isfinite(inverse[-1]).all():
         raise np.linalg.LinAlgError("singular covariance")
-    return np.tril(inverse)
+    return np.asarray(np.tril(inverse))

@@ -1,6 +1,7 @@
 """Research only: knobs, overridden by the environment variable GP."""
 
-import json, os
+import json
+import os
 from dataclasses import dataclass
 
 
