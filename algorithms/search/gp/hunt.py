@@ -18,7 +18,8 @@ Allowed = Callable[[Array], Mask]
 SHORT = 12
 """Sides with up to so many values are tried in full."""
 SAMPLE = 8
-HOPS = 10
+HOPS = 6
+MOVES = 48
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,20 @@ class Hunt:
     scales: Array
     """(d,): the model's length scales."""
     rng: np.random.Generator
+    known: int
+    hasty: bool = False
     allowed: Allowed | None = None
 
     def run(self, centres: Array) -> tuple[Array, Array]:
         """Points with their values, in descending order; `centres` are the best points known, best first."""
         g, d = self.geometry, len(self.geometry.sides)
-        candidates = g.snap(np.vstack([self.rng.random((K.glob, d)), self._around(centres, K.loc)]))
+        count = int(np.clip(K.work / self.known, 96, K.glob + K.loc)) // (2 if self.hasty else 1)
+        near = count // 3
+        candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
         scores = self._value(candidates)
         chosen = self._starts(scores)
         points, values = candidates[chosen], scores[chosen]
-        for _ in range(K.rounds):
+        for _ in range(1 if self.hasty else K.rounds):
             before = values
             points, values = self._climb(points, values)
             if not g.grids:
@@ -60,7 +65,7 @@ class Hunt:
         """The best candidate, and others in proportion to their expected improvement (drawn by Gumbel's trick)."""
         keys = np.maximum(scores, scores.max(initial=-1e9) - 50) + self.rng.gumbel(size=len(scores))
         keys[np.argmax(scores)] = np.inf
-        return np.argsort(-keys, kind="stable")[: K.climbers]
+        return np.argsort(-keys, kind="stable")[: 3 if self.hasty else K.climbers]
 
     def _around(self, centres: Array, count: int) -> Array:
         """Mutants of the centres, the better ones more often: a few sides or all, by steps of all sizes."""
@@ -87,8 +92,9 @@ class Hunt:
             total, slopes = self.acquisition.gradients(moving, sides)
             return -float(total.sum()), -(slopes * scale).ravel()
 
+        iters = 8 if self.hasty else K.grad_iters
         bounds = [(0.0, 1.0 / width) for width in scale] * many
-        options = {"maxiter": K.grad_iters, "maxfun": 2 * K.grad_iters}
+        options = {"maxiter": iters, "maxfun": 2 * iters}
         found = minimize(
             objective, (points[:, sides] / scale).ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )
@@ -120,4 +126,9 @@ class Hunt:
             j: grid if len(grid) <= SHORT else self.rng.choice(grid, SAMPLE, replace=False)
             for j, grid in self.geometry.grids.items()
         }
-        return np.repeat(list(tried), [len(grid) for grid in tried.values()]), np.concatenate(list(tried.values()))
+        sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])
+        levels = np.concatenate(list(tried.values()))
+        if len(sides) > MOVES:
+            some = self.rng.choice(len(sides), MOVES, replace=False)
+            sides, levels = sides[some], levels[some]
+        return sides, levels

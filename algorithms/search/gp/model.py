@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from scipy.optimize import minimize
 from algorithms.search.gp.geometry import Array, Mask
 from algorithms.search.gp.tuning import K
 
-SAME = 1e-12
-"""Coordinates of an unordered side that differ by no more than this are of one slice."""
+FLOOR = 1e-6
+"""Variance that is added to the noise, for the sake of the linear algebra."""
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Hyper:
     weights: Array
     signal: float
     noise: float
-    trend: float = 0.0
+    trend: float
 
     @classmethod
     def of(cls, theta: Array) -> Hyper:
@@ -40,8 +42,8 @@ class Hyper:
 def prior(d: int) -> tuple[Array, Array]:
     """Mean and deviation (d + 3,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
     scale = math.log(K.ls_mean) + 0.5 * math.log(d)
-    mean = np.array([scale] * d + [0.0, math.log(K.noise_mean), math.log(K.trend or 1e-9)])
-    return mean, np.array([K.ls_sd] * d + [K.signal_sd, K.noise_sd, K.trend_sd if K.trend else 1e-9])
+    mean = np.array([scale] * d + [0.0, math.log(K.noise_mean), math.log(K.trend)])
+    return mean, np.array([K.ls_sd] * d + [K.signal_sd, K.noise_sd, K.trend_sd])
 
 
 def matern(squares: Array) -> tuple[Array, Array]:
@@ -52,10 +54,10 @@ def matern(squares: Array) -> tuple[Array, Array]:
     return slope + (5.0 / 3.0) * squares * fade, (5.0 / 3.0) * slope
 
 
-def features(points: Array, categorical: Mask) -> Array:
-    x = 2 * points[:, ~categorical] - 1
-    d = points.shape[1]
-    return np.hstack([x, 1.5 * x * x - 0.5]) / math.sqrt(d)
+def trend_features(points: Array, ordered: Mask | NDArray[np.intp]) -> Array:
+    """Legendre polynomials of degree 1 and 2 of each ordered side, (n, 2 · ordered): a response surface."""
+    x = 2 * points[:, ordered] - 1
+    return np.hstack([x, 1.5 * x * x - 0.5])
 
 
 def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
@@ -64,12 +66,11 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     `extra` (n,) is variance of the noise known beforehand.
     """
     n, d = points.shape
-    gaps = np.abs(points.T[:, :, None] - points.T[:, None, :])
-    gaps = np.where(categorical[:, None, None], gaps > SAME, gaps**2).reshape(d, n * n)
-    phi = features(points, categorical)
-    linear = phi @ phi.T
-    for j in np.flatnonzero(categorical):
-        linear += (1 - gaps[j].reshape(n, n)) / d
+    gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
+    gaps[categorical] = gaps[categorical] > 0
+    gaps = gaps.reshape(d, n * n)
+    waves = trend_features(points, ~categorical)
+    linear = (waves @ waves.T + np.count_nonzero(categorical) - gaps[categorical].sum(axis=0).reshape(n, n)) / d
     mean, deviation = prior(d)
     diagonal = np.diag_indices(n)
 
@@ -77,9 +78,8 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         hyper = Hyper.of(theta)
         shape, slope = matern((hyper.weights @ gaps).reshape(n, n))
         covariance = hyper.signal * shape
-        if K.trend:
-            covariance += hyper.trend * linear
-        covariance[diagonal] += hyper.noise + K.floor + extra
+        covariance += hyper.trend * linear
+        covariance[diagonal] += hyper.noise + FLOOR + extra
         try:
             lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
@@ -93,10 +93,7 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         gradient[:d] += 0.5 * hyper.signal * hyper.weights * (gaps @ (pull * slope).ravel())
         gradient[d] += 0.5 * hyper.signal * np.vdot(pull, shape)
         gradient[d + 1] += 0.5 * hyper.noise * np.trace(pull)
-        if K.trend:
-            gradient[d + 2] += 0.5 * hyper.trend * np.vdot(pull, linear)
-        else:
-            gradient[d + 2] = 0
+        gradient[d + 2] += 0.5 * hyper.trend * np.vdot(pull, linear)
         return 0.5 * (values @ alpha + z @ z) + np.log(lower[diagonal]).sum(), gradient
 
     best = (math.inf, mean)
@@ -122,12 +119,21 @@ class Posterior:
     """What is believed of the loss, given values (n,) at points (n, d)."""
 
     def __init__(self, hyper: Hyper, categorical: Mask, points: Array, values: Array, extra: Array) -> None:
-        self.hyper, self.points = hyper, points
-        self._categorical, self._numeric = categorical, np.flatnonzero(~categorical)
-        covariance = self._covariance(points, points)[0]
-        covariance[np.diag_indices(len(points))] += hyper.noise + K.floor + extra
+        self.hyper = hyper
+        self._unordered, self._ordered = np.flatnonzero(categorical), np.flatnonzero(~categorical)
+        self._scale = np.sqrt(hyper.weights[self._ordered])
+        self._trend = hyper.trend / len(categorical)
+        self._place(points)
+        covariance = self._covariance(points)[0]
+        covariance[np.diag_indices(len(points))] += hyper.noise + FLOOR + extra
         self._root = inverse_root(covariance)
         self._alpha = self._root.T @ (self._root @ values)
+
+    def _place(self, points: Array) -> None:
+        self.points = points
+        self._scaled = points[:, self._ordered] * self._scale
+        self._norms = np.einsum("ij,ij->i", self._scaled, self._scaled)
+        self._waves = trend_features(points, self._ordered)
 
     def given(self, pending: Array) -> Posterior:
         """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
@@ -137,13 +143,13 @@ class Posterior:
         if not len(pending):
             return self
         n, p = len(self.points), len(pending)
-        half = self._root @ self._covariance(self.points, pending)[0]
-        block = self._covariance(pending, pending)[0] - half.T @ half
-        block[np.diag_indices(p)] += self.hyper.noise + 2 * K.floor
+        more = copy(self)
+        more._place(np.vstack([self.points, pending]))
+        covariance = more._covariance(pending)[0]
+        half = self._root @ covariance[:, :n].T
+        block = covariance[:, n:] - half.T @ half
+        block[np.diag_indices(p)] += self.hyper.noise + 2 * FLOOR
         corner = inverse_root(block)
-        more = object.__new__(Posterior)
-        more.__dict__.update(self.__dict__)
-        more.points = np.vstack([self.points, pending])
         more._root = np.zeros((n + p, n + p))
         more._root[:n, :n] = self._root
         more._root[n:, :n] = -corner @ (half.T @ self._root)
@@ -152,58 +158,45 @@ class Posterior:
         return more
 
     def mean(self, points: Array) -> Array:
-        return self._covariance(points, self.points)[0] @ self._alpha
+        return np.asarray(self._covariance(points)[0] @ self._alpha)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
-        cross = self._covariance(points, self.points)[0]
-        return cross @ self._alpha, self._deviation(points, cross @ self._root.T)
+        cross, _, waves = self._covariance(points)
+        return cross @ self._alpha, self._deviation(waves, cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
-        cross, slope = self._covariance(points, self.points)
+        cross, slope, waves = self._covariance(points)
         half = cross @ self._root.T
-        deviation = self._deviation(points, half)
+        deviation = self._deviation(waves, half)
         back = half @ self._root
-        pull, push = slope * self._alpha, slope * back
         weights, x, z = self.hyper.weights[sides], points[:, sides], self.points[:, sides]
-        by_mean = -weights * (x * pull.sum(axis=1)[:, None] - pull @ z)
-        by_deviation = weights * (x * push.sum(axis=1)[:, None] - push @ z)
-        if K.trend:
-            t = self.hyper.trend / points.shape[1]
-            y, yz = 2 * x - 1, 2 * z - 1
-            # d phi: 2 , 6 y ; values: y , 1.5y^2-.5
-            q = 1.5 * yz * yz - 0.5
-            qy = 1.5 * y * y - 0.5
-            by_mean += t * (2 * (self._alpha @ yz) + 6 * y * (self._alpha @ q))
-            by_deviation += t * ((2 * y + 6 * y * qy) - (2 * (back @ yz) + 6 * y * (back @ q)))
-        by_deviation /= deviation[:, None]
-        return cross @ self._alpha, deviation, by_mean, by_deviation
+        pull, push = slope * self._alpha, slope * back
+        by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
+        by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
+        u, v = 2 * x - 1, 2 * z - 1
+        v2 = 1.5 * v * v - 0.5
+        by_mean += self._trend * (2 * (self._alpha @ v) + 6 * u * (self._alpha @ v2))
+        by_deviation += self._trend * (2 * (back @ v) + 6 * u * (back @ v2) - u * (9 * u * u - 1))
+        return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
 
-    def _deviation(self, points: Array, half: Array) -> Array:
-        variance = self.hyper.signal - np.einsum("ij,ij->i", half, half)
-        if K.trend:
-            f = features(points, self._categorical)
-            variance += self.hyper.trend * (np.einsum("ij,ij->i", f, f) + self._categorical.mean())
-        return np.sqrt(np.maximum(variance, 1e-12))
+    def _deviation(self, waves: Array, half: Array) -> Array:
+        variance = self._trend * (np.einsum("ij,ij->i", waves, waves) + len(self._unordered))
+        variance += self.hyper.signal - np.einsum("ij,ij->i", half, half)
+        return np.sqrt(np.maximum(variance, TINY))
 
-    def _covariance(self, a: Array, b: Array) -> tuple[Array, Array]:
-        """Covariances (p, q) of the points `a` (p, d) and `b` (q, d), and their slopes as of `matern`."""
-        scale = np.sqrt(self.hyper.weights[self._numeric])
-        p, q = a[:, self._numeric] * scale, b[:, self._numeric] * scale
-        squares = np.einsum("ij,ij->i", p, p)[:, None] + np.einsum("ij,ij->i", q, q) - 2 * (p @ q.T)
-        cats = np.flatnonzero(self._categorical)
-        linear = features(a, self._categorical) @ features(b, self._categorical).T if K.trend else 0
-        for j in cats:
-            differ = np.abs(a[:, j, None] - b[:, j]) > SAME
-            squares += self.hyper.weights[j] * differ
-            if K.trend:
-                linear += (1 - differ) / a.shape[1]
+    def _covariance(self, points: Array) -> tuple[Array, Array, Array]:
+        """Covariances (s, n) of `points` (s, d) with those known, the slopes of `matern`, and the trend's features."""
+        scaled, waves = points[:, self._ordered] * self._scale, trend_features(points, self._ordered)
+        squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
+        linear = waves @ self._waves.T
+        for j in self._unordered:
+            same = points[:, j, None] == self.points[:, j]
+            squares += self.hyper.weights[j] * ~same
+            linear += same
         shape, slope = matern(np.maximum(squares, 0.0, out=squares))
-        cov = self.hyper.signal * shape
-        if K.trend:
-            cov += self.hyper.trend * linear
-        return cov, self.hyper.signal * slope
+        return self.hyper.signal * shape + self._trend * linear, self.hyper.signal * slope, waves
 
 
 def inverse_root(covariance: Array) -> Array:

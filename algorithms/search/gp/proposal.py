@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ class Proposer:
     def propose(self, history: History, pending: Array, index: int) -> Array:
         """The point (d,) of suggestion number `index`, from 0, where the points `pending` (p, d) run."""
         rng = np.random.default_rng([self._seed, index])
+        history = replace(history, points=self._geometry.snap(history.points))
         if index < K.n0 or np.count_nonzero(history.known) < K.n_min:
             return self._design(history, pending, index, rng)
         try:
@@ -80,7 +81,9 @@ class Proposer:
         posterior = belief.posterior.given(pending)
         acquisition = Acquisition(posterior, belief.best, belief.constraints)
         scales = 1 / np.sqrt(posterior.hyper.weights)
-        points, scores = Hunt(self._geometry, acquisition, scales, rng, self._allowed).run(belief.centres)
+        points, scores = Hunt(
+            self._geometry, acquisition, scales, rng, len(posterior.points), len(pending) >= K.alone, self._allowed
+        ).run(belief.centres)
         return self._fresh(points[scores > -np.inf] if scores[0] > -np.inf else points, history, pending)
 
     def _believed(self, history: History, index: int) -> Belief:
@@ -138,7 +141,7 @@ class Proposer:
 
     def _fit(self, history: History, column: Array) -> Hyper:
         rows = np.flatnonzero(np.isfinite(column))
-        limit = min(K.fit_max, int(math.sqrt(5e5 / self._width)))
+        limit = min(K.fit_max, int(math.sqrt(3e5 / self._width)))
         rows = rows[active(column[rows], limit)]
         if len(rows) < 2:
             return Hyper.of(prior(self._width)[0])

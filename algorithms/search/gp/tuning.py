@@ -13,7 +13,7 @@ class Knobs:
     noise_sd: float = 2.0
     signal_sd: float = 1.0
     floor: float = 1e-6
-    fit_max: int = 200
+    fit_max: int = 160
     starts: int = 2
     iters: int = 30
     warp: str = "half"
@@ -23,11 +23,13 @@ class Knobs:
     climbers: int = 6
     grad_iters: int = 20
     rounds: int = 2
-    keep: int = 300
+    keep: int = 250
     dense: int = 20
     every: int = 10
     best: str = "mean"
-    trend: float = 0.0
+    trend: float = 0.1
+    work: int = 60000
+    alone: int = 16
     trend_sd: float = 1.5
     n_min: int = 2
     jitter: int = 0
