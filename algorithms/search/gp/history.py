@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import NDArray
 
 from algorithms.search.gp.geometry import Array, Mask
 
@@ -26,13 +27,16 @@ class History:
     points: Array
     losses: Array
     partial: Mask
-    violations: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    violations: Array
 
     def __len__(self) -> int:
         return len(self.points)
 
+    def rows(self, chosen: NDArray[np.intp] | slice) -> History:
+        return History(self.points[chosen], self.losses[chosen], self.partial[chosen], self.violations[chosen])
+
     def head(self, count: int) -> History:
-        return History(self.points[:count], self.losses[:count], self.partial[:count], self.violations[:count])
+        return self.rows(slice(count))
 
     @property
     def known(self) -> Mask:
@@ -68,3 +72,12 @@ def values(losses: Array) -> Array:
     warped[known] = good = warp(losses[known])
     warped[~known] = good.max() + WORSE * (good.max() - good.min())
     return warped
+
+
+def squashed(violations: Array) -> Array:
+    """Violations (n,) in units of their median size, large ones by the logarithm; 0 stays the limit."""
+    told = np.isfinite(violations)
+    sizes = np.abs(violations[told & (violations != 0)])
+    squashed = np.full(len(violations), np.nan)
+    squashed[told] = np.arcsinh(violations[told] / np.median(sizes)) if len(sizes) else 0.0
+    return squashed

@@ -12,9 +12,14 @@ from scipy.optimize import minimize
 
 from algorithms.search.gp.acquisition import Acquisition
 from algorithms.search.gp.geometry import Array, Geometry, Mask
-from algorithms.search.gp.tuning import K
 
 Allowed = Callable[[Array], Mask]
+WORK, LEAST, MOST = 60_000, 96, 768
+"""Candidates times points known, and the bounds of the number of candidates."""
+STARTS, CLIMBS, ROUNDS = 6, 20, 2
+"""Points that are improved, gradient steps for each, and how often continua and other sides take turns."""
+HASTE = (3, 8, 1)
+"""The same where many points run already and the exact maximum matters little."""
 SHORT = 12
 """Sides with up to so many values are tried in full."""
 SAMPLE = 8
@@ -28,23 +33,20 @@ class Hunt:
 
     geometry: Geometry
     acquisition: Acquisition
-    scales: Array
-    """(d,): the model's length scales."""
     rng: np.random.Generator
-    known: int
     hasty: bool = False
     allowed: Allowed | None = None
 
     def run(self, centres: Array) -> tuple[Array, Array]:
         """Points with their values, in descending order; `centres` are the best points known, best first."""
         g, d = self.geometry, len(self.geometry.sides)
-        count = int(np.clip(K.work / self.known, 96, K.glob + K.loc)) // (2 if self.hasty else 1)
+        count = int(np.clip(WORK / len(self.acquisition.posterior.points), LEAST, MOST)) // (2 if self.hasty else 1)
         near = count // 3
         candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
         scores = self._value(candidates)
         chosen = self._starts(scores)
         points, values = candidates[chosen], scores[chosen]
-        for _ in range(1 if self.hasty else K.rounds):
+        for _ in range(self._effort[2]):
             before = values
             points, values = self._climb(points, values)
             if not g.grids:
@@ -56,6 +58,10 @@ class Hunt:
         order = np.argsort(-values, kind="stable")
         return points[order], values[order]
 
+    @property
+    def _effort(self) -> tuple[int, int, int]:
+        return HASTE if self.hasty else (STARTS, CLIMBS, ROUNDS)
+
     def _value(self, points: Array) -> Array:
         values = self.acquisition(points)
         values = np.where(np.isnan(values), -np.inf, values)
@@ -65,7 +71,7 @@ class Hunt:
         """The best candidate, and others in proportion to their expected improvement (drawn by Gumbel's trick)."""
         keys = np.maximum(scores, scores.max(initial=-1e9) - 50) + self.rng.gumbel(size=len(scores))
         keys[np.argmax(scores)] = np.inf
-        return np.argsort(-keys, kind="stable")[: 3 if self.hasty else K.climbers]
+        return np.argsort(-keys, kind="stable")[: self._effort[0]]
 
     def _around(self, centres: Array, count: int) -> Array:
         """Mutants of the centres, the better ones more often: a few sides or all, by steps of all sizes."""
@@ -84,7 +90,7 @@ class Hunt:
         sides = self.geometry.continuous
         if not len(sides):
             return points, values
-        scale = np.clip(self.scales[sides], 1e-3, 1.0)
+        scale = np.clip(self.acquisition.posterior.hyper.weights[sides] ** -0.5, 1e-3, 1.0)
         moving, many = points.copy(), len(points)
 
         def objective(flat: Array) -> tuple[float, Array]:
@@ -92,9 +98,9 @@ class Hunt:
             total, slopes = self.acquisition.gradients(moving, sides)
             return -float(total.sum()), -(slopes * scale).ravel()
 
-        iters = 8 if self.hasty else K.grad_iters
+        steps = self._effort[1]
         bounds = [(0.0, 1.0 / width) for width in scale] * many
-        options = {"maxiter": iters, "maxfun": 2 * iters}
+        options = {"maxiter": steps, "maxfun": 2 * steps}
         found = minimize(
             objective, (points[:, sides] / scale).ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )

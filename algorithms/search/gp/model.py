@@ -13,11 +13,16 @@ from scipy.linalg.lapack import dpotri, dtrtri
 from scipy.optimize import minimize
 
 from algorithms.search.gp.geometry import Array, Mask
-from algorithms.search.gp.tuning import K
 
 FLOOR = 1e-6
 """Variance that is added to the noise, for the sake of the linear algebra."""
 TINY = 1e-12
+SCALE, SCALE_SPREAD = 0.3, 1.2
+"""Of the prior of length scales: its median for d = 1, and the deviation of the logarithm."""
+NOISE, NOISE_SPREAD = 1e-3, 2.0
+SIGNAL_SPREAD = 1.0
+STEPS = 30
+"""The most iterations of one fit."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +32,22 @@ class Hyper:
     weights: Array
     signal: float
     noise: float
-    trend: float
 
     @classmethod
     def of(cls, theta: Array) -> Hyper:
-        d = len(theta) - 3
-        return cls(np.exp(-2 * theta[:d]), math.exp(theta[d]), math.exp(theta[d + 1]), math.exp(theta[d + 2]))
+        d = len(theta) - 2
+        return cls(np.exp(-2 * theta[:d]), math.exp(theta[d]), math.exp(theta[d + 1]))
 
     @property
     def theta(self) -> Array:
-        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise, self.trend])])
+        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise])])
 
 
 def prior(d: int) -> tuple[Array, Array]:
-    """Mean and deviation (d + 3,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
-    scale = math.log(K.ls_mean) + 0.5 * math.log(d)
-    mean = np.array([scale] * d + [0.0, math.log(K.noise_mean), math.log(K.trend)])
-    return mean, np.array([K.ls_sd] * d + [K.signal_sd, K.noise_sd, K.trend_sd])
+    """Mean and deviation (d + 2,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
+    scale = math.log(SCALE) + 0.5 * math.log(d)
+    mean = np.array([scale] * d + [0.0, math.log(NOISE)])
+    return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD])
 
 
 def matern(squares: Array) -> tuple[Array, Array]:
@@ -52,12 +56,6 @@ def matern(squares: Array) -> tuple[Array, Array]:
     fade = np.exp(-root)
     slope = (1.0 + root) * fade
     return slope + (5.0 / 3.0) * squares * fade, (5.0 / 3.0) * slope
-
-
-def trend_features(points: Array, ordered: Mask | NDArray[np.intp]) -> Array:
-    """Legendre polynomials of degree 1 and 2 of each ordered side, (n, 2 · ordered): a response surface."""
-    x = 2 * points[:, ordered] - 1
-    return np.hstack([x, 1.5 * x * x - 0.5])
 
 
 def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
@@ -69,8 +67,6 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
     gaps[categorical] = gaps[categorical] > 0
     gaps = gaps.reshape(d, n * n)
-    waves = trend_features(points, ~categorical)
-    linear = (waves @ waves.T + np.count_nonzero(categorical) - gaps[categorical].sum(axis=0).reshape(n, n)) / d
     mean, deviation = prior(d)
     diagonal = np.diag_indices(n)
 
@@ -78,12 +74,11 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         hyper = Hyper.of(theta)
         shape, slope = matern((hyper.weights @ gaps).reshape(n, n))
         covariance = hyper.signal * shape
-        covariance += hyper.trend * linear
         covariance[diagonal] += hyper.noise + FLOOR + extra
         try:
             lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
-            return 1e10, np.zeros(d + 3)
+            return 1e10, np.zeros(d + 2)
         inverse = np.tril(dpotri(lower, lower=1)[0])
         inverse += np.tril(inverse, -1).T
         alpha = inverse @ values
@@ -93,23 +88,16 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         gradient[:d] += 0.5 * hyper.signal * hyper.weights * (gaps @ (pull * slope).ravel())
         gradient[d] += 0.5 * hyper.signal * np.vdot(pull, shape)
         gradient[d + 1] += 0.5 * hyper.noise * np.trace(pull)
-        gradient[d + 2] += 0.5 * hyper.trend * np.vdot(pull, linear)
         return 0.5 * (values @ alpha + z @ z) + np.log(lower[diagonal]).sum(), gradient
 
     best = (math.inf, mean)
+    options = {"maxiter": STEPS, "gtol": 1e-2, "ftol": 1e-5}
     bounds = list(zip(mean - 4 * deviation, mean + 4 * deviation, strict=True))
-    for start in range(K.starts):
+    for start in range(2):  # from the prior's mean, and from shorter scales with more noise
         first = mean.copy()
         first[:d] -= start
         first[d + 1] += 2 * start
-        found = minimize(
-            objective,
-            first,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": K.iters, "gtol": 1e-2, "ftol": 1e-5},
-        )
+        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         if found.fun < best[0] and np.isfinite(found.x).all():
             best = float(found.fun), found.x
     return Hyper.of(best[1])
@@ -122,7 +110,6 @@ class Posterior:
         self.hyper = hyper
         self._unordered, self._ordered = np.flatnonzero(categorical), np.flatnonzero(~categorical)
         self._scale = np.sqrt(hyper.weights[self._ordered])
-        self._trend = hyper.trend / len(categorical)
         self._place(points)
         covariance = self._covariance(points)[0]
         covariance[np.diag_indices(len(points))] += hyper.noise + FLOOR + extra
@@ -133,7 +120,6 @@ class Posterior:
         self.points = points
         self._scaled = points[:, self._ordered] * self._scale
         self._norms = np.einsum("ij,ij->i", self._scaled, self._scaled)
-        self._waves = trend_features(points, self._ordered)
 
     def given(self, pending: Array) -> Posterior:
         """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
@@ -162,41 +148,33 @@ class Posterior:
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
-        cross, _, waves = self._covariance(points)
-        return cross @ self._alpha, self._deviation(waves, cross @ self._root.T)
+        cross = self._covariance(points)[0]
+        return cross @ self._alpha, self._deviation(cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
-        cross, slope, waves = self._covariance(points)
+        cross, slope = self._covariance(points)
         half = cross @ self._root.T
-        deviation = self._deviation(waves, half)
+        deviation = self._deviation(half)
         back = half @ self._root
         weights, x, z = self.hyper.weights[sides], points[:, sides], self.points[:, sides]
         pull, push = slope * self._alpha, slope * back
         by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
         by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
-        u, v = 2 * x - 1, 2 * z - 1
-        v2 = 1.5 * v * v - 0.5
-        by_mean += self._trend * (2 * (self._alpha @ v) + 6 * u * (self._alpha @ v2))
-        by_deviation += self._trend * (2 * (back @ v) + 6 * u * (back @ v2) - u * (9 * u * u - 1))
         return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
 
-    def _deviation(self, waves: Array, half: Array) -> Array:
-        variance = self._trend * (np.einsum("ij,ij->i", waves, waves) + len(self._unordered))
-        variance += self.hyper.signal - np.einsum("ij,ij->i", half, half)
-        return np.sqrt(np.maximum(variance, TINY))
+    def _deviation(self, half: Array) -> Array:
+        variance = self.hyper.signal - np.einsum("ij,ij->i", half, half)
+        return np.asarray(np.sqrt(np.maximum(variance, TINY)))
 
-    def _covariance(self, points: Array) -> tuple[Array, Array, Array]:
-        """Covariances (s, n) of `points` (s, d) with those known, the slopes of `matern`, and the trend's features."""
-        scaled, waves = points[:, self._ordered] * self._scale, trend_features(points, self._ordered)
+    def _covariance(self, points: Array) -> tuple[Array, Array]:
+        """Covariances (s, n) of `points` (s, d) with those known, and the slopes of `matern`."""
+        scaled = points[:, self._ordered] * self._scale
         squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
-        linear = waves @ self._waves.T
         for j in self._unordered:
-            same = points[:, j, None] == self.points[:, j]
-            squares += self.hyper.weights[j] * ~same
-            linear += same
+            squares += self.hyper.weights[j] * (points[:, j, None] != self.points[:, j])
         shape, slope = matern(np.maximum(squares, 0.0, out=squares))
-        return self.hyper.signal * shape + self._trend * linear, self.hyper.signal * slope, waves
+        return self.hyper.signal * shape, self.hyper.signal * slope
 
 
 def inverse_root(covariance: Array) -> Array:

@@ -60,7 +60,12 @@ class GaussianProcessSearch:
 
     def _history(self) -> History:
         losses = np.array([[loss] for _, loss in self._told]).reshape(-1, 1)
-        return History(self._array([point for point, _ in self._told]), losses, np.zeros(len(losses), dtype=bool))
+        return History(
+            self._array([point for point, _ in self._told]),
+            losses,
+            np.zeros(len(losses), dtype=bool),
+            np.zeros((len(losses), 0)),
+        )
 
     def _array(self, points: list[list[float]]) -> Array:
         return np.array(points, dtype=float).reshape(len(points), self._cube.width)
