@@ -81,7 +81,6 @@ def _gp(spec: ExperimentSpec, seed: int) -> Search:
 
 
 ALGORITHMS = {
-    "gp": Algorithm("a Gaussian process that learns from every result", Seeded, _gp),
     "nevergrad": Algorithm("learns from the results with one of Nevergrad's optimizers", NevergradSettings, _nevergrad),
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube(spec.parameters), seed)
@@ -94,6 +93,7 @@ ALGORITHMS = {
         Seeded,
         lambda spec, seed: sobol_search(Cube(spec.parameters), seed),
     ),
+    "gp": Algorithm("learns from the results with a Gaussian process", Seeded, _gp),
 }
 
 

@@ -23,7 +23,7 @@ STATELESS = ("random", "grid", "sobol")
 
 def spec_for(name: str, parameters: Sequence[Parameter], trials: int = 50, parallel: int = 3) -> ExperimentSpec:
     """An experiment for an algorithm, or for an optimizer of Nevergrad."""
-    if name in STATELESS:
+    if name in (*STATELESS, "gp"):
         return experiment(parameters, name, {}, trials, parallel)
     return experiment(parameters, "nevergrad", {"optimizer": name}, trials, parallel)
 
@@ -48,7 +48,7 @@ def run(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
             search.tell(*running.pop(order.randrange(len(running))))
 
 
-everyone = pytest.mark.parametrize("name", [*STATELESS, *LEARNING])
+everyone = pytest.mark.parametrize("name", [*STATELESS, "gp", *LEARNING])
 
 
 @everyone

@@ -34,13 +34,13 @@ def test_a_grid_may_be_smaller_than_the_budget() -> None:
 
 
 def test_an_unknown_algorithm_is_told_the_known_ones() -> None:
-    message = "'rnadom' is no known algorithm; there are: nevergrad, random, grid, sobol"
+    message = "'rnadom' is no known algorithm; there are: nevergrad, random, grid, sobol, gp"
     assert found(experiment(MIXED, "rnadom")) == [Problem(NAME, message)]
 
 
 @pytest.mark.parametrize("name", TO_COME)
 def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
-    message = f"{name!r} is still to come; there are: nevergrad, random, grid, sobol"
+    message = f"{name!r} is still to come; there are: nevergrad, random, grid, sobol, gp"
     assert found(experiment(MIXED, name)) == [Problem(NAME, message)]
 
 
@@ -139,6 +139,7 @@ def test_the_catalogue_lists_all_settings() -> None:
         ("random", ["random_state"]),
         ("grid", ["random_state"]),
         ("sobol", ["random_state"]),
+        ("gp", ["random_state"]),
     ]
     state, optimizer = catalogue()[0].settings
     assert (state.type, state.default, state.allowed) == ("int", "none", "a whole number, at least 0")
