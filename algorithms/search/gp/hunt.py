@@ -16,15 +16,15 @@ from algorithms.search.gp.geometry import Array, Geometry, Mask
 Allowed = Callable[[Array], Mask]
 WORK, LEAST, MOST = 60_000, 96, 768
 """Candidates times points known, and the bounds of the number of candidates."""
-STARTS, CLIMBS, ROUNDS = 6, 20, 2
-"""Points that are improved, gradient steps for each, and how often continua and other sides take turns."""
-HASTE = (3, 8, 1)
+CARE = (6, 20, 2, 6)
+"""Points that are improved, gradient steps, how often continua and other sides take turns, and moves in each turn."""
+HASTE = (2, 6, 1, 2)
 """The same where many points run already and the exact maximum matters little."""
 SHORT = 12
 """Sides with up to so many values are tried in full."""
 SAMPLE = 8
-HOPS = 6
-MOVES = 48
+FEWEST, MOVES = 12, 48
+"""Single moves tried at a time, at least and at most."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Hunt:
     def run(self, centres: Array) -> tuple[Array, Array]:
         """Points with their values, in descending order; `centres` are the best points known, best first."""
         g, d = self.geometry, len(self.geometry.sides)
-        count = int(np.clip(WORK / len(self.acquisition.posterior.points), LEAST, MOST)) // (2 if self.hasty else 1)
+        count = int(np.clip(self._count, LEAST, MOST)) // (2 if self.hasty else 1)
         near = count // 3
         candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
         scores = self._value(candidates)
@@ -59,8 +59,13 @@ class Hunt:
         return points[order], values[order]
 
     @property
-    def _effort(self) -> tuple[int, int, int]:
-        return HASTE if self.hasty else (STARTS, CLIMBS, ROUNDS)
+    def _effort(self) -> tuple[int, int, int, int]:
+        return HASTE if self.hasty else CARE
+
+    @property
+    def _count(self) -> float:
+        """How many candidates are worth their time: fewer, the more points the model knows."""
+        return WORK / len(self.acquisition.posterior.points)
 
     def _value(self, points: Array) -> Array:
         values = self.acquisition(points)
@@ -113,7 +118,7 @@ class Hunt:
     def _hop(self, points: Array, values: Array) -> tuple[Array, Array]:
         """Each point repeats its best move on a single side with values (local search of SMAC, Hutter et al. 2011)."""
         rows = np.arange(len(points))
-        for _ in range(HOPS):
+        for _ in range(self._effort[3]):
             sides, levels = self._moves()
             moved = np.repeat(points[:, None, :], len(sides), axis=1)
             moved[:, np.arange(len(sides)), sides] = levels
@@ -134,7 +139,8 @@ class Hunt:
         }
         sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])
         levels = np.concatenate(list(tried.values()))
-        if len(sides) > MOVES:
-            some = self.rng.choice(len(sides), MOVES, replace=False)
+        most = int(np.clip(self._count / FEWEST, FEWEST, MOVES))
+        if len(sides) > most:
+            some = self.rng.choice(len(sides), most, replace=False)
             sides, levels = sides[some], levels[some]
         return sides, levels

@@ -33,14 +33,14 @@ class Proposer:
         """The point (d,) of suggestion number `index`, from 0, where the points `pending` (p, d) run."""
         rng = np.random.default_rng([self._seed, index])
         history, pending = replace(history, points=self._geometry.snap(history.points)), self._geometry.snap(pending)
-        points = self._geometry.snap(np.vstack([self._design(index), rng.random((SPARE, self._width))]))
         if index >= START and np.count_nonzero(history.known) >= 2:
             try:
                 with np.errstate(all="ignore"):
-                    points = self._promising(history, pending, rng)
+                    return self._fresh(self._promising(history, pending, rng), history, pending)
             except (np.linalg.LinAlgError, ValueError):
                 pass  # the design goes on: a point is always found
-        return self._fresh(points, history, pending)
+        points = np.vstack([self._design(index), rng.random((SPARE, self._width))])
+        return self._fresh(self._geometry.snap(points), history, pending)
 
     def batch(self, history: History, pending: Array, index: int, count: int) -> Array:
         """Suggestions `index` to `index` + `count` - 1, (count, d), each with those before it pending."""
