@@ -1,0 +1,1 @@
+"""Bayesian optimisation with a small Gaussian process, in numpy and scipy alone."""

@@ -1,0 +1,132 @@
+"""What the results so far let one believe: fitted models, the best point, and the limits; kept for the next call."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx
+
+from algorithms.search.gp.acquisition import Constraint
+from algorithms.search.gp.geometry import Array, Mask
+from algorithms.search.gp.history import History, squashed, values
+from algorithms.search.gp.model import Hyper, Posterior, fit, prior
+
+DOUBT = 0.1
+"""Variance of the noise of partial results, in units of warped losses."""
+AUGMENT = 0.05
+"""Weight of the sum beside the largest loss (Knowles 2006)."""
+CENTRES = 5
+KEPT, FITTED, CUBES = 250, 160, 300_000
+"""The most results in the model, in a fit, and of sides times squared results in a fit."""
+DENSE, STRIDE = 20, 10
+"""Up to so many results hyperparameters are fitted at each one, then at about each tenth more."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The model of the loss; the least posterior mean at a feasible result, if any; the best results' points."""
+
+    posterior: Posterior
+    best: float | None
+    centres: Array
+    constraints: tuple[Constraint, ...]
+
+
+class Beliefs:
+    """`of` is a function of its arguments; fits are kept by the results that they were made from."""
+
+    def __init__(self, categorical: Mask) -> None:
+        self._categorical, self._width = categorical, len(categorical)
+        self._fits: dict[bytes, list[Hyper]] = {}
+        self._last: tuple[tuple[bytes, bytes], Belief] | None = None
+
+    def of(self, history: History, weights: Array) -> Belief:
+        """The belief after `history` with two losses or more; `weights` (m,) of the m objectives."""
+        key = history.key(), weights.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._learn(history, weights)
+        return self._last[1]
+
+    def _learn(self, history: History, weights: Array) -> Belief:
+        objectives = len(weights)
+        hypers = self._fitted(history.head(milestone(len(history))))
+        hyper, y = scalarised(hypers[:objectives], targets(history)[:, :objectives], weights)
+        rows = active(y, KEPT)
+        history, y = history.rows(rows), y[rows]
+        posterior = self._posterior(hyper, history, self._imputed(hyper, history, y))
+        limits = tuple(
+            Constraint(self._posterior(limit, history.rows(told), column[told]), 0.0)
+            for limit, column in zip(hypers[objectives:], targets(history)[:, objectives:].T, strict=True)
+            if (told := np.flatnonzero(np.isfinite(column))).size
+        )
+        feasible = history.known & (history.violations <= 0).all(axis=1)
+        means = np.where(feasible, posterior.mean(history.points), np.inf)
+        order = np.argsort(means, kind="stable")
+        best = float(means[order[0]])
+        return Belief(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
+
+    def _fitted(self, history: History) -> list[Hyper]:
+        """Hyperparameters of all objectives, then of all constraints."""
+        key = history.key()
+        if key not in self._fits:
+            self._fits = {key: [self._fit(history, column) for column in targets(history).T]}
+        return self._fits[key]
+
+    def _fit(self, history: History, column: Array) -> Hyper:
+        rows = np.flatnonzero(np.isfinite(column))
+        if len(rows) < 2:
+            return Hyper.of(prior(self._width)[0])
+        rows = rows[active(column[rows], min(FITTED, math.isqrt(CUBES // self._width)))]
+        return fit(history.points[rows], column[rows], doubt(history.rows(rows)), self._categorical)
+
+    def _posterior(self, hyper: Hyper, history: History, y: Array) -> Posterior:
+        return Posterior(hyper, self._categorical, history.points, y, doubt(history))
+
+    def _imputed(self, hyper: Hyper, history: History, y: Array) -> Array:
+        """Partial losses as what finished ones let expect beyond them (right-censored data, Hutter et al. 2011)."""
+        some, whole = np.flatnonzero(history.partial), np.flatnonzero(~history.partial)
+        if not some.size or not whole.size:
+            return y
+        mean, deviation = self._posterior(hyper, history.rows(whole), y[whole]).predict(history.points[some])
+        beyond = math.sqrt(2 / math.pi) / erfcx((y[some] - mean) / (deviation * math.sqrt(2)))
+        y = y.copy()
+        y[some] = np.maximum(y[some], mean + deviation * beyond)
+        return y
+
+
+def doubt(history: History) -> Array:
+    return np.where(history.partial, DOUBT, 0.0)
+
+
+def targets(history: History) -> Array:
+    """Warped losses, then squashed violations, one column each."""
+    columns = [values(column) for column in history.losses.T] + [squashed(column) for column in history.violations.T]
+    return np.column_stack(columns)
+
+
+def scalarised(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper, Array]:
+    """One loss (n,) of several (n, m) by an augmented Chebyshev norm (ParEGO, Knowles 2006); fits are averaged."""
+    if len(hypers) == 1:
+        return hypers[0], losses[:, 0]
+    low, high = losses.min(axis=0), losses.max(axis=0)
+    scaled = weights * (losses - low) / np.where(high > low, high - low, 1.0)
+    theta = np.sum([weight * hyper.theta for weight, hyper in zip(weights, hypers, strict=True)], axis=0)
+    return Hyper.of(theta), values(scaled.max(axis=1) + AUGMENT * scaled.sum(axis=1))
+
+
+def milestone(count: int) -> int:
+    """How many results the hyperparameters are fitted to where there are `count`: all at first, then in steps."""
+    step = max(1, count // STRIDE) if count > DENSE else 1
+    return count // step * step
+
+
+def active(y: Array, limit: int) -> NDArray[np.intp]:
+    """The rows that a model is made of: all, or the best half of the limit and the latest."""
+    if len(y) <= limit:
+        return np.arange(len(y))
+    best = np.argsort(y, kind="stable")[: limit // 2]
+    rest = np.setdiff1d(np.arange(len(y)), best)[len(best) - limit :]
+    return np.sort(np.concatenate([best, rest]))

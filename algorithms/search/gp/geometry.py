@@ -1,0 +1,72 @@
+"""The search space as the Gaussian process sees it: the unit cube, with the few places where its sides have values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dimension import dimension
+from algorithms.encoding import Cube
+from events.space import Parameter, ParameterType
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+FINEST = 1024
+"""A side with more values than these counts as a continuum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One parameter: the middles of its values' slices of [0, 1] in ascending order, None for a continuum."""
+
+    levels: tuple[float, ...] | None = None
+    categorical: bool = False
+    """Are the values without an order?"""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """All sides of the cube, d of them."""
+
+    sides: tuple[Side, ...]
+
+    @classmethod
+    def of(cls, cube: Cube) -> Geometry:
+        return cls(tuple(_side(parameter) for parameter in cube.parameters))
+
+    @cached_property
+    def categorical(self) -> Mask:
+        """(d,): the sides without an order."""
+        return np.array([side.categorical for side in self.sides], dtype=bool)
+
+    @cached_property
+    def continuous(self) -> NDArray[np.intp]:
+        """The numbers of the sides that are a continuum."""
+        return np.array([j for j, side in enumerate(self.sides) if side.levels is None], dtype=np.intp)
+
+    @cached_property
+    def grids(self) -> dict[int, Array]:
+        """The levels of each side that has two or more."""
+        return {j: np.array(s.levels) for j, s in enumerate(self.sides) if s.levels is not None and len(s.levels) > 1}
+
+    def snap(self, points: Array) -> Array:
+        """A copy of `points` (n, d) with each coordinate at the nearest level of its side."""
+        snapped = np.clip(points, 0.0, 1.0)
+        for j, side in enumerate(self.sides):
+            if side.levels is not None:
+                levels = np.asarray(side.levels)
+                snapped[:, j] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, snapped[:, j], side="right")]
+        return snapped
+
+
+def _side(parameter: Parameter) -> Side:
+    values, categorical = dimension(parameter), parameter.type is ParameterType.CATEGORICAL
+    if values.size is None or (values.size > FINEST and not categorical):
+        return Side()
+    if categorical:
+        return Side(tuple((i + 0.5) / values.size for i in range(values.size)), categorical=True)
+    encoded = [values.encode(values.at(index)) for index in range(values.size)]
+    return Side(tuple(u for u in encoded if u is not None))

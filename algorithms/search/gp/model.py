@@ -1,0 +1,186 @@
+"""The Gaussian process: Matern-5/2 kernel with a length scale per side, fitted by maximum a posteriori."""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky
+from scipy.linalg.lapack import dpotri, dtrtri
+from scipy.optimize import minimize
+
+from algorithms.search.gp.geometry import Array, Mask
+
+FLOOR = 1e-6
+"""Variance that is added to the noise, for the sake of the linear algebra."""
+TINY = 1e-12
+SCALE, SCALE_SPREAD = 0.3, 1.2
+"""Of the prior of length scales: its median for d = 1, and the deviation of the logarithm."""
+NOISE, NOISE_SPREAD = 1e-3, 2.0
+SIGNAL_SPREAD = 1.0
+STEPS = 30
+"""The most iterations of one fit."""
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyperparameters: weights (d,) = 1 / length scale², and variances in units of the warped losses."""
+
+    weights: Array
+    signal: float
+    noise: float
+
+    @classmethod
+    def of(cls, theta: Array) -> Hyper:
+        d = len(theta) - 2
+        return cls(np.exp(-2 * theta[:d]), math.exp(theta[d]), math.exp(theta[d + 1]))
+
+    @property
+    def theta(self) -> Array:
+        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise])])
+
+
+def prior(d: int) -> tuple[Array, Array]:
+    """Mean and deviation (d + 2,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
+    scale = math.log(SCALE) + 0.5 * math.log(d)
+    mean = np.array([scale] * d + [0.0, math.log(NOISE)])
+    return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD])
+
+
+def matern(squares: Array) -> tuple[Array, Array]:
+    """Matern-5/2 and -2 times its derivative, at squared scaled distances (Rasmussen and Williams 2006, 4.17)."""
+    root = np.sqrt(5.0 * squares)
+    fade = np.exp(-root)
+    slope = (1.0 + root) * fade
+    return slope + (5.0 / 3.0) * squares * fade, (5.0 / 3.0) * slope
+
+
+def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
+    """Maximise likelihood times prior with L-BFGS-B (Byrd et al. 1995) from two starts; the prior's mean if it fails.
+
+    `extra` (n,) is variance of the noise known beforehand.
+    """
+    n, d = points.shape
+    gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
+    gaps[categorical] = gaps[categorical] > 0
+    gaps = gaps.reshape(d, n * n)
+    mean, deviation = prior(d)
+    diagonal = np.diag_indices(n)
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        hyper = Hyper.of(theta)
+        shape, slope = matern((hyper.weights @ gaps).reshape(n, n))
+        covariance = hyper.signal * shape
+        covariance[diagonal] += hyper.noise + FLOOR + extra
+        try:
+            lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros(d + 2)
+        inverse = np.tril(dpotri(lower, lower=1)[0])
+        inverse += np.tril(inverse, -1).T
+        alpha = inverse @ values
+        pull = inverse - np.outer(alpha, alpha)
+        z = (theta - mean) / deviation
+        gradient = z / deviation
+        gradient[:d] += 0.5 * hyper.signal * hyper.weights * (gaps @ (pull * slope).ravel())
+        gradient[d] += 0.5 * hyper.signal * np.vdot(pull, shape)
+        gradient[d + 1] += 0.5 * hyper.noise * np.trace(pull)
+        return 0.5 * (values @ alpha + z @ z) + np.log(lower[diagonal]).sum(), gradient
+
+    best = (math.inf, mean)
+    options = {"maxiter": STEPS, "gtol": 1e-2, "ftol": 1e-5}
+    bounds = list(zip(mean - 4 * deviation, mean + 4 * deviation, strict=True))
+    for start in range(2):  # from the prior's mean, and from shorter scales with more noise
+        first = mean.copy()
+        first[:d] -= start
+        first[d + 1] += 2 * start
+        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        if found.fun < best[0] and np.isfinite(found.x).all():
+            best = float(found.fun), found.x
+    return Hyper.of(best[1])
+
+
+class Posterior:
+    """What is believed of the loss, given values (n,) at points (n, d)."""
+
+    def __init__(self, hyper: Hyper, categorical: Mask, points: Array, values: Array, extra: Array) -> None:
+        self.hyper = hyper
+        self._unordered, self._ordered = np.flatnonzero(categorical), np.flatnonzero(~categorical)
+        self._scale = np.sqrt(hyper.weights[self._ordered])
+        self._place(points)
+        covariance = self._covariance(points)[0]
+        covariance[np.diag_indices(len(points))] += hyper.noise + FLOOR + extra
+        self._root = inverse_root(covariance)
+        self._alpha = self._root.T @ (self._root @ values)
+
+    def _place(self, points: Array) -> None:
+        self.points = points
+        self._scaled = points[:, self._ordered] * self._scale
+        self._norms = np.einsum("ij,ij->i", self._scaled, self._scaled)
+
+    def given(self, pending: Array) -> Posterior:
+        """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
+
+        Such values change no mean, so that only the root of the inverse covariance grows.
+        """
+        if not len(pending):
+            return self
+        n, p = len(self.points), len(pending)
+        more = copy(self)
+        more._place(np.vstack([self.points, pending]))
+        covariance = more._covariance(pending)[0]
+        half = self._root @ covariance[:, :n].T
+        block = covariance[:, n:] - half.T @ half
+        block[np.diag_indices(p)] += self.hyper.noise + 2 * FLOOR
+        corner = inverse_root(block)
+        more._root = np.zeros((n + p, n + p))
+        more._root[:n, :n] = self._root
+        more._root[n:, :n] = -corner @ (half.T @ self._root)
+        more._root[n:, n:] = corner
+        more._alpha = np.concatenate([self._alpha, np.zeros(p)])
+        return more
+
+    def mean(self, points: Array) -> Array:
+        return np.asarray(self._covariance(points)[0] @ self._alpha)
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
+        cross = self._covariance(points)[0]
+        return cross @ self._alpha, self._deviation(cross @ self._root.T)
+
+    def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
+        """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
+        cross, slope = self._covariance(points)
+        half = cross @ self._root.T
+        deviation = self._deviation(half)
+        back = half @ self._root
+        weights, x, z = self.hyper.weights[sides], points[:, sides], self.points[:, sides]
+        pull, push = slope * self._alpha, slope * back
+        by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
+        by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
+        return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
+
+    def _deviation(self, half: Array) -> Array:
+        variance = self.hyper.signal - np.einsum("ij,ij->i", half, half)
+        return np.asarray(np.sqrt(np.maximum(variance, TINY)))
+
+    def _covariance(self, points: Array) -> tuple[Array, Array]:
+        """Covariances (s, n) of `points` (s, d) with those known, and the slopes of `matern`."""
+        scaled = points[:, self._ordered] * self._scale
+        squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
+        for j in self._unordered:
+            squares += self.hyper.weights[j] * (points[:, j, None] != self.points[:, j])
+        shape, slope = matern(np.maximum(squares, 0.0, out=squares))
+        return self.hyper.signal * shape, self.hyper.signal * slope
+
+
+def inverse_root(covariance: Array) -> Array:
+    """The inverse of the lower Cholesky factor; raises LinAlgError."""
+    lower = cholesky(covariance, lower=True, check_finite=False)
+    inverse, info = dtrtri(lower, lower=1)
+    if info or not np.isfinite(inverse[-1]).all():
+        raise np.linalg.LinAlgError("singular covariance")
+    return np.asarray(np.tril(inverse))

@@ -1,0 +1,347 @@
+"""What the Gaussian process promises: points of the space whatever was told, pure functions, and learning."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from algorithms.encoding import Cube
+from algorithms.search.gp.acquisition import Acquisition, Constraint, log_improvement
+from algorithms.search.gp.belief import Belief, Beliefs, milestone
+from algorithms.search.gp.geometry import Array, Geometry, Mask, Side
+from algorithms.search.gp.history import History, warp
+from algorithms.search.gp.model import Hyper, Posterior, fit
+from algorithms.search.gp.proposal import Proposer
+from tests.algorithms.spaces import MIXED, spaces
+
+LEVELS = (0.1, 0.3, 0.5, 0.9)
+SIDES = (Side(), Side(LEVELS), Side((1 / 6, 0.5, 5 / 6), categorical=True), Side())
+GEOMETRY = Geometry(SIDES)
+FEW = settings(max_examples=25, deadline=None)
+
+
+def continua(width: int) -> Geometry:
+    return Geometry((Side(),) * width)
+
+
+def points_of(geometry: Geometry, count: int, seed: int = 0) -> Array:
+    return geometry.snap(np.random.default_rng(seed).random((count, len(geometry.sides))))
+
+
+def history_of(points: Array, losses: Array, partial: Mask | None = None, violations: Array | None = None) -> History:
+    losses = np.asarray(losses, dtype=float)
+    losses = losses.reshape(len(points), losses.shape[1] if losses.ndim == 2 else 1)
+    partial = np.zeros(len(points), dtype=bool) if partial is None else partial
+    violations = np.zeros((len(points), 0)) if violations is None else violations
+    return History(points, losses, partial, violations)
+
+
+def none(geometry: Geometry) -> Array:
+    return np.zeros((0, len(geometry.sides)))
+
+
+def bowl(points: Array) -> Array:
+    """Least, 0, at 0.3 on the continua, the second level and the first choice."""
+    away = np.column_stack([points[:, 0] - 0.3, points[:, 1] - 0.3, points[:, 2] > 0.4, points[:, 3] - 0.3])
+    return np.asarray((away.astype(float) ** 2).sum(axis=1))
+
+
+def believed(history: History) -> Belief:
+    return Beliefs(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1))
+
+
+def run(proposer: Proposer, geometry: Geometry, count: int, seed: int = 0) -> History:
+    """A whole sequential search of the bowl."""
+    history = history_of(none(geometry), np.zeros(0))
+    for index in range(count):
+        point = proposer.propose(history, none(geometry), index)
+        points = np.vstack([history.points, point])
+        history = history_of(points, bowl(points))
+    return history
+
+
+def model(geometry: Geometry, count: int = 20) -> Posterior:
+    points = points_of(geometry, count)
+    hyper = Hyper(np.array([4.0, 1.0, 0.5, 2.0]), 1.5, 1e-3)
+    return Posterior(hyper, geometry.categorical, points, bowl(points), np.zeros(count))
+
+
+# the space
+
+
+@FEW
+@given(spaces())
+def test_snapped_points_decode_to_values_that_encode_to_them(parameters: tuple) -> None:  # type: ignore[type-arg]
+    cube = Cube(parameters)
+    geometry = Geometry.of(cube)
+    for point, side in zip(points_of(geometry, 5), [geometry.sides] * 5, strict=True):
+        encoded = cube.encode(cube.decode(point.tolist()))
+        assert encoded is not None
+        for u, v, one in zip(point, encoded, side, strict=True):
+            assert one.levels is None or u == v
+
+
+# the model
+
+
+def test_derivatives_agree_with_differences() -> None:
+    sides, points, step = np.array([0, 1, 3]), points_of(GEOMETRY, 6, 9), 1e-6
+    limit = Constraint(model(GEOMETRY, 12), 0.2)
+    acquisition = Acquisition(model(GEOMETRY).given(points_of(GEOMETRY, 3, 5)), 0.1, (limit,))
+    value, slopes = acquisition.gradients(points, sides)
+    assert value == pytest.approx(acquisition(points))
+    for column, side in enumerate(sides):
+        above, below = points.copy(), points.copy()
+        above[:, side] += step
+        below[:, side] -= step
+        assert slopes[:, column] == pytest.approx((acquisition(above) - acquisition(below)) / (2 * step), rel=1e-4)
+
+
+def test_believed_points_change_no_mean_and_are_known() -> None:
+    posterior, pending, elsewhere = model(GEOMETRY), points_of(GEOMETRY, 4, 1), points_of(GEOMETRY, 9, 2)
+    believed = posterior.given(pending)
+    everything = np.vstack([posterior.points, pending])
+    values = np.concatenate([bowl(posterior.points), posterior.mean(pending)])
+    again = Posterior(posterior.hyper, GEOMETRY.categorical, everything, values, np.zeros(len(everything)))
+    for one, other in zip(believed.predict(elsewhere), again.predict(elsewhere), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    assert believed.predict(elsewhere)[0] == pytest.approx(posterior.predict(elsewhere)[0])
+    assert np.all(believed.predict(pending)[1] < 0.1)
+
+
+def test_the_fit_finds_what_matters_and_the_noise() -> None:
+    geometry = continua(3)
+    points = points_of(geometry, 60)
+    noise = np.random.default_rng(1).standard_normal(60)
+    values = warp(np.sin(6 * points[:, 1]) + 0.3 * noise)
+    hyper = fit(points, values, np.zeros(60), geometry.categorical)
+    assert hyper.weights[1] > 10 * max(hyper.weights[0], hyper.weights[2])
+    assert 0.02 < hyper.noise < 0.5
+    quiet = fit(points, warp(np.sin(6 * points[:, 1])), np.zeros(60), geometry.categorical)
+    assert quiet.noise < 1e-3
+
+
+def test_choices_have_no_order() -> None:
+    order = np.array([1 / 6, 0.5, 5 / 6])[[2, 0, 1]]
+    posterior, elsewhere = model(GEOMETRY), points_of(GEOMETRY, 9, 2)
+
+    def renamed(points: Array) -> Array:
+        points = points.copy()
+        points[:, 2] = order[np.floor(points[:, 2] * 3).astype(int)]
+        return points
+
+    values = bowl(posterior.points)
+    fits = [fit(p, values, np.zeros(20), GEOMETRY.categorical) for p in (posterior.points, renamed(posterior.points))]
+    assert fits[0].weights == pytest.approx(fits[1].weights, rel=1e-3)
+    other = Posterior(posterior.hyper, GEOMETRY.categorical, renamed(posterior.points), values, np.zeros(20))
+    assert other.predict(renamed(elsewhere))[0] == pytest.approx(posterior.predict(elsewhere)[0])
+
+
+# the acquisition
+
+
+@pytest.mark.parametrize("z", [-5.0, -1.01, -0.99, 0.0, 3.0])
+def test_the_improvement_is_the_integral(z: float) -> None:
+    mean, deviation, best = 1.0, 0.5, 1.0 + 0.5 * z
+    expected = quad(lambda y: (best - y) * math.exp(-(((y - mean) / deviation) ** 2) / 2), best - 20, best)[0]
+    value = log_improvement(np.array([mean]), np.array([deviation]), best)[0][0]
+    assert value == pytest.approx(math.log(expected / (deviation * math.sqrt(2 * math.pi))), abs=1e-6)
+
+
+def test_the_improvement_keeps_its_order_far_out() -> None:
+    values, by_mean, by_deviation = log_improvement(np.logspace(0, 6, 300), np.ones(300), 0.0)
+    assert np.all(np.diff(values) < 0)
+    assert np.isfinite(by_mean).all()
+    assert np.isfinite(by_deviation).all()
+    z = np.array([990.0, 1010.0, 1e4])
+    limit = -0.5 * z**2 - 0.5 * math.log(2 * math.pi) - 2 * np.log(z)
+    assert log_improvement(z, np.ones(3), 0.0)[0] == pytest.approx(limit, abs=1e-4)
+
+
+# losses
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+def test_warped_losses_are_finite_and_in_order(losses: list[float]) -> None:
+    warped = warp(np.array(losses))
+    assert np.isfinite(warped).all()
+    assert np.abs(warped).max() <= 6
+    order = np.argsort(losses)
+    assert np.all(np.diff(warped[order]) >= -1e-12)
+
+
+# proposals
+
+
+@st.composite
+def odd_histories(draw: st.DrawFn) -> tuple[Geometry, History, Array, int]:
+    """Spaces of all kinds; results with failures, duplicates, partial and extreme losses; points that run."""
+    level = st.integers(1, 5).map(lambda k: tuple((i + 0.5) / k for i in range(k)))
+    side = st.just(Side()) | st.builds(Side, level, st.booleans())
+    geometry = Geometry(tuple(draw(st.lists(side, min_size=1, max_size=6))))
+    count, width = draw(st.integers(0, 40)), draw(st.integers(1, 2))
+    extreme = st.sampled_from([math.nan, 1e300, -1e300, 1e-300, 0.0, 1.0, 1.7e308]) | st.floats(-10, 10)
+    losses = np.array(draw(st.lists(extreme, min_size=count * width, max_size=count * width))).reshape(count, width)
+    points = points_of(geometry, count, draw(st.integers(0, 5)))
+    if count and draw(st.booleans()):
+        points[:] = points[0]
+    partial = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=bool)
+    violations = np.array(draw(st.lists(extreme, min_size=count, max_size=count))).reshape(count, 1)
+    history = history_of(points, losses, partial, violations[:, : draw(st.integers(0, 1))])
+    return geometry, history, points_of(geometry, draw(st.integers(0, 5)), 7), draw(st.integers(0, 50))
+
+
+@settings(max_examples=60, deadline=None)
+@given(odd_histories())
+def test_whatever_was_told_a_point_of_the_space_comes_back(case: tuple[Geometry, History, Array, int]) -> None:
+    geometry, history, pending, index = case
+    point = Proposer(geometry, 3).propose(history, pending, index)
+    assert point.shape == (len(geometry.sides),)
+    assert np.all((point >= 0) & (point <= 1))
+    assert np.array_equal(geometry.snap(point[None])[0], point)
+
+
+@pytest.mark.parametrize("width", [1, 50, 300])
+def test_spaces_from_narrow_to_very_wide_are_served(width: int) -> None:
+    geometry = Geometry(
+        (Side(tuple((i + 0.5) / 1000 for i in range(1000)), categorical=True), *(Side(),) * (width - 1))
+    )
+    points = points_of(geometry, 30)
+    point = Proposer(geometry, 1).propose(history_of(points, points.sum(axis=1)), none(geometry), 30)
+    assert np.all((point >= 0) & (point <= 1))
+
+
+def test_a_suggestion_is_a_function_of_what_is_known() -> None:
+    proposer = Proposer(GEOMETRY, 5)
+    history = run(proposer, GEOMETRY, 27)
+    for index in (0, 9, 15, 23, 26):
+        before = history_of(history.points[:index], history.losses[:index])
+        assert np.array_equal(Proposer(GEOMETRY, 5).propose(before, none(GEOMETRY), index), history.points[index])
+    other = run(Proposer(GEOMETRY, 6), GEOMETRY, 3)
+    assert not np.array_equal(other.points, history.points[:3])
+
+
+def test_fits_are_kept_without_a_trace() -> None:
+    """With two losses, a constraint and enough results for milestones, a fresh instance agrees with an old one."""
+    geometry = continua(2)
+    points = points_of(geometry, 34)
+    losses = np.column_stack([points[:, 0], 1 - points[:, 0] + points[:, 1] ** 2])
+    violations = np.exp(9 * points[:, 1:]) - 99
+    old = Proposer(geometry, 5)
+    for count in (12, 29, 30, 31, 32, 33):
+        history = history_of(points, losses, None, violations).head(count)
+        new = Proposer(geometry, 5)
+        assert np.array_equal(old.propose(history, none(geometry), count), new.propose(history, none(geometry), count))
+
+
+def test_a_batch_is_what_single_suggestions_would_be_and_spreads() -> None:
+    history = run(Proposer(GEOMETRY, 5), GEOMETRY, 15)
+    batch = Proposer(GEOMETRY, 5).batch(history, none(GEOMETRY), 15, 12)
+    pending = batch[:7]
+    assert np.array_equal(Proposer(GEOMETRY, 5).propose(history, pending, 22), batch[7])
+    assert len({point.tobytes() for point in batch}) == 12
+
+
+def test_processes_agree() -> None:
+    program = (
+        "import numpy as np; from tests.algorithms.test_gp import *; "
+        "print(run(Proposer(GEOMETRY, 2), GEOMETRY, 12).points.tobytes().hex())"
+    )
+    made = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    state = np.random.get_state()[1].tobytes()  # type: ignore[index]
+    run(Proposer(GEOMETRY, 2), GEOMETRY, 10)
+    assert np.random.get_state()[1].tobytes() == state  # type: ignore[index]
+
+
+def test_it_finds_the_bottom_of_a_mixed_bowl() -> None:
+    history = run(Proposer(GEOMETRY, 1), GEOMETRY, 30)
+    random = bowl(points_of(GEOMETRY, 400))
+    assert history.losses.min() < 1e-3 < random.min()
+
+
+def test_only_allowed_points_are_chosen() -> None:
+    def allowed(points: Array) -> Mask:
+        return np.asarray(points[:, 0] + points[:, 3] > 1.2)
+
+    history = run(Proposer(GEOMETRY, 1, allowed), GEOMETRY, 30)
+    assert allowed(history.points).all()
+    assert history.losses.min() < 1.15 * 0.18
+
+
+def test_failures_are_worse_than_the_worst() -> None:
+    points = np.linspace(0, 1, 20)[:, None]
+    losses = np.where(points[:, 0] > 0.5, math.nan, 1 - points[:, 0])
+    belief = believed(history_of(points, losses))
+    failed = np.isnan(losses)
+    means = belief.posterior.mean(points)
+    assert means[failed].min() > means[~failed].max() - 0.2
+    assert belief.best == pytest.approx(means[~failed].min())
+
+
+def test_partial_results_are_no_better_than_finished_ones_let_expect() -> None:
+    points = np.linspace(0, 1, 21)[:, None]
+    losses = (points[:, 0] - 0.25) ** 2
+    partial = points[:, 0] > 0.6
+    losses[partial] = 0.1  # stopped early: what they would have come to is worse, as the trend says
+    told = believed(history_of(points, losses, partial)).posterior
+    untold = believed(history_of(points, losses)).posterior
+    assert np.all(told.mean(points[partial]) > untold.mean(points[partial]))
+
+
+def test_an_outcome_constraint_is_kept() -> None:
+    geometry = continua(2)
+    history = history_of(none(geometry), np.zeros(0))
+    for index in range(24):
+        point = Proposer(geometry, 4).propose(history, none(geometry), index)
+        points = np.vstack([history.points, point])
+        history = history_of(points, points.sum(axis=1), violations=(0.8 - points[:, :1]))
+    feasible = history.violations[:, 0] <= 0
+    assert feasible[12:].mean() > 0.4
+    assert history.losses[feasible].min() < 0.85
+
+
+def test_several_losses_are_traded() -> None:
+    geometry = continua(2)
+    history = history_of(none(geometry), np.zeros((0, 2)))
+    history = History(history.points, np.zeros((0, 2)), history.partial, np.zeros((0, 0)))
+    for index in range(28):
+        point = Proposer(geometry, 4).propose(history, none(geometry), index)
+        points = np.vstack([history.points, point])
+        history = history_of(
+            points, np.column_stack([points[:, 0] ** 2 + points[:, 1], (points[:, 0] - 1) ** 2 + points[:, 1]])
+        )
+    late = history.points[12:]
+    assert late[:, 1].mean() < 0.2
+    assert late[:, 0].min() < 0.3
+    assert late[:, 0].max() > 0.7
+
+
+def test_noise_does_not_choose_the_incumbent() -> None:
+    points = np.repeat(np.linspace(0, 1, 11), 4)[:, None]
+    noise = np.random.default_rng(3).standard_normal(44)
+    losses = (points[:, 0] - 0.5) ** 2 + 0.02 * noise
+    losses[40] = -0.2  # a lucky result at the edge
+    centre = believed(history_of(points, losses)).centres[0]
+    assert abs(centre[0] - 0.5) < 0.25
+
+
+@given(st.integers(0, 3000))
+def test_milestones_grow_and_lag_little(count: int) -> None:
+    assert 0 <= count - milestone(count) <= count / 5
+    assert milestone(count) <= milestone(count + 1)
+
+
+@pytest.mark.parametrize("parameters", [MIXED])
+def test_the_cube_of_an_experiment_is_understood(parameters: tuple) -> None:  # type: ignore[type-arg]
+    geometry = Geometry.of(Cube(parameters))
+    assert [side.levels is None for side in geometry.sides] == [True, False, False, False, False]
+    assert geometry.categorical.tolist() == [False] * 4 + [True]
