@@ -8,25 +8,27 @@ from algorithms.conformance.promises import PROMISES
 from algorithms.conformance.subject import Subject
 from algorithms.search.portfolio import Optimizer
 from algorithms.search.registry import ALGORITHMS
+from events.space import Scalar
 
-SLOW = {
-    "bayesianoptimization": "n_initial_points",
-    "skopt.forest": "n_initial_points",
-    "skopt.gp": "n_initial_points",
-    "optuna.gp": "n_startup_trials",
+SLOW: dict[str, dict[str, Scalar]] = {
+    "bayesianoptimization": {"n_initial_points": 6, "acq_func": "LCB", "acq_optimizer": "sampling"},
+    "skopt.forest": {"n_initial_points": 6, "acq_func": "EI"},
+    "skopt.gp": {"n_initial_points": 6},
+    "optuna.gp": {"n_startup_trials": 6},
 }
-"""Watched for a dozen trials, most of them with the model, by the setting that delays it."""
+"""A model is fitted for each suggestion: watched for a few trials only, and with the model soon."""
+FEW = 9
 
 
 def subjects() -> Iterator[Subject]:
     for name in ALGORITHMS:
         if name != "nevergrad":
-            yield Subject(name, {SLOW[name]: 4}, 13) if name in SLOW else Subject(name)
+            yield Subject(name, SLOW[name], FEW) if name in SLOW else Subject(name)
     for optimizer in Optimizer:
         yield Subject("nevergrad", {"optimizer": optimizer.value})
     yield Subject("tpe", {"gamma": 0.3, "prior_weight": 0.5, "n_EI_candidates": 5})
     yield Subject("optuna.tpe", {"multivariate": "false", "n_startup_trials": 0})
-    yield Subject("bayesianoptimization", {"n_initial_points": 4, "base_estimator": "GBRT", "acq_func": "PI"}, 13)
+    yield Subject("bayesianoptimization", {"n_initial_points": 6, "base_estimator": "GBRT", "acq_func": "PI"}, FEW)
     yield Subject("hyperopt.tpe", {"n_startup_jobs": 6})
     yield Subject("optuna.qmc", {"qmc_type": "halton"})
     yield Subject("optuna.nsga2", {"population_size": 4})

@@ -43,6 +43,16 @@ def test_a_small_space_does_not_stop_the_generations() -> None:
     assert min(losses) == 0
 
 
+def test_a_point_suggested_again_counts_with_its_known_loss() -> None:
+    evolution = Evolution(Cube(SQUARE), 1, 1, 1 / 6, "none")
+    first = evolution.ask(1)
+    evolution.tell(first, outcome(1.0))
+    mean = evolution._strategy.mean.copy()
+    for _ in range(evolution._strategy.population_size - 1):
+        evolution.drop(first)
+    assert (evolution._strategy.mean != mean).all()
+
+
 @pytest.mark.parametrize(("restarts", "sizes"), [("none", {6}), ("ipop", {6, 12, 24}), ("bipop", {6, 12, 24})])
 def test_restarts_grow_the_population(restarts: str, sizes: set[int]) -> None:
     cube = Cube(SQUARE)

@@ -39,7 +39,7 @@ def test_both_of_two_losses_are_learnt_from(name: str) -> None:
         late.append((a, b))
     low = sorted(b for _, b in late[60:])
     assert low[len(low) // 2] < 0.3
-    assert max(a for a, _ in late[60:]) - min(a for a, _ in late[60:]) > 0.4
+    assert sum(a > 0.5 for a, _ in late[60:]) > 12
 
 
 @everyone
