@@ -1,1 +1,4 @@
-"""How fast Trialstream is, measured on this machine: `python -m benchmarks NAME [--quick] [--json FILE]`."""
+"""How fast Trialstream is and how good its searches are, measured on this machine.
+
+`python -m benchmarks NAME [--quick] [--json FILE]`
+"""

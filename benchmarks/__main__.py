@@ -15,15 +15,19 @@ from benchmarks.machine import machine, versions
 from benchmarks.outcome import CannotMeasureError, Outcome, say
 from events.clock import now
 
+WITH_OPTIONS = ("quality",)
+"""Benchmarks that read further options themselves."""
+
 
 def main() -> int:
     """The exit code: 0 if it was measured, whatever the figures, 2 if it cannot be."""
     options = _options()
+    more = {"arguments": options.arguments} if options.arguments else {}
     at, where = now(), machine()
     say(f"{options.name} on {where['cores']} cores, load average {where['load']}")
     try:
         with temporary() as home:
-            outcome: Outcome = import_module(f"benchmarks.{options.name}").measure(home, quick=options.quick)
+            outcome: Outcome = import_module(f"benchmarks.{options.name}").measure(home, quick=options.quick, **more)
     except CannotMeasureError as error:
         say(str(error))
         return 2
@@ -31,11 +35,12 @@ def main() -> int:
     _show(options.name, outcome, quick=options.quick)
     if options.json:
         used = versions(outcome.packages)
+        postgres = {"postgres": outcome.postgres} if outcome.postgres else {}
         written = {
             "name": options.name,
             "at": at.isoformat(timespec="seconds"),
             "machine": where,
-            "versions": {"python": used.pop("python"), "postgres": outcome.postgres, **used},
+            "versions": {"python": used.pop("python"), **postgres, **used},
             "figures": {name: round(figure, 4) for name, figure in outcome.figures.items()},
         }
         options.json.write_text(json.dumps(written, indent=2) + "\n")
@@ -43,11 +48,18 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m benchmarks", description="Measure how fast Trialstream is.")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description="Measure how fast Trialstream is, and how good its searches are.",
+        epilog="quality has more options: docs/quality.md",
+    )  # fmt: skip
     parser.add_argument("name", choices=list(BARS), help="the benchmark")
     parser.add_argument("--quick", action="store_true", help="a short version, to see that it works; bars do not hold")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
-    return parser.parse_args()
+    options, arguments = parser.parse_known_args()
+    options.arguments = arguments
+    if options.arguments and options.name not in WITH_OPTIONS:
+        parser.error(f"{options.name} has no {options.arguments[0]}")
+    return options
 
 
 @contextmanager
@@ -68,7 +80,10 @@ def temporary() -> Iterator[Path]:
 
 def _show(name: str, outcome: Outcome, *, quick: bool) -> None:
     for figure, bar in BARS[name].items():
-        value = outcome.figures[figure]
+        value = outcome.figures.get(figure)
+        if value is None:
+            print(f"{figure:20} {'not told':>12}  {bar!s:8}  {'':8} {bar.meaning}")
+            continue
         verdict = "" if quick or not str(bar) else "cleared" if bar.cleared_by(value) else "missed"
         print(f"{figure:20} {value:12,.3f}  {bar!s:8}  {verdict:8} {bar.meaning}")
 

@@ -117,4 +117,13 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "ray_ratio": Bar("Ray Tune / Trialstream"),
         "optuna_ratio": Bar("Optuna / Trialstream"),
     },
+    "quality": {
+        "regret_ratio_w1": Bar("mean regret at 100 trials / that of Optuna's TPE, one trial at a time", at_most=0.60),
+        "regret_ratio_w10": Bar("the same, 10 trials at a time", at_most=0.55),
+        "gp_ratio_w1": Bar("mean regret at 100 trials / that of Optuna's GP, one trial at a time", at_most=1.10),
+        "ask_ms": Bar("processor time to ask and tell, for each trial", at_most=30),
+        "best_rank": Bar(
+            "1 if its mean rank is the best at 25, 50, 100 and 200 trials, 1 and 10 at a time", at_least=1
+        ),
+    },
 }

@@ -11,10 +11,13 @@ class CannotMeasureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The figures by name, the Postgres that took part, and the packages whose versions count beside ours."""
+    """The figures by name, the Postgres that took part, and the packages whose versions count beside ours.
+
+    A figure that could not be told is left out, as is a Postgres where none took part.
+    """
 
     figures: Mapping[str, float]
-    postgres: str
+    postgres: str | None = None
     packages: tuple[str, ...] = field(default=())
 
 

@@ -55,10 +55,12 @@ class PluginOptimizer:
 
     def __init__(self, cube: Cube, name: str, plugin: Plugin) -> None:
         self._cube, self._name, self._plugin = cube, name, plugin
+        self._space = Cube(cube.parameters)
+        """Without the constraints, which whoever asks looks at."""
 
     def ask(self, number: int) -> Candidate:
         assignment = dict(self._plugin.ask())
-        if self._cube.encode(assignment) is None:
+        if self._space.encode(assignment) is None:
             raise ValueError(f"the plugin {self._name} suggested {assignment}, which is not in the search space")
         return Candidate(assignment, None)
 

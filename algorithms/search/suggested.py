@@ -27,9 +27,7 @@ class Suggested:
         first = list(self._points[self._count : self._count + count])
         for point in first:
             self.adopt(point)
-        more = self._search.ask(count - len(first)) if len(first) < count else []
-        self._count += len(more)
-        return [*first, *more]
+        return [*first, *(self._search.ask(count - len(first)) if len(first) < count else [])]
 
     def tell(self, trial: int, outcome: Outcome) -> None:
         self._search.tell(trial, outcome)
@@ -37,7 +35,6 @@ class Suggested:
     def resume(self, assignment: Assignment) -> bool:
         if self._count < len(self._points):
             return self.ask(1) == [assignment]
-        self._count += 1
         return self._search.resume(assignment)
 
     def adopt(self, assignment: Assignment) -> None:

@@ -17,6 +17,8 @@ from events.ids import Shard
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What becomes of a session whose server is gone."""
 
 _HELD = """held AS MATERIALIZED (
     SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
@@ -164,14 +166,14 @@ class Leases:
         session = await open_session(self._database.url)
         try:
             await session.execute("SELECT pg_advisory_lock($1)", self._key)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _LOST as error:
             session.terminate()
             raise StoreAwayError(str(error)) from error
         self._session = session
 
     async def close(self) -> None:
         if self._session is not None:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*_LOST):
                 await self._session.close(timeout=CLOSE_SECONDS)
 
 

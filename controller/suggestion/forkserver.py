@@ -107,8 +107,9 @@ class Forkserver:
             self._wake.recv(2**16)
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                self._workers.discard(ended[0])
-                self._say({"ended": ended[0], "status": ended[1]})
+                if ended[0] in self._workers:  # a library may have had children of its own
+                    self._workers.discard(ended[0])
+                    self._say({"ended": ended[0], "status": ended[1]})
 
     def _say(self, message: dict[str, Any]) -> None:
         with suppress(ConnectionError):  # that the other side is gone is heard by the next read

@@ -59,7 +59,7 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
 
 def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """What CEL can say; the controller says the rest in the condition EditRefused."""
-    fixed = [name for name in spec["properties"] if name not in EDITABLE]
+    fixed = [name for name, schema in spec["properties"].items() if name not in EDITABLE and _seen_by_cel(schema)]
     allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
     rules = [
         {
@@ -76,6 +76,13 @@ def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rules
+
+
+def _seen_by_cel(schema: dict[str, Any]) -> bool:
+    """A rule may not name a field whose values have no type, nor a list or a map of such."""
+    if "items" in schema:
+        return _seen_by_cel(schema["items"])
+    return _seen_by_cel(schema["additionalProperties"]) if "additionalProperties" in schema else "type" in schema
 
 
 def _experiment_status() -> dict[str, Any]:

@@ -147,8 +147,12 @@ class Api:
         self._streams = streams
         self._pace = pace
 
-    async def get(self, path: str, **query: str) -> dict[str, Any]:
-        return await self._ask("GET", path, query)
+    async def get(self, path: str, *, seconds: float | None = None, **query: str) -> dict[str, Any]:
+        """`seconds`: how long it may take, where that is more than usual."""
+        if seconds is None:
+            return await self._ask("GET", path, query)
+        deadline = aiohttp.ClientTimeout(total=seconds, connect=10, sock_connect=5, sock_read=seconds)
+        return await self._ask("GET", path, query, deadline=deadline)
 
     async def create(
         self, path: str, body: Mapping[str, Any], *, when: When = When.IN_LINE, **query: str
@@ -235,8 +239,9 @@ class Api:
         query: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
         content: str | None = None,
+        deadline: aiohttp.ClientTimeout = DEADLINE,
     ) -> dict[str, Any]:
-        response = await self._request(self._client, method, path, query, body, content, DEADLINE)
+        response = await self._request(self._client, method, path, query, body, content, deadline)
         try:
             data = await response.read()
         except _TROUBLES as error:

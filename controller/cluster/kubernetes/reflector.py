@@ -16,7 +16,10 @@ WATCH_SECONDS = (240, 300)
 SILENCE_SECONDS = 70.0
 """Bookmarks come every minute."""
 RELIST_SECONDS = 300.0
+LIST_SECONDS = 60.0
+"""For one page: a busy server takes long, and after a minute it gives up itself."""
 PAUSE_SECONDS = (0.2, 30.0)
+UNREADABLE = "Unreadable"
 SHORT_SECONDS = 1.0
 """A watch that ends so soon has failed."""
 
@@ -45,15 +48,21 @@ class Reflector:
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Has it been listed once?"""
     trouble: str = ""
+    version: str = ""
+    """Of what was seen last; empty: it has to be listed."""
 
     async def run(self) -> None:
-        """List, watch, and list again after each trouble, with a growing pause, and every RELIST_SECONDS."""
+        """List and watch, after each trouble again, with a growing pause; list anew if need be, and at times."""
         pause = PAUSE_SECONDS[0]
+        due = 0.0
         while True:
             began = time.monotonic()
             retry_after = 0.0
             try:
-                await self._watch(await self._list(), began + RELIST_SECONDS)
+                if not self.version or began >= due:
+                    due = began + RELIST_SECONDS  # a server too busy to list goes on being watched until then
+                    await self._list()
+                await self._watch(due)
             except ApiError as error:
                 self._note(error)
                 retry_after = getattr(error, "retry_after", 0.0)
@@ -62,18 +71,21 @@ class Reflector:
             pause = min(2 * pause, PAUSE_SECONDS[1])
 
     def _note(self, error: ApiError) -> None:
+        if not isinstance(error, AwayError) or error.reason == UNREADABLE:
+            self.version = ""
         if isinstance(error, ExpiredError):
             return
         self.trouble = error.message
         if isinstance(error, NotFoundError):  # the resource itself is not there, and with it all of its objects
             self._replace({})
 
-    async def _list(self) -> str:
-        """Take over all objects; the version that the list is of."""
+    async def _list(self) -> None:
+        """Take over all objects. What need not be newer than what is known comes from the server's own cache."""
         found: dict[tuple[str, str], Object] = {}
         query = {"limit": str(PAGE), "labelSelector": self.resource.selector}
+        known = {"resourceVersion": self.version, "resourceVersionMatch": "NotOlderThan"} if self.version else {}
         while True:
-            page = await self.api.get(self.resource.path, **query)
+            page = await self.api.get(self.resource.path, seconds=LIST_SECONDS, **query, **known)
             kind = str(page.get("kind", "")).removesuffix("List")
             for item in page.get("items") or ():
                 item = {"apiVersion": page.get("apiVersion"), "kind": kind, **item}
@@ -81,11 +93,11 @@ class Reflector:
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
-            query["continue"] = metadata["continue"]
+            query["continue"], known = metadata["continue"], {}
         self.trouble = ""
         self._replace(found)
         self.synced.set()
-        return str(metadata.get("resourceVersion", ""))
+        self.version = str(metadata.get("resourceVersion", ""))
 
     def _replace(self, found: dict[tuple[str, str], Object]) -> None:
         for place in self.objects.keys() - found.keys():
@@ -102,50 +114,47 @@ class Reflector:
         self.objects[place] = thing
         self.changed(thing, False)
 
-    async def _watch(self, version: str, until: float) -> None:
-        """Follow the changes from `version` on; return when it is time to list again."""
+    async def _watch(self, until: float) -> None:
+        """Follow the changes from the version that is known; return when it is time to list again."""
         while time.monotonic() < until:
             began = time.monotonic()
-            version = await self._watch_once(version, until)
+            await self._watch_once(until)
             if time.monotonic() - began < SHORT_SECONDS:
                 raise AwayError(0, "Closed", f"the watch of {self.resource.path} was closed at once")
 
-    async def _watch_once(self, version: str, until: float) -> str:
+    async def _watch_once(self, until: float) -> None:
         lines = self.api.lines(
             self.resource.path,
             silence=SILENCE_SECONDS,
             watch="true",
             allowWatchBookmarks="true",
-            resourceVersion=version,
+            resourceVersion=self.version,
             labelSelector=self.resource.selector,
             timeoutSeconds=str(min(random.randint(*WATCH_SECONDS), max(1, round(until - time.monotonic())))),
         )
         try:
             async for line in lines:
-                version = self._heard(line)
+                self._heard(line)
         finally:
             await lines.aclose()
-        return version
 
-    def _heard(self, line: bytes) -> str:
-        """Take over one change; the version that is known now."""
+    def _heard(self, line: bytes) -> None:
+        """Take over one change."""
         try:
             event = orjson.loads(line)
             kind, thing = event["type"], event["object"]
             if kind == "ERROR":
                 raise error_of(thing)
             version = str(thing["metadata"]["resourceVersion"])
-            if kind == "BOOKMARK":
-                return version
-            place = _place(thing)
+            place = _place(thing) if kind != "BOOKMARK" else ("", "")
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise AwayError(0, "Unreadable", f"the watch of {self.resource.path} said {line[:100]!r}") from error
+            raise AwayError(0, UNREADABLE, f"the watch of {self.resource.path} said {line[:100]!r}") from error
         if kind == "DELETED":
             self.objects.pop(place, None)
             self.changed(self.keep(thing), True)
-        else:
+        elif kind != "BOOKMARK":
             self._take(place, self.keep(thing))
-        return version
+        self.version, self.trouble = version, ""
 
 
 def _place(thing: Object) -> tuple[str, str]:

@@ -5,6 +5,8 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.core.best import MOST_MEMBERS, REFERENCE_TRIALS, front_volume, reference_point
 from controller.core.experiment import Experiment
@@ -22,6 +24,16 @@ def concluded(state: Experiment, *seen: Observation) -> tuple[Experiment, list[T
     made = [end(watch, trial, Cause.COMPLETED, one) for trial, one in enumerate(seen, 1)]
     assert all(made)
     return watch.state, [one for one in made if one is not None]
+
+
+coordinates = st.integers(0, 3).map(float)
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(outcome, coordinates, coordinates, st.sampled_from([0.0, 5.0, 6.0])), max_size=12))
+def test_after_each_conclusion_the_front_is_by_its_definition(seen: list[Observation]) -> None:
+    """The watch compares after each."""
+    concluded(experiment(20, 12, several=True), *seen)
 
 
 def test_a_trial_that_misses_a_constraint_is_never_the_best_and_reaches_no_goal() -> None:

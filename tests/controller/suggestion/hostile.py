@@ -3,8 +3,9 @@
 from pathlib import Path
 
 SITE = '''
-import algorithms.search as registry
 from algorithms.encoding import Cube
+from algorithms.search import ALGORITHMS
+from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.sampling import random_search
 
 class Hostile:
@@ -19,6 +20,8 @@ class Hostile:
         return self._search.ask(count)
     def resume(self, assignment):
         self._asked += 1
+        if self._asked > 3 and self._deed is nap:
+            nap()
         return self._search.resume(assignment)
     def __getattr__(self, name):
         return getattr(self._search, name)
@@ -26,6 +29,10 @@ class Hostile:
 def sleep():
     import time
     time.sleep(1e6)
+
+def nap():
+    import time
+    time.sleep(1.5)
 
 def spin():
     import re  # one call that never ends and holds the GIL
@@ -65,12 +72,12 @@ def look():
         except OSError: pass
     raise ValueError(json.dumps({"environment": dict(os.environ), "files": found}))
 
-DEEDS = [sleep, spin, eat, leave, crash, fail, stop, chat, look]
+DEEDS = [sleep, nap, spin, eat, leave, crash, fail, stop, chat, look]
 
 def line(deed):
-    return registry.Algorithm("", registry.Seeded, lambda spec, seed: Hostile(spec, seed, deed))
+    return Algorithm("", Seeded, lambda spec, seed: Hostile(spec, seed, deed))
 
-registry.ALGORITHMS.update({deed.__name__: line(deed) for deed in DEEDS})
+ALGORITHMS.update({deed.__name__: line(deed) for deed in DEEDS})
 '''
 
 

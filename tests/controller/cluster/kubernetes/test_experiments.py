@@ -33,7 +33,7 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
-    kubectl("apply", "-k", str(ROOT / "deploy" / "crds"))
+    kubectl("apply", "-f", str(ROOT / "deploy" / "crds" / "trials.trialstream.io.yaml"))
     live, best = {"state": "Running", "attempt": 1, "reason": ""}, {"state": "Succeeded", "value": "0.5"}
 
     async def scene() -> None:

@@ -106,6 +106,26 @@ async def _has(seen: list[Any], one: Any) -> bool:
     return one in seen
 
 
+def test_a_server_too_busy_to_list_again_goes_on_being_watched(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "RELIST_SECONDS", 2.0)
+
+    async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
+        proxy.judge = lambda method, path: None if "watch=true" in path else said("500 Internal Server Error", "{}")
+        await eventually(lambda: _is(bool(watching.trouble)))
+        await asyncio.to_thread(config_map, room, "made")
+        await eventually(lambda: _has(seen, ("made", False)))
+        await asyncio.to_thread(kubectl, "delete", "configmap", "made", "-n", room)
+        await eventually(lambda: _has(seen, ("made", True)))
+
+    play(room, tmp_path, monkeypatch, scene)
+
+
+async def _is(true: bool) -> bool:
+    return true
+
+
 def test_a_watch_that_lasts_is_not_listed_again(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         for number in range(5):

@@ -1,0 +1,56 @@
+"""Trialstream's own searches as contenders: an algorithm's name, with settings after colons, as in
+`nevergrad:optimizer=CMA`."""
+
+import hashlib
+from pathlib import Path
+
+import algorithms
+from algorithms import search
+from algorithms.search.outcome import Outcome
+from benchmarks.outcome import CannotMeasureError
+from benchmarks.quality.simulation import Task
+from events.objective import Direction, Objective
+from events.space import Assignment
+from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+
+
+class Ours:
+    """A search behind its port."""
+
+    def __init__(self, name: str, task: Task) -> None:
+        self._search = search.create(spec(name, task), task.seed)
+
+    def ask(self) -> Assignment | None:
+        return next(iter(self._search.ask(1)), None)
+
+    def tell(self, trial: int, loss: float) -> None:
+        self._search.tell(trial, Outcome((loss,)))
+
+
+def spec(name: str, task: Task) -> ExperimentSpec:
+    """The experiment that someone would submit for this task."""
+    algorithm, *settings = name.split(":")
+    pairs = [setting.partition("=") for setting in settings]
+    wanted = ExperimentSpec(
+        parameters=task.parameters,
+        objective=Objective(type=Direction.MINIMIZE, objectiveMetricName="loss"),
+        algorithm=AlgorithmSpec(
+            algorithm_name=algorithm,
+            algorithm_settings=tuple(Setting(name=key, value=value) for key, _, value in pairs),
+        ),
+        parallel_trial_count=task.workers,
+        max_trial_count=task.trials,
+    )
+    wrong = [str(problem) for problem in search.problems(wanted)]
+    if wrong:
+        raise CannotMeasureError(f"{name}: {'; '.join(wrong)}")
+    return wanted
+
+
+def digest() -> str:
+    """A tag of all code of the searches as it is now: any change of it makes results stale."""
+    folder = Path(algorithms.__file__).parent
+    content = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        content.update(file.read_bytes())
+    return content.hexdigest()[:10]

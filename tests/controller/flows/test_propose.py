@@ -1,0 +1,78 @@
+"""Searches in workers, with the whole controller: deaths change nothing, and a bad algorithm ends only its own."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from controller.core.experiment import Experiment
+from controller.suggestion.pool import open_pool
+from controller.suggestion.settings import SuggestionSettings
+from events.facts import ExperimentState, Reason
+from tests.controller.flows.stage import Stage, Wanted, on_stage
+from tests.controller.suggestion.asker import workers
+from tests.controller.suggestion.hostile import install
+
+ALGORITHMS = {
+    "random": "{algorithmName: random}",
+    "cma": "{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: CMA}]}",
+}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> None:
+    async def rage(stage: Stage) -> None:
+        dice, before = random.Random(4), -1
+        while True:
+            await asyncio.sleep(dice.uniform(0, 0.02))
+            if (now := len(await stage.assignments())) > before:  # no question is hit twice
+                before = now
+                for worker in workers():
+                    worker.kill()
+
+    async def story() -> None:
+        calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))
+        async with open_pool() as pool:
+            async with on_stage(database_url, calm, pool=pool) as stage:
+                await stage.see_through()
+                expected = await stage.assignments()
+            async with on_stage(database_url, rough, pool=pool) as stage, asyncio.TaskGroup() as tasks:
+                raging = tasks.create_task(rage(stage))
+                await stage.see_through()
+                raging.cancel()
+                assert await stage.assignments() == expected
+
+    asyncio.run(story())
+
+
+WORDS = {
+    "spin": "the search failed: it took more than 8 s, 3 times in a row",
+    "eat": "the search failed: it needed more than 400 MiB of memory, 3 times in a row",
+    "leave": "the search failed: its process ended with exit status 3, 3 times in a row",
+    "fail": "the search failed: ValueError: no idea",
+}
+
+
+def test_a_bad_algorithm_ends_its_own_experiment_alone(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install(tmp_path)))
+
+    async def story() -> None:
+        async with open_pool(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
+
+            async def lived(wanted: Wanted) -> Experiment:
+                async with on_stage(database_url, wanted, pool=pool) as stage:
+                    return await stage.see_through()
+
+            bad = [lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS]
+            good, *ended = await asyncio.gather(lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad)
+        assert good.progress.state is ExperimentState.SUCCEEDED
+        for experiment, words in zip(ended, WORDS.values(), strict=True):
+            verdict = experiment.progress.verdict
+            assert verdict is not None
+            assert (verdict.state, verdict.reason) == (ExperimentState.FAILED, Reason.SEARCH_FAILED)
+            assert words in verdict.message
+
+    asyncio.run(story())
