@@ -1,5 +1,6 @@
 """Every metric of a controller: its name, its bounded labels, what it means, and what to do when it looks bad."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,9 +19,15 @@ class Catalogue:
     remedies: dict[str, str] = field(default_factory=dict)
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def counter(self, name: str, meaning: str, *labels: str, remedy: str = "") -> Counter:
+    def counter(
+        self, name: str, meaning: str, *labels: str, first: Iterable[Sequence[str]] = (), remedy: str = ""
+    ) -> Counter:
+        """`first`: values of the labels that are there from the start, at 0, as a rate needs a value before."""
         self.remedies[name], self.labels[name] = remedy, labels
-        return Counter(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
+        made = Counter(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
+        for values in first:
+            made.labels(*values)
+        return made
 
     def gauge(self, name: str, meaning: str, *labels: str, remedy: str = "") -> Gauge:
         self.remedies[name], self.labels[name] = remedy, labels
@@ -66,10 +73,9 @@ WORKER_MEMORY = CATALOGUE.gauge(
 WORKER_RESTARTS = CATALOGUE.counter(
     "worker_restarts", "Workers that died or were killed at work, by cause; what they were asked was asked again.",
     "cause",
+    first=[(cause,) for cause in ("slow", "memory", "signal", "exit", "nonsense", "unknown")],
     remedy="slow, memory: an algorithm goes beyond its limits, the log says so. signal: what else kills processes?",
 )  # fmt: skip
-for _cause in ("slow", "memory", "signal", "exit", "nonsense", "unknown"):
-    WORKER_RESTARTS.labels(_cause)  # a rate needs a first value
 DECISION = CATALOGUE.seconds(
     "decision", "From signals fetched to their facts committed, for each batch.",
     remedy="Look at transaction_seconds: mostly it is Postgres; else at loop_lag_seconds.",
@@ -142,8 +148,6 @@ SILENT = CATALOGUE.counter(
 BUILD = CATALOGUE.gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
 API_REQUESTS = CATALOGUE.counter(
     "kubernetes_requests", "Requests to the API server, by verb and kind of answer; none = there was no answer.",
-    "verb", "code",
+    "verb", "code", first=[(verb, "2xx") for verb in ("GET", "POST", "PATCH", "DELETE")],
     remedy="Many 4xx: the log names the refusals, mostly missing permissions. 5xx or none: the API server is away.",
 )  # fmt: skip
-for _verb in ("GET", "POST", "PATCH", "DELETE"):
-    API_REQUESTS.labels(_verb, "2xx")  # a rate needs a first value

@@ -4,30 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from algorithms.conformance.spaces import DOUBLE as DOUBLE
+from algorithms.conformance.spaces import INT as INT
+from algorithms.conformance.spaces import listed as listed
+from algorithms.conformance.spaces import ranged as ranged
 from algorithms.dimension import dimension
 from algorithms.search.outcome import FAILED, Outcome
 from events.objective import Direction, Objective
-from events.space import Condition, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.space import Condition, Distribution, Parameter, ParameterType, Scalar
 from events.spec import AlgorithmSpec, ExperimentSpec, Setting
 
-DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
 NUMERIC = (DOUBLE, INT)
-
-
-def ranged(
-    name: str,
-    kind: ParameterType,
-    low: float,
-    high: float,
-    step: float | None = None,
-    distribution: Distribution = Distribution.UNIFORM,
-) -> Parameter:
-    space = FeasibleSpace(min=low, max=high, step=step, distribution=distribution)
-    return Parameter(name=name, parameterType=kind, feasibleSpace=space)
-
-
-def listed(name: str, kind: ParameterType, values: Sequence[Scalar]) -> Parameter:
-    return Parameter(name=name, parameterType=kind, feasibleSpace=FeasibleSpace(list=tuple(values)))
 
 
 def algorithm_spec(name: str, settings: Mapping[str, Scalar]) -> AlgorithmSpec:
