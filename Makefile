@@ -22,8 +22,9 @@ demo: $(READY)
 	$(BIN)/trialstream report digits --file digits.html
 	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/.venv/bin:$$PATH; trialstream show digits'
 
+# Two processes: what needs processor time alone runs beside what waits for services, which stays in order.
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -23,6 +23,9 @@ class Bar:
         return enough and (self.at_most is None or figure <= self.at_most)
 
 
+FRONT_CONTENDERS = ("auto", "gp", "nevergrad", "optuna.nsga2", "optuna.tpe", "sobol", "random")
+
+
 BARS: Mapping[str, Mapping[str, Bar]] = {
     "trials": {
         "trials_per_second": Bar("from the first flow to the end of the experiment", at_least=300),
@@ -116,6 +119,13 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "optuna_s": Bar("first trial started to last trial ended"),
         "ray_ratio": Bar("Ray Tune / Trialstream"),
         "optuna_ratio": Bar("Optuna / Trialstream"),
+    },
+    "fronts": {
+        f"{name.replace('.', '_')}_w{workers}": Bar(
+            f"share of the true front's hypervolume that {name} misses after 100 trials, {workers} at a time"
+        )
+        for workers in (1, 10)
+        for name in FRONT_CONTENDERS
     },
     "quality": {
         "regret_ratio_w1": Bar("mean regret at 100 trials / that of Optuna's TPE, one trial at a time", at_most=0.60),

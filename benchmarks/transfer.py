@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from algorithms.search import create
+from algorithms.search import DEFAULT, create
 from algorithms.search.outcome import Outcome as Result
 from benchmarks.outcome import Outcome, say
 from events.knowledge import Row, WarmStart
@@ -117,7 +117,7 @@ def spec(width: int, trials: int, parallel: int, known: WarmStart | None) -> Exp
             for index in range(width)
         ),
         objective=Objective(type=Direction.MINIMIZE, objectiveMetricName="loss"),
-        algorithm=AlgorithmSpec(algorithm_name="nevergrad"),
+        algorithm=AlgorithmSpec(algorithm_name=DEFAULT),
         max_trial_count=trials,
         parallel_trial_count=parallel,
         warm_start=known,

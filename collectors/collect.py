@@ -22,7 +22,8 @@ from events.metrics import Point
 from events.reports import completed, reported
 
 LINGER_SECONDS = 0.02
-"""Between two readings of a file that grows all the time: what comes in between shares a record."""
+"""Between two readings of a file that grows all the time: what comes in between shares a record. Its end is not waited
+for."""
 RECORD_POINTS = 2_000
 DELIVERED_AT_ONCE = 20
 """Records."""
@@ -53,6 +54,7 @@ class Collector:
     all_read: bool = False
     pause: float = PAUSE_SECONDS[0]
     patience: float = PATIENCE_SECONDS
+    linger: float = LINGER_SECONDS
     ended_at: float | None = None
     added: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,7 +103,7 @@ class Collector:
 
     async def _wait(self, watch: Watch, *, found: bool) -> None:
         """Until the next look: not at once after one that found something, unless nothing more is written."""
-        news, seconds = (self.ended, LINGER_SECONDS) if found else (self.changed, watch.patience())
+        news, seconds = (self.ended, self.linger) if found else (self.changed, watch.patience())
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await news.wait()

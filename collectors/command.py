@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from collectors import parser
-from collectors.collect import PATIENCE_SECONDS, Collector
+from collectors.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.spool import Spool
 from collectors.tail import Tail
 from events import topics
@@ -55,6 +55,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
     )  # fmt: skip
     options.add_argument(
+        "--linger", type=float, default=LINGER_SECONDS,
+        help="seconds between two deliveries while lines come all the time (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
         "--until", choices=("stdin", "sigterm"), default="sigterm",
         help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: %(default)s)",
     )  # fmt: skip
@@ -91,7 +95,7 @@ async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: M
     tail = Tail(options.file, parser(spec, options.metric), now)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
-    collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience)
+    collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, collector.end)
     if options.until == "stdin":

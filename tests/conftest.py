@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,16 @@ from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
 
+ALONE = Path(__file__).parent / "algorithms"
+"""Tests that need nothing but processor time."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that uses processes, services or the clock stays in one process of `make test`, in order."""
+    for item in items:
+        if not item.path.is_relative_to(ALONE):
+            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(scope="session")

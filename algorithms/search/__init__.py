@@ -2,8 +2,8 @@
 
 from algorithms.search.algorithm import DEFAULT_BUDGET
 from algorithms.search.checks import problems
-from algorithms.search.default import NevergradSettings
 from algorithms.search.katib import TO_COME
+from algorithms.search.own import picks
 from algorithms.search.registry import ALGORITHMS, DEFAULT, algorithm_of, catalogue, create, faults, imports
 
 __all__ = [
@@ -11,11 +11,11 @@ __all__ = [
     "DEFAULT",
     "DEFAULT_BUDGET",
     "TO_COME",
-    "NevergradSettings",
     "algorithm_of",
     "catalogue",
     "create",
     "faults",
     "imports",
+    "picks",
     "problems",
 ]

@@ -13,12 +13,14 @@ from algorithms.search.libraries import (
     OPTUNA,
     SKOPT,
     UNLEARNING,
+    Acquisition,
     AcquisitionOptimizer,
     SkoptGp,
     learning,
     optuna,
     skopt,
 )
+from algorithms.search.own import GP, gaussian_process
 from algorithms.search.port import Search
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from events.space import ParameterType
@@ -64,6 +66,7 @@ class Estimator(StrEnum):
 
 
 class BayesianSettings(SkoptGp):
+    acq_func: Acquisition = Field(default=Acquisition.EI, description="what the next point is chosen by")
     base_estimator: Estimator = Field(
         default=Estimator.GP, description="Gaussian process, random forest, extra trees or gradient boosted trees"
     )
@@ -94,12 +97,26 @@ def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
 
 def _bayesian(spec: ExperimentSpec, seed: int) -> Search:
     own = BayesianSettings.of(spec.algorithm)
-    return skopt(spec, seed, own.base_estimator.value, own, own.acq_optimizer.value)
+    if _of_skopt(own):
+        return skopt(spec, seed, own.base_estimator.value, own, own.acq_optimizer.value)
+    return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, max(1, own.n_initial_points)))
 
 
-def _gradients(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Trees have no gradient to climb."""
+def _of_skopt(own: BayesianSettings) -> str:
+    """What is asked for beside our Gaussian process, which climbs the expected improvement; nothing if it serves."""
+    asked = {
+        f"base_estimator {own.base_estimator}": own.base_estimator is not Estimator.GP,
+        f"acq_func {own.acq_func}": own.acq_func is not Acquisition.EI,
+        f"acq_optimizer {own.acq_optimizer}": own.acq_optimizer is AcquisitionOptimizer.SAMPLING,
+    }
+    return ", ".join(words for words, other in asked.items() if other)
+
+
+def _bayesian_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """skopt may be missing; and trees have no gradient to climb."""
     own = BayesianSettings.of(spec.algorithm)
+    if (asked := _of_skopt(own)) and SKOPT.missing:
+        yield SKOPT.problem(f"bayesianoptimization with {asked}")
     if own.acq_optimizer is AcquisitionOptimizer.LBFGS and own.base_estimator is not Estimator.GP:
         message = f"lbfgs needs base_estimator GP, not {own.base_estimator}; give auto or sampling"
         yield Problem(("spec", "algorithm", "algorithmSettings"), message)
@@ -148,12 +165,11 @@ ALGORITHMS = {
         rules=_two_numbers,
     ),
     "bayesianoptimization": Algorithm(
-        "a model of the objective, by default a Gaussian process",
+        "a model of the objective, by default the Gaussian process of gp",
         BayesianSettings,
         _bayesian,
         ONE_LOSS,
-        imports=("algorithms.search.with_skopt",),
-        extra=SKOPT,
-        rules=_gradients,
+        imports=GP,
+        rules=_bayesian_problems,
     ),
 }

@@ -1,6 +1,6 @@
 """A search that learns: an optimizer, and around it the bookkeeping that all of them share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from algorithms.encoding import Cube
@@ -77,7 +77,7 @@ class Learning:
             self._learn(candidate, outcome)
 
     def resume(self, assignment: Assignment) -> bool:
-        if not self._optimizer.stateless:
+        if not self._turn().stateless:
             return self.ask(1) == [assignment]
         self.adopt(assignment)
         return True
@@ -89,7 +89,7 @@ class Learning:
     def learn(self, assignment: Assignment, outcome: Outcome) -> None:
         candidate = self._optimizer.foreign(assignment)
         if candidate is not None:
-            self._learn(candidate, outcome)
+            self._learn(candidate, replace(outcome, earlier=True))
 
     @property
     def exhausted(self) -> bool:
@@ -99,13 +99,18 @@ class Learning:
         """The optimizer's next new point, else a random one that it will be told of as not its own."""
         if self.exhausted:
             return None
+        optimizer = self._turn()
         for _ in range(ATTEMPTS):
-            candidate = self._optimizer.ask(self._count + 1)
+            candidate = optimizer.ask(self._count + 1)
             if self._novelty.claim(candidate.assignment):
                 return candidate
-            self._optimizer.drop(candidate)
+            optimizer.drop(candidate)
         fresh = self._novelty.random(self._count)
-        return None if fresh is None else self._optimizer.foreign(fresh)
+        return None if fresh is None else optimizer.foreign(fresh)
+
+    def _turn(self) -> Optimizer:
+        """Whose turn it is to make the next suggestion."""
+        return self._optimizer
 
     def _note(self, candidate: Candidate | None) -> None:
         self._count += 1

@@ -39,12 +39,14 @@ class NevergradOptimizer:
         with self._lent():
             self._optimizer = self._started()
 
-    def begin_at(self, point: Sequence[float]) -> None:
-        """Begin there instead of in the middle; only before the first suggestion."""
+    def begin_at(self, point: Sequence[float], loss: float | None = None) -> None:
+        """Before the first suggestion: begin there instead of in the middle; if its loss is known, go on from there."""
         self._begin = np.clip(np.asarray(point, dtype=float), 0, 1)
         self._starts = 0
-        with self._lent():
+        with np.errstate(all="ignore"), self._lent():
             self._optimizer = self._started()
+            if loss is not None:
+                self._pass_start(loss, self._begin)
 
     def ask(self, number: int) -> Candidate:
         with np.errstate(all="ignore"), self._lent():
@@ -71,7 +73,10 @@ class NevergradOptimizer:
     def _restart(self, loss: float, best: Any) -> None:
         """Begin anew at the best point, with the first step size; what still runs is learnt from when it is told."""
         self._optimizer = self._started()
-        self._best = loss, self._spawned(best.value)
+        self._pass_start(loss, best.value)
+
+    def _pass_start(self, loss: float, point: Any) -> None:
+        self._best = loss, self._spawned(point)
         self._optimizer.ask()  # where it began, which is no news
         self._optimizer.tell(self._best[1], loss)
 

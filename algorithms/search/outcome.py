@@ -13,6 +13,8 @@ class Outcome:
     """One an outcome constraint: by how much it is missed, as a share of its bound; 0 where it holds."""
     partial: bool = False
     """Was the trial stopped early? Then its losses are those of a curve that was cut off."""
+    earlier: bool = False
+    """Was it a trial of another experiment, whose problem may have been another one?"""
 
     @property
     def failed(self) -> bool:

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from algorithms.search import katib, libraries, plugins
+from algorithms.search import katib, libraries, own, plugins
 from algorithms.search.algorithm import Algorithm
-from algorithms.search.default import NEVERGRAD
 from algorithms.search.informed import informed
 from algorithms.search.plugins import Fault
 from algorithms.search.port import Search
 from algorithms.settings import Entry, entry
 from events.spec import ExperimentSpec
 
-DEFAULT = "nevergrad"
-ALGORITHMS: Mapping[str, Algorithm] = {DEFAULT: NEVERGRAD, **katib.ALGORITHMS, **libraries.ALGORITHMS}
+DEFAULT = "auto"
+ALGORITHMS: Mapping[str, Algorithm] = {**own.ALGORITHMS, **katib.ALGORITHMS, **libraries.ALGORITHMS}
 
 
 def names() -> list[str]:

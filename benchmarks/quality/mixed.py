@@ -217,3 +217,37 @@ def by_schedule() -> Function:
         wedge(batch, 64, 0.06),
     ]  # fmt: skip
     return summed((schedule, rate, batch, factor, every, warmup, restarts, augment, strength), terms, 0.01)
+
+
+def pipeline() -> Function:
+    """A model that does well at once, and two that do better once their coupled parameters are right; noisy."""
+    model, scaling = categorical("model", "linear", "kernel", "net"), categorical("scaling", "none", "robust", "rank")
+    ridge, width = double("ridge", 1e-5, 1e3, log=True), integer("width", 4, 2048, log=True)
+    rate, steps = double("rate", 1e-4, 1.0, log=True), integer("steps", 50, 5000, log=True)
+    noise, share = double("noise", 0.0, 0.5), double("share", 0.2, 1.0)
+    terms = [
+        costs(model, {"linear": 0.1, "kernel": 0.03, "net": 0.0}),
+        where(model, ("net",), coupled(rate, steps, 0.7, 0.8)), where(model, ("net",), bowl(width, 300, 0.2)),
+        where(model, ("kernel",), coupled(width, ridge, 1.2, 0.5)), where(model, ("linear",), bowl(ridge, 0.5, 0.08)),
+        where(model, ("net", "kernel"), bowl(noise, 0.1, 0.06)), wedge(share, 0.9, 0.05),
+        costs(scaling, {"none": 0.04, "robust": 0.0, "rank": 0.01}),
+    ]  # fmt: skip
+    return summed((model, scaling, ridge, width, rate, steps, noise, share), terms, 0.012)
+
+
+def by_kernel() -> Function:
+    """Five kernels, most with parameters of their own; the best one is the hardest to set."""
+    kernel = categorical("kernel", "linear", "poly", "rbf", "laplace", "sigmoid")
+    cost, width = double("cost", 1e-4, 1e4, log=True), double("width", 1e-6, 1e2, log=True)
+    degree, offset = integer("degree", 2, 9), double("offset", 0.0, 5.0)
+    nu, shrink = double("nu", 0.01, 0.99), categorical("shrink", "no", "yes")
+    terms = [
+        costs(kernel, {"linear": 0.09, "poly": 0.04, "rbf": 0.015, "laplace": 0.0, "sigmoid": 0.07}),
+        where(kernel, ("linear",), bowl(cost, 0.1, 0.04)), where(kernel, ("poly",), bowl(degree, 3, 0.2)),
+        where(kernel, ("poly", "sigmoid"), bowl(offset, 1.2, 0.08)),
+        where(kernel, ("rbf",), crater(width, 3e-3, 0.25, 0.12)),
+        where(kernel, ("laplace",), crater(width, 0.3, 0.3, 0.1)),
+        where(kernel, ("poly", "rbf", "laplace"), bowl(cost, 200.0, 0.25)), wedge(nu, 0.3, 0.04),
+        costs(shrink, {"no": 0.0, "yes": 0.005}),
+    ]  # fmt: skip
+    return summed((kernel, cost, width, degree, offset, nu, shrink), terms, 0.006)

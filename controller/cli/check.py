@@ -12,9 +12,8 @@ import typer
 
 from algorithms.dimension import dimension
 from algorithms.encoding import MIDDLE, Cube
-from algorithms.search import DEFAULT, DEFAULT_BUDGET, NevergradSettings, algorithm_of
+from algorithms.search import algorithm_of, picks
 from algorithms.search.feasibility import allowed_points
-from algorithms.search.portfolio import Optimizer, Situation, pick
 from algorithms.search.sampling import random_search
 from controller.app.station import problems
 from controller.cli import words
@@ -148,13 +147,11 @@ def _constraints(spec: ExperimentSpec) -> Iterator[str]:
 
 
 def algorithm(spec: ExperimentSpec) -> str:
-    """The search, its settings, and which optimizer Nevergrad would be asked for."""
+    """The search, its settings, and what `auto` picks."""
     name = algorithm_of(spec)
     text = _settings(name, spec.algorithm.settings if spec.algorithm else {})
-    if name != DEFAULT or NevergradSettings.of(spec.algorithm).optimizer is not Optimizer.AUTO:
-        return text
-    situation = Situation(Cube.of(spec), spec.max_trial_count or DEFAULT_BUDGET, spec.parallel, len(spec.targets))
-    return f"{text}; auto picks {pick(Optimizer.AUTO, situation).optimizer}"
+    picked = picks(spec)
+    return f"{text}; auto picks {picked}" if picked else text
 
 
 def _settings(name: str, settings: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from algorithms.search import algorithm_of
 from controller.cli import words
 from controller.cli.fronts import MOST_SHOWN, show_front
 from controller.cli.known import known_before
@@ -134,7 +135,7 @@ def counts_words(experiment: Experiment) -> str:
 def algorithm_words(experiment: Experiment) -> str:
     """The search with its settings, the seed, and the early-stopping rule if there is one."""
     spec = experiment.spec
-    name = spec.algorithm.algorithm_name if spec.algorithm else "nevergrad"
+    name = algorithm_of(spec)
     settings = f" ({words.assignment(spec.algorithm.settings)})" if spec.algorithm and spec.algorithm.settings else ""
     rule = f", stops early by {spec.early_stopping.algorithm_name}" if spec.early_stopping else ""
     return f"{name}{settings}, seed {experiment.identity.seed}{rule}"

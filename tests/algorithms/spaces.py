@@ -9,12 +9,19 @@ from algorithms.conformance.spaces import INT as INT
 from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
 from algorithms.dimension import dimension
+from algorithms.search import ALGORITHMS
 from algorithms.search.outcome import FAILED, Outcome
 from events.objective import Direction, Objective
 from events.space import Condition, Distribution, Parameter, ParameterType, Scalar
 from events.spec import AlgorithmSpec, ExperimentSpec, Setting
 
 NUMERIC = (DOUBLE, INT)
+PLAIN = [
+    name
+    for name, one in ALGORITHMS.items()
+    if name not in ("nevergrad", "auto", "bayesianoptimization") and one.extra is None
+]
+"""Algorithms by name, without those that are others in the beginning, and Nevergrad, whose optimizers are many."""
 
 
 def algorithm_spec(name: str, settings: Mapping[str, Scalar]) -> AlgorithmSpec:

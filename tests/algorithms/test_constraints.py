@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.encoding import Cube
-from algorithms.search import ALGORITHMS, create, problems
+from algorithms.search import create, problems
 from algorithms.search.feasibility import allowed_points
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.portfolio import Optimizer
 from events.problem import Problem
 from events.space import Assignment, Distribution, Parameter, ParameterType
 from events.spec import ExperimentSpec
-from tests.algorithms.spaces import DOUBLE, INT, experiment, listed, outcome, ranged, under
+from tests.algorithms.spaces import DOUBLE, INT, PLAIN, experiment, listed, outcome, ranged, under
 
 GRID = (
     ranged("a", INT, 1, 6),
@@ -34,13 +34,12 @@ SMOOTH = (
     under(ranged("layers", INT, 1, 9), "kind", equals="x"),
 )
 SMOOTH_RULES = ("lr_end <= lr_start", "dropout1 + 2*dropout2 <= 0.9", "layers < 4")
-PLAIN = [name for name, one in ALGORITHMS.items() if name != "nevergrad" and one.extra is None]
 NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
 everyone = pytest.mark.parametrize("name", NAMES)
 
 
 def spec_for(name: str, space: tuple[Parameter, ...], rules: tuple[str, ...], trials: int = 60) -> ExperimentSpec:
-    if name in ALGORITHMS:
+    if name in PLAIN:
         return experiment(space, name, {}, trials, constraints=rules)
     return experiment(space, "nevergrad", {"optimizer": name}, trials, constraints=rules)
 

@@ -22,6 +22,7 @@ from tests.algorithms.spaces import MIXED, spaces
 LEVELS = (0.1, 0.3, 0.5, 0.9)
 SIDES = (Side(), Side(LEVELS), Side((1 / 6, 0.5, 5 / 6), categorical=True), Side())
 GEOMETRY = Geometry(SIDES)
+START = 8
 FEW = settings(max_examples=25, deadline=None)
 
 
@@ -38,7 +39,7 @@ def history_of(points: Array, losses: Array, partial: Mask | None = None, violat
     losses = losses.reshape(len(points), losses.shape[1] if losses.ndim == 2 else 1)
     partial = np.zeros(len(points), dtype=bool) if partial is None else partial
     violations = np.zeros((len(points), 0)) if violations is None else violations
-    return History(points, losses, partial, violations)
+    return History(points, losses, partial, violations, np.zeros(len(points), dtype=bool))
 
 
 def none(geometry: Geometry) -> Array:
@@ -200,7 +201,7 @@ def odd_histories(draw: st.DrawFn) -> tuple[Geometry, History, Array, int]:
 @given(odd_histories())
 def test_whatever_was_told_a_point_of_the_space_comes_back(case: tuple[Geometry, History, Array, int]) -> None:
     geometry, history, pending, index = case
-    point = Proposer(geometry, 3).propose(history, pending, index)
+    point = Proposer(geometry, 3, START).propose(history, pending, index)
     assert point.shape == (len(geometry.sides),)
     assert np.all((point >= 0) & (point <= 1))
     assert np.array_equal(geometry.snap(point[None])[0], point)
@@ -212,17 +213,19 @@ def test_spaces_from_narrow_to_very_wide_are_served(width: int) -> None:
         (Side(tuple((i + 0.5) / 1000 for i in range(1000)), categorical=True), *(Side(),) * (width - 1))
     )
     points = points_of(geometry, 30)
-    point = Proposer(geometry, 1).propose(history_of(points, points.sum(axis=1)), none(geometry), 30)
+    point = Proposer(geometry, 1, START).propose(history_of(points, points.sum(axis=1)), none(geometry), 30)
     assert np.all((point >= 0) & (point <= 1))
 
 
 def test_a_suggestion_is_a_function_of_what_is_known() -> None:
-    proposer = Proposer(GEOMETRY, 5)
+    proposer = Proposer(GEOMETRY, 5, START)
     history = run(proposer, GEOMETRY, 27)
     for index in (0, 9, 15, 23, 26):
         before = history_of(history.points[:index], history.losses[:index])
-        assert np.array_equal(Proposer(GEOMETRY, 5).propose(before, none(GEOMETRY), index), history.points[index])
-    other = run(Proposer(GEOMETRY, 6), GEOMETRY, 3)
+        assert np.array_equal(
+            Proposer(GEOMETRY, 5, START).propose(before, none(GEOMETRY), index), history.points[index]
+        )
+    other = run(Proposer(GEOMETRY, 6, START), GEOMETRY, 3)
     assert not np.array_equal(other.points, history.points[:3])
 
 
@@ -232,25 +235,25 @@ def test_fits_are_kept_without_a_trace() -> None:
     points = points_of(geometry, 34)
     losses = np.column_stack([points[:, 0], 1 - points[:, 0] + points[:, 1] ** 2])
     violations = np.exp(9 * points[:, 1:]) - 99
-    old = Proposer(geometry, 5)
+    old = Proposer(geometry, 5, START)
     for count in (12, 29, 30, 31, 32, 33):
         history = history_of(points, losses, None, violations).head(count)
-        new = Proposer(geometry, 5)
+        new = Proposer(geometry, 5, START)
         assert np.array_equal(old.propose(history, none(geometry), count), new.propose(history, none(geometry), count))
 
 
-def test_a_batch_is_what_single_suggestions_would_be_and_spreads() -> None:
-    history = run(Proposer(GEOMETRY, 5), GEOMETRY, 15)
-    batch = Proposer(GEOMETRY, 5).batch(history, none(GEOMETRY), 15, 12)
-    pending = batch[:7]
-    assert np.array_equal(Proposer(GEOMETRY, 5).propose(history, pending, 22), batch[7])
-    assert len({point.tobytes() for point in batch}) == 12
+def test_points_that_run_are_kept_away_from() -> None:
+    proposer, pending = Proposer(GEOMETRY, 5, START), none(GEOMETRY)
+    history = run(proposer, GEOMETRY, 15)
+    for index in range(15, 27):
+        pending = np.vstack([pending, proposer.propose(history, pending, index)])
+    assert len({point.tobytes() for point in pending}) == 12
 
 
 def test_processes_agree() -> None:
     program = (
         "import numpy as np; from tests.algorithms.test_gp import *; "
-        "print(run(Proposer(GEOMETRY, 2), GEOMETRY, 12).points.tobytes().hex())"
+        "print(run(Proposer(GEOMETRY, 2, START), GEOMETRY, 12).points.tobytes().hex())"
     )
     made = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]
     assert made[0] == made[1]
@@ -258,12 +261,12 @@ def test_processes_agree() -> None:
 
 def test_the_global_random_state_is_left_alone() -> None:
     state = np.random.get_state()[1].tobytes()  # type: ignore[index]
-    run(Proposer(GEOMETRY, 2), GEOMETRY, 10)
+    run(Proposer(GEOMETRY, 2, START), GEOMETRY, 10)
     assert np.random.get_state()[1].tobytes() == state  # type: ignore[index]
 
 
 def test_it_finds_the_bottom_of_a_mixed_bowl() -> None:
-    history = run(Proposer(GEOMETRY, 1), GEOMETRY, 30)
+    history = run(Proposer(GEOMETRY, 1, START), GEOMETRY, 30)
     random = bowl(points_of(GEOMETRY, 400))
     assert history.losses.min() < 1e-3 < random.min()
 
@@ -272,7 +275,7 @@ def test_only_allowed_points_are_chosen() -> None:
     def allowed(points: Array) -> Mask:
         return np.asarray(points[:, 0] + points[:, 3] > 1.2)
 
-    history = run(Proposer(GEOMETRY, 1, allowed), GEOMETRY, 30)
+    history = run(Proposer(GEOMETRY, 1, START, allowed), GEOMETRY, 30)
     assert allowed(history.points).all()
     assert history.losses.min() < 1.15 * 0.18
 
@@ -301,7 +304,7 @@ def test_an_outcome_constraint_is_kept() -> None:
     geometry = continua(2)
     history = history_of(none(geometry), np.zeros(0))
     for index in range(24):
-        point = Proposer(geometry, 4).propose(history, none(geometry), index)
+        point = Proposer(geometry, 4, START).propose(history, none(geometry), index)
         points = np.vstack([history.points, point])
         history = history_of(points, points.sum(axis=1), violations=(0.8 - points[:, :1]))
     feasible = history.violations[:, 0] <= 0
@@ -312,9 +315,9 @@ def test_an_outcome_constraint_is_kept() -> None:
 def test_several_losses_are_traded() -> None:
     geometry = continua(2)
     history = history_of(none(geometry), np.zeros((0, 2)))
-    history = History(history.points, np.zeros((0, 2)), history.partial, np.zeros((0, 0)))
+    history = History(history.points, np.zeros((0, 2)), history.partial, np.zeros((0, 0)), history.earlier)
     for index in range(28):
-        point = Proposer(geometry, 4).propose(history, none(geometry), index)
+        point = Proposer(geometry, 4, START).propose(history, none(geometry), index)
         points = np.vstack([history.points, point])
         history = history_of(
             points, np.column_stack([points[:, 0] ** 2 + points[:, 1], (points[:, 0] - 1) ** 2 + points[:, 1]])

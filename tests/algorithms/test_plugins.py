@@ -163,7 +163,7 @@ def test_the_command_asks_for_a_name_that_it_knows() -> None:
     assert "which one?" in CliRunner().invoke(app, ["algorithms", "test"]).stderr
     result = CliRunner().invoke(app, ["algorithms", "test", "rnadom"])
     assert result.exit_code == Exit.INVALID
-    assert "'rnadom' is no known algorithm; there are: nevergrad, " in result.stderr
+    assert "'rnadom' is no known algorithm; there are: auto, gp, nevergrad, " in result.stderr
 
 
 def test_the_example_is_installed_and_keeps_every_promise(tmp_path: Path) -> None:

@@ -109,10 +109,6 @@ def test_random_state_takes_the_place_of_the_seed(name: str) -> None:
     assert create(chosen, seed=1).ask(5) == create(chosen, seed=2).ask(5) == create(plain, seed=11).ask(5)
 
 
-def test_nevergrad_is_the_default() -> None:
-    assert create(experiment(MIXED), seed=1).ask(5) == create(experiment(MIXED, "nevergrad", {}), seed=1).ask(5)
-
-
 def test_random_search_needs_no_state_but_its_number() -> None:
     one, other = (create(spec_for("random", MIXED), seed=1) for _ in range(2))
     first = one.ask(10)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from algorithms.search import ALGORITHMS, TO_COME, catalogue, problems
+from algorithms.search import ALGORITHMS, TO_COME, catalogue, create, katib, problems
 from algorithms.search.algorithm import Extra
 from algorithms.search.features import Feature
 from algorithms.stopping import catalogue as stopping_catalogue
@@ -24,8 +24,9 @@ WORDS = (
     "RandomSearch, NGOpt"
 )
 KNOWN = (
-    "nevergrad, random, grid, sobol, tpe, multivariate-tpe, cmaes, bayesianoptimization, optuna.tpe, optuna.gp, "
-    "optuna.cmaes, optuna.nsga2, optuna.nsga3, optuna.qmc, hyperopt.tpe, hyperopt.anneal, skopt.gp, skopt.forest"
+    "auto, gp, nevergrad, random, grid, sobol, tpe, multivariate-tpe, cmaes, bayesianoptimization, optuna.tpe, "
+    "optuna.gp, optuna.cmaes, optuna.nsga2, optuna.nsga3, optuna.qmc, hyperopt.tpe, hyperopt.anneal, skopt.gp, "
+    "skopt.forest"
 )
 
 
@@ -34,7 +35,7 @@ def found(spec: ExperimentSpec) -> list[Problem]:
 
 
 @pytest.mark.parametrize(
-    "name", ["nevergrad", "random", "sobol", "tpe", "multivariate-tpe", "cmaes", "optuna.nsga2", None]
+    "name", ["gp", "nevergrad", "random", "sobol", "tpe", "multivariate-tpe", "cmaes", "optuna.nsga2", None]
 )
 def test_a_good_experiment_has_no_problems(name: str | None) -> None:
     assert found(experiment(MIXED, name)) == []
@@ -207,7 +208,8 @@ def test_the_catalogue_lists_all_settings() -> None:
     bayesian = ["random_state", "n_initial_points", "acq_func", "acq_optimizer", "base_estimator"]
     assert settings["bayesianoptimization"] == bayesian
     assert all(settings[name] == ["random_state"] for name in ("random", "grid", "sobol"))
-    state, optimizer = catalogue()[0].settings
+    assert settings["gp"] == ["random_state", "n_initial_points"]
+    state, optimizer = next(entry.settings for entry in catalogue() if entry.name == "nevergrad")
     assert (state.type, state.default, state.allowed) == ("int", "none", "a whole number, at least 0")
     assert (optimizer.type, optimizer.default, optimizer.allowed) == ("word", "auto", f"one of {WORDS}")
     (median,) = stopping_catalogue()
@@ -243,6 +245,19 @@ def test_trees_have_no_gradient_to_climb() -> None:
     spec = experiment(SMALL, "bayesianoptimization", {"base_estimator": "RF", "acq_optimizer": "lbfgs"})
     problem = found(spec)[-1]
     assert problem == Problem(SETTINGS, "lbfgs needs base_estimator GP, not RF; give auto or sampling")
+
+
+def test_bayesian_optimization_is_ours_until_something_else_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(katib, "SKOPT", Extra("some-extra", "no_such_module"))
+    assert found(experiment(SMALL, "bayesianoptimization", {"n_initial_points": 5, "acq_optimizer": "lbfgs"})) == []
+    ours, gp = experiment(MIXED, "bayesianoptimization", {"n_initial_points": 8}), experiment(MIXED, "gp")
+    assert create(ours, 1).ask(10) == create(gp, 1).ask(10)
+    other = experiment(SMALL, "bayesianoptimization", {"base_estimator": "RF", "acq_func": "LCB"})
+    message = (
+        "bayesianoptimization with base_estimator RF, acq_func LCB needs no_such_module: "
+        "pip install 'trialstream[some-extra]'"
+    )
+    assert found(other) == [Problem(NAME, message)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from algorithms.encoding import Cube
-from algorithms.search import ALGORITHMS, create, problems
+from algorithms.search import create, problems
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.portfolio import Optimizer
 from algorithms.search.suggested import completed
@@ -14,9 +14,8 @@ from events.knowledge import Point
 from events.problem import Problem
 from events.space import Distribution, Parameter
 from events.spec import ExperimentSpec
-from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, TREE, experiment, outcome, ranged
+from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, PLAIN, TREE, experiment, outcome, ranged
 
-PLAIN = [name for name, one in ALGORITHMS.items() if name != "nevergrad" and one.extra is None]
 NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
 everyone = pytest.mark.parametrize("name", NAMES)
 WHOLE: Point = {"momentum": 0.3, "layers": 2, "batch": "8", "optimizer": "adam"}
@@ -24,7 +23,7 @@ PARTIAL: Point = {"layers": 5, "optimizer": True}
 
 
 def spec_for(name: str, space: Sequence[Parameter], points: Sequence[Point], **more: Any) -> ExperimentSpec:
-    chosen = (name, {}) if name in ALGORITHMS else ("nevergrad", {"optimizer": name})
+    chosen = (name, {}) if name in PLAIN else ("nevergrad", {"optimizer": name})
     return experiment(space, *chosen, **more).model_copy(update={"suggested": tuple(map(dict, points))})
 
 

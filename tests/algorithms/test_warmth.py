@@ -12,11 +12,12 @@ from algorithms.search import ALGORITHMS, create, problems
 from algorithms.search.features import Feature
 from algorithms.search.informed import warmth
 from algorithms.search.journal import Asked, Told, restore
+from algorithms.search.outcome import Outcome
 from algorithms.search.portfolio import Optimizer
 from events.knowledge import Row, WarmStart
 from events.objective import Direction, Objective
 from events.problem import Problem
-from events.space import Parameter, ParameterType, Scalar
+from events.space import Assignment, Parameter, ParameterType, Scalar
 from events.spec import ExperimentSpec
 from events.template import written
 from tests.algorithms.spaces import DOUBLE, INT, MIXED, TREE, conditional_spaces, experiment, listed, outcome, ranged
@@ -122,10 +123,24 @@ def test_every_optimizer_begins_near_the_best(name: str, corner: float) -> None:
 
 
 def test_the_direction_of_the_objective_counts() -> None:
-    spec = warm(experiment(SPACE), *KNOWN)
+    spec = warm(experiment(SPACE, "nevergrad"), *KNOWN)
     assert create(spec, seed=1).ask(1) == [BEST]
     upwards = Objective(type=Direction.MAXIMIZE, objectiveMetricName="loss")
     assert create(spec.model_copy(update={"objective": upwards}), seed=1).ask(1) == [KNOWN[0][0]]
+
+
+def test_gp_tries_the_best_row_first_and_trusts_its_own_results_more() -> None:
+    """All rows are best at one end, the problem is best at the other."""
+    space = [ranged(name, DOUBLE, 0, 1) for name in "ab"]
+    points = [{"a": (i % 5 + 0.5) / 5, "b": (i // 5 + 0.5) / 5} for i in range(25)]
+    spec = warm(experiment(space, "gp", {}, 40, 1), *((one, one["a"] + one["b"]) for one in points))
+    search = create(spec, seed=3)
+    found: list[Assignment] = []
+    for trial in range(1, 41):
+        found += search.ask(1)
+        search.tell(trial, Outcome((2 - float(found[-1]["a"]) - float(found[-1]["b"]),)))
+    assert found[0] == {"a": 0.1, "b": 0.1}
+    assert max(float(one["a"]) + float(one["b"]) for one in found) > 1.95
 
 
 def test_unreachable_values_do_not_hold_it_up() -> None:

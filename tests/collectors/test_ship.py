@@ -115,6 +115,21 @@ def test_a_long_file_is_read_to_its_end(shipment: Shipment) -> None:
     assert all_of(shipment) == expected(60_000)
 
 
+def test_lines_that_come_all_the_time_wait_for_each_other_but_not_at_the_end(shipment: Shipment) -> None:
+    patient = replace(shipment, options=("--linger", "600"))
+    patient.write(lines(1, 1))
+    assert patient.kafka
+    with patient.collector() as child:
+        arrived(patient.kafka, patient.key, 1)
+        with spool_of(patient) as spool:
+            before = spool.state()
+            patient.write(lines(2, 3))
+            time.sleep(0.5)
+            assert spool.state() == before
+        assert ends(child) == 0
+    assert all_of(patient) == expected(3)
+
+
 def test_sigterm_tells_the_end(shipment: Shipment) -> None:
     with shipment.collector("--until", "sigterm") as child:
         shipment.write(lines(1, 10))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dimension import dimension
-from algorithms.encoding import Cube
+from algorithms.encoding import MIDDLE, Cube
+from events.conditions import outermost_first, predicate
 from events.space import Parameter, ParameterType
 
 Array = NDArray[np.float64]
@@ -27,15 +31,26 @@ class Side:
     """Are the values without an order?"""
 
 
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """A side that counts only where the coordinate of its parent, which counts itself, is one that `meets`."""
+
+    side: int
+    parent: int
+    meets: Callable[[float], bool]
+
+
 @dataclass(frozen=True)
 class Geometry:
     """All sides of the cube, d of them."""
 
     sides: tuple[Side, ...]
+    dependences: tuple[Dependence, ...] = ()
+    """Parents before their children."""
 
     @classmethod
     def of(cls, cube: Cube) -> Geometry:
-        return cls(tuple(_side(parameter) for parameter in cube.parameters))
+        return cls(tuple(_side(parameter) for parameter in cube.parameters), _dependences(cube))
 
     @cached_property
     def categorical(self) -> Mask:
@@ -53,13 +68,29 @@ class Geometry:
         return {j: np.array(s.levels) for j, s in enumerate(self.sides) if s.levels is not None and len(s.levels) > 1}
 
     def snap(self, points: Array) -> Array:
-        """A copy of `points` (n, d) with each coordinate at the nearest level of its side."""
+        """A copy of `points` (n, d), each coordinate at the nearest level of its side; absent ones in the middle."""
         snapped = np.clip(points, 0.0, 1.0)
         for j, side in enumerate(self.sides):
             if side.levels is not None:
                 levels = np.asarray(side.levels)
                 snapped[:, j] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, snapped[:, j], side="right")]
-        return snapped
+        return self.settle(snapped)
+
+    def every(self, most: int) -> Array | None:
+        """All points (n, d) of a space that has `most` at most, in no order that means anything; else None."""
+        if len(self.continuous) or math.prod(len(side.levels or ()) for side in self.sides) > most:
+            return None
+        points = np.array(list(product(*(side.levels or () for side in self.sides))))
+        return np.unique(self.settle(points), axis=0)
+
+    def settle(self, points: Array) -> Array:
+        """`points` (n, d) themselves, with all absent coordinates in the middle."""
+        present = np.ones(points.shape, dtype=bool)
+        for one in self.dependences:
+            met = np.fromiter(map(one.meets, points[:, one.parent]), dtype=bool, count=len(points))
+            present[:, one.side] = present[:, one.parent] & met
+        points[~present] = MIDDLE
+        return points
 
 
 def _side(parameter: Parameter) -> Side:
@@ -70,3 +101,19 @@ def _side(parameter: Parameter) -> Side:
         return Side(tuple((i + 0.5) / values.size for i in range(values.size)), categorical=True)
     encoded = [values.encode(values.at(index)) for index in range(values.size)]
     return Side(tuple(u for u in encoded if u is not None))
+
+
+def _dependences(cube: Cube) -> tuple[Dependence, ...]:
+    index = {parameter.name: number for number, parameter in enumerate(cube.parameters)}
+    return tuple(
+        Dependence(index[child.name], parent, _meets(child, cube.parameters[parent]))
+        for child in outermost_first(cube.parameters)
+        if child.condition is not None
+        for parent in (index[child.condition.parameter],)
+    )
+
+
+def _meets(child: Parameter, parent: Parameter) -> Callable[[float], bool]:
+    assert child.condition is not None
+    values, allowed = dimension(parent), predicate(child.condition, parent)
+    return lru_cache(maxsize=4096)(lambda u: allowed(values.decode(float(u))))

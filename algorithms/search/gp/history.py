@@ -28,12 +28,17 @@ class History:
     losses: Array
     partial: Mask
     violations: Array
+    earlier: Mask
+    """(n,): the result is of another experiment."""
 
     def __len__(self) -> int:
         return len(self.points)
 
     def rows(self, chosen: NDArray[np.intp] | slice) -> History:
-        return History(self.points[chosen], self.losses[chosen], self.partial[chosen], self.violations[chosen])
+        return History(
+            self.points[chosen], self.losses[chosen], self.partial[chosen], self.violations[chosen],
+            self.earlier[chosen],
+        )  # fmt: skip
 
     def head(self, count: int) -> History:
         return self.rows(slice(count))
@@ -44,7 +49,7 @@ class History:
         return np.asarray(np.isfinite(self.losses).all(axis=1))
 
     def key(self) -> bytes:
-        parts = (self.points, self.losses, self.partial, self.violations)
+        parts = self.points, self.losses, self.partial, self.violations, self.earlier
         return blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16).digest()
 
 

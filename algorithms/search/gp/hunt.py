@@ -67,10 +67,14 @@ class Hunt:
         """How many candidates are worth their time: fewer, the more points the model knows."""
         return WORK / len(self.acquisition.posterior.points)
 
-    def _value(self, points: Array) -> Array:
+    def _value(self, points: Array, known: Array | None = None) -> Array:
+        """The acquisition (s,), -inf where it is not allowed; what is no better than `known` (s,) is not looked at."""
         values = self.acquisition(points)
         values = np.where(np.isnan(values), -np.inf, values)
-        return values if self.allowed is None else np.where(self.allowed(points), values, -np.inf)
+        if self.allowed is not None:
+            rows = np.arange(len(points)) if known is None else np.flatnonzero(values > known)
+            values[rows[~self.allowed(points[rows])]] = -np.inf
+        return values
 
     def _starts(self, scores: Array) -> NDArray[np.intp]:
         """The best candidate, and others in proportion to their expected improvement (drawn by Gumbel's trick)."""
@@ -111,6 +115,7 @@ class Hunt:
         )
         moved = points.copy()
         moved[:, sides] = np.clip(found.x.reshape(many, -1) * scale, 0.0, 1.0)
+        moved = self.geometry.settle(moved)
         scores = self._value(moved)
         won = scores > values
         return np.where(won[:, None], moved, points), np.where(won, scores, values)
@@ -122,7 +127,9 @@ class Hunt:
             sides, levels = self._moves()
             moved = np.repeat(points[:, None, :], len(sides), axis=1)
             moved[:, np.arange(len(sides)), sides] = levels
-            scores = self._value(moved.reshape(-1, points.shape[1])).reshape(len(points), len(sides))
+            moved = self.geometry.settle(moved.reshape(-1, points.shape[1]))
+            scores = self._value(moved, np.repeat(values, len(sides))).reshape(len(points), len(sides))
+            moved = moved.reshape(len(points), len(sides), -1)
             best = np.argmax(scores, axis=1)
             won = scores[rows, best] > values + 1e-9
             if not won.any():

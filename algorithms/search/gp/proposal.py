@@ -9,12 +9,19 @@ from scipy.stats import qmc
 
 from algorithms.search.gp.acquisition import Acquisition
 from algorithms.search.gp.belief import Beliefs
-from algorithms.search.gp.geometry import Array, Geometry
+from algorithms.search.gp.geometry import Array, Geometry, Mask
 from algorithms.search.gp.history import History
 from algorithms.search.gp.hunt import Allowed, Hunt
 
-START = 8
-"""Points of the starting design."""
+FEW = 1024
+"""A space of so many points is looked through whole for each suggestion."""
+EXPLORE = 6
+"""In a space with choices each so many-th suggestion is a point of the design, whatever the model says.
+
+The model is fitted to where the search is, and sure of choices that looked bad once. Measured on nine such problems of
+`quality`, 6 seeds: mean regret at 100 trials .083, without .102 (each fourth .113, each eighth .101); .19, without .41,
+where the best choice is the hardest to set. Without choices it brings nothing.
+"""
 SPARE = 256
 """Random points that stand in where the one wanted is not allowed, or not new."""
 MANY = 16
@@ -22,32 +29,38 @@ MANY = 16
 
 
 class Proposer:
-    """Suggestion `index` is a function of seed, index, history and pending points; what is kept is a cache."""
+    """Suggestion `index` is a function of seed, index, history and pending points; what is kept is a cache.
 
-    def __init__(self, geometry: Geometry, seed: int, allowed: Allowed | None = None) -> None:
+    The first `start` points are a design, unless results are known from before.
+    """
+
+    def __init__(self, geometry: Geometry, seed: int, start: int, allowed: Allowed | None = None) -> None:
+        self._start = start
         self._geometry, self._seed, self._allowed = geometry, seed % 2**64, allowed
         self._width = len(geometry.sides)
         self.beliefs = Beliefs(geometry.categorical)
+        self._every = geometry.every(FEW)
+        if self._every is not None and allowed is not None:
+            self._every = self._every[allowed(self._every)]
 
     def propose(self, history: History, pending: Array, index: int) -> Array:
         """The point (d,) of suggestion number `index`, from 0, where the points `pending` (p, d) run."""
         rng = np.random.default_rng([self._seed, index])
         history, pending = replace(history, points=self._geometry.snap(history.points)), self._geometry.snap(pending)
-        if index >= START and np.count_nonzero(history.known) >= 2:
+        if index == 0 and history.earlier.any() and (best := best_of(history)) is not None:
+            return best
+        explores = index % EXPLORE == 0 and self._geometry.categorical.any() and self._every is None
+        known = np.count_nonzero(history.known) >= 2 and len(history) + len(pending) >= self._start
+        if known and not explores:
             try:
                 with np.errstate(all="ignore"):
-                    return self._fresh(self._promising(history, pending, rng), history, pending)
+                    return self._first_new(self._promising(history, pending, rng), history, pending)
             except (np.linalg.LinAlgError, ValueError):
                 pass  # the design goes on: a point is always found
-        points = np.vstack([self._design(index), rng.random((SPARE, self._width))])
-        return self._fresh(self._geometry.snap(points), history, pending)
-
-    def batch(self, history: History, pending: Array, index: int, count: int) -> Array:
-        """Suggestions `index` to `index` + `count` - 1, (count, d), each with those before it pending."""
-        first = len(pending)
-        for offset in range(count):
-            pending = np.vstack([pending, self.propose(history, pending, index + offset)])
-        return pending[first:]
+        points = self._geometry.snap(np.vstack([self._design(index), rng.random((SPARE, self._width))]))
+        if self._allowed is not None and (fine := self._allowed(points)).any():
+            points = points[fine]
+        return self._first_new(points, history, pending)
 
     def _design(self, index: int) -> Array:
         """Point (1, d) of Sobol's sequence with Owen's scrambling (Owen 1998)."""
@@ -57,18 +70,33 @@ class Proposer:
         return np.asarray(sobol.random(1))
 
     def _promising(self, history: History, pending: Array, rng: np.random.Generator) -> Array:
-        """Points, most promising first, with new random weights of the objectives where there are several."""
+        """Allowed points, most promising first, if there are any; raises LinAlgError.
+
+        Where there are several objectives, their weights are drawn anew.
+        """
         objectives = history.losses.shape[1]
         belief = self.beliefs.of(history, rng.dirichlet(np.ones(objectives)) if objectives > 1 else np.ones(1))
         posterior = belief.posterior.given(pending)
         acquisition = Acquisition(posterior, belief.best, belief.constraints)
+        if self._every is not None:
+            points = self._every[self._new(self._every, history, pending)]
+            return points[np.argsort(-acquisition(points), kind="stable")]
         hasty = len(pending) >= MANY
         points, scores = Hunt(self._geometry, acquisition, rng, hasty, self._allowed).run(belief.centres)
-        return points if scores[0] == -np.inf else points[scores > -np.inf]
+        return points[scores > -np.inf]
 
-    def _fresh(self, points: Array, history: History, pending: Array) -> Array:
-        """The first of `points` that is allowed and new, else one that is allowed, else any."""
-        if self._allowed is not None and (fine := self._allowed(points)).any():
-            points = points[fine]
+    def _first_new(self, points: Array, history: History, pending: Array) -> Array:
+        """The first of `points` if none is new; raises ValueError if there are none."""
+        return np.asarray(points[np.argmax(self._new(points, history, pending))])
+
+    def _new(self, points: Array, history: History, pending: Array) -> Mask:
+        """Which of `points` neither have a result nor run?"""
         seen = {point.tobytes() for point in np.vstack([history.points, pending])}
-        return np.asarray(next((point for point in points if point.tobytes() not in seen), points[0]))
+        return np.array([point.tobytes() not in seen for point in points], dtype=bool)
+
+
+def best_of(history: History) -> Array | None:
+    """The best point (d,) of those that are feasible, by the first loss; None if there is none."""
+    feasible = history.known & (history.violations <= 0).all(axis=1)
+    losses = np.where(feasible, history.losses[:, 0], np.inf)
+    return np.asarray(history.points[np.argmin(losses)]) if feasible.any() else None

@@ -15,6 +15,8 @@ COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
 METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
+LINGER_SECONDS = 0.5
+"""Between two deliveries: a pod takes seconds to be stopped, and thousands of collectors share nodes and Kafka."""
 WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
 """Prefixed to a command whose output is collected; see deploy/image/run."""
 USER = 65532
@@ -104,7 +106,7 @@ def _arguments(launch: Launch, file: str) -> list[str]:
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
         "--shard", str(launch.shard), "--spec", said,
         *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
-        "--file", file, "--spool", f"{FOLDER}/spool",
+        "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(LINGER_SECONDS),
     ]  # fmt: skip
     return [word.replace("$", "$$") for word in words]
 
