@@ -24,7 +24,7 @@ demo: $(READY)
 
 # Two processes: what needs processor time alone runs beside what waits for services, which stays in order.
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from controller.store.embedded import EmbeddedServer
 from controller.store.migrate import migrate
@@ -16,16 +17,21 @@ from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
 
-ALONE = Path(__file__).parent / "algorithms"
+ALONE = "tests/algorithms/"
 """Tests that need nothing but processor time."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that uses processes, services or the clock stays in one process of `make test`, in order."""
-    for item in items:
-        if not item.path.is_relative_to(ALONE):
-            item.add_marker(pytest.mark.xdist_group("services"))
+class Apart(LoadScopeScheduling):  # type: ignore[misc]
+    """Of the processes of `make test`, one has all that uses processes, services or the clock, in order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(ALONE) else "services"
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
+    return Apart(config, log)
 
 
 @pytest.fixture(scope="session")
