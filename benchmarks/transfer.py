@@ -75,7 +75,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
             cold, warm = regrets(problem, trials, parallel, QUICK_SEEDS if quick else SEEDS)
             say(f"{name}, {trials} trials, {parallel} at a time: regret {warm:.4f} warm, {cold:.4f} cold")
             figures[f"{name}_{trials}"] = max(warm, FOUND) / max(cold, FOUND)
-    return Outcome(figures, "none", packages=("nevergrad", "cma"))
+    return Outcome(figures, "none", packages=("nevergrad", "scipy"))
 
 
 def regrets(problem: Problem, trials: int, parallel: int, seeds: int) -> tuple[float, float]:

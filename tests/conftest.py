@@ -29,7 +29,6 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc]
         return nodeid if nodeid.startswith(ALONE) else "services"
 
 
-@pytest.hookimpl
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
 

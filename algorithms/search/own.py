@@ -7,13 +7,12 @@ from pydantic import Field
 
 from algorithms.encoding import Cube
 from algorithms.search.algorithm import DEFAULT_BUDGET, Algorithm, Seeded
-from algorithms.search.learning import Learning, Optimizer
+from algorithms.search.learning import Optimizer
 from algorithms.search.libraries import learning
 from algorithms.search.port import Search
 from algorithms.search.portfolio import OF_SEVERAL, Situation, gaussian, pick
 from algorithms.search.portfolio import Optimizer as Name
 from algorithms.search.relay import Best, Relay
-from algorithms.search.sampling import random_search
 from events.spec import ExperimentSpec
 from events.validation import Problem
 
@@ -53,12 +52,10 @@ def _auto(spec: ExperimentSpec, seed: int) -> Search:
     cube, first = situation.cube, gaussian(situation)
     if first == 0:
         return _nevergrad(spec, seed)
-    if cube.size == 1:
-        return random_search(cube, seed)
-    gp = gaussian_process(spec, cube, seed)
-    if first is None:
-        return Learning(cube, seed, gp)
-    rest = _after(situation, first)
+    start = GpSettings().n_initial_points
+    if first is None or cube.size == 1:
+        return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
+    gp, rest = gaussian_process(spec, cube, seed, start), _after(situation, first)
     return Relay(cube, seed, gp, first, lambda best: _going_on(rest, seed, best))
 
 
@@ -79,12 +76,11 @@ def _after(situation: Situation, first: int) -> Situation:
     return replace(situation, budget=max(1, situation.budget - first))
 
 
-def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int | None = None) -> Optimizer:
+def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) -> Optimizer:
     """The optimizer of `gp`, with `start` initial points."""
     from algorithms.search.gp.optimizer import GaussianProcess  # its import takes a second
 
-    points = GpSettings().n_initial_points if start is None else start
-    return GaussianProcess(cube, seed, points, len(spec.targets), len(spec.outcome_constraints))
+    return GaussianProcess(cube, seed, start, len(spec.targets), len(spec.outcome_constraints))
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:

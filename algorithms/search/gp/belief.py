@@ -63,10 +63,10 @@ class Beliefs:
         posterior = self._posterior(hyper, history, self._imputed(hyper, history, y))
         limits = tuple(
             Constraint(self._posterior(limit, history.rows(told), column[told]), 0.0)
-            for limit, column in zip(hypers[objectives:], targets(history)[:, objectives:].T, strict=True)
+            for limit, column in zip(hypers[objectives:], map(squashed, history.violations.T), strict=True)
             if (told := np.flatnonzero(np.isfinite(column))).size
         )
-        feasible = history.known & (history.violations <= 0).all(axis=1)
+        feasible = history.feasible
         if (own := feasible & ~history.earlier).any():
             feasible = own
         means = np.where(feasible, posterior.mean(history.points), np.inf)

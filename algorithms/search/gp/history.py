@@ -48,6 +48,11 @@ class History:
         """Which results have losses?"""
         return np.asarray(np.isfinite(self.losses).all(axis=1))
 
+    @property
+    def feasible(self) -> Mask:
+        """Which of them keep all outcome constraints?"""
+        return np.asarray(self.known & (self.violations <= 0).all(axis=1))
+
     def key(self) -> bytes:
         parts = self.points, self.losses, self.partial, self.violations, self.earlier
         return blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16).digest()

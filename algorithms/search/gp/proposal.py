@@ -97,6 +97,6 @@ class Proposer:
 
 def best_of(history: History) -> Array | None:
     """The best point (d,) of those that are feasible, by the first loss; None if there is none."""
-    feasible = history.known & (history.violations <= 0).all(axis=1)
+    feasible = history.feasible
     losses = np.where(feasible, history.losses[:, 0], np.inf)
     return np.asarray(history.points[np.argmin(losses)]) if feasible.any() else None
