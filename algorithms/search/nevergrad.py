@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-import nevergrad as ng
 import numpy as np
 
 from algorithms.encoding import MIDDLE, Cube
@@ -16,6 +15,12 @@ from algorithms.search.learning import Candidate, Learning
 from algorithms.search.outcome import Outcome
 from algorithms.search.portfolio import OF_SEVERAL, Optimizer, Pick
 from events.space import Assignment
+
+_before = random.getstate(), np.random.get_state()
+import nevergrad as ng  # noqa: E402 - its import draws from both global random states, which are left as they were
+
+random.setstate(_before[0])
+np.random.set_state(_before[1])
 
 
 class NevergradOptimizer:
