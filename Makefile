@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/trialstream report digits --file digits.html
 	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/.venv/bin:$$PATH; trialstream show digits'
 
-# Two processes: what needs processor time alone runs beside what waits for services, which stays in order.
+# Two processes: what waits for the cluster, then what needs processor time alone; and beside them, in order, the rest.
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2
 

@@ -19,14 +19,18 @@ from tests.folding import check_all
 
 ALONE = "tests/algorithms/"
 """Tests that need nothing but processor time."""
+CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/deploy/")
+"""Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 
 
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
-    """Of the processes of `make test`, one has all that uses processes, services or the clock, in order."""
+    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all else, in order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(ALONE) else "services"
+        if nodeid.startswith(ALONE):
+            return nodeid
+        return "cluster" if nodeid.startswith(CLUSTER) else "services"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
