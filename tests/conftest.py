@@ -33,6 +33,7 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc]
         return "cluster" if nodeid.startswith(CLUSTER) else "services"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
 

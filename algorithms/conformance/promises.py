@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from algorithms.conformance.columns import COLUMNS, MOST_SKEW, Ruler, cell
 from algorithms.conformance.spaces import (
     GRIDDED,
     INT,
+    LONG,
     MIXED,
     NUMERIC,
     POINT,
     SMALL,
+    WIDE,
     all_feasible,
     random_space,
     ranged,
@@ -36,6 +39,8 @@ HISTORIES: dict[str, list[float | None]] = {
 STRANGE: list[Scalar] = ["", "-1", "0.5", "1e999", "nan", "word", "none", True]
 """No value of most settings."""
 SPACES = 12
+EDGE = 12
+"""Trials in spaces that are wide or have long lists: more than most algorithms begin with at random."""
 
 
 def widest(subject: Subject) -> Sequence[Parameter]:
@@ -64,6 +69,16 @@ def no_repetition(subject: Subject) -> None:
     demand(search.ask(1) == [], "it goes on after the end")
     wide = list(lived(subject.search(widest(subject), 5), subject.trials))
     demand(len({str(one) for one in wide}) == subject.trials, "a point was suggested twice in a wide space")
+
+
+def edges(subject: Subject) -> None:
+    """300 parameters, lists of 1,000 values and a budget of one trial are served, if not refused before the start."""
+    for space, trials in ((WIDE, EDGE), (LONG, EDGE), (widest(subject), 1)):
+        edge = replace(subject, trials=min(trials, subject.trials))
+        if edge.serves(space):
+            found = list(lived(edge.search(space, 6), edge.trials))
+            demand(len({str(one) for one in found}) == edge.trials, f"{len(found)} points instead of {edge.trials}")
+            demand(all(all_feasible(space, one) for one in found), f"a point of {len(space)} parameters is not allowed")
 
 
 def deterministic(subject: Subject) -> None:
@@ -197,6 +212,7 @@ PROMISES: dict[str, Callable[[Subject], None]] = {
     "in space": in_space,
     "distribution": distribution,
     "no repetition": no_repetition,
+    "edges": edges,
     "deterministic": deterministic,
     "batches": batches,
     "replay": replay,

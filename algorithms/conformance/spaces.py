@@ -42,6 +42,13 @@ SMALL = (
     listed("kind", DISCRETE, ["1", "2"]),
 )
 """3 · 3 · 2 = 18 points."""
+WIDE = tuple(ranged(f"x{number}", INT if number % 3 else DOUBLE, 0, 100) for number in range(300))
+LONG = (
+    listed("word", CATEGORICAL, [f"word {number}" for number in range(1000)]),
+    listed("other", CATEGORICAL, list(range(1000))),
+    ranged("width", INT, 1, 1000),
+    ranged("height", INT, 1, 1000),
+)
 POINT = (ranged("a", INT, 3, 3), ranged("b", DOUBLE, 0.5, 0.5))
 
 
