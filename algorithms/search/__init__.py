@@ -1,10 +1,10 @@
 """What to try next: searches by name."""
 
-from algorithms.search.algorithm import DEFAULT_BUDGET
+from algorithms.search.algorithm import DEFAULT, DEFAULT_BUDGET, algorithm_of
 from algorithms.search.checks import problems
 from algorithms.search.katib import TO_COME
 from algorithms.search.own import picks
-from algorithms.search.registry import ALGORITHMS, DEFAULT, algorithm_of, catalogue, create, faults, imports
+from algorithms.search.registry import ALGORITHMS, catalogue, create, faults, imports
 
 __all__ = [
     "ALGORITHMS",

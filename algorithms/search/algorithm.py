@@ -12,9 +12,15 @@ from algorithms.settings import Settings
 from events.spec import ExperimentSpec
 from events.validation import Problem
 
+DEFAULT = "auto"
 DEFAULT_BUDGET = 200
 """Trials to plan for where maxTrialCount is not given."""
 NAME_PLACE = ("spec", "algorithm", "algorithmName")
+
+
+def algorithm_of(spec: ExperimentSpec) -> str:
+    """The name of the search that `spec` asks for, or gets without asking."""
+    return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT
 
 
 class Seeded(Settings):

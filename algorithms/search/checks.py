@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from algorithms.search.algorithm import NAME_PLACE, Algorithm
+from algorithms.search.algorithm import NAME_PLACE, Algorithm, algorithm_of
 from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, asked
 from algorithms.search.informed import informing_problems
 from algorithms.search.katib import TO_COME
 from algorithms.search.plugins import Fault
-from algorithms.search.registry import ALGORITHMS, algorithm_of, find, names
+from algorithms.search.registry import ALGORITHMS, find, names
 from algorithms.settings import setting_problems
 from events.spec import ExperimentSpec
 from events.validation import Problem

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from algorithms.encoding import Cube
-from algorithms.search.algorithm import DEFAULT_BUDGET, Algorithm, Seeded
+from algorithms.search.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
 from algorithms.search.learning import Optimizer
 from algorithms.search.libraries import learning
 from algorithms.search.port import Search
@@ -30,14 +30,14 @@ class NevergradSettings(Seeded):
 
 
 def picks(spec: ExperimentSpec) -> str:
-    """In words, what `auto` picks for a valid `spec` of `auto`, or of `nevergrad` with its optimizer left to us."""
-    situation, name = _situation(spec), spec.algorithm.algorithm_name if spec.algorithm else "auto"
-    if name == "auto" and (first := gaussian(situation)) != 0:
+    """In words, what the default picks for a valid `spec`, or `nevergrad` whose optimizer is left to us."""
+    situation, name = _situation(spec), algorithm_of(spec)
+    if name == DEFAULT and (first := gaussian(situation)) != 0:
         total = spec.max_trial_count
         if first is None or (total is not None and total <= first):
             return "gp"
         return f"gp for the first {first} trials, then {pick(Name.AUTO, _after(situation, first)).optimizer}"
-    if name in ("auto", "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is Name.AUTO:
+    if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is Name.AUTO:
         return str(pick(Name.AUTO, situation).optimizer)
     return ""
 
@@ -106,7 +106,7 @@ def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 ALGORITHMS = {
-    "auto": Algorithm(
+    DEFAULT: Algorithm(
         "the default: gp at first, then nevergrad, by what is known to be best", Seeded, _auto, imports=GP
     ),
     "gp": Algorithm("a Gaussian process that models the objective", GpSettings, _gp, imports=GP),

