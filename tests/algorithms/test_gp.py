@@ -68,7 +68,7 @@ def run(proposer: Proposer, geometry: Geometry, count: int, seed: int = 0) -> Hi
 
 def model(geometry: Geometry, count: int = 20) -> Posterior:
     points = points_of(geometry, count)
-    hyper = Hyper(np.array([4.0, 1.0, 0.5, 2.0]), 1.5, 1e-3)
+    hyper = Hyper(np.array([4.0, 1.0, 0.5, 2.0]), 1.5, 1e-3, 0.7)
     return Posterior(hyper, geometry.categorical, points, bowl(points), np.zeros(count))
 
 
@@ -125,6 +125,16 @@ def test_the_fit_finds_what_matters_and_the_noise() -> None:
     assert 0.02 < hyper.noise < 0.5
     quiet = fit(points, warp(np.sin(6 * points[:, 1])), np.zeros(60), geometry.categorical)
     assert quiet.noise < 1e-3
+
+
+def test_a_parabola_along_each_of_many_sides_is_known_from_few_results() -> None:
+    geometry, targets = continua(12), np.linspace(0.1, 0.9, 12)
+    points, elsewhere = points_of(geometry, 40), points_of(geometry, 300, 1)
+    values, true = (np.square(some - targets).sum(axis=1) for some in (points, elsewhere))
+    values = (values - values.mean()) / values.std()
+    hyper = fit(points, values, np.zeros(40), geometry.categorical)
+    means = Posterior(hyper, geometry.categorical, points, values, np.zeros(40)).mean(elsewhere)
+    assert np.corrcoef(means, true)[0, 1] > 0.97
 
 
 def test_choices_have_no_order() -> None:

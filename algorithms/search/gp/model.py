@@ -1,4 +1,4 @@
-"""The Gaussian process: Matern-5/2 kernel with a length scale per side, fitted by maximum a posteriori."""
+"""The Gaussian process: a quadratic trend and a Matern-5/2 kernel, fitted by maximum a posteriori."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ SCALE, SCALE_SPREAD = 0.3, 1.2
 """Of the prior of length scales: its median for d = 1, and the deviation of the logarithm."""
 NOISE, NOISE_SPREAD = 1e-3, 2.0
 SIGNAL_SPREAD = 1.0
+TREND, TREND_SPREAD = 0.1, 1.5
+"""Of the trend's variance. Measured on 28 tuning problems of `quality`, 6 seeds: without one, regret at 100 trials is
+1.06 (w=1) and 1.12 (w=10) times as much; with a variance for each side it is the same."""
 STEPS = 30
 """The most iterations of one fit."""
 
@@ -32,22 +35,38 @@ class Hyper:
     weights: Array
     signal: float
     noise: float
+    trend: float
 
     @classmethod
     def of(cls, theta: Array) -> Hyper:
-        d = len(theta) - 2
-        return cls(np.exp(-2 * theta[:d]), math.exp(theta[d]), math.exp(theta[d + 1]))
+        signal, noise, trend = np.exp(theta[-3:]).tolist()
+        return cls(np.exp(-2 * theta[:-3]), signal, noise, trend)
 
     @property
     def theta(self) -> Array:
-        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise])])
+        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise, self.trend])])
 
 
 def prior(d: int) -> tuple[Array, Array]:
-    """Mean and deviation (d + 2,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
+    """Mean and deviation (d + 3,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
     scale = math.log(SCALE) + 0.5 * math.log(d)
-    mean = np.array([scale] * d + [0.0, math.log(NOISE)])
-    return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD])
+    mean = np.array([scale] * d + [0.0, math.log(NOISE), math.log(TREND)])
+    return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD, TREND_SPREAD])
+
+
+def curves(points: Array, ordered: NDArray[np.intp]) -> Array:
+    """What the trend is a sum of (n, 2k): Legendre's polynomials of degrees 1 and 2 on the k `ordered` of d sides.
+
+    With a level for each choice of the others beside them, the trend's variance is 1 in the mean of all points.
+    """
+    z = 2 * points[:, ordered] - 1
+    return np.hstack([z * math.sqrt(1.5), (1.5 * z * z - 0.5) * math.sqrt(2.5)]) / math.sqrt(points.shape[1])
+
+
+def bends(points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
+    """The derivatives of the `curves` of degrees 1 and 2 by the coordinates of `sides`, (s, k) each."""
+    z, d = 2 * points[:, sides] - 1, points.shape[1]
+    return np.full(z.shape, 2 * math.sqrt(1.5 / d)), 6 * math.sqrt(2.5 / d) * z
 
 
 def matern(squares: Array) -> tuple[Array, Array]:
@@ -66,6 +85,8 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     n, d = points.shape
     gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
     gaps[categorical] = gaps[categorical] > 0
+    bent = curves(points, np.flatnonzero(~categorical))
+    alike = bent @ bent.T + (1 - gaps[categorical]).sum(axis=0) / d
     gaps = gaps.reshape(d, n * n)
     mean, deviation = prior(d)
     diagonal = np.diag_indices(n)
@@ -73,12 +94,12 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     def objective(theta: Array) -> tuple[float, Array]:
         hyper = Hyper.of(theta)
         shape, slope = matern((hyper.weights @ gaps).reshape(n, n))
-        covariance = hyper.signal * shape
+        covariance = hyper.signal * shape + hyper.trend * alike
         covariance[diagonal] += hyper.noise + FLOOR + extra
         try:
             lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
-            return 1e10, np.zeros(d + 2)
+            return 1e10, np.zeros(d + 3)
         inverse = np.tril(dpotri(lower, lower=1)[0])
         inverse += np.tril(inverse, -1).T
         alpha = inverse @ values
@@ -88,6 +109,7 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         gradient[:d] += 0.5 * hyper.signal * hyper.weights * (gaps @ (pull * slope).ravel())
         gradient[d] += 0.5 * hyper.signal * np.vdot(pull, shape)
         gradient[d + 1] += 0.5 * hyper.noise * np.trace(pull)
+        gradient[d + 2] += 0.5 * hyper.trend * np.vdot(pull, alike)
         return 0.5 * (values @ alpha + z @ z) + np.log(lower[diagonal]).sum(), gradient
 
     best = (math.inf, mean)
@@ -120,6 +142,7 @@ class Posterior:
         self.points = points
         self._scaled = points[:, self._ordered] * self._scale
         self._norms = np.einsum("ij,ij->i", self._scaled, self._scaled)
+        self._curves = curves(points, self._ordered)
 
     def given(self, pending: Array) -> Posterior:
         """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
@@ -149,32 +172,45 @@ class Posterior:
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
         cross = self._covariance(points)[0]
-        return cross @ self._alpha, self._deviation(cross @ self._root.T)
+        return cross @ self._alpha, self._deviation(points, cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
         cross, slope = self._covariance(points)
         half = cross @ self._root.T
-        deviation = self._deviation(half)
+        deviation = self._deviation(points, half)
         back = half @ self._root
         weights, x, z = self.hyper.weights[sides], points[:, sides], self.points[:, sides]
         pull, push = slope * self._alpha, slope * back
         by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
         by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
+        left = curves(points, self._ordered) - back @ self._curves
+        by_mean += self._trending(points, sides, (self._alpha @ self._curves)[None, :])
+        by_deviation -= self._trending(points, sides, left)
         return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
 
-    def _deviation(self, half: Array) -> Array:
-        variance = self.hyper.signal - np.einsum("ij,ij->i", half, half)
+    def _trending(self, points: Array, sides: NDArray[np.intp], sizes: Array) -> Array:
+        """The derivatives (s, len(sides)) of a trend with curves of `sizes` (1 or s, 2k)."""
+        first, (one, two) = np.searchsorted(self._ordered, sides), bends(points, sides)
+        return self.hyper.trend * (one * sizes[:, first] + two * sizes[:, first + len(self._ordered)])
+
+    def _deviation(self, points: Array, half: Array) -> Array:
+        bent = curves(points, self._ordered)
+        trend = np.einsum("ij,ij->i", bent, bent) + len(self._unordered) / points.shape[1]
+        variance = self.hyper.signal + self.hyper.trend * trend - np.einsum("ij,ij->i", half, half)
         return np.asarray(np.sqrt(np.maximum(variance, TINY)))
 
     def _covariance(self, points: Array) -> tuple[Array, Array]:
-        """Covariances (s, n) of `points` (s, d) with those known, and the slopes of `matern`."""
+        """Covariances (s, n) of `points` (s, d) with those known, and the slopes of their part by `matern`."""
         scaled = points[:, self._ordered] * self._scale
         squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
+        alike = curves(points, self._ordered) @ self._curves.T
         for j in self._unordered:
-            squares += self.hyper.weights[j] * (points[:, j, None] != self.points[:, j])
+            differs = points[:, j, None] != self.points[:, j]
+            squares += self.hyper.weights[j] * differs
+            alike += ~differs / points.shape[1]
         shape, slope = matern(np.maximum(squares, 0.0, out=squares))
-        return self.hyper.signal * shape, self.hyper.signal * slope
+        return self.hyper.signal * shape + self.hyper.trend * alike, self.hyper.signal * slope
 
 
 def inverse_root(covariance: Array) -> Array:
