@@ -1,8 +1,8 @@
 """Test functions of the field on the unit cube, their optima moved away from its centre.
 
-Branin, the six-hump camel, Hartmann, Rosenbrock, Levy, Ackley, Styblinski-Tang and Michalewicz as in Surjanovic and
-Bingham, "Virtual Library of Simulation Experiments"; two of them also with parameters that have no effect, as most
-of those that people tune have little (Bergstra and Bengio 2012).
+Branin, the six-hump camel, Hartmann, Rosenbrock, Levy, Ackley, Styblinski-Tang, Michalewicz, Griewank and Rastrigin as
+in Surjanovic and Bingham, "Virtual Library of Simulation Experiments"; two of them also with parameters that have no
+effect, as most of those that people tune have little (Bergstra and Bengio 2012).
 """
 
 import math
@@ -112,6 +112,28 @@ def levy(width: int) -> Surface:
         middle = ((w[:-1] - 1) ** 2 * (1 + 10 * np.sin(math.pi * w[:-1] + 1) ** 2)).sum()
         last = (w[-1] - 1) ** 2 * (1 + math.sin(2 * math.pi * w[-1]) ** 2)
         return float(math.sin(math.pi * w[0]) ** 2 + middle + last)
+
+    return surface
+
+
+def griewank(width: int) -> Surface:
+    """A wide bowl with ripples on it."""
+    at, root = optimum("griewank", width), np.sqrt(np.arange(1, width + 1))
+
+    def surface(u: Any) -> float:
+        z = 60 * (u - at)
+        return float((z**2).sum() / 400 - np.cos(z / root).prod() + 1)
+
+    return surface
+
+
+def rastrigin(width: int) -> Surface:
+    """A bowl whose ripples are deeper than it for most of the way."""
+    at = optimum("rastrigin", width)
+
+    def surface(u: Any) -> float:
+        z = 8 * (u - at)
+        return float((z**2 - 10 * np.cos(2 * math.pi * z) + 10).mean())
 
     return surface
 
