@@ -10,8 +10,8 @@ from events.bus.kafka import KafkaSettings
 
 
 def live(settings: KafkaSettings, experiment: str, lines: list[str], enough: Callable[[Sequence[str]], bool]) -> None:
-    """One life, from the last token of `lines` on, which it adds to: until what is new is enough, and until it is dead.
-    A torn last line does not count."""
+    """One life, from the last token of `lines` on, which it adds to, until what is new is enough. What it says beyond
+    that is lost: each life takes no more than it should, or fewer events than lives would be left."""
     token = lines[-1].split()[0] if lines else ""
     command = [sys.executable, "-m", "tests.trialstream.follower", experiment, token]
     environment = {**os.environ, **settings.to_environment()}
@@ -20,9 +20,9 @@ def live(settings: KafkaSettings, experiment: str, lines: list[str], enough: Cal
         assert process.stdout is not None
         while not enough(new):
             new.append(process.stdout.readline())
+            assert new[-1], "it ended by itself"
         process.kill()
-        new += process.stdout.readlines()
-    lines += [line for line in new if line.endswith("\n")]
+    lines += new
 
 
 def events_of(lines: Sequence[str]) -> list[tuple[UUID, int]]:

@@ -13,7 +13,8 @@ from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waitin
 from controller.cluster.kubernetes import phases
 from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.causes import Over
-from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError, kind_of
+from controller.cluster.kubernetes.configmaps import ConfigMaps
+from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError
 from controller.cluster.kubernetes.logs import Logs
 from controller.cluster.kubernetes.manifests import ManifestError, manifest
 from controller.cluster.kubernetes.marks import Object, Rules, key_of, rules_of, workload_name
@@ -26,7 +27,6 @@ from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
 from events.template import TemplateError
-from events.yaml import DocumentError, read
 
 DELETE_AGAIN_SECONDS = (0.5, 30.0)
 OWNER = "trialstream.io/"
@@ -67,13 +67,13 @@ class KubernetesCluster:
         self._settings = settings
         self._tasks = tasks
         self._kinds = Kinds(api)
+        self._configmaps = ConfigMaps(api)
         self._sight = Sight(api, settings.namespaces, tasks, self._look, self._gone)
         self._logs = Logs(api, logs, tasks, self._look)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._places: dict[AttemptKey, Place] = {}
         """Of the attempts that were started here: they may not be seen yet."""
         self._introduced: dict[ExperimentId, asyncio.Event] = {}
-        self._templates: dict[ExperimentId, Mapping[str, Any]] = {}
         self._said: dict[AttemptKey, Event] = {}
         self._unwanted: dict[AttemptKey, asyncio.Task[None]] = {}
         self._ran: set[AttemptKey] = set()
@@ -96,9 +96,10 @@ class KubernetesCluster:
         if key in self._unwanted:
             return True
         try:
+            template = await self._configmaps.template(launch)
             kind = await self._kind(launch)
             place = Place(kind, launch.namespace, workload_name(launch))
-            body = manifest(launch, self._settings.sidecar, self._settings.policy, await self._source(launch))
+            body = manifest(launch, self._settings.sidecar, self._settings.policy, template)
         except NoKindError as error:
             return self._say(Waiting(key, "KindNotFound", str(error)))
         except (ManifestError, TemplateError) as error:
@@ -150,7 +151,7 @@ class KubernetesCluster:
         for key in self._sight.of(experiment.id):
             await self.stop(key)
         self._introduced.pop(experiment.id, None)
-        self._templates.pop(experiment.id, None)
+        self._configmaps.forget(experiment.id)
 
     def log_path(self, key: AttemptKey) -> Path:
         """Where the log of an attempt without a collector of its own is written."""
@@ -159,7 +160,7 @@ class KubernetesCluster:
     async def _introduce(self, experiment: Identity) -> Kind | None:
         """Look at the kind of the experiment's workloads; None if the cluster has no such kind, or is away."""
         try:
-            kind = await self._kinds.find(*self._named(experiment))
+            kind = await self._kinds.find(*self._configmaps.kind_of(experiment.id, experiment.spec.trial_template))
             trouble = await self._sight.watch(kind)
         except NoKindError:
             kind, trouble = None, ""
@@ -170,34 +171,11 @@ class KubernetesCluster:
         self._introduced.setdefault(experiment.id, asyncio.Event()).set()
         return kind
 
-    def _named(self, experiment: Identity) -> tuple[str, str]:
-        tree = self._templates.get(experiment.id)
-        if tree is not None:
-            return str(tree.get("apiVersion")), str(tree.get("kind"))
-        return kind_of(experiment.spec.trial_template)
-
     async def _kind(self, launch: Launch) -> Kind:
-        source = await self._source(launch)
-        named = (str(source.get("apiVersion")), str(source.get("kind"))) if source else None
-        kind = await self._kinds.find(*(named or kind_of(launch.spec.trial_template)))
+        kind = await self._kinds.find(*self._configmaps.kind_of(launch.key.experiment, launch.spec.trial_template))
         await self._sight.watch(kind)
         self._introduced.setdefault(launch.key.experiment, asyncio.Event()).set()
         return kind
-
-    async def _source(self, launch: Launch) -> Mapping[str, Any] | None:
-        """The template in a ConfigMap, read once. Raises ApiError, ManifestError."""
-        wanted = launch.spec.trial_template.config_map
-        if wanted is None:
-            return None
-        if launch.key.experiment not in self._templates:
-            if wanted.config_map_namespace != launch.namespace:
-                raise ManifestError(
-                    f"spec.trialTemplate.configMap.configMapNamespace: {wanted.config_map_namespace!r} must be the "
-                    f"experiment's own namespace, {launch.namespace!r}; copy the ConfigMap there"
-                )
-            found = await self._api.get(f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}")
-            self._templates[launch.key.experiment] = _template(found, wanted.template_path)
-        return self._templates[launch.key.experiment]
 
     async def _create(self, launch: Launch, place: Place, body: Mapping[str, Any]) -> bool:
         key = launch.key
@@ -360,14 +338,3 @@ def _collects(pod: Object) -> bool:
     """Does a collector run in it, that has not said yet that all is reported?"""
     statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
     return any(one.get("name") == COLLECTOR and "running" in (one.get("state") or {}) for one in statuses)
-
-
-def _template(found: Object, path: str) -> Mapping[str, Any]:
-    """The template in a ConfigMap. Raises ManifestError."""
-    where = f"spec.trialTemplate.configMap: {found['metadata']['name']}/{path}"
-    try:
-        return read(str((found.get("data") or {})[path]).encode()).tree
-    except KeyError:
-        raise ManifestError(f"{where}: the ConfigMap has no such key") from None
-    except DocumentError as error:
-        raise ManifestError(f"{where}: {error}") from None

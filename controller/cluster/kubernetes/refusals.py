@@ -1,5 +1,7 @@
 """What it means that the API server did not take a workload: wait, or give the attempt up."""
 
+import re
+
 from controller.cluster import AttemptKey, Ended, Waiting
 from controller.cluster.kubernetes.api import ApiError, AwayError, NotFoundError
 from events.facts import Cause
@@ -17,6 +19,6 @@ def refused(key: AttemptKey, error: ApiError) -> Waiting | Ended:
         return Waiting(key, "NamespaceTerminating", words)
     if error.status == 403 and "exceeded quota" in words:
         return Waiting(key, "QuotaExceeded", words)
-    if error.status == 403 and "cannot create resource" in words:
+    if error.status == 403 and re.search("cannot (create|get) resource", words):
         return Waiting(key, "Forbidden", f"{words}; give the controller's service account that permission")
     return Ended(key, Cause.SPAWN_FAILURE, None, f"the API server refused it: {words}")

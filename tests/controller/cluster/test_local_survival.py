@@ -17,6 +17,7 @@ import pytest
 
 from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.cluster.attempts import Attempt
+from controller.cluster.link import sockets_folder
 from controller.cluster.local import LocalCluster
 from events.facts import Cause
 from tests.controller.cluster.identity import identity
@@ -266,7 +267,7 @@ def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
 
     async def run() -> psutil.Process:
         async with LocalCluster.open(data) as cluster:
-            (socket,) = (data / "supervisors").glob("*.sock")
+            (socket,) = sockets_folder(data).glob("*.sock")
             assert stat.S_IMODE(socket.stat().st_mode) == 0o600
             assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
             await cluster.start(trial)
@@ -275,7 +276,7 @@ def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
     supervisor = asyncio.run(run())
     assert supervisor.is_running()
     gone(supervisor)
-    assert list((data / "supervisors").iterdir()) == []
+    assert list(sockets_folder(data).iterdir()) == []
     assert attempt(data, trial.key).exit()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import yaml
 
 from controller.cluster import Ended, Started, Waiting
 from events.bus.kafka import KafkaSettings
@@ -143,6 +144,51 @@ def test_what_cannot_start_waits_with_its_reason_or_is_given_up(room: str, kafka
             assert (await here.waits(5)).reason == "Suspended"
             told = await here.waits(6)
             assert (told.reason, "example.com/v1" in told.message) == ("KindNotFound", True)
+
+    asyncio.run(scene())
+
+
+def test_a_template_may_be_in_a_config_map_of_its_namespace(room: str, kafka: KafkaSettings) -> None:
+    text = yaml.safe_dump(
+        job("import sys; print('loss=' + sys.argv[1])", container={"args": ["${trialParameters.lr}"]})
+    )
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "templates"}}
+    kubectl("create", "-n", room, "-f", "-", said={**kept, "data": {"job.yaml": text, "broken.yaml": "a: [1"}})
+
+    def source(name: str, path: str, where: str = room) -> dict[str, str]:
+        return {"configMapName": name, "configMapNamespace": where, "templatePath": path}
+
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            parameters = [{"name": "lr", "reference": "lr"}]
+            launch = await here.start(1, None, trialParameters=parameters, configMap=source("templates", "job.yaml"))
+            assert (await here.ended(1)).cause is Cause.COMPLETED
+            assert losses(await asyncio.to_thread(arrived, kafka, launch.key)) == [(1, 0.25)]
+
+    async def refused(place: dict[str, str], words: str) -> None:
+        async with stage(room, kafka) as here:
+            await here.start(1, None, configMap=place)
+            told = (await here.ended(1)).message
+            assert words in told, told
+
+    asyncio.run(scene())
+    asyncio.run(refused(source("templates", "other.yaml"), "templates/other.yaml: the ConfigMap has no such key"))
+    asyncio.run(refused(source("templates", "broken.yaml"), "templates/broken.yaml: "))
+    asyncio.run(refused(source("templates", "job.yaml", "kube-system"), "'kube-system' must be the experiment's own"))
+
+
+def test_a_config_map_that_is_missing_is_waited_for(room: str, kafka: KafkaSettings) -> None:
+    async def scene() -> None:
+        async with stage(room, kafka) as here:
+            place = {"configMapName": "late", "configMapNamespace": room, "templatePath": "job.yaml"}
+            launch = here.launch(1, None, configMap=place)
+            assert not await here.cluster.start(launch)
+            assert "late" in (await here.waits(1)).message
+            made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}}
+            said = {**made, "data": {"job.yaml": json.dumps(job(PRINTS))}}
+            await asyncio.to_thread(kubectl, "create", "-n", room, "-f", "-", said=said)
+            assert await here.cluster.start(launch)
+            assert (await here.ended(1)).cause is Cause.COMPLETED
 
     asyncio.run(scene())
 

@@ -10,7 +10,8 @@ FAST = 2_000.0
 
 def test_turns_come_in_the_order_in_which_they_were_asked_for_urgent_ones_first() -> None:
     async def scene() -> list[int]:
-        pace, came = Pace(FAST, at=time.monotonic()), list[int]()
+        debt = -FAST / 4  # so that all have asked before the first turn comes
+        pace, came = Pace(FAST, tokens=debt, at=time.monotonic()), list[int]()
 
         async def one(number: int) -> None:
             await pace.turn(first=number >= 15)

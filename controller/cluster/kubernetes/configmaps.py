@@ -1,0 +1,55 @@
+"""Templates that are in a ConfigMap: each is read once, in the experiment's own namespace only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from controller.cluster import Launch
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.kinds import kind_of
+from controller.cluster.kubernetes.manifests import ManifestError
+from controller.cluster.kubernetes.marks import Object
+from events.ids import ExperimentId
+from events.spec import TrialTemplate
+from events.yaml import DocumentError, read
+
+
+class ConfigMaps:
+    """What was read, by experiment."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._trees: dict[ExperimentId, Mapping[str, Any]] = {}
+
+    async def template(self, launch: Launch) -> Mapping[str, Any] | None:
+        """The workload's tree, None if it is in no ConfigMap. Raises ApiError, ManifestError."""
+        wanted, experiment = launch.spec.trial_template.config_map, launch.key.experiment
+        if wanted is None:
+            return None
+        if experiment not in self._trees:
+            if wanted.config_map_namespace != launch.namespace:
+                raise ManifestError(
+                    f"spec.trialTemplate.configMap.configMapNamespace: {wanted.config_map_namespace!r} must be the "
+                    f"experiment's own namespace, {launch.namespace!r}; copy the ConfigMap there"
+                )
+            found = await self._api.get(f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}")
+            self._trees[experiment] = _tree(found, wanted.template_path)
+        return self._trees[experiment]
+
+    def kind_of(self, experiment: ExperimentId, template: TrialTemplate) -> tuple[str, str]:
+        """API version and kind of the experiment's workloads, as far as that is known."""
+        tree = self._trees.get(experiment)
+        return (str(tree.get("apiVersion")), str(tree.get("kind"))) if tree else kind_of(template)
+
+    def forget(self, experiment: ExperimentId) -> None:
+        self._trees.pop(experiment, None)
+
+
+def _tree(found: Object, path: str) -> Mapping[str, Any]:
+    """The template in a ConfigMap. Raises ManifestError."""
+    where = f"spec.trialTemplate.configMap: {found['metadata']['name']}/{path}"
+    try:
+        return read(str((found.get("data") or {})[path]).encode()).tree
+    except KeyError:
+        raise ManifestError(f"{where}: the ConfigMap has no such key") from None
+    except DocumentError as error:
+        raise ManifestError(f"{where}: {error}") from None
