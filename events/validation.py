@@ -201,16 +201,16 @@ def _template(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
 def _manifest(template: TrialTemplate, where: Path) -> Iterator[Problem]:
     if not template.primary_container_name:
         yield Problem((*where, "primaryContainerName"), "is required: the name of the container that trains")
+    tree = template.trial_spec
     for field, value in (
         ("successCondition", template.success_condition),
         ("failureCondition", template.failure_condition),
     ):
         if not value:
-            kind = (template.trial_spec or {}).get("kind")
+            place = "a template in a ConfigMap" if tree is None else f"kind {tree.get('kind')}"
             yield Problem(
-                (*where, field), f"is required for kind {kind}: a GJSON path that holds when the trial has ended so"
+                (*where, field), f"is required for {place}: a GJSON path that holds when the trial has ended so"
             )
-    tree = template.trial_spec
     if tree is None:
         return
     for field in ("apiVersion", "kind"):

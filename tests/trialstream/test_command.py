@@ -22,11 +22,18 @@ from trialstream.tokens import Place
 
 BOWL = play("bowl", 2, "team")
 SECONDS = 20
+HEARS_CTRL_C = """
+import signal
+# a shell's background leaves it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from controller.cli import main
+main()
+"""
 
 
 @contextmanager
 def subscribing(stream: Stream, *words: str) -> Generator[tuple[subprocess.Popen[str], IO[str]]]:
-    command = [sys.executable, "-c", "from controller.cli import main; main()", "subscribe", *words]
+    command = [sys.executable, "-c", HEARS_CTRL_C, "subscribe", *words]
     environment = {**os.environ, **stream.settings.to_environment(), "PYTHONUNBUFFERED": ""}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, text=True) as process:

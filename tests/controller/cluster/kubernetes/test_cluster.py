@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,12 @@ from tests.kubernetes import PYTHON, kubectl, objects
 
 PRINTS = "print('loss=0.5')"
 PATIENT = f"import time; {PRINTS}; time.sleep(600)"
+CONDITION = 'status.conditions.#(type=="{}")#|#(status=="True")#'
+ENDS: dict[str, Any] = {
+    "successCondition": CONDITION.format("Complete"),
+    "failureCondition": CONDITION.format("Failed"),
+}
+"""Of a Job whose template is not in the spec: there nothing has a default."""
 TERMINATES = "import signal,sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('loss=0.25'));" + PATIENT
 
 
@@ -161,7 +168,8 @@ def test_a_template_may_be_in_a_config_map_of_its_namespace(room: str, kafka: Ka
     async def scene() -> None:
         async with stage(room, kafka) as here:
             parameters = [{"name": "lr", "reference": "lr"}]
-            launch = await here.start(1, None, trialParameters=parameters, configMap=source("templates", "job.yaml"))
+            place = source("templates", "job.yaml")
+            launch = await here.start(1, None, trialParameters=parameters, configMap=place, **ENDS)
             assert (await here.ended(1)).cause is Cause.COMPLETED
             assert losses(await asyncio.to_thread(arrived, kafka, launch.key)) == [(1, 0.25)]
 
@@ -181,7 +189,7 @@ def test_a_config_map_that_is_missing_is_waited_for(room: str, kafka: KafkaSetti
     async def scene() -> None:
         async with stage(room, kafka) as here:
             place = {"configMapName": "late", "configMapNamespace": room, "templatePath": "job.yaml"}
-            launch = here.launch(1, None, configMap=place)
+            launch = here.launch(1, None, configMap=place, **ENDS)
             assert not await here.cluster.start(launch)
             assert "late" in (await here.waits(1)).message
             made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}}

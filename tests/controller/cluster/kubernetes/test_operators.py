@@ -130,7 +130,8 @@ def test_each_kind_runs_to_its_ends_and_can_be_stopped(running: str, room: str, 
             await here.sweep()
             await eventually(lambda: _gone(room, launches[3]))
 
-    for kind in kinds.values():
+    for name, kind in kinds.items():
+        print(name)  # shown if it fails
         asyncio.run(scene(kind))
 
 
