@@ -12,11 +12,11 @@ from scipy.integrate import quad
 
 from algorithms.encoding import Cube
 from algorithms.search.gp.acquisition import Acquisition, Constraint, log_improvement
-from algorithms.search.gp.belief import Belief, Beliefs, milestone
+from algorithms.search.gp.belief import Belief, Beliefs, View, milestone
 from algorithms.search.gp.geometry import Array, Geometry, Mask, Side
 from algorithms.search.gp.history import History, warp
-from algorithms.search.gp.model import Hyper, Posterior, fit
-from algorithms.search.gp.proposal import Proposer
+from algorithms.search.gp.model import Hyper, Posterior, fit, prior
+from algorithms.search.gp.proposal import VIEWS, Proposer
 from tests.algorithms.spaces import MIXED, spaces
 
 LEVELS = (0.1, 0.3, 0.5, 0.9)
@@ -52,8 +52,8 @@ def bowl(points: Array) -> Array:
     return np.asarray((away.astype(float) ** 2).sum(axis=1))
 
 
-def believed(history: History) -> Belief:
-    return Beliefs(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1))
+def believed(history: History, view: View = VIEWS[0]) -> Belief:
+    return Beliefs(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1), view)
 
 
 def run(proposer: Proposer, geometry: Geometry, count: int, seed: int = 0) -> History:
@@ -288,6 +288,20 @@ def test_only_allowed_points_are_chosen() -> None:
     history = run(Proposer(GEOMETRY, 1, START, allowed), GEOMETRY, 30)
     assert allowed(history.points).all()
     assert history.losses.min() < 1.15 * 0.18
+
+
+def test_a_far_view_sees_less_of_what_is_near_the_best() -> None:
+    losses = np.concatenate([np.linspace(0, 0.01, 30), np.linspace(0.5, 1, 10)])
+    near, far = (warp(losses, unit) for unit in (0.5, 0.9))
+    assert np.ptp(far[:30]) / np.ptp(far) < np.ptp(near[:30]) / np.ptp(near) / 2
+
+
+def test_a_view_may_believe_the_prior() -> None:
+    points = points_of(continua(2), 12)
+    history = history_of(points, points[:, 0])
+    likeliest = Hyper.of(prior(2)[0])
+    assert believed(history, View(0.5, fitted=False)).posterior.hyper.theta == pytest.approx(likeliest.theta)
+    assert believed(history).posterior.hyper.theta != pytest.approx(likeliest.theta, abs=0.1)
 
 
 def test_failures_are_worse_than_the_worst() -> None:

@@ -29,6 +29,16 @@ DENSE, STRIDE = 20, 10
 """Up to so many results hyperparameters are fitted at each one, then at about each tenth more."""
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the results are looked at for one suggestion."""
+
+    unit: float
+    """The quantile of the losses' excess that is the unit of their warp: a large one sees less of what is near."""
+    fitted: bool = True
+    """Are hyperparameters fitted, or those that the prior holds for likeliest?"""
+
+
 @dataclass(frozen=True)
 class Belief:
     """The model of the loss; the least posterior mean at a feasible result, if any; the best results' points."""
@@ -44,20 +54,20 @@ class Beliefs:
 
     def __init__(self, categorical: Mask) -> None:
         self._categorical, self._width = categorical, len(categorical)
-        self._fits: dict[bytes, list[Hyper]] = {}
-        self._last: tuple[tuple[bytes, bytes], Belief] | None = None
+        self._fits: dict[float, tuple[bytes, list[Hyper]]] = {}
+        self._last: tuple[tuple[bytes, bytes, View], Belief] | None = None
 
-    def of(self, history: History, weights: Array) -> Belief:
+    def of(self, history: History, weights: Array, view: View) -> Belief:
         """The belief after `history` with two losses or more; `weights` (m,) of the m objectives."""
-        key = history.key(), weights.tobytes()
+        key = history.key(), weights.tobytes(), view
         if self._last is None or self._last[0] != key:
-            self._last = key, self._learn(history, weights)
+            self._last = key, self._learn(history, weights, view)
         return self._last[1]
 
-    def _learn(self, history: History, weights: Array) -> Belief:
+    def _learn(self, history: History, weights: Array, view: View) -> Belief:
         objectives = len(weights)
-        hypers = self._fitted(history.head(milestone(len(history))))
-        hyper, y = scalarised(hypers[:objectives], targets(history)[:, :objectives], weights)
+        hypers = self._hypers(history, view)
+        hyper, y = scalarised(hypers[:objectives], targets(history, view.unit)[:, :objectives], weights)
         rows = active(y, KEPT)
         history, y = history.rows(rows), y[rows]
         posterior = self._posterior(hyper, history, self._imputed(hyper, history, y))
@@ -74,12 +84,15 @@ class Beliefs:
         best = float(means[order[0]])
         return Belief(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
 
-    def _fitted(self, history: History) -> list[Hyper]:
+    def _hypers(self, history: History, view: View) -> list[Hyper]:
         """Hyperparameters of all objectives, then of all constraints."""
+        if not view.fitted:
+            return [Hyper.of(prior(self._width)[0])] * (history.losses.shape[1] + history.violations.shape[1])
+        history = history.head(milestone(len(history)))
         key = history.key()
-        if key not in self._fits:
-            self._fits = {key: [self._fit(history, column) for column in targets(history).T]}
-        return self._fits[key]
+        if view.unit not in self._fits or self._fits[view.unit][0] != key:
+            self._fits[view.unit] = key, [self._fit(history, column) for column in targets(history, view.unit).T]
+        return self._fits[view.unit][1]
 
     def _fit(self, history: History, column: Array) -> Hyper:
         rows = np.flatnonzero(np.isfinite(column))
@@ -109,10 +122,10 @@ def doubt(history: History) -> Array:
     return np.asarray(DOUBT * history.partial + distrust * history.earlier)
 
 
-def targets(history: History) -> Array:
+def targets(history: History, unit: float) -> Array:
     """Warped losses, then squashed violations, one column each."""
-    columns = [values(column) for column in history.losses.T] + [squashed(column) for column in history.violations.T]
-    return np.column_stack(columns)
+    losses = [values(column, unit) for column in history.losses.T]
+    return np.column_stack(losses + [squashed(column) for column in history.violations.T])
 
 
 def scalarised(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper, Array]:

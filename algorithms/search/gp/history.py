@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from algorithms.search.gp.geometry import Array, Mask
 
 HIGHEST = 5.0
-"""Of warped losses, before they are scaled: 150 times the median excess, beyond which all are equally bad."""
+"""Of warped losses, before they are scaled: 150 times the unit, beyond which all are equally bad."""
+MEDIAN = 0.5
 WORSE = 0.25
 """A failure is worse than the worst by this share of the range of the warped losses."""
 
@@ -58,8 +59,8 @@ class History:
         return blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16).digest()
 
 
-def warp(losses: Array) -> Array:
-    """Losses (n,), any finite ones, to mean 0 and deviation 1: log(1 + excess over the best / median excess).
+def warp(losses: Array, unit: float = MEDIAN) -> Array:
+    """Losses (n,), any finite ones, to mean 0 and deviation 1: log(1 + excess over the best / its quantile `unit`).
 
     Near the best, distances are kept; far off they shrink, so that no outlier hides what is near the best (a power
     transform as in HEBO, Cowen-Rivers et al. 2022, with the scale from the losses themselves).
@@ -67,19 +68,19 @@ def warp(losses: Array) -> Array:
     excess = losses / 4 - losses.min() / 4  # a quarter cannot overflow
     if not excess.any():
         return np.zeros(len(losses))
-    scale = np.log(np.median(excess[excess > 0]))
+    scale = np.log(np.quantile(excess[excess > 0], unit))
     with np.errstate(divide="ignore"):
         warped = np.minimum(np.logaddexp(np.log(excess), scale) - scale, HIGHEST)
     return np.asarray((warped - warped.mean()) / warped.std())
 
 
-def values(losses: Array) -> Array:
+def values(losses: Array, unit: float = MEDIAN) -> Array:
     """Warped losses (n,), with failures, NaN, as worse than the worst."""
     known = np.isfinite(losses)
     if not known.any():
         return np.zeros(len(losses))
     warped = np.empty(len(losses))
-    warped[known] = good = warp(losses[known])
+    warped[known] = good = warp(losses[known], unit)
     warped[~known] = good.max() + WORSE * (good.max() - good.min())
     return warped
 
