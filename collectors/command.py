@@ -98,6 +98,7 @@ async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: M
     collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, collector.end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # whoever started us may have held it back until now
     if options.until == "stdin":
         listener = threading.Thread(target=_until_end_of_input, args=(loop, collector.end), daemon=True)
         listener.start()

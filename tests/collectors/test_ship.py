@@ -130,6 +130,19 @@ def test_lines_that_come_all_the_time_wait_for_each_other_but_not_at_the_end(shi
     assert all_of(patient) == expected(3)
 
 
+def test_an_end_before_it_is_ready_is_heard_where_it_was_held_back(shipment: Shipment) -> None:
+    """As the image's entry holds it back: process 1 of a container never hears of a signal that it does not await."""
+    shipment.write(lines(1, 3))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # inherited
+    try:
+        with shipment.collector("--until", "sigterm") as child:
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(60) == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    assert losses(arrived(shipment.kafka, shipment.key)) == expected(3)  # type: ignore[arg-type]
+
+
 def test_sigterm_tells_the_end(shipment: Shipment) -> None:
     with shipment.collector("--until", "sigterm") as child:
         shipment.write(lines(1, 10))
