@@ -23,7 +23,7 @@ patience for ever (0.3), they keep a search away from an optimum that has moved 
 AUGMENT = 0.05
 """Weight of the sum beside the largest loss (Knowles 2006)."""
 CENTRES = 5
-KEPT, FITTED, CUBES = 250, 160, 300_000
+KEPT, FITTED, CUBES = 200, 128, 300_000
 """The most results in the model, in a fit, and of sides times squared results in a fit."""
 DENSE, STRIDE = 20, 10
 """Up to so many results hyperparameters are fitted at each one, then at about each tenth more."""
