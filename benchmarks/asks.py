@@ -76,17 +76,18 @@ async def _alone(less: int) -> dict[str, float]:
     async with open_pool(SuggestionSettings(workers=1)) as pool:
         await Asker(pool, spec()).ask()  # the libraries are imported: a controller does that once
         small = sorted(await _grown(Asker(pool, spec()), SMALL // less))
+        journal = made(spec(), LARGE[-1] // less)
         large: list[float] = []
         for size in (size // less for size in LARGE):
-            asker = Asker.at(pool, spec(), size)
+            asker = Asker.at(pool, journal, size)
             await asker.ask()
             large.append(percentile(sorted(await _grown(asker, SAMPLE)), 50))
             say(f"{size:,} trials: median {1000 * large[-1]:.2f} ms")
             asker.leave()
-        replayed = await Asker.at(pool, spec(), REPLAYED // less).ask()
+        replayed = await Asker.at(pool, journal, REPLAYED // less).ask()
         batch = await Asker(pool, spec(BATCH)).ask(BATCH)
     async with open_pool(SuggestionSettings(workers=1)) as pool:
-        asker = Asker.at(pool, spec(), HEAVY // less)
+        asker = Asker.at(pool, journal, HEAVY // less)
         await _grown(asker, SAMPLE)
         memory = max(child.memory_info().rss for child in psutil.Process().children(recursive=True))
     return {
@@ -126,16 +127,9 @@ class Asker:
     answered: int = 0
 
     @classmethod
-    def at(cls, pool: Pool, spec: ExperimentSpec, trials: int) -> "Asker":
-        """One that has so many trials behind it, made by somebody else."""
-        asker, search = cls(pool, spec), create(spec, 1)
-        for number in range(1, trials + 1):
-            (assignment,) = search.ask(1)
-            told = Told(number, result(assignment))
-            search.tell(number, told.outcome)
-            asker.journal += [Asked(assignment), told]
-        asker.suggested = trials
-        return asker
+    def at(cls, pool: Pool, journal: Sequence[Asked | Told], trials: int) -> "Asker":
+        """One that has the first so many trials of a journal behind it."""
+        return cls(pool, spec(), journal=list(journal[: 2 * trials]), suggested=trials)
 
     async def ask(self, count: int = 1) -> float:
         """Seconds until the suggestions are there; their results are known at once, for the next request."""
@@ -157,6 +151,20 @@ class Asker:
 
     async def _recall(self) -> tuple[Origin, Sequence[Asked | Told]]:
         return Origin(self.spec, 1), self.journal
+
+
+def made(spec: ExperimentSpec, trials: int) -> list[Asked | Told]:
+    """The journal of an experiment whose trials ran one after the other."""
+    journal: list[Asked | Told] = []
+    search = create(spec, 1)
+    for number in range(1, trials + 1):
+        (assignment,) = search.ask(1)
+        told = Told(number, result(assignment))
+        search.tell(number, told.outcome)
+        journal += [Asked(assignment), told]
+        if number % 10_000 == 0:
+            say(f"a journal of {number:,} trials is made")
+    return journal
 
 
 def result(assignment: Assignment) -> Result:

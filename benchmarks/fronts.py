@@ -112,7 +112,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 
 def shortfall(name: str, problem: Problem, workers: int, seed: int) -> float:
-    reference = _reference(problem)
+    reference = reference_point(problem)
     search = create(_spec(name, problem, workers), seed)
     running: list[Assignment] = []
     found: list[Losses] = []
@@ -121,18 +121,18 @@ def shortfall(name: str, problem: Problem, workers: int, seed: int) -> float:
         while asked < TRIALS and len(running) < workers:
             running += search.ask(1)
             asked += 1
-        found.append(problem.losses(_numbers(problem, running.pop(0))))
+        found.append(problem.losses(numbers(problem, running.pop(0))))
         search.tell(len(found), Result(found[-1]))
     return 1 - hypervolume(found, reference) / hypervolume(problem.front, reference)
 
 
-def _reference(problem: Problem) -> Losses:
+def reference_point(problem: Problem) -> Losses:
     random, cube = np.random.default_rng(0), Cube(problem.parameters)
-    points = [problem.losses(_numbers(problem, cube.decode(random.random(cube.width).tolist()))) for _ in range(RANDOM)]
+    points = [problem.losses(numbers(problem, cube.decode(random.random(cube.width).tolist()))) for _ in range(RANDOM)]
     return tuple(np.quantile(points, 0.9, axis=0).tolist())
 
 
-def _numbers(problem: Problem, assignment: Assignment) -> list[float]:
+def numbers(problem: Problem, assignment: Assignment) -> list[float]:
     scale = {ParameterType.INT: 20.0}
     return [float(assignment[one.name]) / scale.get(one.type, 1.0) for one in problem.parameters]
 

@@ -221,20 +221,17 @@ def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
 
 
 def _resume(decision: Decision, at: datetime) -> None:
-    """A paused or a stopped experiment goes on; one that has reached its end does not."""
-    progress = decision.experiment.progress
-    stopped = progress.state is ExperimentState.STOPPED
-    if progress.deleting or (progress.state is not ExperimentState.PAUSED and not stopped):
-        return
-    if progress.verdict is not None and not stopped:
-        return
-    if stopped and decision.experiment.unspent == 0:
-        return
-    _reopen(decision, at)
+    """A paused experiment goes on, and one that a person stopped, even before the stop is over."""
+    experiment = decision.experiment
+    progress = experiment.progress
+    paused = progress.verdict is None and progress.state is ExperimentState.PAUSED
+    stopped = progress.verdict == STOPPED_BY_PERSON and not (experiment.done and experiment.unspent == 0)
+    if (paused or stopped) and not progress.deleting:
+        _reopen(decision, at)
 
 
 def _reopen(decision: Decision, at: datetime) -> None:
-    left = decision.experiment.progress.seconds_left
+    left = _seconds_left(decision.experiment, at)
     decision.add(ExperimentResumed(deadline=None if left is None else at + timedelta(seconds=left)))
     for number, trial in decision.experiment.progress.live.items():
         if trial.state is TrialState.PAUSED:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from algorithms.encoding import Cube
-from benchmarks.fronts import PROBLEMS, _numbers, _reference, shortfall
+from benchmarks.fronts import PROBLEMS, numbers, reference_point, shortfall
 from controller.core.pareto import hypervolume
 
 GRAIN = 0.01
@@ -14,10 +14,10 @@ GRAIN = 0.01
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_no_point_is_beyond_the_front(name: str) -> None:
     problem, random = PROBLEMS[name], np.random.default_rng(1)
-    cube, reference = Cube(problem.parameters), _reference(problem)
+    cube, reference = Cube(problem.parameters), reference_point(problem)
     drawn = random.random((300, cube.width))
     drawn[::2, 2 if name == "dtlz2" else 1 :] *= 0.1  # near the front, of the first three at least
-    losses = [problem.losses(_numbers(problem, cube.decode(point.tolist()))) for point in drawn]
+    losses = [problem.losses(numbers(problem, cube.decode(point.tolist()))) for point in drawn]
     whole = hypervolume(problem.front, reference)
     assert 0 < hypervolume(losses, reference) < whole
     assert hypervolume([*problem.front, *losses], reference) == pytest.approx(whole, rel=GRAIN)

@@ -36,7 +36,7 @@ def seed() -> int:
     return int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
 
 
-UNSPENT = """SELECT name FROM experiment e WHERE state = 'Stopped'
+UNSPENT = """SELECT FROM experiment e WHERE state = 'Stopped'
     AND (spec->>'maxTrialCount')::int > (SELECT count(*) FROM trial WHERE experiment = e.id)"""
 
 
@@ -205,20 +205,13 @@ class Storm:
         self._fill()
         for name in self._names():
             self.place.ask(name, ResumeRequested())
+        self.place.holds(f"NOT EXISTS ({UNSPENT})", within=HEALED_SECONDS)
         self.place.holds("NOT EXISTS (SELECT FROM experiment WHERE concluded_at IS NULL)", within=HEALED_SECONDS)
-        self._resume_what_was_stopping()
         self.place.holds("NOT EXISTS (SELECT FROM outbox)")
         self.say("all finished")
         self._leave()
         self.check()
         self._check_the_end()
-
-    def _resume_what_was_stopping(self) -> None:
-        """A stop that was not over yet when all were resumed has had its way since."""
-        stopped = [row["name"] for row in self.place.postgres.rows(UNSPENT)]
-        for name in stopped:
-            self.place.ask(name, ResumeRequested())
-        self.place.holds(f"NOT EXISTS ({UNSPENT})", within=HEALED_SECONDS)
 
     def _leave(self) -> None:
         for one in self._running():

@@ -167,6 +167,22 @@ def test_a_stopped_experiment_goes_on_with_what_is_left() -> None:
     assert watch.state.progress.request.count == 1
 
 
+def test_a_resume_takes_back_a_stop_that_is_under_way() -> None:
+    watch = running(experiment(2, 2, seconds=10), 2)
+    deadline = watch.state.progress.deadline
+    assert deadline is not None
+    watch.hear(StopRequested())
+    watch.hear(ResumeRequested())
+    assert watch.state.active
+    assert watch.state.progress.deadline == deadline
+    end(watch, 1, Cause.CANCELLED, {})
+    assert TrialScheduled(trial=TrialNumber(1), attempt=2) in watch.facts
+    end(watch, 2, Cause.COMPLETED, observation(1.0))
+    end(watch, 1, Cause.COMPLETED, observation(1.0), 2)
+    assert watch.state.progress.counts.succeeded == 2
+    assert watch.state.progress.state is ExperimentState.SUCCEEDED
+
+
 def test_a_deletion_stops_what_runs_and_comes_last() -> None:
     watch = running(experiment(3, 1), 1)
     watch.hear(DeletionRequested())
