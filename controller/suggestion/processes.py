@@ -108,6 +108,8 @@ class Forkserver(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if self.lost:  # what it had still to say came too late
+            return
         *lines, self._lines = (self._lines + data).split(b"\n")
         for line in lines:
             message = json.loads(line)

@@ -11,7 +11,7 @@ from controller.suggestion.pool import open_pool
 from controller.suggestion.settings import SuggestionSettings
 from events.facts import ExperimentState, Reason
 from tests.controller.flows.stage import Stage, Wanted, on_stage
-from tests.controller.suggestion.asker import workers
+from tests.controller.suggestion.asker import kill, workers
 from tests.controller.suggestion.hostile import install
 
 ALGORITHMS = {
@@ -29,7 +29,7 @@ def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> No
             if (now := len(await stage.assignments())) > before:  # no question is hit twice
                 before = now
                 for worker in workers():
-                    worker.kill()
+                    kill(worker)
 
     async def story() -> None:
         calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))

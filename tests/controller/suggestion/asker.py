@@ -1,6 +1,7 @@
 """What a flow does with a search, without the flow: it asks, tells, and keeps the journal."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -67,3 +68,9 @@ def servers() -> list[psutil.Process]:
 
 def workers() -> list[psutil.Process]:
     return [worker for server in servers() for worker in server.children()]
+
+
+def kill(process: psutil.Process) -> None:
+    """SIGKILL, unless it is gone already."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()

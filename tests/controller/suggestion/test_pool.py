@@ -9,18 +9,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from algorithms.search import create
 from controller.suggestion.pool import PATIENCE, Pool, SearchFailedError, open_pool
-from controller.suggestion.settings import SuggestionSettings
+from controller.suggestion.processes import Forkserver
+from controller.suggestion.settings import MIB, USUAL_MEMORY, SuggestionSettings
 from events.space import Assignment
 from events.spec import ExperimentSpec
-from tests.controller.suggestion.asker import SEED, Asker, outcome, servers, spec, workers
+from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
 from tests.controller.suggestion.hostile import install
 
 TRIALS = 60
@@ -56,11 +57,6 @@ def calm(wanted: ExperimentSpec, trials: int = TRIALS) -> list[Assignment]:
         suggestions += search.ask(1)
         search.tell(number, outcome(number))
     return suggestions
-
-
-def kill(process: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.kill()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -235,6 +231,22 @@ def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
         assert (beside.recalled, elsewhere.recalled) == (2, 1)
 
     with_pool(story, SuggestionSettings(workers=2))
+
+
+def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
+    async def story() -> None:
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+        server = await Forkserver.start(USUAL_MEMORY * MIB)
+        process = await server.fork([])
+        worker = psutil.Process(process.pid)
+        worker.kill()
+        process.writer.close()
+        psutil.wait_procs([worker], timeout=10)  # nothing is read meanwhile
+        await server.close()
+        assert complaints == []
+
+    asyncio.run(story())
 
 
 @pytest.mark.usefixtures("hostile")
