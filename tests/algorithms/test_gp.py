@@ -180,9 +180,26 @@ def test_only_allowed_points_are_chosen() -> None:
 
 
 def test_a_far_view_sees_less_of_what_is_near_the_best() -> None:
-    losses = np.concatenate([np.linspace(0, 0.01, 30), np.linspace(0.5, 1, 10)])
-    near, far = (warp(losses, unit) for unit in (0.5, 0.9))
+    points = np.concatenate([np.linspace(0, 0.3, 30), np.linspace(0.9, 1, 10)])[:, None]
+    history = history_of(points, np.concatenate([np.linspace(0, 0.01, 30), np.linspace(0.5, 1, 10)]))
+    near, far = (believed(history, View(unit)).posterior.mean(points) for unit in (0.5, 0.9))
     assert np.ptp(far[:30]) / np.ptp(far) < np.ptp(near[:30]) / np.ptp(near) / 2
+
+
+def test_suggestions_look_through_each_view_by_turns() -> None:
+    seen: list[View] = []
+
+    class Watched(Beliefs):
+        def of(self, history: History, weights: Array, view: View) -> Belief:
+            seen.append(view)
+            return super().of(history, weights, view)
+
+    geometry = continua(2)
+    proposer, points = Proposer(geometry, 1, START), points_of(geometry, 12)
+    proposer.beliefs = Watched(geometry.categorical)
+    for index in range(6, 18):
+        proposer.propose(history_of(points, points[:, 0]), none(geometry), index)
+    assert seen == [*VIEWS, *VIEWS]
 
 
 def test_a_view_may_believe_the_prior() -> None:
