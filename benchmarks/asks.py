@@ -1,10 +1,10 @@
 """How long the default algorithm lets a request for suggestions wait, through the pool of workers, without a database.
 
 One experiment of six parameters, asked for one suggestion at a time and told every result: its first 500 trials, and
-then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first. 64 suggestions at once.
-The memory of the worker that has 10,000 trials. The replay of 1,000 trials, as after the death of a worker. And 100
-experiments of 20 trials that ask for their first suggestion at the same moment and for each next one a second or two
-later; that crowd shares the machine's cores with this program.
+then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first. 64 suggestions at once
+after 200 trials. The memory of the worker that has 10,000 trials. The replay of 1,000 trials, as after the death of a
+worker. And 100 experiments of 20 trials that ask for their first suggestion at the same moment and for each next one a
+second or two later; that crowd shares the machine's cores with this program.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ from events.spec import ExperimentSpec
 
 SMALL, LARGE, REPLAYED, HEAVY = 500, (1_000, 10_000, 100_000), 1_000, 10_000
 BATCH, CROWD, CROWD_TRIALS = 64, 100, 20
+MODELLED = 200
+"""Trials before the batch, as many as the model of the default algorithm holds."""
 QUICK = 10
 """By how much the quick version does less."""
 SAMPLE = 200
@@ -85,7 +87,9 @@ async def _alone(less: int) -> dict[str, float]:
             say(f"{size:,} trials: median {1000 * large[-1]:.2f} ms")
             asker.leave()
         replayed = await Asker.at(pool, journal, REPLAYED // less).ask()
-        batch = await Asker(pool, spec(BATCH)).ask(BATCH)
+        asker = Asker.at(pool, journal, MODELLED // less)
+        await asker.ask()
+        batch = await asker.ask(BATCH)
     async with open_pool(SuggestionSettings(workers=1)) as pool:
         asker = Asker.at(pool, journal, HEAVY // less)
         await _grown(asker, SAMPLE)

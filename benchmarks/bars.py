@@ -107,7 +107,7 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "ask_p99_ms": Bar("the same, 99th percentile", at_most=100),
         "ask_large_p50_ms": Bar("median at 1,000, 10,000 and 100,000 trials, the largest of the three", at_most=3),
         "ask_large_growth": Bar("median at 100,000 trials / at 1,000", at_most=1.2),
-        "batch_64_s": Bar("64 first suggestions at once", at_most=0.5),
+        "batch_64_s": Bar("64 suggestions at once after 200 trials", at_most=0.5),
         "worker_mib": Bar("memory of a worker that has one experiment of 10,000 trials", at_most=300),
         "replay_s": Bar("a search of 1,000 trials made again from its journal, and asked", at_most=2),
         "crowd_p50_ms": Bar("one suggestion, 100 experiments at once, median"),

@@ -50,19 +50,19 @@ class Belief:
 
 
 class Beliefs:
-    """`of` is a function of its arguments; fits are kept by the results that they were made from."""
+    """`of` is a function of its arguments; what each view saw last is kept for the next suggestion, and so are fits."""
 
     def __init__(self, categorical: Mask) -> None:
         self._categorical, self._width = categorical, len(categorical)
         self._fits: dict[float, tuple[bytes, list[Hyper]]] = {}
-        self._last: tuple[tuple[bytes, bytes, View], Belief] | None = None
+        self._seen: dict[View, tuple[tuple[bytes, bytes], Belief]] = {}
 
     def of(self, history: History, weights: Array, view: View) -> Belief:
         """The belief after `history` with two losses or more; `weights` (m,) of the m objectives."""
-        key = history.key(), weights.tobytes(), view
-        if self._last is None or self._last[0] != key:
-            self._last = key, self._learn(history, weights, view)
-        return self._last[1]
+        key = history.key(), weights.tobytes()
+        if view not in self._seen or self._seen[view][0] != key:
+            self._seen[view] = key, self._learn(history, weights, view)
+        return self._seen[view][1]
 
     def _learn(self, history: History, weights: Array, view: View) -> Belief:
         objectives = len(weights)

@@ -133,7 +133,7 @@ class Posterior:
         self._unordered, self._ordered = np.flatnonzero(categorical), np.flatnonzero(~categorical)
         self._scale = np.sqrt(hyper.weights[self._ordered])
         self._place(points)
-        covariance = self._covariance(points)[0]
+        covariance = self._covariance(points, self._curves)[0]
         covariance[np.diag_indices(len(points))] += hyper.noise + FLOOR + extra
         self._root = inverse_root(covariance)
         self._alpha = self._root.T @ (self._root @ values)
@@ -154,7 +154,7 @@ class Posterior:
         n, p = len(self.points), len(pending)
         more = copy(self)
         more._place(np.vstack([self.points, pending]))
-        covariance = more._covariance(pending)[0]
+        covariance = more._covariance(pending, more._curves[n:])[0]
         half = self._root @ covariance[:, :n].T
         block = covariance[:, n:] - half.T @ half
         block[np.diag_indices(p)] += self.hyper.noise + 2 * FLOOR
@@ -167,24 +167,26 @@ class Posterior:
         return more
 
     def mean(self, points: Array) -> Array:
-        return np.asarray(self._covariance(points)[0] @ self._alpha)
+        return np.asarray(self._covariance(points, curves(points, self._ordered))[0] @ self._alpha)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
-        cross = self._covariance(points)[0]
-        return cross @ self._alpha, self._deviation(points, cross @ self._root.T)
+        bent = curves(points, self._ordered)
+        cross = self._covariance(points, bent)[0]
+        return cross @ self._alpha, self._deviation(bent, cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
-        cross, slope = self._covariance(points)
+        bent = curves(points, self._ordered)
+        cross, slope = self._covariance(points, bent)
         half = cross @ self._root.T
-        deviation = self._deviation(points, half)
+        deviation = self._deviation(bent, half)
         back = half @ self._root
         weights, x, z = self.hyper.weights[sides], points[:, sides], self.points[:, sides]
         pull, push = slope * self._alpha, slope * back
         by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
         by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
-        left = curves(points, self._ordered) - back @ self._curves
+        left = bent - back @ self._curves
         by_mean += self._trending(points, sides, (self._alpha @ self._curves)[None, :])
         by_deviation -= self._trending(points, sides, left)
         return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
@@ -194,17 +196,16 @@ class Posterior:
         first, (one, two) = np.searchsorted(self._ordered, sides), bends(points, sides)
         return self.hyper.trend * (one * sizes[:, first] + two * sizes[:, first + len(self._ordered)])
 
-    def _deviation(self, points: Array, half: Array) -> Array:
-        bent = curves(points, self._ordered)
-        trend = np.einsum("ij,ij->i", bent, bent) + len(self._unordered) / points.shape[1]
+    def _deviation(self, bent: Array, half: Array) -> Array:
+        trend = np.einsum("ij,ij->i", bent, bent) + len(self._unordered) / self.points.shape[1]
         variance = self.hyper.signal + self.hyper.trend * trend - np.einsum("ij,ij->i", half, half)
         return np.asarray(np.sqrt(np.maximum(variance, TINY)))
 
-    def _covariance(self, points: Array) -> tuple[Array, Array]:
-        """Covariances (s, n) of `points` (s, d) with those known, and the slopes of their part by `matern`."""
+    def _covariance(self, points: Array, bent: Array) -> tuple[Array, Array]:
+        """Covariances (s, n) of `points` (s, d), of curves `bent`, with those known; slopes of what `matern` adds."""
         scaled = points[:, self._ordered] * self._scale
         squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
-        alike = curves(points, self._ordered) @ self._curves.T
+        alike = bent @ self._curves.T
         for j in self._unordered:
             differs = points[:, j, None] != self.points[:, j]
             squares += self.hyper.weights[j] * differs

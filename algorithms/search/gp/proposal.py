@@ -32,7 +32,7 @@ what it is with the first view alone.
 """
 SPARE = 256
 """Random points that stand in where the one wanted is not allowed, or not new."""
-MANY = 16
+MANY = 10
 """From so many points that run on, the next is sought in haste."""
 
 
