@@ -35,7 +35,7 @@ class Cap:
 
 
 WHOLE, QUICK = Cap(10, 200), Cap(2, 50)
-CAPS = {"optuna.gp": Cap(2, 100), "skopt.gp": Cap(1, 100)}
+CAPS = {"optuna.gp": Cap(5, 100), "skopt.gp": Cap(1, 100)}
 QUICK_PROBLEMS = ("branin2", "network8", "model10", "mlp-segment")
 
 
