@@ -20,7 +20,7 @@ def write(folder: Path, found: Shown) -> None:
 
 
 def _pictures(drawn: Path, found: Shown) -> str:
-    """The field that was run in full and, where there are slower contenders, all of them on what they share."""
+    """The field that was run in full and, where there are slower contenders, the first of them on what they share."""
     listed = {workers: fields(found.half(workers, Half.REPORTING)) for workers in found.scores}
     links = []
     for place, name in enumerate(("quality", "quality-all")):

@@ -16,6 +16,8 @@ BUDGETS = (25, 50, 100, 200)
 RATIO_BUDGET = 100
 WHOLE_SHARE = 0.9
 """A contender with this share of the most pairs counts among those that were run in full."""
+SEEDS = 5
+"""Ranks among slow contenders are judged where there are as many runs of each problem; fewer say little."""
 TPE, GP = "optuna.tpe", "optuna.gp"
 
 
@@ -65,6 +67,11 @@ class Field:
     ranks: Estimate
 
     @property
+    def seeds(self) -> float:
+        """Runs of each problem, in the mean."""
+        return len(self.scores.pairs) / len({name for name, _ in self.scores.pairs})
+
+    @property
     def order(self) -> list[int]:
         """Rows by regret at the last budget at which most are compared (100 where there is one), best first."""
         column = self.budgets.index(RATIO_BUDGET) if RATIO_BUDGET in self.budgets else -1
@@ -72,17 +79,18 @@ class Field:
 
 
 def fields(scores: Scores, budgets: Sequence[int] = BUDGETS) -> list[Field]:
-    """Those that were run in full at the largest budget; then, if that leaves any out, all that have results."""
+    """Those run in full at the largest budget; then these and slower ones, one more each time, on what they share."""
     within = [budget for budget in budgets if budget <= scores.regrets.shape[2]]
     if not within or not scores.pairs:
         return []
     counts = scores.counts(within[-1])
     whole = [name for name, count in counts.items() if count and count >= WHOLE_SHARE * max(counts.values())]
     found = [_field(scores, whole, within)] if whole else []
-    everyone = [name for name, count in scores.counts(within[0]).items() if count]
-    if set(everyone) != set(whole):
-        shared = [budget for budget in within if all(scores.counts(budget)[name] for name in everyone)]
-        found.append(_field(scores, everyone, shared))
+    fewer = {name: count for name, count in scores.counts(within[0]).items() if count and name not in whole}
+    for least in sorted(set(fewer.values()), reverse=True):
+        names = [name for name in scores.contenders if name in whole or fewer.get(name, 0) >= least]
+        shared = [budget for budget in within if all(scores.counts(budget)[name] for name in names)]
+        found.append(_field(scores, names, shared))
     return [one for one in found if one.scores.pairs]
 
 
@@ -108,9 +116,14 @@ def figures(found: Shown) -> dict[str, float]:
     times = found.milliseconds(found.champion)
     if times:
         told["ask_ms"] = times[0]
-    everyone = [field for workers in found.scores for field in fields(found.half(workers, Half.REPORTING))]
-    if everyone and times:
-        told["best_rank"] = float(all(_leads(field, found.champion) for field in everyone))
+    judged = [
+        field
+        for workers in found.scores
+        for place, field in enumerate(fields(found.half(workers, Half.REPORTING)))
+        if place == 0 or field.seeds >= SEEDS
+    ]
+    if judged and times:
+        told["best_rank"] = float(all(_leads(field, found.champion) for field in judged))
     return told
 
 
@@ -174,7 +187,7 @@ def _table(field: Field, found: Shown) -> str:
 
 
 def _kinds(found: Shown, workers: int, place: int) -> str:
-    """Regret at 100 trials by kind, halves apart: of those run in full, or (place 1) of all on what they share."""
+    """Regret at 100 trials by kind, halves apart: of those run in full, or (place 1) with the first slower one."""
     budget = min(RATIO_BUDGET, found.scores[workers].regrets.shape[2])
     columns = {(kind, half): fields(found.kind(workers, kind, half), [budget]) for kind in Kind for half in Half}
     told = {column: listed[place] for column, listed in columns.items() if len(listed) > place}

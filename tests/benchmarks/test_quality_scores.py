@@ -78,11 +78,13 @@ def test_resamples_draw_whole_problems() -> None:
 def test_slow_contenders_are_compared_on_what_all_have() -> None:
     seeds = range(10)
     full = [made(name, "p", seed, 0.5, 0.5) for name in ("a", "b") for seed in seeds]
-    whole, everyone = fields(scores(*full, made("slow", "p", 3, 0.1)), (1, 2))
-    assert (whole.scores.contenders, len(whole.scores.pairs), whole.budgets) == (("a", "b"), 10, (1, 2))
-    assert (everyone.scores.contenders, everyone.scores.pairs, everyone.budgets) == (
-        ("a", "b", "slow"), (("p", 3),), (1,),
+    slow = [made("slow", "p", seed, 0.1) for seed in (3, 4)]
+    whole, more, everyone = fields(scores(*full, *slow, made("slowest", "p", 3, 0.1)), (1, 2))
+    assert (whole.scores.contenders, whole.seeds, whole.budgets) == (("a", "b"), 10, (1, 2))
+    assert (more.scores.contenders, more.scores.pairs, more.budgets) == (
+        ("a", "b", "slow"), (("p", 3), ("p", 4)), (1,),
     )  # fmt: skip
+    assert (everyone.scores.contenders, everyone.scores.pairs) == (("a", "b", "slow", "slowest"), (("p", 3),))
 
 
 def long(contender: str, problem: str, loss: float, workers: int) -> Result:
@@ -103,6 +105,13 @@ def test_figures_are_of_the_reporting_half(ours: float, best: float) -> None:
     assert told["regret_ratio_w10"] == pytest.approx(ours / 0.1, rel=1e-3)
     assert told["best_rank"] == best
     assert "gp_ratio_w1" not in told
+
+
+@pytest.mark.parametrize(("seeds", "best"), [(4, 1.0), (5, 0.0)])
+def test_ranks_among_slow_contenders_count_from_five_seeds_on(seeds: int, best: float) -> None:
+    results = [made("us", "camel2", seed, *[0.0] * 200) for seed in range(20)]
+    results += [made("slow", "camel2", seed, *[-1.0] * 200) for seed in range(seeds)]
+    assert figures(shown("us", results))["best_rank"] == best
 
 
 def test_nothing_to_show_is_no_error() -> None:
