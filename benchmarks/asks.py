@@ -78,7 +78,7 @@ async def _alone(less: int) -> dict[str, float]:
     async with open_pool(SuggestionSettings(workers=1)) as pool:
         await Asker(pool, spec()).ask()  # the libraries are imported: a controller does that once
         small = sorted(await _grown(Asker(pool, spec()), SMALL // less))
-        journal = made(spec(), LARGE[-1] // less)
+        journal = made(LARGE[-1] // less)
         large: list[float] = []
         for size in (size // less for size in LARGE):
             asker = Asker.at(pool, journal, size)
@@ -157,10 +157,10 @@ class Asker:
         return Origin(self.spec, 1), self.journal
 
 
-def made(spec: ExperimentSpec, trials: int) -> list[Asked | Told]:
+def made(trials: int) -> list[Asked | Told]:
     """The journal of an experiment whose trials ran one after the other."""
     journal: list[Asked | Told] = []
-    search = create(spec, 1)
+    search = create(spec(), 1)
     for number in range(1, trials + 1):
         (assignment,) = search.ask(1)
         told = Told(number, result(assignment))

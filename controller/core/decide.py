@@ -223,10 +223,11 @@ def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
 def _resume(decision: Decision, at: datetime) -> None:
     """A paused experiment goes on, and one that a person stopped, even before the stop is over."""
     experiment = decision.experiment
-    progress = experiment.progress
-    paused = progress.verdict is None and progress.state is ExperimentState.PAUSED
-    stopped = progress.verdict == STOPPED_BY_PERSON and not (experiment.done and experiment.unspent == 0)
-    if (paused or stopped) and not progress.deleting:
+    progress, verdict = experiment.progress, experiment.progress.verdict
+    paused = verdict is None and progress.state is ExperimentState.PAUSED
+    stopped = verdict is not None and verdict.reason is Reason.STOPPED
+    spent = experiment.done and experiment.unspent == 0
+    if (paused or (stopped and not spent)) and not progress.deleting:
         _reopen(decision, at)
 
 
