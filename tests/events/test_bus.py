@@ -54,16 +54,13 @@ async def made(settings: KafkaSettings, *names: str) -> AsyncGenerator[None]:
 BUSES: dict[str, Opened] = {"memory": memory, "kafka": kafka}
 
 
-def contract(test: Test) -> Callable[[Opened], None]:
+def contract(test: Test) -> Callable[[Opened], Coroutine[None, None, None]]:
     """Run `test` with each implementation."""
 
     @pytest.mark.parametrize("opened", BUSES.values(), ids=BUSES.keys())
-    def run(opened: Opened) -> None:
-        async def within() -> None:
-            async with asyncio.timeout(30), opened() as bus:
-                await test(bus)
-
-        asyncio.run(within())
+    async def run(opened: Opened) -> None:
+        async with asyncio.timeout(30), opened() as bus:
+            await test(bus)
 
     return run
 
@@ -218,8 +215,8 @@ async def test_lag_counts_what_is_still_to_fetch(bus: Bus) -> None:
         assert subscription.lag == 0
 
 
-def test_logs_of_two_processes_differ() -> None:
-    assert asyncio.run(MemoryBus().log_id(T)) != asyncio.run(MemoryBus().log_id(T))
+async def test_logs_of_two_processes_differ() -> None:
+    assert await MemoryBus().log_id(T) != await MemoryBus().log_id(T)
 
 
 async def oldest(bus: Bus) -> int:
@@ -228,45 +225,36 @@ async def oldest(bus: Bus) -> int:
         return subscription.position
 
 
-def test_memory_drops_what_all_have_released() -> None:
-    async def story() -> None:
-        bus = MemoryBus()
-        async with bus.subscribe(T, 0, 0) as one, bus.subscribe(T, 0, 0) as other:
-            await bus.publish(records(*range(10)))
-            one.release(8)
-            assert await oldest(bus) == 0
-            other.release(5)
-            assert await oldest(bus) == 5
-            other.release(3)
-            assert await oldest(bus) == 5
-            assert await heard(other, 5) == [(n, n) for n in range(5, 10)]
-
-    asyncio.run(story())
+async def test_memory_drops_what_all_have_released() -> None:
+    bus = MemoryBus()
+    async with bus.subscribe(T, 0, 0) as one, bus.subscribe(T, 0, 0) as other:
+        await bus.publish(records(*range(10)))
+        one.release(8)
+        assert await oldest(bus) == 0
+        other.release(5)
+        assert await oldest(bus) == 5
+        other.release(3)
+        assert await oldest(bus) == 5
+        assert await heard(other, 5) == [(n, n) for n in range(5, 10)]
 
 
-def test_memory_keeps_a_bounded_past_where_nobody_listens() -> None:
-    async def story() -> None:
-        bus = MemoryBus()
-        await bus.publish(records(*range(3 * UNHEARD)))
-        async with bus.subscribe(T, 0, 0) as subscription:
-            assert subscription.position == 2 * UNHEARD
-            assert (await heard(subscription, UNHEARD, limit=UNHEARD))[0] == (2 * UNHEARD, 2 * UNHEARD)
-
-    asyncio.run(story())
+async def test_memory_keeps_a_bounded_past_where_nobody_listens() -> None:
+    bus = MemoryBus()
+    await bus.publish(records(*range(3 * UNHEARD)))
+    async with bus.subscribe(T, 0, 0) as subscription:
+        assert subscription.position == 2 * UNHEARD
+        assert (await heard(subscription, UNHEARD, limit=UNHEARD))[0] == (2 * UNHEARD, 2 * UNHEARD)
 
 
-def test_memory_stays_bounded_where_everybody_releases() -> None:
-    async def story() -> int:
-        bus = MemoryBus()
-        async with bus.subscribe(T, 0, 0) as subscription:
-            tracemalloc.start()
-            for round_ in range(300):
-                await bus.publish([Record(T, 0, b"", (), bytes(10_000)) for _ in range(10)])
-                deliveries = await subscription.fetch(100, 1)
-                assert [one.position for one in deliveries] == list(range(10 * round_, 10 * round_ + 10))
-                subscription.release(subscription.position)
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-        return peak
-
-    assert asyncio.run(story()) < 3_000_000  # of the 30 MB that went through
+async def test_memory_stays_bounded_where_everybody_releases() -> None:
+    bus = MemoryBus()
+    async with bus.subscribe(T, 0, 0) as subscription:
+        tracemalloc.start()
+        for round_ in range(300):
+            await bus.publish([Record(T, 0, b"", (), bytes(10_000)) for _ in range(10)])
+            deliveries = await subscription.fetch(100, 1)
+            assert [one.position for one in deliveries] == list(range(10 * round_, 10 * round_ + 10))
+            subscription.release(subscription.position)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 3_000_000  # of the 30 MB that went through

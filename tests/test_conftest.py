@@ -1,0 +1,43 @@
+"""What tests/conftest.py promises to each test, seen in a run of pytest of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+COROUTINES = """
+import asyncio
+import pytest
+
+@pytest.fixture
+def given() -> int:
+    return 7
+
+@pytest.mark.parametrize("number", [7, 8])
+async def test_fixtures_and_parameters_arrive(given: int, number: int) -> None:
+    await asyncio.sleep(0)
+    assert given == number
+
+async def test_a_task_that_is_left_is_cancelled() -> None:
+    keep.append(asyncio.ensure_future(asyncio.sleep(3600)))
+
+def test_it_was() -> None:
+    assert keep[0].cancelled()
+
+keep = []
+"""
+
+
+def pytest_of(folder: Path, text: str, *arguments: str) -> str:
+    """What pytest says, with our hooks, of a test module of this text."""
+    (folder / "test_it.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", f"--rootdir={folder}", *arguments]
+    done = subprocess.run([*command, str(folder / "test_it.py")], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_coroutines_are_tests_like_any_other(tmp_path: Path) -> None:
+    said = pytest_of(tmp_path, COROUTINES)
+    assert "assert 7 == 8" in said
+    assert "1 failed, 3 passed" in said
