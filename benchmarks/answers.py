@@ -4,7 +4,7 @@ from functools import cache
 from itertools import count
 
 from controller.cluster.simulated import Answer
-from events.space import Assignment
+from events.spec.space import Assignment
 
 FOR_EVER = 10.0**6
 REFERENCES, REFERENCE_STEPS, WORST = 3, 400, 1000.0

@@ -25,9 +25,9 @@ from benchmarks.gap import percentile
 from benchmarks.outcome import Outcome, say
 from controller.suggestion.pool import Pool, open_pool
 from controller.suggestion.settings import SuggestionSettings
-from events.document import load
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.document import load
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 SMALL, LARGE, REPLAYED, HEAVY = 500, (1_000, 10_000, 100_000), 1_000, 10_000
 BATCH, CROWD, CROWD_TRIALS = 64, 100, 20

@@ -35,12 +35,12 @@ from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaReader, open_reader
 from events.clock import now
-from events.document import OURS
 from events.envelope import decode, encode
 from events.facts import TrialStarted
 from events.ids import AttemptKey, Shard
 from events.metrics import Point
 from events.reports import completed, reported
+from events.spec.document import OURS
 
 PATIENCE_SECONDS = 3600.0
 LOOK_SECONDS = 5.0

@@ -19,10 +19,10 @@ from events import topics
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 from events.bus.kafka.topics import create, delete
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope, send
 from events.ids import ExperimentId, Shard, shard_of
 from events.signals import ExperimentSubmitted
+from events.spec.document import load
 
 PATIENCE_SECONDS = 120.0
 EXPERIMENT = """

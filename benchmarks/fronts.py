@@ -14,15 +14,15 @@ from statistics import mean
 
 import numpy as np
 
-from algorithms.encoding import Cube
 from algorithms.search import create
 from algorithms.search.outcome import Outcome as Result
+from algorithms.space.encoding import Cube
 from benchmarks.bars import FRONT_CONTENDERS
 from benchmarks.outcome import Outcome, say
 from controller.core.pareto import hypervolume
-from events.objective import Direction, Objective
-from events.space import Assignment, FeasibleSpace, Parameter, ParameterType
-from events.spec import AlgorithmSpec, ExperimentSpec
+from events.spec.experiment import AlgorithmSpec, ExperimentSpec
+from events.spec.objective import Direction, Objective
+from events.spec.space import Assignment, FeasibleSpace, Parameter, ParameterType
 
 SEEDS, QUICK_SEEDS = 5, 1
 TRIALS = 100

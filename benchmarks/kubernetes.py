@@ -13,7 +13,7 @@ import yaml
 
 from benchmarks.outcome import CannotMeasureError
 from controller.cluster.kubernetes.api import Api, AwayError, ConflictError, NotFoundError
-from controller.cluster.kubernetes.marks import Object
+from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 
 CRDS = Path(__file__).parents[1] / "deploy" / "crds"

@@ -22,16 +22,16 @@ from benchmarks.controllers import MEDIAN_STOP, Site, site
 from benchmarks.gap import check_bash, gaps, percentile
 from benchmarks.outcome import CannotMeasureError, Outcome, say
 from collectors import parser
-from collectors.collect import Collector
-from collectors.spool import Spool
-from collectors.tail import Tail
+from collectors.ship.collect import Collector
+from collectors.ship.spool import Spool
+from collectors.sources.tail import Tail
 from events import topics
 from events.bus.kafka import KafkaReader, open_reader
 from events.clock import now
 from events.envelope import decode
 from events.facts import TrialConcluded, TrialStarted, TrialStopRequested
 from events.ids import AttemptKey, Shard, TrialNumber
-from events.spec import MetricsCollectorSpec
+from events.spec.experiment import MetricsCollectorSpec
 
 LIVE, LINES_PER_SECOND = 100, 10
 FIRST_STOP, LAST_STOP = 10, 190

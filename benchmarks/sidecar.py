@@ -20,9 +20,9 @@ from controller.cluster.kubernetes.policy import DENY
 from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create
-from events.document import completed
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec import ExperimentSpec
+from events.spec.document import completed
+from events.spec.experiment import ExperimentSpec
 
 IMAGE, COLLECTOR = "trialstream/python:3.11", "trialstream/collector:dev"
 ROUNDS, QUICK_ROUNDS = 20, 2

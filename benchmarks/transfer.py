@@ -14,10 +14,10 @@ import numpy as np
 from algorithms.search import DEFAULT, create
 from algorithms.search.outcome import Outcome as Result
 from benchmarks.outcome import Outcome, say
-from events.knowledge import Row, WarmStart
-from events.objective import Direction, Objective
-from events.space import FeasibleSpace, Parameter, ParameterType, Scalar
-from events.spec import AlgorithmSpec, ExperimentSpec
+from events.spec.experiment import AlgorithmSpec, ExperimentSpec
+from events.spec.objective import Direction, Objective
+from events.spec.space import FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec.warm_start import Row, WarmStart
 
 SEEDS, QUICK_SEEDS, EARLIER_TRIALS = 21, 5, 100
 PLANS = ((20, 3), (100, 1), (150, 10))

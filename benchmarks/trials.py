@@ -21,8 +21,8 @@ import psutil
 from benchmarks.command import document
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError, Outcome, say
+from controller.app.components import station
 from controller.app.solo import see_through
-from controller.app.station import station
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
 from controller.store.ledger import Ledger
@@ -30,11 +30,11 @@ from controller.store.outbox import Mailbox
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope
 from events.ids import ExperimentId
 from events.signals import ExperimentSubmitted
-from events.space import Assignment
+from events.spec.document import load
+from events.spec.space import Assignment
 
 TRIALS, QUICK_TRIALS, PARALLEL, RUNS = 10_000, 2_000, 100, 5
 WINDOW = 1_000

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from collectors.json_lines import JsonLines
-from collectors.reading import Parser, Reading
-from collectors.text import Text
+from collectors.parsers.json_lines import JsonLines
+from collectors.parsers.reading import Parser, Reading
+from collectors.parsers.text import Text
 from events.metrics import MAX_METRIC_NAME
-from events.spec import FileFormat, MetricsCollectorSpec
+from events.spec.experiment import FileFormat, MetricsCollectorSpec
 
 __all__ = ["Parser", "Reading", "parser"]
 

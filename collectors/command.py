@@ -12,16 +12,16 @@ from pathlib import Path
 from uuid import UUID
 
 from collectors import parser
-from collectors.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
-from collectors.spool import Spool
-from collectors.tail import Tail
+from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
+from collectors.ship.spool import Spool
+from collectors.sources.tail import Tail
 from events import topics
 from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
 from events.settings import SettingsError
-from events.spec import MetricsCollectorSpec
+from events.spec.experiment import MetricsCollectorSpec
 
 SPOOL_BYTES = 64 * 2**20
 

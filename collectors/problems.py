@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from events.metrics import MAX_METRIC_NAME
-from events.spec import CollectorKind, ExperimentSpec
-from events.validation import Problem
+from events.spec.experiment import CollectorKind, ExperimentSpec
+from events.spec.validation import Problem
 
 WORKING = (CollectorKind.STDOUT, CollectorKind.FILE)
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from events.ids import TrialNumber
-from events.objective import Observation
-from events.part import Message
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.model import Message
+from events.spec.experiment import ExperimentSpec
+from events.spec.objective import Observation
+from events.spec.space import Assignment
 
 
 class TrialState(StrEnum):

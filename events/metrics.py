@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AwareDatetime, ConfigDict, Field, WithJsonSchema
 
 from events.ids import TrialNumber
-from events.part import Message
+from events.model import Message
 
 MAX_METRIC_NAME = 128
 """Characters; a longer name is no metric of ours."""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from controller.cli import app
 from controller.cli.exits import Exit
-from events.document import load
+from events.spec.document import load
 
 FOLDER = Path(__file__).parent.parent / "examples"
 ALL = sorted(path.stem for path in FOLDER.glob("*.yaml"))

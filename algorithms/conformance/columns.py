@@ -14,9 +14,9 @@ from algorithms.conformance.spaces import (
     ranged,
 )
 from algorithms.conformance.subject import Subject, lived
-from algorithms.dimension import dimension
 from algorithms.search.registry import ALGORITHMS
-from events.space import Assignment, Condition, Distribution, Parameter
+from algorithms.space.dimension import dimension
+from events.spec.space import Assignment, Condition, Distribution, Parameter
 
 BESIDE = (ranged("beside", INT, 1, 50), ranged("besides", INT, 1, 50))
 """Other parameters, as some algorithms need two numbers."""

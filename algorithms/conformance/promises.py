@@ -22,11 +22,11 @@ from algorithms.conformance.spaces import (
     ranged,
 )
 from algorithms.conformance.subject import Subject, demand, lived, told
-from algorithms.encoding import Cube
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
 from algorithms.settings import allowed, setting_problems
-from events.space import Assignment, Parameter, Scalar
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment, Parameter, Scalar
 
 Step = tuple[int, float | None] | None
 """A trial and its loss, None for a failure, to be told; None: ask."""

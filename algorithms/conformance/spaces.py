@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from events.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
 
 DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
 DISCRETE, CATEGORICAL = ParameterType.DISCRETE, ParameterType.CATEGORICAL

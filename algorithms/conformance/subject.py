@@ -9,9 +9,9 @@ from algorithms.search.algorithm import Algorithm
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
 from algorithms.search.registry import find
-from events.objective import Direction, Objective
-from events.space import Assignment, Parameter, Scalar
-from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.objective import Direction, Objective
+from events.spec.space import Assignment, Parameter, Scalar
 
 LATE = 4
 """Trials that run at a time, at most."""

@@ -9,8 +9,8 @@ from pydantic import Field
 from algorithms.search.features import Feature
 from algorithms.search.port import Search
 from algorithms.settings import Settings
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import Problem
 
 DEFAULT = "auto"
 DEFAULT_BUDGET = 200

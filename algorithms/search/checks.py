@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from algorithms.search.algorithm import NAME_PLACE, Algorithm, algorithm_of
 from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, asked
-from algorithms.search.informed import informing_problems
 from algorithms.search.katib import TO_COME
 from algorithms.search.plugins import Fault
 from algorithms.search.registry import ALGORITHMS, find, names
+from algorithms.search.warm_start import informing_problems
 from algorithms.settings import setting_problems
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import Problem
 
 SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import uniform
 from algorithms.search.permutation import Permutation
-from events.conditions import outermost_first
-from events.problem import Problem
-from events.spec import ExperimentSpec
+from algorithms.space.encoding import Cube
+from events.spec.conditions import outermost_first
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 
 SAMPLE = 10_000
 LEAST = 10

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from events.space import Parameter, ParameterType
-from events.spec import ExperimentSpec
-from events.yaml import Path
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Parameter, ParameterType
+from events.spec.yaml import Path
 
 
 class Feature(StrEnum):

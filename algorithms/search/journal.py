@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from algorithms.search import create
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 
 @dataclass(frozen=True, slots=True)

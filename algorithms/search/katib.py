@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from algorithms.encoding import Cube
 from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.features import Feature
 from algorithms.search.libraries import (
@@ -23,9 +22,10 @@ from algorithms.search.libraries import (
 from algorithms.search.own import GP, gaussian_process
 from algorithms.search.port import Search
 from algorithms.search.sampling import grid_search, random_search, sobol_search
-from events.space import ParameterType
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import ParameterType
+from events.spec.validation import Problem
 
 NUMERIC = (ParameterType.DOUBLE, ParameterType.INT)
 TO_COME = ("hyperband", "pbt", "enas", "darts")
@@ -73,7 +73,7 @@ class BayesianSettings(SkoptGp):
 
 
 def _tpe(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import tpe
+    from algorithms.search.optuna import tpe
 
     own = TpeSettings.of(spec.algorithm)
     sampler = tpe(multivariate=False, candidates=own.n_EI_candidates, gamma=own.gamma, prior_weight=own.prior_weight)
@@ -81,14 +81,14 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _multivariate_tpe(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import tpe
+    from algorithms.search.optuna import tpe
 
     own = MultivariateTpeSettings.of(spec.algorithm)
     return optuna(spec, seed, tpe(multivariate=True, startup=own.n_startup_trials, candidates=own.n_ei_candidates))
 
 
 def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.evolution import Evolution
+    from algorithms.search.cmaes import Evolution
 
     own = CmaEsSettings.of(spec.algorithm)
     restarts = own.restart_strategy.value
@@ -161,7 +161,7 @@ ALGORITHMS = {
         CmaEsSettings,
         _cmaes,
         ONE_LOSS,
-        imports=("algorithms.search.evolution",),
+        imports=("algorithms.search.cmaes",),
         rules=_two_numbers,
     ),
     "bayesianoptimization": Algorithm(

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import Novelty
 from algorithms.search.outcome import Outcome
 from algorithms.search.penalties import Penalties
-from events.space import Assignment
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
 
 ATTEMPTS = 10
 """Times the optimizer is asked again for a point that is new and allowed.

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from algorithms.encoding import Cube
 from algorithms.search.algorithm import Algorithm, Extra, Seeded
 from algorithms.search.features import Feature
 from algorithms.search.learning import Learning, Optimizer
 from algorithms.search.port import Search
 from algorithms.search.sampling import random_search
-from events.spec import ExperimentSpec
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
 
 if TYPE_CHECKING:
-    from algorithms.search.with_optuna import Sampler
+    from algorithms.search.optuna import Sampler
 
 UNLEARNING = frozenset({Feature.WARM_START})
-OPTUNA = ("algorithms.search.with_optuna",)
+OPTUNA = ("algorithms.search.optuna",)
 ONE_LOSS = frozenset({Feature.SEVERAL_OBJECTIVES})
 TORCH = Extra("optuna-gp", "torch")
 HYPEROPT = Extra("hyperopt", "hyperopt")
@@ -109,13 +109,13 @@ def learning(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimi
 
 def optuna(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search:
     """A search that learns with one of Optuna's samplers."""
-    from algorithms.search.with_optuna import OptunaOptimizer
+    from algorithms.search.optuna import OptunaOptimizer
 
     return learning(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.targets)))
 
 
 def _tpe(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import tpe
+    from algorithms.search.optuna import tpe
 
     own = OptunaTpe.of(spec.algorithm)
     startup, candidates = own.n_startup_trials, own.n_ei_candidates
@@ -123,38 +123,38 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import gp
+    from algorithms.search.optuna import gp
 
     return optuna(spec, seed, gp(Startup.of(spec.algorithm).n_startup_trials))
 
 
 def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import cmaes
+    from algorithms.search.optuna import cmaes
 
     own = OptunaCmaEs.of(spec.algorithm)
     return optuna(spec, seed, cmaes(own.n_startup_trials, own.popsize))
 
 
 def _nsga2(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import nsga2
+    from algorithms.search.optuna import nsga2
 
     return optuna(spec, seed, nsga2(Population.of(spec.algorithm).population_size))
 
 
 def _nsga3(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import nsga3
+    from algorithms.search.optuna import nsga3
 
     return optuna(spec, seed, nsga3(Population.of(spec.algorithm).population_size))
 
 
 def _qmc(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_optuna import qmc
+    from algorithms.search.optuna import qmc
 
     return optuna(spec, seed, qmc(OptunaQmc.of(spec.algorithm).qmc_type.value))
 
 
 def _hyperopt_tpe(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_hyperopt import HyperoptOptimizer, parzen
+    from algorithms.search.hyperopt import HyperoptOptimizer, parzen
 
     own = HyperoptTpe.of(spec.algorithm)
     suggest = parzen(own.n_startup_jobs, own.n_EI_candidates, own.gamma, own.prior_weight)
@@ -162,14 +162,14 @@ def _hyperopt_tpe(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _hyperopt_anneal(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.with_hyperopt import ANNEAL, HyperoptOptimizer
+    from algorithms.search.hyperopt import ANNEAL, HyperoptOptimizer
 
     return learning(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, ANNEAL))
 
 
 def skopt(spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto") -> Search:
     """A search that learns with one of skopt's models."""
-    from algorithms.search.with_skopt import Model, SkoptOptimizer
+    from algorithms.search.skopt import Model, SkoptOptimizer
 
     model = Model(estimator, own.n_initial_points, own.acq_func.value, optimizer)
     return learning(spec, seed, lambda cube: SkoptOptimizer(cube, seed, model))
@@ -201,7 +201,7 @@ ALGORITHMS = {
         HyperoptTpe,
         _hyperopt_tpe,
         ONE_LOSS,
-        imports=("algorithms.search.with_hyperopt",),
+        imports=("algorithms.search.hyperopt",),
         extra=HYPEROPT,
     ),
     "hyperopt.anneal": Algorithm(
@@ -209,7 +209,7 @@ ALGORITHMS = {
         Seeded,
         _hyperopt_anneal,
         ONE_LOSS,
-        imports=("algorithms.search.with_hyperopt",),
+        imports=("algorithms.search.hyperopt",),
         extra=HYPEROPT,
     ),
     "skopt.gp": Algorithm(
@@ -217,7 +217,7 @@ ALGORITHMS = {
         SkoptGp,
         _skopt_gp,
         ONE_LOSS,
-        imports=("algorithms.search.with_skopt",),
+        imports=("algorithms.search.skopt",),
         extra=SKOPT,
     ),
     "skopt.forest": Algorithm(
@@ -225,7 +225,7 @@ ALGORITHMS = {
         SkoptForest,
         _skopt_forest,
         ONE_LOSS,
-        imports=("algorithms.search.with_skopt",),
+        imports=("algorithms.search.skopt",),
         extra=SKOPT,
     ),
 }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 MOST = 500
 """Searches that one process keeps at most; 0.1 to 5 MB each."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.encoding import MIDDLE, Cube
 from algorithms.search.learning import Candidate, Learning
 from algorithms.search.outcome import Outcome
 from algorithms.search.portfolio import OF_SEVERAL, Optimizer, Pick
-from events.space import Assignment
+from algorithms.space.encoding import MIDDLE, Cube
+from events.spec.space import Assignment
 
 _before = random.getstate(), np.random.get_state()
 import nevergrad as ng  # noqa: E402 - its import draws from both global random states, which are left as they were

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from hashlib import shake_128
 from itertools import count, islice
 
-from algorithms.encoding import Cube
 from algorithms.search.permutation import Permutation
-from events.space import Assignment, Scalar
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment, Scalar
 
 ATTEMPTS = 30
 """Random draws before a finite space is walked instead; a continuum is then taken as it comes."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from algorithms.encoding import Cube
 from algorithms.search.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
 from algorithms.search.learning import Optimizer
 from algorithms.search.libraries import learning
@@ -13,8 +12,9 @@ from algorithms.search.port import Search
 from algorithms.search.portfolio import OF_SEVERAL, Situation, gaussian, pick
 from algorithms.search.portfolio import Optimizer as Name
 from algorithms.search.relay import Best, Relay
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import Problem
 
 GP = ("algorithms.search.gp.optimizer",)
 

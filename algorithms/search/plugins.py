@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from algorithms.encoding import Cube
 from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.features import Feature
 from algorithms.search.learning import Candidate, Learning
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
 from algorithms.settings import entry
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 GROUP = "trialstream.algorithms"
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from algorithms.search.outcome import Outcome
-from events.space import Assignment
+from events.spec.space import Assignment
 
 
 class Search(Protocol):

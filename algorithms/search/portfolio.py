@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from algorithms.encoding import Cube
+from algorithms.space.encoding import Cube
 
 
 class Optimizer(StrEnum):

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from algorithms.search import katib, libraries, own, plugins
 from algorithms.search.algorithm import Algorithm, algorithm_of
-from algorithms.search.informed import informed
 from algorithms.search.plugins import Fault
 from algorithms.search.port import Search
+from algorithms.search.warm_start import informed
 from algorithms.settings import Entry, entry
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
 
 ALGORITHMS: Mapping[str, Algorithm] = {**own.ALGORITHMS, **katib.ALGORITHMS, **libraries.ALGORITHMS}
 

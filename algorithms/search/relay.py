@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from algorithms.encoding import Cube
 from algorithms.search.learning import Candidate, Learning, Optimizer
 from algorithms.search.outcome import Outcome
-from events.space import Assignment
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
 
 Best = tuple[Assignment, float]
 

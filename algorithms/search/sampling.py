@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import Novelty
 from algorithms.search.outcome import Outcome
-from events.space import Assignment, Scalar
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment, Scalar
 
 
 class Draw(Protocol):

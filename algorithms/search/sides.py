@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from algorithms.dimension import Dimension, dimension
-from algorithms.encoding import Cube
-from events.space import Assignment, Distribution, Parameter, ParameterType, Scalar
+from algorithms.space.dimension import Dimension, dimension
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment, Distribution, Parameter, ParameterType, Scalar
 
 LARGEST = 2**31
 """What has more values is a float: libraries count in C."""

@@ -7,7 +7,7 @@ Where a parameter is `inert`, it has no effect unless another one has a certain 
 from collections.abc import Callable, Mapping
 
 from benchmarks.quality.problem import Function, categorical, discrete, double, exact, fraction, integer, noisy
-from events.space import Assignment, Parameter, Scalar
+from events.spec.space import Assignment, Parameter, Scalar
 
 Term = Callable[[Assignment], float]
 FLOOR = 0.05

@@ -9,9 +9,9 @@ from algorithms import search
 from algorithms.search.outcome import Outcome
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.simulation import Task
-from events.objective import Direction, Objective
-from events.space import Assignment
-from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.objective import Direction, Objective
+from events.spec.space import Assignment
 
 
 class Ours:

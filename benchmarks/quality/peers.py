@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.quality.problem import logarithmic
 from benchmarks.quality.simulation import Task
-from events.space import Assignment, Parameter, ParameterType, Scalar
+from events.spec.space import Assignment, Parameter, ParameterType, Scalar
 
 
 def last_place(parameter: Parameter) -> int:

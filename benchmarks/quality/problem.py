@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from events.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
 
 
 class Kind(StrEnum):

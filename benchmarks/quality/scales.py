@@ -8,8 +8,8 @@ import json
 from random import Random
 from statistics import median
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import uniform
+from algorithms.space.encoding import Cube
 from benchmarks.quality.problem import Function
 from benchmarks.quality.problems import ROWS, SCALES, Row
 

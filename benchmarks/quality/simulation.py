@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.quality.problem import Problem
-from events.space import Assignment, Parameter
+from events.spec.space import Assignment, Parameter
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of a trial's time."""

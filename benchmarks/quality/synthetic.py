@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.problem import Function, double, exact
-from events.space import Assignment
+from events.spec.space import Assignment
 
 Point = "np.ndarray[Any, np.dtype[np.float64]]"
 Surface = Callable[[Any], float]

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.problem import Function, categorical, discrete, double, fraction, integer
-from events.space import Assignment
+from events.spec.space import Assignment
 
 Table = Any
 """An array of losses: one axis for each parameter, the last one for seeds."""

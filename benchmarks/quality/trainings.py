@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import uniform
+from algorithms.space.encoding import Cube
 from benchmarks.quality.problem import Function, categorical, double, fraction, integer, noisy
-from events.space import Assignment, Parameter
+from events.spec.space import Assignment, Parameter
 
 FOLDER = Path(__file__).with_name("trainings")
 CONFIGURATIONS, SPLITS, TREES, LEAF = 500, 2, 40, 3

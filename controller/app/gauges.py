@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from controller.app.station import Station
+from controller.app.components import Station
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding
 from controller.store.ledger import Effect

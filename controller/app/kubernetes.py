@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from algorithms import search, stopping
+from algorithms import scheduling, search
 from collectors import parser
 from collectors.problems import problems as collector_problems
-from collectors.tail import Tail
-from controller.app.station import Station, station
+from collectors.sources.tail import Tail
+from controller.app.components import Station, station
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
@@ -17,16 +17,16 @@ from controller.cluster.kubernetes.manifests import problems as manifest_problem
 from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.settings import KubernetesSettings
 from controller.cluster.kubernetes.sidecar import Sidecar
-from controller.flows.mirror import Mirror
 from controller.flows.observe import Follow, Source
+from controller.flows.reconcile import Mirror
 from controller.store.holding import Holding
 from controller.store.postgres import Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import Problem
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def on_kubernetes(
 
     def check(spec: ExperimentSpec) -> Iterator[Problem]:
         yield from search.problems(spec)
-        yield from stopping.problems(spec)
+        yield from scheduling.problems(spec)
         yield from collector_problems(spec)
         yield from manifest_problems(spec, settings.policy)
 

@@ -23,11 +23,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from collectors.command import command_line
-from controller.app.control import Control
+from controller.app.balancer import Control
+from controller.app.components import Station, local_follow, problems, simulated_problems, station
 from controller.app.shard import PASSING, reason
-from controller.app.station import Station, local_follow, problems, simulated_problems, station
 from controller.cluster import Launch
-from controller.cluster.local import CollectorOf, LocalCluster
+from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database

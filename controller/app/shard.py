@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from controller.app.station import Station
+from controller.app.components import Station
 from controller.flows.intake import intake
 from controller.flows.judge import judge
 from controller.flows.launch import launch

@@ -5,8 +5,8 @@ import logging
 import time
 from contextlib import suppress
 
+from controller.app.components import Station
 from controller.app.shard import PASSING, reason, serve
-from controller.app.station import Station
 from controller.core.experiment import Experiment
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding

@@ -9,31 +9,31 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from controller.cli.failure import told_plainly
+from controller.cli.errors import told_plainly
 
 # command → module and function, and its line in the help
 COMMANDS = {
-    "run": ("controller.cli.run:run", "Run an experiment, or go on with it."),
-    "check": ("controller.cli.check:check", "Check an experiment file and show what it would do."),
-    "list": ("controller.cli.listing:experiments", "List the experiments."),
-    "show": ("controller.cli.show:show", "Show everything about one experiment."),
-    "trials": ("controller.cli.listing:trials", "List the trials of an experiment."),
-    "logs": ("controller.cli.logs:logs", "Print the log of a trial."),
-    "events": ("controller.cli.stream:stream", "Print what happened in an experiment, one event a line."),
-    "why": ("controller.cli.why:why", "Tell the story of one trial: why it was made, and how it ended."),
-    "export": ("controller.cli.export:export", "Write all trials as CSV or JSON lines."),
-    "report": ("controller.cli.report:report", "Write a report as one HTML file that works offline."),
-    "submit": ("controller.cli.remote:submit", "Hand an experiment to the controllers."),
-    "pause": ("controller.cli.remote:pause", "Pause an experiment of the controllers."),
-    "resume": ("controller.cli.remote:resume", "Go on with a paused or stopped experiment of the controllers."),
-    "stop": ("controller.cli.stop:stop", "Stop an experiment and its running trials."),
-    "delete": ("controller.cli.stop:delete", "Delete an experiment and everything known of it."),
-    "subscribe": ("controller.cli.subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
-    "controller": ("controller.cli.control:controller", "Run a controller, one of several."),
+    "run": ("run:run", "Run an experiment, or go on with it."),
+    "check": ("check:check", "Check an experiment file and show what it would do."),
+    "list": ("listing:experiments", "List the experiments."),
+    "show": ("show:show", "Show everything about one experiment."),
+    "trials": ("listing:trials", "List the trials of an experiment."),
+    "logs": ("logs:logs", "Print the log of a trial."),
+    "events": ("events:stream", "Print what happened in an experiment, one event a line."),
+    "why": ("why:why", "Tell the story of one trial: why it was made, and how it ended."),
+    "export": ("export:export", "Write all trials as CSV or JSON lines."),
+    "report": ("report:report", "Write a report as one HTML file that works offline."),
+    "submit": ("submit:submit", "Hand an experiment to the controllers."),
+    "pause": ("submit:pause", "Pause an experiment of the controllers."),
+    "resume": ("submit:resume", "Go on with a paused or stopped experiment of the controllers."),
+    "stop": ("stop:stop", "Stop an experiment and its running trials."),
+    "delete": ("stop:delete", "Delete an experiment and everything known of it."),
+    "subscribe": ("subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
+    "controller": ("controller:controller", "Run a controller, one of several."),
     "collect": ("collectors.command:collect", "Collect what one trial reports: the program of the sidecar."),
-    "topics": ("controller.cli.topics:topics", "Make or check the topics that controllers share."),
-    "dead-letters": ("controller.cli.deadletters:dead_letters", "List, show, redrive or drop records put aside."),
-    "algorithms": ("controller.cli.catalogue:algorithms", "List the algorithms, or test one."),
+    "topics": ("topics:topics", "Make or check the topics that controllers share."),
+    "dead-letters": ("dead_letters:dead_letters", "List, show, redrive or drop records put aside."),
+    "algorithms": ("algorithms:algorithms", "List the algorithms, or test one."),
 }
 
 
@@ -63,6 +63,8 @@ class LateCommands(TyperGroup):
 def load(name: str) -> Any:
     """The command of this name, its module imported."""
     module, _, function = COMMANDS[name][0].partition(":")
+    if "." not in module:
+        module = f"controller.cli.commands.{module}"
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(getattr(import_module(module), function))
     return typer.main.get_command(single)

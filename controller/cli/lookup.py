@@ -7,10 +7,10 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
+from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.failure import CommandError
 from controller.cli.moment import read_moment
-from controller.cli.place import DEFAULT_NAMESPACE, full_name, has_store, open_store
+from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
 from events.ids import TrialNumber, trial_number

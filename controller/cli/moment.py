@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
+from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.failure import CommandError
 
 ALLOWED = (
     "give a time such as 2026-03-01T12:00:00Z (without a zone: local time), a clock time such as 14:30, "

@@ -13,13 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli import words
-from controller.cli.fronts import front_words
-from controller.cli.summary import trial_counts
 from controller.core.experiment import Experiment
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.ledger import Recorded
 from controller.store.queries import Found, Last, Queries
+from controller.views import words
+from controller.views.fronts import front_words
+from controller.views.summary import trial_counts
 from events.facts import TERMINAL, SuggestionsRequested, TrialConcluded, TrialProposed, TrialStarted, TrialState
 from events.ids import TrialNumber, trial_name
 

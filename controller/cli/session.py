@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from controller.app.components import Station, leave_alone, local_follow, station
 from controller.app.solo import at_rest, see_through
-from controller.app.station import Station, leave_alone, local_follow, station
+from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.failure import CommandError
-from controller.cli.place import database_url, open_store
-from controller.cluster.local import LocalCluster
+from controller.cli.options import database_url, open_store
+from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store import StoreAwayError, StoreRefusedError
@@ -24,10 +24,10 @@ from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
-from events.document import ExperimentDocument
 from events.envelope import Envelope
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, PauseRequested
+from events.spec.document import ExperimentDocument
 
 FOLLOW_SECONDS = 0.5
 Say = Callable[[str], None]

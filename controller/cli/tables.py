@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import typer
 
-from controller.cli.words import clean
+from controller.views.words import clean
 
 STATE_COLOURS = {
     "Succeeded": "green",

@@ -13,8 +13,8 @@ from typing import Protocol
 from controller.core.experiment import Experiment, Identity
 from events.facts import Cause
 from events.ids import AttemptKey, ExperimentId, Shard, trial_name
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 __all__ = ["AttemptKey", "Cluster", "Ended", "Event", "Launch", "Started", "Waiting"]
 

@@ -16,7 +16,7 @@ from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
 from events.metrics import Point
-from events.space import Assignment
+from events.spec.space import Assignment
 
 
 @dataclass(frozen=True, slots=True)

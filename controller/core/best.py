@@ -8,8 +8,8 @@ from controller.core.experiment import Best, Experiment, Member, Progress, Refer
 from controller.core.pareto import covers, crowding, hypervolume
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
-from events.outcomes import feasible
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.outcomes import feasible
 
 RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
 """States whose trials may be the best: a failed or killed trial's last words do not win."""

@@ -7,7 +7,7 @@ from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import End, Experiment, LiveTrial
 from events.facts import Cause, Fact, StopReason, TrialConcluded, TrialPaused, TrialScheduled, TrialState
 from events.ids import TrialNumber
-from events.objective import Observation
+from events.spec.objective import Observation
 
 MAX_LOSSES = 10
 """Attempts of one trial that may be lost to the infrastructure before the trial counts as failed."""

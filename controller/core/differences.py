@@ -1,6 +1,6 @@
 """Where two specs differ."""
 
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
 
 Difference = tuple[str, object, object]
 """The place, such as spec.algorithm.algorithmName, what is old there and what is new."""

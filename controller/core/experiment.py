@@ -6,8 +6,8 @@ from datetime import datetime
 
 from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
 from events.ids import ExperimentId, TrialNumber
-from events.objective import Observation
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.objective import Observation
 
 MOST_VALUES = 5_000
 """Parameters' values that are asked for at once: their answer is one record of Kafka, which holds 900 KiB."""

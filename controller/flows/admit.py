@@ -8,13 +8,13 @@ from controller.core.decide import admitted
 from controller.core.differences import Difference, differences
 from controller.core.evolve import found
 from controller.core.experiment import Experiment
-from controller.store.earlier import with_rows
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
+from controller.store.warm_start import with_rows
 from events.envelope import Envelope
 from events.ids import Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
 
 
 class DifferentSpecError(Exception):

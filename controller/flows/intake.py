@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from controller.core.decide import admitted, decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
-from controller.store.deadletters import DeadLetter
-from controller.store.earlier import UnknownEarlierError, with_rows
+from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Recorded
 from controller.store.positions import Positions
 from controller.store.reader import Reader, reading
+from controller.store.warm_start import UnknownEarlierError, with_rows
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
@@ -38,8 +38,8 @@ from events.signals import (
     WorkloadEnded,
     WorkloadStarted,
 )
-from events.spec import ExperimentSpec
-from events.validation import Problem
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import Problem
 
 BATCH = 500
 WAIT_SECONDS = 1.0

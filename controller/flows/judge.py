@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from algorithms.stopping import Stopper, create
-from controller.store.deadletters import DeadLetter
+from algorithms.scheduling import Stopper, create
+from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Recorded
 from controller.store.measurements import Measured, Measurements, Row
@@ -27,9 +27,9 @@ from events.facts import (
 )
 from events.ids import AttemptKey, ExperimentId, TrialNumber
 from events.metrics import Measurement, MetricsCompleted, MetricsReported
-from events.objective import Objective
-from events.outcomes import feasible
 from events.signals import MetricsCollected, TrialJudged
+from events.spec.objective import Objective
+from events.spec.outcomes import feasible
 
 BATCH = 2_000
 WAIT_SECONDS = 1.0

@@ -24,8 +24,8 @@ from events.envelope import Envelope, send
 from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
 from events.ids import ExperimentId, TrialNumber, consequence
 from events.signals import SuggestionsMade
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 
 @dataclass(slots=True)

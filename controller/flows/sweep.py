@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from controller.cluster import Cluster
-from controller.store.deadletters import DeadLetters
+from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox

@@ -10,7 +10,7 @@ from events.envelope import Envelope
 from events.facts import TrialConcluded, TrialProposed, TrialScheduled, TrialState
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber, consequence
 from events.signals import Signal, WorkloadWaiting
-from events.space import Assignment
+from events.spec.space import Assignment
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from controller.store.postgres import Database
 from events.facts import TERMINAL, Cause, TrialConcluded, TrialState
 from events.ids import ExperimentId, TrialNumber
-from events.space import Assignment
+from events.spec.space import Assignment
 
 
 @dataclass(frozen=True, slots=True)

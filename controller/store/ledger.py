@@ -27,9 +27,9 @@ from events.facts import (
     TrialStopRequested,
 )
 from events.ids import ExperimentId, Shard
-from events.objective import Observation, Summary
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.objective import Observation, Summary
+from events.spec.space import Assignment
 
 _log = logging.getLogger(__name__)
 _PROGRESS = TypeAdapter(Progress)

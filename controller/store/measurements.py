@@ -8,8 +8,8 @@ from controller.store import FencedError
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.objective import Observation, Summary
-from events.outcomes import feasible
+from events.spec.objective import Observation, Summary
+from events.spec.outcomes import feasible
 
 
 class Row(NamedTuple):

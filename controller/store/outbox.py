@@ -16,7 +16,7 @@ from events.envelope import Envelope
 from events.facts import AnyFact, Fact
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.signals import AnySignal, Signal
-from events.space import Assignment
+from events.spec.space import Assignment
 
 _FACT: TypeAdapter[Fact] = TypeAdapter(AnyFact)
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(AnySignal)

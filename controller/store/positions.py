@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.store import FencedError
-from controller.store.deadletters import DeadLetter, letter_values
+from controller.store.dead_letters import DeadLetter, letter_values
 from controller.store.postgres import Database
 from events.ids import Shard
 

@@ -18,9 +18,9 @@ from controller.store.outbox import recorded
 from controller.store.postgres import Database
 from events.facts import Cause, ExperimentState, TrialState
 from events.ids import ExperimentId, TrialNumber
-from events.objective import Direction, Observation, Summary
-from events.outcomes import feasible
-from events.space import Assignment
+from events.spec.objective import Direction, Observation, Summary
+from events.spec.outcomes import feasible
+from events.spec.space import Assignment
 
 HASHES = 2**32
 """How many values the hash of a sample has: no stride, which a search that goes in cycles would fall in step with."""

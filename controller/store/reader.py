@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from controller.store.deadletters import DeadLetter
+from controller.store.dead_letters import DeadLetter
 from controller.store.positions import Bookmark, Move, Positions
 from controller.telemetry.catalogue import DEAD_LETTERS, LAG, RECORDS
 from events.bus import Bus, Delivery, Subscription

@@ -10,7 +10,7 @@ import orjson
 from controller.core.experiment import Experiment
 from events.facts import TrialConcluded, TrialProposed, TrialStarted, TrialState
 from events.ids import TrialNumber
-from events.space import Assignment
+from events.spec.space import Assignment
 
 if TYPE_CHECKING:
     from controller.store.ledger import Recorded

@@ -20,8 +20,8 @@ from controller.suggestion.processes import Forkserver, Process
 from controller.suggestion.settings import MIB, SuggestionSettings
 from controller.suggestion.wire import OUT_OF_MEMORY, framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 
 TRIES = 3
 """Workers that one question may cost."""

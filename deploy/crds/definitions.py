@@ -3,9 +3,9 @@
 from typing import Any
 
 from deploy.crds.schema import structural
-from events.document import ADDITIONS, OBJECTIVE_ADDITIONS, TEMPLATE_ADDITIONS
 from events.facts import ExperimentState, TrialState
-from events.spec import ExperimentSpec
+from events.spec.document import ADDITIONS, OBJECTIVE_ADDITIONS, TEMPLATE_ADDITIONS
+from events.spec.experiment import ExperimentSpec
 
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
 MOST_SHOWN = 100

@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from events.document import OURS
 from events.envelope import VERSION, Body
-from events.spec import ExperimentSpec
-from events.validation import MAX_NAME, NAME
+from events.spec.document import OURS
+from events.spec.experiment import ExperimentSpec
+from events.spec.validation import MAX_NAME, NAME
 
 FOLDER = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +29,7 @@ def body_schema(body: type[BaseModel]) -> dict[str, Any]:
 
 
 def experiment_schema() -> dict[str, Any]:
-    """The shape of an experiment file of our own version, for editors; `events.document` checks more."""
+    """The shape of an experiment file of our own version, for editors; `events.spec.document` checks more."""
     spec = ExperimentSpec.model_json_schema(mode="validation", by_alias=True)
     definitions = spec.pop("$defs")
     name = {"type": "string", "pattern": f"^{NAME.pattern}$", "maxLength": MAX_NAME}

@@ -4,8 +4,8 @@ from random import Random
 
 from pydantic import BaseModel, Field
 
-from algorithms.encoding import Cube
-from events.space import Assignment, Scalar
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment, Scalar
 
 
 class HillClimb:

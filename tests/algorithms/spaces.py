@@ -9,12 +9,12 @@ from algorithms.conformance.spaces import INT as INT
 from algorithms.conformance.spaces import feasible as feasible
 from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
-from algorithms.dimension import dimension
 from algorithms.search import ALGORITHMS
 from algorithms.search.outcome import FAILED, Outcome
-from events.objective import Direction, Objective
-from events.space import Condition, Distribution, Parameter, ParameterType, Scalar
-from events.spec import AlgorithmSpec, ExperimentSpec, Setting
+from algorithms.space.dimension import dimension
+from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.objective import Direction, Objective
+from events.spec.space import Condition, Distribution, Parameter, ParameterType, Scalar
 
 NUMERIC = (DOUBLE, INT)
 PLAIN = [

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.encoding import MIDDLE, Cube
 from algorithms.search import create
 from algorithms.search.novelty import uniform
-from events.space import Distribution, Parameter, ParameterType, Scalar
+from algorithms.space.encoding import MIDDLE, Cube
+from events.spec.space import Distribution, Parameter, ParameterType, Scalar
 from tests.algorithms.spaces import (
     DOUBLE,
     INT,

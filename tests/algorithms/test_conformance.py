@@ -8,7 +8,7 @@ from algorithms.conformance.promises import PROMISES
 from algorithms.conformance.subject import Subject
 from algorithms.search.portfolio import Optimizer
 from algorithms.search.registry import ALGORITHMS
-from events.space import Scalar
+from events.spec.space import Scalar
 
 SLOW: dict[str, dict[str, Scalar]] = {
     "skopt.forest": {"n_initial_points": 6, "acq_func": "EI"},

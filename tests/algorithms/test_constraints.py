@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.encoding import Cube
 from algorithms.search import create, problems
 from algorithms.search.feasibility import allowed_points
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.portfolio import Optimizer
-from events.problem import Problem
-from events.space import Assignment, Distribution, Parameter, ParameterType
-from events.spec import ExperimentSpec
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
+from events.spec.space import Assignment, Distribution, Parameter, ParameterType
 from tests.algorithms.spaces import DOUBLE, INT, PLAIN, experiment, listed, outcome, ranged, under
 
 GRID = (

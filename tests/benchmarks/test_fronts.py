@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from algorithms.encoding import Cube
+from algorithms.space.encoding import Cube
 from benchmarks.fronts import PROBLEMS, numbers, reference_point, shortfall
 from controller.core.pareto import hypervolume
 

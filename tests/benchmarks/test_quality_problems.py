@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.encoding import Cube
 from algorithms.search.novelty import uniform
+from algorithms.space.encoding import Cube
 from benchmarks.quality import synthetic
 from benchmarks.quality.command import TABLES
 from benchmarks.quality.problem import Half, Kind, Problem
 from benchmarks.quality.problems import ROWS, SCALES, Row, problem
-from events.space import Assignment, Scalar
+from events.spec.space import Assignment, Scalar
 
 OURS = [row for row in ROWS if row.kind not in TABLES]
 TARGETS: Mapping[str, Assignment] = {

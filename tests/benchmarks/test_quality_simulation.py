@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from algorithms.encoding import Cube
+from algorithms.space.encoding import Cube
 from benchmarks.quality.contenders import contender, missing
 from benchmarks.quality.peers import PEERS
 from benchmarks.quality.problem import Function, Half, Kind, Problem, double
@@ -12,7 +12,7 @@ from benchmarks.quality.problems import problem
 from benchmarks.quality.results import Key, append, parsed, read, result
 from benchmarks.quality.runs import Wanted, run
 from benchmarks.quality.simulation import Contender, Course, Task, simulate
-from events.space import Assignment
+from events.spec.space import Assignment
 
 LINE = (double("x", 0.0, 1.0),)
 

@@ -16,7 +16,6 @@ from controller.store.ledger import Batch, Ledger, Recorded
 from controller.store.measurements import Measurements, Row
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
-from events.document import load
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, Shard, TrialNumber
@@ -29,7 +28,8 @@ from events.signals import (
     WorkloadEnded,
     WorkloadStarted,
 )
-from events.space import Assignment
+from events.spec.document import load
+from events.spec.space import Assignment
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SPACE = """

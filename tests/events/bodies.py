@@ -4,12 +4,12 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 from events import facts, metrics, signals
-from events.document import load
 from events.envelope import Body
 from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
 from events.ids import TrialNumber
 from events.metrics import Point
-from events.objective import Summary
+from events.spec.document import load
+from events.spec.objective import Summary
 from tests.events.texts import KATIB, OURS
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)

@@ -1,7 +1,7 @@
 """What simulated trials do in these tests."""
 
 from controller.cluster.simulated import Answer
-from events.space import Assignment
+from events.spec.space import Assignment
 from tests.faults.train import STEPS, curve
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import controller.app.control as control
+import controller.app.balancer as control
 import controller.app.shard as shard
 import controller.store.ledger as ledger
 import controller.store.measurements as measurements

@@ -14,7 +14,7 @@ from controller.store.journal import Journal, Journals
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
 from events.ids import ExperimentId
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
 from tests.faults.stream import Event
 from tests.faults.train import STEPS, curve
 

@@ -13,11 +13,11 @@ from events import topics
 from events.bus.kafka import open_bus
 from events.bus.kafka.topics import PARTITIONS
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope, send
 from events.ids import ExperimentId, shard_of
 from events.signals import ExperimentSubmitted, SuggestionsMade
-from events.space import Assignment
+from events.spec.document import load
+from events.spec.space import Assignment
 from tests.faults.installation import Installation
 
 TRIALS = 2

@@ -8,12 +8,12 @@ from uuid import UUID, uuid5
 from controller.core.decide import decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
-from events.document import load
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, TrialNumber
-from events.objective import Summary
 from events.signals import MetricsCollected, Signal, SuggestionsMade, TimePassed, WorkloadEnded, WorkloadStarted
+from events.spec.document import load
+from events.spec.objective import Summary
 from tests.controller.histories import START, assignment, text
 
 ROOT = UUID("b5ba5f0e-95ee-4a0b-8f25-2a1bd1e7ad5d")

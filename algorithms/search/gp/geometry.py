@@ -11,10 +11,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.dimension import dimension
-from algorithms.encoding import MIDDLE, Cube
-from events.conditions import outermost_first, predicate
-from events.space import Parameter, ParameterType
+from algorithms.space.dimension import dimension
+from algorithms.space.encoding import MIDDLE, Cube
+from events.spec.conditions import outermost_first, predicate
+from events.spec.space import Parameter, ParameterType
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

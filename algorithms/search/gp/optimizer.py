@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from algorithms.encoding import Cube
 from algorithms.search.gp.geometry import Array, Geometry, Mask
 from algorithms.search.gp.history import History
 from algorithms.search.gp.proposal import Proposer
 from algorithms.search.learning import Candidate
 from algorithms.search.outcome import Outcome
-from events.space import Assignment
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
 
 
 class GaussianProcess:

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.stats import qmc
 
 from algorithms.search.gp.acquisition import Acquisition
-from algorithms.search.gp.belief import Beliefs, View
 from algorithms.search.gp.geometry import Array, Geometry, Mask
 from algorithms.search.gp.history import MEDIAN, History
-from algorithms.search.gp.hunt import Allowed, Hunt
+from algorithms.search.gp.maximizer import Allowed, Hunt
+from algorithms.search.gp.surrogate import Beliefs, View
 
 FEW = 1024
 """A space of so many points is looked through whole for each suggestion."""

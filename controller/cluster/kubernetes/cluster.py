@@ -15,18 +15,18 @@ from controller.cluster.kubernetes.api import Api, ApiError, AwayError, Conflict
 from controller.cluster.kubernetes.causes import Over
 from controller.cluster.kubernetes.configmaps import ConfigMaps
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError
+from controller.cluster.kubernetes.labels import Object, Rules, key_of, rules_of, workload_name
 from controller.cluster.kubernetes.logs import Logs
 from controller.cluster.kubernetes.manifests import ManifestError, manifest
-from controller.cluster.kubernetes.marks import Object, Rules, key_of, rules_of, workload_name
 from controller.cluster.kubernetes.policy import DENY, Policy
 from controller.cluster.kubernetes.refusals import refused
 from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
-from controller.cluster.kubernetes.sight import Sight
+from controller.cluster.kubernetes.workload_cache import Sight
 from controller.core.experiment import Identity
 from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
-from events.template import TemplateError
+from events.spec.template import TemplateError
 
 DELETE_AGAIN_SECONDS = (0.5, 30.0)
 OWNER = "trialstream.io/"

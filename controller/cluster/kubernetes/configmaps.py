@@ -6,11 +6,11 @@ from typing import Any
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.kinds import kind_of
+from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.manifests import ManifestError
-from controller.cluster.kubernetes.marks import Object
 from events.ids import ExperimentId
-from events.spec import TrialTemplate
-from events.yaml import DocumentError, read
+from events.spec.experiment import TrialTemplate
+from events.spec.yaml import DocumentError, read
 
 
 class ConfigMaps:

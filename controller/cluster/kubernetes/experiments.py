@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from controller.cluster.kubernetes.api import Api, ApiError, When
 from controller.cluster.kubernetes.kinds import Kind
-from controller.cluster.kubernetes.marks import EXPERIMENT_ID, OURS, TRIAL, US, Object
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, OURS, TRIAL, US, Object
 from controller.cluster.kubernetes.projection import moment
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
-from events.document import KATIB
-from events.document import OURS as OWN
 from events.ids import ExperimentId, TrialNumber
+from events.spec.document import KATIB
+from events.spec.document import OURS as OWN
 
 FINALIZER = "trialstream.io/experiment"
 BULKY = ("managedFields", "annotations")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.api import Api, NotFoundError
-from events.spec import TrialTemplate
+from events.spec.experiment import TrialTemplate
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controller.cluster import Launch
-from controller.cluster.kubernetes.marks import RULES, Rules, labels, rules_written, workload_name
+from controller.cluster.kubernetes.labels import RULES, Rules, labels, rules_written, workload_name
 from controller.cluster.kubernetes.policy import Policy, refusals
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary
-from events.spec import CollectorKind, ExperimentSpec, TrialTemplate
-from events.template import absent_names, substitute, template_values, written
-from events.validation import Problem
-from events.yaml import Path, text_of
+from events.spec.experiment import CollectorKind, ExperimentSpec, TrialTemplate
+from events.spec.template import absent_names, substitute, template_values, written
+from events.spec.validation import Problem
+from events.spec.yaml import Path, text_of
 
 INTEGERS = frozenset(
     {"replicas", "parallelism", "completions", "activeDeadlineSeconds", "numNodes", "numProcPerNode", "slotsPerWorker"}

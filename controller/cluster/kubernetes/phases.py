@@ -9,7 +9,7 @@ from typing import Any
 from controller.cluster.kubernetes import causes
 from controller.cluster.kubernetes.causes import Over
 from controller.cluster.kubernetes.gjson import MISSING, Path, PathError, look_up, parse
-from controller.cluster.kubernetes.marks import Object, Rules
+from controller.cluster.kubernetes.labels import Object, Rules
 from controller.cluster.kubernetes.pods import (
     Pod,
     dict_of,

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from controller.cluster.kubernetes.marks import RULES, Object
+from controller.cluster.kubernetes.labels import RULES, Object
 
 GONE = "gone"
 """Marks the last known object of a pod that is not there any more."""

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from controller.cluster.kubernetes.marks import EXPERIMENT, EXPERIMENT_ID, MANAGED_BY, TRIAL, US, Object
+from controller.cluster.kubernetes.labels import EXPERIMENT, EXPERIMENT_ID, MANAGED_BY, TRIAL, US, Object
 from controller.core.experiment import Experiment, LiveTrial
 from events.facts import ExperimentState, TrialState
 from events.ids import TrialNumber, trial_name
-from events.objective import Observation
-from events.space import Assignment
-from events.template import written
+from events.spec.objective import Observation
+from events.spec.space import Assignment
+from events.spec.template import written
 
 MOST_NAMES = 100
 """In a list of the status."""

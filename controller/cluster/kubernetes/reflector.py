@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ExpiredError, NotFoundError, error_of
-from controller.cluster.kubernetes.marks import Object
+from controller.cluster.kubernetes.labels import Object
 
 PAGE = 500
 WATCH_SECONDS = (240, 300)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from controller.app.control import Control
-from controller.app.station import simulated_problems, station
+from controller.app.balancer import Control
+from controller.app.components import simulated_problems, station
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
@@ -18,11 +18,11 @@ from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope, send
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, Signal
-from events.space import Assignment
+from events.spec.document import load
+from events.spec.space import Assignment
 from tests.controller.flows.stage import Wanted, bowl
 
 PATIENCE = 180.0

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from controller.cli import COMMANDS, app, load
 from controller.cli.exits import Exit
-from controller.cli.place import full_name
+from controller.cli.options import full_name
 from tests.controller.histories import text
 
 HEAVY = (

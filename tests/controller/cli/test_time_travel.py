@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.failure import CommandError
 from controller.cli.moment import read_moment
 from tests.controller.cli.conftest import Place
 from tests.controller.histories import START

@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 
 from controller.core.evolve import found
 from controller.core.experiment import Experiment
-from events.document import load
 from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, TrialNumber
-from events.objective import Observation, Summary
 from events.signals import (
     DeletionRequested,
     EditRequested,
@@ -27,6 +25,8 @@ from events.signals import (
     WorkloadStarted,
     WorkloadWaiting,
 )
+from events.spec.document import load
+from events.spec.objective import Observation, Summary
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from controller.core.experiment import Experiment
 from controller.core.pareto import covers, hypervolume
 from events.facts import Cause, Reason, TrialConcluded, TrialState
 from events.ids import TrialNumber
-from events.objective import Observation, Summary
+from events.spec.objective import Observation, Summary
 from tests.controller.core.histories import experiment, outcome
 from tests.controller.core.test_decisions import end, running
 

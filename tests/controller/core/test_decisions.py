@@ -21,7 +21,6 @@ from events.facts import (
     TrialStopRequested,
 )
 from events.ids import TrialNumber
-from events.objective import Observation
 from events.signals import (
     DeletionRequested,
     ExtensionRequested,
@@ -35,6 +34,7 @@ from events.signals import (
     WorkloadEnded,
     WorkloadStarted,
 )
+from events.spec.objective import Observation
 from tests.controller.core.histories import experiment, observation
 from tests.controller.core.test_histories import Watch
 

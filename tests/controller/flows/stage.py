@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
+from controller.app.components import Station, station
 from controller.app.solo import see_through
-from controller.app.station import Station, station
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
@@ -16,11 +16,11 @@ from controller.store.postgres import open_database
 from controller.suggestion.pool import Pool, open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope
 from events.ids import ExperimentId
 from events.signals import ExperimentSubmitted
-from events.space import Assignment
+from events.spec.document import load
+from events.spec.space import Assignment
 
 
 def bowl(assignment: Assignment) -> Answer:

@@ -11,18 +11,18 @@ from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, beyond
 from controller.flows.intake import Desk, Letter
 from controller.flows.propose import entries
-from controller.store.earlier import UnknownEarlierError
 from controller.store.holding import Holding
 from controller.store.journal import Journals
+from controller.store.warm_start import UnknownEarlierError
 from events import topics
 from events.bus import Delivery
 from events.clock import now
-from events.document import load
 from events.envelope import Envelope, encode
 from events.ids import ExperimentId, Shard
-from events.problem import Problem
 from events.signals import ExperimentSubmitted
-from events.spec import ExperimentSpec
+from events.spec.document import load
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 
 NEVERGRAD = "{algorithmName: nevergrad}"

@@ -15,7 +15,7 @@ from controller.suggestion.pool import open_pool
 from events.clock import now
 from events.facts import Cause, ExperimentState, Reason
 from events.signals import PauseRequested, StopRequested
-from events.space import Assignment
+from events.spec.space import Assignment
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 
 ALGORITHMS = {

@@ -12,7 +12,7 @@ from controller.store.history import PAGE
 from controller.store.queries import Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
-from events.objective import Direction
+from events.spec.objective import Direction
 from tests.controller.histories import Author, admitted, digits, finish, opened, text
 
 

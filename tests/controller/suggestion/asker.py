@@ -11,8 +11,8 @@ from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import Outcome
 from controller.suggestion.pool import Pool
-from events.space import Assignment, Scalar
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment, Scalar
 from tests.algorithms.spaces import MIXED, experiment
 
 SEED = 9

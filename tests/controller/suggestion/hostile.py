@@ -3,7 +3,7 @@
 from pathlib import Path
 
 SITE = '''
-from algorithms.encoding import Cube
+from algorithms.space.encoding import Cube
 from algorithms.search import ALGORITHMS
 from algorithms.search.algorithm import Algorithm, Seeded
 from algorithms.search.sampling import random_search

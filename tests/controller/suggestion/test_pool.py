@@ -19,8 +19,8 @@ from algorithms.search import create
 from controller.suggestion.pool import PATIENCE, Pool, SearchFailedError, open_pool
 from controller.suggestion.processes import Forkserver
 from controller.suggestion.settings import MIB, USUAL_MEMORY, SuggestionSettings
-from events.space import Assignment
-from events.spec import ExperimentSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.space import Assignment
 from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
 from tests.controller.suggestion.hostile import install
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
-from controller.cluster.kubernetes.marks import workload_name
+from controller.cluster.kubernetes.labels import workload_name
 from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
-from events.document import completed
 from events.ids import ExperimentId, TrialNumber
-from events.spec import ExperimentSpec
+from events.spec.document import completed
+from events.spec.experiment import ExperimentSpec
 from tests.collectors.shipping import SHARD
 from tests.controller.cluster.identity import identity
 from tests.kubernetes import COLLECTOR, PYTHON

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.marks import EXPERIMENT_ID, MANAGED_BY, TRIAL, US
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED_BY, TRIAL, US
 from events.ids import ExperimentId, TrialNumber
 from tests.kubernetes import ROOT, kubectl
 

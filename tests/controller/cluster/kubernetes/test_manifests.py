@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cluster import AttemptKey, Launch
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, key_of, rules_of, workload_name
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, problems
-from controller.cluster.kubernetes.marks import EXPERIMENT_ID, key_of, rules_of, workload_name
 from controller.cluster.kubernetes.policy import DENY, Policy, refusals
 from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
-from events.document import load
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec import ExperimentSpec
+from events.spec.document import load
+from events.spec.experiment import ExperimentSpec
 
 KATIB = Path(__file__).parents[3] / "katib"
 SIDECAR = Sidecar("collector:1", environment={"TRIALSTREAM_KAFKA": "kafka:9092"}, pull_secrets=("pull",), secret="more")

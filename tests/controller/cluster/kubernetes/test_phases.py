@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cluster.kubernetes.causes import Over
-from controller.cluster.kubernetes.marks import Rules
+from controller.cluster.kubernetes.labels import Rules
 from controller.cluster.kubernetes.phases import Phase, Running, Waiting, phase
 from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
-from events.document import completed
 from events.facts import Cause
-from events.spec import ExperimentSpec
+from events.spec.document import completed
+from events.spec.experiment import ExperimentSpec
 
 UTC = timezone.utc  # noqa: UP017
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

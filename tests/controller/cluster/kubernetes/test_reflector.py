@@ -11,7 +11,7 @@ import pytest
 
 from controller.cluster.kubernetes import reflector
 from controller.cluster.kubernetes.api import open_api
-from controller.cluster.kubernetes.marks import Object
+from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 from tests.controller.cluster.kubernetes.proxy import SILENCE, Judge, Proxy, leading_to, plain_api, proxied
 from tests.controller.cluster.kubernetes.stage import eventually

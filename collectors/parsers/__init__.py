@@ -1,0 +1,1 @@
+"""Parsers: the metrics in one line of what a trial reports."""

@@ -1,0 +1,1 @@
+"""Shipping: what was read is kept in a spool and delivered in order."""

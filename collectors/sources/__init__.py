@@ -1,0 +1,1 @@
+"""Sources: where a trial reports its metrics, read as they come."""

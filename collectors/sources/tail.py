@@ -1,0 +1,117 @@
+"""Read a growing file as measurements: each line once, in bounded memory, steps counted in file order."""
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from collectors.parsers.reading import Parser
+from events.metrics import Point
+
+MAX_BYTES = 1024 * 1024
+"""Bytes of the file that one `read` takes at most."""
+MAX_POINTS = 5000
+"""Points that one `read` returns at most."""
+MAX_LINE = 64 * 1024
+"""Bytes of a line that are parsed; the rest of it is skipped."""
+
+_LINE_END = re.compile(rb"[\r\n]")
+
+
+class Tail:
+    """The points of one file, which may not exist yet.
+
+    `step` counts the reports of each metric from 1, so whoever reads the file again from its start gets the
+    same (metric, step) for the same report. A carriage return ends a line, too: progress bars write them.
+    """
+
+    def __init__(self, path: Path, parse: Parser, clock: Callable[[], datetime]) -> None:
+        self.path = path
+        self._parse = parse
+        self._clock = clock
+        self._offset = 0
+        self._chunk = b""
+        self._place = 0
+        self._line = bytearray()
+        self._steps: Counter[str] = Counter()
+        self._points: deque[Point] = deque()
+
+    def read(self) -> list[Point]:
+        """The points of complete lines that came since the last call, within MAX_BYTES and MAX_POINTS.
+
+        An empty list means only that this part of the file had none. Raises OSError if the file cannot be read.
+        """
+        if self._place >= len(self._chunk) and not self._points:
+            self._load()
+        self._split()
+        return self._taken()
+
+    def finish(self) -> list[Point]:
+        """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at the end."""
+        while True:
+            points = self.read()
+            if points:
+                return points
+            if self._place >= len(self._chunk) and not self._load():
+                self._end_line()
+                return self._taken()
+
+    def state(self) -> bytes:
+        """How far was read, for `restore`: what was returned is not returned again."""
+        return orjson.dumps(
+            {
+                "offset": self._offset - len(self._chunk) + self._place,
+                "line": self._line.decode("latin-1"),
+                "steps": self._steps,
+                "points": [(metric, step, at.isoformat(), repr(value)) for metric, step, at, value in self._points],
+            }
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Go on where another reader of the same file was."""
+        known = orjson.loads(state)
+        self._offset, self._chunk, self._place = known["offset"], b"", 0
+        self._line = bytearray(known["line"].encode("latin-1"))
+        self._steps = Counter(known["steps"])
+        self._points = deque(
+            Point(metric, step, datetime.fromisoformat(at), float(value)) for metric, step, at, value in known["points"]
+        )
+
+    def _load(self) -> bool:
+        """Read the next chunk; False if there is nothing new."""
+        try:
+            with self.path.open("rb") as file:
+                if self.path.stat().st_size < self._offset:  # truncated: the program has started it anew
+                    self._offset = 0
+                    self._line.clear()
+                file.seek(self._offset)
+                self._chunk, self._place = file.read(MAX_BYTES), 0
+        except FileNotFoundError:
+            return False
+        self._offset += len(self._chunk)
+        return bool(self._chunk)
+
+    def _split(self) -> None:
+        """Parse complete lines until the chunk is used up or there are points enough."""
+        while self._place < len(self._chunk) and len(self._points) < MAX_POINTS:
+            end = _LINE_END.search(self._chunk, self._place)
+            stop = end.start() if end else len(self._chunk)
+            self._line += self._chunk[self._place : min(stop, self._place + MAX_LINE - len(self._line))]
+            self._place = stop + 1 if end else stop
+            if end:
+                self._end_line()
+
+    def _end_line(self) -> None:
+        text = self._line.decode(errors="replace")
+        self._line.clear()
+        if not text:
+            return
+        for metric, value, at in self._parse(text):
+            self._steps[metric] += 1
+            self._points.append(Point(metric, self._steps[metric], at or self._clock(), value))
+
+    def _taken(self) -> list[Point]:
+        return [self._points.popleft() for _ in range(min(len(self._points), MAX_POINTS))]

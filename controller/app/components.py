@@ -1,0 +1,146 @@
+"""The parts of a controller, wired around a database, a bus and a place where trials run."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from algorithms import scheduling, search
+from collectors import parser
+from collectors.problems import problems as collector_problems
+from collectors.sources.tail import Tail
+from controller.cluster import Cluster, Event, Launch
+from controller.cluster.local.cluster import LocalCluster
+from controller.cluster.local.program import problems as process_problems
+from controller.flows.observe import Follow, Source
+from controller.store.dead_letters import DeadLetters
+from controller.store.holding import Holding
+from controller.store.journal import Journals
+from controller.store.leases import Leases, open_leases
+from controller.store.ledger import Ledger
+from controller.store.measurements import Measurements
+from controller.store.outbox import Mailbox, Outbox
+from controller.store.positions import Positions
+from controller.store.postgres import Database
+from controller.suggestion.pool import Pool
+from events.bus import Bus
+from events.clock import now
+from events.ids import ExperimentId
+from events.spec.experiment import CollectorKind, ExperimentSpec
+from events.spec.validation import Problem
+
+
+def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Everything for which this version cannot run `spec` as local processes."""
+    yield from search.problems(spec)
+    yield from scheduling.problems(spec)
+    yield from collector_problems(spec)
+    yield from process_problems(spec)
+
+
+def simulated_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Everything for which this version cannot rehearse `spec`."""
+    yield from search.problems(spec)
+    yield from scheduling.problems(spec)
+
+
+@dataclass(slots=True)
+class Watch:
+    """One reader of the cluster's events for all shards of this process."""
+
+    cluster: Cluster
+    listeners: list[tuple[Holding, "asyncio.Queue[Event]"]] = field(default_factory=list)
+
+    @contextmanager
+    def events(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
+        """The events of the experiments of one shard; what came before is found by the sweep."""
+        listener: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
+        self.listeners.append(listener)
+        try:
+            yield listener[1]
+        finally:
+            self.listeners.remove(listener)
+
+    async def run(self) -> None:
+        """Distribute, until cancelled."""
+        async for event in self.cluster.watch():
+            for holding, queue in self.listeners:
+                if event.key.experiment in holding.experiments:
+                    queue.put_nowait(event)
+
+
+Mirror = Callable[[Holding], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """The parts of a controller, wired."""
+
+    database: Database
+    ledger: Ledger
+    outbox: Outbox
+    mailbox: Mailbox
+    journals: Journals
+    measurements: Measurements
+    positions: Positions
+    dead_letters: DeadLetters
+    leases: Leases
+    bus: Bus
+    pool: Pool
+    cluster: Cluster
+    watch: Watch
+    follow: Follow
+    check: Callable[[ExperimentSpec], Iterator[Problem]]
+    """Why a spec cannot run here."""
+    revive: Callable[[], Awaitable[None]]
+    """Bring the database back, where that is ours to do."""
+    mirror: "Mirror | None" = None
+    """Shows the experiments of a shard where else they are kept, until cancelled."""
+
+    async def forget(self, experiment: ExperimentId) -> None:
+        """Delete all that is kept of an experiment that is done."""
+        if known := await self.ledger.get(experiment):
+            await self.cluster.forget(known[0].identity)
+        await self.ledger.delete(experiment)
+
+
+async def leave_alone() -> None:
+    """The database is somebody else's: all that we can do is to wait for it."""
+
+
+@asynccontextmanager
+async def station(
+    database: Database,
+    bus: Bus,
+    pool: Pool,
+    cluster: Cluster,
+    follow: Follow,
+    *,
+    owner: str,
+    check: Callable[[ExperimentSpec], Iterator[Problem]] = problems,
+    revive: Callable[[], Awaitable[None]] = leave_alone,
+) -> AsyncGenerator[Station]:
+    """Wire the parts around a database, a bus, workers for searches and a place where trials run.
+
+    `owner` names this process in leases.
+    """
+    async with open_leases(database, owner) as leases:
+        yield Station(
+            database, Ledger(database), Outbox(database), Mailbox(database), Journals(database), Measurements(database),
+            Positions(database), DeadLetters(database), leases, bus, pool, cluster, Watch(cluster), follow, check,
+            revive,
+        )  # fmt: skip
+
+
+def local_follow(cluster: LocalCluster) -> Follow:
+    """Hear a local attempt by reading the file that it writes."""
+
+    def follow(launched: Launch) -> Source:
+        collector = launched.spec.metrics_collector_spec
+        is_file = collector.collector.kind is CollectorKind.FILE
+        path: Path = cluster.metrics_path(launched) if is_file else cluster.log_path(launched.key)
+        return Tail(path, parser(collector, launched.spec.metrics), now)
+
+    return follow

@@ -1,0 +1,89 @@
+"""`algorithms`: the searches and early-stopping rules with their settings, and whether a search keeps its promises."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from algorithms import scheduling, search
+from algorithms.search.algorithm import Algorithm
+from algorithms.search.registry import find, names
+from algorithms.settings import Entry
+from controller.cli.commands.listing import ListFormat, ListOutput
+from controller.cli.errors import CommandError, warn
+from controller.cli.exits import Exit
+from controller.cli.tables import heading, table
+from controller.views import words
+from controller.views.summary import as_json
+
+
+class Act(StrEnum):
+    """What to do with the algorithms."""
+
+    LIST = "list"
+    TEST = "test"
+
+
+def algorithms(
+    act: Annotated[Act, typer.Argument(help="list, or test (does a search keep its promises?).")] = Act.LIST,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The search to test, also a plugin.")] = None,
+    output: ListFormat = ListOutput.TABLE,
+    trials: Annotated[int, typer.Option(min=13, help="How long to watch it; fewer for slow ones.")] = 30,
+) -> None:
+    """List the search algorithms and early-stopping rules with their settings, or test a search."""
+    if act is Act.LIST:
+        _list(output)
+    elif name is None:
+        raise CommandError("which one? Such as: trialstream algorithms test random", Exit.INVALID)
+    else:
+        _test(_known(name), trials, output)
+
+
+def _list(output: ListOutput) -> None:
+    kinds = {"search": search.catalogue(), "earlyStopping": scheduling.catalogue()}
+    if output is ListOutput.JSON:
+        typer.echo(as_json({kind: [asdict(entry) for entry in entries] for kind, entries in kinds.items()}))
+    else:
+        typer.secho("Search algorithms (spec.algorithm.algorithmName)", bold=True)
+        _print(kinds["search"])
+        heading("Early stopping (spec.earlyStopping.algorithmName)")
+        _print(kinds["earlyStopping"])
+    for name, fault in search.faults():
+        warn(f"the plugin {name} {fault}")
+
+
+def _print(entries: Sequence[Entry]) -> None:
+    table(("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
+    typer.echo("")
+    rows = [
+        (entry.name, one.name, one.default, one.allowed, one.summary) for entry in entries for one in entry.settings
+    ]
+    table(("algorithm", "setting", "default", "allowed", "meaning"), rows)
+
+
+def _known(name: str) -> str:
+    """`name`, if an algorithm of that name can be used here. Raises CommandError."""
+    algorithm = find(name)
+    if algorithm is None:
+        raise CommandError(f"{name!r} is no known algorithm; there are: {', '.join(names())}", Exit.INVALID)
+    if not isinstance(algorithm, Algorithm):
+        raise CommandError(f"the plugin {name} {algorithm.words}", Exit.INVALID)
+    if algorithm.extra is not None and algorithm.extra.missing:
+        raise CommandError(algorithm.extra.problem(name).message, Exit.INVALID)
+    return name
+
+
+def _test(name: str, trials: int, output: ListOutput) -> None:
+    from algorithms.conformance import Subject, examined  # numpy, and whatever the algorithm needs
+
+    verdicts = list(examined(Subject(name, trials=trials)))
+    if output is ListOutput.JSON:
+        typer.echo(as_json([asdict(verdict) for verdict in verdicts]))
+    else:
+        rows = [(one.promise, "kept" if one.fault is None else "BROKEN", one.fault or one.meaning) for one in verdicts]
+        table(("promise", "", "what it means, or what went wrong"), rows)
+    broken = sum(one.fault is not None for one in verdicts)
+    if broken:
+        raise CommandError(f"{name} breaks {words.count(broken, 'promise')}", Exit.FAILED)

@@ -1,0 +1,57 @@
+"""`controller`: own a share of the shards and serve them until SIGTERM."""
+
+import asyncio
+import logging
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from controller.app.service import Orders, Place, Service
+from controller.cli.errors import CommandError
+from controller.cli.exits import Exit
+from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, database_url, kafka_settings
+from controller.cluster.simulated import Function
+
+
+def controller(
+    cluster: Annotated[Place, typer.Option("--cluster", help="Where trials run.")] = Place.LOCAL,
+    kafka: Kafka = None,
+    database: Url = None,
+    data: Data = DEFAULT_DATA,
+    answers: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="With --cluster simulated: assignment -> Answer."),
+    ] = None,
+    pace: Annotated[
+        float | None, typer.Option(min=0.001, help="Simulated seconds in a second; without it, time jumps.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address on which metrics and health are answered.")] = "127.0.0.1",
+    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")] = 0,
+    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")] = 0,
+) -> None:
+    """Run a controller: one of several that share the experiments handed in with `submit`. SIGTERM hands over."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    url = database_url(database)
+    if url is None:
+        raise CommandError(
+            "a controller needs a Postgres that all controllers reach: --database URL, TRIALSTREAM_DATABASE, or "
+            "`database` in the settings file",
+            Exit.INVALID,
+        )
+    function = _function(cluster, answers)
+    orders = Orders(
+        url, kafka_settings(kafka), cluster, data.absolute(), function, pace, host, metrics_port, health_port
+    )
+    asyncio.run(Service(orders).run())
+
+
+def _function(place: Place, answers: str | None) -> Function | None:
+    if place is not Place.SIMULATED:
+        return None
+    module, _, name = (answers or "").partition(":")
+    try:
+        function: Function = getattr(import_module(module), name)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise CommandError(f"--answers {answers!r}: {error}; give MODULE:FUNCTION", Exit.INVALID) from None
+    return function

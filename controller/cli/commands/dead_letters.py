@@ -1,0 +1,139 @@
+"""`dead-letters`: look at the records that were put aside, hand them in again, or drop them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.commands.listing import ListFormat, ListOutput
+from controller.cli.errors import CommandError
+from controller.cli.exits import Exit
+from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, kafka_settings, open_store
+from controller.cli.tables import pairs, table
+from controller.store.dead_letters import DeadLetters, Kept
+from controller.views import words
+from controller.views.summary import as_json
+from events.bus.kafka import open_bus
+
+MOST = 100
+SHOWN_CHARACTERS = 4_000
+
+
+class Act(StrEnum):
+    """What to do with dead letters."""
+
+    LIST = "list"
+    SHOW = "show"
+    REDRIVE = "redrive"
+    DROP = "drop"
+
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID...", help="Ids, or how they begin; `all` means every one.")
+]
+
+
+def dead_letters(
+    act: Annotated[Act, typer.Argument(help="list, show, redrive (hand in again) or drop.")],
+    ids: Ids = None,
+    output: ListFormat = ListOutput.TABLE,
+    data: Data = DEFAULT_DATA,
+    kafka: Kafka = None,
+    database: Url = None,
+) -> None:
+    """Records that could not be read or decided on, with the reason. They stay until they are redriven or dropped."""
+    asyncio.run(_act(act, ids or [], output, data, kafka, database))
+
+
+async def _act(
+    act: Act, ids: list[str], output: ListOutput, data: Path, kafka: str | None, database: str | None
+) -> None:
+    async with _open(data, database) as letters:
+        if act is Act.LIST:
+            _list(await letters.every(MOST), await letters.count(), output)
+            return
+        chosen = await _chosen(letters, ids)
+        match act:
+            case Act.SHOW:
+                for one in chosen:
+                    _show(one, output)
+            case Act.REDRIVE:
+                async with open_bus(kafka_settings(kafka)) as bus:
+                    await bus.publish([one.record for one in chosen])
+                await letters.drop([one.id for one in chosen])
+                typer.echo(f"{words.count(len(chosen), 'record')} handed in again; what fails again comes back here")
+            case Act.DROP:
+                await letters.drop([one.id for one in chosen])
+                typer.echo(f"{words.count(len(chosen), 'record')} dropped")
+
+
+@asynccontextmanager
+async def _open(data: Path, database: str | None) -> AsyncGenerator[DeadLetters]:
+    async with open_store(data, database) as store:
+        yield DeadLetters(store)
+
+
+async def _chosen(letters: DeadLetters, ids: list[str]) -> list[Kept]:
+    """The letters that were named. Raises CommandError if one is not there or not unique."""
+    if not ids:
+        raise CommandError("say which: the id as `dead-letters list` shows it, or `all`", Exit.INVALID)
+    chosen: dict[object, Kept] = {}
+    for prefix in [""] if ids == ["all"] else ids:
+        found = await letters.find(prefix.lower())
+        if prefix and len(found) != 1:
+            count = "no dead letter" if not found else words.count(len(found), "dead letter")
+            raise CommandError(
+                f"{count} with an id that begins with {prefix!r}; see: trialstream dead-letters list", Exit.NOT_FOUND
+            )
+        chosen |= {one.id: one for one in found}
+    return list(chosen.values())
+
+
+def _list(kept: list[Kept], counts: dict[str, int], output: ListOutput) -> None:
+    if output is ListOutput.JSON:
+        typer.echo(as_json([_tree(one) for one in kept]))
+        return
+    rows = [
+        (str(one.id)[:8], words.clock(one.at), _place(one), words.clean(one.reason.splitlines()[0][:80]))
+        for one in kept
+    ]
+    table(("id", "when", "record", "why"), rows)
+    total = sum(counts.values())
+    if total > len(kept):
+        typer.echo(f"... and {total - len(kept):,} more")
+
+
+def _show(one: Kept, output: ListOutput) -> None:
+    if output is ListOutput.JSON:
+        typer.echo(as_json(_tree(one)))
+        return
+    value = one.record.value[:SHOWN_CHARACTERS].decode(errors="replace")
+    headers = [(name, words.clean(text.decode(errors="replace"))) for name, text in one.record.headers]
+    pairs([("Id", str(one.id)), ("Record", _place(one)), ("When", words.clock(one.at)), ("Why", one.reason), *headers])
+    typer.echo(f"\n{value}")
+
+
+def _why(one: Kept) -> str:
+    return words.clean(one.reason.splitlines()[0][:80]) if one.reason else ""
+
+
+def _place(one: Kept) -> str:
+    return f"{one.record.topic}[{one.record.partition}]@{one.position}"
+
+
+def _tree(one: Kept) -> dict[str, object]:
+    return {
+        "id": str(one.id),
+        "topic": one.record.topic,
+        "partition": one.record.partition,
+        "position": one.position,
+        "at": one.at.isoformat(),
+        "reason": one.reason,
+        "key": one.record.key.decode(errors="replace"),
+        "headers": {name: text.decode(errors="replace") for name, text in one.record.headers},
+        "value": one.record.value.decode(errors="replace"),
+    }

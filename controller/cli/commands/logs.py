@@ -1,0 +1,106 @@
+"""`logs`: what a trial printed, as it is; with --follow, until it has ended."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.errors import CommandError, complain
+from controller.cli.exits import Exit
+from controller.cli.lookup import reading, the_experiment, the_trial
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cluster.local.attempts import Attempt
+from controller.store.queries import Found, Queries, TrialRow
+from events.facts import TERMINAL
+
+CHUNK = 64 * 1024
+POLL_SECONDS = 0.5
+TAIL_BYTES = 16 * 1024
+
+Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The trial: its number, or its name such as digits-12.")]
+
+
+def logs(
+    name: Name,
+    trial: Trial,
+    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; default: the last.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the trial has ended.")] = False,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """Print the log of a trial."""
+    asyncio.run(_logs((name, namespace, trial), attempt, follow, data, database))
+
+
+def log_file(data: Path, found: Found, row: TrialRow, attempt: int) -> Path:
+    """Where a local attempt's output is kept."""
+    return Path(Attempt(str(data.absolute()), f"{found.experiment.identity.id}/{row.number}/{attempt}").log)
+
+
+def last_lines(file: Path, most: int) -> list[str]:
+    """The last lines of a log; none if there is no log."""
+    try:
+        with file.open("rb") as opened:
+            start = max(0, opened.seek(0, 2) - TAIL_BYTES)
+            opened.seek(start)
+            lines = opened.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines[1 if start else 0 :] if line.strip()][-most:]
+
+
+async def _logs(
+    wanted: tuple[str, str, str], attempt: int | None, follow: bool, data: Path, database: str | None
+) -> None:
+    name, namespace, trial = wanted
+    async with reading(data, database) as queries:
+        found = await the_experiment(queries, name, namespace)
+        row = await the_trial(queries, found, trial)
+        chosen = attempt or max(row.attempt, 1)
+        file = log_file(data, found, row, chosen)
+        if follow:
+            await _follow(queries, found, row, chosen, file)
+        elif not file.exists():
+            raise CommandError(_missing(found, row, chosen, file), Exit.NOT_FOUND)
+        else:
+            _print_from(file, 0)
+
+
+def _print_from(file: Path, start: int) -> int:
+    """Copy what the file holds from `start` on to standard output; where it ends."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(start)
+            while chunk := opened.read(CHUNK):
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            return opened.tell()
+    except FileNotFoundError:
+        return start
+
+
+async def _follow(queries: Queries, found: Found, row: TrialRow, attempt: int, file: Path) -> None:
+    """Print what comes until the attempt is over; what it wrote before its end is printed, too."""
+    printed, over = 0, False
+    while not over:
+        now = await queries.trial(found.experiment.identity.id, row.number)
+        over = now is None or now.state in TERMINAL or now.attempt > attempt
+        printed = _print_from(file, printed)
+        if not over:
+            await asyncio.sleep(POLL_SECONDS)
+    if printed == 0 and not last_lines(file, 1):
+        complain(_missing(found, row, attempt, file))
+        raise typer.Exit(Exit.NOT_FOUND)
+
+
+def _missing(found: Found, row: TrialRow, attempt: int, file: Path) -> str:
+    if attempt > row.attempt:
+        there = f"it had attempts 1 to {row.attempt}" if row.attempt else "it has not started yet"
+        return f"trial {row.number} of {found.experiment.identity.name} has no attempt {attempt}; {there}"
+    return (
+        f"attempt {attempt} of trial {row.number} left no log at {file}; "
+        "it did not start, or it ran elsewhere: name the folder of that run with --data"
+    )

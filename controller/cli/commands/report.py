@@ -1,0 +1,40 @@
+"""`report`: an experiment as one HTML file that works offline."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.errors import CommandError
+from controller.cli.exits import Exit
+from controller.cli.lookup import reading, the_experiment
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.views.report.page import page
+from controller.views.report.subject import read_subject
+
+Target = Annotated[Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: NAME.html")]
+
+
+def report(
+    name: Name,
+    file: Target = None,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """Write a report as one HTML file that works offline."""
+    html, short = asyncio.run(_html(name, namespace, data, database))
+    target = file or Path(f"{short}.html")
+    try:
+        target.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{target} cannot be written: {error.strerror}", Exit.INVALID) from None
+    typer.echo(f"{target} written; open it in a browser: {target.absolute().as_uri()}")
+
+
+async def _html(name: str, namespace: str, data: Path, database: str | None) -> tuple[str, str]:
+    async with reading(data, database) as queries:
+        found = await the_experiment(queries, name, namespace)
+        subject = await read_subject(queries, found)
+    return page(subject), found.experiment.identity.name

@@ -1,0 +1,133 @@
+"""`run`: submit an experiment, or go on with it, and say how it ended."""
+
+import asyncio
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from controller.cli.commands.check import checked
+from controller.cli.errors import CommandError, warn
+from controller.cli.exits import Exit
+from controller.cli.options import DEFAULT_DATA, Data, Url
+from controller.cli.progress import Lines, Screen, Silent, View
+from controller.cli.session import Session, accompanied, local_station, submit
+from controller.core.best import best_trials
+from controller.core.experiment import Experiment
+from controller.flows.admit import DifferentSpecError
+from controller.store.queries import Queries, TrialRow
+from controller.store.warm_start import UnknownEarlierError
+from controller.views import words
+from controller.views.fronts import MOST_SHOWN, show_front
+from controller.views.summary import as_json, front_rows, read_document
+from controller.views.warm_start import known_before
+from events.facts import ExperimentState
+from events.spec.document import ExperimentDocument
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.", exists=True, dir_okay=False)]
+
+
+def run(
+    file: File,
+    output: Annotated[Output, typer.Option("--output", "-o", help="text, or one JSON document.")] = Output.TEXT,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the search, unless the file has one.")] = None,
+    data: Data = DEFAULT_DATA,
+    database: Url = None,
+) -> None:
+    """Run an experiment, or go on with it: the same file again goes on, a larger maxTrialCount extends it.
+
+    Ctrl-C once stops cleanly (the same command goes on later), twice at once.
+    Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    document = checked(file.read_bytes(), file.absolute().parent)
+    for warning in document.warnings:
+        warn(warning)
+    raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
+
+
+def _view(output: Output) -> View:
+    console = Console()
+    if output is Output.JSON:
+        return Silent()
+    return Screen(console) if console.is_terminal else Lines()
+
+
+async def _run(
+    document: ExperimentDocument,
+    origin: Path,
+    view: View,
+    output: Output,
+    seed: int | None,
+    data: Path,
+    database: str | None,
+) -> Exit:
+    async with local_station(data, database) as (station, cluster):
+        try:
+            admission = await submit(station, document, origin, seed)
+        except DifferentSpecError as error:
+            raise CommandError(str(error), Exit.CONFLICT) from None
+        except UnknownEarlierError as error:
+            raise CommandError(str(error), Exit.INVALID) from None
+        experiment = admission.experiment
+        session = Session(station, cluster, experiment, admission.shard, view.say)
+        if not admission.new:
+            view.say(f"going on with {experiment.identity.name}")
+        for title, text in known_before(experiment.spec) if admission.new else ():
+            view.say(f"{title}: {text.replace(chr(10), '; ')}")
+        queries = Queries(station.database)
+        await accompanied(session, view.accompany(queries, experiment))
+        found = await queries.find(experiment.identity.namespace, experiment.identity.name)
+        assert found is not None
+        tree = await read_document(queries, found)
+        front = await front_rows(queries, found.experiment, MOST_SHOWN)
+    if output is Output.JSON:
+        typer.echo(as_json(tree))
+    else:
+        _tell(found.experiment, tree, front, interrupted=session.interrupts > 0)
+    return _exit(found.experiment, session)
+
+
+def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool) -> None:
+    name, progress = experiment.identity.name, experiment.progress
+    done = words.count(progress.counts.concluded, "trial")
+    ending = f": {progress.verdict.message}" if progress.verdict else ""
+    typer.echo(f"{name} {progress.state.value} after {done}{ending}")
+    best = tree["best"]
+    if best is not None:
+        typer.echo(f"best {experiment.spec.target.metric}={words.number(best['value'])} by {best['name']}")
+        for key, value in best["assignment"].items():
+            typer.echo(f"  {key} = {words.scalar(value)}")
+    elif front:
+        show_front(experiment, front, f"trialstream trials {name} --front")
+    elif progress.infeasible:
+        typer.echo(f"no trial keeps the outcome constraints: {words.count(progress.infeasible, 'trial')} missed one")
+    elif progress.counts.concluded:
+        typer.echo(f"no trial has a value; see why: trialstream why {name} 1")
+    if interrupted and not experiment.done:
+        typer.echo("interrupted; the same command goes on")
+    else:
+        typer.echo(f"more: trialstream show {name}, trialstream report {name}")
+
+
+def _exit(experiment: Experiment, session: Session) -> Exit:
+    if session.interrupts and not (experiment.done and session.owns):
+        return Exit.INTERRUPTED
+    match experiment.progress.state:
+        case ExperimentState.SUCCEEDED if best_trials(experiment.progress):
+            return Exit.OK
+        case ExperimentState.SUCCEEDED:
+            return Exit.FAILED  # the budget is spent, but no trial is any good
+        case ExperimentState.FAILED:
+            return Exit.FAILED
+        case _:
+            return Exit.STOPPED

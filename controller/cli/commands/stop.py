@@ -1,0 +1,90 @@
+"""`stop` and `delete`: end an experiment and its running trials; forget it."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from controller.app.components import Station
+from controller.cli.commands.submit import delete_remotely, of_controllers, stop_remotely
+from controller.cli.errors import CommandError
+from controller.cli.exits import Exit
+from controller.cli.lookup import the_experiment
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, shared_kafka
+from controller.cli.session import Session, local_station
+from controller.cluster.local.cluster import LocalCluster
+from controller.core.experiment import Experiment
+from controller.store.queries import Queries
+from controller.views import words
+from events.clock import now
+from events.ids import Shard
+from events.signals import StopRequested
+
+
+def stop(
+    name: Name,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    data: Data = DEFAULT_DATA,
+    kafka: Kafka = None,
+    database: Url = None,
+) -> None:
+    """Stop an experiment and its running trials. `run`, or `resume`, goes on with what is left."""
+    settings = shared_kafka(kafka)
+    if settings is None or not of_controllers(name, namespace, data, database):
+        experiment = asyncio.run(_stop(name, namespace, data, database))
+    else:
+        experiment = stop_remotely(name, namespace, settings, database)
+    done = words.count(experiment.progress.counts.concluded, "trial")
+    typer.echo(f"{experiment.identity.name} {experiment.progress.state.value} after {done}")
+
+
+def delete(
+    name: Name,
+    namespace: Namespace = DEFAULT_NAMESPACE,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data: Data = DEFAULT_DATA,
+    kafka: Kafka = None,
+    database: Url = None,
+) -> None:
+    """Delete an experiment: its trials, metrics, events and logs. What still runs is stopped first."""
+    if not yes:
+        typer.confirm(f"Delete {name} with all its trials, metrics and logs?", abort=True)
+    settings = shared_kafka(kafka)
+    if settings is None or not of_controllers(name, namespace, data, database):
+        asyncio.run(_delete(name, namespace, data, database))
+    else:
+        delete_remotely(name, namespace, settings, database)
+    typer.echo(f"{name} deleted")
+
+
+async def _stop(name: str, namespace: str, data: Path, database: str | None) -> Experiment:
+    async with local_station(data, database) as (station, cluster):
+        experiment, _ = await _ended(station, cluster, name, namespace)
+        return experiment
+
+
+async def _delete(name: str, namespace: str, data: Path, database: str | None) -> None:
+    async with local_station(data, database) as (station, cluster):
+        experiment, shard = await _ended(station, cluster, name, namespace)
+        while await station.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
+            await asyncio.sleep(0.2)
+        await station.ledger.delete(experiment.identity.id)
+        await cluster.forget(experiment.identity)
+
+
+async def _ended(station: Station, cluster: LocalCluster, name: str, namespace: str) -> tuple[Experiment, Shard]:
+    """Ask for the end and see it through, ourselves if nobody else owns the experiment."""
+    found = await the_experiment(Queries(station.database), name, namespace)
+    identity = found.experiment.identity
+    known = await station.ledger.find(identity.namespace, identity.name)
+    if known is None:
+        raise CommandError(f"the experiment {name!r} was deleted meanwhile", Exit.NOT_FOUND)
+    experiment, shard = known
+    if not experiment.done:
+        await station.mailbox.leave(uuid4(), identity.id, now(), StopRequested())
+        session = Session(station, cluster, experiment, shard, lambda _: None)
+        await session.see_through()
+        experiment = await session.state()
+    return experiment, shard

@@ -1,0 +1,43 @@
+"""`topics`: make the topics of an installation, or see whether they are as they should be."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from controller.cli.errors import complain
+from controller.cli.exits import Exit
+from controller.cli.options import Kafka, kafka_settings
+from events.bus.kafka import topics as kafka_topics
+
+
+class Act(StrEnum):
+    """What to do with the topics."""
+
+    CREATE = "create"
+    CHECK = "check"
+
+
+def topics(
+    act: Annotated[Act, typer.Argument(help="create what is missing, or check what is there.")],
+    partitions: Annotated[
+        int, typer.Option(min=1, max=512, help="Shards of the installation; fixed for ever.")
+    ] = kafka_topics.PARTITIONS,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, show_default="3, or as many as there are brokers", help="Copies of each.")
+    ] = None,
+    kafka: Kafka = None,
+) -> None:
+    """Make or check the topics that controllers share. Exit code 2: something has to be mended."""
+    settings = kafka_settings(kafka)
+    if act is Act.CREATE:
+        made = asyncio.run(kafka_topics.create(settings, partitions, replicas))
+        typer.echo(f"made {', '.join(made)}" if made else "all topics are there")
+    problems = asyncio.run(kafka_topics.check(settings))
+    for problem in problems:
+        complain(problem)
+    if problems:
+        raise typer.Exit(Exit.INVALID)
+    if act is Act.CHECK:
+        typer.echo("the topics are as they should be")

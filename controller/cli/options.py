@@ -1,0 +1,126 @@
+"""Where a command reads and writes: the options that say so, and the database behind them."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.errors import CommandError
+from controller.cli.exits import Exit
+from controller.store.embedded import embedded
+from controller.store.migrate import migrate
+from controller.store.postgres import Database, open_database
+from events.settings import database_setting
+
+if TYPE_CHECKING:
+    from events.bus.kafka import KafkaSettings
+
+
+def default_data() -> Path:
+    """The data folder of this user."""
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "trialstream"
+
+
+DEFAULT_DATA = default_data()
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="TRIALSTREAM_DATA",
+        show_default="~/.local/share/trialstream",
+        file_okay=False,
+        help="Folder of the embedded database and the trials' logs.",
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="TRIALSTREAM_DATABASE",
+        metavar="URL",
+        help="A Postgres to use instead of the embedded one: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    ),
+]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        metavar="HOST:PORT,...",
+        show_default="TRIALSTREAM_KAFKA",
+        help="The Kafka that the controllers share; user, password and more as TRIALSTREAM_KAFKA_*.",
+    ),
+]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")]
+DEFAULT_NAMESPACE = "default"
+
+
+def full_name(name: str, namespace: str) -> tuple[str, str]:
+    """(namespace, name) of `NAME` or `NAMESPACE/NAME`; what is written in the name wins."""
+    before, slash, after = name.rpartition("/")
+    return (before, after) if slash else (namespace, name)
+
+
+def shared_kafka(kafka: str | None) -> "KafkaSettings | None":
+    """The Kafka that is named by the option, the environment or the settings file, if any."""
+    from events.bus.kafka import KafkaSettings
+
+    named = {"TRIALSTREAM_KAFKA": kafka} if kafka is not None else {}
+    return KafkaSettings.from_environment({**os.environ, **named})
+
+
+def kafka_settings(kafka: str | None) -> "KafkaSettings":
+    """As shared_kafka; raises CommandError if none is named."""
+    settings = shared_kafka(kafka)
+    if settings is None:
+        raise CommandError(
+            "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, or [kafka] in the "
+            "settings file. On one machine without Kafka use: trialstream run FILE",
+            Exit.INVALID,
+        )
+    return settings
+
+
+def database_url(database: str | None) -> str | None:
+    """The Postgres that is named by the option, the environment or the settings file, if any. Raises SettingsError."""
+    return database or database_setting()
+
+
+def has_store(data: Path, database: str | None) -> bool:
+    """Is there a database to read from, without making one?"""
+    return database_url(database) is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+
+
+@asynccontextmanager
+async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
+    """The database at the URL `database`, else the embedded one of the folder `data` (made if need be), at our schema.
+
+    Raises StoreRefusedError or StoreAwayError, and CommandError if the folder cannot be made.
+    """
+    url = database_url(database)
+    if url is not None:
+        async with _migrated(url) as opened:
+            yield opened
+        return
+    async with embedded(_usable(data)) as server, _migrated(server.url) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _migrated(url: str) -> AsyncGenerator[Database]:
+    async with open_database(url) as database:
+        await migrate(database)
+        yield database
+
+
+def _usable(data: Path) -> Path:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        raise CommandError(message, Exit.INVALID) from None
+    return data.absolute()

@@ -1,0 +1,178 @@
+"""A controller's connection to one supervisor: start it, find it, ask it, hear it."""
+
+import asyncio
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from controller.cluster.local.wire import Message
+
+MAX_SOCKET_PATH = 100
+"""Bytes: the least of what systems allow in the address of a unix socket, its end included."""
+REPLY_SECONDS = 10.0
+"""A supervisor answers in milliseconds; one that is silent for so long is frozen, or its disk is."""
+MAX_MESSAGE = 16 * 1024 * 1024
+
+# Bare packages stand for ours, so that their __init__, and all that it imports, is not loaded.
+_BOOT = """
+import sys, types
+_, root, *arguments = sys.argv[1:]
+for name in ("controller", "controller.cluster", "controller.cluster.local"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [root + "/" + name.replace(".", "/")]
+from controller.cluster.local.supervisor import main
+main(*arguments)
+"""
+
+
+class Link:
+    """One open connection. `running` has the keys of the attempts that the supervisor says are running, `heard` those
+    that have a collector of their own."""
+
+    def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.name = name
+        self.running: set[str] = set()
+        self.heard: set[str] = set()
+        self.broken = False
+        self._reader = reader
+        self._writer = writer
+        self._numbers = count(1)
+        self._replies: dict[int, asyncio.Future[Message]] = {}
+
+    @classmethod
+    async def connect(cls, sockets: Path, name: str) -> "Link | None":
+        """A link to the supervisor `name`, None if it is dead. Raises TimeoutError if it does not answer."""
+        path = sockets / f"{name}.sock"
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(path, limit=MAX_MESSAGE)
+            except (ConnectionRefusedError, FileNotFoundError):
+                return None
+            link = cls(name, reader, writer)
+            try:
+                async with asyncio.timeout(REPLY_SECONDS):
+                    hello = json.loads(await reader.readuntil(b"\n"))
+            except (ConnectionError, asyncio.IncompleteReadError):  # it is just ending: ask again until that is sure
+                await link.close()
+                continue
+            except BaseException:
+                await link.close()
+                raise
+            link.running.update(hello["running"])
+            link.heard.update(hello["heard"])
+            return link
+
+    async def events(self) -> AsyncIterator[Message]:
+        """What the supervisor tells, until the connection ends."""
+        try:
+            async for line in self._reader:
+                message = json.loads(line)
+                if "event" in message:
+                    self._note(message)
+                    yield message
+                else:
+                    self._reply(message)
+        except ConnectionError:
+            pass
+        finally:
+            self._break()
+
+    async def ask(self, request: Message) -> str | None:
+        """Send one request; return who has claimed its attempt if another has.
+
+        Raises ConnectionError if the supervisor is gone (perhaps after it acted), TimeoutError, or OSError if it
+        could not act.
+        """
+        if self.broken:
+            raise ConnectionResetError(f"supervisor {self.name} is gone")
+        number = next(self._numbers)
+        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(json.dumps({"id": number, **request}).encode() + b"\n")
+            async with asyncio.timeout(REPLY_SECONDS):
+                await self._writer.drain()
+                answer = await reply
+        finally:
+            del self._replies[number]
+            reply.cancel()
+        if "error" in answer:
+            raise OSError(answer["error"])
+        holder: str | None = answer["by"]
+        return holder
+
+    async def close(self) -> None:
+        self._break()
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    def _note(self, event: Message) -> None:
+        if event["event"] == "started":
+            self.running.add(event["key"])
+            if event["collector"]:
+                self.heard.add(event["key"])
+        else:
+            self.running.discard(event["key"])
+            self.heard.discard(event["key"])
+
+    def _reply(self, message: Message) -> None:
+        waiting = self._replies.get(message["re"])
+        if waiting and not waiting.done():
+            waiting.set_result(message)
+
+    def _break(self) -> None:
+        self.broken = True
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionResetError(f"supervisor {self.name} is gone"))
+
+
+def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
+    """Start a supervisor that inherits our environment; it listens when this returns. Raises OSError if it cannot."""
+    root = Path(__file__).parents[3]
+    arguments = ["trialstream-supervisor", str(root), str(data), name, str(sockets / f"{name}.sock")]
+    started = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        check=False,
+    )
+    if started.returncode != 0:
+        raise OSError(f"the supervisor of local trials did not start:\n{started.stderr.decode(errors='replace')}")
+
+
+def sockets_folder(data: Path) -> Path:
+    """Where the supervisors of `data` listen: `<data>/supervisors`, or a short path if that is too long for sockets.
+
+    A link in `<data>/supervisors` keeps the choice, because the temporary folder may differ the next time.
+    """
+    folder = data / "supervisors"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if len(os.fsencode(folder / ("x" * 12 + ".sock.new"))) < MAX_SOCKET_PATH:
+        return _private(folder)
+    digest = hashlib.sha256(f"{os.getuid()}:{data}".encode()).hexdigest()[:12]
+    choice = folder / "elsewhere"
+    with suppress(FileExistsError):
+        choice.symlink_to(Path(tempfile.gettempdir()) / f"trialstream-{digest}")
+    return _private(Path(os.readlink(choice)))
+
+
+def _private(folder: Path) -> Path:
+    """`folder`, ours alone; who could write there could give us programs to run."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to someone else; remove it, or choose another data folder")
+    if facts.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder

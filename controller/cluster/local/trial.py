@@ -1,0 +1,114 @@
+"""One trial's process under a supervisor: its deadlines, its end, and what that end means."""
+
+import os
+import signal
+import time
+
+from controller.cluster.local.attempts import Attempt, Exit, kill, room
+from controller.cluster.local.process_memory import oom_kills
+from controller.cluster.local.wire import Message
+
+LINGER = 1.0
+"""Seconds that what is left of a group gets between SIGTERM and SIGKILL once its main process has ended."""
+GIVE_UP = 5.0
+"""Seconds after SIGKILL at which an unkillable rest (in the kernel) is left alone."""
+NO_ROOM = 2**20  # bytes; what a trial printed then may not have been written
+TAIL_LINES, TAIL_CHARACTERS = 3, 440
+
+
+class Trial:
+    """An attempt whose process was started."""
+
+    def __init__(self, attempt: Attempt, pid: int, request: Message) -> None:
+        now = time.monotonic()
+        self.attempt = attempt
+        self.pid = pid
+        self.grace: float = request["grace"]
+        self.timeout: float | None = request.get("timeout")
+        self.memory: int | None = request.get("memory")
+        self.oom_kills = oom_kills()
+        self.deadline = now + self.timeout if self.timeout else float("inf")
+        """When the next step is due: the timeout, then SIGKILL, then giving up."""
+        self.status: int | None = None
+        self.killed = False
+        self.ending: Exit | None = None
+
+    def end(self, cause: str, message: str, grace: float) -> None:
+        """SIGTERM to the whole group now, SIGKILL after `grace` seconds; the first cause stands."""
+        if self.ending is None and self.status is None:
+            self.ending = Exit(cause, None, message)
+            self._term(grace)
+
+    def _term(self, grace: float) -> None:
+        kill(self.pid, signal.SIGTERM)
+        self.deadline = time.monotonic() + grace
+
+    def kill(self, cause: str, message: str) -> None:
+        """SIGKILL to the whole group now; the first cause stands."""
+        if self.ending is None and self.status is None:
+            self.ending = Exit(cause, None, message)
+        self._kill()
+
+    def _kill(self) -> None:
+        kill(self.pid, signal.SIGKILL)
+        self.killed = True
+        self.deadline = time.monotonic() + GIVE_UP
+
+    def reaped(self, status: int) -> None:
+        """The main process has ended; what is left of its group has a moment to follow."""
+        self.status = status
+        linger = min(LINGER, self.grace)
+        if self.ending is None:
+            self._term(linger)
+        elif self.killed:
+            self.deadline = time.monotonic() + GIVE_UP
+        else:
+            self.deadline = min(self.deadline, time.monotonic() + linger)
+
+    def due(self) -> None:
+        if self.status is None and self.ending is None:
+            self.end("Timeout", f"ran longer than its {self.timeout:g} s and was stopped", self.grace)
+        elif not self.killed:
+            self._kill()
+        else:  # it hangs in the kernel: nothing more to do until it comes out
+            self.deadline = float("inf")
+
+    def over(self, now: float) -> bool:
+        """Has it ended, and is nothing left of its group?"""
+        return self.status is not None and (not kill(self.pid, 0) or (self.killed and now >= self.deadline))
+
+    def exit(self) -> Exit:
+        assert self.status is not None
+        code = os.waitstatus_to_exitcode(self.status)
+        shown = code if code >= 0 else 128 - code
+        if self.ending:
+            return self.ending._replace(exit_code=shown)
+        if room(self.attempt.folder) < NO_ROOM:
+            return Exit(
+                "Lost", shown, "the disk was full when it ended, so what it printed is cut off; free some space"
+            )
+        if code == 0:
+            return Exit("Completed", 0)
+        if shown == 128 + signal.SIGKILL and oom_kills() > self.oom_kills:
+            return Exit("OutOfMemory", shown, "killed by the system because memory ran out")
+        said = f"exit status {code}" if code > 0 else f"killed by {_signal_name(-code)}"
+        tail = _last_lines(self.attempt.log)
+        return Exit("Error" if code > 0 else "Signal", shown, f"{said}; its log ends with:\n{tail}" if tail else said)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_lines(log: str) -> str:
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARACTERS:]

@@ -1,0 +1,1 @@
+"""Views: the state of experiments as answers for people, without terminal or HTTP."""

@@ -1,0 +1,1 @@
+"""The report: one experiment as an HTML page that works offline."""

@@ -1,0 +1,80 @@
+"""Trials as flat rows for files: one row a trial, the same columns in CSV and JSON."""
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from controller.core.experiment import Experiment
+from controller.store.queries import TrialRow
+from events.ids import TrialNumber, trial_name
+from events.spec.outcomes import feasible
+
+HEAD = ("number", "name", "state", "cause", "attempt")
+TAIL = ("value", "exitCode", "message", "proposedAt", "startedAt", "concludedAt")
+EXTREMES = ("min", "max", "latest")
+
+
+class Columns:
+    """The columns of one experiment: a parameter goes by its own name, unless another column has it."""
+
+    def __init__(self, experiment: Experiment, front: Collection[TrialNumber] = ()) -> None:
+        self._experiment = experiment.identity.name
+        self._spec = spec = experiment.spec
+        self._front = front
+        self._metrics = [(metric, extreme) for metric in spec.metrics for extreme in EXTREMES]
+        metric_names = [f"{metric}.{extreme}" for metric, extreme in self._metrics]
+        judged = [f"value.{target.metric}" for target in spec.targets if spec.several]
+        judged += ["front"] if spec.several else []
+        judged += [f"missed.{text}" for text in spec.outcome_constraints] + ["feasible"] * bool(
+            spec.outcome_constraints
+        )
+        taken = {*HEAD, *TAIL, *metric_names, *judged}
+        self._parameters = [parameter.name for parameter in spec.parameters]
+        shown = [f"parameter.{name}" if name in taken else name for name in self._parameters]
+        self.names: Sequence[str] = (*HEAD, *shown, *metric_names, *judged, *TAIL)
+
+    def row(self, row: TrialRow) -> list[Any]:
+        """One trial's values, in the order of `names`; None where there is none."""
+        return [
+            row.number,
+            trial_name(self._experiment, row.number),
+            row.state.value,
+            row.cause.value if row.cause else None,
+            row.attempt,
+            *(row.assignment.get(name) for name in self._parameters),
+            *(getattr(row.observation.get(metric), extreme, None) for metric, extreme in self._metrics),
+            *self._judged(row),
+            row.value,
+            row.exit_code,
+            row.message or None,
+            *(at.isoformat() if at else None for at in (row.proposed_at, row.started_at, row.concluded_at)),
+        ]
+
+    def _judged(self, row: TrialRow) -> Iterator[Any]:
+        """What several objectives and outcome constraints say of it; None before it is concluded."""
+        if self._spec.several:
+            yield from row.values or [None] * len(self._spec.targets)
+            yield row.number in self._front
+        if self._spec.outcome_constraints:
+            yield from row.violations or [None] * len(self._spec.outcome_constraints)
+            yield None if None in (row.violations or (None,)) else feasible(row.violations)
+
+    def tree(self, row: TrialRow) -> dict[str, Any]:
+        """One trial as a JSON object."""
+        return dict(zip(self.names, self.row(row), strict=True))
+
+
+def csv_text(names: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, with a line of names first unless it is None; floats with all their digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if names is not None:
+        writer.writerow(names)
+    for row in rows:
+        writer.writerow(["" if value is None else _cell(value) for value in row])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value

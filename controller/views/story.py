@@ -1,0 +1,180 @@
+"""The story of one trial, told from its facts in plain sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.core.evolve import OWN_FAULT
+from controller.core.experiment import Experiment
+from controller.store.ledger import Recorded
+from controller.views import words
+from controller.views.summary import in_order
+from events.facts import (
+    AttemptEnded,
+    Cause,
+    ObservationRecorded,
+    TrialConcluded,
+    TrialPaused,
+    TrialProposed,
+    TrialScheduled,
+    TrialStarted,
+    TrialState,
+    TrialStopRequested,
+    TrialWaiting,
+)
+from events.ids import trial_name
+from events.spec.objective import Observation, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    at: datetime
+    text: str
+
+
+@dataclass(slots=True)
+class Story:
+    """Remembers what later sentences refer to while the facts go by."""
+
+    experiment: Experiment
+    reported: Mapping[int, Observation]
+    """What each attempt has reported."""
+    scheduled: datetime | None = None
+    started: datetime | None = None
+    ended: AttemptEnded | None = None
+    sentences: list[Sentence] = field(default_factory=list)
+
+    def tell(self, facts: Sequence[Recorded], now: datetime) -> list[Sentence]:
+        """One sentence or more for each fact that says something new, and how it stands `now`."""
+        for one in facts:
+            for text in self._of(one):
+                self.sentences.append(Sentence(one.envelope.at, text))
+        if facts and not isinstance(facts[-1].fact, TrialConcluded):
+            self.sentences += [Sentence(now, text) for text in self._so_far(now)]
+        return self.sentences
+
+    def _of(self, one: Recorded) -> Iterator[str]:
+        at = one.envelope.at
+        match one.fact:
+            case TrialProposed() as fact:
+                yield from self._proposed(fact)
+            case TrialScheduled() as fact:
+                yield from self._scheduled(fact, at)
+            case TrialWaiting() as fact:
+                yield f"It had to wait ({fact.reason}){_more(fact.message)}."
+            case TrialStarted():
+                self.started = at
+                yield f"It started, {self._since(self.scheduled, at)} after it was scheduled."
+            case TrialStopRequested() as fact:
+                yield f"It was asked to stop, because {words.STOPS[fact.reason]}{_more(fact.message)}."
+            case AttemptEnded() as fact:
+                self.ended = fact
+                yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
+                yield from self._reports(self.reported.get(fact.attempt, {}))
+            case ObservationRecorded() as fact:
+                yield f"All that attempt {fact.attempt} reported was in."
+            case TrialPaused():
+                yield "It was paused with the experiment, and starts anew when that goes on."
+            case TrialConcluded() as fact:
+                yield from self._concluded(fact, at)
+
+    def _proposed(self, fact: TrialProposed) -> Iterator[str]:
+        name = trial_name(self.experiment.identity.name, fact.trial)
+        yield f"{name} was suggested with {words.assignment(in_order(self.experiment, fact.assignment))}."
+        if fact.told:
+            yield f"When the search chose that, it knew the results of {words.count(fact.told, 'trial')}."
+        else:
+            yield "The search chose that without knowing any result."
+
+    def _scheduled(self, fact: TrialScheduled, at: datetime) -> Iterator[str]:
+        if fact.attempt > 1:
+            yield f"It was tried again (attempt {fact.attempt}), because {self._why_again()}."
+        else:
+            yield "It was scheduled."
+        self.scheduled, self.started, self.ended = at, None, None
+
+    def _why_again(self) -> str:
+        if self.ended is None:
+            return "the experiment went on"
+        cause = words.CAUSES[self.ended.cause]
+        if self.ended.cause in OWN_FAULT:
+            return f"{cause}, and spec.retry allows another attempt"
+        return f"{cause}, which is not the trial's fault"
+
+    def _concluded(self, fact: TrialConcluded, at: datetime) -> Iterator[str]:
+        if self.ended is None or fact.cause is not self.ended.cause:
+            yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
+            yield from self._reports(fact.observation)
+        elif fact.message and fact.message != self.ended.message:
+            yield f"What was found then: {words.clean(fact.message)}."
+        known = zip(self.experiment.spec.targets, fact.values, strict=False)
+        shown = [f"{words.clean(target.metric)} = {words.number(x)}" for target, x in known if x is not None]
+        value = f" with {' and '.join(shown)}" if shown else ""
+        yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
+        if missed := words.missed(self.experiment.spec, fact.violations):
+            yield f"It misses {missed}, so it cannot be the best; the search was told by how much."
+
+    def _reports(self, observation: Observation) -> Iterator[str]:
+        for metric, summary in observation.items():
+            if summary.count:
+                yield self._report(metric, summary)
+
+    def _report(self, metric: str, summary: Summary) -> str:
+        best = self.experiment.spec.value({metric: summary}, metric)
+        strategy = self.experiment.spec.strategy(metric).value
+        told = f"{strategy} {words.number(best)}" if best is not None else "none of them finite"
+        last = f", latest {words.number(summary.latest)}" if summary.count > 1 and strategy != "latest" else ""
+        return f"It reported {words.count(summary.count, 'value')} of {words.clean(metric)}: {told}{last}."
+
+    def _so_far(self, now: datetime) -> Iterator[str]:
+        if self.started is not None and self.ended is None:
+            yield f"It has been running for {self._since(self.started, now)}."
+            yield from self._reports(self.reported.get(max(self.reported, default=0), {}))
+        elif self.ended is None and self.scheduled is not None:
+            yield f"It has been waiting to start for {self._since(self.scheduled, now)}."
+
+    def _ran(self, at: datetime) -> str:
+        return f" after {self._since(self.started, at)}" if self.started else ", before it had started"
+
+    def _since(self, earlier: datetime | None, at: datetime) -> str:
+        return words.duration((at - earlier).total_seconds()) if earlier else "some time"
+
+
+def advice(conclusion: TrialConcluded, experiment: str) -> str | None:
+    """What a person may do about a trial that did not succeed."""
+    logs = f"trialstream logs {experiment} {conclusion.trial}"
+    if conclusion.state is TrialState.METRICS_UNAVAILABLE:
+        return (
+            f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER on a line of its own."
+        )
+    if conclusion.state is not TrialState.FAILED:
+        return None
+    match conclusion.cause:
+        case Cause.ERROR | Cause.SIGNAL:
+            return f"Read its log: {logs}. If the failure passes by itself, set spec.retry.maxRetries."
+        case Cause.OUT_OF_MEMORY:
+            return "Give the trial more memory, lower parallelTrialCount, or narrow the parameters that need memory."
+        case Cause.SPAWN_FAILURE:
+            return "Check that the program of the trial template exists here and may be executed."
+        case Cause.TIMEOUT:
+            return "Raise trialTemplate.timeoutSeconds, or make trials shorter; early stopping may help."
+        case _:
+            return f"The machine lost it too often. See what remains of its log: {logs}"
+
+
+def _meaning(state: TrialState) -> str:
+    match state:
+        case TrialState.SUCCEEDED:
+            return "the search was told so"
+        case TrialState.EARLY_STOPPED:
+            return "it cost less than a whole run, and what it reported counts"
+        case TrialState.KILLED:
+            return "the experiment ended first; the search learns nothing from it"
+        case TrialState.METRICS_UNAVAILABLE:
+            return "a metric that it is judged by has no finite value, so the search was told that it failed"
+        case _:
+            return "the search was told that it failed"
+
+
+def _more(message: str) -> str:
+    return f": {words.clean(message)}" if message else ""

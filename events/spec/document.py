@@ -1,0 +1,291 @@
+"""A YAML document → a named, complete, valid ExperimentSpec, or all its problems at once."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from events.spec.experiment import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, TrialTemplate
+from events.spec.objective import MetricStrategy, Objective, Strategy
+from events.spec.outcomes import outcome_constraint
+from events.spec.validation import Problem, name_problem, problems
+from events.spec.yaml import DocumentError, Path, read, text_of
+
+KATIB = "kubeflow.org/v1beta1"
+OURS = "trialstream.io/v1alpha1"
+ADDITIONS = (
+    "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested", "warmStart",
+)  # fmt: skip
+OBJECTIVE_ADDITIONS = ("reference",)
+TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
+NUMERIC = ("min", "max", "step")
+
+
+_SCALAR_TYPES = ("bool_type", "int_type", "float_type", "string_type")
+
+
+class InvalidDocumentError(DocumentError):
+    """A document with problems; `problems` lists each with its place."""
+
+    def __init__(self, found: list[Problem], lines: Mapping[Path, int]) -> None:
+        self.problems = found
+        super().__init__("\n".join(_sentence(problem, lines) for problem in found))
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentDocument:
+    """An experiment as a person wrote it, defaults filled in."""
+
+    name: str
+    namespace: str
+    spec: ExperimentSpec
+    labels: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def load(text: bytes) -> ExperimentDocument:
+    """Read and check `text`; raise DocumentError (InvalidDocumentError if it is YAML) otherwise."""
+    document = read(text)
+    return loaded(document.tree, document.lines)
+
+
+def loaded(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:
+    """As `load`, of what was parsed already; `lines` of the text by path, if there was one."""
+    katib = tree.get("apiVersion") == KATIB
+    found = list(_head(tree))
+    if found:
+        raise InvalidDocumentError(found, lines)
+    warnings: list[str] = []
+    body = tree["spec"]
+    if katib:
+        found += _katib_strings(body)
+        body = _without_additions(body, lines, warnings)
+    spec, shape_problems = _shaped(body, lines, warnings, forgiving=katib)
+    found += shape_problems
+    if spec is not None:
+        spec = completed(spec)
+        found += problems(spec, katib=katib)
+    if found or spec is None:
+        raise InvalidDocumentError(found, lines)
+    metadata = tree["metadata"]
+    labels = {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
+    return ExperimentDocument(metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings))
+
+
+def completed(spec: ExperimentSpec) -> ExperimentSpec:
+    """Fill in Katib's defaults, so that equal experiments have equal specs."""
+    parallel = spec.parallel_trial_count
+    if parallel is None:
+        parallel = DEFAULT_PARALLEL
+    bounded = _bounded(spec)
+    return spec.model_copy(
+        update={
+            "parallel_trial_count": parallel,
+            "objective": _with_strategies(spec.objective, bounded) if spec.objective else None,
+            "objectives": tuple(_with_strategies(target, bounded) for target in spec.objectives),
+            "trial_template": _with_conditions(spec.trial_template),
+        }
+    )
+
+
+def _bounded(spec: ExperimentSpec) -> set[str]:
+    """The metrics of outcome constraints, as far as they can be read: of those the last value counts."""
+    bounded: set[str] = set()
+    for text in spec.outcome_constraints:
+        with suppress(ValueError):
+            bounded.add(outcome_constraint(text).metric)
+    return bounded
+
+
+def _with_strategies(objective: Objective, bounded: set[str]) -> Objective:
+    named = {entry.name for entry in objective.metric_strategies}
+    missing = [metric for metric in objective.metrics if metric not in named]
+    latest = bounded - {objective.metric}
+    added = tuple(
+        MetricStrategy(name=metric, value=Strategy.LATEST if metric in latest else objective.strategy(metric))
+        for metric in missing
+    )
+    return objective.model_copy(update={"metric_strategies": objective.metric_strategies + added})
+
+
+_ROLE = {"training.kubeflow.org/job-role": "master"}
+_NODE = {"jobset.sigs.k8s.io/replicatedjob-name": "node", "batch.kubernetes.io/job-completion-index": "0"}
+# kind → condition type of success, labels of the primary pod
+_KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "Job": ("Complete", {}),
+    "TrainJob": ("Complete", _NODE),
+    **dict.fromkeys(("TFJob", "PyTorchJob", "XGBoostJob", "MPIJob"), ("Succeeded", _ROLE)),
+}
+
+
+def _with_conditions(template: TrialTemplate) -> TrialTemplate:
+    kind = _KINDS.get(str((template.trial_spec or {}).get("kind")))
+    if kind is None:
+        return template
+    success, labels = kind
+    condition = 'status.conditions.#(type=="{}")#|#(status=="True")#'
+    return template.model_copy(
+        update={
+            "success_condition": template.success_condition or condition.format(success),
+            "failure_condition": template.failure_condition or condition.format("Failed"),
+            "primary_pod_labels": template.primary_pod_labels or labels,
+        }
+    )
+
+
+def _head(tree: dict[str, Any]) -> list[Problem]:
+    found = []
+    if tree.get("apiVersion") not in (KATIB, OURS):
+        found.append(Problem(("apiVersion",), f"{tree.get('apiVersion')!r} must be {OURS} or {KATIB}"))
+    if tree.get("kind") != "Experiment":
+        found.append(Problem(("kind",), f"{tree.get('kind')!r} must be Experiment"))
+    for key in tree:
+        if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
+            found.append(Problem((str(key),), "is no known field; known: apiVersion, kind, metadata, spec"))
+    metadata = tree.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        found.append(Problem(("metadata", "name"), "is required: the experiment's name, a string"))
+    else:
+        problem = name_problem(metadata["name"])
+        found += [problem] if problem else []
+        if not isinstance(metadata.get("namespace") or "", str):
+            found.append(Problem(("metadata", "namespace"), "must be a string"))
+        if not isinstance(metadata.get("labels") or {}, dict):
+            found.append(Problem(("metadata", "labels"), "must be a mapping"))
+    if not isinstance(tree.get("spec"), dict):
+        found.append(Problem(("spec",), "is required and must be a mapping"))
+    return found
+
+
+def _katib_strings(body: dict[str, Any]) -> list[Problem]:
+    """Katib's types want strings where people like to write numbers; its API server refuses the rest."""
+    found: list[Problem] = []
+    remedy = f"must be a string: put it in quotes, or use apiVersion {OURS}"
+
+    def demand(value: object, path: Path) -> None:
+        if isinstance(value, int | float):
+            found.append(Problem(path, f"{value!r} {remedy}"))
+
+    for index, parameter in enumerate(_items(body, "parameters")):
+        space = parameter.get("feasibleSpace")
+        if not isinstance(space, dict):
+            continue
+        path: Path = ("spec", "parameters", index, "feasibleSpace")
+        for name in NUMERIC:
+            demand(space.get(name), (*path, name))
+        values = space.get("list")
+        for at, value in enumerate(values if isinstance(values, list) else ()):
+            demand(value, (*path, "list", at))
+    for name in ("algorithm", "earlyStopping"):
+        part = body.get(name)
+        for index, setting in enumerate(_items(part, "algorithmSettings") if isinstance(part, dict) else ()):
+            demand(setting.get("value"), ("spec", name, "algorithmSettings", index, "value"))
+    return found
+
+
+def _items(tree: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    items = tree.get(name)
+    return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
+
+
+def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings: list[str]) -> dict[str, Any]:
+    """Katib drops fields that it does not know; so do we, but we say so."""
+    body = dict(body)
+    for name in ADDITIONS:
+        if body.pop(name, None) is not None:
+            warnings.append(_ignored(("spec", name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
+    for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
+        if not isinstance(body.get(part), dict):
+            continue
+        body[part] = dict(body[part])
+        for name in additions:
+            if body[part].pop(name, None) is not None:
+                warnings.append(_ignored(("spec", part, name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
+    collector = (body.get("metricsCollectorSpec") or {}) if isinstance(body.get("metricsCollectorSpec"), dict) else {}
+    if isinstance(collector.get("collector"), dict) and collector["collector"].get("kind") == "None":
+        body["metricsCollectorSpec"] = {
+            **collector,
+            "collector": {**collector["collector"], "kind": CollectorKind.PUSH.value},
+        }
+    return body
+
+
+def _shaped(
+    body: dict[str, Any], lines: Mapping[Path, int], warnings: list[str], *, forgiving: bool
+) -> tuple[ExperimentSpec | None, list[Problem]]:
+    """Validate the shape. With `forgiving`, unknown fields are dropped with a warning."""
+    body = _without_nulls(body)
+    try:
+        return ExperimentSpec.model_validate_json(json.dumps(body), by_alias=True, by_name=False), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    unknown = [one for one in details if one["type"] == "extra_forbidden"]
+    if forgiving and unknown and len(unknown) == len(details):
+        for one in unknown:
+            _drop(body, one["loc"])
+            warnings.append(_ignored(("spec", *one["loc"]), lines, ""))
+        return _shaped(body, lines, warnings, forgiving=False)
+    shown = [one for one in details if not (forgiving and one["type"] == "extra_forbidden")]
+    return None, list(dict.fromkeys(_problem(one) for one in shown))
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    """pydantic tells one error for each type that a scalar may have; people need the one sentence."""
+    path: Path = ("spec", *error["loc"])
+    if error["type"] in _SCALAR_TYPES and path[-1] in ("bool", "int", "float", "str"):
+        return Problem(path[:-1], "must be a word, a number, true or false")
+    return Problem(path, _plain(error))
+
+
+def _without_nulls(tree: Any) -> Any:
+    """`field:` without a value is the same as no field, as in Kubernetes; a template keeps its nulls."""
+    if isinstance(tree, dict):
+        return {
+            str(key): value if key == "trialSpec" else _without_nulls(value)
+            for key, value in tree.items()
+            if value is not None
+        }
+    return [_without_nulls(item) for item in tree] if isinstance(tree, list) else tree
+
+
+def _drop(tree: Any, path: Path) -> None:
+    for step in path[:-1]:
+        tree = tree[step]
+    del tree[path[-1]]
+
+
+def _plain(error: ErrorDetails) -> str:
+    """pydantic's message in the words of the person who wrote the file."""
+    value = error["input"]
+    shown = "" if isinstance(value, dict | list) else f"{json.dumps(value, default=str)[:80]}: "
+    match error["type"]:
+        case "extra_forbidden":
+            return "is no known field; see docs/experiment.md for the fields"
+        case "missing":
+            return "is required"
+        case "enum":
+            return f"{shown}allowed are {error['ctx']['expected']}"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            message = error["msg"].removeprefix("Input ")
+            return f"{shown}{message[0].lower()}{message[1:]}"
+
+
+def _ignored(path: Path, lines: Mapping[Path, int], why: str) -> str:
+    return f"{_place(path, lines)} is ignored{why or ', as Katib does: it is no known field'}"
+
+
+def _sentence(problem: Problem, lines: Mapping[Path, int]) -> str:
+    return f"{_place(problem.path, lines)}: {problem.message}"
+
+
+def _place(path: Path, lines: Mapping[Path, int]) -> str:
+    known = path
+    while known and known not in lines:
+        known = known[:-1]
+    return f"line {lines[known]}, {text_of(path)}" if known else text_of(path)

@@ -1,0 +1,68 @@
+"""Which parser a spec asks for, and what cannot be collected yet."""
+
+import pytest
+
+from collectors import parser
+from collectors.problems import problems
+from events.metrics import MAX_METRIC_NAME
+from events.spec.experiment import (
+    Collector,
+    CollectorKind,
+    ExperimentSpec,
+    FileFormat,
+    FileSystemPath,
+    Filter,
+    MetricsCollectorSpec,
+    Source,
+)
+from events.spec.objective import Direction, Objective
+
+LONG = "m" * (MAX_METRIC_NAME + 1)
+
+
+def test_text_is_the_default() -> None:
+    assert parser(MetricsCollectorSpec(), ["loss"])("loss=1") == [("loss", 1.0, None)]
+
+
+def test_filters_are_used() -> None:
+    spec = MetricsCollectorSpec(source=Source(filter=Filter(metrics_format=(r"(\w+) is (\d+)",))))
+    assert parser(spec, ["loss"])("loss is 3, loss=4") == [("loss", 3.0, None)]
+
+
+def test_json_on_demand() -> None:
+    spec = MetricsCollectorSpec(
+        collector=Collector(kind=CollectorKind.FILE),
+        source=Source(file_system_path=FileSystemPath(format=FileFormat.JSON)),
+    )
+    assert parser(spec, ["loss"])('{"loss": 1}') == [("loss", 1.0, None)]
+
+
+def test_names_that_are_too_long_are_never_found() -> None:
+    fits = LONG[:-1]
+    found = parser(MetricsCollectorSpec(), [LONG, fits, ""])(f"{LONG}=1 {fits}=2")
+    assert found == [(fits, 2.0, None)]
+
+
+def spec_of(kind: CollectorKind, metric: str = "loss") -> ExperimentSpec:
+    objective = Objective(
+        type=Direction.MINIMIZE, objectiveMetricName=metric, additional_metric_names=("acc", metric + "x")
+    )
+    return ExperimentSpec(
+        objective=objective, metrics_collector_spec=MetricsCollectorSpec(collector=Collector(kind=kind))
+    )
+
+
+@pytest.mark.parametrize("kind", list(CollectorKind))
+def test_kinds_that_are_still_to_come(kind: CollectorKind) -> None:
+    found = list(problems(spec_of(kind)))
+    if kind in (CollectorKind.STDOUT, CollectorKind.FILE):
+        assert found == []
+    else:
+        (problem,) = found
+        assert problem.path == ("spec", "metricsCollectorSpec", "collector", "kind")
+        assert "StdOut and File" in problem.message
+
+
+def test_names_that_are_too_long_are_told() -> None:
+    paths = [problem.path for problem in problems(spec_of(CollectorKind.STDOUT, LONG))]
+    assert paths == [("spec", "objective", "objectiveMetricName"), ("spec", "objective", "additionalMetricNames", 1)]

@@ -1,0 +1,106 @@
+"""Katib's TEXT format, and where we read more than Katib."""
+
+import math
+import time
+from datetime import UTC, datetime
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.parsers.text import Text
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("loss=0.25", [0.25]),
+        ("epoch 3: loss = -1.5e-3, other=4", [-0.0015]),
+        ("loss=1.", [1.0]),
+        ("loss=.5", [0.5]),
+        ("loss=+2E+3", [2000.0]),
+        ("loss=inf", [math.inf]),
+        ("loss=-Infinity", [-math.inf]),
+        ("loss=0.5s", [0.5]),
+        ("loss=97%", [97.0]),
+        ("loss=1 loss=2", [1.0, 2.0]),
+        ("loss=1e999", [math.inf]),
+        ("loss=abc", []),
+        ("loss=", []),
+        ("loss=None", []),
+        ("loss=nancy", []),
+        ("loss=information", []),
+        ("train-loss=0.4", []),
+        ("losses=0.4", []),
+        ("no metric here", []),
+        ("", []),
+    ],
+)
+def test_default_filter(line: str, expected: list[float]) -> None:
+    assert [value for _, value, _ in Text(["loss"])(line)] == expected
+
+
+@pytest.mark.parametrize("written", ["nan", "NaN", "-nan", "NAN"])
+def test_nan_is_a_report(written: str) -> None:
+    ((name, value, _),) = Text(["loss"])(f"loss={written} lr=0.1")
+    assert name == "loss"
+    assert math.isnan(value)
+
+
+def test_the_time_stands_before_the_first_space() -> None:
+    ((_, _, at),) = Text(["loss"])("2024-05-01T10:00:00.123456789+02:00 loss=1")
+    assert at == datetime(2024, 5, 1, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["2024-05-01", "20240501T100000Z", "2024-13-01T10:00:00Z", "2024-05-01T10:00:00", "0001-01-01T00:00:00+01:00"],
+)
+def test_what_is_no_time_is_left_out(stamp: str) -> None:
+    ((_, value, at),) = Text(["loss"])(f"{stamp} loss=1")
+    assert (value, at) == (1.0, None)
+
+
+def test_own_filters_and_their_trimming() -> None:
+    filters = [r"\{metricName: ([\w|-]+), metricValue:( (-?\d+)(\.\d+)?)\}"]
+    assert Text(["loss"], filters)("{metricName: loss, metricValue: 0.5}") == [("loss", 0.5, None)]
+
+
+def test_two_filters_on_the_same_text_count_once() -> None:
+    filters = [r"([\w-]+)=(-?\d+\.\d+)", r"([\w-]+)=-?(\d+\.\d+)", r"([\w-]+)=(-?\d)", r"(b)=(\d+)"]
+    readings = Text(["a", "b"], filters)("b=3 a=-0.5 b=0.7")
+    assert readings == [("b", 3.0, None), ("a", -0.5, None), ("b", 0.7, None)]
+
+
+def test_optional_groups_that_took_no_part_are_no_report() -> None:
+    assert Text(["loss"], [r"(loss)(=\d)?"])("loss") == ()
+
+
+def test_greedy_patterns_stay_linear() -> None:
+    line = "loss " + "a" * 60_000 + "!"
+    parse = Text(["loss"], [r"((?:a+)+)=(\d)", r"(a|aa)+b(\d)(\d)"])
+    begin = time.perf_counter()
+    assert parse(line) == ()
+    assert time.perf_counter() - begin < 2.0
+
+
+def test_no_re2_is_refused() -> None:
+    with pytest.raises(re2.error):
+        Text(["loss"], [r"(?=loss)(a)(b)"])
+
+
+@given(st.text(), st.lists(st.text(min_size=1, max_size=3), max_size=3))
+def test_never_raises(line: str, metrics: list[str]) -> None:
+    Text([*metrics, "a"])(line + "a=1")
+
+
+@given(st.binary())
+def test_never_raises_on_bytes(data: bytes) -> None:
+    line = data.decode(errors="replace")
+    Text(["loss"], [r"(.*)=(.*)"])(f"loss={line}={line}")
+
+
+@given(st.floats(allow_nan=False))
+def test_every_float_comes_back(value: float) -> None:
+    assert Text(["loss"])(f"step 1 loss={value!r}, x=1") == [("loss", value, None)]

@@ -1,0 +1,142 @@
+"""A growing file gives each report once, however its bytes arrive, in bounded memory."""
+
+import tracemalloc
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collectors.parsers.text import Text
+from collectors.sources.tail import MAX_LINE, MAX_POINTS, Tail
+from events.metrics import Point
+
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+def tail(path: Path, metrics: Sequence[str] = ("loss", "acc")) -> Tail:
+    return Tail(path, Text(metrics), lambda: NOON)
+
+
+def all_of(reader: Tail) -> list[Point]:
+    points: list[Point] = []
+    while more := reader.finish():
+        points += more
+    return points
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def test_reads_only_complete_lines_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    reader = tail(path)
+    assert reader.read() == []
+    append(path, b"loss=1\nloss=2")
+    assert reader.read() == [Point("loss", 1, NOON, 1.0)]
+    assert reader.read() == []
+    append(path, b"5\nacc=1\nloss=3")
+    assert reader.read() == [Point("loss", 2, NOON, 25.0), Point("acc", 1, NOON, 1.0)]
+    assert reader.finish() == [Point("loss", 3, NOON, 3.0)]
+    assert reader.finish() == []
+
+
+def test_a_missing_file_has_nothing(tmp_path: Path) -> None:
+    assert tail(tmp_path / "none").finish() == []
+
+
+def test_progress_bars_and_windows_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"10% loss=3\r20% loss=2\r\n30% loss=1\r")
+    assert [(p.step, p.value) for p in tail(path).read()] == [(1, 3.0), (2, 2.0), (3, 1.0)]
+
+
+def test_invalid_utf8_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"\xff\xfe loss=1 \xc3\n\x00loss=2\n")
+    assert [p.value for p in tail(path).read()] == [1.0, 2.0]
+
+
+def test_the_time_of_the_line_goes_before_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"2024-01-02T00:00:00Z loss=1\nloss=2\n")
+    assert [p.at for p in tail(path).read()] == [datetime(2024, 1, 2, tzinfo=UTC), NOON]
+
+
+def test_a_call_returns_a_bounded_number_of_points(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"loss=1 " * (MAX_LINE // 7) + b"\n" + b"loss=2\n" * 7000)
+    reader = tail(path)
+    sizes = []
+    points: list[Point] = []
+    while more := reader.finish():
+        sizes.append(len(more))
+        points += more
+    assert max(sizes) == MAX_POINTS
+    assert [p.step for p in points] == list(range(1, MAX_LINE // 7 + 7001))
+
+
+def test_finish_goes_on_where_a_megabyte_has_no_metric(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"chatter\n" * 400_000 + b"loss=1")
+    assert [p.value for p in tail(path).finish()] == [1.0]
+
+
+def test_a_file_started_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"loss=1\nloss=2\nlo")
+    reader = tail(path)
+    reader.read()
+    path.write_bytes(b"loss=3\n")
+    assert reader.read() == [Point("loss", 3, NOON, 3.0)]
+
+
+def test_only_the_beginning_of_a_long_line_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"loss=1 " + b"x" * MAX_LINE + b" loss=2\nloss=3\n")
+    assert [p.value for p in tail(path).read()] == [1.0, 3.0]
+
+
+def test_fifty_megabytes_without_a_line_end_stay_small(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.write(b"loss=1 ")
+        for _ in range(50):
+            file.write(b"x" * 1024 * 1024)
+        file.write(b"\nloss=2\n")
+    tracemalloc.start()
+    try:
+        values = [p.value for p in all_of(tail(path))]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert values == [1.0, 2.0]
+    assert peak < 5 * 1024 * 1024
+
+
+PIECES = st.lists(
+    st.sampled_from([b"loss=1", b"acc=.5", b"loss=nan ", b"\n", b"\r", b"\r\n", b" ", "é".encode(), b"\xff"])
+    | st.binary(max_size=8),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PIECES.map(b"".join), st.lists(st.integers(min_value=0, max_value=200), max_size=8))
+def test_any_chunking_gives_the_same_points(data: bytes, cuts: list[int]) -> None:
+    with TemporaryDirectory() as folder:
+        whole, pieces = Path(folder, "whole"), Path(folder, "pieces")
+        whole.write_bytes(data)
+        reader = tail(pieces)
+        points: list[Point] = []
+        places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+        for begin, end in pairwise(places):
+            append(pieces, data[begin:end])
+            points += reader.read()
+        points += all_of(reader)
+        assert repr(points) == repr(all_of(tail(whole)))
