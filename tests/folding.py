@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.core.experiment import Experiment
+from controller.core.recorded import Recorded
 from controller.store.history import History
-from controller.store.ledger import Ledger, Recorded
+from controller.store.ledger import Ledger
 from controller.store.postgres import Database, open_database
 from events.facts import TrialConcluded
 from events.ids import ExperimentId, TrialNumber

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from controller.app.components import Station
+from controller.core.recorded import Effect
 from controller.store import StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding
-from controller.store.ledger import Effect
 from controller.telemetry.catalogue import DEAD_LETTERS_KEPT, EXPERIMENTS, OUTBOX, OUTBOX_AGE, POOL, TRIALS
 from events import topics
 from events.facts import TERMINAL, ExperimentState, TrialState

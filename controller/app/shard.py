@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from controller.app.components import Station
+from controller.core.recorded import Recorded
 from controller.flows.intake import intake
 from controller.flows.judge import judge
 from controller.flows.launch import launch
@@ -14,7 +15,6 @@ from controller.flows.relay import relay
 from controller.flows.sweep import Sweeper
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.holding import Holding, load
-from controller.store.ledger import Recorded
 from events.bus import BusAwayError, BusRefusedError
 from events.ids import Shard
 

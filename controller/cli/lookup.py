@@ -13,7 +13,7 @@ from controller.cli.moment import read_moment
 from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
-from events.ids import TrialNumber, trial_number
+from events.ids import trial_number
 
 
 @asynccontextmanager
@@ -88,11 +88,6 @@ def _then(row: TrialRow, found: Found) -> TrialRow:
 def states(texts: list[str]) -> list[TrialState]:
     """Trial states as people write them: `early-stopped` is EarlyStopped."""
     return [_state(text) for text in texts]
-
-
-def attempts(rows: list[TrialRow]) -> dict[TrialNumber, int]:
-    """Each trial's current attempt."""
-    return {row.number: row.attempt for row in rows if row.attempt}
 
 
 def _state(text: str) -> TrialState:

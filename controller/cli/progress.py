@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.core.experiment import Experiment
+from controller.core.recorded import Recorded
 from controller.store import StoreAwayError, StoreRefusedError
-from controller.store.ledger import Recorded
 from controller.store.queries import Found, Last, Queries
 from controller.views import words
 from controller.views.fronts import front_words

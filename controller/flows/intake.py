@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from controller.core.decide import admitted, decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
+from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.ledger import Batch, Ledger, Recorded
+from controller.store.ledger import Batch, Ledger
 from controller.store.positions import Positions
 from controller.store.reader import Reader, reading
 from controller.store.warm_start import UnknownEarlierError, with_rows

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from algorithms.scheduling import Stopper, create
+from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.ledger import Recorded
 from controller.store.measurements import Measured, Measurements, Row
 from controller.store.positions import Positions
 from controller.store.reader import reading

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from controller.cluster import AttemptKey, Cluster, Launch
+from controller.core.recorded import Effect, Recorded
 from controller.store.holding import Holding
-from controller.store.ledger import Effect, Recorded
 from controller.store.outbox import Outbox
 from controller.telemetry.catalogue import NEXT_START
 from events.clock import now

@@ -12,9 +12,9 @@ from algorithms.search.outcome import FAILED, Outcome
 from controller.core.best import known
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
+from controller.core.recorded import Recorded
 from controller.store.holding import Holding
 from controller.store.journal import Conclusion, Journal, Journals
-from controller.store.ledger import Recorded
 from controller.suggestion.pool import Pool, SearchFailedError, Suggested
 from controller.telemetry.catalogue import SUGGESTION, SUGGESTION_FAILURES, SUGGESTIONS
 from events import topics

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from controller.core.recorded import Effect, Recorded
 from controller.store.holding import Holding
-from controller.store.ledger import Effect, Recorded
 from controller.store.outbox import Outbox
 from events import topics
 from events.bus import Bus

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
-from controller.store.ledger import Recorded
+from controller.core.recorded import Recorded
 from controller.store.outbox import recorded
 from controller.store.postgres import Database
 from events.facts import ExperimentAdmitted

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.core.experiment import Experiment, LiveTrial
-from controller.store.ledger import Effect, Ledger, Recorded
+from controller.core.recorded import Effect, Recorded
+from controller.store.ledger import Ledger
 from controller.store.outbox import Due, Outbox
 from events.envelope import Envelope
 from events.facts import TrialConcluded, TrialProposed, TrialScheduled, TrialState

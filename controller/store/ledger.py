@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +10,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.experiment import Experiment, Identity, Progress
+from controller.core.recorded import Effect, Recorded, effects
 from controller.store import FencedError
 from controller.store.positions import Move
 from controller.store.postgres import Database
@@ -20,11 +20,8 @@ from events.envelope import Envelope
 from events.facts import (
     BudgetExtended,
     ExperimentAdmitted,
-    Fact,
     SpecEdited,
-    TrialScheduled,
     TrialState,
-    TrialStopRequested,
 )
 from events.ids import ExperimentId, Shard
 from events.spec.experiment import ExperimentSpec
@@ -36,33 +33,6 @@ _PROGRESS = TypeAdapter(Progress)
 FIRST_EMBEDDED_SHARD = 1000
 
 
-class Effect(StrEnum):
-    """What has to be done about a fact, outside Postgres."""
-
-    PUBLISH = "publish"
-    START = "start"
-    STOP = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A fact in its place: the `seq`-th of its experiment, counted from 1."""
-
-    seq: int
-    envelope: Envelope
-
-    @classmethod
-    def of(cls, experiment: Identity, seq: int, envelope: Envelope) -> "Recorded":
-        """With all that its envelope says when it is published."""
-        return cls(seq, replace(envelope, sequence=seq, name=experiment.name, namespace=experiment.namespace))
-
-    @property
-    def fact(self) -> Fact:
-        fact = self.envelope.body
-        assert isinstance(fact, Fact)
-        return fact
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Decisions on one experiment that are committed together."""
@@ -72,16 +42,6 @@ class Batch:
     recorded: Sequence[Recorded]
     marks: Sequence[UUID] = field(default=())
     """Ids of the requests that were decided on."""
-
-
-def effects(fact: Fact) -> tuple[Effect, ...]:
-    match fact:
-        case TrialScheduled():
-            return (Effect.PUBLISH, Effect.START)
-        case TrialStopRequested():
-            return (Effect.PUBLISH, Effect.STOP)
-        case _:
-            return (Effect.PUBLISH,)
 
 
 _COMMIT = """

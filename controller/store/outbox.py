@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from pydantic import TypeAdapter
 
-from controller.store.ledger import Effect, Recorded
+from controller.core.recorded import Effect, Recorded
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.envelope import Envelope

@@ -10,9 +10,10 @@ from uuid import UUID
 from controller.core.best import RANKED, known
 from controller.core.experiment import Experiment, Identity
 from controller.core.pareto import front
+from controller.core.recorded import Recorded
 from controller.store.history import PAGE, History, Moment
 from controller.store.journal import objective_values
-from controller.store.ledger import Ledger, Recorded
+from controller.store.ledger import Ledger
 from controller.store.measurements import Measurements
 from controller.store.outbox import recorded
 from controller.store.postgres import Database

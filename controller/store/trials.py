@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import orjson
 
 from controller.core.experiment import Experiment
+from controller.core.recorded import Recorded
 from events.facts import TrialConcluded, TrialProposed, TrialStarted, TrialState
 from events.ids import TrialNumber
 from events.spec.space import Assignment
-
-if TYPE_CHECKING:
-    from controller.store.ledger import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Rows:
     changed: Sequence[Changed]
 
 
-def trial_rows(before: Experiment, after: Experiment, recorded: "Sequence[Recorded]") -> Rows:
+def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> Rows:
     """The rows to insert and to update for these facts. A trial is never proposed and concluded in one batch:
     its workload starts only after the commit."""
     proposed: dict[TrialNumber, tuple[TrialProposed, datetime]] = {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from algorithms.space.dimension import dimension
 from controller.store.queries import TrialRow
-from controller.views.report.subject import thinned
+from controller.views.sampling import thinned
 from events.spec.space import Parameter
 
 FEWEST = 10

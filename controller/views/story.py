@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment
-from controller.store.ledger import Recorded
+from controller.core.recorded import Recorded
 from controller.views import words
 from controller.views.summary import in_order
 from events.facts import (

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from algorithms.search import algorithm_of
 from controller.core.best import front_volume, reference_point
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Queries, TrialRow
+from controller.views import words
 from events.facts import TrialState
 from events.ids import trial_name
 from events.spec.space import Assignment, Scalar
@@ -25,6 +27,33 @@ def trial_counts(experiment: Experiment) -> dict[TrialState, int]:
         TrialState.METRICS_UNAVAILABLE: counts.metrics_unavailable,
     }
     return {state: concluded.get(state, 0) + live[state] for state in TrialState}
+
+
+def state_words(experiment: Experiment) -> str:
+    """The state and, once it is known, why."""
+    verdict = experiment.progress.verdict
+    if verdict is None:
+        return experiment.progress.state.value
+    if not experiment.done:
+        return f"{experiment.progress.state.value} (ending as {verdict.state.value}: {verdict.message})"
+    return f"{verdict.state.value} ({verdict.reason.value}: {verdict.message})"
+
+
+def counts_words(experiment: Experiment) -> str:
+    """Such as `7 of 12 proposed: 5 Succeeded, 2 Running`."""
+    counts = [f"{count:,} {state}" for state, count in trial_counts(experiment).items() if count]
+    budget, proposed = experiment.spec.max_trial_count, experiment.progress.proposed
+    total = f"{proposed:,} of {budget:,} proposed" if budget else f"{proposed:,} proposed, without limit"
+    return f"{total}: {', '.join(counts)}" if counts else total
+
+
+def algorithm_words(experiment: Experiment) -> str:
+    """The search with its settings, the seed, and the early-stopping rule if there is one."""
+    spec = experiment.spec
+    name = algorithm_of(spec)
+    settings = f" ({words.assignment(spec.algorithm.settings)})" if spec.algorithm and spec.algorithm.settings else ""
+    rule = f", stops early by {spec.early_stopping.algorithm_name}" if spec.early_stopping else ""
+    return f"{name}{settings}, seed {experiment.identity.seed}{rule}"
 
 
 def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | None]:

@@ -169,7 +169,7 @@ class RetrySpec(SpecPart):
 
 
 class ExperimentSpec(SpecPart):
-    """The `spec:` of an experiment, defaults filled in by `events.spec.document`."""
+    """The `spec:` of an experiment, with its defaults filled in."""
 
     parameters: tuple[Parameter, ...] = ()
     constraints: tuple[str, ...] = ()

@@ -11,8 +11,9 @@ from uuid import uuid4
 from controller.core.decide import decide
 from controller.core.evolve import evolve, found
 from controller.core.experiment import Experiment
+from controller.core.recorded import Recorded
 from controller.store.leases import Leases, open_leases
-from controller.store.ledger import Batch, Ledger, Recorded
+from controller.store.ledger import Batch, Ledger
 from controller.store.measurements import Measurements, Row
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database

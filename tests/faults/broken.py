@@ -12,9 +12,10 @@ import controller.store.ledger as ledger
 import controller.store.measurements as measurements
 import controller.store.positions as positions
 from controller.cli import main
+from controller.core.recorded import Recorded
 from controller.store.holding import Holding
 from controller.store.leases import Leases
-from controller.store.ledger import Ledger, Recorded
+from controller.store.ledger import Ledger
 from controller.store.outbox import Outbox, recorded
 from controller.store.postgres import Database
 from events import topics

@@ -11,7 +11,7 @@ import typer
 
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
-from controller.store.ledger import Recorded
+from controller.core.recorded import Recorded
 from controller.store.queries import Queries
 from controller.views import words
 from events.envelope import SOURCE, TYPE_PREFIX, VERSION

@@ -12,6 +12,7 @@ from rich.console import Console
 from controller.cli.commands.check import checked
 from controller.cli.errors import CommandError, warn
 from controller.cli.exits import Exit
+from controller.cli.front_table import MOST_SHOWN, show_front
 from controller.cli.options import DEFAULT_DATA, Data, Url
 from controller.cli.progress import Lines, Screen, Silent, View
 from controller.cli.session import Session, accompanied, local_station, submit
@@ -21,7 +22,6 @@ from controller.flows.admit import DifferentSpecError
 from controller.store.queries import Queries, TrialRow
 from controller.store.warm_start import UnknownEarlierError
 from controller.views import words
-from controller.views.fronts import MOST_SHOWN, show_front
 from controller.views.summary import as_json, front_rows, read_document
 from controller.views.warm_start import known_before
 from events.facts import ExperimentState

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from algorithms.search import algorithm_of
 from controller.cli.commands.listing import ListFormat, ListOutput
+from controller.cli.front_table import MOST_SHOWN, show_front
 from controller.cli.lookup import reading, short_name, the_experiment
 from controller.cli.moment import At
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
@@ -17,8 +17,17 @@ from controller.cli.tables import heading, pairs, table
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Last, TrialRow
 from controller.views import words
-from controller.views.fronts import MOST_SHOWN, show_front
-from controller.views.summary import as_json, best_row, front_rows, in_order, metric_values, read_document, trial_counts
+from controller.views.summary import (
+    algorithm_words,
+    as_json,
+    best_row,
+    counts_words,
+    front_rows,
+    in_order,
+    metric_values,
+    read_document,
+    state_words,
+)
 from controller.views.warm_start import known_before
 from events.facts import TrialState
 from events.ids import TrialNumber
@@ -112,33 +121,6 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
         took = words.duration((found.concluded_at - found.created_at).total_seconds())
         yield "Concluded", f"{words.clock(found.concluded_at)} (after {took})"
     yield "Id", str(identity.id)
-
-
-def state_words(experiment: Experiment) -> str:
-    """The state and, once it is known, why."""
-    verdict = experiment.progress.verdict
-    if verdict is None:
-        return experiment.progress.state.value
-    if not experiment.done:
-        return f"{experiment.progress.state.value} (ending as {verdict.state.value}: {verdict.message})"
-    return f"{verdict.state.value} ({verdict.reason.value}: {verdict.message})"
-
-
-def counts_words(experiment: Experiment) -> str:
-    """Such as `7 of 12 proposed: 5 Succeeded, 2 Running`."""
-    counts = [f"{count:,} {state}" for state, count in trial_counts(experiment).items() if count]
-    budget, proposed = experiment.spec.max_trial_count, experiment.progress.proposed
-    total = f"{proposed:,} of {budget:,} proposed" if budget else f"{proposed:,} proposed, without limit"
-    return f"{total}: {', '.join(counts)}" if counts else total
-
-
-def algorithm_words(experiment: Experiment) -> str:
-    """The search with its settings, the seed, and the early-stopping rule if there is one."""
-    spec = experiment.spec
-    name = algorithm_of(spec)
-    settings = f" ({words.assignment(spec.algorithm.settings)})" if spec.algorithm and spec.algorithm.settings else ""
-    rule = f", stops early by {spec.early_stopping.algorithm_name}" if spec.early_stopping else ""
-    return f"{name}{settings}, seed {experiment.identity.seed}{rule}"
 
 
 def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:

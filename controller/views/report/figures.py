@@ -26,7 +26,8 @@ from controller.views.report.drawing import (
     scale_of,
     short,
 )  # fmt: skip
-from controller.views.report.subject import Subject, thinned
+from controller.views.report.subject import Subject
+from controller.views.sampling import thinned
 from events.facts import TrialState
 from events.spec.space import Parameter, ParameterType
 

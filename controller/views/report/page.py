@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from controller.cli.commands.show import algorithm_words, counts_words, state_words
 from controller.core.best import front_volume
 from controller.store.queries import TrialRow
 from controller.views import words
@@ -16,7 +15,7 @@ from controller.views.fronts import outcome_metrics
 from controller.views.importance import FEWEST, Importance, importance
 from controller.views.report import figures, fronts
 from controller.views.report.subject import MOST_CURVES, MOST_RANKED, Subject
-from controller.views.summary import in_order, metric_values, trial_counts
+from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words, trial_counts
 from events.facts import TrialState
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"

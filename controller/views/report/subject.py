@@ -1,12 +1,11 @@
 """Read what a report shows, bounded whatever the size of the experiment."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.cli.lookup import attempts
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Queries, TrialRow
+from controller.views.sampling import thinned
 from controller.views.summary import best_row
 from events.ids import TrialNumber
 
@@ -54,7 +53,9 @@ async def read_subject(queries: Queries, found: Found) -> Subject:
     wanted = [row.number for row in (*ranking, *front)]
     sample = await queries.sample(identity.id, progress.proposed, limit, wanted)
     shown = _shown(sample, ranking)
-    curves = await queries.curves(identity.id, attempts(shown), spec.target.metric, MOST_POINTS)
+    curves = await queries.curves(
+        identity.id, {row.number: row.attempt for row in shown if row.attempt}, spec.target.metric, MOST_POINTS
+    )
     best = await best_row(queries, experiment)
     return Subject(found, sample, ranking, best, front, curves, {row.number: row for row in shown})
 
@@ -64,10 +65,3 @@ def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[Tria
     chosen = {row.number: row for row in ranking[: MOST_CURVES // 2]}
     rest = [row for row in sample if row.number not in chosen and row.started_at is not None]
     return [*chosen.values(), *thinned(rest, MOST_CURVES - len(chosen))]
-
-
-def thinned(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
-    """At most so many of the rows, in their order, drawn with a fixed seed."""
-    if len(rows) <= most:
-        return rows
-    return [rows[place] for place in sorted(random.Random(0).sample(range(len(rows)), most))]

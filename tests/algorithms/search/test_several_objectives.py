@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from statistics import mean
 
 import pytest
-from tests.algorithms.search.test_search_problems import several
 
 from algorithms.search import create
 from algorithms.search.journal import Asked, Told, restore
@@ -15,6 +14,7 @@ from algorithms.search.portfolio import OF_SEVERAL
 from controller.core.pareto import hypervolume
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
+from tests.algorithms.search.test_search_problems import several
 from tests.algorithms.spaces import DOUBLE, GRIDDED, MIXED, experiment, ranged
 
 SEVERAL = sorted(one.value for one in OF_SEVERAL)

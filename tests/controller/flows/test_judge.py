@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from controller.core.recorded import Recorded
 from controller.flows.judge import Court
 from controller.store.holding import Holding
-from controller.store.ledger import Recorded
 from controller.store.measurements import Measured
 from events.clock import now
 from events.envelope import Envelope

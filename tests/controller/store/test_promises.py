@@ -9,10 +9,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from controller.core.recorded import Effect
 from controller.store import FencedError, StoreAwayError, StoreRefusedError
 from controller.store.journal import Journals
 from controller.store.leases import Leases, open_leases
-from controller.store.ledger import Batch, Effect, Ledger
+from controller.store.ledger import Batch, Ledger
 from controller.store.measurements import Measurements, Row
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox

@@ -1,0 +1,13 @@
+"""A sample of rows, the same at each look."""
+
+import random
+from collections.abc import Sequence
+
+from controller.store.queries import TrialRow
+
+
+def thinned(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:
+    """At most so many of the rows, in their order, drawn with a fixed seed."""
+    if len(rows) <= most:
+        return rows
+    return [rows[place] for place in sorted(random.Random(0).sample(range(len(rows)), most))]
