@@ -40,6 +40,7 @@ class _Run:
     answer: Answer
     begun: datetime
     stopped: bool = False
+    followed: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +76,8 @@ class SimulatedCluster:
         self._begin, self._zero = now(), time.monotonic()
         self._virtual = 0.0
         self._runs: dict[AttemptKey, _Run] = {}
-        self._ended: dict[AttemptKey, None] = {}
+        self._ended: dict[AttemptKey, _Run | None] = {}
+        """With the run, as long as nobody has asked what it reports."""
         self._ends: list[tuple[float, int, AttemptKey]] = []
         self._order = count()
         self._started: asyncio.Queue[AttemptKey] = asyncio.Queue()
@@ -114,7 +116,7 @@ class SimulatedCluster:
             run = self._runs.pop(key, None)
             if run is not None:
                 self._virtual = max(self._virtual, at)
-                self._remember(key)
+                self._remember(key, run)
                 yield self._end(key, run)
                 if self._reaction:
                     await asyncio.sleep(self._reaction)
@@ -165,14 +167,14 @@ class SimulatedCluster:
         self._runs[key] = _Run(Answer((), cause=cause), now())
         heapq.heappush(self._ends, (self._virtual, next(self._order), key))
 
-    def _remember(self, key: AttemptKey) -> None:
-        self._ended[key] = None
+    def _remember(self, key: AttemptKey, run: _Run) -> None:
+        self._ended[key] = None if run.followed else run
         if len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
 
     def follow(self, launch: Launch) -> SimulatedSource:
         """What the attempt reports."""
-        run = self._runs.get(launch.key)
+        run = self._followed(launch.key)
         answer = run.answer if run else self._function(launch.assignment)
         begun = run.begun if run else now()
         share = answer.seconds / max(1, len(answer.curve))
@@ -183,3 +185,12 @@ class SimulatedCluster:
             for metric, value in step.items()
         )
         return SimulatedSource(deque(points), None if self._pace is None else self._time)
+
+    def _followed(self, key: AttemptKey) -> _Run | None:
+        """The run of an attempt that is running, or has ended and was not followed before."""
+        run = self._runs.get(key) or self._ended.get(key)
+        if run is not None:
+            run.followed = True
+        if key in self._ended:
+            self._ended[key] = None
+        return run
