@@ -20,8 +20,8 @@ from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
-from events.settings import SettingsError
 from events.spec.experiment import MetricsCollectorSpec
+from trialstream.settings import SettingsError
 
 SPOOL_BYTES = 64 * 2**20
 

@@ -56,7 +56,7 @@ def _code(error: Exception) -> Exit | None:
 _KNOWN = (
     ("events.spec.yaml", "DocumentError", Exit.INVALID),
     ("events.spec.template", "TemplateError", Exit.INVALID),
-    ("events.settings", "SettingsError", Exit.INVALID),
+    ("trialstream.settings", "SettingsError", Exit.INVALID),
     ("events.bus", "BusRefusedError", Exit.KAFKA),
     ("events.bus", "BusAwayError", Exit.KAFKA),
     ("controller.store", "StoreRefusedError", Exit.DATABASE),

@@ -13,7 +13,7 @@ from controller.cli.exits import Exit
 from controller.store.embedded import embedded
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
-from events.settings import database_setting
+from trialstream.settings import database_setting
 
 if TYPE_CHECKING:
     from events.bus.kafka import KafkaSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from events.settings import SettingsError, settings_file, settings_path
+from trialstream.settings import SettingsError, settings_file, settings_path
 
 MOST_BY_ITSELF, SPARE = 8, 2
 MIB = 2**20

@@ -9,33 +9,12 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from trialstream.errors import BusAwayError, BusRefusedError
+from trialstream.records import Delivery, Record
 
-class BusAwayError(Exception):
-    """It does not work now and may work later: no broker, no leader, or the log was replaced under a subscription."""
-
-
-class BusRefusedError(Exception):
-    """It will not work until a person mends it: credentials, permissions, a missing topic, a record too large."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    topic: str
-    partition: int
-    key: bytes
-    headers: tuple[tuple[str, bytes], ...]
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A record and its position in its partition."""
-
-    record: Record
-    position: int
+__all__ = ["Bus", "BusAwayError", "BusRefusedError", "Delivery", "Record", "Subscription"]
 
 
 class Subscription(Protocol):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from events.bus.kafka import KafkaSettings
-from events.settings import SettingsError, database_setting, settings_file
+from trialstream.settings import SettingsError, database_setting, settings_file
 
 
 def written(folder: Path, text: str) -> dict[str, str]:

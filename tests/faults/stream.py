@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from events.bus.kafka import KafkaSettings
-from events.bus.kafka.connection import stop
 from events.bus.kafka.topics import PARTITIONS
 from tests.brokers import admin
+from trialstream.kafka.connection import stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from events.settings import SettingsError, settings_file, settings_path
+from trialstream.settings import SettingsError, settings_file, settings_path
 
 Version = Literal["trialstream.io/v1alpha1", "kubeflow.org/v1beta1"]
 

@@ -2,8 +2,8 @@
 
 from events.bus.kafka.bus import KafkaBus, open_bus
 from events.bus.kafka.publisher import Publisher, open_publisher
-from events.bus.kafka.reader import KafkaReader, Start, open_reader
-from events.bus.kafka.settings import KafkaSettings, SettingsError
+from trialstream.kafka.reader import KafkaReader, Start, open_reader
+from trialstream.kafka.settings import KafkaSettings, SettingsError
 
 __all__ = [
     "KafkaBus",

@@ -9,10 +9,10 @@ from aiokafka import TopicPartition
 
 from events import topics
 from events.bus import BusAwayError, BusRefusedError, Record
-from events.bus.kafka.connection import Contact, hush
 from events.bus.kafka.lane import KafkaSubscription, Lane, open_lane
 from events.bus.kafka.publisher import Publisher
-from events.bus.kafka.settings import KafkaSettings
+from trialstream.kafka.connection import Contact, hush
+from trialstream.kafka.settings import KafkaSettings
 
 PULSE_SECONDS, AGAIN_SECONDS = 2.0, 0.5
 """Between two looks; after one that failed."""

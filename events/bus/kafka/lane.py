@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from events.bus import BusAwayError, BusRefusedError, Delivery
-from events.bus.kafka.connection import client_options, stop, translated
-from events.bus.kafka.records import delivery, size
-from events.bus.kafka.settings import KafkaSettings
+from trialstream.kafka.connection import client_options, stop, translated
+from trialstream.kafka.records import delivery, size
+from trialstream.kafka.settings import KafkaSettings
 
 POLL_MS = 200
 MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000

@@ -12,9 +12,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record
-from events.bus.kafka.connection import client_options, hush, stop, translated
-from events.bus.kafka.records import size
-from events.bus.kafka.settings import KafkaSettings
+from trialstream.kafka.connection import client_options, hush, stop, translated
+from trialstream.kafka.records import size
+from trialstream.kafka.settings import KafkaSettings
 
 MAX_RECORD_BYTES = 900 * 1024
 """Key, headers and value of a record: what brokers take by default, with a margin."""

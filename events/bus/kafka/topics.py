@@ -12,8 +12,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from events import topics
 from events.bus import BusAwayError, BusRefusedError
 from events.bus.kafka.bus import SHARDED, agreed
-from events.bus.kafka.connection import Contact, client_options, translated
-from events.bus.kafka.settings import KafkaSettings
+from trialstream.kafka.connection import Contact, client_options, translated
+from trialstream.kafka.settings import KafkaSettings
 
 PARTITIONS = 24
 AGREE_SECONDS = 10.0

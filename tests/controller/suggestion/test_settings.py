@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.suggestion.settings import SuggestionSettings
-from events.settings import SettingsError
+from trialstream.settings import SettingsError
 
 
 def read(folder: Path, text: str) -> SuggestionSettings:

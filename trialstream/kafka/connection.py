@@ -14,9 +14,9 @@ from aiokafka import errors
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection, create_conn
 
-from events.bus import BusAwayError, BusRefusedError
-from events.bus.kafka.settings import KafkaSettings
-from events.bus.kafka.wire import DescribeTopics
+from trialstream.errors import BusAwayError, BusRefusedError
+from trialstream.kafka.settings import KafkaSettings
+from trialstream.kafka.wire import DescribeTopics
 
 CONNECT_SECONDS = 8.0
 """For all addresses together."""

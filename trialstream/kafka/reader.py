@@ -9,10 +9,11 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from events.bus import BusAwayError, Delivery
-from events.bus.kafka.connection import client_options, find, hush, stop, translated
-from events.bus.kafka.records import delivery
-from events.bus.kafka.settings import KafkaSettings
+from trialstream.errors import BusAwayError
+from trialstream.kafka.connection import client_options, find, hush, stop, translated
+from trialstream.kafka.records import delivery
+from trialstream.kafka.settings import KafkaSettings
+from trialstream.records import Delivery
 
 Start = str | datetime | Mapping[int, int]
 """Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each partition."""

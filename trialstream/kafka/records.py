@@ -2,7 +2,7 @@
 
 from aiokafka import ConsumerRecord
 
-from events.bus import Delivery, Record
+from trialstream.records import Delivery, Record
 
 
 def size(record: Record) -> int:

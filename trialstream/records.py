@@ -1,0 +1,26 @@
+"""A record of a topic, and its place there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Record:
+    __slots__ = ("headers", "key", "partition", "topic", "value")  # @dataclass(slots=True) needs Python 3.10
+
+    topic: str
+    partition: int
+    key: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A record and its position in its partition."""
+
+    __slots__ = ("position", "record")
+
+    record: Record
+    position: int
