@@ -13,18 +13,25 @@ from events.facts import Fact
 from events.ids import ExperimentId, Shard, consequence
 from events.metrics import Measurement
 from events.signals import Signal
+from trialstream.attributes import TYPE_PREFIX, VERSION, UnreadableRecordError, attributes
 
 Body = Fact | Signal | Measurement
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="type")])
 _FACTS = frozenset(fact.model_fields["type"].default for fact in get_args(Fact))
 
 SOURCE = "/trialstream"
-TYPE_PREFIX = "io.trialstream."
-VERSION = ".v1"
-
-
-class UnreadableRecordError(ValueError):
-    """The record is no envelope that this version understands."""
+__all__ = [
+    "SOURCE",
+    "TYPE_PREFIX",
+    "VERSION",
+    "Body",
+    "Envelope",
+    "UnreadableRecordError",
+    "decode",
+    "encode",
+    "read_body",
+    "send",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,50 +84,13 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What the headers of a record say: an envelope without its body, of any type."""
-
-    type: str
-    """As CloudEvents has it, such as io.trialstream.trial.concluded.v1."""
-    id: UUID
-    cause: UUID | None
-    experiment: ExperimentId
-    at: datetime
-    sequence: int | None
-    name: str | None
-    namespace: str | None
-
-
-def attributes(record: Record) -> Attributes:
-    """Read the headers alone; raises UnreadableRecordError with the reason."""
-    try:
-        headers = {name: value.decode() for name, value in record.headers if name.startswith("ce_")}
-        cause, sequence = headers.get("ce_cause"), headers.get("ce_sequence")
-        at = datetime.fromisoformat(headers["ce_time"])
-        if at.tzinfo is None:
-            raise UnreadableRecordError(f"the time {at.isoformat()} has no zone")
-        return Attributes(
-            type=headers["ce_type"],
-            id=UUID(headers["ce_id"]),
-            cause=UUID(cause) if cause else None,
-            experiment=ExperimentId(UUID(headers["ce_subject"])),
-            at=at,
-            sequence=int(sequence) if sequence else None,
-            name=headers.get("ce_experiment"),
-            namespace=headers.get("ce_namespace"),
-        )
-    except KeyError as error:
-        raise UnreadableRecordError(f"the header {error.args[0]} is missing") from None
-    except ValueError as error:
-        raise UnreadableRecordError(str(error)) from None
-
-
 def decode(record: Record) -> Envelope:
     """Read a record back; raises UnreadableRecordError with the reason."""
     seen = attributes(record)
     body = read_body(seen.type, record.value)
-    return Envelope(seen.id, seen.cause, seen.experiment, seen.at, body, seen.sequence, seen.name, seen.namespace)
+    return Envelope(
+        seen.id, seen.cause, ExperimentId(seen.experiment), seen.at, body, seen.sequence, seen.name, seen.namespace
+    )
 
 
 def read_body(kind: str, value: bytes) -> Body:

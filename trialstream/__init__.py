@@ -1,7 +1,39 @@
 """The door for your own programs: subscribe to what happens in experiments."""
 
-from trialstream.event import Event, UnknownEvent
-from trialstream.subscription import BEGINNING, NOW, Subscription, subscribe
-from trialstream.tokens import TokenRefusedError
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["BEGINNING", "NOW", "Event", "Subscription", "TokenRefusedError", "UnknownEvent", "subscribe"]
+if TYPE_CHECKING:
+    from trialstream.errors import BusAwayError, BusRefusedError
+    from trialstream.event import Event, UnknownEvent
+    from trialstream.subscription import BEGINNING, NOW, Subscription, subscribe
+    from trialstream.tokens import TokenRefusedError
+
+__all__ = [
+    "BEGINNING",
+    "NOW",
+    "BusAwayError",
+    "BusRefusedError",
+    "Event",
+    "Subscription",
+    "TokenRefusedError",
+    "UnknownEvent",
+    "subscribe",
+]
+
+_MODULES = {
+    "BusAwayError": "errors",
+    "BusRefusedError": "errors",
+    "Event": "event",
+    "TokenRefusedError": "tokens",
+    "UnknownEvent": "event",
+}
+"""Where a name comes from, if not from `subscription`."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name's module when the name is first used: `import trialstream` alone costs a program nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES.get(name, 'subscription')}")
+    return getattr(module, name)

@@ -1,5 +1,7 @@
 """One event as a subscriber gets it: a fact with its place, typed, or raw if this version does not know it."""
 
+from __future__ import annotations
+
 import base64
 import json
 from dataclasses import dataclass
@@ -7,14 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from events.bus import Delivery
-from events.envelope import TYPE_PREFIX, VERSION, Attributes, UnreadableRecordError, attributes, read_body
-from events.facts import Fact
-from events.ids import ExperimentId
+from trialstream.attributes import TYPE_PREFIX, VERSION, Attributes, UnreadableRecordError, attributes
+from trialstream.facts import Fact
+from trialstream.reading import read_fact
+from trialstream.records import Delivery
 from trialstream.tokens import Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnknownEvent:
     """The body of an event that a newer version has written: its type or a value in it is not known here."""
 
@@ -23,11 +25,11 @@ class UnknownEvent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     id: UUID
     """Unique: the same event delivered again has the same id."""
-    experiment: ExperimentId
+    experiment: UUID
     name: str | None
     """The experiment's name."""
     namespace: str | None
@@ -93,12 +95,16 @@ def read_event(delivery: Delivery, place: Place) -> Event:
 
 
 def _body(seen: Attributes, value: bytes) -> Fact | UnknownEvent:
-    kind = seen.type.removeprefix(TYPE_PREFIX).removesuffix(VERSION)
     try:
-        body = read_body(seen.type, value)
+        return read_fact(seen.type, value)
     except UnreadableRecordError as error:
-        return UnknownEvent(kind, value, str(error))
-    return body if isinstance(body, Fact) else UnknownEvent(kind, value, "it is no event of an experiment")
+        return UnknownEvent(_short(seen.type), value, str(error))
+
+
+def _short(kind: str) -> str:
+    """Such as `trial.concluded`; of another version, `trial.concluded.v2`."""
+    kind = kind[len(TYPE_PREFIX) :] if kind.startswith(TYPE_PREFIX) else kind
+    return kind[: -len(VERSION)] if kind.endswith(VERSION) else kind
 
 
 def _json(value: bytes) -> Any:

@@ -1,7 +1,6 @@
 """The settings file: TOML, for what a person does not want to say with each command."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """What the settings file says; nothing if there is none. Raises SettingsError."""
+    import tomllib  # Python 3.11: the rest of the light package can do without
+
     path = settings_path(environ)
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -29,7 +30,7 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         if "TRIALSTREAM_SETTINGS" in environ:
             raise SettingsError(f"TRIALSTREAM_SETTINGS names {path}, which does not exist") from None
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
     unknown = set(found) - set(ALLOWED)
     if unknown:

@@ -1,22 +1,29 @@
 """Subscribe to the public stream: events one by one, from any place, filtered, at least once or exactly."""
 
+from __future__ import annotations
+
 import logging
 import os
+import sys
 from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from events import topics
-from events.bus import Delivery
-from events.bus.kafka import KafkaReader, KafkaSettings, Start, open_reader
-from events.envelope import UnreadableRecordError
-from events.ids import ExperimentId
+from trialstream.attributes import TOPIC, UnreadableRecordError
 from trialstream.event import Event, read_event
+from trialstream.records import Delivery
 from trialstream.tokens import Place, TokenRefusedError, read_token
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from trialstream.kafka.reader import KafkaReader, Start
+    from trialstream.kafka.settings import KafkaSettings
 
 BEGINNING = "beginning"
 NOW = "now"
@@ -25,7 +32,7 @@ WAIT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """Which events to deliver; None and empty = all."""
 
@@ -43,17 +50,13 @@ class Wanted:
         )
 
     def _is_of(self, event: Event) -> bool:
-        match self.experiment:
-            case None:
-                return True
-            case UUID():
-                return event.experiment == self.experiment
-            case name:
-                namespace, slash, short = name.rpartition("/")
-                return event.name == short and (not slash or event.namespace == namespace)
+        if self.experiment is None or isinstance(self.experiment, UUID):
+            return self.experiment in (None, event.experiment)
+        namespace, slash, short = self.experiment.rpartition("/")
+        return event.name == short and (not slash or event.namespace == namespace)
 
 
-@dataclass(slots=True)
+@dataclass
 class Once:
     """Passes each event the first time only.
 
@@ -61,7 +64,7 @@ class Once:
     before. So it is enough to remember the highest number that was seen of each experiment.
     """
 
-    highest: dict[ExperimentId, int] = field(default_factory=dict)
+    highest: dict[UUID, int] = field(default_factory=dict)
 
     def is_new(self, event: Event) -> bool:
         if event.sequence <= self.highest.get(event.experiment, 0):
@@ -82,11 +85,13 @@ class Subscription:
         self._place = Place("", {})
 
     async def __aenter__(self) -> Self:
+        from trialstream.kafka.reader import open_reader
+
         token = self._start if isinstance(self._start, Place) else None
         start = token.positions if token else self._start
         assert not isinstance(start, Place)
         async with AsyncExitStack() as stack:
-            reader = await stack.enter_async_context(open_reader(self._settings, topics.EVENTS, start, self._group))
+            reader = await stack.enter_async_context(open_reader(self._settings, TOPIC, start, self._group))
             self._place = Place(reader.log_id, reader.positions())
             if token is not None:
                 _compare(token, self._place, self._group)
@@ -134,7 +139,7 @@ class Subscription:
         except UnreadableRecordError as error:
             _log.warning(
                 "%s, partition %d, position %d holds no event: %s",
-                topics.EVENTS, delivery.record.partition, delivery.position, error,
+                TOPIC, delivery.record.partition, delivery.position, error,
             )  # fmt: skip
             return None
         if not self._wanted.fits(event) or (self._once is not None and not self._once.is_new(event)):
@@ -167,23 +172,23 @@ def subscribe(
         deduplicated: leave out what this subscription has delivered before. To be exact across restarts as well, keep
             `event.sequence` of each experiment with your results, and pass over what is not higher.
 
-    Use it with `async for`, inside `async with` if you leave before the end. Raises ValueError if no Kafka is
-    named, TokenRefusedError if the token is broken, or when it is opened one of another log; BusRefusedError if a
-    person has to mend something; BusAwayError at any time: try again, from the last token.
+    Use it with `async for`, inside `async with` if you leave before the end. Raises ImportError without the extra
+    `kafka`, ValueError if no Kafka is named, TokenRefusedError if the token is broken, or when it is opened one of
+    another log; BusRefusedError if a person has to mend something; BusAwayError at any time: try again, from the last
+    token.
     """
+    _look_for_kafka()
     settings = _settings(kafka)
     wanted = Wanted(experiment, namespace, trial, frozenset(types))
     return Subscription(settings, _start(start), wanted, group, Once() if deduplicated else None)
 
 
 def _start(start: Start) -> Start | Place:
-    match start:
-        case str() if start not in (BEGINNING, NOW):
-            return read_token(start)
-        case datetime(tzinfo=None):
-            raise ValueError(f"start: {start.isoformat()} has no time zone; give one, such as datetime.now(UTC)")
-        case _:
-            return start
+    if isinstance(start, str) and start not in (BEGINNING, NOW):
+        return read_token(start)
+    if isinstance(start, datetime) and start.tzinfo is None:
+        raise ValueError(f"start: {start.isoformat()} has no time zone; give one, such as datetime.now(timezone.utc)")
+    return start
 
 
 def _compare(token: Place, found: Place, group: str | None) -> None:
@@ -198,7 +203,17 @@ def _compare(token: Place, found: Place, group: str | None) -> None:
         _log.warning("events after the token are no longer kept, in partitions %s; going on with the oldest", gone)
 
 
+def _look_for_kafka() -> None:
+    """Raises ImportError with what to do if the extra `kafka` is not there."""
+    if sys.version_info < (3, 11):
+        raise ImportError("subscribe needs Python 3.11 or newer; any Kafka client can read the events, too")
+    if find_spec("aiokafka") is None:
+        raise ImportError("subscribe reads from Kafka, with an extra: pip install 'trialstream[kafka]'")
+
+
 def _settings(kafka: str | KafkaSettings | None) -> KafkaSettings:
+    from trialstream.kafka.settings import KafkaSettings
+
     if isinstance(kafka, KafkaSettings):
         return kafka
     named = {"TRIALSTREAM_KAFKA": kafka} if kafka is not None else {}

@@ -1,4 +1,7 @@
-"""JSON Schemas of every message and of the experiment file, generated from the models and committed beside it."""
+"""JSON Schemas of every message and of the experiment file, generated from the models and committed beside it.
+
+So are the facts of the light package, `trialstream/facts.py`.
+"""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from events.envelope import VERSION, Body
+from events.schemas import light_facts
 from events.spec.document import OURS
 from events.spec.experiment import ExperimentSpec
 from events.spec.validation import MAX_NAME, NAME
@@ -60,9 +64,11 @@ def generated() -> dict[str, str]:
     return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}
 
 
-def differences(folder: Path = FOLDER) -> Iterator[str]:
-    """One sentence for each file of `folder` that is not as generated."""
+def differences(folder: Path = FOLDER, light: Path = light_facts.FILE) -> Iterator[str]:
+    """One sentence for each file of `folder` that is not as generated, and for the light package's facts."""
     wanted = generated()
+    if light.read_text() != light_facts.module():
+        yield f"{light.name} differs from the facts"
     there = {path.name: path.read_text() for path in folder.glob("*.json")}
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
@@ -73,9 +79,10 @@ def differences(folder: Path = FOLDER) -> Iterator[str]:
             yield f"{name} differs from its model"
 
 
-def write(folder: Path = FOLDER) -> None:
-    """Make `folder` hold exactly what is generated."""
+def write(folder: Path = FOLDER, light: Path = light_facts.FILE) -> None:
+    """Make `folder` and the light package's facts hold exactly what is generated."""
     wanted = generated()
+    light.write_text(light_facts.module())
     for path in folder.glob("*.json"):
         if path.name not in wanted:
             path.unlink()

@@ -63,18 +63,21 @@ def test_the_examples_have_the_shape_of_the_experiment(name: str) -> None:
 
 
 def test_differences_are_found_and_writing_heals_them(tmp_path: Path) -> None:
-    write(tmp_path)
-    assert list(differences(tmp_path)) == []
+    light = tmp_path / "facts.py"
+    write(tmp_path, light)
+    assert list(differences(tmp_path, light)) == []
+    light.write_text("")
     (tmp_path / "trial.paused.v1.json").unlink()
     (tmp_path / "trial.started.v1.json").write_text("{}")
     (tmp_path / "old.v1.json").write_text("{}")
-    assert list(differences(tmp_path)) == [
+    assert list(differences(tmp_path, light)) == [
+        "facts.py differs from the facts",
         "old.v1.json belongs to no message",
         "trial.paused.v1.json is missing",
         "trial.started.v1.json differs from its model",
     ]
-    write(tmp_path)
-    assert list(differences(tmp_path)) == []
+    write(tmp_path, light)
+    assert list(differences(tmp_path, light)) == []
 
 
 def test_the_command_checks() -> None:

@@ -18,8 +18,9 @@ from controller.cli.moment import ALLOWED, read_time
 from controller.cli.options import DEFAULT_NAMESPACE, Kafka, full_name, kafka_settings
 from controller.views import words
 from events.clock import now
+from events.envelope import UnreadableRecordError, decode
 from events.facts import Fact
-from trialstream import BEGINNING, NOW, Event, Subscription, TokenRefusedError, UnknownEvent
+from trialstream import BEGINNING, NOW, Event, Subscription, TokenRefusedError
 from trialstream import subscribe as subscription
 from trialstream.tokens import is_token
 
@@ -83,10 +84,16 @@ async def _print_all(events: Subscription, output: StreamOutput) -> None:
 def _line(event: Event, output: StreamOutput) -> str:
     if output is StreamOutput.JSONL:
         return json.dumps(event.as_cloud_event(), ensure_ascii=False)
-    body = event.body
-    said = f"{body.type} (not known to this version)" if isinstance(body, UnknownEvent) else words.fact_words(body)
     name = f"{event.namespace}/{event.name}" if event.name else str(event.experiment)
-    return f"{words.clock(event.at)}  {words.clean(name)} {event.sequence}  {words.clean(said)}"
+    return f"{words.clock(event.at)}  {words.clean(name)} {event.sequence}  {words.clean(_in_words(event))}"
+
+
+def _in_words(event: Event) -> str:
+    try:
+        body = decode(event.delivery.record).body
+    except UnreadableRecordError:
+        body = None
+    return words.fact_words(body) if isinstance(body, Fact) else f"{event.type} (not known to this version)"
 
 
 def _experiment(text: str | None, namespace: str | None) -> str | UUID | None:

@@ -1,9 +1,9 @@
-"""Every event that Kafka keeps, then each new one, typed: pip install trialstream"""
+"""Every event that Kafka keeps, then each new one, typed: pip install 'trialstream[kafka]'"""
 
 import asyncio
 
-from events.facts import TrialConcluded
 from trialstream import BEGINNING, subscribe
+from trialstream.facts import TrialConcluded
 
 
 async def main() -> None:
