@@ -5,7 +5,7 @@ READY := .venv/ready
 export TRIALSTREAM_DATA ?= $(CURDIR)/.trialstream
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install demo test check bench docs clean
+.PHONY: install demo test check bench compare docs clean
 
 install: $(READY)
 
@@ -36,6 +36,10 @@ check: $(READY)
 # make bench NAME=trials
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(or $(NAME),trials)
+
+# make compare REV=b29321e ARGS='trials --pairs 3 --quick'; without REV, with the revision in benchmarks/reference.
+compare: $(READY)
+	$(BIN)/python -m benchmarks compare $(or $(REV),--guard) $(ARGS)
 
 # What is generated from the code: the JSON Schemas, what watches controllers, and tables in docs/.
 docs: $(READY)

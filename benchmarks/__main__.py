@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks import compare
 from benchmarks.bars import BARS
 from benchmarks.machine import machine, versions
 from benchmarks.outcome import CannotMeasureError, Outcome, say
@@ -21,6 +22,8 @@ WITH_OPTIONS = ("quality",)
 
 def main() -> int:
     """The exit code: 0 if it was measured, whatever the figures, 2 if it cannot be."""
+    if sys.argv[1:2] == ["compare"]:
+        return compare.main(sys.argv[2:])
     options = _options()
     more = {"arguments": options.arguments} if options.arguments else {}
     at, where = now(), machine()
@@ -50,7 +53,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description="Measure how fast Trialstream is, and how good its searches are.",
-        epilog="quality has more options: docs/quality.md",
+        epilog="quality has more options: docs/quality.md. `compare REV` measures two revisions: docs/benchmarks.md",
     )  # fmt: skip
     parser.add_argument("name", choices=list(BARS), help="the benchmark")
     parser.add_argument("--quick", action="store_true", help="a short version, to see that it works; bars do not hold")

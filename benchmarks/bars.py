@@ -11,6 +11,12 @@ class Bar:
     meaning: str
     at_least: float | None = None
     at_most: float | None = None
+    more_is_better: bool = False
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether more of it is better, as of trials per second; of a time, a size or a share less is better."""
+        return self.more_is_better or self.at_least is not None
 
     def __str__(self) -> str:
         if self.at_least is not None:
@@ -42,7 +48,7 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
     },
     "ingest": {
         "points_per_second": Bar("lines of files, until the last is a row in Postgres", at_least=30_000),
-        "points_per_cpu_second": Bar("for each second of the controller's own processor time"),
+        "points_per_cpu_second": Bar("for each second of the controller's own processor time", more_is_better=True),
         "latest_row_s": Bar("from the last line to the last row"),
         "memory_growth": Bar("the controller's memory at the end / after a third", at_most=1.2),
         "memory_mib": Bar("the controller's memory at the end"),
@@ -54,7 +60,7 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "heard_p99_ms": Bar("99th percentile"),
         "next_p50_ms": Bar("a real trial's last act to the next trial's first, median", at_most=40),
         "next_p99_ms": Bar("the same, 99th percentile", at_most=120),
-        "stops": Bar("how many stops were measured"),
+        "stops": Bar("how many stops were measured", more_is_better=True),
     },
     "takeover": {
         "worst_s": Bar("longest pause of a shard when one of three controllers is killed", at_most=4),
@@ -81,10 +87,10 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "bare_ratio": Bar("running_s / bare_s", at_most=1.5),
         "writes_per_trial": Bar("requests to the API server that change something", at_most=6),
         "requests_per_trial": Bar("all requests, lists and watches among them"),
-        "trials_per_second": Bar("12,000 trials of 120 experiments, to the end of the last one"),
+        "trials_per_second": Bar("12,000 trials of 120 experiments, to the end of the last one", more_is_better=True),
         "core_share": Bar("processor time of the controller meanwhile, per second"),
         "cpu_ms_per_trial": Bar("the same for each trial"),
-        "long_trials_per_second": Bar("one experiment of 15,000 trials, 500 at a time"),
+        "long_trials_per_second": Bar("one experiment of 15,000 trials, 500 at a time", more_is_better=True),
         "object_kb": Bar("the largest that an Experiment object ever was", at_most=20),
         "trial_objects": Bar("Trial objects of the long experiment, at most"),
         "left_over": Bar("Trial objects at the end beside those of the best trials", at_most=0),
@@ -117,8 +123,8 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),
         "optuna_s": Bar("first trial started to last trial ended"),
-        "ray_ratio": Bar("Ray Tune / Trialstream"),
-        "optuna_ratio": Bar("Optuna / Trialstream"),
+        "ray_ratio": Bar("Ray Tune / Trialstream", more_is_better=True),
+        "optuna_ratio": Bar("Optuna / Trialstream", more_is_better=True),
     },
     "fronts": {
         f"{name.replace('.', '_')}_w{workers}": Bar(
