@@ -27,7 +27,7 @@ from algorithms.search.permutation import Permutation
 from benchmarks.controllers import Controller, Site, site
 from benchmarks.kubernetes import count, create, install, namespace, pods, requests, until
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.cluster.kubernetes.api import Api, AwayError, open_api
+from controller.cluster.kubernetes.api import Api, ApiUnavailableError, open_api
 from controller.cluster.kubernetes.experiments import TRIALS
 from controller.cluster.kubernetes.projection import REFUSED
 from controller.cluster.kubernetes.settings import KubernetesSettings
@@ -247,7 +247,7 @@ def _experiment(name: str, size: Size) -> dict[str, Any]:
 async def _look(opened: Site, api: Api, place: str, run: Run) -> None:
     """Look again and again, also at an API server that is too busy to answer now and then."""
     while True:
-        with suppress(AwayError):
+        with suppress(ApiUnavailableError):
             await _look_once(opened, api, place, run)
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import yaml
 
 from benchmarks.outcome import CannotMeasureError
-from controller.cluster.kubernetes.api import Api, AwayError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.api import Api, ApiUnavailableError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 
@@ -57,7 +57,7 @@ async def _gone(api: Api, path: str) -> None:
             return True
         return False
 
-    with suppress(AwayError):
+    with suppress(ApiUnavailableError):
         await api.delete(path, propagation="Background")
     await until(gone)
 
@@ -67,7 +67,7 @@ async def until(true: Callable[[], Awaitable[bool]], within: float = PATIENCE_SE
     try:
         async with asyncio.timeout(within):
             while True:
-                with suppress(AwayError):  # it is busy
+                with suppress(ApiUnavailableError):  # it is busy
                     if await true():
                         return
                 await asyncio.sleep(LOOK_SECONDS)

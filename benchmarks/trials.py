@@ -21,7 +21,7 @@ import psutil
 from benchmarks.command import document
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.app.components import station
+from controller.app.components import open_components
 from controller.app.solo import see_through
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
@@ -75,13 +75,13 @@ async def _run(opened: Store, memory: "Memory", trials: int) -> float:
     owner = f"benchmark/{os.getpid()}"
     async with (
         open_pool() as pool,
-        station(
+        open_components(
             opened.database, MemoryBus(), pool, cluster, cluster.follow, owner=owner, revive=opened.server.ensure
-        ) as wired,
+        ) as components,
     ):
-        admission = await _admitted(wired.ledger, wired.mailbox, trials)
+        admission = await _admitted(components.ledger, components.mailbox, trials)
         began = time.monotonic()
-        await see_through(wired, admission.shard, admission.experiment.identity.id)
+        await see_through(components, admission.shard, admission.experiment.identity.id)
         return time.monotonic() - began
 
 

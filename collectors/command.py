@@ -16,7 +16,7 @@ from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
 from collectors.sources.tail import Tail
 from events import topics
-from events.bus import BusAwayError, BusRefusedError
+from events.bus import BusRefusedError, BusUnavailableError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     try:
         asyncio.run(_collect(options, settings, spec))
-    except* (BusAwayError, BusRefusedError) as group:
+    except* (BusUnavailableError, BusRefusedError) as group:
         print(f"Error: gave up, what is not delivered stays in {options.spool}: {group.exceptions[0]}", file=sys.stderr)
         code = 1
     return code

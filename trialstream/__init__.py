@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialstream.errors import BusAwayError, BusRefusedError
+    from trialstream.errors import BusRefusedError, BusUnavailableError
     from trialstream.event import Event, UnknownEvent
     from trialstream.subscription import BEGINNING, NOW, Subscription, subscribe
     from trialstream.tokens import TokenRefusedError
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BEGINNING",
     "NOW",
-    "BusAwayError",
     "BusRefusedError",
+    "BusUnavailableError",
     "Event",
     "Subscription",
     "TokenRefusedError",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BusAwayError": "errors",
+    "BusUnavailableError": "errors",
     "BusRefusedError": "errors",
     "Event": "event",
     "TokenRefusedError": "tokens",

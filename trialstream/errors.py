@@ -1,7 +1,7 @@
 """What a program has to expect of Kafka and of the records in it, by what it can do about it."""
 
 
-class BusAwayError(Exception):
+class BusUnavailableError(Exception):
     """It does not work now and may work later: no broker, no leader, or the log was replaced under a subscription."""
 
 

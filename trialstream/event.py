@@ -13,7 +13,7 @@ from trialstream.attributes import TYPE_PREFIX, VERSION, Attributes, UnreadableR
 from trialstream.facts import Fact
 from trialstream.reading import read_fact
 from trialstream.records import Delivery
-from trialstream.tokens import Place
+from trialstream.tokens import StreamPosition
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Event:
     """The id of what was asked or observed and led to it."""
     delivery: Delivery
     """The record as Kafka has it."""
-    place: Place
+    place: StreamPosition
     """Where to go on after this event."""
 
     @property
@@ -75,7 +75,7 @@ class Event:
         return {**tree, "datacontenttype": headers.get("content-type", "application/json"), "data": data}
 
 
-def read_event(delivery: Delivery, place: Place) -> Event:
+def read_event(delivery: Delivery, place: StreamPosition) -> Event:
     """Raises UnreadableRecordError if the record is no event of an experiment at all."""
     seen = attributes(delivery.record)
     if seen.sequence is None:

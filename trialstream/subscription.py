@@ -17,7 +17,7 @@ from uuid import UUID
 from trialstream.attributes import TOPIC, UnreadableRecordError
 from trialstream.event import Event, read_event
 from trialstream.records import Delivery
-from trialstream.tokens import Place, TokenRefusedError, read_token
+from trialstream.tokens import StreamPosition, TokenRefusedError, read_token
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,22 +77,27 @@ class Subscription:
     """An async iterator of events, and a context manager that closes it."""
 
     def __init__(
-        self, settings: KafkaSettings, start: Start | Place, wanted: Wanted, group: str | None, once: Once | None
+        self,
+        settings: KafkaSettings,
+        start: Start | StreamPosition,
+        wanted: Wanted,
+        group: str | None,
+        once: Once | None,
     ) -> None:
         self._settings, self._start, self._wanted, self._group, self._once = settings, start, wanted, group, once
         self._stack = AsyncExitStack()
         self._reader: KafkaReader | None = None
-        self._place = Place("", {})
+        self._place = StreamPosition("", {})
 
     async def __aenter__(self) -> Self:
         from trialstream.kafka.reader import open_reader
 
-        token = self._start if isinstance(self._start, Place) else None
+        token = self._start if isinstance(self._start, StreamPosition) else None
         start = token.positions if token else self._start
-        assert not isinstance(start, Place)
+        assert not isinstance(start, StreamPosition)
         async with AsyncExitStack() as stack:
             reader = await stack.enter_async_context(open_reader(self._settings, TOPIC, start, self._group))
-            self._place = Place(reader.log_id, reader.positions())
+            self._place = StreamPosition(reader.log_id, reader.positions())
             if token is not None:
                 _compare(token, self._place, self._group)
             self._reader, self._stack = reader, stack.pop_all()
@@ -133,7 +138,7 @@ class Subscription:
     def _read(self, delivery: Delivery) -> Event | None:
         """The event, if it is wanted."""
         positions = {**self._place.positions, delivery.record.partition: delivery.position + 1}
-        self._place = Place(self._place.log, positions)
+        self._place = StreamPosition(self._place.log, positions)
         try:
             event = read_event(delivery, self._place)
         except UnreadableRecordError as error:
@@ -174,8 +179,8 @@ def subscribe(
 
     Use it with `async for`, inside `async with` if you leave before the end. Raises ImportError without the extra
     `kafka`, ValueError if no Kafka is named, TokenRefusedError if the token is broken, or when it is opened one of
-    another log; BusRefusedError if a person has to mend something; BusAwayError at any time: try again, from the last
-    token.
+    another log; BusRefusedError if a person has to mend something; BusUnavailableError at any time: try again,
+    from the last token.
     """
     _look_for_kafka()
     settings = _settings(kafka)
@@ -183,7 +188,7 @@ def subscribe(
     return Subscription(settings, _start(start), wanted, group, Once() if deduplicated else None)
 
 
-def _start(start: Start) -> Start | Place:
+def _start(start: Start) -> Start | StreamPosition:
     if isinstance(start, str) and start not in (BEGINNING, NOW):
         return read_token(start)
     if isinstance(start, datetime) and start.tzinfo is None:
@@ -191,7 +196,7 @@ def _start(start: Start) -> Start | Place:
     return start
 
 
-def _compare(token: Place, found: Place, group: str | None) -> None:
+def _compare(token: StreamPosition, found: StreamPosition, group: str | None) -> None:
     """Can the subscription go on where the token says? Events that are no longer kept are told in the log."""
     if token.log != found.log:
         raise TokenRefusedError(

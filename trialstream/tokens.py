@@ -17,7 +17,7 @@ class TokenRefusedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Place:
+class StreamPosition:
     """For each partition of the log `log`, the position of the next event."""
 
     log: str
@@ -35,12 +35,12 @@ def is_token(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
-def read_token(text: str) -> Place:
+def read_token(text: str) -> StreamPosition:
     """Raises TokenRefusedError if the text was cut off or changed."""
     coded = text[len(PREFIX) :] if is_token(text) else ""
     try:
         tree = json.loads(base64.b64decode(coded + "=" * (-len(coded) % 4), b"-_", validate=True))
-        return Place(_kept(tree["log"], str), {int(part): _kept(at, int) for part, at in tree["next"].items()})
+        return StreamPosition(_kept(tree["log"], str), {int(part): _kept(at, int) for part, at in tree["next"].items()})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise TokenRefusedError(f"{text!r} is no token, or not all of it; give one as event.token gave it") from None
 

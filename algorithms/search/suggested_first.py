@@ -15,7 +15,7 @@ from events.spec.warm_start import Point
 from events.spec.yaml import Path
 
 
-class Suggested:
+class SuggestedFirst:
     """The first suggestions are the given points, of which the search is told as of somebody else's."""
 
     def __init__(self, search: Search, points: Sequence[Assignment]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.suggested_first import Suggested, completed, suggestion_problems
+from algorithms.search.suggested_first import SuggestedFirst, completed, suggestion_problems
 from algorithms.space.encoding import Cube
 from algorithms.space.reading import Fitted, fitted
 from events.spec.experiment import ExperimentSpec
@@ -16,7 +16,7 @@ def informed(spec: ExperimentSpec, seed: int, search: Search) -> Search:
     for assignment, value in warmth(spec).used:
         search.learn(assignment, Outcome((spec.target.loss(value),)))
     points = completed(Cube.of(spec), spec.suggested, seed) if spec.suggested else []
-    return Suggested(search, points) if points else search
+    return SuggestedFirst(search, points) if points else search
 
 
 def warmth(spec: ExperimentSpec) -> Fitted:

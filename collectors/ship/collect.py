@@ -14,7 +14,7 @@ from collectors.ship.spool import Spool
 from collectors.sources.tail import Tail
 from collectors.sources.watch import Watch, watching
 from events import topics
-from events.bus import BusAwayError, BusRefusedError, Record
+from events.bus import BusRefusedError, BusUnavailableError, Record
 from events.clock import now
 from events.envelope import Envelope, encode
 from events.ids import AttemptKey, Shard
@@ -70,7 +70,7 @@ class Collector:
     async def run(self, opened: Opened) -> None:
         """Until all is read and delivered; without a broker until PATIENCE_SECONDS after the end.
 
-        Raises BusAwayError or BusRefusedError (in a group) if it gave up; what is left stays in the spool."""
+        Raises BusUnavailableError or BusRefusedError (in a group) if it gave up; what is left stays in the spool."""
         state = self.spool.state()
         self.all_read = state == ALL_READ
         if state is not None and not self.all_read:
@@ -124,7 +124,7 @@ class Collector:
                 async with opened() as publisher:
                     await self._deliver_all(publisher)
                     return
-            except (BusAwayError, BusRefusedError) as error:
+            except (BusUnavailableError, BusRefusedError) as error:
                 _log.warning("not delivered yet: %s", error)
                 if self.ended_at is not None and time.monotonic() - self.ended_at > self.patience:
                     raise

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from controller.app.components import Station
+from controller.app.components import Components
 from controller.app.gauges import keep_looking
 from controller.app.shard import PASSING, reason, serve
-from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
 from controller.store.leases import LEASE_SECONDS, RENEW_SECONDS, Survey
 from controller.telemetry.catalogue import (
@@ -23,7 +23,7 @@ from controller.telemetry.catalogue import (
     SHARDS_IN_ALL,
     SHARDS_IN_TROUBLE,
 )
-from events.bus import BusAwayError, BusRefusedError
+from events.bus import BusRefusedError, BusUnavailableError
 from events.ids import Shard
 
 ROUND_SECONDS = 0.3
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Duty:
+class OwnedShard:
     """A shard that we own and serve; `trouble` says why it does not work at the moment."""
 
     epoch: int
@@ -48,13 +48,13 @@ class Duty:
 
 
 @dataclass(slots=True)
-class Control:
+class Balancer:
     """The shards of one controller. `run` until `leaving` is set."""
 
-    station: Station
+    components: Components
     shards: int
     leaving: asyncio.Event
-    duties: dict[Shard, Duty] = field(default_factory=dict)
+    owned: dict[Shard, OwnedShard] = field(default_factory=dict)
     surveyed: bool = False
     registered: bool = False
     trouble: str = ""
@@ -66,17 +66,17 @@ class Control:
             yield self.trouble
         elif not self.surveyed:
             yield "has not yet seen which shards are free"
-        for shard, duty in list(self.duties.items()):
-            if duty.trouble:
-                yield f"shard {shard}: {duty.trouble}"
+        for shard, shard_owned in list(self.owned.items()):
+            if shard_owned.trouble:
+                yield f"shard {shard}: {shard_owned.trouble}"
 
     async def run(self) -> None:
         """Own, serve, hand over. Raises StoreRefusedError if the database has another number of shards."""
-        await self.station.leases.make_shards(self.shards)
+        await self.components.leases.make_shards(self.shards)
         SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self.station.watch.run())
-            looking = tasks.create_task(keep_looking(self.station, self._holdings))
+            watching = tasks.create_task(self.components.watch.run())
+            looking = tasks.create_task(keep_looking(self.components, self._holdings))
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
@@ -89,25 +89,25 @@ class Control:
                 looking.cancel()
 
     def _holdings(self) -> list[Holding]:
-        return [duty.holding for duty in self.duties.values() if duty.holding is not None]
+        return [shard_owned.holding for shard_owned in self.owned.values() if shard_owned.holding is not None]
 
     async def _round(self, tasks: asyncio.TaskGroup) -> None:
         """Renew, look around, and do one step towards an even share."""
-        fit = self.station.bus.healthy_within(BUS_SECONDS)
+        fit = self.components.bus.healthy_within(BUS_SECONDS)
         try:
             async with asyncio.timeout(LEASE_SECONDS / 2):
                 await self._renew(fit)
                 if not fit:
                     await self._give_way()
                     return
-                await self._settle(await self.station.leases.survey(), tasks)
-            SHARDS.set(len(self.duties))
-            SHARDS_IN_TROUBLE.set(sum(bool(duty.trouble) for duty in self.duties.values()))
-        except (StoreAwayError, StoreRefusedError, TimeoutError) as error:
+                await self._settle(await self.components.leases.survey(), tasks)
+            SHARDS.set(len(self.owned))
+            SHARDS_IN_TROUBLE.set(sum(bool(shard_owned.trouble) for shard_owned in self.owned.values()))
+        except (StoreUnavailableError, StoreRefusedError, TimeoutError) as error:
             self._say(f"the database does not answer: {error or 'no answer in time'}")
-            if self.station.leases.overdue:
-                await self._drop(*self.duties, why="the leases have run out")
-            await self.station.database.expire()
+            if self.components.leases.overdue:
+                await self._drop(*self.owned, why="the leases have run out")
+            await self.components.database.expire()
         else:
             self._say("")
             self.surveyed = True
@@ -115,7 +115,7 @@ class Control:
     async def _renew(self, fit: bool) -> None:
         if time.monotonic() - self.renewed_at < RENEW_SECONDS and self.surveyed:
             return
-        lost = await self.station.leases.renew(wants_more=fit)
+        lost = await self.components.leases.renew(wants_more=fit)
         self.registered = self.registered or fit
         self.renewed_at = time.monotonic()
         FENCINGS.inc(len(lost))
@@ -125,32 +125,32 @@ class Control:
         """Cut off from the broker: those who are not shall have the shards."""
         self._say(f"no contact with Kafka for {BUS_SECONDS:.0f} s")
         self.surveyed = False
-        if self.station.leases.epochs or self.registered:
-            mine = list(self.duties)
+        if self.components.leases.epochs or self.registered:
+            mine = list(self.owned)
             await self._stop(*mine)
-            await self.station.leases.release(*mine)
-            await self.station.leases.withdraw()
+            await self.components.leases.release(*mine)
+            await self.components.leases.withdraw()
             self.registered = False
 
     async def _settle(self, survey: Survey, tasks: asyncio.TaskGroup) -> None:
         share = self._share(survey)
-        wanted = share - len(self.duties)
+        wanted = share - len(self.owned)
         if wanted > 0 and survey.free:
-            free = random.Random(self.station.leases.owner).sample(survey.free, len(survey.free))
-            for shard, epoch in (await self.station.leases.claim_all(free[:wanted])).items():
+            free = random.Random(self.components.leases.owner).sample(survey.free, len(survey.free))
+            for shard, epoch in (await self.components.leases.claim_all(free[:wanted])).items():
                 CHANGES.labels("claimed").inc()
                 EPOCH.labels(shard).set(epoch)
-                self.duties[shard] = Duty(epoch, tasks.create_task(self._serve(shard, epoch)))
+                self.owned[shard] = OwnedShard(epoch, tasks.create_task(self._serve(shard, epoch)))
         elif wanted < 0 and not survey.free:
-            last = max(self.duties)
+            last = max(self.owned)
             _log.info("handing over shard %d", last)
             CHANGES.labels("handed_over").inc()
             await self._stop(last)
-            await self.station.leases.release(last)
+            await self.components.leases.release(last)
 
     def _share(self, survey: Survey) -> int:
         """An even share; the first controllers by name have one more if it does not come out even."""
-        me, others = self.station.leases.owner, survey.controllers
+        me, others = self.components.leases.owner, survey.controllers
         if me not in others:
             others = sorted([*others, me])
         return self.shards // len(others) + (others.index(me) < self.shards % len(others))
@@ -159,18 +159,18 @@ class Control:
         """Run the flows of the shard, again after each outage, until it is not ours any more."""
 
         async def well(holding: Holding, _: asyncio.Event) -> None:
-            self.duties[shard].trouble, self.duties[shard].holding = "", holding
+            self.owned[shard].trouble, self.owned[shard].holding = "", holding
 
         pause = PAUSE_SECONDS[0]
         while True:
             began = time.monotonic()
             try:
-                await serve(self.station, shard, epoch, well)
+                await serve(self.components, shard, epoch, well)
             except BaseExceptionGroup as group:
                 error = reason(group)
             except Exception as alone:
                 error = alone
-            if shard not in self.duties or self.duties[shard].epoch != epoch:
+            if shard not in self.owned or self.owned[shard].epoch != epoch:
                 return  # we were told to stop; a task group that fails at that moment swallows the cancellation
             if isinstance(error, FencedError):
                 FENCINGS.inc()
@@ -179,21 +179,21 @@ class Control:
                 return
             if not isinstance(error, Exception):
                 raise error
-            if isinstance(error, BusAwayError | BusRefusedError):
+            if isinstance(error, BusUnavailableError | BusRefusedError):
                 BUS_ERRORS.inc()
             if isinstance(error, PASSING):
                 _log.warning("shard %d is interrupted: %s", shard, error)
             else:
                 _log.error("shard %d failed", shard, exc_info=error)
-            self.duties[shard].trouble = f"{type(error).__name__}: {error}"
+            self.owned[shard].trouble = f"{type(error).__name__}: {error}"
             lasted = time.monotonic() - began > PAUSE_SECONDS[1]
             pause = PAUSE_SECONDS[0] if lasted else min(pause * 2, PAUSE_SECONDS[1])
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
     def _lose(self, shard: Shard, epoch: int) -> None:
-        if shard in self.duties and self.duties[shard].epoch == epoch:
-            del self.duties[shard]
-            self.station.leases.forget(shard)
+        if shard in self.owned and self.owned[shard].epoch == epoch:
+            del self.owned[shard]
+            self.components.leases.forget(shard)
 
     async def _drop(self, *shards: Shard, why: str) -> None:
         """They are not ours any more."""
@@ -201,11 +201,11 @@ class Control:
             CHANGES.labels("dropped").inc()
             _log.warning("shard %d is dropped: %s", shard, why)
         await self._stop(*shards)
-        self.station.leases.forget(*shards)
+        self.components.leases.forget(*shards)
 
     async def _stop(self, *shards: Shard) -> None:
         """End the flows of shards; what does not end in time is fenced by the next epoch."""
-        tasks = [self.duties.pop(shard).task for shard in shards if shard in self.duties]
+        tasks = [self.owned.pop(shard).task for shard in shards if shard in self.owned]
         for shard in shards:
             with suppress(KeyError):
                 EPOCH.remove(shard)
@@ -218,12 +218,12 @@ class Control:
 
     async def _hand_over_all(self) -> None:
         """Leave in order, within LEAVE_SECONDS even if nobody answers."""
-        mine = list(self.duties)
+        mine = list(self.owned)
         await self._stop(*mine)
-        with suppress(StoreAwayError, StoreRefusedError, TimeoutError):
+        with suppress(StoreUnavailableError, StoreRefusedError, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self.station.leases.withdraw()
-                await self.station.leases.release(*mine)
+                await self.components.leases.withdraw()
+                await self.components.leases.release(*mine)
 
     def _say(self, trouble: str) -> None:
         if trouble != self.trouble:

@@ -71,12 +71,12 @@ class Watch:
                     queue.put_nowait(event)
 
 
-Mirror = Callable[[Holding], Coroutine[Any, Any, None]]
+Reconcile = Callable[[Holding], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
-    """The parts of a controller, wired."""
+class Components:
+    """The parts of a controller, components."""
 
     database: Database
     ledger: Ledger
@@ -96,7 +96,7 @@ class Station:
     """Why a spec cannot run here."""
     revive: Callable[[], Awaitable[None]]
     """Bring the database back, where that is ours to do."""
-    mirror: "Mirror | None" = None
+    reconcile: "Reconcile | None" = None
     """Shows the experiments of a shard where else they are kept, until cancelled."""
 
     async def forget(self, experiment: ExperimentId) -> None:
@@ -111,7 +111,7 @@ async def leave_alone() -> None:
 
 
 @asynccontextmanager
-async def station(
+async def open_components(
     database: Database,
     bus: Bus,
     pool: Pool,
@@ -121,13 +121,13 @@ async def station(
     owner: str,
     check: Callable[[ExperimentSpec], Iterator[Problem]] = problems,
     revive: Callable[[], Awaitable[None]] = leave_alone,
-) -> AsyncGenerator[Station]:
+) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.
 
     `owner` names this process in leases.
     """
     async with open_leases(database, owner) as leases:
-        yield Station(
+        yield Components(
             database, Ledger(database), Outbox(database), Mailbox(database), Journals(database), Measurements(database),
             Positions(database), DeadLetters(database), leases, bus, pool, cluster, Watch(cluster), follow, check,
             revive,

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from controller.app.components import Station
+from controller.app.components import Components
 from controller.core.recorded import Effect
-from controller.store import StoreAwayError, StoreRefusedError
+from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
 from controller.telemetry.catalogue import DEAD_LETTERS_KEPT, EXPERIMENTS, OUTBOX, OUTBOX_AGE, POOL, TRIALS
 from events import topics
@@ -17,19 +17,19 @@ LOOK_SECONDS = 5.0
 STATES = (ExperimentState.RUNNING, ExperimentState.PAUSED)
 
 
-async def look(station: Station, holdings: Collection[Holding]) -> None:
+async def look(components: Components, holdings: Collection[Holding]) -> None:
     """Set them for the shards that we hold; what Postgres does not tell now keeps its value."""
     _states(holdings)
-    in_use, idle = station.database.connections()
+    in_use, idle = components.database.connections()
     POOL.labels("in_use").set(in_use)
     POOL.labels("idle").set(idle)
-    with suppress(StoreAwayError, StoreRefusedError):
-        waiting = await station.outbox.waiting([holding.shard for holding in holdings])
+    with suppress(StoreUnavailableError, StoreRefusedError):
+        waiting = await components.outbox.waiting([holding.shard for holding in holdings])
         for effect in Effect:
             count, age = waiting.get(effect, (0, 0.0))
             OUTBOX.labels(effect).set(count)
             OUTBOX_AGE.labels(effect).set(age)
-        kept = await station.dead_letters.count()
+        kept = await components.dead_letters.count()
         for topic in (topics.SIGNALS, topics.METRICS):
             DEAD_LETTERS_KEPT.labels(topic).set(kept.get(topic, 0))
 
@@ -48,8 +48,8 @@ def _states(holdings: Collection[Holding]) -> None:
             TRIALS.labels(live).set(trials[live])
 
 
-async def keep_looking(station: Station, holdings: Callable[[], Collection[Holding]]) -> None:
+async def keep_looking(components: Components, holdings: Callable[[], Collection[Holding]]) -> None:
     """For ever."""
     while True:
-        await look(station, holdings())
+        await look(components, holdings())
         await asyncio.sleep(LOOK_SECONDS)

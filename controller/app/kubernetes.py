@@ -1,4 +1,4 @@
-"""A station whose trials are workloads of Kubernetes."""
+"""A components whose trials are workloads of Kubernetes."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from algorithms import scheduling, search
 from collectors import parser
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
-from controller.app.components import Station, station
+from controller.app.components import Components, open_components
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
@@ -18,7 +18,7 @@ from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.settings import KubernetesSettings
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.observe import Follow, Source
-from controller.flows.reconcile import Mirror
+from controller.flows.reconcile import Reconciler
 from controller.store.holding import Holding
 from controller.store.postgres import Database
 from controller.store.queries import Queries
@@ -32,7 +32,7 @@ from events.spec.validation import Problem
 @asynccontextmanager
 async def on_kubernetes(
     database: Database, bus: KafkaBus, pool: Pool, kafka: KafkaSettings, owner: str
-) -> AsyncGenerator[Station]:
+) -> AsyncGenerator[Components]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError, SettingsError."""
     wanted = KubernetesSettings.from_file()
     settings = _settings(wanted, kafka)
@@ -47,14 +47,14 @@ async def on_kubernetes(
         open_api(writes_per_second=wanted.writes_per_second) as api,
         KubernetesCluster.open(api, settings) as cluster,
         Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
-        station(database, bus, pool, cluster, _follow(cluster), owner=owner, check=check) as wired,
+        open_components(database, bus, pool, cluster, _follow(cluster), owner=owner, check=check) as components,
     ):
 
-        async def mirror(holding: Holding) -> None:
+        async def reconcile(holding: Holding) -> None:
             queries = Queries(database)
-            await Mirror(experiments, wired.ledger, queries, bus, check, bus.partitions, holding).run()
+            await Reconciler(experiments, components.ledger, queries, bus, check, bus.partitions, holding).run()
 
-        yield replace(wired, mirror=mirror)
+        yield replace(components, reconcile=reconcile)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> Settings:

@@ -23,8 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from collectors.command import command_line
-from controller.app.balancer import Control
-from controller.app.components import Station, local_follow, problems, simulated_problems, station
+from controller.app.balancer import Balancer
+from controller.app.components import Components, local_follow, open_components, problems, simulated_problems
 from controller.app.shard import PASSING, reason
 from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
@@ -46,7 +46,7 @@ LEAVE_SECONDS = 8.0
 _log = logging.getLogger(__name__)
 
 
-class Place(StrEnum):
+class ClusterKind(StrEnum):
     """Where the trials run."""
 
     LOCAL = "local"
@@ -67,13 +67,13 @@ def _collector(settings: KafkaSettings) -> CollectorOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class ControllerOptions:
     """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in virtual seconds a
     second. `host` and ports: where metrics and health are asked; port 0 = nowhere."""
 
     database: str
     kafka: KafkaSettings
-    place: Place
+    cluster: ClusterKind
     data: Path
     answers: Function | None = None
     pace: float | None = None
@@ -86,9 +86,9 @@ class Orders:
 class Service:
     """A controller that is starting, at work, or waiting for what it needs."""
 
-    orders: Orders
+    options: ControllerOptions
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
-    control: Control | None = None
+    control: Balancer | None = None
     trouble: str = "starting"
     name: str = field(default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}")
 
@@ -121,10 +121,10 @@ class Service:
         BUILD.labels(version("trialstream"), platform.python_version()).set(1)
         pages = {"/healthz": reasons(dog.problems), "/readyz": reasons(lambda: list(self.reasons()))}
         with ExitStack() as stack:
-            if self.orders.metrics_port:
-                stack.enter_context(served(self.orders.host, self.orders.metrics_port, {"/metrics": metrics}))
-            if self.orders.health_port:
-                stack.enter_context(served(self.orders.host, self.orders.health_port, pages))
+            if self.options.metrics_port:
+                stack.enter_context(served(self.options.host, self.options.metrics_port, {"/metrics": metrics}))
+            if self.options.health_port:
+                stack.enter_context(served(self.options.host, self.options.health_port, pages))
             yield
 
     def _leave(self) -> None:
@@ -140,7 +140,7 @@ class Service:
         while not self.leaving.is_set():
             try:
                 async with self._opened() as opened:
-                    self.control = Control(opened[0], opened[1].partitions, self.leaving)
+                    self.control = Balancer(opened[0], opened[1].partitions, self.leaving)
                     pause = RETRY_SECONDS[0]
                     await self.control.run()
             except* PASSING as group:
@@ -158,36 +158,38 @@ class Service:
             self.trouble = trouble
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncGenerator[tuple[Station, KafkaBus]]:
+    async def _opened(self) -> AsyncGenerator[tuple[Components, KafkaBus]]:
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(open_database(self.orders.database, size=POOL))
+            database = await stack.enter_async_context(open_database(self.options.database, size=POOL))
             await migrate(database)
-            bus = await stack.enter_async_context(open_bus(self.orders.kafka))
+            bus = await stack.enter_async_context(open_bus(self.options.kafka))
             pool = await stack.enter_async_context(open_pool())
-            wired = await stack.enter_async_context(self._station(database, bus, pool))
-            yield wired, bus
+            components = await stack.enter_async_context(self._station(database, bus, pool))
+            yield components, bus
 
-    def _station(self, database: Database, bus: KafkaBus, pool: Pool) -> AbstractAsyncContextManager[Station]:
-        if self.orders.place is Place.SIMULATED:
+    def _station(self, database: Database, bus: KafkaBus, pool: Pool) -> AbstractAsyncContextManager[Components]:
+        if self.options.cluster is ClusterKind.SIMULATED:
             return self._simulated(database, bus, pool)
-        if self.orders.place is Place.KUBERNETES:
+        if self.options.cluster is ClusterKind.KUBERNETES:
             from controller.app.kubernetes import on_kubernetes  # its client alone takes 70 MB
 
-            return on_kubernetes(database, bus, pool, self.orders.kafka, self.name)
+            return on_kubernetes(database, bus, pool, self.options.kafka, self.name)
         return self._local(database, bus, pool)
 
     @asynccontextmanager
-    async def _local(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Station]:
+    async def _local(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Components]:
         async with (
-            LocalCluster.open(self.orders.data, collector=_collector(self.orders.kafka)) as cluster,
-            station(database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems) as wired,
+            LocalCluster.open(self.options.data, collector=_collector(self.options.kafka)) as cluster,
+            open_components(
+                database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems
+            ) as components,
         ):
-            yield wired
+            yield components
 
     @asynccontextmanager
-    async def _simulated(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Station]:
-        assert self.orders.answers is not None
-        cluster = SimulatedCluster(self.orders.answers, pace=self.orders.pace)
+    async def _simulated(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Components]:
+        assert self.options.answers is not None
+        cluster = SimulatedCluster(self.options.answers, pace=self.options.pace)
         follow, check = cluster.follow, simulated_problems
-        async with station(database, bus, pool, cluster, follow, owner=self.name, check=check) as wired:
-            yield wired
+        async with open_components(database, bus, pool, cluster, follow, owner=self.name, check=check) as components:
+            yield components

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from controller.app.components import Station
+from controller.app.components import Components
 from controller.core.recorded import Recorded
 from controller.flows.intake import intake
 from controller.flows.judge import judge
@@ -13,22 +13,22 @@ from controller.flows.observe import observe
 from controller.flows.propose import propose
 from controller.flows.relay import relay
 from controller.flows.sweep import Sweeper
-from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding, load
-from events.bus import BusAwayError, BusRefusedError
+from events.bus import BusRefusedError, BusUnavailableError
 from events.ids import Shard
 
-PASSING = (StoreAwayError, StoreRefusedError, BusAwayError, BusRefusedError, OSError)
+PASSING = (StoreUnavailableError, StoreRefusedError, BusUnavailableError, BusRefusedError, OSError)
 """What may pass by itself, or once a person has mended it: no database, no broker, no supervisor, a full disk."""
 Company = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
 
 
-async def serve(station: Station, shard: Shard, epoch: int, company: Company | None = None) -> None:
+async def serve(components: Components, shard: Shard, epoch: int, company: Company | None = None) -> None:
     """Run the flows of a shard that we own, until cancelled. Raises what the flows raise.
 
     `company` runs beside them; the event is set whenever something has been committed.
     """
-    holding = await load(station.ledger, station.outbox, shard, epoch)
+    holding = await load(components.ledger, components.outbox, shard, epoch)
     queues: list[asyncio.Queue[Recorded]] = [asyncio.Queue() for _ in range(4)]
     changed = asyncio.Event()
 
@@ -38,19 +38,23 @@ async def serve(station: Station, shard: Shard, epoch: int, company: Company | N
                 queue.put_nowait(one)
         changed.set()
 
-    sweeper = Sweeper(station.cluster, station.ledger, station.bus, station.mailbox, station.dead_letters, holding)
-    bus = station.bus
-    with station.watch.events(holding) as events:
+    sweeper = Sweeper(
+        components.cluster, components.ledger, components.bus, components.mailbox, components.dead_letters, holding
+    )
+    bus = components.bus
+    with components.watch.events(holding) as events:
         async with asyncio.TaskGroup() as flows:
-            flows.create_task(propose(bus, station.journals, station.pool, holding, queues[0]))
-            flows.create_task(launch(station.cluster, station.outbox, holding, queues[1]))
-            flows.create_task(judge(bus, station.measurements, station.positions, holding, queues[2]))
-            flows.create_task(relay(bus, station.outbox, holding, station.forget, queues[3]))
-            flows.create_task(observe(events, station.follow, bus, holding))
-            flows.create_task(intake(bus, station.ledger, station.positions, holding, station.check, committed))
+            flows.create_task(propose(bus, components.journals, components.pool, holding, queues[0]))
+            flows.create_task(launch(components.cluster, components.outbox, holding, queues[1]))
+            flows.create_task(judge(bus, components.measurements, components.positions, holding, queues[2]))
+            flows.create_task(relay(bus, components.outbox, holding, components.forget, queues[3]))
+            flows.create_task(observe(events, components.follow, bus, holding))
+            flows.create_task(
+                intake(bus, components.ledger, components.positions, holding, components.check, committed)
+            )
             flows.create_task(sweeper.sweep())
-            if station.mirror is not None:
-                flows.create_task(station.mirror(holding))
+            if components.reconcile is not None:
+                flows.create_task(components.reconcile(holding))
             if company is not None:
                 flows.create_task(company(holding, changed))
 

@@ -5,10 +5,10 @@ import logging
 import time
 from contextlib import suppress
 
-from controller.app.components import Station
+from controller.app.components import Components
 from controller.app.shard import PASSING, reason, serve
 from controller.core.experiment import Experiment
-from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
 from events.facts import ExperimentState, TrialState
 from events.ids import ExperimentId, Shard
@@ -31,7 +31,7 @@ def at_rest(experiment: Experiment) -> bool:
     return experiment.done or (paused and all(trial.state is TrialState.PAUSED for trial in live))
 
 
-async def see_through(station: Station, shard: Shard, experiment: ExperimentId) -> bool:
+async def see_through(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
     """Own the shard and serve it until the experiment is at rest; False if somebody else owns it.
 
     Outages are waited out, up to AWAY_SECONDS each; then what was wrong is raised.
@@ -42,7 +42,7 @@ async def see_through(station: Station, shard: Shard, experiment: ExperimentId) 
         began = time.monotonic()
         error: BaseException
         try:
-            return await _own_once(station, shard, experiment)
+            return await _own_once(components, shard, experiment)
         except BaseExceptionGroup as group:
             error = reason(group)
         except (FencedError, *PASSING) as alone:
@@ -54,16 +54,16 @@ async def see_through(station: Station, shard: Shard, experiment: ExperimentId) 
             raise error
         away_since, pause = _patience(began, away_since, pause, error)
         await asyncio.sleep(pause)
-        await _revive(station)
+        await _revive(components)
 
 
-async def _own_once(station: Station, shard: Shard, experiment: ExperimentId) -> bool:
-    epoch = await station.leases.claim(shard)
+async def _own_once(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
+    epoch = await components.leases.claim(shard)
     if epoch is None:
         return False
 
     async def until_settled(holding: Holding, changed: asyncio.Event) -> None:
-        while not await _is_settled(station, holding, experiment):
+        while not await _is_settled(components, holding, experiment):
             changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
@@ -72,21 +72,21 @@ async def _own_once(station: Station, shard: Shard, experiment: ExperimentId) ->
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(station.leases.keep(shard))
-            tasks.create_task(station.watch.run())
-            tasks.create_task(serve(station, shard, epoch, until_settled))
+            tasks.create_task(components.leases.keep(shard))
+            tasks.create_task(components.watch.run())
+            tasks.create_task(serve(components, shard, epoch, until_settled))
     except* _SettledError:
         pass
-    await station.leases.release(shard)
+    await components.leases.release(shard)
     return True
 
 
-async def _is_settled(station: Station, holding: Holding, experiment: ExperimentId) -> bool:
+async def _is_settled(components: Components, holding: Holding, experiment: ExperimentId) -> bool:
     """Is everything decided, does no letter wait, and is every effect done?"""
     known = holding.experiments.get(experiment)
     if known is not None and not at_rest(known):
         return False
-    return not await station.mailbox.letters(holding.shard) and await station.outbox.is_empty(experiment)
+    return not await components.mailbox.letters(holding.shard) and await components.outbox.is_empty(experiment)
 
 
 def _patience(began: float, away_since: float | None, pause: float, error: Exception) -> tuple[float, float]:
@@ -100,9 +100,9 @@ def _patience(began: float, away_since: float | None, pause: float, error: Excep
     return away_since, min(pause * 2, PAUSE_SECONDS[1])
 
 
-async def _revive(station: Station) -> None:
+async def _revive(components: Components) -> None:
     try:
-        await station.revive()
-        await station.database.expire()
-    except (StoreAwayError, StoreRefusedError) as error:
+        await components.revive()
+        await components.database.expire()
+    except (StoreUnavailableError, StoreRefusedError) as error:
         log.info("not yet: %s", error)

@@ -58,8 +58,8 @@ _KNOWN = (
     ("events.spec.template", "TemplateError", Exit.INVALID),
     ("trialstream.settings", "SettingsError", Exit.INVALID),
     ("events.bus", "BusRefusedError", Exit.KAFKA),
-    ("events.bus", "BusAwayError", Exit.KAFKA),
+    ("events.bus", "BusUnavailableError", Exit.KAFKA),
     ("controller.store", "StoreRefusedError", Exit.DATABASE),
-    ("controller.store", "StoreAwayError", Exit.DATABASE),
+    ("controller.store", "StoreUnavailableError", Exit.DATABASE),
     ("builtins", "OSError", Exit.FAILED),
 )

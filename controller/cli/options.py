@@ -99,7 +99,7 @@ def has_store(data: Path, database: str | None) -> bool:
 async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
     """The database at the URL `database`, else the embedded one of the folder `data` (made if need be), at our schema.
 
-    Raises StoreRefusedError or StoreAwayError, and CommandError if the folder cannot be made.
+    Raises StoreRefusedError or StoreUnavailableError, and CommandError if the folder cannot be made.
     """
     url = database_url(database)
     if url is not None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
-from controller.store import StoreAwayError, StoreRefusedError
+from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.queries import Found, Last, Queries
 from controller.views import words
 from controller.views.fronts import front_words
@@ -123,7 +123,7 @@ async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
     """The answer; None while the database is away, for showing progress must not end a run."""
     try:
         return await question
-    except (StoreAwayError, StoreRefusedError):
+    except (StoreUnavailableError, StoreRefusedError):
         return None
 
 

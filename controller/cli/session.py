@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from controller.app.components import Station, leave_alone, local_follow, station
+from controller.app.components import Components, leave_alone, local_follow, open_components
 from controller.app.solo import at_rest, see_through
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
@@ -18,7 +18,7 @@ from controller.cli.options import database_url, open_store
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
-from controller.store import StoreAwayError, StoreRefusedError
+from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.embedded import EmbeddedServer
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.suggestion.pool import open_pool
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 @asynccontextmanager
-async def local_station(data: Path, database: str | None) -> AsyncGenerator[tuple[Station, LocalCluster]]:
+async def open_local_components(data: Path, database: str | None) -> AsyncGenerator[tuple[Components, LocalCluster]]:
     """A controller on this machine: trials are processes, the bus is in this process."""
     revive = leave_alone if database_url(database) else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
@@ -42,14 +42,16 @@ async def local_station(data: Path, database: str | None) -> AsyncGenerator[tupl
         open_pool() as pool,
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
-        station(opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, revive=revive) as wired,
+        open_components(
+            opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, revive=revive
+        ) as components,
     ):
-        yield wired, cluster
+        yield components, cluster
 
 
-async def submit(wired: Station, document: ExperimentDocument, origin: Path, seed: int | None) -> Admission:
+async def submit(components: Components, document: ExperimentDocument, origin: Path, seed: int | None) -> Admission:
     """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError, CommandError."""
-    known = await wired.ledger.find(document.namespace, document.name)
+    known = await components.ledger.find(document.namespace, document.name)
     if known is not None and known[1] < FIRST_EMBEDDED_SHARD:
         message = f"{document.name!r} is an experiment of the controllers; hand it in with: trialstream submit"
         raise CommandError(f"{message}, or use another name", Exit.CONFLICT)
@@ -61,7 +63,9 @@ async def submit(wired: Station, document: ExperimentDocument, origin: Path, see
         seed=secrets.randbits(32) if chosen is None else chosen,
         origin=str(origin),
     )
-    return await admit(wired.ledger, wired.mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted))
+    return await admit(
+        components.ledger, components.mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+    )
 
 
 class LeftAtOnceError(Exception):
@@ -72,7 +76,7 @@ class LeftAtOnceError(Exception):
 class Session:
     """What is run, and how often the person has pressed Ctrl-C."""
 
-    station: Station
+    components: Components
     cluster: LocalCluster
     experiment: Experiment
     shard: Shard
@@ -86,7 +90,7 @@ class Session:
         number = self.experiment.identity.id
         while not self.leaving.is_set():
             self.owns = True
-            if await see_through(self.station, self.shard, number):
+            if await see_through(self.components, self.shard, number):
                 return
             self.owns = False
             await self._follow()
@@ -98,7 +102,7 @@ class Session:
         """Wait while somebody else owns the experiment and it is not at rest."""
         self.say("another run owns this experiment; following it (Ctrl-C leaves it running)")
         while not self.leaving.is_set():
-            if at_rest(await self.state()) or await self.station.leases.is_free(self.shard):
+            if at_rest(await self.state()) or await self.components.leases.is_free(self.shard):
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW_SECONDS):
@@ -107,7 +111,7 @@ class Session:
     async def state(self) -> Experiment:
         """As Postgres has it. Raises StoreRefusedError if somebody has deleted it."""
         identity = self.experiment.identity
-        known = await self.station.ledger.find(identity.namespace, identity.name)
+        known = await self.components.ledger.find(identity.namespace, identity.name)
         if known is None or known[0].identity.id != identity.id:
             raise StoreRefusedError(f"the experiment {identity.name!r} was deleted meanwhile")
         return known[0]
@@ -133,8 +137,8 @@ class Session:
             return
         self.say("stopping; the same command goes on later. Ctrl-C again ends everything at once")
         try:
-            await self.station.mailbox.leave(uuid4(), self.experiment.identity.id, now(), PauseRequested())
-        except (StoreAwayError, StoreRefusedError):
+            await self.components.mailbox.leave(uuid4(), self.experiment.identity.id, now(), PauseRequested())
+        except (StoreUnavailableError, StoreRefusedError):
             await self._leave_at_once()
 
     async def _leave_at_once(self) -> None:

@@ -54,7 +54,7 @@ Heard = Callable[[Sequence[Recorded]], None]
 Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
-class Letter(NamedTuple):
+class ReceivedSignal(NamedTuple):
     """A signal that could be read, and the delivery that it came in."""
 
     envelope: Envelope
@@ -69,17 +69,17 @@ async def intake(
     `check` gives the problems for which a submitted spec cannot run here.
     """
     async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
-        desk = Desk(ledger, holding, check, committed, reader)
+        processor = SignalProcessor(ledger, holding, check, committed, reader)
         while True:
-            letters = desk.read(await reader.fetch(BATCH, WAIT_SECONDS))
-            if letters and all(isinstance(one.envelope.body, UNHURRIED) for one in letters):
-                letters += desk.read(await reader.fetch(BATCH, LINGER_SECONDS))
-            with DECISION.time() if letters else nullcontext():
-                await desk.deal_with(letters)
+            received = processor.read(await reader.fetch(BATCH, WAIT_SECONDS))
+            if received and all(isinstance(one.envelope.body, UNHURRIED) for one in received):
+                received += processor.read(await reader.fetch(BATCH, LINGER_SECONDS))
+            with DECISION.time() if received else nullcontext():
+                await processor.deal_with(received)
 
 
 @dataclass(slots=True)
-class Desk:
+class SignalProcessor:
     """Where the signals of a shard are dealt with, a batch at a time."""
 
     ledger: Ledger
@@ -89,25 +89,25 @@ class Desk:
     reader: Reader
     dead: list[DeadLetter] = field(default_factory=list)
 
-    def read(self, deliveries: Sequence[Delivery]) -> list[Letter]:
-        letters: list[Letter] = []
+    def read(self, deliveries: Sequence[Delivery]) -> list[ReceivedSignal]:
+        received: list[ReceivedSignal] = []
         for delivery in deliveries:
             try:
                 envelope = decode(delivery.record)
                 if not isinstance(envelope.body, Signal):
                     raise UnreadableRecordError(f"{envelope.body.type!r} is no signal")
-                letters.append(Letter(envelope, delivery))
+                received.append(ReceivedSignal(envelope, delivery))
             except UnreadableRecordError as error:
                 self.dead.append(DeadLetter(delivery, str(error)))
-        return letters
+        return received
 
-    async def deal_with(self, letters: Sequence[Letter]) -> None:
+    async def deal_with(self, received: Sequence[ReceivedSignal]) -> None:
         """Decide on all, then commit one experiment after the other; the last commit moves the position."""
-        groups: dict[ExperimentId, list[Letter]] = {}
-        for letter in letters:
-            groups.setdefault(letter.envelope.experiment, []).append(letter)
+        groups: dict[ExperimentId, list[ReceivedSignal]] = {}
+        for one in received:
+            groups.setdefault(one.envelope.experiment, []).append(one)
         batches = [batch for group in groups.values() if (batch := await self._decide_together(group))]
-        self.reader.dealt_with(self.reader.position)
+        self.reader.acknowledge(self.reader.position)
         for number, batch in enumerate(batches, 1):
             move = self.reader.move() if number == len(batches) and not self.dead else None
             await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
@@ -123,49 +123,51 @@ class Desk:
         if batch.after.done:
             self.holding.forget(batch.after.identity.id)
 
-    async def _decide_together(self, letters: list[Letter]) -> Batch | None:
-        number = letters[0].envelope.experiment
+    async def _decide_together(self, received: list[ReceivedSignal]) -> Batch | None:
+        number = received[0].envelope.experiment
         before = self.holding.experiments.get(number)
         if before is None:
-            before, letters = await self._look_up(number, letters)
+            before, received = await self._look_up(number, received)
         if before is None:
             return None
-        fresh, marks = await self._fresh(number, letters)
+        fresh, marks = await self._fresh(number, received)
         after, recorded = self.decided(before, fresh)
         return Batch(before, after, recorded, marks) if recorded or marks else None
 
-    async def _look_up(self, number: ExperimentId, letters: list[Letter]) -> tuple[Experiment | None, list[Letter]]:
-        """The experiment if these letters found it, or ask something of one that is done."""
+    async def _look_up(
+        self, number: ExperimentId, received: list[ReceivedSignal]
+    ) -> tuple[Experiment | None, list[ReceivedSignal]]:
+        """The experiment if these received found it, or ask something of one that is done."""
         try:
             known = await self.ledger.get(number)
         except ValidationError as error:
-            self._put_aside(letters, f"the experiment {number} is of a newer version: {error.errors()[0]['msg']}")
+            self._put_aside(received, f"the experiment {number} is of a newer version: {error.errors()[0]['msg']}")
             return None, []
         if known is None:
-            for index, letter in enumerate(letters):
-                if isinstance(letter.envelope.body, ExperimentSubmitted):
-                    return await self._admit(letter), letters[index:]
-            if any(_asks(letter) for letter in letters) and not await self.ledger.was_deleted(number):
-                self._put_aside(letters, f"there is no experiment {number}")
+            for index, one in enumerate(received):
+                if isinstance(one.envelope.body, ExperimentSubmitted):
+                    return await self._admit(one), received[index:]
+            if any(_asks(one) for one in received) and not await self.ledger.was_deleted(number):
+                self._put_aside(received, f"there is no experiment {number}")
             return None, []
         experiment, shard = known
         if shard != self.holding.shard:
-            self._put_aside(letters, f"the experiment {number} is of shard {shard}, not {self.holding.shard}")
+            self._put_aside(received, f"the experiment {number} is of shard {shard}, not {self.holding.shard}")
             return None, []
-        return (experiment if any(_asks(letter) for letter in letters) else None), letters
+        return (experiment if any(_asks(one) for one in received) else None), received
 
-    async def _admit(self, letter: Letter) -> Experiment | None:
+    async def _admit(self, one: ReceivedSignal) -> Experiment | None:
         """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
-        submitted = letter.envelope
+        submitted = one.envelope
         assert isinstance(submitted.body, ExperimentSubmitted)
         problems = list(self.check(submitted.body.spec))
         if problems:
-            self._put_aside([letter], f"the spec cannot run here: {'; '.join(map(_words, problems))}")
+            self._put_aside([one], f"the spec cannot run here: {'; '.join(map(_words, problems))}")
             return None
         try:
             spec = await with_rows(self.ledger, submitted.body.namespace, submitted.body.spec)
         except UnknownEarlierError as error:
-            self._put_aside([letter], str(error))
+            self._put_aside([one], str(error))
             return None
         fact = admitted(submitted.body.model_copy(update={"spec": spec}), submitted.at)
         experiment = found(submitted.experiment, fact)
@@ -176,15 +178,17 @@ class Desk:
         self.committed([Recorded.of(experiment.identity, 1, envelope)])
         return experiment
 
-    async def _fresh(self, experiment: ExperimentId, letters: list[Letter]) -> tuple[list[Letter], list[UUID]]:
+    async def _fresh(
+        self, experiment: ExperimentId, received: list[ReceivedSignal]
+    ) -> tuple[list[ReceivedSignal], list[UUID]]:
         """Without the requests that were decided on before, or that stand here twice; and the marks of the new ones."""
-        requests = {one.envelope.id for one in letters if _asks(one)}
+        requests = {one.envelope.id for one in received if _asks(one)}
         if not requests:
-            return letters, []
+            return received, []
         known = await self.ledger.seen(experiment, list(requests))
-        fresh: list[Letter] = []
+        fresh: list[ReceivedSignal] = []
         marks: list[UUID] = []
-        for one in letters:
+        for one in received:
             number = one.envelope.id
             if number not in requests:
                 fresh.append(one)
@@ -194,22 +198,22 @@ class Desk:
                 marks.append(number)
         return fresh, marks
 
-    def decided(self, experiment: Experiment, letters: Sequence[Letter]) -> tuple[Experiment, list[Recorded]]:
+    def decided(self, experiment: Experiment, received: Sequence[ReceivedSignal]) -> tuple[Experiment, list[Recorded]]:
         """Fold signals into facts, and facts into what is known."""
         recorded: list[Recorded] = []
-        for letter in letters:
-            for envelope in _with_first_tick(letter.envelope):
+        for one in received:
+            for envelope in _with_first_tick(one.envelope):
                 try:
                     experiment, more = decided(experiment, envelope)
                 except Exception as error:  # a fault of ours in one decision must not hold up the shard
                     reason = "".join(traceback.format_exception(error))
-                    self.dead.append(DeadLetter(letter.delivery, f"no decision: {reason[-1500:]}"))
+                    self.dead.append(DeadLetter(one.delivery, f"no decision: {reason[-1500:]}"))
                 else:
                     recorded += more
         return experiment, recorded
 
-    def _put_aside(self, letters: Sequence[Letter], reason: str) -> None:
-        self.dead += [DeadLetter(letter.delivery, reason) for letter in letters]
+    def _put_aside(self, received: Sequence[ReceivedSignal], reason: str) -> None:
+        self.dead += [DeadLetter(one.delivery, reason) for one in received]
 
 
 def _count(recorded: Iterable[Recorded]) -> None:
@@ -233,8 +237,8 @@ def _words(problem: Problem) -> str:
     return f"{'.'.join(map(str, problem.path))}: {problem.message}"
 
 
-def _asks(letter: Letter) -> bool:
-    return isinstance(letter.envelope.body, REQUESTS)
+def _asks(one: ReceivedSignal) -> bool:
+    return isinstance(one.envelope.body, REQUESTS)
 
 
 def _with_first_tick(envelope: Envelope) -> Iterable[Envelope]:

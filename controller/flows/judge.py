@@ -44,10 +44,10 @@ async def judge(
     bus: Bus, measurements: Measurements, positions: Positions, holding: Holding, facts: "asyncio.Queue[Recorded]"
 ) -> None:
     """Take in the measurements of the shard, until cancelled."""
-    court = Court(holding)
+    early_stopping = EarlyStopping(holding)
     for number in list(holding.experiments):
-        await _restore(court, measurements, holding, number)
-    await send(bus, topics.SIGNALS, holding.shard, court.verdicts())
+        await _restore(early_stopping, measurements, holding, number)
+    await send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
     async with reading(bus, positions, holding.shard, holding.epoch, topics.METRICS) as reader:
         backlog = Backlog()
         while True:
@@ -55,26 +55,28 @@ async def judge(
                 backlog.add(await reader.fetch(BATCH, 0.0 if backlog.waiting else WAIT_SECONDS))
             while not facts.empty():
                 recorded = facts.get_nowait()
-                court.learn(recorded)
+                early_stopping.learn(recorded)
                 if isinstance(recorded.fact, ExperimentResumed):
-                    await _restore(court, measurements, holding, recorded.envelope.experiment)
+                    await _restore(early_stopping, measurements, holding, recorded.envelope.experiment)
             envelopes, dead = _readable(backlog.take(), holding)
             if envelopes:
-                court.hear(envelopes)
+                early_stopping.observe(envelopes)
                 async with asyncio.TaskGroup() as both:  # a verdict does not wait for the disk
-                    both.create_task(send(bus, topics.SIGNALS, holding.shard, court.verdicts()))
+                    both.create_task(send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops()))
                     both.create_task(_take_in(measurements, holding, envelopes))
                 summaries = await _collected(measurements, holding, envelopes)
                 await send(bus, topics.SIGNALS, holding.shard, summaries)
-            reader.dealt_with(backlog.oldest(reader.position))
+            reader.acknowledge(backlog.oldest(reader.position))
             await reader.store(dead)
 
 
-async def _restore(court: "Court", measurements: Measurements, holding: Holding, number: ExperimentId) -> None:
+async def _restore(
+    early_stopping: "EarlyStopping", measurements: Measurements, holding: Holding, number: ExperimentId
+) -> None:
     """Learn from what is stored, unless the rule of the experiment is live."""
     experiment = holding.experiments.get(number)
-    if experiment is not None and experiment.spec.early_stopping is not None and number not in court.rules:
-        court.restore(number, await measurements.curves(number, experiment.spec.target.metric))
+    if experiment is not None and experiment.spec.early_stopping is not None and number not in early_stopping.rules:
+        early_stopping.restore(number, await measurements.curves(number, experiment.spec.target.metric))
 
 
 def _readable(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
@@ -162,24 +164,24 @@ async def _collected(measurements: Measurements, holding: Holding, envelopes: li
 
 
 @dataclass(slots=True)
-class Court:
+class EarlyStopping:
     """The stopping rules of the shard's experiments; each is a cache of the stored curves."""
 
     holding: Holding
     rules: dict[ExperimentId, Stopper] = field(default_factory=dict)
-    hopeless: list[tuple[AttemptKey, str]] = field(default_factory=list)
+    pending: list[tuple[AttemptKey, str]] = field(default_factory=list)
 
     def restore(self, experiment: ExperimentId, curves: Sequence[Measured]) -> None:
         """Learn from what is stored: finished trials first, each to its end."""
         for index, one in enumerate(curves):
-            self._observe(experiment, one.trial, one.step, one.value)
+            self._judge(experiment, one.trial, one.step, one.value)
             last = index + 1 == len(curves) or curves[index + 1].trial != one.trial
             if last and one.state in TERMINAL:
                 rule = self._rule(experiment)
                 assert rule is not None
                 rule.conclude(one.trial, succeeded=one.state == TrialState.SUCCEEDED and one.feasible)
 
-    def hear(self, envelopes: Sequence[Envelope]) -> None:
+    def observe(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
             match envelope.body:
                 case MetricsReported(trial=trial, attempt=attempt, points=points) if self._is_live(
@@ -188,9 +190,9 @@ class Court:
                     metric = self._objective(envelope.experiment).metric
                     for point in points:
                         if point.metric == metric:
-                            before = len(self.hopeless)
-                            self._observe(envelope.experiment, trial, point.step, point.value)
-                            if len(self.hopeless) > before:
+                            before = len(self.pending)
+                            self._judge(envelope.experiment, trial, point.step, point.value)
+                            if len(self.pending) > before:
                                 STOP.observe(max(0.0, (now() - point.at).total_seconds()))
                 case _:
                     pass
@@ -210,14 +212,14 @@ class Court:
             case _:
                 pass
 
-    def verdicts(self) -> Iterator[Envelope]:
+    def take_stops(self) -> Iterator[Envelope]:
         """The judgements since the last call."""
-        hopeless, self.hopeless = self.hopeless, []
-        for key, message in hopeless:
+        pending, self.pending = self.pending, []
+        for key, message in pending:
             judged = TrialJudged(trial=key.trial, attempt=key.attempt, message=message)
             yield self.holding.seen(key, judged, now())
 
-    def _observe(self, experiment: ExperimentId, trial: TrialNumber, step: int, value: float) -> None:
+    def _judge(self, experiment: ExperimentId, trial: TrialNumber, step: int, value: float) -> None:
         rule = self._rule(experiment)
         if rule is None or not abs(value) < float("inf"):
             return
@@ -227,7 +229,7 @@ class Court:
             name = self.holding.experiments[experiment].spec.early_stopping
             assert name is not None
             message = f"{name.algorithm_name}: after report {step} its best {objective.metric} is worse than the median"
-            self.hopeless.append((AttemptKey(experiment, trial, live.attempt), message))
+            self.pending.append((AttemptKey(experiment, trial, live.attempt), message))
 
     def _rule(self, experiment: ExperimentId) -> Stopper | None:
         if experiment not in self.rules:

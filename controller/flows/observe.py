@@ -17,7 +17,7 @@ from events.metrics import Point
 from events.reports import completed, reported
 from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
-LISTEN_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 class Source(Protocol):
@@ -37,18 +37,18 @@ Follow = Callable[[Launch], Source]
 
 async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding) -> None:
     """Heed what happens to the attempts of the shard and hear what they report, until cancelled."""
-    ears = Ears(follow, bus, holding)
+    follower = MetricsFollower(follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(ears.listen())
+        tasks.create_task(follower.poll())
         while True:
             waiting = [await events.get()]
             while not events.empty():
                 waiting.append(events.get_nowait())
-            await ears.heed(waiting)
+            await follower.handle(waiting)
 
 
 @dataclass(slots=True)
-class Ears:
+class MetricsFollower:
     """One open source for each running attempt that has no collector of its own."""
 
     follow: Follow
@@ -58,7 +58,7 @@ class Ears:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What was read is reported before anything else is read: the word that all is reported comes last."""
 
-    async def heed(self, events: Sequence[Event]) -> None:
+    async def handle(self, events: Sequence[Event]) -> None:
         """Say what is new of these; the end of an attempt comes after all that it reported."""
         signals: list[Envelope] = []
         for event in events:
@@ -77,14 +77,14 @@ class Ears:
         elif trial.observation is None:
             await self._finish(event.key)
 
-    async def listen(self) -> None:
+    async def poll(self) -> None:
         """Read what running attempts have reported, again and again."""
         while True:
             for key in list(self.sources):
                 async with self.turn:
                     if key in self.sources and (points := self.sources[key].read()):
                         await self._report(key, points)
-            await asyncio.sleep(LISTEN_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.turn:

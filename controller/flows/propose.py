@@ -15,7 +15,7 @@ from controller.core.experiment import Experiment, Request
 from controller.core.recorded import Recorded
 from controller.store.holding import Holding
 from controller.store.journal import Conclusion, Journal, Journals
-from controller.suggestion.pool import Pool, SearchFailedError, Suggested
+from controller.suggestion.pool import Pool, SearchFailedError, Suggestions
 from controller.telemetry.catalogue import SUGGESTION, SUGGESTION_FAILURES, SUGGESTIONS
 from events import topics
 from events.bus import Bus
@@ -29,7 +29,7 @@ from events.spec.space import Assignment
 
 
 @dataclass(slots=True)
-class Mind:
+class SearchSession:
     """What a live search has said, and been told, and what it has still to be told."""
 
     asked: int
@@ -42,7 +42,7 @@ class Mind:
     said: dict[TrialNumber, tuple[Assignment, int]] = field(default_factory=dict)
     """Its last answer: by trial, what it suggested, and how much it had been told."""
 
-    def agrees(self, fact: TrialProposed) -> bool:
+    def matches(self, fact: TrialProposed) -> bool:
         """Is this what it said? An answer of the owner before may have been decided on in the place of its own."""
         return self.said.get(fact.trial) == (fact.assignment, fact.told)
 
@@ -50,7 +50,7 @@ class Mind:
         news = tuple(told for conclusion in self.news for told in lesson(spec, conclusion))
         return Question(self.name, self.answered, news, count)
 
-    def has_said(self, assignments: Sequence[Assignment]) -> None:
+    def record_answer(self, assignments: Sequence[Assignment]) -> None:
         """It has answered, knowing the news."""
         self.told += len(self.news)
         self.news.clear()
@@ -91,7 +91,7 @@ class Proposer:
     pool: Pool
     holding: Holding
     number: ExperimentId
-    mind: Mind | None = None
+    session: SearchSession | None = None
 
     async def attend(self, facts: "asyncio.Queue[Recorded]") -> None:
         """Answer the open request, and those that come, until the experiment is concluded."""
@@ -106,11 +106,11 @@ class Proposer:
         match recorded.fact:
             case SuggestionsRequested():
                 await self._answer()
-            case TrialProposed() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                if not self.mind.agrees(fact):
+            case TrialProposed() as fact if self.session is not None and recorded.seq > self.session.version:
+                if not self.session.matches(fact):
                     self._forget()
-            case TrialConcluded() as fact if self.mind is not None and recorded.seq > self.mind.version:
-                self.mind.news.append(Conclusion.of(fact))
+            case TrialConcluded() as fact if self.session is not None and recorded.seq > self.session.version:
+                self.session.news.append(Conclusion.of(fact))
             case _:
                 pass
 
@@ -133,36 +133,36 @@ class Proposer:
             self._forget()
             SUGGESTION_FAILURES.inc()
             return SuggestionsMade(request=request.number, error=f"the search failed: {error}")
-        assert self.mind is not None
+        assert self.session is not None
         return SuggestionsMade(
             request=request.number,
             assignments=tuple(suggested.assignments),
-            told=self.mind.told,
+            told=self.session.told,
             exhausted=suggested.exhausted,
         )
 
-    async def _asked(self, experiment: Experiment, count: int) -> Suggested:
+    async def _asked(self, experiment: Experiment, count: int) -> Suggestions:
         """What the search says; its journal is read when it is not live, or no worker has it."""
         journal: Journal | None = None
-        if self.mind is None or self.mind.asked != experiment.progress.proposed:
+        if self.session is None or self.session.asked != experiment.progress.proposed:
             self._forget()
             journal = await self.journals.read(self.number)
-            self.mind = Mind(len(journal.suggestions), len(journal.conclusions), journal.version)
-        mind = self.mind
+            self.session = SearchSession(len(journal.suggestions), len(journal.conclusions), journal.version)
+        session = self.session
 
         async def recall() -> tuple[Origin, Iterator[Asked | Told]]:
             known = journal or await self.journals.read(self.number)
-            return origin(experiment), entries(experiment.spec, known.until(mind.asked, mind.told))
+            return origin(experiment), entries(experiment.spec, known.until(session.asked, session.told))
 
-        question = mind.question(experiment.spec, count)
+        question = session.question(experiment.spec, count)
         suggested = await self.pool.ask(question, experiment.spec, recall)
-        mind.has_said(suggested.assignments)
+        session.record_answer(suggested.assignments)
         return suggested
 
     def _forget(self) -> None:
-        if self.mind is not None:
-            self.pool.forget(self.mind.name)
-        self.mind = None
+        if self.session is not None:
+            self.pool.forget(self.session.name)
+        self.session = None
 
 
 def origin(experiment: Experiment) -> Origin:

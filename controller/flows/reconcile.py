@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from controller.cluster.kubernetes.api import ApiError, ConflictError, LaterError, When
+from controller.cluster.kubernetes.api import ApiError, ConflictError, Priority, ThrottledError
 from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.projection import (
@@ -53,7 +53,7 @@ Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
 @dataclass(slots=True)
-class Mirror:
+class Reconciler:
     """The objects of one shard's experiments. The id of an experiment is the uid of its object."""
 
     experiments: Experiments
@@ -64,7 +64,7 @@ class Mirror:
     shards: int
     holding: Holding
     asked: dict[ExperimentId, float] = field(default_factory=dict)
-    """When something was last asked for because of its object."""
+    """Priority something was last asked for because of its object."""
     shown: dict[ExperimentId, float] = field(default_factory=dict)
     settled: dict[ExperimentId, str] = field(default_factory=dict)
     """Versions of objects with which there is nothing more to do."""
@@ -79,93 +79,93 @@ class Mirror:
             seen: set[ExperimentId] = set()
             things = list(self.experiments.all())
             random.shuffle(things)  # while there is little room for what can wait, each has its turn
-            for thing in things:
-                metadata = thing["metadata"]
+            for obj in things:
+                metadata = obj["metadata"]
                 if shard_of(metadata["namespace"], metadata["name"], self.shards) == self.holding.shard:
                     number = ExperimentId(UUID(metadata["uid"]))
                     seen.add(number)
-                    await self._look_at(thing, number)
+                    await self._look_at(obj, number)
             for known in (self.asked, self.shown, self.settled, self.best):
                 for number in known.keys() - seen:
                     known.pop(number)
             self.pending = {key: since for key, since in self.pending.items() if self.holding.live(key)}
             await asyncio.sleep(ROUND_SECONDS)
 
-    async def _look_at(self, thing: Object, number: ExperimentId) -> None:
-        version = thing["metadata"]["resourceVersion"]
+    async def _look_at(self, obj: Object, number: ExperimentId) -> None:
+        version = obj["metadata"]["resourceVersion"]
         if self.settled.get(number) == version:
             return
         try:
-            if await self._reconcile(thing, number):
+            if await self._reconcile(obj, number):
                 self.settled[number] = version
-        except (ConflictError, LaterError):  # the next round sees what it is by then
+        except (ConflictError, ThrottledError):  # the next round sees what it is by then
             return
         except ApiError as error:
-            _log.warning("experiment %s: %s", thing["metadata"]["name"], error)
+            _log.warning("experiment %s: %s", obj["metadata"]["name"], error)
 
-    async def _reconcile(self, thing: Object, number: ExperimentId) -> bool:
+    async def _reconcile(self, obj: Object, number: ExperimentId) -> bool:
         """One step towards what should be; True if nothing is left to do until the object changes."""
         found = self.holding.experiments.get(number)
         if found is None and (stored := await self.ledger.get(number)) is not None:
             found = stored[0]
-        if thing["metadata"].get("deletionTimestamp"):
-            return await self._let_go(thing, number, found)
-        if FINALIZER not in (thing["metadata"].get("finalizers") or ()):
-            await self.experiments.hold(thing)
+        if obj["metadata"].get("deletionTimestamp"):
+            return await self._finalize(obj, number, found)
+        if FINALIZER not in (obj["metadata"].get("finalizers") or ()):
+            await self.experiments.hold(obj)
             return False
         if found is None:
-            return await self._submit(thing, number)
-        conditions = await self._edit(thing, found)
-        shown = await self._show(thing, found, conditions)
-        alike = await self._show_trials(thing, found, self.experiments.shown(number))
+            return await self._submit(obj, number)
+        conditions = await self._edit(obj, found)
+        shown = await self._show(obj, found, conditions)
+        alike = await self._show_trials(obj, found, self.experiments.shown(number))
         return found.done and shown and alike
 
-    async def _let_go(self, thing: Object, number: ExperimentId, found: Experiment | None) -> bool:
+    async def _finalize(self, obj: Object, number: ExperimentId, found: Experiment | None) -> bool:
         """Delete the experiment first, then let its object go."""
-        if FINALIZER not in (thing["metadata"].get("finalizers") or ()):
+        if FINALIZER not in (obj["metadata"].get("finalizers") or ()):
             return True
         if found is not None:
             if not found.progress.deleting:
                 await self._ask(number, "delete", DeletionRequested())
             return False
-        refused_before = (thing.get("status") or {}).get("state") == REFUSED
+        refused_before = (obj.get("status") or {}).get("state") == REFUSED
         last = max(self.began, self.asked.get(number, 0.0))  # a submission may be on its way
         if refused_before or await self.ledger.was_deleted(number) or time.monotonic() - last > ASK_AGAIN_SECONDS:
-            await self.experiments.release(thing)
+            await self.experiments.release(obj)
         return False
 
-    async def _submit(self, thing: Object, number: ExperimentId) -> bool:
-        metadata = thing["metadata"]
+    async def _submit(self, obj: Object, number: ExperimentId) -> bool:
+        metadata = obj["metadata"]
         try:
-            document = _document(thing)
+            document = _document(obj)
         except DocumentError as error:
-            return await self._refuse(thing, "InvalidSpec", str(error))
+            return await self._refuse(obj, "InvalidSpec", str(error))
         if problems := [f"{_place(problem)}: {problem.message}" for problem in self.check(document.spec)]:
-            return await self._refuse(thing, "InvalidSpec", "\n".join(problems))
+            return await self._refuse(obj, "InvalidSpec", "\n".join(problems))
         try:
             await with_rows(self.ledger, metadata["namespace"], document.spec)
         except UnknownEarlierError as error:
-            await self._refuse(thing, "InvalidSpec", str(error))
+            await self._refuse(obj, "InvalidSpec", str(error))
             return False
         if await self.ledger.was_deleted(number):
-            return await self._refuse(thing, "ExperimentDeleted", "It was deleted; delete this object, too")
+            return await self._refuse(obj, "ExperimentDeleted", "It was deleted; delete this object, too")
         if await self.ledger.find(metadata["namespace"], metadata["name"]) is not None:
             words = "there is another experiment of this name, which is no object here: trialstream delete NAME"
-            await self._refuse(thing, "NameTaken", words)
+            await self._refuse(obj, "NameTaken", words)
             return False
         submitted = ExperimentSubmitted(
             name=document.name,
             namespace=document.namespace,
             spec=document.spec,
             seed=document.spec.seed if document.spec.seed is not None else number.int % 2**32,
-            origin=f"{thing['apiVersion']}/{thing['kind']}",
+            origin=f"{obj['apiVersion']}/{obj['kind']}",
         )
         await self._ask(number, "submit", submitted)
         return False
 
-    async def _refuse(self, thing: Object, reason: str, message: str) -> bool:
-        status = refused(thing, reason, message, now())
-        return await self._write(thing, {**status, "observedGeneration": thing["metadata"].get("generation", 0)})
+    async def _refuse(self, obj: Object, reason: str, message: str) -> bool:
+        status = refused(obj, reason, message, now())
+        return await self._write(obj, {**status, "observedGeneration": obj["metadata"].get("generation", 0)})
 
     async def _ask(self, number: ExperimentId, part: str, signal: Signal) -> None:
         """Tell the owner, which is this very process; again if nothing came of it."""
@@ -175,18 +175,18 @@ class Mirror:
         letter = Envelope(consequence(number, part), None, number, now(), signal)
         await send(self.bus, topics.SIGNALS, self.holding.shard, [letter])
 
-    async def _edit(self, thing: Object, known: Experiment) -> list[dict[str, Any]]:
+    async def _edit(self, obj: Object, known: Experiment) -> list[dict[str, Any]]:
         """Ask for what was changed in the object since we last looked; the conditions, should that be refused."""
-        generation = thing["metadata"].get("generation", 0)
-        before: list[dict[str, Any]] = (thing.get("status") or {}).get("conditions") or []
-        if generation == (thing.get("status") or {}).get("observedGeneration"):
+        generation = obj["metadata"].get("generation", 0)
+        before: list[dict[str, Any]] = (obj.get("status") or {}).get("conditions") or []
+        if generation == (obj.get("status") or {}).get("observedGeneration"):
             return before
         try:
-            wanted = _document(thing).spec
+            wanted = _document(obj).spec
         except DocumentError as error:
-            return with_condition(thing, now(), "EditRefused", True, "InvalidSpec", str(error))
+            return with_condition(obj, now(), "EditRefused", True, "InvalidSpec", str(error))
         if refusal := _refusal(known, wanted):
-            return with_condition(thing, now(), "EditRefused", True, "NotEditable", refusal)
+            return with_condition(obj, now(), "EditRefused", True, "NotEditable", refusal)
         edited = EditRequested(
             parallel_trial_count=wanted.parallel,
             max_trial_count=wanted.max_trial_count,
@@ -196,41 +196,41 @@ class Mirror:
             self.asked.pop(known.identity.id, None)
             await self._ask(known.identity.id, f"edit/{generation}", edited)
         if any(one.get("type") == "EditRefused" for one in before):
-            return with_condition(thing, now(), "EditRefused", False, "Edited", "The last edit was taken")
+            return with_condition(obj, now(), "EditRefused", False, "Edited", "The last edit was taken")
         return before
 
-    async def _show(self, thing: Object, known: Experiment, conditions: list[dict[str, Any]]) -> bool:
+    async def _show(self, obj: Object, known: Experiment, conditions: list[dict[str, Any]]) -> bool:
         """True if the object shows what is known."""
-        generation = thing["metadata"].get("generation", 0)
-        with_edits = {**thing, "status": {**(thing.get("status") or {}), "conditions": conditions}}
+        generation = obj["metadata"].get("generation", 0)
+        with_edits = {**obj, "status": {**(obj.get("status") or {}), "conditions": conditions}}
         status = status_of(with_edits, known, await self._best(known), now())
-        return await self._write(thing, {**status, "observedGeneration": generation})
+        return await self._write(obj, {**status, "observedGeneration": generation})
 
-    async def _write(self, thing: Object, status: dict[str, Any]) -> bool:
+    async def _write(self, obj: Object, status: dict[str, Any]) -> bool:
         """Show what has changed; counters alone not too often."""
-        before = thing.get("status") or {}
+        before = obj.get("status") or {}
         changed = {name for name, value in status.items() if before.get(name) != value}
         if not changed:
             return True
-        number = ExperimentId(UUID(thing["metadata"]["uid"]))
+        number = ExperimentId(UUID(obj["metadata"]["uid"]))
         urgent = changed & {"state", "conditions", "observedGeneration"}
         if urgent or time.monotonic() - self.shown.get(number, 0.0) > self._show_seconds():
-            await self.experiments.show(thing, status, when=When.FIRST if urgent else When.SPARE)
+            await self.experiments.show(obj, status, priority=Priority.FIRST if urgent else Priority.SPARE)
             self.shown[number] = time.monotonic()
             if "conditions" in changed:
-                await self._tell(thing, before.get("conditions") or [], status["conditions"])
+                await self._tell(obj, before.get("conditions") or [], status["conditions"])
         return False
 
     def _show_seconds(self) -> float:
         """Longer if there are many experiments: all shards together write MOST_SHOWN a second, if they are alike."""
         return max(SHOW_SECONDS, len(self.holding.experiments) * self.shards / MOST_SHOWN)
 
-    async def _tell(self, thing: Object, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    async def _tell(self, obj: Object, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
         told = {(one["type"], one["status"], one.get("reason")) for one in before}
         for one in after:
             if one["status"] == "True" and (one["type"], one["status"], one.get("reason")) not in told:
                 bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting")
-                await self.experiments.tell(thing, "Warning" if bad else "Normal", one["reason"], one["message"], now())
+                await self.experiments.tell(obj, "Warning" if bad else "Normal", one["reason"], one["message"], now())
 
     async def _best(self, known: Experiment) -> Shown | None:
         best, number = known.progress.best, known.identity.id
@@ -243,7 +243,7 @@ class Mirror:
             self.best[number] = Shown(best.trial, row.assignment, row.observation)
         return self.best[number]
 
-    async def _show_trials(self, thing: Object, known: Experiment, shown: Mapping[TrialNumber, Object]) -> bool:
+    async def _show_trials(self, obj: Object, known: Experiment, shown: Mapping[TrialNumber, Object]) -> bool:
         """True if exactly the live trials and the best one are shown, as they are."""
         best = await self._best(known)
         wanted = {} if best is None else {best.number: _best_status(known)}
@@ -257,7 +257,7 @@ class Mirror:
             await self.experiments.hide_trial(shown[number])
         changed = [n for n, status in wanted.items() if n not in shown or shown[n].get("status") != status]
         for number in changed:
-            trial_object = trial_of(thing, known, number, assignments[number], wanted[number])
+            trial_object = trial_of(obj, known, number, assignments[number], wanted[number])
             await self.experiments.show_trial(trial_object, shown.get(number))
         return not changed and not gone
 
@@ -273,9 +273,9 @@ def _best_status(known: Experiment) -> dict[str, Any]:
     return {"state": TrialState.SUCCEEDED.value, "value": written(known.progress.best.value)}
 
 
-def _document(thing: Object) -> ExperimentDocument:
+def _document(obj: Object) -> ExperimentDocument:
     """Raises DocumentError."""
-    return loaded({name: thing.get(name) for name in ("apiVersion", "kind", "metadata", "spec")}, {})
+    return loaded({name: obj.get(name) for name in ("apiVersion", "kind", "metadata", "spec")}, {})
 
 
 def _refusal(known: Experiment, wanted: ExperimentSpec) -> str:

@@ -1,7 +1,7 @@
 """What the controller remembers, and the errors that its memory raises, split by what the caller does next."""
 
 
-class StoreAwayError(Exception):
+class StoreUnavailableError(Exception):
     """The database does not answer, or not in time; the result may be unknown. Reload and try again."""
 
 

@@ -10,7 +10,7 @@ from events.spec.space import Assignment
 
 
 @dataclass(frozen=True, slots=True)
-class Suggested:
+class PastSuggestion:
     """A suggestion, and how many conclusions the search knew when it made it."""
 
     assignment: Assignment
@@ -36,7 +36,7 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    suggestions: list[Suggested]
+    suggestions: list[PastSuggestion]
     conclusions: list[Conclusion]
     version: int
     """Facts that were recorded when it was read: what they say is in it."""
@@ -60,7 +60,7 @@ class Journals:
         )
         concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])
         return Journal(
-            [Suggested(row["assignment"], row["told"]) for row in rows],
+            [PastSuggestion(row["assignment"], row["told"]) for row in rows],
             [_conclusion(row) for row in concluded],
             rows[0]["version"] if rows else 0,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.postgres import CLOSE_SECONDS, Database, open_session
 from controller.telemetry.catalogue import TRANSACTION
@@ -127,7 +127,7 @@ class Leases:
         """Give shards back; a database that is away learns it when the session ends."""
         mine = {shard: self.epochs.pop(shard) for shard in shards if shard in self.epochs}
         if mine:
-            with suppress(StoreAwayError):
+            with suppress(StoreUnavailableError):
                 await self._database.execute(_RELEASE, list(mine), list(mine.values()))
 
     async def withdraw(self) -> None:
@@ -168,7 +168,7 @@ class Leases:
             await session.execute("SELECT pg_advisory_lock($1)", self._key)
         except _LOST as error:
             session.terminate()
-            raise StoreAwayError(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         self._session = session
 
     async def close(self) -> None:

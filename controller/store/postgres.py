@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import orjson
 
-from controller.store import StoreAwayError, StoreRefusedError
+from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.telemetry.catalogue import DATABASE_ERRORS
 
 CONNECT_SECONDS = 10.0
@@ -64,7 +64,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """One connection, for one task. Raises StoreAwayError when the database goes away meanwhile."""
+        """One connection, for one task. Raises StoreUnavailableError when the database goes away meanwhile."""
         with _Translated():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
@@ -122,12 +122,14 @@ class _Translated:
             raise StoreRefusedError(f"the database refuses: {error}") from error
         if isinstance(error, _PASSING):
             DATABASE_ERRORS.labels("away").inc()
-            raise StoreAwayError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+            raise StoreUnavailableError(
+                f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            ) from error
 
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
-    """A pool of up to `size` connections. Raises StoreAwayError or StoreRefusedError if none can be made."""
+    """A pool of up to `size` connections. Raises StoreUnavailableError or StoreRefusedError if none can be made."""
     with _Translated():
         try:
             pool = await asyncpg.create_pool(

@@ -42,7 +42,7 @@ class Reader:
         """The position of the next record to fetch."""
         return self.subscription.position
 
-    def dealt_with(self, position: int) -> None:
+    def acknowledge(self, position: int) -> None:
         """Records before `position` need not be fetched again."""
         RECORDS.labels(self.topic).inc(max(0, position - self.dealt))
         LAG.labels(self.topic, self.shard).set(self.subscription.lag)

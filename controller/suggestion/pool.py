@@ -53,7 +53,7 @@ class _DiedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Suggested:
+class Suggestions:
     assignments: list[Assignment]
     exhausted: bool
 
@@ -98,7 +98,7 @@ class Pool:
         self._starting = False
         self._closed = False
 
-    async def ask(self, question: Question, spec: ExperimentSpec, recall: Recall) -> Suggested:
+    async def ask(self, question: Question, spec: ExperimentSpec, recall: Recall) -> Suggestions:
         """The answer. `recall` reads the journal, all that the search knows before this question, if it is needed.
 
         Raises SearchFailedError; OSError if no worker can be started; and what `recall` raises.
@@ -118,7 +118,7 @@ class Pool:
                 if "error" in reply:
                     raise SearchFailedError(reply["error"])
                 SEARCHING.labels(algorithm_of(spec)).observe(reply["seconds"])
-                return Suggested(reply["assignments"], reply["exhausted"])
+                return Suggestions(reply["assignments"], reply["exhausted"])
 
     def forget(self, search: str) -> None:
         """Nobody will ask it again."""

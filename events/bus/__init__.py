@@ -4,17 +4,18 @@
 2. `publish` returns once every record can be fetched.
 3. A subscription opened at a position delivers each record from there on, also those delivered before.
 4. `fetch` returns within its wait, with nothing if nothing came.
-5. Nothing waits for ever: what cannot be done for now raises BusAwayError, what a person has to mend BusRefusedError.
+5. Nothing waits for ever: what cannot be done for now raises BusUnavailableError, what a person has to mend
+   BusRefusedError.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from trialstream.errors import BusAwayError, BusRefusedError
+from trialstream.errors import BusRefusedError, BusUnavailableError
 from trialstream.records import Delivery, Record
 
-__all__ = ["Bus", "BusAwayError", "BusRefusedError", "Delivery", "Record", "Subscription"]
+__all__ = ["Bus", "BusRefusedError", "BusUnavailableError", "Delivery", "Record", "Subscription"]
 
 
 class Subscription(Protocol):
@@ -31,7 +32,7 @@ class Subscription(Protocol):
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         """Up to `limit` records; waits up to `wait` seconds for the first. May be cancelled without loss.
 
-        Raises BusAwayError if the log was truncated or replaced: subscribe again.
+        Raises BusUnavailableError if the log was truncated or replaced: subscribe again.
         """
         ...
 

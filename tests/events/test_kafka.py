@@ -14,10 +14,10 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from events import topics
-from events.bus import BusAwayError, BusRefusedError, Record
-from events.bus.kafka import KafkaBus, KafkaSettings, lane, open_bus
-from events.bus.kafka.lane import MOST_RECORDS, KafkaSubscription
+from events.bus import BusRefusedError, BusUnavailableError, Record
+from events.bus.kafka import KafkaBus, KafkaSettings, open_bus, shared_consumer
 from events.bus.kafka.publisher import MAX_RECORD_BYTES
+from events.bus.kafka.shared_consumer import MOST_RECORDS, KafkaSubscription
 from events.bus.kafka.topics import PARTITIONS, check, create, delete
 from tests.brokers import admin
 from tests.events.numbered import record
@@ -51,7 +51,7 @@ def test_a_wrong_address_is_named_in_time() -> None:
             pass
 
     began = time.monotonic()
-    with pytest.raises(BusAwayError, match=r"127.0.0.1:1.*TRIALSTREAM_KAFKA right"):
+    with pytest.raises(BusUnavailableError, match=r"127.0.0.1:1.*TRIALSTREAM_KAFKA right"):
         asyncio.run(story())
     assert time.monotonic() - began < 10
 
@@ -140,7 +140,7 @@ async def test_records_deleted_under_a_subscription_are_noticed(kafka: KafkaSett
             await filled(subscription)
             place = TopicPartition(kafka.topic(topics.SIGNALS), 0)
             await kafka_admin.delete_records({place: RecordsToDelete(before_offset=3 * MOST_RECORDS - 5)})
-            with pytest.raises(BusAwayError, match=r"signals\[0\]@\d+ is not in the log any more"):
+            with pytest.raises(BusUnavailableError, match=r"signals\[0\]@\d+ is not in the log any more"):
                 await everything(subscription)
             assert subscription.position < 3 * MOST_RECORDS - 5
         async with bus.subscribe(topics.SIGNALS, 0, subscription.position) as subscription:
@@ -155,7 +155,7 @@ async def test_a_topic_made_again_is_another_log(kafka: KafkaSettings) -> None:
         async with bus.subscribe(topics.SIGNALS, 0, 5) as subscription:
             await delete(kafka)
             await create(kafka)
-            with pytest.raises(BusAwayError, match=r"deleted or made again|not in the log"):
+            with pytest.raises(BusUnavailableError, match=r"deleted or made again|not in the log"):
                 await everything(subscription)
         assert await bus.log_id(topics.SIGNALS) != before
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
@@ -206,14 +206,14 @@ def test_calls_to_publish_do_not_overtake_one_another(kafka: KafkaSettings) -> N
 
 
 async def test_a_consumer_that_stalls_is_replaced(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "SILENT_LOOKS", 2)
+    monkeypatch.setattr(shared_consumer, "SILENT_LOOKS", 2)
 
     async with open_bus(kafka) as bus:
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             fetching = bus._shared[topics.SIGNALS]._consumer._fetcher._fetch_task
             fetching.cancel()  # what any surprise inside aiokafka amounts to
             await bus.publish([record(1)])
-            with pytest.raises(BusAwayError, match=r"signals\[0\] was not fetched while Kafka answered"):
+            with pytest.raises(BusUnavailableError, match=r"signals\[0\] was not fetched while Kafka answered"):
                 await everything(subscription)
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             assert [one.record.value for one in await subscription.fetch(10, 5)] == [b"1"]
@@ -226,7 +226,7 @@ def test_an_address_that_hangs_does_not_hide_the_others(kafka: KafkaSettings) ->
         async with open_bus(replace(kafka, bootstrap=f"{host}:{port},{kafka.bootstrap}")) as bus:
             await bus.publish([record(1)])
             assert time.monotonic() - began < 15
-        with pytest.raises(BusAwayError, match=rf"{port}: no answer within"):
+        with pytest.raises(BusUnavailableError, match=rf"{port}: no answer within"):
             async with open_bus(replace(kafka, bootstrap=f"{host}:{port},{host}:{port}")):
                 pass
 

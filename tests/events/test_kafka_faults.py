@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from events import topics
-from events.bus import BusAwayError, BusRefusedError, Subscription
+from events.bus import BusRefusedError, BusUnavailableError, Subscription
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus, open_reader
 from events.bus.kafka.topics import create
 from tests.brokers import Brokers, brokers
@@ -32,7 +32,7 @@ async def publishing(bus: KafkaBus, sent: list[int], enough: asyncio.Event) -> N
     while not enough.is_set():
         try:
             await bus.publish([record(number)])
-        except BusAwayError:
+        except BusUnavailableError:
             continue
         sent.append(number)
         number += 1
@@ -79,7 +79,7 @@ def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> None:
             began = time.monotonic()
             assert [one.position for one in await subscription.fetch(10, 1)] in ([], [0])
             assert time.monotonic() - began < 2
-            with pytest.raises(BusAwayError):
+            with pytest.raises(BusUnavailableError):
                 await bus.publish([record(2)])
             assert 1 < time.monotonic() - began < 20
             assert not bus.healthy_within(10)
@@ -103,7 +103,7 @@ def test_a_dead_broker_is_noticed_and_left_in_time(broker: Brokers) -> None:
             await bus.publish([record(1)])
             await asyncio.to_thread(broker.kill)
             began = time.monotonic()
-            with pytest.raises(BusAwayError):
+            with pytest.raises(BusUnavailableError):
                 await bus.publish([record(2)])
             assert time.monotonic() - began < 20
             await subscription.fetch(10, 0.5)
@@ -130,7 +130,7 @@ def test_whoever_is_refused_is_told_by_name_and_what_to_do(guarded: Brokers) -> 
     with pytest.raises(BusRefusedError, match=r"PLAIN.*_MECHANISM"):
         asyncio.run(opened(other))
     began = time.monotonic()
-    with pytest.raises((BusAwayError, BusRefusedError), match=r"TRIALSTREAM_KAFKA_SECURITY"):
+    with pytest.raises((BusUnavailableError, BusRefusedError), match=r"TRIALSTREAM_KAFKA_SECURITY"):
         asyncio.run(opened(nobody))
     assert time.monotonic() - began < 10
 

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 
 import psutil
 
-from controller.store import StoreAwayError, StoreRefusedError
+from controller.store import StoreRefusedError, StoreUnavailableError
 from events import topics
-from events.bus import BusAwayError, Record
+from events.bus import BusUnavailableError, Record
 from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.kafka.topics import PARTITIONS, delete
 from events.clock import now
@@ -173,7 +173,7 @@ class Installation:
         def done() -> bool:
             try:
                 asyncio.run(published())
-            except BusAwayError:
+            except BusUnavailableError:
                 return False
             return True
 
@@ -189,7 +189,7 @@ class Installation:
         def true() -> bool:
             try:
                 return bool(self.postgres.value(f"SELECT {condition}", *values))
-            except (StoreAwayError, StoreRefusedError):
+            except (StoreUnavailableError, StoreRefusedError):
                 return False
 
         until(true, condition, within)
@@ -234,5 +234,5 @@ def installation(folder: Path, kafka: Brokers, *, with_topics: bool = True) -> I
             yield opened
         finally:
             opened.close()
-            with suppress(BusAwayError):
+            with suppress(BusUnavailableError):
                 asyncio.run(delete(opened.settings))  # what piles up makes the restarts of brokers slow

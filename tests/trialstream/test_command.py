@@ -18,7 +18,7 @@ from controller.cli import app
 from controller.cli.exits import Exit
 from tests.trialstream.conftest import Stream
 from tests.trialstream.plays import play
-from trialstream.tokens import Place
+from trialstream.tokens import StreamPosition
 
 BOWL = play("bowl", 2, "team")
 SECONDS = 20
@@ -104,7 +104,7 @@ def test_what_cannot_be_subscribed_to(words: tuple[str, ...], message: str) -> N
 
 
 def test_a_token_of_another_log_is_refused(stream: Stream) -> None:
-    with subscribing(stream, "--from", Place("elsewhere", {}).token) as (process, _):
+    with subscribing(stream, "--from", StreamPosition("elsewhere", {}).token) as (process, _):
         _, said = process.communicate(timeout=SECONDS)
         assert "Error: --from: the token is of the log elsewhere, and this one is" in said
         assert process.returncode == Exit.INVALID

@@ -21,11 +21,11 @@ from trialstream import BEGINNING, NOW, Event, Subscription, TokenRefusedError, 
 from trialstream.event import read_event
 from trialstream.facts import ExperimentAdmitted, Fact, TrialConcluded
 from trialstream.reading import read_fact
-from trialstream.tokens import Place, read_token
+from trialstream.tokens import StreamPosition, read_token
 
 BOWL = play("bowl", 3, "team")
 LAST = BOWL[-1]
-PLACE = Place("log", {0: 7, 2: 0})
+PLACE = StreamPosition("log", {0: 7, 2: 0})
 
 
 def read(subscription: Subscription, count: int) -> list[Event]:

@@ -14,7 +14,7 @@ from aiokafka import errors
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection, create_conn
 
-from trialstream.errors import BusAwayError, BusRefusedError
+from trialstream.errors import BusRefusedError, BusUnavailableError
 from trialstream.kafka.settings import KafkaSettings
 from trialstream.kafka.wire import DescribeTopics
 
@@ -77,7 +77,8 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
 
 async def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """What every aiokafka client of ours is given: the address that answers, which leads it to all brokers. By itself
-    it would give all its time to one that hangs, and not say why none answers. Raises BusAwayError or BusRefusedError.
+    it would give all its time to one that hangs, and not say why none answers. Raises BusUnavailableError or
+    BusRefusedError.
     """
     connection = await connect(settings)
     connection.close()
@@ -92,7 +93,7 @@ async def client_options(settings: KafkaSettings) -> dict[str, Any]:
 async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnection:
     """A connection to the first address that answers; `avoid` is tried last.
 
-    Raises BusAwayError or BusRefusedError with the reason.
+    Raises BusUnavailableError or BusRefusedError with the reason.
     """
     reasons: list[str] = []
     seconds = CONNECT_SECONDS / len(settings.addresses)
@@ -113,7 +114,9 @@ async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnectio
             reasons.append(f"{address}: no answer within {seconds:.1f} s")
         except (OSError, errors.KafkaError) as error:
             reasons.append(f"{address}: {error or type(error).__name__}")
-    raise BusAwayError(f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?")
+    raise BusUnavailableError(
+        f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?"
+    )
 
 
 async def _greeted(settings: KafkaSettings, host: str, port: int) -> AIOKafkaConnection:
@@ -141,7 +144,7 @@ class Topic:
     partitions: int
 
 
-class Contact:
+class BrokerProbe:
     """One connection of our own: does the broker answer, and are the topics still those that they were?"""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -153,7 +156,7 @@ class Contact:
         """When the broker answered last, by the monotonic clock."""
 
     async def describe(self, names: Sequence[str]) -> dict[str, Topic]:
-        """The topics by name. Raises BusAwayError, or BusRefusedError if one may not be seen."""
+        """The topics by name. Raises BusUnavailableError, or BusRefusedError if one may not be seen."""
         async with self._asking:
             if self._connection is None or not self._connection.connected():
                 self._connection = await connect(self._settings, self._avoid)
@@ -169,7 +172,7 @@ class Contact:
         return dict(_described(answer))
 
     async def topic(self, name: str) -> Topic:
-        """One topic, which must be there. Raises BusAwayError or BusRefusedError."""
+        """One topic, which must be there. Raises BusUnavailableError or BusRefusedError."""
         found = (await self.describe([name]))[name]
         if not found.partitions:
             raise BusRefusedError(f"Kafka has no topic {name}; make it with: trialstream topics create")
@@ -182,8 +185,8 @@ class Contact:
 
 
 async def find(settings: KafkaSettings, name: str) -> Topic:
-    """One topic alone: whoever may see only this needs no more. Raises BusAwayError or BusRefusedError."""
-    contact = Contact(settings)
+    """One topic alone: whoever may see only this needs no more. Raises BusUnavailableError or BusRefusedError."""
+    contact = BrokerProbe(settings)
     try:
         return await contact.topic(name)
     finally:
@@ -211,9 +214,9 @@ def translated(what: str) -> Iterator[None]:
     except errors.UnknownTopicOrPartitionError as error:  # the client has looked for it for REQUEST_MS
         raise BusRefusedError(f"Kafka cannot {what}: no such topic; make it with: trialstream topics create") from error
     except TimeoutError as error:
-        raise BusAwayError(f"Kafka takes too long to {what}") from error
+        raise BusUnavailableError(f"Kafka takes too long to {what}") from error
     except (errors.KafkaError, OSError) as error:
-        raise BusAwayError(f"Kafka cannot {what} now: {error!r}") from error
+        raise BusUnavailableError(f"Kafka cannot {what} now: {error!r}") from error
 
 
 async def stop(client: Any) -> None:
@@ -250,7 +253,7 @@ class _Quiet(logging.Filter):
         return True
 
 
-def hush() -> None:
+def limit_client_logs() -> None:
     """Let aiokafka's log say its warnings now and then, not 25 times a second."""
     for name in ("aiokafka", "aiokafka.conn", "aiokafka.client", "aiokafka.cluster", "aiokafka.producer.producer",
                  "aiokafka.producer.sender", "aiokafka.consumer.consumer", "aiokafka.consumer.fetcher",

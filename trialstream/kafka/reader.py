@@ -9,8 +9,8 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from trialstream.errors import BusAwayError
-from trialstream.kafka.connection import client_options, find, hush, stop, translated
+from trialstream.errors import BusUnavailableError
+from trialstream.kafka.connection import client_options, find, limit_client_logs, stop, translated
 from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
 from trialstream.records import Delivery
@@ -39,20 +39,22 @@ class KafkaReader:
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         """Up to `limit` records; waits up to `wait` seconds for the first. Do not cancel it.
 
-        Raises BusAwayError if records between were deleted.
+        Raises BusUnavailableError if records between were deleted.
         """
         with translated(f"read {self.topic}"):
             try:
                 fetched = await self.consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
             except OffsetOutOfRangeError as error:
-                raise BusAwayError(f"records of {self.topic} were deleted before they were read: {error}") from error
+                raise BusUnavailableError(
+                    f"records of {self.topic} were deleted before they were read: {error}"
+                ) from error
         found = [delivery(self.topic, one) for records in fetched.values() for one in records]
         for one in found:
             self.next[one.record.partition] = one.position + 1
         return found
 
     async def commit(self) -> None:
-        """Remember the positions under the group's name. Raises BusAwayError."""
+        """Remember the positions under the group's name. Raises BusUnavailableError."""
         if self.grouped:
             places = {TopicPartition(self.physical, number): place for number, place in self.next.items()}
             with translated("commit positions"):
@@ -66,9 +68,9 @@ async def open_reader(
 ) -> AsyncGenerator[KafkaReader]:
     """Read `topic` from `start` on; with a group from where it committed last, if it did.
 
-    Raises BusAwayError or BusRefusedError.
+    Raises BusUnavailableError or BusRefusedError.
     """
-    hush()
+    limit_client_logs()
     found = await find(settings, settings.topic(topic))
     places = [TopicPartition(settings.topic(topic), number) for number in range(found.partitions)]
     consumer = AIOKafkaConsumer(

@@ -16,9 +16,9 @@ from algorithms.search.gp.geometry import Array, Geometry, Mask
 Allowed = Callable[[Array], Mask]
 WORK, LEAST, MOST = 60_000, 96, 768
 """Candidates times points known, and the bounds of the number of candidates."""
-CARE = (6, 20, 2, 6)
+THOROUGH = (6, 20, 2, 6)
 """Points that are improved, gradient steps, how often continua and other sides take turns, and moves in each turn."""
-HASTE = (2, 6, 1, 2)
+FAST = (2, 6, 1, 2)
 """The same where many points run already and the exact maximum matters little."""
 SHORT = 12
 """Sides with up to so many values are tried in full."""
@@ -28,7 +28,7 @@ FEWEST, MOVES = 12, 48
 
 
 @dataclass(frozen=True)
-class Hunt:
+class AcquisitionMaximizer:
     """One search for the maximum; all randomness comes from `rng`."""
 
     geometry: Geometry
@@ -60,7 +60,7 @@ class Hunt:
 
     @property
     def _effort(self) -> tuple[int, int, int, int]:
-        return HASTE if self.hasty else CARE
+        return FAST if self.hasty else THOROUGH
 
     @property
     def _count(self) -> float:

@@ -10,8 +10,8 @@ from scipy.stats import qmc
 from algorithms.search.gp.acquisition import Acquisition
 from algorithms.search.gp.geometry import Array, Geometry, Mask
 from algorithms.search.gp.history import MEDIAN, History
-from algorithms.search.gp.maximizer import Allowed, Hunt
-from algorithms.search.gp.surrogate import Beliefs, View
+from algorithms.search.gp.maximizer import AcquisitionMaximizer, Allowed
+from algorithms.search.gp.surrogate import Surrogates, View
 
 FEW = 1024
 """A space of so many points is looked through whole for each suggestion."""
@@ -46,7 +46,7 @@ class Proposer:
         self._start = start
         self._geometry, self._seed, self._allowed = geometry, seed % 2**64, allowed
         self._width = len(geometry.sides)
-        self.beliefs = Beliefs(geometry.categorical)
+        self.surrogates = Surrogates(geometry.categorical)
         self._every = geometry.every(FEW)
         if self._every is not None and allowed is not None:
             self._every = self._every[allowed(self._every)]
@@ -84,14 +84,16 @@ class Proposer:
         """
         objectives = history.losses.shape[1]
         weights = rng.dirichlet(np.ones(objectives)) if objectives > 1 else np.ones(1)
-        belief = self.beliefs.of(history, weights, VIEWS[index % len(VIEWS)])
-        posterior = belief.posterior.given(pending)
-        acquisition = Acquisition(posterior, belief.best, belief.constraints)
+        surrogate = self.surrogates.of(history, weights, VIEWS[index % len(VIEWS)])
+        posterior = surrogate.posterior.given(pending)
+        acquisition = Acquisition(posterior, surrogate.best, surrogate.constraints)
         if self._every is not None:
             points = self._every[self._new(self._every, history, pending)]
             return points[np.argsort(-acquisition(points), kind="stable")]
         hasty = len(pending) >= MANY
-        points, scores = Hunt(self._geometry, acquisition, rng, hasty, self._allowed).run(belief.centres)
+        points, scores = AcquisitionMaximizer(self._geometry, acquisition, rng, hasty, self._allowed).run(
+            surrogate.centres
+        )
         return points[scores > -np.inf]
 
     def _first_new(self, points: Array, history: History, pending: Array) -> Array:

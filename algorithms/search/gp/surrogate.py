@@ -16,7 +16,7 @@ from algorithms.search.gp.model import Hyper, Posterior, fit, prior
 
 DOUBT = 0.1
 """Variance of the noise of partial results, in units of warped losses."""
-DISTRUST, PATIENCE = 0.2, 8
+EARLIER_NOISE, PATIENCE = 0.2, 8
 """The same of results of another experiment, which grows by as much with each PATIENCE results of this one: where they
 contradict each other, only these are true. Measured with the benchmark `transfer`: trusted to the end (0.03) or with
 patience for ever (0.3), they keep a search away from an optimum that has moved far for 100 trials."""
@@ -40,7 +40,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Belief:
+class Surrogate:
     """The model of the loss; the least posterior mean at a feasible result, if any; the best results' points."""
 
     posterior: Posterior
@@ -49,22 +49,22 @@ class Belief:
     constraints: tuple[Constraint, ...]
 
 
-class Beliefs:
+class Surrogates:
     """`of` is a function of its arguments; what each view saw last is kept for the next suggestion, and so are fits."""
 
     def __init__(self, categorical: Mask) -> None:
         self._categorical, self._width = categorical, len(categorical)
         self._fits: dict[float, tuple[bytes, list[Hyper]]] = {}
-        self._seen: dict[View, tuple[tuple[bytes, bytes], Belief]] = {}
+        self._seen: dict[View, tuple[tuple[bytes, bytes], Surrogate]] = {}
 
-    def of(self, history: History, weights: Array, view: View) -> Belief:
+    def of(self, history: History, weights: Array, view: View) -> Surrogate:
         """The belief after `history` with two losses or more; `weights` (m,) of the m objectives."""
         key = history.key(), weights.tobytes()
         if view not in self._seen or self._seen[view][0] != key:
             self._seen[view] = key, self._learn(history, weights, view)
         return self._seen[view][1]
 
-    def _learn(self, history: History, weights: Array, view: View) -> Belief:
+    def _learn(self, history: History, weights: Array, view: View) -> Surrogate:
         objectives = len(weights)
         hypers = self._hypers(history, view)
         hyper, y = scalarised(hypers[:objectives], targets(history, view.unit)[:, :objectives], weights)
@@ -82,7 +82,7 @@ class Beliefs:
         means = np.where(feasible, posterior.mean(history.points), np.inf)
         order = np.argsort(means, kind="stable")
         best = float(means[order[0]])
-        return Belief(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
+        return Surrogate(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
 
     def _hypers(self, history: History, view: View) -> list[Hyper]:
         """Hyperparameters of all objectives, then of all constraints."""
@@ -99,10 +99,10 @@ class Beliefs:
         if len(rows) < 2:
             return Hyper.of(prior(self._width)[0])
         rows = rows[active(column[rows], min(FITTED, math.isqrt(CUBES // self._width)))]
-        return fit(history.points[rows], column[rows], doubt(history.rows(rows)), self._categorical)
+        return fit(history.points[rows], column[rows], noise_variance(history.rows(rows)), self._categorical)
 
     def _posterior(self, hyper: Hyper, history: History, y: Array) -> Posterior:
-        return Posterior(hyper, self._categorical, history.points, y, doubt(history))
+        return Posterior(hyper, self._categorical, history.points, y, noise_variance(history))
 
     def _imputed(self, hyper: Hyper, history: History, y: Array) -> Array:
         """Partial losses as what finished ones let expect beyond them (right-censored data, Hutter et al. 2011)."""
@@ -116,9 +116,9 @@ class Beliefs:
         return y
 
 
-def doubt(history: History) -> Array:
+def noise_variance(history: History) -> Array:
     """Variance (n,) of the noise that is known beforehand."""
-    distrust = DISTRUST * (1 + np.count_nonzero(~history.earlier) / PATIENCE)
+    distrust = EARLIER_NOISE * (1 + np.count_nonzero(~history.earlier) / PATIENCE)
     return np.asarray(DOUBT * history.partial + distrust * history.earlier)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from controller.app.service import Orders, Place, Service
+from controller.app.service import ClusterKind, ControllerOptions, Service
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
 from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, database_url, kafka_settings
@@ -15,7 +15,7 @@ from controller.cluster.simulated import Function
 
 
 def controller(
-    cluster: Annotated[Place, typer.Option("--cluster", help="Where trials run.")] = Place.LOCAL,
+    cluster: Annotated[ClusterKind, typer.Option("--cluster", help="Where trials run.")] = ClusterKind.LOCAL,
     kafka: Kafka = None,
     database: Url = None,
     data: Data = DEFAULT_DATA,
@@ -40,14 +40,14 @@ def controller(
             Exit.INVALID,
         )
     function = _function(cluster, answers)
-    orders = Orders(
+    orders = ControllerOptions(
         url, kafka_settings(kafka), cluster, data.absolute(), function, pace, host, metrics_port, health_port
     )
     asyncio.run(Service(orders).run())
 
 
-def _function(place: Place, answers: str | None) -> Function | None:
-    if place is not Place.SIMULATED:
+def _function(place: ClusterKind, answers: str | None) -> Function | None:
+    if place is not ClusterKind.SIMULATED:
         return None
     module, _, name = (answers or "").partition(":")
     try:

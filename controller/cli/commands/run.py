@@ -15,7 +15,7 @@ from controller.cli.exits import Exit
 from controller.cli.front_table import MOST_SHOWN, show_front
 from controller.cli.options import DEFAULT_DATA, Data, Url
 from controller.cli.progress import Lines, Screen, Silent, View
-from controller.cli.session import Session, accompanied, local_station, submit
+from controller.cli.session import Session, accompanied, open_local_components, submit
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
@@ -71,20 +71,20 @@ async def _run(
     data: Path,
     database: str | None,
 ) -> Exit:
-    async with local_station(data, database) as (station, cluster):
+    async with open_local_components(data, database) as (components, cluster):
         try:
-            admission = await submit(station, document, origin, seed)
+            admission = await submit(components, document, origin, seed)
         except DifferentSpecError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
         except UnknownEarlierError as error:
             raise CommandError(str(error), Exit.INVALID) from None
         experiment = admission.experiment
-        session = Session(station, cluster, experiment, admission.shard, view.say)
+        session = Session(components, cluster, experiment, admission.shard, view.say)
         if not admission.new:
             view.say(f"going on with {experiment.identity.name}")
         for title, text in known_before(experiment.spec) if admission.new else ():
             view.say(f"{title}: {text.replace(chr(10), '; ')}")
-        queries = Queries(station.database)
+        queries = Queries(components.database)
         await accompanied(session, view.accompany(queries, experiment))
         found = await queries.find(experiment.identity.namespace, experiment.identity.name)
         assert found is not None

@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import typer
 
-from controller.app.components import Station
+from controller.app.components import Components
 from controller.cli.commands.submit import delete_remotely, of_controllers, stop_remotely
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
 from controller.cli.lookup import the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, shared_kafka
-from controller.cli.session import Session, local_station
+from controller.cli.session import Session, open_local_components
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
 from controller.store.queries import Queries
@@ -60,31 +60,31 @@ def delete(
 
 
 async def _stop(name: str, namespace: str, data: Path, database: str | None) -> Experiment:
-    async with local_station(data, database) as (station, cluster):
-        experiment, _ = await _ended(station, cluster, name, namespace)
+    async with open_local_components(data, database) as (components, cluster):
+        experiment, _ = await _ended(components, cluster, name, namespace)
         return experiment
 
 
 async def _delete(name: str, namespace: str, data: Path, database: str | None) -> None:
-    async with local_station(data, database) as (station, cluster):
-        experiment, shard = await _ended(station, cluster, name, namespace)
-        while await station.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
+    async with open_local_components(data, database) as (components, cluster):
+        experiment, shard = await _ended(components, cluster, name, namespace)
+        while await components.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
             await asyncio.sleep(0.2)
-        await station.ledger.delete(experiment.identity.id)
+        await components.ledger.delete(experiment.identity.id)
         await cluster.forget(experiment.identity)
 
 
-async def _ended(station: Station, cluster: LocalCluster, name: str, namespace: str) -> tuple[Experiment, Shard]:
+async def _ended(components: Components, cluster: LocalCluster, name: str, namespace: str) -> tuple[Experiment, Shard]:
     """Ask for the end and see it through, ourselves if nobody else owns the experiment."""
-    found = await the_experiment(Queries(station.database), name, namespace)
+    found = await the_experiment(Queries(components.database), name, namespace)
     identity = found.experiment.identity
-    known = await station.ledger.find(identity.namespace, identity.name)
+    known = await components.ledger.find(identity.namespace, identity.name)
     if known is None:
         raise CommandError(f"the experiment {name!r} was deleted meanwhile", Exit.NOT_FOUND)
     experiment, shard = known
     if not experiment.done:
-        await station.mailbox.leave(uuid4(), identity.id, now(), StopRequested())
-        session = Session(station, cluster, experiment, shard, lambda _: None)
+        await components.mailbox.leave(uuid4(), identity.id, now(), StopRequested())
+        session = Session(components, cluster, experiment, shard, lambda _: None)
         await session.see_through()
         experiment = await session.state()
     return experiment, shard

@@ -54,7 +54,7 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the search, unles
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ControllerClient:
     """Where requests are handed in, and where one sees what became of them."""
 
     bus: KafkaBus
@@ -62,8 +62,8 @@ class Desk:
 
     async def ask(self, experiment: ExperimentId, shard: Shard, *signals: Signal) -> None:
         """Send requests to the owner of the experiment, in order."""
-        letters = [Envelope(uuid4(), None, experiment, now(), signal) for signal in signals]
-        await send(self.bus, topics.SIGNALS, shard, letters)
+        envelopes = [Envelope(uuid4(), None, experiment, now(), signal) for signal in signals]
+        await send(self.bus, topics.SIGNALS, shard, envelopes)
 
     async def until(self, namespace: str, name: str, settled: Callable[[Experiment | None], bool]) -> Experiment | None:
         """Look until it is so. Raises CommandError if no controller has made it so in ANSWER_SECONDS."""
@@ -84,9 +84,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(settings: KafkaSettings, data: Path, database: str | None) -> AsyncGenerator[Desk]:
+async def open_client(settings: KafkaSettings, data: Path, database: str | None) -> AsyncGenerator[ControllerClient]:
     async with open_store(data, database) as store, open_bus(settings) as bus:
-        yield Desk(bus, Ledger(store))
+        yield ControllerClient(bus, Ledger(store))
 
 
 def submit(
@@ -111,13 +111,13 @@ async def _submit(
     document: ExperimentDocument, origin: Path, seed: int | None, kafka: str | None, database: str | None
 ) -> Experiment:
     settings = kafka_settings(kafka)
-    async with open_desk(settings, DEFAULT_DATA, database) as desk:
-        known = await desk.ledger.find(document.namespace, document.name)
+    async with open_client(settings, DEFAULT_DATA, database) as client:
+        known = await client.ledger.find(document.namespace, document.name)
         if known is None:
-            await _must_know_earlier(desk.ledger, document)
-            await _send_new(desk, document, origin, seed)
-            await desk.until(document.namespace, document.name, lambda there: there is not None)
-            known = await desk.ledger.find(document.namespace, document.name)
+            await _must_know_earlier(client.ledger, document)
+            await _send_new(client, document, origin, seed)
+            await client.until(document.namespace, document.name, lambda there: there is not None)
+            known = await client.ledger.find(document.namespace, document.name)
         else:
             _must_be_of_controllers(document.name, known[1])
         assert known is not None
@@ -125,7 +125,7 @@ async def _submit(
             requests = list(beyond(known[0], document.spec))
         except DifferentSpecError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
-        await desk.ask(known[0].identity.id, known[1], *requests)
+        await client.ask(known[0].identity.id, known[1], *requests)
         return known[0]
 
 
@@ -137,7 +137,7 @@ async def _must_know_earlier(ledger: Ledger, document: ExperimentDocument) -> No
         raise CommandError(str(error), Exit.INVALID) from None
 
 
-async def _send_new(desk: Desk, document: ExperimentDocument, origin: Path, seed: int | None) -> None:
+async def _send_new(client: ControllerClient, document: ExperimentDocument, origin: Path, seed: int | None) -> None:
     chosen = document.spec.seed if document.spec.seed is not None else seed
     submitted = ExperimentSubmitted(
         name=document.name,
@@ -146,7 +146,9 @@ async def _send_new(desk: Desk, document: ExperimentDocument, origin: Path, seed
         seed=secrets.randbits(32) if chosen is None else chosen,
         origin=str(origin),
     )
-    await desk.ask(ExperimentId(uuid4()), shard_of(document.namespace, document.name, desk.bus.partitions), submitted)
+    await client.ask(
+        ExperimentId(uuid4()), shard_of(document.namespace, document.name, client.bus.partitions), submitted
+    )
 
 
 def pause(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None) -> None:
@@ -173,8 +175,8 @@ async def request(
 ) -> Experiment:
     """Ask the controllers, and wait until they have done it; the experiment as it then was, or was at last."""
     where = full_name(name, namespace)
-    async with open_desk(settings, DEFAULT_DATA, database) as desk:
-        known = await desk.ledger.find(*where)
+    async with open_client(settings, DEFAULT_DATA, database) as client:
+        known = await client.ledger.find(*where)
         if known is None:
             raise CommandError(
                 f"there is no experiment {name!r} in namespace {where[0]!r}; see: trialstream list", Exit.NOT_FOUND
@@ -182,9 +184,9 @@ async def request(
         experiment, shard = known
         _must_be_of_controllers(name, shard)
         if isinstance(signal, DeletionRequested) or not settled(experiment):
-            await desk.ask(experiment.identity.id, shard, signal)
+            await client.ask(experiment.identity.id, shard, signal)
         number = experiment.identity.id
-        after = await desk.until(*where, lambda there: there is None or there.identity.id != number or settled(there))
+        after = await client.until(*where, lambda there: there is None or there.identity.id != number or settled(there))
         return after or experiment
 
 

@@ -1,4 +1,4 @@
-"""The API server over raw JSON: each request with a deadline, writes at a pace, errors by what to do next."""
+"""The API server over raw JSON: each request with a deadline, writes at a rate_limiter, errors by what to do next."""
 
 import asyncio
 import logging
@@ -56,11 +56,11 @@ class RefusedError(ApiError):
     """To ask again changes nothing by itself."""
 
 
-class LaterError(ApiError):
+class ThrottledError(ApiError):
     """It was not asked for: there is no room now for what can wait."""
 
 
-class AwayError(ApiError):
+class ApiUnavailableError(ApiError):
     """No answer, or one that passes; `retry_after`: seconds that the server asks for."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
@@ -68,7 +68,7 @@ class AwayError(ApiError):
         self.retry_after = retry_after
 
 
-class When(Enum):
+class Priority(Enum):
     """How urgent a write is."""
 
     FIRST = auto()
@@ -76,11 +76,11 @@ class When(Enum):
     IN_LINE = auto()
     """Starts: there may be thousands."""
     SPARE = auto()
-    """What can wait: LaterError is raised while there is no room for it."""
+    """What can wait: ThrottledError is raised while there is no room for it."""
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
 
     What can wait takes what is left over, and SPARE of all that is written in any case: late, but not forgotten."""
@@ -140,12 +140,12 @@ class Pace:
 class Api:
     """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`.
 
-    Writes of When.SPARE raise LaterError, too."""
+    Writes of Priority.SPARE raise ThrottledError, too."""
 
-    def __init__(self, client: ApiClient, streams: ApiClient, pace: Pace) -> None:
+    def __init__(self, client: ApiClient, streams: ApiClient, rate_limiter: RateLimiter) -> None:
         self._client = client
         self._streams = streams
-        self._pace = pace
+        self._rate_limiter = rate_limiter
 
     async def get(self, path: str, *, seconds: float | None = None, **query: str) -> dict[str, Any]:
         """`seconds`: how long it may take, where that is more than usual."""
@@ -155,34 +155,34 @@ class Api:
         return await self._ask("GET", path, query, deadline=deadline)
 
     async def create(
-        self, path: str, body: Mapping[str, Any], *, when: When = When.IN_LINE, **query: str
+        self, path: str, body: Mapping[str, Any], *, priority: Priority = Priority.IN_LINE, **query: str
     ) -> dict[str, Any]:
         """`path` is the collection's. Raises ConflictError if the name is taken."""
-        return await self._write("POST", path, body, when=when, **query)
+        return await self._write("POST", path, body, priority=priority, **query)
 
     async def patch(
-        self, path: str, body: Mapping[str, Any], *, apply: bool = False, when: When = When.FIRST
+        self, path: str, body: Mapping[str, Any], *, apply: bool = False, priority: Priority = Priority.FIRST
     ) -> dict[str, Any]:
         """Merge, or apply on the server's side as our field manager, whoever had the fields before."""
         if apply:
-            return await self._write("PATCH", path, body, APPLY, when=when, fieldManager=AGENT, force="true")
-        return await self._write("PATCH", path, body, MERGE, when=when)
+            return await self._write("PATCH", path, body, APPLY, priority=priority, fieldManager=AGENT, force="true")
+        return await self._write("PATCH", path, body, MERGE, priority=priority)
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", when: When = When.FIRST
+        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", priority: Priority = Priority.FIRST
     ) -> bool:
         """Ask for the end of the object, with `uid` only of that very one. False: it is not there any more."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._write("DELETE", path, body, when=when)
+            await self._write("DELETE", path, body, priority=priority)
         except (NotFoundError, ConflictError):  # Conflict: another object has the name by now
             return False
         return True
 
     async def chunks(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
-        """A response as it comes, until its end; AwayError after `silence` seconds without a byte."""
+        """A response as it comes, until its end; ApiUnavailableError after `silence` seconds without a byte."""
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=silence)
         response = await self._request(self._streams, "GET", path, query, None, None, timeout)
         try:
@@ -191,7 +191,7 @@ class Api:
             async for chunk in response.content.iter_any():
                 yield chunk
         except _TROUBLES as error:
-            raise AwayError(0, "Interrupted", f"GET {path}: {_words(error)}") from None
+            raise ApiUnavailableError(0, "Interrupted", f"GET {path}: {_words(error)}") from None
         finally:
             response.close()
 
@@ -216,21 +216,21 @@ class Api:
         body: Mapping[str, Any],
         content: str | None = None,
         *,
-        when: When,
+        priority: Priority,
         **query: str,
     ) -> dict[str, Any]:
-        if when is not When.SPARE:
-            await self._pace.turn(first=when is When.FIRST)
-        elif not self._pace.has_room():
-            raise LaterError(0, "NoRoom", f"{method} {path}: it has to wait for writes that are more urgent")
+        if priority is not Priority.SPARE:
+            await self._rate_limiter.turn(first=priority is Priority.FIRST)
+        elif not self._rate_limiter.has_room():
+            raise ThrottledError(0, "NoRoom", f"{method} {path}: it has to wait for writes that are more urgent")
         try:
             return await self._ask(method, path, query, body, content)
-        except AwayError as error:
+        except ApiUnavailableError as error:
             if error.retry_after:
-                self._pace.rest(error.retry_after)
+                self._rate_limiter.rest(error.retry_after)
             raise
         finally:
-            self._pace.done()
+            self._rate_limiter.done()
 
     async def _ask(
         self,
@@ -245,7 +245,7 @@ class Api:
         try:
             data = await response.read()
         except _TROUBLES as error:
-            raise AwayError(0, "Interrupted", f"{method} {path}: {_words(error)}") from None
+            raise ApiUnavailableError(0, "Interrupted", f"{method} {path}: {_words(error)}") from None
         if response.status >= 400:
             raise _error(response.status, data, response.headers.get("Retry-After"))
         try:
@@ -253,7 +253,7 @@ class Api:
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
-            raise AwayError(response.status, "Unreadable", f"{method} {path}: the answer is no JSON object")
+            raise ApiUnavailableError(response.status, "Unreadable", f"{method} {path}: the answer is no JSON object")
         return answer
 
     async def _request(
@@ -281,7 +281,7 @@ class Api:
             )
         except (*_TROUBLES, config.ConfigException) as error:  # ConfigException: the token's file is being renewed
             API_REQUESTS.labels(method, "none").inc()
-            raise AwayError(0, "Unreachable", f"{method} {path}: {_words(error)}") from None
+            raise ApiUnavailableError(0, "Unreachable", f"{method} {path}: {_words(error)}") from None
         API_REQUESTS.labels(method, f"{response.status // 100}xx").inc()
         return response
 
@@ -300,7 +300,7 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
     known.connection_pool_maxsize = 100
     async with ApiClient(configuration=known) as client, ApiClient(configuration=known) as streams:
         try:
-            yield Api(client, streams, Pace(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
+            yield Api(client, streams, RateLimiter(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
         finally:
             for one in (client, streams):  # else TLS says good-bye after the loop has ended, and sockets stay open
                 await one.rest_client.pool_manager.connector.close(abort_ssl=True)
@@ -321,7 +321,7 @@ def error_of(told: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:
     status, reason = int(told.get("code") or 500), str(told.get("reason") or "")
     message, details = str(told.get("message") or f"HTTP {status}"), told.get("details") or {}
     if status in _TRANSIENT or status >= 500:
-        return AwayError(status, reason, message, retry_after)
+        return ApiUnavailableError(status, reason, message, retry_after)
     kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
     return kinds.get(status, RefusedError)(status, reason, message, details)
 

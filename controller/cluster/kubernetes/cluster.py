@@ -11,7 +11,7 @@ from typing import Any
 
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes import phases
-from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.causes import Over
 from controller.cluster.kubernetes.configmaps import ConfigMaps
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError
@@ -21,7 +21,7 @@ from controller.cluster.kubernetes.manifests import ManifestError, manifest
 from controller.cluster.kubernetes.policy import DENY, Policy
 from controller.cluster.kubernetes.refusals import refused
 from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
-from controller.cluster.kubernetes.workload_cache import Sight
+from controller.cluster.kubernetes.workload_cache import WorkloadCache
 from controller.core.experiment import Identity
 from events.clock import now
 from events.facts import Cause
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkloadRef:
     """Where an attempt's workload is, or would be."""
 
     kind: Kind
@@ -68,10 +68,10 @@ class KubernetesCluster:
         self._tasks = tasks
         self._kinds = Kinds(api)
         self._configmaps = ConfigMaps(api)
-        self._sight = Sight(api, settings.namespaces, tasks, self._look, self._gone)
+        self._workload_cache = WorkloadCache(api, settings.namespaces, tasks, self._look, self._gone)
         self._logs = Logs(api, logs, tasks, self._look)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._places: dict[AttemptKey, Place] = {}
+        self._workloads: dict[AttemptKey, WorkloadRef] = {}
         """Of the attempts that were started here: they may not be seen yet."""
         self._introduced: dict[ExperimentId, asyncio.Event] = {}
         self._said: dict[AttemptKey, Event] = {}
@@ -98,7 +98,7 @@ class KubernetesCluster:
         try:
             template = await self._configmaps.template(launch)
             kind = await self._kind(launch)
-            place = Place(kind, launch.namespace, workload_name(launch))
+            workload = WorkloadRef(kind, launch.namespace, workload_name(launch))
             body = manifest(launch, self._settings.sidecar, self._settings.policy, template)
         except NoKindError as error:
             return self._say(Waiting(key, "KindNotFound", str(error)))
@@ -106,7 +106,7 @@ class KubernetesCluster:
             return self._say(Ended(key, Cause.SPAWN_FAILURE, None, str(error)))
         except ApiError as error:
             return self._say(refused(key, error))
-        return await self._create(launch, place, _owned(launch, body))
+        return await self._create(launch, workload, _owned(launch, body))
 
     async def stop(self, key: AttemptKey) -> None:
         """Delete the attempt's workload, gracefully; its end is told when all of its pods are gone."""
@@ -124,15 +124,15 @@ class KubernetesCluster:
     ) -> None:
         """As the port says; what is over and was noticed is deleted, unless it is to be retained."""
         kind = await self._introduce(experiment)
-        if kind is None or not self._sight.synced(kind):
+        if kind is None or not self._workload_cache.synced(kind):
             return
         for key in expected:
-            if key in self._sight.workloads:
+            if key in self._workload_cache.workloads:
                 self._said.pop(key, None)
                 self._look(key)
             else:
                 await self._missing(kind, experiment, key)
-        for key in self._sight.of(experiment.id):
+        for key in self._workload_cache.of(experiment.id):
             noticed = key not in expected or not self._is_over(key)
             if noticed and not wanted(key) and not self._rests(key):
                 await self.stop(key)
@@ -141,14 +141,14 @@ class KubernetesCluster:
         """As the port says: all that have a workload which is not to be retained."""
         return {
             number
-            for number, keys in self._sight.attempts.items()
+            for number, keys in self._workload_cache.attempts.items()
             if any(key not in self._unwanted and not self._rests(key) for key in keys)
         }
 
     async def forget(self, experiment: Identity) -> None:
         """Delete the workloads that were retained."""
         await self._introduce(experiment)
-        for key in self._sight.of(experiment.id):
+        for key in self._workload_cache.of(experiment.id):
             await self.stop(key)
         self._introduced.pop(experiment.id, None)
         self._configmaps.forget(experiment.id)
@@ -161,7 +161,7 @@ class KubernetesCluster:
         """Look at the kind of the experiment's workloads; None if the cluster has no such kind, or is away."""
         try:
             kind = await self._kinds.find(*self._configmaps.kind_of(experiment.id, experiment.spec.trial_template))
-            trouble = await self._sight.watch(kind)
+            trouble = await self._workload_cache.watch(kind)
         except NoKindError:
             kind, trouble = None, ""
         except ApiError as error:
@@ -173,35 +173,36 @@ class KubernetesCluster:
 
     async def _kind(self, launch: Launch) -> Kind:
         kind = await self._kinds.find(*self._configmaps.kind_of(launch.key.experiment, launch.spec.trial_template))
-        await self._sight.watch(kind)
+        await self._workload_cache.watch(kind)
         self._introduced.setdefault(launch.key.experiment, asyncio.Event()).set()
         return kind
 
-    async def _create(self, launch: Launch, place: Place, body: Mapping[str, Any]) -> bool:
+    async def _create(self, launch: Launch, workload: WorkloadRef, body: Mapping[str, Any]) -> bool:
         key = launch.key
-        self._places[key] = place
+        self._workloads[key] = workload
         try:
-            self._sight.add(await self._api.create(place.kind.path(place.namespace), body))
+            self._workload_cache.add(await self._api.create(workload.kind.path(workload.namespace), body))
         except ConflictError:
-            return await self._adopt(key, place)
+            return await self._adopt(key, workload)
         except ApiError as error:
             outcome = refused(key, error)
-            if not isinstance(error, AwayError):  # else it may have been created all the same
-                del self._places[key]
+            if not isinstance(error, ApiUnavailableError):  # else it may have been created all the same
+                del self._workloads[key]
             return self._say(outcome)
         return True
 
-    async def _adopt(self, key: AttemptKey, place: Place) -> bool:
+    async def _adopt(self, key: AttemptKey, workload: WorkloadRef) -> bool:
         """The name is taken: by this very attempt, when the answer to its creation was lost, or by something else."""
         try:
-            there = await self._api.get(place.path)
+            there = await self._api.get(workload.path)
         except ApiError as error:
             return self._say(refused(key, error))
         if key_of(there) == key:
-            self._sight.add(there)
+            self._workload_cache.add(there)
             return True
-        del self._places[key]
-        words = f"the name {place.name} is taken by a {place.kind.kind} that is not Trialstream's; delete or rename it"
+        del self._workloads[key]
+        taken = f"the name {workload.name} is taken by a {workload.kind.kind}"
+        words = f"{taken} that is not Trialstream's; delete or rename it"
         return self._say(Ended(key, Cause.SPAWN_FAILURE, None, words))
 
     def _say(self, event: Event) -> bool:
@@ -214,25 +215,25 @@ class KubernetesCluster:
     async def _missing(self, kind: Kind, experiment: Identity, key: AttemptKey) -> None:
         """It is expected and not seen: ask for it by name before it is given up."""
         launch = Launch(key, experiment.name, experiment.namespace, experiment.spec, {})
-        place = self._places.get(key) or Place(kind, experiment.namespace, workload_name(launch))
+        workload = self._workloads.get(key) or WorkloadRef(kind, experiment.namespace, workload_name(launch))
         try:
-            there = await self._api.get(place.path)
+            there = await self._api.get(workload.path)
         except NotFoundError:
-            if key not in self._sight.workloads:
-                self._over(key, Ended(key, Cause.LOST, None, f"its {kind.kind} {place.name} is not there any more"))
+            if key not in self._workload_cache.workloads:
+                self._over(key, Ended(key, Cause.LOST, None, f"its {kind.kind} {workload.name} is not there any more"))
         except ApiError as error:
-            _log.warning("%s: %s", place.path, error)
+            _log.warning("%s: %s", workload.path, error)
         else:
             if key_of(there) == key:
-                self._sight.add(there)
+                self._workload_cache.add(there)
 
     def _look(self, key: AttemptKey) -> None:
         """Judge what is seen of the attempt now, and tell what is new."""
-        workload = self._sight.workloads.get(key)
+        workload = self._workload_cache.workloads.get(key)
         rules = rules_of(workload) if workload else None
         if workload is None or rules is None or self._is_over(key):
             return
-        pods = self._sight.pods(key)
+        pods = self._workload_cache.pods(key)
         match phases.phase(workload, pods, rules, now(), started=key in self._ran):
             case Over() as over:
                 self._follow(key, pods, rules)
@@ -271,7 +272,7 @@ class KubernetesCluster:
         self._clear(key)
 
     def _clear(self, key: AttemptKey) -> None:
-        for known in (self._said, self._places):
+        for known in (self._said, self._workloads):
             known.pop(key, None)
         self._ran.discard(key)
         self._logs.forget(key)
@@ -283,7 +284,7 @@ class KubernetesCluster:
         pause = DELETE_AGAIN_SECONDS[0]
         while True:
             try:
-                if not await self._delete_once(key) and key not in self._sight.workloads:
+                if not await self._delete_once(key) and key not in self._workload_cache.workloads:
                     self._over(key, Ended(key, Cause.CANCELLED))
                 return
             except ApiError as error:
@@ -293,7 +294,7 @@ class KubernetesCluster:
 
     async def _delete_once(self, key: AttemptKey) -> bool:
         """Was there something to delete?"""
-        workload, place = self._sight.workloads.get(key), self._places.get(key)
+        workload, named = self._workload_cache.workloads.get(key), self._workloads.get(key)
         if workload is not None:
             kind = await self._kinds.find(workload["apiVersion"], workload["kind"])
             metadata = workload["metadata"]
@@ -301,18 +302,18 @@ class KubernetesCluster:
             # Nobody waits for the pods of what is over, so the server need not, either.
             propagation = "Background" if self._is_over(key) else "Foreground"
             return await self._api.delete(path, uid=metadata["uid"], propagation=propagation)
-        return place is not None and await self._api.delete(place.path)
+        return named is not None and await self._api.delete(named.path)
 
     def _is_over(self, key: AttemptKey) -> bool:
         return isinstance(self._said.get(key), Ended)
 
     def _rests(self, key: AttemptKey) -> bool:
         """Is it over, and to be retained?"""
-        rules = rules_of(self._sight.workloads[key])
+        rules = rules_of(self._workload_cache.workloads[key])
         return rules is not None and rules.retain and self._is_over(key)
 
     def _close(self) -> None:
-        self._sight.close()
+        self._workload_cache.close()
         self._logs.close()
         for task in self._unwanted.values():
             task.cancel()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from controller.cluster.kubernetes.api import Api, ApiError, When
+from controller.cluster.kubernetes.api import Api, ApiError, Priority
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, OURS, TRIAL, US, Object
 from controller.cluster.kubernetes.projection import moment
@@ -74,47 +74,47 @@ class Experiments:
         if not of_it:
             del self._shown[experiment]
 
-    async def show(self, thing: Object, status: Mapping[str, Any], *, when: When = When.FIRST) -> None:
+    async def show(self, obj: Object, status: Mapping[str, Any], *, priority: Priority = Priority.FIRST) -> None:
         """Replace the status. Raises ApiError."""
-        await self.api.patch(f"{_path(thing)}/status", {"status": status}, when=when)
+        await self.api.patch(f"{_path(obj)}/status", {"status": status}, priority=priority)
 
-    async def hold(self, thing: Object) -> None:
+    async def hold(self, obj: Object) -> None:
         """It shall not go before `release`. Raises ApiError."""
-        others = thing["metadata"].get("finalizers") or []
-        version = thing["metadata"]["resourceVersion"]
+        others = obj["metadata"].get("finalizers") or []
+        version = obj["metadata"]["resourceVersion"]
         metadata = {"finalizers": [*others, FINALIZER], "resourceVersion": version}
-        await self.api.patch(_path(thing), {"metadata": metadata})
+        await self.api.patch(_path(obj), {"metadata": metadata})
 
-    async def release(self, thing: Object) -> None:
+    async def release(self, obj: Object) -> None:
         """Nothing of it is left: let it go. Raises ApiError."""
-        others = [one for one in thing["metadata"].get("finalizers") or [] if one != FINALIZER]
-        version = thing["metadata"]["resourceVersion"]
-        await self.api.patch(_path(thing), {"metadata": {"finalizers": others, "resourceVersion": version}})
+        others = [one for one in obj["metadata"].get("finalizers") or [] if one != FINALIZER]
+        version = obj["metadata"]["resourceVersion"]
+        await self.api.patch(_path(obj), {"metadata": {"finalizers": others, "resourceVersion": version}})
 
     async def show_trial(self, trial: Mapping[str, Any], known: Object | None) -> None:
-        """As soon as there is room for it: raises LaterError, ApiError."""
+        """As soon as there is room for it: raises ThrottledError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
-            await self.api.create(place, trial, when=When.SPARE)
+            await self.api.create(place, trial, priority=Priority.SPARE)
         else:
             status = {**dict.fromkeys(known.get("status") or ()), **trial["status"]}  # a merge keeps what is not named
-            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, when=When.SPARE)
+            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, priority=Priority.SPARE)
 
     async def hide_trial(self, trial: Object) -> None:
-        """As soon as there is room for it: raises LaterError, ApiError."""
+        """As soon as there is room for it: raises ThrottledError, ApiError."""
         metadata = trial["metadata"]
         path = TRIALS.path(metadata["namespace"], metadata["name"])
-        await self.api.delete(path, uid=metadata["uid"], propagation="Background", when=When.SPARE)
+        await self.api.delete(path, uid=metadata["uid"], propagation="Background", priority=Priority.SPARE)
 
-    async def tell(self, thing: Object, kind: str, reason: str, message: str, at: datetime) -> None:
+    async def tell(self, obj: Object, kind: str, reason: str, message: str, at: datetime) -> None:
         """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
-        metadata = thing["metadata"]
+        metadata = obj["metadata"]
         event = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
             "involvedObject": {
-                "apiVersion": thing["apiVersion"], "kind": thing["kind"], "name": metadata["name"],
+                "apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": metadata["name"],
                 "namespace": metadata["namespace"], "uid": metadata["uid"],
             },
             "type": kind, "reason": reason, "message": message[:1000],
@@ -122,23 +122,21 @@ class Experiments:
             "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, when=When.FIRST)
+            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, priority=Priority.FIRST)
         except ApiError:
             return
 
 
-def _path(thing: Object) -> str:
-    metadata = thing["metadata"]
-    kind = next(one for one in SERVED if one.api_version == thing["apiVersion"])
+def _path(obj: Object) -> str:
+    metadata = obj["metadata"]
+    kind = next(one for one in SERVED if one.api_version == obj["apiVersion"])
     return kind.path(metadata["namespace"], metadata["name"])
 
 
-def _kept(thing: Object) -> Object:
-    metadata = {
-        name: value for name, value in thing["metadata"].items() if name not in ("managedFields", "annotations")
-    }
-    return {**thing, "metadata": metadata}
+def _kept(obj: Object) -> Object:
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in ("managedFields", "annotations")}
+    return {**obj, "metadata": metadata}
 
 
-def _ignore(thing: Object, gone: bool) -> None:
+def _ignore(obj: Object, gone: bool) -> None:
     """The mirror looks at all of them again and again."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.cluster import AttemptKey
-from controller.cluster.kubernetes.api import Api, ApiError, AwayError, NotFoundError
+from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, NotFoundError
 from controller.cluster.kubernetes.pods import Pod
 
 SILENCE_SECONDS = 300.0
@@ -60,7 +60,7 @@ class Logs:
                 break
             except NotFoundError:
                 break
-            except AwayError as error:
+            except ApiUnavailableError as error:
                 _log.info("the log of pod %s breaks off, asked for again: %s", pod.name, error)
             except ApiError as error:  # the container is not up yet, or the log is not for us
                 _log.warning("the log of pod %s: %s", pod.name, error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from controller.cluster.kubernetes.api import Api, ApiError, AwayError, ExpiredError, NotFoundError, error_of
+from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, ExpiredError, NotFoundError, error_of
 from controller.cluster.kubernetes.labels import Object
 
 PAGE = 500
@@ -71,7 +71,7 @@ class Reflector:
             pause = min(2 * pause, PAUSE_SECONDS[1])
 
     def _note(self, error: ApiError) -> None:
-        if not isinstance(error, AwayError) or error.reason == UNREADABLE:
+        if not isinstance(error, ApiUnavailableError) or error.reason == UNREADABLE:
             self.version = ""
         if isinstance(error, ExpiredError):
             return
@@ -120,7 +120,7 @@ class Reflector:
             began = time.monotonic()
             await self._watch_once(until)
             if time.monotonic() - began < SHORT_SECONDS:
-                raise AwayError(0, "Closed", f"the watch of {self.resource.path} was closed at once")
+                raise ApiUnavailableError(0, "Closed", f"the watch of {self.resource.path} was closed at once")
 
     async def _watch_once(self, until: float) -> None:
         lines = self.api.lines(
@@ -148,7 +148,9 @@ class Reflector:
             version = str(thing["metadata"]["resourceVersion"])
             place = _place(thing) if kind != "BOOKMARK" else ("", "")
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise AwayError(0, UNREADABLE, f"the watch of {self.resource.path} said {line[:100]!r}") from error
+            raise ApiUnavailableError(
+                0, UNREADABLE, f"the watch of {self.resource.path} said {line[:100]!r}"
+            ) from error
         if kind == "DELETED":
             self.objects.pop(place, None)
             self.changed(self.keep(thing), True)

@@ -3,14 +3,14 @@
 import re
 
 from controller.cluster import AttemptKey, Ended, Waiting
-from controller.cluster.kubernetes.api import ApiError, AwayError, NotFoundError
+from controller.cluster.kubernetes.api import ApiError, ApiUnavailableError, NotFoundError
 from events.facts import Cause
 
 
 def refused(key: AttemptKey, error: ApiError) -> Waiting | Ended:
     """Waiting for what others can mend while the experiment stays as it is; else the server's own words as the end."""
     words = error.message
-    if isinstance(error, AwayError):
+    if isinstance(error, ApiUnavailableError):
         return Waiting(key, "Unreachable", f"the API server does not answer: {words}")
     if isinstance(error, NotFoundError):
         return Waiting(key, "NotFound", words)

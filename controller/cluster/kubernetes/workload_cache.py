@@ -20,7 +20,7 @@ PODS = Kind("v1", "Pod", "/api/v1", "pods")
 
 
 @dataclass(slots=True)
-class Sight:
+class WorkloadCache:
     """`changed` is called with the attempt whenever something of it has changed; `gone` when its workload is gone."""
 
     api: Api

@@ -15,7 +15,7 @@ PATIENCE = 3600.0
 """Seconds after the trial's end for which a collector that dies, or cannot be started, is started again."""
 
 
-class Companion:
+class CollectorProcess:
     """Its standard input is a pipe that we hold: the end of that is the word that the trial has ended."""
 
     def __init__(self, attempt: Attempt, request: Message) -> None:

@@ -25,7 +25,7 @@ from contextlib import suppress
 from functools import partial
 
 from controller.cluster.local.attempts import Attempt, Exit, Register, Running, identity, room
-from controller.cluster.local.collector_process import Companion
+from controller.cluster.local.collector_process import CollectorProcess
 from controller.cluster.local.process_memory import resident
 from controller.cluster.local.spawn import Command, SpawnError, adopt_orphans, spawn
 from controller.cluster.local.trial import Trial
@@ -51,7 +51,7 @@ class Supervisor:
         self._name = name
         self._register = Register(data, name)
         self._trials: dict[str, Trial] = {}
-        self._companions: dict[str, Companion] = {}
+        self._companions: dict[str, CollectorProcess] = {}
         self._unwritten: dict[str, tuple[Attempt, Exit]] = {}
         self._retry_at, self._retry_delay = 0.0, RETRY[0]
         self._memory_at = 0.0
@@ -104,7 +104,7 @@ class Supervisor:
         self._closing = True
 
     def _reap(self) -> None:
-        by_pid: dict[int | None, Trial | Companion] = {trial.pid: trial for trial in self._trials.values()}
+        by_pid: dict[int | None, Trial | CollectorProcess] = {trial.pid: trial for trial in self._trials.values()}
         by_pid |= {one.pid: one for one in self._companions.values()}
         while True:
             try:
@@ -261,7 +261,7 @@ class Supervisor:
         except OSError as error:  # a full disk: it serves only to clean up after us
             _complain(f"{attempt.folder}: {error}")
         if heard:
-            self._companions[attempt.key] = Companion(attempt, request["collector"])
+            self._companions[attempt.key] = CollectorProcess(attempt, request["collector"])
         self._tell({"event": "started", "key": attempt.key, "collector": heard})
         return None
 

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiokafka import TopicPartition
 
 from events import topics
-from events.bus import BusAwayError, BusRefusedError, Record
-from events.bus.kafka.lane import KafkaSubscription, Lane, open_lane
+from events.bus import BusRefusedError, BusUnavailableError, Record
 from events.bus.kafka.publisher import Publisher
-from trialstream.kafka.connection import Contact, hush
+from events.bus.kafka.shared_consumer import KafkaSubscription, SharedConsumer, open_shared_consumer
+from trialstream.kafka.connection import BrokerProbe, limit_client_logs
 from trialstream.kafka.settings import KafkaSettings
 
 PULSE_SECONDS, AGAIN_SECONDS = 2.0, 0.5
@@ -27,13 +27,13 @@ class KafkaBus:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._contact = Contact(settings)
+        self._contact = BrokerProbe(settings)
         self._publisher = Publisher(settings)
-        self._shared: dict[str, Lane] = {}
+        self._shared: dict[str, SharedConsumer] = {}
         """For each topic that is read by shards: a flood of metrics is not in the way of signals."""
         self._sharing: dict[str, AsyncExitStack] = {}
         self._opening = asyncio.Lock()
-        self._lanes: set[Lane] = set()
+        self._shared_consumers: set[SharedConsumer] = set()
         self._ids: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
@@ -56,14 +56,14 @@ class KafkaBus:
     @asynccontextmanager
     async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
         place = TopicPartition(self._settings.topic(topic), partition)
-        lane = await self._ready(topic)
+        shared = await self._ready(topic)
         async with AsyncExitStack() as stack:
-            if not lane.is_free(place):  # somebody else reads it, too
+            if not shared.is_free(place):  # somebody else reads it, too
                 await self._contact.topic(place.topic)
-                lane = await stack.enter_async_context(self._open([place]))
-            yield await stack.enter_async_context(lane.subscribe(topic, partition, position))
+                shared = await stack.enter_async_context(self._open([place]))
+            yield await stack.enter_async_context(shared.subscribe(topic, partition, position))
 
-    async def _ready(self, topic: str) -> Lane:
+    async def _ready(self, topic: str) -> SharedConsumer:
         """The consumer for all partitions, made when the first is subscribed to, and again when it is broken."""
         async with self._opening:
             if topic not in self._shared or self._shared[topic].broken:
@@ -75,21 +75,21 @@ class KafkaBus:
             return self._shared[topic]
 
     @asynccontextmanager
-    async def _open(self, places: Sequence[TopicPartition]) -> AsyncGenerator[Lane]:
-        async with open_lane(self._settings, places) as lane:
-            self._lanes.add(lane)
+    async def _open(self, places: Sequence[TopicPartition]) -> AsyncGenerator[SharedConsumer]:
+        async with open_shared_consumer(self._settings, places) as shared:
+            self._shared_consumers.add(shared)
             try:
-                yield lane
+                yield shared
             finally:
-                self._lanes.discard(lane)
+                self._shared_consumers.discard(shared)
 
     async def look(self) -> None:
-        """See which topics there are. Raises BusAwayError or BusRefusedError."""
+        """See which topics there are. Raises BusUnavailableError or BusRefusedError."""
         found = await self._contact.describe([self._settings.topic(topic) for topic in topics.ALL])
         for name, topic in found.items():
             if self._ids.get(name, topic.log_id) != topic.log_id:
-                for lane in self._lanes:
-                    lane.give_up(f"the topic {name} was deleted or made again")
+                for shared in self._shared_consumers:
+                    shared.give_up(f"the topic {name} was deleted or made again")
         self._ids = {name: topic.log_id for name, topic in found.items()}
         self._counts = {name: topic.partitions for name, topic in found.items()}
 
@@ -98,11 +98,11 @@ class KafkaBus:
         while True:
             try:
                 await self.look()
-            except (BusAwayError, BusRefusedError):
+            except (BusUnavailableError, BusRefusedError):
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
-            for lane in self._lanes:
-                lane.check_progress()
+            for shared in self._shared_consumers:
+                shared.check_progress()
             await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self) -> None:
@@ -126,8 +126,8 @@ def agreed(counts: dict[str, int], settings: KafkaSettings) -> int:
 
 @asynccontextmanager
 async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
-    """Raises BusAwayError if Kafka does not answer in time, BusRefusedError if a person has to mend something."""
-    hush()
+    """Raises BusUnavailableError if Kafka does not answer in time, BusRefusedError if a person has to act."""
+    limit_client_logs()
     bus = KafkaBus(settings)
     try:
         await bus.look()

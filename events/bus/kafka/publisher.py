@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record
-from trialstream.kafka.connection import client_options, hush, stop, translated
+from trialstream.kafka.connection import client_options, limit_client_logs, stop, translated
 from trialstream.kafka.records import size
 from trialstream.kafka.settings import KafkaSettings
 
@@ -116,7 +116,7 @@ def _check(record: Record) -> None:
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings) -> AsyncGenerator[Publisher]:
     """A publisher alone, for who only reports. It connects with its first record."""
-    hush()
+    limit_client_logs()
     publisher = Publisher(settings)
     try:
         yield publisher

@@ -10,9 +10,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from events import topics
-from events.bus import BusAwayError, BusRefusedError
+from events.bus import BusRefusedError, BusUnavailableError
 from events.bus.kafka.bus import SHARDED, agreed
-from trialstream.kafka.connection import Contact, client_options, translated
+from trialstream.kafka.connection import BrokerProbe, client_options, translated
 from trialstream.kafka.settings import KafkaSettings
 
 PARTITIONS = 24
@@ -53,13 +53,13 @@ async def _admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]
     try:
         yield client
     except AttributeError as error:  # aiokafka, of a broker that has just come back and knows no other yet
-        raise BusAwayError(f"Kafka has no controller now: {error}") from error
+        raise BusUnavailableError(f"Kafka has no controller now: {error}") from error
     finally:
         await client.close()
 
 
 async def create(settings: KafkaSettings, partitions: int = PARTITIONS, replicas: int | None = None) -> list[str]:
-    """Make the topics that are missing; their names in Kafka. Raises BusRefusedError or BusAwayError."""
+    """Make the topics that are missing; their names in Kafka. Raises BusRefusedError or BusUnavailableError."""
     async with _admin(settings) as admin:
         with translated("create topics"):
             brokers = len((await admin.describe_cluster())["brokers"])
@@ -84,8 +84,8 @@ def _made(answers: list[tuple[str, int, str | None]]) -> Iterator[str]:
 
 
 async def check(settings: KafkaSettings) -> list[str]:
-    """What is wrong with the topics, each with the remedy; nothing if all is well. Raises BusAwayError."""
-    contact = Contact(settings)
+    """What is wrong with the topics, each with the remedy; nothing if all is well. Raises BusUnavailableError."""
+    contact = BrokerProbe(settings)
     try:
         found = await contact.describe([settings.topic(plan.name) for plan in PLANS])
     finally:
@@ -115,7 +115,7 @@ async def _differences(settings: KafkaSettings, plans: list[Plan]) -> AsyncGener
 
 
 async def delete(settings: KafkaSettings) -> None:
-    """Delete the topics with all that they hold; they are gone when it returns. Raises BusAwayError."""
+    """Delete the topics with all that they hold; they are gone when it returns. Raises BusUnavailableError."""
     names = [settings.topic(plan.name) for plan in PLANS]
     async with _admin(settings) as admin:
         with translated("delete topics"):
@@ -125,7 +125,7 @@ async def delete(settings: KafkaSettings) -> None:
 
 async def seen(settings: KafkaSettings, names: list[str], *, there: bool) -> None:
     """Wait until the brokers say of the topics that they are there, or gone: they agree a moment later."""
-    contact = Contact(settings)
+    contact = BrokerProbe(settings)
     try:
         with translated("make or delete topics"):
             async with asyncio.timeout(AGREE_SECONDS):

@@ -13,7 +13,7 @@ from algorithms.search.gp.geometry import Array, Geometry, Mask, Side
 from algorithms.search.gp.history import History, warp
 from algorithms.search.gp.model import Hyper, prior
 from algorithms.search.gp.proposal import VIEWS, Proposer
-from algorithms.search.gp.surrogate import Belief, Beliefs, View, milestone
+from algorithms.search.gp.surrogate import Surrogate, Surrogates, View, milestone
 from algorithms.space.encoding import Cube
 from tests.algorithms.bowl import GEOMETRY, bowl, continua, points_of
 from tests.algorithms.spaces import MIXED, spaces
@@ -34,8 +34,8 @@ def none(geometry: Geometry) -> Array:
     return np.zeros((0, len(geometry.sides)))
 
 
-def believed(history: History, view: View = VIEWS[0]) -> Belief:
-    return Beliefs(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1), view)
+def believed(history: History, view: View = VIEWS[0]) -> Surrogate:
+    return Surrogates(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1), view)
 
 
 def run(proposer: Proposer, geometry: Geometry, count: int, seed: int = 0) -> History:
@@ -151,7 +151,7 @@ def test_points_that_run_are_kept_away_from() -> None:
 
 def test_processes_agree() -> None:
     program = (
-        "import numpy as np; from tests.algorithms.test_gp import *; "
+        "import numpy as np; from tests.algorithms.search.test_gp import *; "
         "print(run(Proposer(GEOMETRY, 2, START), GEOMETRY, 12).points.tobytes().hex())"
     )
     made = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]
@@ -189,14 +189,14 @@ def test_a_far_view_sees_less_of_what_is_near_the_best() -> None:
 def test_suggestions_look_through_each_view_by_turns() -> None:
     seen: list[View] = []
 
-    class Watched(Beliefs):
-        def of(self, history: History, weights: Array, view: View) -> Belief:
+    class Watched(Surrogates):
+        def of(self, history: History, weights: Array, view: View) -> Surrogate:
             seen.append(view)
             return super().of(history, weights, view)
 
     geometry = continua(2)
     proposer, points = Proposer(geometry, 1, START), points_of(geometry, 12)
-    proposer.beliefs = Watched(geometry.categorical)
+    proposer.surrogates = Watched(geometry.categorical)
     for index in range(6, 18):
         proposer.propose(history_of(points, points[:, 0]), none(geometry), index)
     assert seen == [*VIEWS, *VIEWS]
@@ -213,11 +213,11 @@ def test_a_view_may_believe_the_prior() -> None:
 def test_failures_are_worse_than_the_worst() -> None:
     points = np.linspace(0, 1, 20)[:, None]
     losses = np.where(points[:, 0] > 0.5, math.nan, 1 - points[:, 0])
-    belief = believed(history_of(points, losses))
+    surrogate = believed(history_of(points, losses))
     failed = np.isnan(losses)
-    means = belief.posterior.mean(points)
+    means = surrogate.posterior.mean(points)
     assert means[failed].min() > means[~failed].max() - 0.2
-    assert belief.best == pytest.approx(means[~failed].min())
+    assert surrogate.best == pytest.approx(means[~failed].min())
 
 
 def test_partial_results_are_no_better_than_finished_ones_let_expect() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from controller.app.balancer import Control
-from controller.app.components import simulated_problems, station
+from controller.app.balancer import Balancer
+from controller.app.components import open_components, simulated_problems
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
@@ -32,13 +32,13 @@ PATIENCE = 180.0
 class Controller:
     """One controller; `leave` hands its shards over, `vanish` ends it without a word."""
 
-    control: Control
+    control: Balancer
     task: "asyncio.Task[None]"
     stack: AsyncExitStack
 
     @property
     def shards(self) -> set[Shard]:
-        return set(self.control.duties)
+        return set(self.control.owned)
 
     async def leave(self) -> None:
         self.control.leaving.set()
@@ -66,9 +66,9 @@ class Town:
         pool = await stack.enter_async_context(open_pool())
         cluster = SimulatedCluster(self.function, pace=self.pace)
         wired = await stack.enter_async_context(
-            station(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
+            open_components(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
         )
-        control = Control(wired, bus.partitions, asyncio.Event())
+        control = Balancer(wired, bus.partitions, asyncio.Event())
         controller = Controller(control, asyncio.ensure_future(control.run()), stack)
         self.controllers.append(controller)
         return controller

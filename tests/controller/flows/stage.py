@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from controller.app.components import Station, station
+from controller.app.components import Components, open_components
 from controller.app.solo import see_through
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
@@ -67,13 +67,13 @@ spec:
 class Stage:
     """One life of a controller."""
 
-    station: Station
+    components: Components
     admission: Admission
 
     async def see_through(self) -> Experiment:
         identity = self.admission.experiment.identity
-        assert await see_through(self.station, self.admission.shard, identity.id)
-        known = await self.station.ledger.find(identity.namespace, identity.name)
+        assert await see_through(self.components, self.admission.shard, identity.id)
+        known = await self.components.ledger.find(identity.namespace, identity.name)
         assert known is not None
         return known[0]
 
@@ -86,7 +86,7 @@ class Stage:
         return bool(done)
 
     async def assignments(self) -> list[Assignment]:
-        rows = await self.station.database.fetch(
+        rows = await self.components.database.fetch(
             "SELECT assignment FROM trial WHERE experiment = $1 ORDER BY number", self.admission.experiment.identity.id
         )
         return [row["assignment"] for row in rows]
@@ -109,9 +109,9 @@ async def on_stage(
         await migrate(database)
         if pool is None:
             pool = await stack.enter_async_context(open_pool())
-        wired = await stack.enter_async_context(
-            station(database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4()))
+        components = await stack.enter_async_context(
+            open_components(database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4()))
         )
         submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
         envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
-        yield Stage(wired, await admit(wired.ledger, wired.mailbox, envelope))
+        yield Stage(components, await admit(components.ledger, components.mailbox, envelope))

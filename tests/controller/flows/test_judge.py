@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from controller.core.recorded import Recorded
-from controller.flows.judge import Court
+from controller.flows.judge import EarlyStopping
 from controller.store.holding import Holding
 from controller.store.measurements import Measured
 from events.clock import now
@@ -28,22 +28,22 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
     watch = running(experiment(9, 9, extra=EXTRA), last)
     number = watch.state.identity.id
     holding = Holding(Shard(1), 1, experiments={number: watch.state})
-    court = Court(holding)
+    early_stopping = EarlyStopping(holding)
     points: list[Measured] = []
     for trial, latency in enumerate(latencies, 1):
         key = AttemptKey(number, TrialNumber(trial), 1)
         if not restored:
-            court.hear([reported(key, [Point("loss", 1, now(), 0.0)], now())])
+            early_stopping.observe([reported(key, [Point("loss", 1, now(), 0.0)], now())])
         fact = end(watch, trial, Cause.COMPLETED, outcome(0.0, None, latency))
         assert fact is not None
         points.append(Measured(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
         holding.experiments[number] = watch.state
         if not restored:
-            court.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
+            early_stopping.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
     if restored:
-        court.restore(number, points)
-    court.hear([reported(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())])
-    return bool(list(court.verdicts()))
+        early_stopping.restore(number, points)
+    early_stopping.observe([reported(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())])
+    return bool(list(early_stopping.take_stops()))
 
 
 @pytest.mark.parametrize("restored", [False, True])

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.core.evolve import evolve
-from controller.flows.observe import Ears
+from controller.flows.observe import MetricsFollower
 from controller.store.holding import Holding
 from events import topics
 from events.bus.memory import MemoryBus
@@ -48,16 +48,16 @@ def holding() -> Holding:
 def test_all_points_come_before_the_word_that_they_are_all() -> None:
     async def scene() -> None:
         bus = MemoryBus()
-        ears = Ears(lambda _: Script(), bus, holding())
+        follower = MetricsFollower(lambda _: Script(), bus, holding())
         async with (
             bus.subscribe(topics.METRICS, 7, 0) as metrics,
             bus.subscribe(topics.SIGNALS, 7, 0) as signals,
         ):
-            await ears.heed([Started(KEY)])
+            await follower.handle([Started(KEY)])
             async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(ears.listen())
+                listening = tasks.create_task(follower.poll())
                 await asyncio.sleep(0.01)
-                await ears.heed([Ended(KEY, Cause.COMPLETED, 0)])
+                await follower.handle([Ended(KEY, Cause.COMPLETED, 0)])
                 listening.cancel()
             said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
             seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
@@ -79,9 +79,9 @@ def test_an_attempt_that_is_not_live_is_old_news() -> None:
         def follow(launch: Launch) -> Script:
             raise AssertionError(launch)
 
-        ears = Ears(follow, bus, holding())
-        await ears.heed([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
-        await ears.heed([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
+        follower = MetricsFollower(follow, bus, holding())
+        await follower.handle([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
+        await follower.handle([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
         async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
             assert await signals.fetch(10, 0) == ()
 

@@ -9,7 +9,7 @@ from algorithms.search import create
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, beyond
-from controller.flows.intake import Desk, Letter
+from controller.flows.intake import ReceivedSignal, SignalProcessor
 from controller.flows.propose import entries
 from controller.store.holding import Holding
 from controller.store.journal import Journals
@@ -62,12 +62,12 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     done = await stage.see_through()
     assert done.progress.counts.succeeded == 8
     (fact,) = [
-        row["data"] for row in await stage.station.database.fetch(
+        row["data"] for row in await stage.components.database.fetch(
             "SELECT data FROM fact WHERE experiment = $1 AND seq = 1", admitted.identity.id
         )
     ]  # fmt: skip
     assert len(fact["spec"]["warmStart"]["rows"]) == rows
-    journal = await Journals(stage.station.database).read(admitted.identity.id)
+    journal = await Journals(stage.components.database).read(admitted.identity.id)
     assert (len(journal.suggestions), len(journal.conclusions)) == (8, 8)
     asked = [entry.assignment for entry in entries(done.spec, journal) if isinstance(entry, Asked)]
     search = create(done.spec, done.identity.seed)
@@ -111,15 +111,15 @@ def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(data
         async with on_stage(database_url, Wanted(earlier, trials=6)) as stage:
             await stage.see_through()
             shard = stage.admission.shard
-            epoch = await stage.station.leases.claim(shard)
+            epoch = await stage.components.leases.claim(shard)
             assert epoch is not None
-            desk = Desk(stage.station.ledger, Holding(shard, epoch), no_problems, list, None)  # type: ignore[arg-type]
-            made = await desk._admit(submitted(warm(later, earlier)))
+            processor = SignalProcessor(stage.components.ledger, Holding(shard, epoch), no_problems, list, None)  # type: ignore[arg-type]
+            made = await processor._admit(submitted(warm(later, earlier)))
             assert made is not None
             assert made.spec.warm_start is not None
             assert len(made.spec.warm_start.rows or ()) == 6
-            assert await desk._admit(submitted(warm(f"{later}-b", "nobody"))) is None
-            (dead,) = desk.dead
+            assert await processor._admit(submitted(warm(f"{later}-b", "nobody"))) is None
+            (dead,) = processor.dead
             assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
 
     asyncio.run(lives())
@@ -129,8 +129,8 @@ def no_problems(spec: ExperimentSpec) -> list[Problem]:
     return []
 
 
-def submitted(wanted: Wanted) -> Letter:
+def submitted(wanted: Wanted) -> ReceivedSignal:
     document = load(wanted.text.encode())
     body = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
     envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
-    return Letter(envelope, Delivery(encode(envelope, topics.SIGNALS, Shard(0)), 0))
+    return ReceivedSignal(envelope, Delivery(encode(envelope, topics.SIGNALS, Shard(0)), 0))

@@ -45,7 +45,7 @@ class Hesitant(SimulatedCluster):
 async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
     """Every trial of the budget concluded once, every point stored once, nothing left to do."""
     number = experiment.identity.id
-    facts = await stage.station.database.fetch(
+    facts = await stage.components.database.fetch(
         "SELECT seq, type, trial, (data->>'told')::int AS told FROM fact WHERE experiment = $1 ORDER BY seq", number
     )
     concluded = Counter(row["trial"] for row in facts if row["type"] == "trial.concluded")
@@ -55,7 +55,7 @@ async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
         assert row["told"] is None or row["told"] <= known, "the search was told more than was concluded"
     assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
     assert experiment.progress.version == len(facts)
-    assert await stage.station.outbox.pending(stage.admission.shard) == []
+    assert await stage.components.outbox.pending(stage.admission.shard) == []
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_u
                 lives += 1
                 async with on_stage(database_url, rough, pool=pool) as stage:
                     if await stage.cut_off(dice.uniform(0.02, 0.12) + lives * LONGER):
-                        await exact(stage, (await stage.station.ledger.find("default", rough.name))[0], 40)  # type: ignore[index]
+                        await exact(stage, (await stage.components.ledger.find("default", rough.name))[0], 40)  # type: ignore[index]
                         return calm, await stage.assignments(), lives
 
     calm, rough, lives = asyncio.run(scenario())
@@ -197,15 +197,15 @@ def test_a_request_is_decided_on_once(database_url: str) -> None:
         letter = uuid4()
         async with on_stage(database_url, wanted) as stage:
             number = stage.admission.experiment.identity.id
-            await stage.station.mailbox.leave(letter, number, now(), StopRequested())
+            await stage.components.mailbox.leave(letter, number, now(), StopRequested())
             stopped = await stage.see_through()
             assert stopped.progress.state is ExperimentState.STOPPED
         async with on_stage(database_url, wanted) as stage:
-            await stage.station.mailbox.leave(letter, number, now(), StopRequested())
+            await stage.components.mailbox.leave(letter, number, now(), StopRequested())
             done = await stage.see_through()
             assert done.progress.state is ExperimentState.SUCCEEDED
             assert done.progress.counts.concluded == 400
-            assert await stage.station.mailbox.letters(stage.admission.shard) == []
+            assert await stage.components.mailbox.letters(stage.admission.shard) == []
 
     asyncio.run(scenario())
 
@@ -215,7 +215,7 @@ def test_a_pause_waits_for_whoever_resumes(database_url: str) -> None:
         wanted = Wanted("pause", 300, 4)
         async with on_stage(database_url, wanted) as stage:
             number = stage.admission.experiment.identity.id
-            await stage.station.mailbox.leave(uuid4(), number, now(), PauseRequested())
+            await stage.components.mailbox.leave(uuid4(), number, now(), PauseRequested())
             paused = await stage.see_through()
             assert paused.progress.state is ExperimentState.PAUSED
             assert paused.progress.counts.concluded < 300

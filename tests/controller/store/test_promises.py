@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from controller.core.recorded import Effect
-from controller.store import FencedError, StoreAwayError, StoreRefusedError
+from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.journal import Journals
 from controller.store.leases import Leases, open_leases
 from controller.store.ledger import Batch, Ledger
@@ -264,7 +264,7 @@ def test_no_database_is_said_in_time(tmp_path_factory: pytest.TempPathFactory) -
     async def scene() -> None:
         nowhere = tmp_path_factory.mktemp("nowhere")
         async with open_database(f"postgresql://x@/x?host={nowhere}") as database:
-            with pytest.raises(StoreAwayError):
+            with pytest.raises(StoreUnavailableError):
                 await database.row("SELECT 1")
 
     asyncio.run(scene())

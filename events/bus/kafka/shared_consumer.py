@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
-from events.bus import BusAwayError, BusRefusedError, Delivery
+from events.bus import BusRefusedError, BusUnavailableError, Delivery
 from trialstream.kafka.connection import client_options, stop, translated
 from trialstream.kafka.records import delivery, size
 from trialstream.kafka.settings import KafkaSettings
@@ -26,16 +26,16 @@ _log = logging.getLogger(__name__)
 class KafkaSubscription:
     """Records of one partition from a position on."""
 
-    def __init__(self, lane: "Lane", partition: TopicPartition, topic: str) -> None:
+    def __init__(self, shared: "SharedConsumer", partition: TopicPartition, topic: str) -> None:
         self.position = 0
-        self._lane = lane
+        self._shared = shared
         self._partition = partition
         self._topic = topic
         self._end = 0
         self._waiting: deque[tuple[Delivery, int]] = deque()  # with its size
         self._bytes = 0
         self._arrived = asyncio.Event()
-        self._lost: BusAwayError | BusRefusedError | None = None
+        self._lost: BusUnavailableError | BusRefusedError | None = None
         self._polled: int | None = None
         self._silent = 0
 
@@ -45,7 +45,7 @@ class KafkaSubscription:
 
     @property
     def lag(self) -> int:
-        return max(0, max(self._end, self._lane.end_of(self._partition)) - self.position)
+        return max(0, max(self._end, self._shared.end_of(self._partition)) - self.position)
 
     @property
     def full(self) -> bool:
@@ -71,7 +71,7 @@ class KafkaSubscription:
             self.position = taken[-1][0].position + 1
             self._bytes -= sum(weight for _, weight in taken)
         if len(self._waiting) <= MOST_RECORDS // 2 and self._bytes <= MOST_BYTES // 2:
-            self._lane.go_on(self._partition, self)
+            self._shared.go_on(self._partition, self)
         return [one for one, _ in taken]
 
     def release(self, position: int) -> None:
@@ -86,7 +86,7 @@ class KafkaSubscription:
                 self._bytes += weight
         self._arrived.set()
 
-    def lose(self, error: BusAwayError | BusRefusedError) -> None:
+    def lose(self, error: BusUnavailableError | BusRefusedError) -> None:
         """What comes next is not what should come next, or nothing will."""
         self._lost = error
         self._arrived.set()
@@ -98,7 +98,7 @@ class KafkaSubscription:
         return self._silent >= SILENT_LOOKS
 
 
-class Lane:
+class SharedConsumer:
     """The consumer. It is assigned all partitions once, and pauses those that nobody needs: so no change of one
     subscription disturbs another."""
 
@@ -111,7 +111,7 @@ class Lane:
         """It fetches nothing any more: make another."""
 
     def is_free(self, partition: TopicPartition) -> bool:
-        """Is it of this lane, and does nobody subscribe to it?"""
+        """Is it of this shared, and does nobody subscribe to it?"""
         return partition in self._consumer.assignment() and partition not in self._subscriptions
 
     @asynccontextmanager
@@ -119,7 +119,7 @@ class Lane:
         """As Bus.subscribe."""
         place = TopicPartition(self._settings.topic(topic), partition)
         if self.broken:
-            raise BusAwayError(f"the consumer of {place.topic} has ended")
+            raise BusUnavailableError(f"the consumer of {place.topic} has ended")
         subscription = self._subscriptions[place] = KafkaSubscription(self, place, topic)  # taken from here on
         try:
             first, end = await self._bounds(place)
@@ -154,9 +154,9 @@ class Lane:
         """Every subscription has to start anew, with another consumer."""
         self.broken = True
         for place in self._subscriptions:
-            self._lose(place, BusAwayError(why))
+            self._lose(place, BusUnavailableError(why))
 
-    def _lose(self, place: TopicPartition, error: BusAwayError | BusRefusedError) -> None:
+    def _lose(self, place: TopicPartition, error: BusUnavailableError | BusRefusedError) -> None:
         self._consumer.pause(place)
         if place in self._subscriptions:
             self._subscriptions[place].lose(error)
@@ -182,7 +182,9 @@ class Lane:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
         except OffsetOutOfRangeError as error:
             for place, offset in dict(error.args[0]).items():
-                self._lose(place, BusAwayError(f"{place.topic}[{place.partition}]@{offset} is not in the log any more"))
+                self._lose(
+                    place, BusUnavailableError(f"{place.topic}[{place.partition}]@{offset} is not in the log any more")
+                )
         except TopicAuthorizationFailedError as error:
             for place in [one for one in self._subscriptions if one.topic == error.args[0]]:
                 self._lose(place, BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"))
@@ -200,13 +202,15 @@ class Lane:
 
 
 @asynccontextmanager
-async def open_lane(settings: KafkaSettings, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Lane]:
+async def open_shared_consumer(
+    settings: KafkaSettings, partitions: Sequence[TopicPartition]
+) -> AsyncGenerator[SharedConsumer]:
     """A consumer of these partitions."""
     consumer = AIOKafkaConsumer(
         **await client_options(settings), enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=100,
         isolation_level="read_committed",
     )  # fmt: skip
-    lane = Lane(consumer, settings)
+    shared = SharedConsumer(consumer, settings)
     try:
         with translated("start a consumer"):
             async with asyncio.timeout(START_SECONDS):
@@ -215,14 +219,14 @@ async def open_lane(settings: KafkaSettings, partitions: Sequence[TopicPartition
         for place in partitions:  # without a position aiokafka would look for one, and complain
             consumer.seek(place, 0)
             consumer.pause(place)
-        pumping = asyncio.ensure_future(lane.pump())
+        pumping = asyncio.ensure_future(shared.pump())
         try:
-            yield lane
+            yield shared
         finally:
-            lane.closing = True
+            shared.closing = True
             await asyncio.wait({pumping}, timeout=1.0)
             if not pumping.done():
                 pumping.cancel()
     finally:
-        lane.closing = True
+        shared.closing = True
         await stop(consumer)
