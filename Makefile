@@ -1,17 +1,18 @@
 # Everything sets itself up: a fresh machine needs Python >= 3.11 and make, no compiler.
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/ready
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
 export TRIALSTREAM_DATA ?= $(CURDIR)/.trialstream
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo test check bench compare docs clean
+.PHONY: install demo test test-flaky test-long check bench compare docs clean
 
 install: $(READY)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("trialstream needs Python 3.11 or newer; give one with: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@touch $@
@@ -20,12 +21,22 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/trialstream run examples/digits.yaml
 	$(BIN)/trialstream report digits --file digits.html
-	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/.venv/bin:$$PATH; trialstream show digits'
+	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/$(BIN):$$PATH; trialstream show digits'
 
-# Two processes: what waits for the cluster, then what needs processor time alone; and beside them, in order, the rest.
-# Linear algebra takes one thread of each: threads that share a core wait for one another forty times as long as they work.
+# Two processes (tests/conftest.py says which test runs where). Linear algebra takes one thread of each: threads that
+# share a core wait for one another forty times as long as they work.
+test test-flaky test-long: export OPENBLAS_NUM_THREADS = 1
+
 test: $(READY)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+# The same; what fails runs once more, alone, and what passes only then is named.
+test-flaky: $(READY)
+	$(BIN)/python -m tests.flaky -q -n 2 $(ARGS)
+
+# All tests with all examples, seeds and rounds; what comes of it is recorded in tests/long.json, to be committed.
+test-long: $(READY)
+	$(BIN)/python -m tests.long -q -n 2 $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -50,4 +61,4 @@ docs: $(READY)
 	$(BIN)/python -m algorithms.conformance
 
 clean:
-	rm -rf .venv .trialstream digits.html
+	rm -rf $(VENV) .trialstream digits.html

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from controller.store.postgres import open_database
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
+from tests.tiers import leave_to_long, load_profile
 
 ALONE = "tests/algorithms/"
 """Tests that need nothing but processor time."""
@@ -25,18 +27,36 @@ CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/deploy/")
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 
 
+SERVICES = {"TRIALSTREAM_KAFKA", "TRIALSTREAM_SERVICES_KAFKA", "TRIALSTREAM_HOST_FROM_PODS"} & os.environ.keys()
+"""The variables that name a Kafka or a Kubernetes, as far as there are any."""
+
+
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
-    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all else, in order."""
+    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all else, in order.
+
+    Without services each process takes the next file as it gets free, those of many tests first, and in the end the
+    algorithms one by one, so that both end together.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ALONE):
             return nodeid
+        if not SERVICES:
+            return nodeid.partition("::")[0]
         return "cluster" if nodeid.startswith(CLUSTER) else "services"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
+
+
+def pytest_configure() -> None:
+    load_profile()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_to_long(items)
 
 
 @pytest.hookimpl(tryfirst=True)

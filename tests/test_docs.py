@@ -18,7 +18,7 @@ ANCHOR = re.compile(r"\]\(#([^)]+)\)")
 PLACE = re.compile(r"`((?:\w+/)+(?:\w+\.(?:py|sql|md|yaml))?)(?::([\w.]+))?`")
 MEMBER = re.compile(r"`([A-Z]\w+\.\w+)`")
 FOLDERS = ("events", "algorithms", "collectors", "controller")
-TARGET = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
+TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 COMMAND = re.compile(r"(?:`|^)trialstream ([a-z-]+)", re.MULTILINE)
 
 
@@ -51,7 +51,7 @@ def test_members_named_without_their_file_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=of)
 def test_make_targets_and_commands_exist(page: Path) -> None:
     text = page.read_text()
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(TARGET.findall(text)) - set(targets) == set()
     assert set(COMMAND.findall(text)) - set(COMMANDS) == set()
 

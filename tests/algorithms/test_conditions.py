@@ -26,6 +26,7 @@ from tests.algorithms.spaces import (
     ranged,
     under,
 )
+from tests.tiers import tiered
 
 
 @given(conditional_spaces(), st.data())
@@ -45,7 +46,7 @@ def test_exactly_what_exists_is_decoded(space: tuple[Parameter, ...], data: st.D
     assert cube.key(found) is not None
 
 
-@settings(max_examples=60)
+@settings(max_examples=tiered(60))
 @given(conditional_spaces(finite=True))
 def test_a_small_finite_space_is_numbered_without_holes(space: tuple[Parameter, ...]) -> None:
     cube = Cube(space)

@@ -16,6 +16,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import Assignment, Distribution, Parameter, ParameterType
 from tests.algorithms.spaces import DOUBLE, INT, PLAIN, experiment, listed, outcome, ranged, under
+from tests.tiers import tiered
 
 GRID = (
     ranged("a", INT, 1, 6),
@@ -101,7 +102,7 @@ def test_a_restored_search_goes_on_as_the_original(name: str) -> None:
     assert restore(spec, 9, journal).ask(10) == original.ask(10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tiered(40))
 @given(data=st.data())
 def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.scheduling.medianstop import EXACT, MedianSettings, MedianStop, slot_of
+from tests.tiers import tiered
 
 
 class Model:
@@ -51,7 +52,7 @@ CALLS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tiered(300))
 @given(calls=CALLS, required=st.integers(1, 3), start=st.integers(1, 4))
 def test_it_stops_exactly_when_the_definition_says(
     calls: list[tuple[str, int, int, float]], required: int, start: int
@@ -75,7 +76,7 @@ COURSE = st.lists(st.tuples(st.integers(-1, 2), LOSS), min_size=1, max_size=7)
 """How far the step moves with each report (backwards too), and the loss."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tiered(300))
 @given(courses=st.lists(COURSE, min_size=1, max_size=7), probe=COURSE, start=st.integers(1, 3))
 def test_a_trial_is_compared_with_the_finished_ones_at_every_step(
     courses: list[list[tuple[int, float]]], probe: list[tuple[int, float]], start: int

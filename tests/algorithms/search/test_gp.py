@@ -17,9 +17,10 @@ from algorithms.search.gp.surrogate import Surrogate, Surrogates, View, mileston
 from algorithms.space.encoding import Cube
 from tests.algorithms.bowl import GEOMETRY, bowl, continua, points_of
 from tests.algorithms.spaces import MIXED, spaces
+from tests.tiers import tiered
 
 START = 8
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=tiered(25))
 
 
 def history_of(points: Array, losses: Array, partial: Mask | None = None, violations: Array | None = None) -> History:
@@ -96,7 +97,7 @@ def odd_histories(draw: st.DrawFn) -> tuple[Geometry, History, Array, int]:
     return geometry, history, points_of(geometry, draw(st.integers(0, 5)), 7), draw(st.integers(0, 50))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tiered(60))
 @given(odd_histories())
 def test_whatever_was_told_a_point_of_the_space_comes_back(case: tuple[Geometry, History, Array, int]) -> None:
     geometry, history, pending, index = case

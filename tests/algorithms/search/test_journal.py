@@ -10,6 +10,7 @@ from algorithms.search.port import Search
 from algorithms.search.portfolio import Optimizer
 from events.spec.experiment import ExperimentSpec
 from tests.algorithms.spaces import GRIDDED, MIXED, SMALL, experiment, outcome
+from tests.tiers import tiered
 
 NAMES = ("random", "sobol", "grid", *(optimizer.value for optimizer in Optimizer))
 Step = tuple[str, int, float | None]
@@ -60,7 +61,7 @@ def test_a_restored_search_goes_on_as_the_original(name: str, cut: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["random", "auto", "CMA"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tiered(25))
 @given(before=STEPS, after=STEPS)
 def test_any_history_is_restored(name: str, before: list[Step], after: list[Step]) -> None:
     original = create(spec_for(name), seed=9)

@@ -13,6 +13,7 @@ from algorithms.search.live import Origin, Question, Searches
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.algorithms.spaces import MIXED, experiment, outcome
+from tests.tiers import tiered
 
 NAMES = ("random", "sobol", "nevergrad")
 TRIALS = 12
@@ -36,7 +37,7 @@ def plain(name: str) -> list[Assignment]:
 
 
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=40), st.integers(1, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tiered(15))
 def test_forgetting_changes_no_suggestion(turns: list[str], most: int) -> None:
     """Several searches in turns, in a process that keeps only `most` and whose global random numbers are disturbed."""
     searches = Searches(most)

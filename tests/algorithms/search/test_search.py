@@ -17,6 +17,7 @@ from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment, Distribution, Parameter
 from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, SMALL, experiment, feasible, outcome, ranged, spaces
+from tests.tiers import tiered
 
 LEARNING = tuple(optimizer.value for optimizer in Optimizer)
 STATELESS = ("random", "grid", "sobol")
@@ -60,7 +61,7 @@ def test_a_batch_ends_with_the_space(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*STATELESS, "auto", "CMA", "TwoPointsDE", "PSO"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tiered(40))
 @given(data=st.data())
 def test_any_space_is_honoured_without_repetition(name: str, data: st.DataObject) -> None:
     space = data.draw(spaces(finite=name == "grid"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.parsers.text import Text
@@ -118,7 +118,6 @@ CHUNKS = st.lists(
 
 
 @given(CHUNKS, st.data())
-@settings(deadline=None)
 def test_a_tail_restored_at_any_moment_goes_on(chunks: list[bytes], data: st.DataObject) -> None:
     """Bytes are cut anywhere, also inside a character; some moments make another reader of the same file."""
     with TemporaryDirectory() as folder:

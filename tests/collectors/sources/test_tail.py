@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from collectors.parsers.text import Text
 from collectors.sources.tail import MAX_LINE, MAX_POINTS, Tail
 from events.metrics import Point
+from tests.tiers import tiered
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -126,7 +127,7 @@ PIECES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=tiered(200))
 @given(PIECES.map(b"".join), st.lists(st.integers(min_value=0, max_value=200), max_size=8))
 def test_any_chunking_gives_the_same_points(data: bytes, cuts: list[int]) -> None:
     with TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.best import MOST_MEMBERS, REFERENCE_TRIALS, front_volume, reference_point
@@ -29,7 +29,6 @@ def concluded(state: Experiment, *seen: Observation) -> tuple[Experiment, list[T
 coordinates = st.integers(0, 3).map(float)
 
 
-@settings(deadline=None)
 @given(st.lists(st.builds(outcome, coordinates, coordinates, st.sampled_from([0.0, 5.0, 6.0])), max_size=12))
 def test_after_each_conclusion_the_front_is_by_its_definition(seen: list[Observation]) -> None:
     """The watch compares after each."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import reduce
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -108,7 +108,6 @@ class Watch:
         assert said == [trial for trial in best_trials(progress) if trial in new]
 
 
-@settings(deadline=None)
 @given(
     histories,
     st.none() | st.integers(1, 10),
@@ -171,7 +170,6 @@ class World:
         return self.waiting.pop(self.dice.randrange(len(self.waiting)))
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 10**9),
     st.integers(1, 12),
