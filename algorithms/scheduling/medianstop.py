@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from algorithms.scheduling.decision import CONTINUE, SchedulingDecision, Stop
 from algorithms.settings import Settings
 
 EXACT = 1024
@@ -41,8 +42,9 @@ class MedianStop:
     `observe` costs O(1) amortised, `conclude` O(steps · log trials). Memory is 8 bytes per succeeded trial and slot.
     """
 
-    def __init__(self, settings: MedianSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: MedianSettings, metric: str) -> None:
+        """`metric` is the name of the objective, for the reason of a stop."""
+        self._settings, self._metric = settings, metric
         self._running: dict[int, Course] = {}
         self._joined: set[int] = set()
         self._slots: list[array[float]] = []
@@ -50,15 +52,17 @@ class MedianStop:
         self._finals = array("d")
         """Their last averages, sorted: what counts at slots that none of them reached."""
 
-    def observe(self, trial: int, step: int, loss: float) -> bool:
+    def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
         course = self._running.setdefault(trial, Course())
         if step <= course.last or trial in self._joined:
-            return False
+            return CONTINUE
         _extend(course, step, loss)
         if step < self._settings.start_step or len(self._finals) < self._settings.min_trials_required:
-            return False
+            return CONTINUE
         slot = slot_of(step)
-        return course.best > _median(self._slots[slot] if slot < len(self._slots) else self._finals)
+        if course.best > _median(self._slots[slot] if slot < len(self._slots) else self._finals):
+            return Stop(f"after report {step} its best {self._metric} is worse than the median")
+        return CONTINUE
 
     def conclude(self, trial: int, *, succeeded: bool) -> None:
         course = self._running.pop(trial, None)

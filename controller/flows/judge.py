@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
-from algorithms.scheduling import Stopper, create
+from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create
 from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
@@ -168,7 +169,7 @@ class EarlyStopping:
     """The stopping rules of the shard's experiments; each is a cache of the stored curves."""
 
     holding: Holding
-    rules: dict[ExperimentId, Stopper] = field(default_factory=dict)
+    rules: dict[ExperimentId, Scheduler] = field(default_factory=dict)
     pending: list[tuple[AttemptKey, str]] = field(default_factory=list)
 
     def restore(self, experiment: ExperimentId, curves: Sequence[Measured]) -> None:
@@ -223,15 +224,27 @@ class EarlyStopping:
         rule = self._rule(experiment)
         if rule is None or not abs(value) < float("inf"):
             return
-        objective = self._objective(experiment)
-        live = self.holding.experiments[experiment].progress.live.get(trial)
-        if rule.observe(trial, step, objective.loss(value)) and live is not None and live.stopping is None:
-            name = self.holding.experiments[experiment].spec.early_stopping
-            assert name is not None
-            message = f"{name.algorithm_name}: after report {step} its best {objective.metric} is worse than the median"
+        decision = rule.observe(trial, step, self._objective(experiment).loss(value))
+        match decision:
+            case Continue():
+                pass
+            case Stop(reason=reason):
+                self._stop(experiment, trial, reason)
+            case Pause() | Promote() | Clone():
+                raise NotImplementedError(f"{decision} is not supported yet; admission refuses such rules")
+            case _:
+                assert_never(decision)
+
+    def _stop(self, experiment: ExperimentId, trial: TrialNumber, reason: str) -> None:
+        held = self.holding.experiments[experiment]
+        live = held.progress.live.get(trial)
+        if live is not None and live.stopping is None:
+            wanted = held.spec.early_stopping
+            assert wanted is not None
+            message = f"{wanted.algorithm_name}: {reason}"
             self.pending.append((AttemptKey(experiment, trial, live.attempt), message))
 
-    def _rule(self, experiment: ExperimentId) -> Stopper | None:
+    def _rule(self, experiment: ExperimentId) -> Scheduler | None:
         if experiment not in self.rules:
             rule = create(self.holding.experiments[experiment].spec)
             if rule is None:

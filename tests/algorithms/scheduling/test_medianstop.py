@@ -5,8 +5,13 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algorithms.scheduling.decision import SchedulingDecision, Stop
 from algorithms.scheduling.medianstop import EXACT, MedianSettings, MedianStop, slot_of
 from tests.tiers import tiered
+
+
+def stops(decision: SchedulingDecision) -> bool:
+    return isinstance(decision, Stop)
 
 
 class Model:
@@ -57,7 +62,10 @@ CALLS = st.lists(
 def test_it_stops_exactly_when_the_definition_says(
     calls: list[tuple[str, int, int, float]], required: int, start: int
 ) -> None:
-    rule, model = MedianStop(MedianSettings(min_trials_required=required, start_step=start)), Model(required, start)
+    rule, model = (
+        MedianStop(MedianSettings(min_trials_required=required, start_step=start), "loss"),
+        Model(required, start),
+    )
     for kind, trial, step, loss in calls:
         match kind:
             case "succeed" | "fail":
@@ -68,7 +76,7 @@ def test_it_stops_exactly_when_the_definition_says(
                 model.forget(trial)
             case _:
                 at = step if kind == "observe" else max(model.running.get(trial, {}), default=0) + step
-                assert rule.observe(trial, at, loss) == model.observe(trial, at, loss)
+                assert stops(rule.observe(trial, at, loss)) == model.observe(trial, at, loss)
 
 
 LOSS = st.integers(-8, 8).map(float)
@@ -81,12 +89,12 @@ COURSE = st.lists(st.tuples(st.integers(-1, 2), LOSS), min_size=1, max_size=7)
 def test_a_trial_is_compared_with_the_finished_ones_at_every_step(
     courses: list[list[tuple[int, float]]], probe: list[tuple[int, float]], start: int
 ) -> None:
-    rule, model = MedianStop(MedianSettings(min_trials_required=1, start_step=start)), Model(1, start)
+    rule, model = MedianStop(MedianSettings(min_trials_required=1, start_step=start), "loss"), Model(1, start)
     for trial, course in enumerate([*courses, probe, probe], start=1):
         step = 1
         for move, loss in course:
             step = max(1, step + move)
-            assert rule.observe(trial, step, loss) == model.observe(trial, step, loss)
+            assert stops(rule.observe(trial, step, loss)) == model.observe(trial, step, loss)
         rule.conclude(trial, succeeded=True)
         model.conclude(trial, True)
 
@@ -98,38 +106,44 @@ def finished(rule: MedianStop, trial: int, losses: list[float]) -> None:
 
 
 def test_a_hopeless_trial_is_stopped_at_a_later_step_too() -> None:
-    rule = MedianStop(MedianSettings())
+    rule = MedianStop(MedianSettings(), "loss")
     for trial in (1, 2, 3):
         finished(rule, trial, [1.0, 0.9, 0.8, 0.7, 0.1, 0.1, 0.1])
-    verdicts = [rule.observe(4, step, 0.8) for step in range(1, 8)]
-    assert verdicts == [False, False, False, False, True, True, True]
+    decisions = [stops(rule.observe(4, step, 0.8)) for step in range(1, 8)]
+    assert decisions == [False, False, False, False, True, True, True]
+
+
+def test_the_reason_names_the_report_and_the_objective() -> None:
+    rule = MedianStop(MedianSettings(start_step=1, min_trials_required=1), "accuracy")
+    finished(rule, 1, [0.0])
+    assert rule.observe(2, 1, 1.0) == Stop("after report 1 its best accuracy is worse than the median")
 
 
 def test_nobody_is_stopped_before_enough_have_succeeded() -> None:
-    rule = MedianStop(MedianSettings(start_step=1))
+    rule = MedianStop(MedianSettings(start_step=1), "loss")
     for trial in (1, 2):
         finished(rule, trial, [0.0])
     rule.observe(3, 1, 0.0)
     rule.conclude(3, succeeded=False)
-    assert not rule.observe(4, 1, 9.0)
+    assert not stops(rule.observe(4, 1, 9.0))
     finished(rule, 5, [0.0])
-    assert rule.observe(4, 2, 9.0)
+    assert stops(rule.observe(4, 2, 9.0))
 
 
 def test_half_of_the_trials_are_enough_not_the_mean() -> None:
-    rule = MedianStop(MedianSettings(start_step=1))
+    rule = MedianStop(MedianSettings(start_step=1), "loss")
     for trial, loss in enumerate([1.0, 1.0, 1000.0], start=1):
         finished(rule, trial, [loss])
-    assert rule.observe(4, 1, 2.0)
-    assert not rule.observe(5, 1, 1.0)
+    assert stops(rule.observe(4, 1, 2.0))
+    assert not stops(rule.observe(5, 1, 1.0))
 
 
 def test_huge_losses_do_not_overflow() -> None:
-    rule = MedianStop(MedianSettings(start_step=1, min_trials_required=2))
+    rule = MedianStop(MedianSettings(start_step=1, min_trials_required=2), "loss")
     for trial in (1, 2):
         finished(rule, trial, [1e308, 1e308, 1.7e308])
-    assert rule.observe(3, 3, 1.79e308)
-    assert not rule.observe(4, 3, 1e308)
+    assert stops(rule.observe(3, 3, 1.79e308))
+    assert not stops(rule.observe(4, 3, 1e308))
 
 
 def test_slots_grow_by_one_and_thin_out_late() -> None:
@@ -140,8 +154,8 @@ def test_slots_grow_by_one_and_thin_out_late() -> None:
 
 
 def test_long_trials_are_compared_in_bounded_memory() -> None:
-    rule = MedianStop(MedianSettings(min_trials_required=1))
+    rule = MedianStop(MedianSettings(min_trials_required=1), "loss")
     finished(rule, 1, [1.0] * 100_000)
-    assert not rule.observe(2, 99_999, 1.0)
-    assert rule.observe(3, 99_999, 1.1)
-    assert rule.observe(4, 10**15, 1.1)
+    assert not stops(rule.observe(2, 99_999, 1.0))
+    assert stops(rule.observe(3, 99_999, 1.1))
+    assert stops(rule.observe(4, 10**15, 1.1))

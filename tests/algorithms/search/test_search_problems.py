@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from algorithms.scheduling import catalogue as stopping_catalogue
-from algorithms.scheduling import create as create_stopper
-from algorithms.scheduling import problems as stopping_problems
 from algorithms.search import ALGORITHMS, TO_COME, catalogue, create, katib, problems
 from algorithms.search.algorithm import Extra
 from algorithms.search.features import Feature
@@ -14,7 +11,7 @@ from events.spec.experiment import ExperimentSpec, NasConfig, Setting
 from events.spec.objective import Direction, Objective
 from events.spec.space import Scalar
 from events.spec.validation import Problem
-from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, algorithm_spec, experiment, ranged
+from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, experiment, ranged
 
 NAME = ("spec", "algorithm", "algorithmName")
 SETTINGS = ("spec", "algorithm", "algorithmSettings")
@@ -159,45 +156,6 @@ def test_several_objectives_need_an_optimizer_that_looks_at_all_of_them() -> Non
     assert len(found(several("nevergrad", optimizer="nonsense"))) == 1
 
 
-def test_nothing_is_stopped_early_by_one_objective_of_several() -> None:
-    spec = several("random").model_copy(update={"early_stopping": algorithm_spec("medianstop", {})})
-    (problem,) = stopping_problems(spec)
-    assert problem.path == ("spec", "earlyStopping")
-    assert "several objectives" in problem.message
-
-
-def stopping(name: str, **settings: Scalar) -> ExperimentSpec:
-    return experiment(MIXED).model_copy(update={"early_stopping": algorithm_spec(name, settings)})
-
-
-def test_stopping_rules_are_checked() -> None:
-    place = ("spec", "earlyStopping")
-    assert list(stopping_problems(experiment(MIXED))) == []
-    assert list(stopping_problems(stopping("medianstop", start_step="5", min_trials_required=1))) == []
-    assert list(stopping_problems(stopping("hyperband"))) == [
-        Problem((*place, "algorithmName"), "'hyperband' is no known rule; there are: medianstop")
-    ]
-    assert list(stopping_problems(stopping("medianstop", start_step="0", patience=3, min_trials_required="few"))) == [
-        Problem(
-            (*place, "algorithmSettings", 0, "value"),
-            "'0' is not allowed for start_step; give a whole number, at least 1",
-        ),
-        Problem(
-            (*place, "algorithmSettings", 1, "name"),
-            "'patience' is no setting of medianstop; it has: min_trials_required, start_step",
-        ),
-        Problem(
-            (*place, "algorithmSettings", 2, "value"),
-            "'few' is not allowed for min_trials_required; give a whole number, at least 1",
-        ),
-    ]
-
-
-def test_the_rule_is_made_only_where_one_is_wanted() -> None:
-    assert create_stopper(experiment(MIXED)) is None
-    assert create_stopper(stopping("medianstop")) is not None
-
-
 def test_the_catalogue_lists_all_settings() -> None:
     settings = {entry.name: [setting.name for setting in entry.settings] for entry in catalogue()}
     assert list(settings) == KNOWN.split(", ")
@@ -212,12 +170,7 @@ def test_the_catalogue_lists_all_settings() -> None:
     state, optimizer = next(entry.settings for entry in catalogue() if entry.name == "nevergrad")
     assert (state.type, state.default, state.allowed) == ("int", "none", "a whole number, at least 0")
     assert (optimizer.type, optimizer.default, optimizer.allowed) == ("word", "auto", f"one of {WORDS}")
-    (median,) = stopping_catalogue()
-    assert [(setting.name, setting.default, setting.allowed) for setting in median.settings] == [
-        ("min_trials_required", "3", "a whole number, at least 1"),
-        ("start_step", "4", "a whole number, at least 1"),
-    ]
-    assert all(setting.summary for entry in (*catalogue(), median) for setting in entry.settings)
+    assert all(setting.summary for entry in catalogue() for setting in entry.settings)
 
 
 def test_cmaes_needs_two_numbers() -> None:

@@ -1,19 +1,22 @@
 """Early stopping compares with the succeeded trials that keep every outcome constraint."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from algorithms.scheduling import RULES, Clone, Pause, Promote, SchedulingDecision
 from controller.core.recorded import Recorded
 from controller.flows.judge import EarlyStopping
 from controller.store.holding import Holding
 from controller.store.measurements import Measured
 from events.clock import now
 from events.envelope import Envelope
-from events.facts import Cause
+from events.facts import Cause, TrialState
 from events.ids import AttemptKey, Shard, TrialNumber
 from events.metrics import Point
 from events.reports import reported
+from events.signals import TrialJudged
 from tests.controller.core.histories import experiment, outcome
 from tests.controller.core.test_decisions import end, running
 
@@ -51,3 +54,36 @@ def test_infeasible_trials_are_no_measure_for_others(restored: bool) -> None:
     assert judged([5.0], restored=restored)
     assert not judged([6.0], restored=restored)
     assert judged([6.0, 4.0], restored=restored)
+
+
+def one_running() -> tuple[EarlyStopping, AttemptKey]:
+    watch = running(experiment(9, 9, extra=EXTRA), 2)
+    number = watch.state.identity.id
+    early_stopping = EarlyStopping(Holding(Shard(1), 1, experiments={number: watch.state}))
+    return early_stopping, AttemptKey(number, TrialNumber(2), 1)
+
+
+def test_a_stop_says_which_rule_and_why() -> None:
+    early_stopping, key = one_running()
+    early_stopping.restore(key.experiment, [Measured(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)])
+    early_stopping.observe([reported(key, [Point("loss", 1, now(), 5.0)], now())])
+    (judged,) = early_stopping.take_stops()
+    assert isinstance(judged.body, TrialJudged)
+    assert judged.body.message == "medianstop: after report 1 its best loss is worse than the median"
+
+
+@pytest.mark.parametrize("decision", [Pause(), Promote(9.0), Clone(1, {"lr": 0.1})], ids=repr)
+def test_a_decision_that_cannot_be_carried_out_is_not_passed_over(
+    decision: SchedulingDecision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Scheduler:
+        def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
+            return decision
+
+        def conclude(self, trial: int, *, succeeded: bool) -> None: ...
+        def forget(self, trial: int) -> None: ...
+
+    monkeypatch.setitem(RULES, "medianstop", replace(RULES["medianstop"], create=lambda spec: Scheduler()))
+    early_stopping, key = one_running()
+    with pytest.raises(NotImplementedError, match="not supported yet"):
+        early_stopping.observe([reported(key, [Point("loss", 1, now(), 5.0)], now())])
