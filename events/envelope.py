@@ -1,9 +1,9 @@
 """What surrounds a fact, a signal or measurements on the bus: CloudEvents 1.0, Kafka binary mode."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -26,6 +26,7 @@ __all__ = [
     "VERSION",
     "Body",
     "Envelope",
+    "UnencodedRecord",
     "UnreadableRecordError",
     "decode",
     "encode",
@@ -58,6 +59,37 @@ class Envelope:
 
 def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
     """The record for the bus: attributes in headers, the body as JSON, key = experiment id, partition = shard."""
+    return Record(topic, shard, _key(envelope), _headers(envelope), _value(envelope))
+
+
+class UnencodedRecord(Record):
+    """The record of an envelope, encoded when somebody looks at its bytes: within one process hardly anybody does."""
+
+    __slots__ = ("envelope",)
+    envelope: Envelope
+
+    def __init__(self, envelope: Envelope, topic: str, shard: Shard) -> None:
+        for name, value in (("envelope", envelope), ("topic", topic), ("partition", shard)):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Reached for what has not been set: each part is encoded once."""
+        if name not in _PARTS:
+            raise AttributeError(name)
+        part = _PARTS[name](self.envelope)
+        object.__setattr__(self, name, part)
+        return part
+
+
+def _key(envelope: Envelope) -> bytes:
+    return str(envelope.experiment).encode()
+
+
+def _value(envelope: Envelope) -> bytes:
+    return envelope.body.model_dump_json(by_alias=True).encode()
+
+
+def _headers(envelope: Envelope) -> tuple[tuple[str, bytes], ...]:
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", str(envelope.id).encode()),
@@ -75,17 +107,16 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
         headers.append(("ce_experiment", envelope.name.encode()))
     if envelope.namespace is not None:
         headers.append(("ce_namespace", envelope.namespace.encode()))
-    return Record(
-        topic=topic,
-        partition=shard,
-        key=str(envelope.experiment).encode(),
-        headers=tuple(headers),
-        value=envelope.body.model_dump_json(by_alias=True).encode(),
-    )
+    return tuple(headers)
+
+
+_PARTS: dict[str, Callable[[Envelope], Any]] = {"key": _key, "headers": _headers, "value": _value}
 
 
 def decode(record: Record) -> Envelope:
     """Read a record back; raises UnreadableRecordError with the reason."""
+    if isinstance(record, UnencodedRecord):
+        return record.envelope
     seen = attributes(record)
     body = read_body(seen.type, record.value)
     return Envelope(
@@ -110,4 +141,5 @@ def read_body(kind: str, value: bytes) -> Body:
 
 async def send(bus: Bus, topic: str, shard: Shard, envelopes: Iterable[Envelope]) -> None:
     """Publish envelopes to the shard's partition of `topic`."""
-    await bus.publish([encode(envelope, topic, shard) for envelope in envelopes])
+    record = encode if bus.durable else UnencodedRecord  # what outlives this process is bytes
+    await bus.publish([record(envelope, topic, shard) for envelope in envelopes])

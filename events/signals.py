@@ -1,6 +1,6 @@
 """What people ask for and what is observed of workloads, searches and the clock: the input of every decision."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard, get_args
 
 from pydantic import Field
 
@@ -130,3 +130,9 @@ Signal = (
     | TimePassed
 )
 AnySignal = Annotated[Signal, Field(discriminator="type")]
+_SIGNALS = frozenset(get_args(Signal))
+
+
+def is_signal(message: object) -> TypeGuard[Signal]:
+    """As `isinstance(message, Signal)`, at the price of one question."""
+    return type(message) in _SIGNALS

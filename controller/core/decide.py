@@ -73,13 +73,13 @@ class Decision:
             self.experiment = evolve(self.experiment, fact)
 
 
-def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[Fact, ...]:
-    """The facts that follow from `signal`, heard at `at`; none if it says nothing new."""
+def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[tuple[Fact, ...], Experiment]:
+    """The facts that follow from `signal`, heard at `at`, and what is known after them; none if it says nothing new."""
     decision = Decision(experiment)
     _react(decision, signal, at)
     if decision.facts or isinstance(signal, TimePassed):
         _go_on(decision, at)
-    return tuple(decision.facts)
+    return tuple(decision.facts), decision.experiment
 
 
 def admitted(submitted: ExperimentSubmitted, at: datetime) -> ExperimentAdmitted:

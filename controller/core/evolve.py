@@ -1,7 +1,8 @@
 """Fold one fact into what is known."""
 
 from dataclasses import replace
-from typing import assert_never
+from functools import partial
+from typing import Any, assert_never
 
 from controller.core.best import with_conclusion
 from controller.core.experiment import Counts, End, Experiment, Identity, LiveTrial, Progress, Request, Verdict
@@ -31,7 +32,7 @@ from events.facts import (
     TrialStopRequested,
     TrialWaiting,
 )
-from events.ids import ExperimentId, TrialNumber
+from events.ids import ExperimentId
 
 OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIMEOUT})
 """Causes that spend a trial's own retries; the others are the infrastructure's."""
@@ -50,21 +51,21 @@ def evolve(experiment: Experiment, fact: Fact) -> Experiment:
         identity = replace(identity, spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}))
     if isinstance(fact, SpecEdited):
         identity = replace(identity, spec=identity.spec.model_copy(update=fact.model_dump(exclude={"type"})))
-    progress = _progress(experiment, fact)
-    return Experiment(identity, replace(progress, version=experiment.progress.version + 1))
+    return Experiment(identity, _progress(experiment, fact))
 
 
 def _progress(experiment: Experiment, fact: Fact) -> Progress:
     known = experiment.progress
+    change = partial(replace, known, version=known.version + 1)  # one copy a fact: it is the dearest part of folding
     match fact:
         case SuggestionsRequested(request=request, count=count):
-            return replace(known, requests=request, request=Request(request, count))
+            return change(requests=request, request=Request(request, count))
         case TrialProposed(trial=trial):
-            return replace(_with(known, trial, LiveTrial()), proposed=trial, request=None)
+            return change(live={**known.live, trial: LiveTrial()}, proposed=trial, request=None)
         case SearchExhausted():
-            return replace(known, exhausted=True, request=None)
+            return change(exhausted=True, request=None)
         case TrialConcluded():
-            return _concluded(experiment, fact)
+            return with_conclusion(change(**_without(known, fact)), experiment.spec, fact)
         case (
             TrialScheduled()
             | TrialWaiting()
@@ -74,30 +75,24 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
             | AttemptEnded()
             | ObservationRecorded()
         ):
-            return _with(known, fact.trial, _trial(known.live[fact.trial], fact))
+            return change(live={**known.live, fact.trial: _trial(known.live[fact.trial], fact)})
         case ExperimentPaused(seconds_left=left):
-            return replace(known, state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left)
+            return change(state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left)
         case ExperimentResumed(deadline=deadline):
-            return replace(known, state=ExperimentState.RUNNING, verdict=None, deadline=deadline, seconds_left=None)
+            return change(state=ExperimentState.RUNNING, verdict=None, deadline=deadline, seconds_left=None)
         case ExperimentEnding(state=state, reason=reason, message=message):
-            return replace(known, verdict=Verdict(state, reason, message), request=None)
+            return change(verdict=Verdict(state, reason, message), request=None)
         case ExperimentConcluded(state=state, reason=reason, message=message, seconds_left=left):
             verdict = Verdict(state, reason, message)
-            return replace(known, state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
-        case BudgetExtended() | SpecEdited():
-            return known
+            return change(state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
+        case BudgetExtended() | SpecEdited() | ExperimentDeleted():
+            return change()
         case ExperimentDeleting():
-            return replace(known, deleting=True)
-        case ExperimentDeleted():
-            return known
+            return change(deleting=True)
         case ExperimentAdmitted():
             raise ValueError("an experiment is admitted once")
         case _:
             assert_never(fact)
-
-
-def _with(known: Progress, trial: TrialNumber, live: LiveTrial) -> Progress:
-    return replace(known, live={**known.live, trial: live})
 
 
 def _trial(
@@ -149,9 +144,9 @@ _COUNTER = {
 }
 
 
-def _concluded(experiment: Experiment, fact: TrialConcluded) -> Progress:
-    known = experiment.progress
+def _without(known: Progress, fact: TrialConcluded) -> dict[str, Any]:
+    """What changes when a trial leaves the live ones and is counted."""
     live = {number: trial for number, trial in known.live.items() if number != fact.trial}
     counter = _COUNTER[fact.state]
     counts: Counts = replace(known.counts, **{counter: getattr(known.counts, counter) + 1})
-    return with_conclusion(replace(known, live=live, counts=counts), experiment.spec, fact)
+    return {"live": live, "counts": counts}

@@ -1,11 +1,11 @@
 """A fact in its place among those of its experiment, and the effects that it has outside Postgres."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.core.experiment import Identity
 from events.envelope import Envelope
-from events.facts import Fact, TrialScheduled, TrialStopRequested
+from events.facts import Fact, TrialScheduled, TrialStopRequested, is_fact
 
 
 class Effect(StrEnum):
@@ -26,12 +26,16 @@ class Recorded:
     @classmethod
     def of(cls, experiment: Identity, seq: int, envelope: Envelope) -> "Recorded":
         """With all that its envelope says when it is published."""
-        return cls(seq, replace(envelope, sequence=seq, name=experiment.name, namespace=experiment.namespace))
+        one = envelope
+        return cls(
+            seq,
+            Envelope(one.id, one.cause, one.experiment, one.at, one.body, seq, experiment.name, experiment.namespace),
+        )
 
     @property
     def fact(self) -> Fact:
-        fact = self.envelope.body
-        assert isinstance(fact, Fact)
+        fact: object = self.envelope.body
+        assert is_fact(fact)
         return fact
 
 

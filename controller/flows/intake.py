@@ -1,17 +1,17 @@
 """Signals → decisions: what waits together is decided together, in order, and committed in one transaction."""
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from controller.core.decide import admitted, decide
-from controller.core.evolve import evolve, found
+from controller.core.evolve import found
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
@@ -24,7 +24,7 @@ from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
 from events.envelope import Envelope, UnreadableRecordError, decode
-from events.facts import Fact, TrialConcluded
+from events.facts import TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
     DeletionRequested,
@@ -33,11 +33,11 @@ from events.signals import (
     ExtensionRequested,
     PauseRequested,
     ResumeRequested,
-    Signal,
     StopRequested,
     TimePassed,
     WorkloadEnded,
     WorkloadStarted,
+    is_signal,
 )
 from events.spec.experiment import ExperimentSpec
 from events.spec.validation import Problem
@@ -94,7 +94,7 @@ class SignalProcessor:
         for delivery in deliveries:
             try:
                 envelope = decode(delivery.record)
-                if not isinstance(envelope.body, Signal):
+                if not is_signal(envelope.body):
                     raise UnreadableRecordError(f"{envelope.body.type!r} is no signal")
                 received.append(ReceivedSignal(envelope, delivery))
             except UnreadableRecordError as error:
@@ -216,19 +216,20 @@ class SignalProcessor:
         self.dead += [DeadLetter(one.delivery, reason) for one in received]
 
 
-def _count(recorded: Iterable[Recorded]) -> None:
+def _count(recorded: Sequence[Recorded]) -> None:
+    for kind, count in Counter(one.envelope.body.type for one in recorded).items():
+        FACTS.labels(kind).inc(count)
     for one in recorded:
-        FACTS.labels(one.fact.type).inc()
         if isinstance(one.fact, TrialConcluded):
             CONCLUSIONS.labels(one.fact.state, one.fact.cause).inc()
 
 
 def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:
     """The facts that follow from a signal, in their places, and what is then known."""
-    assert isinstance(envelope.body, Signal)
-    facts: tuple[Fact, ...] = decide(experiment, envelope.body, envelope.at)
+    assert is_signal(envelope.body)
+    facts, after = decide(experiment, envelope.body, envelope.at)
     first = experiment.progress.version + 1
-    return reduce(evolve, facts, experiment), [
+    return after, [
         Recorded.of(experiment.identity, seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
     ]
 

@@ -4,12 +4,11 @@ import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import reduce
 from typing import Any
 from uuid import uuid4
 
 from controller.core.decide import decide
-from controller.core.evolve import evolve, found
+from controller.core.evolve import found
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.store.leases import Leases, open_leases
@@ -81,11 +80,11 @@ class Author:
         self.at += timedelta(seconds=1)
         before, recorded = self.experiment, list[Recorded]()
         for signal in signals:
-            facts = decide(self.experiment, signal, self.at)
+            facts, after = decide(self.experiment, signal, self.at)
             envelopes = Envelope(uuid4(), None, self.id, self.at, signal).consequences(facts)
             first = self.experiment.progress.version + 1
             recorded += [Recorded.of(self.experiment.identity, seq, one) for seq, one in enumerate(envelopes, first)]
-            self.experiment = reduce(evolve, facts, self.experiment)
+            self.experiment = after
         await self._ledger.commit(self._shard, self._epoch, Batch(before, self.experiment, recorded))
 
     async def suggest(self, *assignments: Assignment) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from events import topics
 from events.bus import Record
 from events.bus.memory import MemoryBus
-from events.envelope import Body, Envelope, UnreadableRecordError, decode, encode, send
+from events.envelope import Body, Envelope, UnencodedRecord, UnreadableRecordError, decode, encode, send
 from events.facts import ExperimentAdmitted, SearchExhausted
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsReported
 from events.schemas import bodies
 from events.signals import ExperimentSubmitted, StopRequested, TimePassed
 from tests.events.bodies import AT, ELSEWHERE, POINTS, SAMPLES
+from trialstream.attributes import attributes
 
 EXPERIMENT = ExperimentId(UUID(int=7))
 ROOT = Envelope(UUID(int=1), None, EXPERIMENT, AT, TimePassed())
@@ -40,6 +41,18 @@ def test_round_trip(body: Body, cause: UUID | None) -> None:
     assert type(found.body) is type(body)
     assert found == envelope or isinstance(body, MetricsReported)  # NaN does not equal itself, but its text does
     assert encode(found, "topic", Shard(3)) == record
+
+
+@pytest.mark.parametrize("body", SAMPLES, ids=lambda body: body.type)
+def test_a_record_that_is_not_encoded_yet_has_the_same_bytes(body: Body) -> None:
+    envelope = Envelope(uuid4(), UUID(int=9), EXPERIMENT, AT, body, sequence=3, name="bowl", namespace="team")
+    late, record = UnencodedRecord(envelope, "topic", Shard(3)), encode(envelope, "topic", Shard(3))
+    assert decode(late) is envelope
+    for part in fields(Record):
+        assert getattr(late, part.name) == getattr(record, part.name)
+        assert getattr(late, part.name) is getattr(late, part.name)
+    assert attributes(late) == attributes(record)
+    assert not hasattr(late, "offset")
 
 
 def test_points_that_are_not_finite_arrive_so() -> None:
@@ -191,3 +204,13 @@ def test_send_publishes_to_the_shards_partition() -> None:
             return [decode(delivery.record) for delivery in await subscription.fetch(10, 1)]
 
     assert asyncio.run(sent()) == [ROOT, *ROOT.consequences([StopRequested()])]
+
+
+@pytest.mark.parametrize(("durable", "kind"), [(True, Record), (False, UnencodedRecord)])
+async def test_what_outlives_the_process_is_sent_as_bytes(durable: bool, kind: type[Record]) -> None:
+    bus = MemoryBus()
+    bus.durable = durable
+    await send(bus, topics.EVENTS, Shard(4), [ROOT])
+    async with bus.subscribe(topics.EVENTS, 4, 0) as subscription:
+        (delivery,) = await subscription.fetch(10, 1)
+    assert type(delivery.record) is kind

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import reduce
 from uuid import UUID, uuid5
 
 from controller.core.decide import decide
-from controller.core.evolve import evolve, found
+from controller.core.evolve import found
 from controller.core.experiment import Experiment
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
@@ -53,9 +52,9 @@ def _signals(experiment: Experiment, trial: TrialNumber) -> list[Signal]:
 def _hear(experiment: Experiment, signal: Signal, told: list[Envelope]) -> Experiment:
     number, sequence = experiment.identity.id, experiment.progress.version
     at = START + timedelta(seconds=sequence)
-    facts = decide(experiment, signal, at)
+    facts, after = decide(experiment, signal, at)
     asked = Envelope(uuid5(number, str(sequence)), None, number, at, signal)
     for place, one in enumerate(asked.consequences(facts), sequence + 1):
         name, namespace = experiment.identity.name, experiment.identity.namespace
         told.append(replace(one, sequence=place, name=name, namespace=namespace))
-    return reduce(evolve, facts, experiment)
+    return after

@@ -58,8 +58,8 @@ class Watch:
     def hear(self, signal: Signal) -> tuple[Fact, ...]:
         self.clock += timedelta(seconds=1)
         before = self.state
-        facts = decide(before, signal, self.clock)
-        self.state = reduce(evolve, facts, before)
+        facts, self.state = decide(before, signal, self.clock)
+        assert self.state == reduce(evolve, facts, before)
         self.facts += facts
         self.conclusions.update(fact.trial for fact in facts if isinstance(fact, TrialConcluded))
         self._check(before, facts)
