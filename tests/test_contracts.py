@@ -69,7 +69,7 @@ STRAYS = {
     "No circles within a package": [
         ("controller.core.experiment", "controller.core.decide"),
         ("events.spec.space", "events.spec.document"),
-        ("controller.cluster.local.wire", "controller.cluster.local.cluster"),
+        ("controller.cluster.local.json_socket", "controller.cluster.local.cluster"),
     ],
 }
 

@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.cluster.local.attempts import Attempt, Exit, Register
 from controller.cluster.local.connection import Link, launch_supervisor, sockets_folder
+from controller.cluster.local.json_socket import Message
 from controller.cluster.local.program import ProcessError, process
-from controller.cluster.local.wire import Message
 from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId, TrialNumber

@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 
 from controller.cluster.local.attempts import Attempt
+from controller.cluster.local.json_socket import Message
 from controller.cluster.local.spawn import Command, SpawnError, spawn
-from controller.cluster.local.wire import Message
 
 PAUSE = (0.5, 30.0)
 """Seconds before the first and between later attempts to start it again."""

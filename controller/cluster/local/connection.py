@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from controller.cluster.local.wire import Message
+from controller.cluster.local.json_socket import Message
 
 MAX_SOCKET_PATH = 100
 """Bytes: the least of what systems allow in the address of a unix socket, its end included."""

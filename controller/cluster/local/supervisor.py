@@ -26,10 +26,10 @@ from functools import partial
 
 from controller.cluster.local.attempts import Attempt, Exit, Register, Running, identity, room
 from controller.cluster.local.collector_process import CollectorProcess
+from controller.cluster.local.json_socket import Message, Wire
 from controller.cluster.local.process_memory import resident
 from controller.cluster.local.spawn import Command, SpawnError, adopt_orphans, spawn
 from controller.cluster.local.trial import Trial
-from controller.cluster.local.wire import Message, Wire
 
 MEMORY_INTERVAL = 0.5
 ROOM_TO_START = 16 * 2**20

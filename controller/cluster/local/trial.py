@@ -5,8 +5,8 @@ import signal
 import time
 
 from controller.cluster.local.attempts import Attempt, Exit, kill, room
+from controller.cluster.local.json_socket import Message
 from controller.cluster.local.process_memory import oom_kills
-from controller.cluster.local.wire import Message
 
 LINGER = 1.0
 """Seconds that what is left of a group gets between SIGTERM and SIGKILL once its main process has ended."""
