@@ -13,7 +13,7 @@ from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local.cluster import LocalCluster
-from controller.cluster.local.program import problems as process_problems
+from controller.cluster.local.program import process_problems
 from controller.flows.observe import Follow, Source
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding

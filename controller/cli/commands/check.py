@@ -22,7 +22,7 @@ from controller.cli.exits import Exit
 from controller.cli.results_file import ResultsFileError, file_problem, with_file
 from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.local.program import Process, process
+from controller.cluster.local.program import Process, render_process
 from controller.views import words
 from controller.views.summary import as_json
 from controller.views.warm_start import known_before
@@ -76,7 +76,7 @@ def example_trial(document: ExperimentDocument, origin: Path) -> Process:
     """The program of a trial in the middle of the search space. Raises TemplateError."""
     key = AttemptKey(NOWHERE, TrialNumber(1), 1)
     launch = Launch(key, document.name, document.namespace, document.spec, example_point(document.spec), str(origin))
-    return process(launch, METRICS)
+    return render_process(launch, METRICS)
 
 
 def example_point(spec: ExperimentSpec) -> Assignment:

@@ -11,8 +11,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 
-class Running(NamedTuple):
-    """The process of an attempt: leader of its own session and group. `identity` tells it from a later process."""
+class StartRecord(NamedTuple):
+    """What started.json says: the process of an attempt, which leads its own session and process group.
+
+    `identity` tells it from a later process with the same id; `collector`: does a collector process report for it?
+    """
 
     pid: int
     identity: str
@@ -20,8 +23,11 @@ class Running(NamedTuple):
     collector: bool = False
 
 
-class Exit(NamedTuple):
-    """How an attempt ended; `cause` is one of events.facts.Cause. With a `collector`, that says what it reported."""
+class ExitRecord(NamedTuple):
+    """What exit.json says: how an attempt ended; `cause` is one of events.facts.Cause.
+
+    With a `collector`, that process says when all measurements are reported.
+    """
 
     cause: str
     exit_code: int | None = None
@@ -30,71 +36,71 @@ class Exit(NamedTuple):
 
 
 class Attempt:
-    """The folder of one attempt, `<data>/experiments/<experiment>/<trial>/<attempt>`; `key` is its last three parts.
+    """The folder of one attempt, `<data>/experiments/<experiment>/<trial>/<attempt>`; `path` is its last three parts.
 
-    Whoever made the claim alone may start the attempt, write its files and say how it ended: that is why an
-    attempt runs at most once. A dead claimer's attempt is buried by anyone who has seen that it is dead.
+    Only the supervisor that made the claim may start the attempt, write its files and say how it ended: that is why
+    an attempt runs at most once. When that supervisor is dead, anyone who has seen it may record the loss.
     """
 
-    def __init__(self, data: str, key: str) -> None:
-        self.key = key
-        self.folder = os.path.join(data, "experiments", *key.split("/"))
+    def __init__(self, data: str, path: str) -> None:
+        self.path = path
+        self.folder = os.path.join(data, "experiments", *path.split("/"))
         self.log = os.path.join(self.folder, "log")
         self.metrics = os.path.join(self.folder, "metrics")
 
     def claim(self, supervisor: str) -> str | None:
-        """Claim it for ever: None if it is now `supervisor`'s, else who has it. Raises OSError if the disk refuses."""
+        """Claim it for ever: None if it is now `supervisor`'s, else the name of who has it. Raises OSError."""
         os.makedirs(self.folder, exist_ok=True)
         try:
-            # a link, because it is made with its content in one step, by one of those who try
-            os.symlink(supervisor, self._path("claim"))
+            # a symlink: it is made together with its content in one step, and only one of several succeeds
+            os.symlink(supervisor, self._file("claim"))
         except FileExistsError:
             return self.claimed_by()
         return None
 
     def claimed_by(self) -> str | None:
         try:
-            return os.readlink(self._path("claim"))
+            return os.readlink(self._file("claim"))
         except FileNotFoundError:
             return None
 
-    def write_started(self, running: Running) -> None:
-        _write(self._path("started.json"), running._asdict())
+    def write_start(self, start: StartRecord) -> None:
+        _write(self._file("started.json"), start._asdict())
 
-    def running(self) -> Running | None:
+    def start_record(self) -> StartRecord | None:
         """The process that was started, whether or not it still runs."""
-        tree = _read(self._path("started.json"))
-        return Running(**tree) if tree else None
+        tree = _read(self._file("started.json"))
+        return StartRecord(**tree) if tree else None
 
-    def write_exit(self, end: Exit) -> None:
+    def write_exit(self, end: ExitRecord) -> None:
         """Record the end; a later record replaces an earlier one. Raises OSError, such as for a full disk."""
-        _write(self._path("exit.json"), end._asdict(), lasting=True)
+        _write(self._file("exit.json"), end._asdict(), lasting=True)
 
-    def exit(self) -> Exit | None:
-        tree = _read(self._path("exit.json"))
-        return Exit(**tree) if tree else None
+    def exit_record(self) -> ExitRecord | None:
+        tree = _read(self._file("exit.json"))
+        return ExitRecord(**tree) if tree else None
 
-    def bury(self) -> Exit:
-        """Kill what is left of the attempt of a dead supervisor and record that it is lost, unless it had ended."""
-        end = self.exit()
+    def record_loss(self) -> ExitRecord:
+        """For a dead supervisor's attempt: kill what is left of it and record that it is lost, unless it had ended."""
+        end = self.exit_record()
         if end is None:
-            running = self.running()
-            if running and _ours(running):
-                kill(running.pid, signal.SIGKILL)
-            heard = running is not None and running.collector  # it outlives the supervisor
-            end = Exit("Lost", None, "the supervisor of this trial is gone, and the trial with it", heard)
-            with suppress(OSError):  # forgotten, or a full disk: the next who asks finds the same
+            start = self.start_record()
+            if start and _is_its_group(start):
+                signal_group(start.pid, signal.SIGKILL)
+            collector = start is not None and start.collector  # it outlives the supervisor
+            end = ExitRecord("Lost", None, "the supervisor of this trial is gone, and the trial with it", collector)
+            with suppress(OSError):  # forgotten, or a full disk: whoever asks next finds the same
                 self.write_exit(end)
         return end
 
-    def _path(self, name: str) -> str:
+    def _file(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
 
 class Register:
     """The unfinished attempts of one supervisor, one empty file each in `<data>/supervisors/<supervisor>`.
 
-    It tells, without a search through all experiments, what a supervisor that died has left behind.
+    If the supervisor dies, they are found here without a search through all experiments.
     """
 
     def __init__(self, data: str, supervisor: str) -> None:
@@ -105,42 +111,44 @@ class Register:
     def open(self) -> None:
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
-    def enter(self, key: str) -> None:
-        """Before the claim. Raises OSError if the disk refuses."""
-        os.close(os.open(self._entry(key), os.O_CREAT | os.O_WRONLY, 0o600))
+    def enter(self, path: str) -> None:
+        """Note an attempt before it is claimed. Raises OSError."""
+        os.close(os.open(self._entry(path), os.O_CREAT | os.O_WRONLY, 0o600))
 
-    def leave(self, key: str) -> None:
+    def leave(self, path: str) -> None:
         with suppress(FileNotFoundError):
-            os.unlink(self._entry(key))
+            os.unlink(self._entry(path))
 
-    def bury(self) -> list[tuple[str, Exit]]:
-        """Bury the attempts of this supervisor, which is dead; return their keys and ends. Others may do so, too."""
-        buried = []
+    def record_losses(self) -> list[tuple[str, ExitRecord]]:
+        """For a dead supervisor: record the loss of each attempt it had; return their paths and ends.
+
+        Several controllers may do so at once."""
+        losses = []
         with suppress(FileNotFoundError):
             for name in os.listdir(self._folder):
                 attempt = Attempt(self._data, name.replace(".", "/"))
                 if attempt.claimed_by() == self._supervisor:
-                    buried.append((attempt.key, attempt.bury()))
-                self.leave(attempt.key)
+                    losses.append((attempt.path, attempt.record_loss()))
+                self.leave(attempt.path)
         self.close()
-        return buried
+        return losses
 
     def close(self) -> None:
         with suppress(OSError):  # not empty, or closed by someone else
             os.rmdir(self._folder)
 
-    def _entry(self, key: str) -> str:
-        return os.path.join(self._folder, key.replace("/", "."))
+    def _entry(self, path: str) -> str:
+        return os.path.join(self._folder, path.replace("/", "."))
 
 
-def room(folder: str) -> int:
-    """Bytes that may still be written where this folder lies."""
+def free_bytes(folder: str) -> int:
+    """What may still be written to the disk of this folder."""
     system = os.statvfs(folder)
     return system.f_bavail * system.f_frsize
 
 
-def identity(pid: int) -> str | None:
-    """What tells this process from a later one with the same number; None if there is no such process."""
+def process_identity(pid: int) -> str | None:
+    """What tells this process from a later one with the same id; None if there is no such process."""
     if sys.platform != "linux":
         with os.popen(f"ps -o lstart= -p {pid:d}") as answer:
             return answer.read().strip() or None
@@ -151,25 +159,26 @@ def identity(pid: int) -> str | None:
         return None
 
 
-def kill(group: int, number: int) -> bool:
-    """Signal a process group; False if nothing is left of it (that we may signal)."""
+def signal_group(group: int, signum: int) -> bool:
+    """Signal a process group; False if it has no process left that we may signal."""
     try:
-        os.killpg(group, number)
+        os.killpg(group, signum)
     except (ProcessLookupError, PermissionError):
         return False
     return True
 
 
-def _ours(running: Running) -> bool:
-    """Is the group with this number still that of the attempt? Its leader may be dead while others live on."""
-    now = identity(running.pid)
+def _is_its_group(start: StartRecord) -> bool:
+    """Is the group with this id still that of the attempt? Its leader may be dead while others of it live on."""
+    now = process_identity(start.pid)
     if now is not None:
-        return now == running.identity
-    return running.identity.partition("/")[0] == (identity(os.getpid()) or "").partition("/")[0]
+        return now == start.identity
+    boot, ours = start.identity.partition("/")[0], process_identity(os.getpid()) or ""
+    return boot == ours.partition("/")[0]
 
 
 def _write(path: str, tree: dict[str, Any], *, lasting: bool = False) -> None:
-    """All of it or nothing, whoever reads or dies meanwhile; `lasting`: also when the machine dies."""
+    """Replace the file in one step; `lasting`: it survives a crash of the machine, too."""
     part = f"{path}.{os.getpid()}"
     try:
         with open(part, "w", encoding="utf-8") as file:

@@ -1,34 +1,35 @@
 """Trials as processes of this machine, under supervisors that outlive the controller."""
 
 import asyncio
-import logging
 import os
 import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from controller.cluster import AttemptKey, Ended, Launch, Started
-from controller.cluster.local.attempts import Attempt, Exit, Register
-from controller.cluster.local.connection import Link, launch_supervisor, sockets_folder
+from controller.cluster.local import messages
+from controller.cluster.local.attempts import Attempt
+from controller.cluster.local.connection import sockets_folder
 from controller.cluster.local.json_socket import Message
-from controller.cluster.local.program import ProcessError, process
+from controller.cluster.local.messages import ended_event, key_of, path_of
+from controller.cluster.local.program import ProcessError, render_process
+from controller.cluster.local.supervisors import Supervisors
 from controller.core.experiment import Identity
 from events.facts import Cause
-from events.ids import ExperimentId, TrialNumber
+from events.ids import ExperimentId
 from events.spec.experiment import CollectorKind
 from events.spec.template import TemplateError
 
 REMEMBERED = 4096
 """Ends that are kept in memory: a full disk may keep one from being written for a while."""
-QUIET_SECONDS = 20.0
-ATTEMPTS_TO_ASK = 3
+FORGET_SECONDS = 20.0
+"""How long the processes of an experiment may take to end after SIGKILL."""
 
 CollectorOf = Callable[[Launch, Path, Path], tuple[list[str], dict[str, str]]]
 """(attempt, the file with its metrics, its folder) → command and environment of its collector."""
-_log = logging.getLogger(__name__)
 
 
 class LocalCluster:
@@ -39,21 +40,19 @@ class LocalCluster:
     """
 
     def __init__(
-        self, data: Path, sockets: Path, grace: float, tasks: asyncio.TaskGroup, collector: "CollectorOf | None" = None
+        self,
+        data: Path,
+        sockets: Path,
+        grace: float,
+        tasks: asyncio.TaskGroup,
+        collector: "CollectorOf | None" = None,
     ) -> None:
         self._data = data
-        self._sockets = sockets
         self._grace = grace
         self._collector = collector
-        self._tasks = tasks
-        self._links: dict[str, Link] = {}
-        self._own: Link | None = None
-        self._starting = asyncio.Lock()
-        self._reaching = asyncio.Lock()
+        self._supervisors = Supervisors(data, sockets, tasks, self._emit, self._report_all)
         self._events: asyncio.Queue[Started | Ended | None] = asyncio.Queue()
         self._ended: OrderedDict[AttemptKey, Ended] = OrderedDict()
-        self._changed = asyncio.Event()
-        self._closed = False
 
     @classmethod
     @asynccontextmanager
@@ -65,13 +64,13 @@ class LocalCluster:
         With `collector` each attempt gets a collector process of its own, else somebody else reads its file. Trials
         go on when it is left. Raises OSError if no supervisor can be started.
         """
-        data, sockets = await asyncio.to_thread(_prepared, data)
+        data, sockets = await asyncio.to_thread(_prepare_folders, data)
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             cluster = cls(data, sockets, grace, tasks, collector)
             try:
-                await cluster._discover()
-                await cluster._own_link()
+                await cluster._supervisors.discover()
+                await cluster._supervisors.own()
                 yield cluster
             except Exception as error:  # kept out of the task group, which would wrap it
                 failure = error
@@ -85,9 +84,9 @@ class LocalCluster:
 
         Raises OSError if nothing could be done (a full disk, no supervisor); try again later.
         """
-        holder = await self._ask_own(self._request(launch))
+        holder = await self._supervisors.ask_own(self._start_request(launch))
         if holder is not None:
-            await self._look(launch.key)
+            await self._report(launch.key)
         return True
 
     async def stop(self, key: AttemptKey) -> None:
@@ -103,38 +102,32 @@ class LocalCluster:
         self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:
         """As the port says; what is LOST without a trace is claimed, so that it never starts. Raises OSError."""
-        await self._discover()
+        await self._supervisors.discover()
         for key in expected:
             if self._attempt(key).claimed_by() is None:
                 await self._end(key, Cause.LOST, "there is no trace of this attempt")
             else:
-                await self._look(key)
-        for key in map(_key, self._running(experiment.id)):
+                await self._report(key)
+        for key in map(key_of, self._supervisors.running(experiment.id)):
             if not wanted(key):
                 await self.stop(key)
 
     def present(self) -> set[ExperimentId]:
         """As the port says."""
-        return {_key(text).experiment for link in self._links.values() for text in link.running}
+        return {key_of(path).experiment for path in self._supervisors.running()}
 
     async def kill_all(self, experiment: ExperimentId) -> None:
         """SIGKILL to all that runs of the experiment, at once; each ends as cancelled. Raises OSError."""
-        request = {"op": "kill", "experiment": str(experiment)}
-        answers = await asyncio.gather(*(link.ask(request) for link in self._links.values()), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
-                raise answer
+        await self._supervisors.ask_all(messages.kill_request(experiment))
 
     async def forget(self, experiment: Identity) -> None:
         """Kill what runs of the experiment and delete its folder. Raises TimeoutError if something cannot be killed."""
         await self.kill_all(experiment.id)
-        async with asyncio.timeout(QUIET_SECONDS):
-            while self._running(experiment.id):
-                self._changed.clear()
-                await self._changed.wait()
+        async with asyncio.timeout(FORGET_SECONDS):
+            await self._supervisors.until_none_runs(experiment.id)
         folder = self._data / "experiments" / str(experiment.id)
         doomed = self._data / f"forgotten-{uuid4().hex}"
-        await asyncio.to_thread(_delete, folder, doomed)
+        await asyncio.to_thread(_delete_folder, folder, doomed)
 
     def log_path(self, key: AttemptKey) -> Path:
         """The file with all that the attempt prints; it exists once the attempt was started."""
@@ -142,148 +135,63 @@ class LocalCluster:
 
     def metrics_path(self, launch: Launch) -> Path:
         """The file in which the attempt's metrics are looked for: its log, or a file of its own for collector File."""
-        collector = launch.spec.metrics_collector_spec
-        if collector.collector.kind is not CollectorKind.FILE:
+        if not _writes_metrics_file(launch):
             return self.log_path(launch.key)
-        return Path(self._attempt(launch.key).metrics, Path(collector.path).name or "metrics")
+        name = Path(launch.spec.metrics_collector_spec.path).name
+        return Path(self._attempt(launch.key).metrics, name or "metrics")
 
     def _attempt(self, key: AttemptKey) -> Attempt:
-        return Attempt(str(self._data), _text(key))
+        return Attempt(str(self._data), path_of(key))
 
-    def _running(self, experiment: ExperimentId) -> set[str]:
-        mine = f"{experiment}/"
-        return {text for link in self._links.values() for text in link.running if text.startswith(mine)}
-
-    def _request(self, launch: Launch) -> Message:
-        request: Message = {"op": "start", "key": _text(launch.key)}
-        if self._collector is not None:
-            argv, env = self._collector(launch, self.metrics_path(launch), Path(self._attempt(launch.key).folder))
-            request["collector"] = {"argv": argv, "env": env}
+    def _start_request(self, launch: Launch) -> Message:
+        metrics = self.metrics_path(launch)
         try:
-            wanted = process(launch, self.metrics_path(launch))
+            process = render_process(launch, metrics)
         except (ProcessError, TemplateError) as error:
-            return {**request, "error": str(error)}
-        return {
-            **request,
-            "argv": wanted.argv,
-            "env": wanted.env,
-            "cwd": wanted.cwd,
-            "metrics": launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE,
-            "grace": self._grace,
-            "timeout": wanted.timeout,
-            "memory": wanted.memory,
-        }
+            request = messages.failed_start_request(launch.key, str(error))
+        else:
+            request = messages.start_request(
+                launch.key, process, self._grace, metrics_folder=_writes_metrics_file(launch)
+            )
+        if self._collector is not None:
+            argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
+            request["collector"] = {"argv": argv, "env": env}
+        return request
 
     async def _end(self, key: AttemptKey, cause: Cause, message: str) -> None:
         """Ask who has the attempt to end it; if nobody has, claim it, so that it never starts."""
-        request = {"op": "stop", "key": _text(key), "grace": self._grace, "cause": cause.value, "message": message}
-        holder = self._attempt(key).claimed_by() or await self._ask_own(request)
+        request = messages.stop_request(key, self._grace, cause, message)
+        holder = self._attempt(key).claimed_by() or await self._supervisors.ask_own(request)
         if holder is None:
             return
-        link = await self._reach(holder)
+        connection = await self._supervisors.connect(holder)
         try:
-            if link and await link.ask(request) is None:
+            if connection and await connection.ask(request) is None:
                 return
         except ConnectionError:
             pass
-        await self._look(key)
+        await self._report(key)
 
-    async def _look(self, key: AttemptKey) -> None:
-        """Yield what is known of an attempt that someone has claimed."""
+    async def _report_all(self, paths: Collection[str]) -> None:
+        for path in paths:
+            await self._report(key_of(path))
+
+    async def _report(self, key: AttemptKey) -> None:
+        """Yield what is known of an attempt that a supervisor has claimed."""
         attempt = self._attempt(key)
-        end = attempt.exit()
+        end = attempt.exit_record()
         holder = attempt.claimed_by()
         if end is None and holder is not None:
-            link = await self._reach(holder)
-            if link is None:
-                end = await asyncio.to_thread(attempt.bury)
-            elif attempt.key in link.running:
-                self._emit(Started(key, attempt.key in link.heard))
+            connection = await self._supervisors.connect(holder)
+            if connection is None:
+                end = await asyncio.to_thread(attempt.record_loss)
+            elif attempt.path in connection.running:
+                self._emit(Started(key, attempt.path in connection.with_collector))
             else:
-                end = attempt.exit()
-        known = _ended(key, end) if end else self._ended.get(key)
-        if known:
-            self._emit(known)
-
-    async def _ask_own(self, request: Message) -> str | None:
-        """Ask our own supervisor, another one if it dies meanwhile: the claim keeps that from doing harm."""
-        for _ in range(ATTEMPTS_TO_ASK):
-            link = await self._own_link()
-            try:
-                return await link.ask(request)
-            except ConnectionError as error:
-                _log.warning("%s while it was asked to %s %s", error, request["op"], request["key"])
-        raise OSError(f"supervisors of local trials die at once; see the logs in {self._data / 'supervisors'}")
-
-    async def _own_link(self) -> Link:
-        async with self._starting:
-            if self._own is None or self._own.broken:
-                name = uuid4().hex[:12]
-                await asyncio.to_thread(launch_supervisor, self._data, self._sockets, name)
-                self._own = await self._reach(name)
-                if self._own is None:
-                    log = self._data / "supervisors" / f"{name}.log"
-                    raise OSError(f"the supervisor of local trials died at once; see {log}")
-            return self._own
-
-    async def _discover(self) -> None:
-        """Connect to the supervisors that live, and bury the attempts of those that do not."""
-        for name in sorted(path.stem for path in self._sockets.glob("*.sock")):
-            try:
-                if await self._reach(name) is None:
-                    await self._bury(name)
-            except TimeoutError:
-                _log.warning("supervisor %s does not answer; its trials are left as they are", name)
-
-    async def _reach(self, name: str) -> Link | None:
-        """The link to a supervisor, made if there is none; None if the supervisor is dead. Raises TimeoutError."""
-        async with self._reaching:
-            link = self._links.get(name)
-            if link is None or link.broken:
-                link = await Link.connect(self._sockets, name)
-                if link is None:
-                    return None
-                self._links[name] = link
-                for text in link.running:
-                    self._emit(Started(_key(text), text in link.heard))
-                self._tasks.create_task(self._listen(link))
-            return link
-
-    async def _listen(self, link: Link) -> None:
-        async for event in link.events():
-            self._heard(event)
-        await link.close()
-        if self._closed:
-            return
-        try:
-            if await self._reach(link.name) is None:
-                await self._after_death(link)
-        except OSError as error:  # the next sweep tries again
-            _log.warning("supervisor %s of local trials is out of reach: %r", link.name, error)
-
-    async def _after_death(self, link: Link) -> None:
-        """The supervisor is dead, and so are its trials, or will be now."""
-        _log.warning("supervisor %s of local trials died with %d running", link.name, len(link.running))
-        running, link.running = link.running, set()
-        self._links.pop(link.name, None)
-        await self._bury(link.name)
-        for text in running:
-            await self._look(_key(text))
-        self._changed.set()
-
-    async def _bury(self, name: str) -> None:
-        for text, end in await asyncio.to_thread(Register(str(self._data), name).bury):
-            self._emit(_ended(_key(text), end))
-        (self._sockets / f"{name}.sock").unlink(missing_ok=True)
-
-    def _heard(self, event: Message) -> None:
-        key = _key(event["key"])
-        if event["event"] == "started":
-            self._emit(Started(key, event["collector"]))
-        else:
-            end = Exit(event["cause"], event["exit_code"], event["message"], event.get("collector", False))
-            self._emit(_ended(key, end))
-        self._changed.set()
+                end = attempt.exit_record()
+        event = ended_event(key, end) if end else self._ended.get(key)
+        if event:
+            self._emit(event)
 
     def _emit(self, event: Started | Ended) -> None:
         if isinstance(event, Ended):
@@ -293,13 +201,15 @@ class LocalCluster:
         self._events.put_nowait(event)
 
     async def _close(self) -> None:
-        self._closed = True
         self._events.put_nowait(None)
-        for link in list(self._links.values()):
-            await link.close()
+        await self._supervisors.close()
 
 
-def _prepared(data: Path) -> tuple[Path, Path]:
+def _writes_metrics_file(launch: Launch) -> bool:
+    return launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE
+
+
+def _prepare_folders(data: Path) -> tuple[Path, Path]:
     """The data folder by its one true name, and the folder of its sockets; both exist."""
     data.mkdir(parents=True, exist_ok=True)
     data = data.resolve()
@@ -307,20 +217,7 @@ def _prepared(data: Path) -> tuple[Path, Path]:
     return data, sockets_folder(data)
 
 
-def _text(key: AttemptKey) -> str:
-    return f"{key.experiment}/{key.trial}/{key.attempt}"
-
-
-def _key(text: str) -> AttemptKey:
-    experiment, trial, attempt = text.split("/")
-    return AttemptKey(ExperimentId(UUID(experiment)), TrialNumber(int(trial)), int(attempt))
-
-
-def _ended(key: AttemptKey, end: Exit) -> Ended:
-    return Ended(key, Cause(end.cause), end.exit_code, end.message, end.collector)
-
-
-def _delete(folder: Path, doomed: Path) -> None:
+def _delete_folder(folder: Path, doomed: Path) -> None:
     """Rename first, so that whoever still writes there finds no folder."""
     try:
         os.rename(folder, doomed)

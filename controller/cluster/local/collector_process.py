@@ -1,4 +1,4 @@
-"""The collector beside one trial: started, started again when it dies, told when the trial has ended."""
+"""The collector process beside one trial: it is started, restarted when it dies, and told when the trial has ended."""
 
 import os
 import sys
@@ -9,67 +9,67 @@ from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.spawn import Command, SpawnError, spawn
 
-PAUSE = (0.5, 30.0)
-"""Seconds before the first and between later attempts to start it again."""
-PATIENCE = 3600.0
-"""Seconds after the trial's end for which a collector that dies, or cannot be started, is started again."""
+RESTART_PAUSE = (0.5, 30.0)
+"""Seconds before the first restart, and at most between later ones."""
+RESTART_SECONDS = 3600.0
+"""How long after the trial's end a collector that dies, or cannot be started, is restarted."""
 
 
 class CollectorProcess:
-    """Its standard input is a pipe that we hold: the end of that is the word that the trial has ended."""
+    """Its standard input is a pipe that we hold open: we close it to tell that the trial has ended."""
 
     def __init__(self, attempt: Attempt, request: Message) -> None:
         self._attempt = attempt
         self._command = Command(request["argv"], {**os.environ, **request["env"]}, attempt.folder)
         self._log = os.path.join(attempt.folder, "collector.log")
-        self._hold: int | None = None
-        self._pause = PAUSE[0]
+        self._input: int | None = None
+        self._pause = RESTART_PAUSE[0]
         self.pid: int | None = None
-        self.until = float("inf")
-        """When it is started no more."""
-        self.deadline = float("inf")
-        """When it is to be started again."""
-        self.over = False
-        """Has it said that all is reported, or is it given up?"""
+        self.restart_until = float("inf")
+        """It is not restarted after this moment."""
+        self.restart_at = float("inf")
+        """When the next restart is due."""
+        self.finished = False
+        """Has it reported everything, or is it given up?"""
         self.start()
 
     def start(self) -> None:
-        """Start it now; if that fails, later."""
-        self.deadline = float("inf")
+        """Start it now; if that fails, try again later."""
+        self.restart_at = float("inf")
         try:
-            source, self._hold = os.pipe2(os.O_CLOEXEC)
+            source, self._input = os.pipe2(os.O_CLOEXEC)
             try:
                 self.pid = spawn(self._command, self._log, source, lasting=True)
             finally:
                 os.close(source)
         except (SpawnError, OSError) as error:  # OSError: no file descriptors are left
-            self._let_go()
-            self._later()
+            self._close_input()
+            self._schedule_restart()
             with suppress(OSError):  # the log may be on the disk that is full
                 print(f"{self._attempt.folder}: the collector cannot be started: {error}", file=sys.stderr, flush=True)
-        if self.until < float("inf"):
-            self._let_go()
+        if self.restart_until < float("inf"):
+            self._close_input()
 
     def end(self) -> None:
         """The trial has ended: nothing more is written."""
-        self.until = time.monotonic() + PATIENCE
-        self._let_go()
+        self.restart_until = time.monotonic() + RESTART_SECONDS
+        self._close_input()
 
-    def reaped(self, status: int) -> None:
+    def handle_exit(self, status: int) -> None:
         """Its process has ended."""
         self.pid = None
-        self._let_go()
-        self.over = os.waitstatus_to_exitcode(status) == 0
-        if not self.over:
-            self._later()
+        self._close_input()
+        self.finished = os.waitstatus_to_exitcode(status) == 0
+        if not self.finished:
+            self._schedule_restart()
 
-    def _later(self) -> None:
-        self.over = time.monotonic() > self.until
-        self.deadline = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, PAUSE[1])
+    def _schedule_restart(self) -> None:
+        self.finished = time.monotonic() > self.restart_until
+        self.restart_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, RESTART_PAUSE[1])
 
-    def _let_go(self) -> None:
-        if self._hold is not None:
+    def _close_input(self) -> None:
+        if self._input is not None:
             with suppress(OSError):
-                os.close(self._hold)
-            self._hold = None
+                os.close(self._input)
+            self._input = None

@@ -1,4 +1,4 @@
-"""A controller's connection to one supervisor: start it, find it, ask it, hear it."""
+"""A controller's connection to one supervisor: how it is started and found, requests, replies and events."""
 
 import asyncio
 import hashlib
@@ -16,12 +16,12 @@ from pathlib import Path
 from controller.cluster.local.json_socket import Message
 
 MAX_SOCKET_PATH = 100
-"""Bytes: the least of what systems allow in the address of a unix socket, its end included."""
+"""Bytes that every system allows in the address of a unix socket, the terminating zero included."""
 REPLY_SECONDS = 10.0
-"""A supervisor answers in milliseconds; one that is silent for so long is frozen, or its disk is."""
+"""A supervisor answers in milliseconds; without an answer for this long, it or its disk hangs."""
 MAX_MESSAGE = 16 * 1024 * 1024
 
-# Bare packages stand for ours, so that their __init__, and all that it imports, is not loaded.
+# Empty packages replace ours, so that their __init__.py, with all that it imports, is not loaded.
 _BOOT = """
 import sys, types
 _, root, *arguments = sys.argv[1:]
@@ -33,42 +33,42 @@ main(*arguments)
 """
 
 
-class Link:
-    """One open connection. `running` has the keys of the attempts that the supervisor says are running, `heard` those
-    that have a collector of their own."""
+class SupervisorConnection:
+    """One open connection. `running` has the paths of the attempts that the supervisor says are running,
+    `with_collector` of those that have a collector process."""
 
     def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.name = name
         self.running: set[str] = set()
-        self.heard: set[str] = set()
+        self.with_collector: set[str] = set()
         self.broken = False
         self._reader = reader
         self._writer = writer
-        self._numbers = count(1)
+        self._ids = count(1)
         self._replies: dict[int, asyncio.Future[Message]] = {}
 
     @classmethod
-    async def connect(cls, sockets: Path, name: str) -> "Link | None":
-        """A link to the supervisor `name`, None if it is dead. Raises TimeoutError if it does not answer."""
+    async def connect(cls, sockets: Path, name: str) -> "SupervisorConnection | None":
+        """A connection to the supervisor `name`, None if it is dead. Raises TimeoutError if it does not answer."""
         path = sockets / f"{name}.sock"
         while True:
             try:
                 reader, writer = await asyncio.open_unix_connection(path, limit=MAX_MESSAGE)
             except (ConnectionRefusedError, FileNotFoundError):
                 return None
-            link = cls(name, reader, writer)
+            connection = cls(name, reader, writer)
             try:
                 async with asyncio.timeout(REPLY_SECONDS):
                     hello = json.loads(await reader.readuntil(b"\n"))
-            except (ConnectionError, asyncio.IncompleteReadError):  # it is just ending: ask again until that is sure
-                await link.close()
+            except (ConnectionError, asyncio.IncompleteReadError):  # it is just ending: try again until that is certain
+                await connection.close()
                 continue
             except BaseException:
-                await link.close()
+                await connection.close()
                 raise
-            link.running.update(hello["running"])
-            link.heard.update(hello["heard"])
-            return link
+            connection.running.update(hello["running"])
+            connection.with_collector.update(hello["heard"])
+            return connection
 
     async def events(self) -> AsyncIterator[Message]:
         """What the supervisor tells, until the connection ends."""
@@ -76,14 +76,14 @@ class Link:
             async for line in self._reader:
                 message = json.loads(line)
                 if "event" in message:
-                    self._note(message)
+                    self._update(message)
                     yield message
                 else:
                     self._reply(message)
         except ConnectionError:
             pass
         finally:
-            self._break()
+            self._mark_broken()
 
     async def ask(self, request: Message) -> str | None:
         """Send one request; return who has claimed its attempt if another has.
@@ -93,15 +93,15 @@ class Link:
         """
         if self.broken:
             raise ConnectionResetError(f"supervisor {self.name} is gone")
-        number = next(self._numbers)
-        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        request_id = next(self._ids)
+        reply = self._replies[request_id] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(json.dumps({"id": number, **request}).encode() + b"\n")
+            self._writer.write(json.dumps({"id": request_id, **request}).encode() + b"\n")
             async with asyncio.timeout(REPLY_SECONDS):
                 await self._writer.drain()
                 answer = await reply
         finally:
-            del self._replies[number]
+            del self._replies[request_id]
             reply.cancel()
         if "error" in answer:
             raise OSError(answer["error"])
@@ -109,26 +109,26 @@ class Link:
         return holder
 
     async def close(self) -> None:
-        self._break()
+        self._mark_broken()
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    def _note(self, event: Message) -> None:
+    def _update(self, event: Message) -> None:
         if event["event"] == "started":
             self.running.add(event["key"])
             if event["collector"]:
-                self.heard.add(event["key"])
+                self.with_collector.add(event["key"])
         else:
             self.running.discard(event["key"])
-            self.heard.discard(event["key"])
+            self.with_collector.discard(event["key"])
 
     def _reply(self, message: Message) -> None:
         waiting = self._replies.get(message["re"])
         if waiting and not waiting.done():
             waiting.set_result(message)
 
-    def _break(self) -> None:
+    def _mark_broken(self) -> None:
         self.broken = True
         for waiting in self._replies.values():
             if not waiting.done():
@@ -154,21 +154,21 @@ def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
 def sockets_folder(data: Path) -> Path:
     """Where the supervisors of `data` listen: `<data>/supervisors`, or a short path if that is too long for sockets.
 
-    A link in `<data>/supervisors` keeps the choice, because the temporary folder may differ the next time.
+    A symlink in `<data>/supervisors` keeps the choice, because the temporary folder may differ the next time.
     """
     folder = data / "supervisors"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if len(os.fsencode(folder / ("x" * 12 + ".sock.new"))) < MAX_SOCKET_PATH:
-        return _private(folder)
+        return _make_private(folder)
     digest = hashlib.sha256(f"{os.getuid()}:{data}".encode()).hexdigest()[:12]
     choice = folder / "elsewhere"
     with suppress(FileExistsError):
         choice.symlink_to(Path(tempfile.gettempdir()) / f"trialstream-{digest}")
-    return _private(Path(os.readlink(choice)))
+    return _make_private(Path(os.readlink(choice)))
 
 
-def _private(folder: Path) -> Path:
-    """`folder`, ours alone; who could write there could give us programs to run."""
+def _make_private(folder: Path) -> Path:
+    """Let nobody else into `folder`: whoever could write there could give us programs to run."""
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():

@@ -1,14 +1,14 @@
-"""How much memory process groups hold, and whether the kernel had to kill for want of it."""
+"""How much memory process groups hold, and how often the kernel killed a process because memory ran out."""
 
 import os
 import sys
 from collections.abc import Collection
 
 
-def resident(groups: Collection[int]) -> dict[int, int]:
+def resident_bytes(groups: Collection[int]) -> dict[int, int]:
     """Process group → bytes of resident memory, summed over its processes (shared pages count in each)."""
     sums = dict.fromkeys(groups, 0)
-    for group, size in _linux() if sys.platform == "linux" else _elsewhere():
+    for group, size in _groups_on_linux() if sys.platform == "linux" else _groups_elsewhere():
         if group in sums:
             sums[group] += size
     return sums
@@ -23,7 +23,7 @@ def oom_kills() -> int:
         return 0
 
 
-def _linux() -> list[tuple[int, int]]:
+def _groups_on_linux() -> list[tuple[int, int]]:
     """Group and bytes of every process."""
     page = os.sysconf("SC_PAGE_SIZE")
     found = []
@@ -38,6 +38,6 @@ def _linux() -> list[tuple[int, int]]:
     return found
 
 
-def _elsewhere() -> list[tuple[int, int]]:
+def _groups_elsewhere() -> list[tuple[int, int]]:
     with os.popen("ps -axo pgid=,rss=") as answer:
         return [(int(group), int(kilobytes) * 1024) for group, kilobytes in (line.split() for line in answer)]

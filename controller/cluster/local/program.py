@@ -1,4 +1,4 @@
-"""What a trial's template means on one machine: which program runs, with which environment and limits."""
+"""A trial's template on one machine: which program it runs, with which environment and limits."""
 
 import json
 import math
@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][\w.-]*)\)")
 
 
 class ProcessError(ValueError):
-    """The template says nothing that can run here; the message says what to do."""
+    """The template has nothing that can run as a local process; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,64 +36,64 @@ class Process:
     memory: int | None = None
 
 
-def process(launch: Launch, metrics: Path) -> Process:
+def render_process(launch: Launch, metrics: Path) -> Process:
     """Render the attempt's template; `metrics` is the file in which its metrics are looked for.
 
     Raises ProcessError or TemplateError if the template cannot be rendered or names no command.
     """
-    own = _own(launch, metrics)
-    argv, env, timeout, memory = _rendered(launch, own)
+    own = _own_variables(launch, metrics)
+    argv, env, timeout, memory = _render(launch, own)
     if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE:
         path = launch.spec.metrics_collector_spec.path
-        argv = [_redirected(word, path, metrics) for word in argv]
-        env = {name: _redirected(value, path, metrics) for name, value in env.items()}
+        argv = [_redirect(word, path, metrics) for word in argv]
+        env = {name: _redirect(value, path, metrics) for name, value in env.items()}
     timeouts = [seconds for seconds in (launch.spec.trial_template.timeout_seconds, timeout) if seconds is not None]
     return Process(tuple(argv), {**env, **own}, launch.origin, min(timeouts, default=None), memory)
 
 
-def _rendered(launch: Launch, own: dict[str, str]) -> tuple[list[str], dict[str, str], float | None, int | None]:
+def _render(launch: Launch, own: dict[str, str]) -> tuple[list[str], dict[str, str], float | None, int | None]:
     """Words, variables, timeout and memory limit as the template gives them, placeholders replaced."""
     template = launch.spec.trial_template
     values = template_values(template, launch.assignment, launch.name, launch.namespace)
     absent = absent_names(launch.spec, launch.assignment)
     if template.command is not None:
-        return _strings(substitute(template.command, values, absent), "command"), {}, None, None
+        return _texts(substitute(template.command, values, absent), "command"), {}, None, None
     tree = substitute(template.trial_spec or {}, values, absent)
-    container = _container(tree, template)
-    literals = _literals(container)
+    container = _primary_container(tree, template)
+    literals = _literal_variables(container)
     known = {**literals, **own}
-    argv = [_expanded(word, known) for word in _command(container)]
-    env = {name: _expanded(value, known) for name, value in literals.items()}
+    argv = [_expand(word, known) for word in _command(container)]
+    env = {name: _expand(value, known) for name, value in literals.items()}
     return argv, env, _active_deadline(tree), _memory(container)
 
 
-def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Why trials of `spec` could not run as local processes."""
     template = spec.trial_template
     where = ("spec", "trialTemplate")
     if template.config_map is not None:
-        remedy = "give trialSpec or command; templates from a ConfigMap are still to come, on Kubernetes only"
+        remedy = "give trialSpec or command; a template in a ConfigMap works on Kubernetes only"
         yield Problem((*where, "configMap"), remedy)
     if template.trial_spec is None or template.command is not None:
         return
     try:
-        container = _container(template.trial_spec, template)
+        container = _primary_container(template.trial_spec, template)
         _command(container)
-        _literals(container)
+        _literal_variables(container)
         _check_limits(template.trial_spec, container)
     except ProcessError as error:
         yield Problem((*where, "trialSpec"), str(error))
 
 
 def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
-    """Limits that are written out; those that are placeholders are known only once a trial has its parameters."""
+    """Check the limits that are numbers; those that are placeholders are known only once a trial has its parameters."""
     if not any(placeholders(_at(container, *_MEMORY))):
         _memory(container)
     if not any(placeholders(_at(tree, *_DEADLINE))):
         _active_deadline(tree)
 
 
-def _own(launch: Launch, metrics: Path) -> dict[str, str]:
+def _own_variables(launch: Launch, metrics: Path) -> dict[str, str]:
     return {
         "TRIALSTREAM_TRIAL": launch.name,
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
@@ -112,7 +112,7 @@ def _containers(tree: Any) -> Iterator[dict[str, Any]]:
         yield from _containers(value)
 
 
-def _container(tree: dict[str, Any], template: TrialTemplate) -> dict[str, Any]:
+def _primary_container(tree: dict[str, Any], template: TrialTemplate) -> dict[str, Any]:
     found = list(_containers(tree))
     for container in found:
         if container.get("name") == template.primary_container_name:
@@ -124,32 +124,32 @@ def _container(tree: dict[str, Any], template: TrialTemplate) -> dict[str, Any]:
 
 
 def _command(container: dict[str, Any]) -> list[str]:
-    command = _strings(container.get("command") or [], "command")
+    command = _texts(container.get("command") or [], "command")
     if not command:
         name = container.get("name")
         raise ProcessError(f"the container {name!r} has no command; locally its image is ignored, so give a command")
-    return command + _strings(container.get("args") or [], "args")
+    return command + _texts(container.get("args") or [], "args")
 
 
-def _strings(values: Any, field: str) -> list[str]:
+def _texts(values: Any, field: str) -> list[str]:
     if not isinstance(values, list | tuple) or not all(isinstance(value, str | int | float) for value in values):
         raise ProcessError(f"{field} must be a list of words and numbers, not {values!r}")
     return [written(value) for value in values]
 
 
-def _literals(container: dict[str, Any]) -> dict[str, str]:
-    """The environment as far as it stands in the template; what comes from secrets and fields is not here."""
+def _literal_variables(container: dict[str, Any]) -> dict[str, str]:
+    """The environment variables with a value in the template; those from secrets and fields do not exist locally."""
     entries = container.get("env") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("name") for entry in entries):
         raise ProcessError("env must be a list of {name, value}")
     literal = [entry for entry in entries if "valueFrom" not in entry]
     return dict(
-        zip([str(e["name"]) for e in literal], _strings([e.get("value", "") for e in literal], "env"), strict=True)
+        zip([str(e["name"]) for e in literal], _texts([e.get("value", "") for e in literal], "env"), strict=True)
     )
 
 
 def _at(tree: Any, *path: str) -> Any:
-    """What stands at `path` in a manifest, None if nothing does."""
+    """The value at `path` in a manifest; None if there is none."""
     for key in path:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
@@ -157,19 +157,19 @@ def _at(tree: Any, *path: str) -> Any:
 
 def _memory(container: dict[str, Any]) -> int | None:
     limit = _at(container, *_MEMORY)
-    return None if limit is None else quantity(limit)
+    return None if limit is None else parse_quantity(limit)
 
 
-def quantity(written: object) -> int:
+def parse_quantity(quantity: object) -> int:
     """A Kubernetes quantity such as 512Mi, 1.5G or 1e9 in bytes, rounded up. Raises ProcessError."""
-    found = _QUANTITY.fullmatch(str(written))
+    found = _QUANTITY.fullmatch(str(quantity))
     try:
-        if found and not isinstance(written, bool):
+        if found and not isinstance(quantity, bool):
             suffix = found[2] or ""
             return math.ceil(float(found[1]) * (_DECIMAL.get(suffix) or _BINARY[suffix]))
     except (ValueError, OverflowError):
         pass
-    raise ProcessError(f"resources.limits.memory: {written!r} is no quantity; write 512Mi or 2G")
+    raise ProcessError(f"resources.limits.memory: {quantity!r} is no quantity; write 512Mi or 2G")
 
 
 def _active_deadline(tree: dict[str, Any]) -> float | None:
@@ -181,11 +181,11 @@ def _active_deadline(tree: dict[str, Any]) -> float | None:
     return float(seconds)
 
 
-def _expanded(text: str, known: Mapping[str, str]) -> str:
+def _expand(text: str, known: Mapping[str, str]) -> str:
     """Kubernetes' `$(NAME)` for variables of the container; other names stay as they are, and `$$` is one `$`."""
     return _REFERENCE.sub(lambda found: known.get(found[1], found[0]) if found[1] else "$", text)
 
 
-def _redirected(text: str, path: str, metrics: Path) -> str:
-    """Trials here share one file system, so each writes the configured file at a place of its own."""
+def _redirect(text: str, path: str, metrics: Path) -> str:
+    """Replace the configured path: local trials share one file system, so each gets a metrics file of its own."""
     return re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w/-]|\.\w)", lambda _: str(metrics), text)

@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# loaded before any fork: between fork and exec there is no time for imports
+# loaded before any fork, so that nothing is imported between fork and exec
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -26,7 +26,7 @@ class SpawnError(Exception):
 
 
 def adopt_orphans() -> None:
-    """From now on grandchildren whose parents died are ours to reap, so that a group's end is seen at once."""
+    """Become the parent of grandchildren whose parents died, so that the end of a whole group is seen at once."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -34,7 +34,7 @@ def adopt_orphans() -> None:
 def spawn(command: Command, log: str, source: int | None = None, *, lasting: bool = False) -> int:
     """Run `command`, its output appended to `log`; return its process id once the program itself runs.
 
-    It reads from the file descriptor `source`, else from nothing. `lasting`: it may outlive us.
+    Its standard input is the file descriptor `source`, else empty. `lasting`: it may outlive us.
     Raises SpawnError. Only for a process with one thread.
     """
     try:
@@ -42,11 +42,11 @@ def spawn(command: Command, log: str, source: int | None = None, *, lasting: boo
     except OSError as error:
         raise SpawnError(f"the log {log} cannot be written: {error.strerror}") from None
     reports, report = os.pipe()
-    parent, program = os.getpid(), _found(command)
+    parent, program = os.getpid(), _program_path(command)
     try:
         pid = os.fork()
         if pid == 0:
-            _become(command, program, source, output, report, None if lasting else parent)
+            _exec(command, program, source, output, report, None if lasting else parent)
     except OSError as error:
         os.close(reports)
         raise SpawnError(f"no process could be started: {error.strerror}; run fewer trials in parallel") from None
@@ -57,12 +57,12 @@ def spawn(command: Command, log: str, source: int | None = None, *, lasting: boo
         failure = file.read()  # empty as soon as the program runs: exec closes the other end
     if failure:
         os.waitpid(pid, 0)
-        raise SpawnError(_explained(failure.decode(), command))
+        raise SpawnError(_explain(failure.decode(), command))
     return pid
 
 
-def _found(command: Command) -> str:
-    """The program's path, looked up before the fork: each miss would cost the child an exec and copied pages."""
+def _program_path(command: Command) -> str:
+    """The program's path, looked up before the fork: each failed try would cost the child an exec and copied pages."""
     name = command.argv[0]
     if os.sep in name:
         return name
@@ -72,10 +72,8 @@ def _found(command: Command) -> str:
     )
 
 
-def _become(
-    command: Command, program: str, source: int | None, output: int, report: int, parent: int | None
-) -> NoReturn:
-    """In the child: turn into the program, or report why not; with a parent, die with it."""
+def _exec(command: Command, program: str, source: int | None, output: int, report: int, parent: int | None) -> NoReturn:
+    """In the child: become the program, or write to `report` why not; with a `parent`, die when that dies."""
     step = "exec"
     try:
         os.setsid()
@@ -99,7 +97,7 @@ def _become(
         os._exit(127)
 
 
-def _explained(failure: str, command: Command) -> str:
+def _explain(failure: str, command: Command) -> str:
     step, number, message = failure.split(":", 2)
     program = command.argv[0]
     if step == "cwd":

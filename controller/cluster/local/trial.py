@@ -1,18 +1,19 @@
-"""One trial's process under a supervisor: its deadlines, its end, and what that end means."""
+"""One trial's process under a supervisor: its deadlines, how it is stopped, and the cause of its end."""
 
 import os
 import signal
 import time
 
-from controller.cluster.local.attempts import Attempt, Exit, kill, room
+from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, signal_group
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.process_memory import oom_kills
 
 LINGER = 1.0
-"""Seconds that what is left of a group gets between SIGTERM and SIGKILL once its main process has ended."""
+"""Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has ended."""
 GIVE_UP = 5.0
-"""Seconds after SIGKILL at which an unkillable rest (in the kernel) is left alone."""
-NO_ROOM = 2**20  # bytes; what a trial printed then may not have been written
+"""Seconds after SIGKILL before processes that cannot be killed (they hang in the kernel) are left alone."""
+DISK_FULL = 2**20
+"""Bytes: with less free, what a trial printed last may not have been written."""
 TAIL_LINES, TAIL_CHARACTERS = 3, 440
 
 
@@ -28,34 +29,34 @@ class Trial:
         self.memory: int | None = request.get("memory")
         self.oom_kills = oom_kills()
         self.deadline = now + self.timeout if self.timeout else float("inf")
-        """When the next step is due: the timeout, then SIGKILL, then giving up."""
+        """When `enforce_deadline` is due: the timeout, then SIGKILL, then giving up."""
         self.status: int | None = None
         self.killed = False
-        self.ending: Exit | None = None
+        self.ending: ExitRecord | None = None
 
     def end(self, cause: str, message: str, grace: float) -> None:
-        """SIGTERM to the whole group now, SIGKILL after `grace` seconds; the first cause stands."""
+        """SIGTERM to the whole group now, SIGKILL after `grace` seconds; the first cause given is kept."""
         if self.ending is None and self.status is None:
-            self.ending = Exit(cause, None, message)
+            self.ending = ExitRecord(cause, None, message)
             self._term(grace)
 
     def _term(self, grace: float) -> None:
-        kill(self.pid, signal.SIGTERM)
+        signal_group(self.pid, signal.SIGTERM)
         self.deadline = time.monotonic() + grace
 
     def kill(self, cause: str, message: str) -> None:
-        """SIGKILL to the whole group now; the first cause stands."""
+        """SIGKILL to the whole group now; the first cause given is kept."""
         if self.ending is None and self.status is None:
-            self.ending = Exit(cause, None, message)
+            self.ending = ExitRecord(cause, None, message)
         self._kill()
 
     def _kill(self) -> None:
-        kill(self.pid, signal.SIGKILL)
+        signal_group(self.pid, signal.SIGKILL)
         self.killed = True
         self.deadline = time.monotonic() + GIVE_UP
 
-    def reaped(self, status: int) -> None:
-        """The main process has ended; what is left of its group has a moment to follow."""
+    def handle_exit(self, status: int) -> None:
+        """The main process has ended; what is left of its group gets LINGER seconds to end, too."""
         self.status = status
         linger = min(LINGER, self.grace)
         if self.ending is None:
@@ -65,42 +66,44 @@ class Trial:
         else:
             self.deadline = min(self.deadline, time.monotonic() + linger)
 
-    def due(self) -> None:
+    def enforce_deadline(self) -> None:
         if self.status is None and self.ending is None:
             self.end("Timeout", f"ran longer than its {self.timeout:g} s and was stopped", self.grace)
         elif not self.killed:
             self._kill()
-        else:  # it hangs in the kernel: nothing more to do until it comes out
+        else:  # it hangs in the kernel: nothing can be done until it returns
             self.deadline = float("inf")
 
-    def over(self, now: float) -> bool:
-        """Has it ended, and is nothing left of its group?"""
-        return self.status is not None and (not kill(self.pid, 0) or (self.killed and now >= self.deadline))
+    def is_over(self, now: float) -> bool:
+        """Has it ended, and has nothing of its group been left?"""
+        return self.status is not None and (not signal_group(self.pid, 0) or (self.killed and now >= self.deadline))
 
-    def exit(self) -> Exit:
+    def exit_record(self) -> ExitRecord:
         assert self.status is not None
         code = os.waitstatus_to_exitcode(self.status)
         shown = code if code >= 0 else 128 - code
         if self.ending:
             return self.ending._replace(exit_code=shown)
-        if room(self.attempt.folder) < NO_ROOM:
-            return Exit(
+        if free_bytes(self.attempt.folder) < DISK_FULL:
+            return ExitRecord(
                 "Lost", shown, "the disk was full when it ended, so what it printed is cut off; free some space"
             )
         if code == 0:
-            return Exit("Completed", 0)
+            return ExitRecord("Completed", 0)
         if shown == 128 + signal.SIGKILL and oom_kills() > self.oom_kills:
-            return Exit("OutOfMemory", shown, "killed by the system because memory ran out")
-        said = f"exit status {code}" if code > 0 else f"killed by {_signal_name(-code)}"
+            return ExitRecord("OutOfMemory", shown, "killed by the system because memory ran out")
+        reason = f"exit status {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         tail = _last_lines(self.attempt.log)
-        return Exit("Error" if code > 0 else "Signal", shown, f"{said}; its log ends with:\n{tail}" if tail else said)
+        return ExitRecord(
+            "Error" if code > 0 else "Signal", shown, f"{reason}; its log ends with:\n{tail}" if tail else reason
+        )
 
 
-def _signal_name(number: int) -> str:
+def _signal_name(signum: int) -> str:
     try:
-        return signal.Signals(number).name
+        return signal.Signals(signum).name
     except ValueError:
-        return f"signal {number}"
+        return f"signal {signum}"
 
 
 def _last_lines(log: str) -> str:

@@ -22,8 +22,8 @@ def data(tmp_path: Path) -> Iterator[Path]:
     yield folder
     for started in folder.glob("experiments/*/*/*/started.json"):
         attempt = Attempt(str(folder), str(started.parent.relative_to(folder / "experiments")))
-        running = attempt.running()
-        if running and attempt.exit() is None:
+        running = attempt.start_record()
+        if running and attempt.exit_record() is None:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
 

@@ -55,7 +55,7 @@ class Site:
         return self.collectors(launch) not in ([], [dead])
 
     def supervisor(self, launch: Launch) -> psutil.Process:
-        running = self._attempt(launch).running()
+        running = self._attempt(launch).start_record()
         assert running
         parent = psutil.Process(running.pid).parent()
         assert parent

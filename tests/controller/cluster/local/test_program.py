@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.cluster import Launch
-from controller.cluster.local.program import ProcessError, problems, process, quantity
+from controller.cluster.local.program import ProcessError, parse_quantity, process_problems, render_process
 from events.spec.experiment import ExperimentSpec
 
 Make = Callable[..., Launch]
@@ -24,7 +24,7 @@ def job(container: dict[str, Any], **spec: Any) -> dict[str, Any]:
 def test_command_arguments_and_environment_of_the_primary_container(launch: Make) -> None:
     env = [{"name": "A", "value": "x"}, {"name": "B"}, {"name": "C", "valueFrom": {"secretKeyRef": {}}}]
     container = {"command": ["python", "train.py"], "args": ["--lr=${trialParameters.rate}", 3, True], "env": env}
-    ran = process(launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me"), METRICS)
+    ran = render_process(launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me"), METRICS)
     assert ran.argv == ("python", "train.py", "--lr=1e-05", "3", "true")
     assert ran.env == {
         "A": "x",
@@ -42,7 +42,7 @@ def test_the_short_command(launch: Make) -> None:
     wanted = launch(
         1, "python", "$(x)", "${trialParameters.lr}", assignment={"lr": 0.1}, template={"timeoutSeconds": 5}
     )
-    ran = process(wanted, METRICS)
+    ran = render_process(wanted, METRICS)
     assert ran.argv == ("python", "$(x)", "0.1")
     assert ran.timeout == 5
 
@@ -61,17 +61,17 @@ CONDITIONAL = [
 def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out(launch: Make) -> None:
     words = ["train", "--kind=${trialParameters.kind}", "--momentum", "${trialParameters.momentum}", "-v"]
     absent = launch(1, *words, parameters=CONDITIONAL, assignment={"kind": "adam"})
-    assert process(absent, METRICS).argv == ("train", "--kind=adam", "-v")
-    assert process(absent, METRICS).env["TRIALSTREAM_PARAMETERS"] == '{"kind": "adam"}'
+    assert render_process(absent, METRICS).argv == ("train", "--kind=adam", "-v")
+    assert render_process(absent, METRICS).env["TRIALSTREAM_PARAMETERS"] == '{"kind": "adam"}'
     there = launch(1, *words, parameters=CONDITIONAL, assignment={"kind": "sgd", "momentum": 0.5})
-    assert process(there, METRICS).argv == ("train", "--kind=sgd", "--momentum", "0.5", "-v")
+    assert render_process(there, METRICS).argv == ("train", "--kind=sgd", "--momentum", "0.5", "-v")
 
 
 def test_so_is_its_variable_in_a_manifest(launch: Make) -> None:
     env = [{"name": "KIND", "value": "${trialParameters.k}"}, {"name": "MOMENTUM", "value": "${trialParameters.m}"}]
     template = job({"command": ["train"], "args": ["--m=${trialParameters.m}"], "env": env})
     template["trialParameters"] = [{"name": "k", "reference": "kind"}, {"name": "m", "reference": "momentum"}]
-    ran = process(launch(1, template=template, parameters=CONDITIONAL, assignment={"kind": "adam"}), METRICS)
+    ran = render_process(launch(1, template=template, parameters=CONDITIONAL, assignment={"kind": "adam"}), METRICS)
     assert ran.argv == ("train",)
     assert ran.env["KIND"] == "adam"
     assert "MOMENTUM" not in ran.env
@@ -82,7 +82,7 @@ def test_references_to_variables_as_in_kubernetes(launch: Make) -> None:
         "command": ["sh", "-c", "echo $(A) $(KATIB_TRIAL_NAME) $(date) $$(A) $$$$"],
         "env": [{"name": "A", "value": "x"}],
     }
-    assert process(launch(1, template=job(container)), METRICS).argv[2] == "echo x exp-1 $(date) $(A) $$"
+    assert render_process(launch(1, template=job(container)), METRICS).argv[2] == "echo x exp-1 $(date) $(A) $$"
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_references_to_variables_as_in_kubernetes(launch: Make) -> None:
 def test_the_metrics_file_is_the_attempts_own(launch: Make, word: str, expected: str) -> None:
     collector = {"collector": {"kind": "File"}, "source": {"fileSystemPath": {"path": "/katib/mnist.json"}}}
     template = job({"command": ["run", word], "env": [{"name": "OUT", "value": word}]})
-    ran = process(launch(1, template=template, metricsCollectorSpec=collector), METRICS)
+    ran = render_process(launch(1, template=template, metricsCollectorSpec=collector), METRICS)
     assert (ran.argv[1], ran.env["OUT"]) == (expected, expected)
 
 
 def test_the_shortest_limit_counts(launch: Make) -> None:
     template = job({"command": ["run"], "resources": {"limits": {"memory": "1Gi"}}}, activeDeadlineSeconds=30)
-    ran = process(launch(1, template={**template, "timeoutSeconds": 60}), METRICS)
+    ran = render_process(launch(1, template={**template, "timeoutSeconds": 60}), METRICS)
     assert (ran.timeout, ran.memory) == (30, 2**30)
 
 
@@ -123,13 +123,13 @@ def test_the_shortest_limit_counts(launch: Make) -> None:
     ],
 )
 def test_quantities(text: object, size: int) -> None:
-    assert quantity(text) == size
+    assert parse_quantity(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "Mi", "1 Gi", "1GB", "1..2", "-1", True, None, "1e999"])
 def test_no_quantities(text: object) -> None:
     with pytest.raises(ProcessError, match="write 512Mi or 2G"):
-        quantity(text)
+        parse_quantity(text)
 
 
 @pytest.mark.parametrize(
@@ -146,26 +146,26 @@ def test_no_quantities(text: object) -> None:
 def test_what_cannot_run_is_told_before_and_at_the_start(launch: Make, container: dict[str, Any], message: str) -> None:
     wanted = launch(1, template=job(container))
     with pytest.raises(ProcessError, match=message):
-        process(wanted, METRICS)
-    (problem,) = problems(wanted.spec)
+        render_process(wanted, METRICS)
+    (problem,) = process_problems(wanted.spec)
     assert problem.path == ("spec", "trialTemplate", "trialSpec")
     assert message in problem.message
 
 
 def test_the_primary_container_must_be_there(launch: Make) -> None:
     template = {**job({"command": ["run"]}), "primaryContainerName": "other"}
-    (problem,) = problems(launch(1, template=template).spec)
+    (problem,) = process_problems(launch(1, template=template).spec)
     assert "there are: sidecar, main" in problem.message
 
 
 def test_no_problem_where_limits_are_placeholders(launch: Make) -> None:
     template = job({"command": ["run"], "resources": {"limits": {"memory": "${trialParameters.rate}"}}})
-    assert list(problems(launch(1, template=template).spec)) == []
-    assert process(launch(1, template=template, assignment={"lr": "1Ki"}), METRICS).memory == 1024
+    assert list(process_problems(launch(1, template=template).spec)) == []
+    assert render_process(launch(1, template=template, assignment={"lr": "1Ki"}), METRICS).memory == 1024
 
 
 def test_templates_from_config_maps_are_for_kubernetes() -> None:
     source = {"configMapName": "a", "configMapNamespace": "b", "templatePath": "c"}
     spec = ExperimentSpec.model_validate({"trialTemplate": {"configMap": source}})
-    (problem,) = problems(spec)
-    assert "still to come, on Kubernetes only" in problem.message
+    (problem,) = process_problems(spec)
+    assert "works on Kubernetes only" in problem.message

@@ -68,7 +68,7 @@ def attempt(data: Path, key: AttemptKey) -> Attempt:
 
 
 def trial_of(data: Path, key: AttemptKey) -> psutil.Process:
-    running = attempt(data, key).running()
+    running = attempt(data, key).start_record()
     assert running
     return psutil.Process(running.pid)
 
@@ -120,7 +120,7 @@ def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None
     assert first == second
     assert {end.cause for end in first.values()} == {Cause.CANCELLED}
     for each in launches:
-        if attempt(data, each.key).running() is None:
+        if attempt(data, each.key).start_record() is None:
             assert not (tmp_path / f"ran-{each.key.trial}").exists()
 
 
@@ -277,7 +277,7 @@ def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
     assert supervisor.is_running()
     gone(supervisor)
     assert list(sockets_folder(data).iterdir()) == []
-    assert attempt(data, trial.key).exit()
+    assert attempt(data, trial.key).exit_record()
 
 
 def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, launch: Make) -> None:
@@ -347,6 +347,6 @@ def test_a_later_process_with_the_same_number_is_spared(data: Path, launch: Make
         lost.claim("0123456789ab")
         folder = Path(lost.folder)
         (folder / "started.json").write_text(json.dumps({"pid": innocent.pid, "identity": "x/1", "supervisor": "y"}))
-        assert lost.bury().cause == "Lost"
+        assert lost.record_loss().cause == "Lost"
         assert innocent.poll() is None
         os.kill(innocent.pid, signal.SIGKILL)

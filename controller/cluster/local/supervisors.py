@@ -1,0 +1,142 @@
+"""The supervisors of a data folder: one is started for this controller, all others are found and connected to."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from uuid import uuid4
+
+from controller.cluster import Ended, Started
+from controller.cluster.local.attempts import Register
+from controller.cluster.local.connection import SupervisorConnection, launch_supervisor
+from controller.cluster.local.json_socket import Message
+from controller.cluster.local.messages import ended_event, event_of, key_of
+from events.ids import ExperimentId
+
+MAX_LAUNCHES = 3
+"""Supervisors that are started for one request before it is given up."""
+_log = logging.getLogger(__name__)
+
+
+class Supervisors:
+    """`emit` gets every start and end; `report` tells how attempts (by their paths) of a dead supervisor ended."""
+
+    def __init__(
+        self,
+        data: Path,
+        sockets: Path,
+        tasks: asyncio.TaskGroup,
+        emit: Callable[[Started | Ended], None],
+        report: Callable[[Collection[str]], Awaitable[None]],
+    ) -> None:
+        self._data = data
+        self._sockets = sockets
+        self._tasks = tasks
+        self._emit = emit
+        self._report = report
+        self._connections: dict[str, SupervisorConnection] = {}
+        self._own: SupervisorConnection | None = None
+        self._launching = asyncio.Lock()
+        self._connecting = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    async def ask_own(self, request: Message) -> str | None:
+        """Ask the supervisor of this controller, or a new one if it dies meanwhile: the claim makes that harmless.
+
+        Returns who has claimed the attempt if another has. Raises OSError.
+        """
+        for _ in range(MAX_LAUNCHES):
+            connection = await self.own()
+            try:
+                return await connection.ask(request)
+            except ConnectionError as error:
+                _log.warning("%s while it was asked to %s %s", error, request["op"], request["key"])
+        folder = self._data / "supervisors"
+        raise OSError(f"supervisors of local trials die at once; see the logs in {folder}")
+
+    async def ask_all(self, request: Message) -> None:
+        """Ask every supervisor that is connected; one that is gone has nothing to do. Raises OSError."""
+        asked = (connection.ask(request) for connection in self._connections.values())
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
+                raise answer
+
+    async def own(self) -> SupervisorConnection:
+        """The supervisor that runs what this controller starts; started if there is none. Raises OSError."""
+        async with self._launching:
+            if self._own is None or self._own.broken:
+                name = uuid4().hex[:12]
+                await asyncio.to_thread(launch_supervisor, self._data, self._sockets, name)
+                self._own = await self.connect(name)
+                if self._own is None:
+                    log = self._data / "supervisors" / f"{name}.log"
+                    raise OSError(f"the supervisor of local trials died at once; see {log}")
+            return self._own
+
+    async def discover(self) -> None:
+        """Connect to the supervisors that live, and record what those that do not have lost."""
+        for name in sorted(path.stem for path in self._sockets.glob("*.sock")):
+            try:
+                if await self.connect(name) is None:
+                    await self._record_losses(name)
+            except TimeoutError:
+                _log.warning("supervisor %s does not answer; its trials are left as they are", name)
+
+    async def connect(self, name: str) -> SupervisorConnection | None:
+        """The connection to a supervisor, opened if there is none; None if it is dead. Raises TimeoutError."""
+        async with self._connecting:
+            connection = self._connections.get(name)
+            if connection is None or connection.broken:
+                connection = await SupervisorConnection.connect(self._sockets, name)
+                if connection is None:
+                    return None
+                self._connections[name] = connection
+                for path in connection.running:
+                    self._emit(Started(key_of(path), path in connection.with_collector))
+                self._tasks.create_task(self._listen(connection), name=f"listen to supervisor {name}")
+            return connection
+
+    def running(self, experiment: ExperimentId | None = None) -> set[str]:
+        """The paths of the attempts that run, of one experiment or of all."""
+        prefix = "" if experiment is None else f"{experiment}/"
+        return {
+            path for connection in self._connections.values() for path in connection.running if path.startswith(prefix)
+        }
+
+    async def until_none_runs(self, experiment: ExperimentId) -> None:
+        while self.running(experiment):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        self._closed = True
+        for connection in list(self._connections.values()):
+            await connection.close()
+
+    async def _listen(self, connection: SupervisorConnection) -> None:
+        async for message in connection.events():
+            self._emit(event_of(message))
+            self._changed.set()
+        await connection.close()
+        if self._closed:
+            return
+        try:
+            if await self.connect(connection.name) is None:
+                await self._handle_death(connection)
+        except OSError as error:  # the next sweep tries again
+            _log.warning("supervisor %s of local trials is out of reach: %r", connection.name, error)
+
+    async def _handle_death(self, connection: SupervisorConnection) -> None:
+        """The supervisor is dead, and so are its trials, or will be now."""
+        running, connection.running = connection.running, set()
+        _log.warning("supervisor %s of local trials died with %d running", connection.name, len(running))
+        self._connections.pop(connection.name, None)
+        await self._record_losses(connection.name)
+        await self._report(running)
+        self._changed.set()
+
+    async def _record_losses(self, name: str) -> None:
+        for path, end in await asyncio.to_thread(Register(str(self._data), name).record_losses):
+            self._emit(ended_event(key_of(path), end))
+        (self._sockets / f"{name}.sock").unlink(missing_ok=True)
