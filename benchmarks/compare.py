@@ -61,7 +61,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks compare", description=__doc__)
-    parser.add_argument("revision", nargs="?", metavar="REV", help="the old one; the new one is the working tree")
+    parser.add_argument(
+        "revision", nargs="?", metavar="REV", help="the old one; the new one is the working tree; none with --guard"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"benchmarks; {' and '.join(NAMES)} by default")
     parser.add_argument("--pairs", type=int, metavar="N", help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard")
     parser.add_argument("--quick", action="store_true", help="the short versions of the benchmarks")
@@ -72,7 +74,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help=f"quick, against the revision in benchmarks/reference; fails beyond {LIMIT}",
     )  # fmt: skip
     options = parser.parse_intermixed_args(arguments)
-    if options.guard == bool(options.revision):
+    if options.guard and options.revision:
+        options.names.insert(0, options.revision)
+    elif not options.guard and not options.revision:
         parser.error("name a revision, or let --guard take that of benchmarks/reference")
     if unknown := sorted(set(options.names) - set(BARS)):
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are {', '.join(BARS)}")

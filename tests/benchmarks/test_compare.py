@@ -102,12 +102,13 @@ def test_the_guard_fails_when_it_is_sure(repository: Repository, cost: float, co
     repository.write("benchmarks/reference", f"{repository.first}\nIt was\nfast.\n")
     repository.costing(cost)
     repository.commit()
-    done = repository.compare("--guard", "--pairs", "2")
+    done = repository.compare("--guard", "gap", "--pairs", "2")
     assert done.returncode == code, done.stderr
     assert ("SLOWER" in done.stdout) == bool(code)
     assert ("gap gap_p50_ms" in done.stdout.splitlines()[-1]) == bool(code)
     assert "It was fast." in done.stderr
     assert "quick" in done.stdout
+    assert "trials" not in done.stdout
 
 
 def test_a_reference_that_this_clone_lacks_does_not_pass(repository: Repository) -> None:
