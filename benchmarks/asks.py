@@ -1,10 +1,11 @@
 """How long the default algorithm lets a request for suggestions wait, through the pool of workers, without a database.
 
 One experiment of six parameters, asked for one suggestion at a time and told every result: its first 500 trials, and
-then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first. 64 suggestions at once
-after 200 trials. The memory of the worker that has 10,000 trials. The replay of 1,000 trials, as after the death of a
-worker. And 100 experiments of 20 trials that ask for their first suggestion at the same moment and for each next one a
-second or two later; that crowd shares the machine's cores with this program.
+then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first; the quick version
+leaves out the 100,000. 64 suggestions at once after 200 trials. The memory of the worker that has 10,000 trials. The
+replay of 1,000 trials, as after the death of a worker. And 100 experiments of 20 trials that ask for their first
+suggestion at the same moment and for each next one a second or two later; that crowd shares the machine's cores with
+this program.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 import psutil
 
-from algorithms.search import DEFAULT, create
+from algorithms.search import DEFAULT
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import Outcome as Result
@@ -29,12 +30,12 @@ from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
+MEASURES = 2
+"""The quick version measured other sizes: up to 50 trials, and 100 to 10,000."""
 SMALL, LARGE, REPLAYED, HEAVY = 500, (1_000, 10_000, 100_000), 1_000, 10_000
 BATCH, CROWD, CROWD_TRIALS = 64, 100, 20
 MODELLED = 200
 """Trials before the batch, as many as the model of the default algorithm holds."""
-QUICK = 10
-"""By how much the quick version does less."""
 SAMPLE = 200
 """Requests at each size."""
 PAUSE = (1.0, 2.0)
@@ -64,45 +65,58 @@ def spec(parallel: int = 4) -> ExperimentSpec:
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
-    return Outcome(asyncio.run(_measure(QUICK if quick else 1)), "none")
+    return Outcome(asyncio.run(_measure(LARGE[:-1] if quick else LARGE)), "none")
 
 
-async def _measure(less: int) -> dict[str, float]:
-    figures = {**await _alone(less), **await _crowd(CROWD, CROWD_TRIALS // less)}
+async def _measure(sizes: Sequence[int]) -> dict[str, float]:
+    figures = {**await _alone(sizes), **await _crowd(CROWD, CROWD_TRIALS)}
     for name, figure in figures.items():
         say(f"{name} {figure:.4g}")
     return figures
 
 
-async def _alone(less: int) -> dict[str, float]:
+async def _alone(sizes: Sequence[int]) -> dict[str, float]:
     async with open_pool(SuggestionSettings(workers=1)) as pool:
         await Asker(pool, spec()).ask()  # the libraries are imported: a controller does that once
-        small = sorted(await _grown(Asker(pool, spec()), SMALL // less))
-        journal = made(LARGE[-1] // less)
-        large: list[float] = []
-        for size in (size // less for size in LARGE):
-            asker = Asker.at(pool, journal, size)
-            await asker.ask()
-            large.append(percentile(sorted(await _grown(asker, SAMPLE)), 50))
-            say(f"{size:,} trials: median {1000 * large[-1]:.2f} ms")
-            asker.leave()
-        replayed = await Asker.at(pool, journal, REPLAYED // less).ask()
-        asker = Asker.at(pool, journal, MODELLED // less)
+        grown = Asker(pool, spec())
+        small = sorted(await _grown(grown, SMALL))
+        journal = await _journal(grown, sizes[-1])
+        large = [await _median_at(Asker.at(pool, journal, size)) for size in sizes]
+        replayed = await Asker.at(pool, journal, REPLAYED).ask()
+        asker = Asker.at(pool, journal, MODELLED)
         await asker.ask()
         batch = await asker.ask(BATCH)
     async with open_pool(SuggestionSettings(workers=1)) as pool:
-        asker = Asker.at(pool, journal, HEAVY // less)
+        asker = Asker.at(pool, journal, HEAVY)
         await _grown(asker, SAMPLE)
         memory = max(child.memory_info().rss for child in psutil.Process().children(recursive=True))
     return {
         "ask_p50_ms": 1000 * percentile(small, 50),
         "ask_p99_ms": 1000 * percentile(small, 99),
         "ask_large_p50_ms": 1000 * max(large),
-        "ask_large_growth": large[-1] / large[0],
+        **({"ask_large_growth": large[-1] / large[0]} if sizes == LARGE else {}),
         "batch_64_s": batch,
         "worker_mib": memory / 2**20,
         "replay_s": replayed,
     }
+
+
+async def _median_at(asker: "Asker") -> float:
+    """Seconds that one suggestion takes after the asker's journal has been replayed."""
+    await asker.ask()
+    middle = percentile(sorted(await _grown(asker, SAMPLE)), 50)
+    say(f"{asker.suggested - SAMPLE - 1:,} trials: median {1000 * middle:.2f} ms")
+    asker.leave()
+    return middle
+
+
+async def _journal(asker: "Asker", trials: int) -> Sequence[Asked | Told]:
+    """That of the asker's experiment when so many trials have run one after the other."""
+    while asker.suggested < trials:
+        await _grown(asker, min(10_000, trials - asker.suggested))
+        say(f"a journal of {asker.suggested:,} trials is made")
+    asker.leave()
+    return [*asker.journal, *asker.news]
 
 
 async def _crowd(experiments: int, trials: int) -> dict[str, float]:
@@ -155,20 +169,6 @@ class Asker:
 
     async def _recall(self) -> tuple[Origin, Sequence[Asked | Told]]:
         return Origin(self.spec, 1), self.journal
-
-
-def made(trials: int) -> list[Asked | Told]:
-    """The journal of an experiment whose trials ran one after the other."""
-    journal: list[Asked | Told] = []
-    search = create(spec(), 1)
-    for number in range(1, trials + 1):
-        (assignment,) = search.ask(1)
-        told = Told(number, result(assignment))
-        search.tell(number, told.outcome)
-        journal += [Asked(assignment), told]
-        if number % 10_000 == 0:
-            say(f"a journal of {number:,} trials is made")
-    return journal
 
 
 def result(assignment: Assignment) -> Result:

@@ -78,17 +78,18 @@ def present(root: Path, home: Path) -> Checkout:
     return Checkout(label, root, environment(home / "new-environment", root))
 
 
-def past(root: Path, revision: str, home: Path, patch: Path | None = None) -> Checkout:
-    """A revision's tree in a folder below `home`; the patch may change its benchmarks, and nothing else."""
+def past(root: Path, revision: str, home: Path) -> Checkout:
+    """A revision's tree in a folder below `home`, and in it what benchmarks/carried/ has for its benchmarks."""
     whole = resolved(root, revision)
     tree = home / "old"
     archive = subprocess.run(["git", "archive", whole], cwd=root, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         opened.extractall(tree, filter="data")
     label = whole[:12]
-    if patch is not None:
-        _git(tree, "apply", "--include=benchmarks/*", str(patch.absolute()))
-        label += f" with {patch.name}"
+    for patch in root.glob("benchmarks/carried/*.patch"):
+        if whole.startswith(patch.stem):
+            _git(tree, "apply", "--include=benchmarks/*", str(patch))
+            label += f" with {patch.relative_to(root)}"
     return Checkout(label, tree, environment(home / "old-environment", tree))
 
 

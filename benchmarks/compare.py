@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         revision = _reference() if options.guard else options.revision
         with tempfile.TemporaryDirectory(prefix="tsc-", ignore_cleanup_errors=True) as made:
             home, where, at = Path(made), machine(), now()
-            old, new = past(ROOT, revision, home, options.carry), present(ROOT, home)
+            old, new = past(ROOT, revision, home), present(ROOT, home)
             _check(old, new, options.names)
             say(f"{new.label} beside {old.label}, {options.pairs} pairs of each benchmark")
             found = [_compare(old, new, name, home, options) for name in options.names]
@@ -68,7 +68,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, metavar="N", help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard")
     parser.add_argument("--quick", action="store_true", help="the short versions of the benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values here, too")
-    parser.add_argument("--carry", type=Path, metavar="PATCH", help="apply it to benchmarks/ of the old revision first")
     parser.add_argument(
         "--guard", action="store_true",
         help=f"quick, against the revision in benchmarks/reference; fails beyond {LIMIT}",
@@ -101,7 +100,7 @@ def _check(old: Checkout, new: Checkout, names: Sequence[str]) -> None:
     if differing := [f"{name} ({before[name]}, now {after[name]})" for name in names if before[name] != after[name]]:
         raise CannotMeasureError(
             f"another thing is measured since {old.label}, MEASURES says, by {', '.join(differing)}: "
-            "carry the benchmark back with --carry PATCH, or in a commit to compare with"
+            "carry the benchmark back (docs/benchmarks.md says how)"
         )
 
 

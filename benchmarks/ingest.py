@@ -19,7 +19,11 @@ from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
 EXPERIMENTS, TRIALS = 4, 6
 RATE = 36_000
 """Lines a second, of all trials."""
+MEASURES = 2
+"""The quick version compared the memory at the end with that after the last line, not after a third of the lines."""
 SECONDS, QUICK_SECONDS = 60, 5
+LOOKS = 12
+"""How often the memory is looked at while lines are added."""
 TICK_SECONDS = 0.05
 _LIVE = """
 SELECT e.id, e.shard, t.number FROM trial t JOIN experiment e ON e.id = t.experiment WHERE t.state = 'Running'
@@ -49,7 +53,7 @@ async def _measure(home: Path, seconds: int) -> Outcome:
             "points_per_second": sent / took,
             "points_per_cpu_second": sent / cpu,
             "latest_row_s": max(0.0, took - seconds),
-            "memory_growth": rises[-1] / rises[len(rises) // 3],
+            "memory_growth": rises[-1] / rises[LOOKS // 3],
             "memory_mib": rises[-1] / 2**20,
         }
         say(f"memory at the start {memory / 2**20:.0f} MiB")
@@ -78,7 +82,7 @@ async def _feed(
         for file in files:
             file.write(text)
         await asyncio.sleep(max(0.0, began + tick * TICK_SECONDS - time.monotonic()))
-        if tick * TICK_SECONDS % 5 == 0:
+        if tick % (ticks // LOOKS) == 0:
             memory.append(controller.memory())
         if tick % round(10 / TICK_SECONDS) == 0:
             say(f"{tick * lines * len(files):,} lines")

@@ -25,11 +25,13 @@ from events.spec.document import completed
 from events.spec.experiment import ExperimentSpec
 
 IMAGE, COLLECTOR = "trialstream/python:3.11", "trialstream/collector:dev"
-ROUNDS, QUICK_ROUNDS = 20, 2
 LINES_SECONDS = 30
 """For so long a trial prints 10 lines a second while its collector is looked at."""
 SPACING = (0.0, 0.25, 0.5, 0.75)
 """The kubelet looks at its containers once a second: the starts are spread over that second."""
+ROUNDS, QUICK_ROUNDS = 20, len(SPACING)
+MEASURES = 2
+"""The quick version began in the first half of that second alone."""
 KUBERNETES = Path(__file__).parents[2] / "shared" / "services" / "kubernetes"
 
 

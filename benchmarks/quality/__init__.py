@@ -9,6 +9,9 @@ from pathlib import Path
 
 from benchmarks.outcome import Outcome
 
+MEASURES = 2
+"""The quick version had 50 trials, too few for most figures."""
+
 
 def measure(home: Path, *, quick: bool, arguments: Sequence[str] = ()) -> Outcome:
     from benchmarks.quality import page

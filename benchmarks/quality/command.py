@@ -34,7 +34,7 @@ class Cap:
         return f"{self.seeds}x{self.trials}"
 
 
-WHOLE, QUICK = Cap(10, 200), Cap(2, 50)
+WHOLE, QUICK = Cap(10, 200), Cap(1, 200)
 CAPS = {"optuna.gp": Cap(5, 100), "skopt.gp": Cap(1, 100)}
 QUICK_PROBLEMS = ("branin2", "network8", "model10", "mlp-segment")
 

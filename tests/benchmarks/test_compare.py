@@ -49,7 +49,7 @@ class Repository:
 
     def write(self, file: str, text: str) -> None:
         path = self.root / file
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def costing(self, cost: float) -> None:
@@ -150,14 +150,12 @@ def test_what_cannot_be_compared_is_refused(
     assert done.stdout == ""
 
 
-def test_a_benchmark_is_carried_back_by_a_patch_that_changes_nothing_else(
-    repository: Repository, tmp_path: Path
-) -> None:
+def test_a_benchmark_is_carried_back_by_a_patch_that_changes_nothing_else(repository: Repository) -> None:
     repository.write("benchmarks/gap.py", GAP.replace("quick else 10", "quick else 100") + "MEASURES = 2\n")
     repository.costing(3.0)
-    patch = tmp_path / "new.patch"
-    patch.write_text(repository.git("diff"))
-    done = repository.compare(repository.first, "gap", "--pairs", "1", "--carry", str(patch))
+    repository.write(f"benchmarks/carried/{repository.first[:12]}.patch", repository.git("diff"))
+    repository.write(f"benchmarks/carried/{'0' * 12}.patch", "of another revision")
+    done = repository.compare(repository.first, "gap", "--pairs", "1")
     assert done.returncode == 0, done.stderr
     assert [line.rsplit(" ", 1)[1] for line in done.stderr.splitlines()[1:]] == ["100", "300"]
 
