@@ -30,7 +30,7 @@ from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
-MEASURES = 2
+MEASURES = 1, 2
 """The quick version measured other sizes: up to 50 trials, and 100 to 10,000."""
 SMALL, LARGE, REPLAYED, HEAVY = 500, (1_000, 10_000, 100_000), 1_000, 10_000
 BATCH, CROWD, CROWD_TRIALS = 64, 100, 20

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 packages, names = sys.argv[1].split(","), sys.argv[2].split(",")
 places = {name: list(find_spec(name).submodule_search_locations) for name in packages}
 known = [name for name in names if find_spec("benchmarks." + name)]
-print(json.dumps([places, {name: getattr(import_module("benchmarks." + name), "MEASURES", 1) for name in known}]))
+print(json.dumps([places, {name: getattr(import_module("benchmarks." + name), "MEASURES", (1, 1)) for name in known}]))
 """
 TAIL = 3000
 """Characters of what a failed program said."""
@@ -35,8 +35,8 @@ class Checkout:
     root: Path
     python: Path
 
-    def measures(self, names: Sequence[str]) -> Mapping[str, int]:
-        """The benchmarks of these names that the tree has, and the number of what each measures.
+    def measures(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """The benchmarks of these names that the tree has, and numbers of what each measures, whole and quick.
 
         CannotMeasureError if a package of the tree would be imported from elsewhere.
         """
@@ -46,7 +46,7 @@ class Checkout:
         wrong = [f"{name} from {where}" for name, where in places.items() if where != [str(self.root / name)]]
         if wrong:
             raise CannotMeasureError(f"{self.label} would not run its own code: {self.root} gets {', '.join(wrong)}")
-        return dict(measures)
+        return {name: (whole, quick) for name, (whole, quick) in measures.items()}
 
     def figures(self, name: str, file: Path, *, quick: bool) -> Mapping[str, float]:
         """Run the tree's own benchmark, which writes its figures to the file."""

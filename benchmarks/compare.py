@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="tsc-", ignore_cleanup_errors=True) as made:
             home, where, at = Path(made), machine(), now()
             old, new = past(ROOT, revision, home), present(ROOT, home)
-            _check(old, new, options.names)
+            _check(old, new, options.names, quick=options.quick)
             say(f"{new.label} beside {old.label}, {options.pairs} pairs of each benchmark")
             found = [_compare(old, new, name, home, options) for name in options.names]
     except CannotMeasureError as error:
@@ -92,14 +92,14 @@ def _reference() -> str:
     return revision
 
 
-def _check(old: Checkout, new: Checkout, names: Sequence[str]) -> None:
+def _check(old: Checkout, new: Checkout, names: Sequence[str], *, quick: bool) -> None:
     """CannotMeasureError unless each tree has each benchmark, and both measure the same with it."""
     before, after = old.measures(names), new.measures(names)
     if missing := [name for name in names if name not in before]:
         raise CannotMeasureError(f"{old.label} has no benchmark {', '.join(missing)}")
-    if differing := [f"{name} ({before[name]}, now {after[name]})" for name in names if before[name] != after[name]]:
+    if differing := [name for name in names if before[name][quick] != after[name][quick]]:
         raise CannotMeasureError(
-            f"another thing is measured since {old.label}, MEASURES says, by {', '.join(differing)}: "
+            f"by their MEASURES, these measure something else than at {old.label}: {', '.join(differing)}; "
             "carry the benchmark back (docs/benchmarks.md says how)"
         )
 

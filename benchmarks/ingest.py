@@ -19,7 +19,7 @@ from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
 EXPERIMENTS, TRIALS = 4, 6
 RATE = 36_000
 """Lines a second, of all trials."""
-MEASURES = 2
+MEASURES = 1, 2
 """The quick version compared the memory at the end with that after the last line, not after a third of the lines."""
 SECONDS, QUICK_SECONDS = 60, 5
 LOOKS = 12

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
+from scipy.special import stdtrit
+
 CONFIDENCE = 0.95
 
 
@@ -46,6 +48,4 @@ def compared(old: Sequence[float], new: Sequence[float], *, rate: bool) -> Ratio
 
 def _students_t(freedom: int) -> float:
     """What Student's t does not exceed, on either side, with the probability CONFIDENCE."""
-    from scipy.stats import t  # takes a second
-
-    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

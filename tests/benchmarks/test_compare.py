@@ -97,7 +97,7 @@ def test_each_tree_runs_its_own_code_in_turn(repository: Repository, tmp_path: P
     assert "MEASURES" not in done.stdout
 
 
-@pytest.mark.parametrize(("cost", "code"), [(1.0, 0), (1.1, 0), (1.2, 1)])
+@pytest.mark.parametrize(("cost", "code"), [(1.1, 0), (1.2, 1)])
 def test_the_guard_fails_when_it_is_sure(repository: Repository, cost: float, code: int) -> None:
     repository.write("benchmarks/reference", f"{repository.first}\nIt was\nfast.\n")
     repository.costing(cost)
@@ -127,7 +127,7 @@ def broken(repository: Repository) -> None:
 
 
 def another_thing(repository: Repository) -> None:
-    repository.write("benchmarks/gap.py", GAP + "MEASURES = 0\n")
+    repository.write("benchmarks/gap.py", GAP + "MEASURES = 2, 1\n")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def another_thing(repository: Repository) -> None:
     [
         (without_gap, "has no benchmark gap"),
         (broken, "it is broken"),
-        (another_thing, "another thing is measured since"),
+        (another_thing, "measure something else than at"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -150,8 +150,14 @@ def test_what_cannot_be_compared_is_refused(
     assert done.stdout == ""
 
 
+def test_the_quick_versions_are_compared_where_they_alone_measure_the_same(repository: Repository) -> None:
+    another_thing(repository)
+    done = repository.compare(repository.first, "gap", "--pairs", "1", "--quick")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_benchmark_is_carried_back_by_a_patch_that_changes_nothing_else(repository: Repository) -> None:
-    repository.write("benchmarks/gap.py", GAP.replace("quick else 10", "quick else 100") + "MEASURES = 2\n")
+    repository.write("benchmarks/gap.py", GAP.replace("quick else 10", "quick else 100") + "MEASURES = 2, 1\n")
     repository.costing(3.0)
     repository.write(f"benchmarks/carried/{repository.first[:12]}.patch", repository.git("diff"))
     repository.write(f"benchmarks/carried/{'0' * 12}.patch", "of another revision")
@@ -170,7 +176,7 @@ def test_a_text_that_changed_and_measures_the_same_is_said(repository: Repositor
 
 def test_a_tree_that_would_run_the_code_of_another_is_refused(repository: Repository, tmp_path: Path) -> None:
     here = present(repository.root, tmp_path)
-    assert here.measures(["gap", "trials", "of-tomorrow"]) == {"gap": 1, "trials": 1}
+    assert here.measures(["gap", "trials", "of-tomorrow"]) == {"gap": (1, 1), "trials": (1, 1)}
     other = Checkout("other", repository.root, environment(tmp_path / "other", ROOT))
     with pytest.raises(CannotMeasureError, match="other would not run its own code"):
         other.measures(["gap"])
