@@ -57,6 +57,7 @@ docs: $(READY)
 	$(BIN)/python -m events.schemas
 	$(BIN)/python -m deploy.monitoring
 	$(BIN)/python -m deploy.crds
+	$(BIN)/python -m deploy.settings_table
 	$(BIN)/python -m tests.katib_table
 	$(BIN)/python -m algorithms.conformance
 

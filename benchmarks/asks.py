@@ -24,8 +24,8 @@ from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import Outcome as Result
 from benchmarks.gap import percentile
 from benchmarks.outcome import Outcome, say
+from controller.settings import SuggestionSettings
 from controller.suggestion.pool import Pool, open_pool
-from controller.suggestion.settings import SuggestionSettings
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment

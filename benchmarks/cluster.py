@@ -30,7 +30,7 @@ from benchmarks.outcome import CannotMeasureError, Outcome, say
 from controller.cluster.kubernetes.api import Api, ApiUnavailableError, open_api
 from controller.cluster.kubernetes.experiments import TRIALS
 from controller.cluster.kubernetes.projection import REFUSED
-from controller.cluster.kubernetes.settings import KubernetesSettings
+from controller.settings import KubernetesSettings
 from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaReader, open_reader

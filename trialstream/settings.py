@@ -38,8 +38,3 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     if not isinstance(found.get("database", ""), str):
         raise SettingsError(f"{path}: database is {found['database']!r}; write the URL of the database in quotes")
     return found
-
-
-def database_setting(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The URL of the database: TRIALSTREAM_DATABASE, else the settings file's `database`."""
-    return environ.get("TRIALSTREAM_DATABASE") or settings_file(environ).get("database")

@@ -15,10 +15,10 @@ from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.kubernetes.manifests import problems as manifest_problems
 from controller.cluster.kubernetes.policy import Policy
-from controller.cluster.kubernetes.settings import KubernetesSettings
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.observe import Follow, Source
 from controller.flows.reconcile import Reconciler
+from controller.settings import KubernetesSettings
 from controller.store.holding import Holding
 from controller.store.postgres import Database
 from controller.store.queries import Queries
@@ -31,10 +31,9 @@ from events.spec.validation import Problem
 
 @asynccontextmanager
 async def on_kubernetes(
-    database: Database, bus: KafkaBus, pool: Pool, kafka: KafkaSettings, owner: str
+    database: Database, bus: KafkaBus, pool: Pool, wanted: KubernetesSettings, kafka: KafkaSettings, owner: str
 ) -> AsyncGenerator[Components]:
-    """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError, SettingsError."""
-    wanted = KubernetesSettings.from_file()
+    """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError."""
     settings = _settings(wanted, kafka)
 
     def check(spec: ExperimentSpec) -> Iterator[Problem]:

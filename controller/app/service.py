@@ -22,6 +22,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from collectors.command import command_line
 from controller.app.balancer import Balancer
 from controller.app.components import Components, local_follow, open_components, problems, simulated_problems
@@ -29,6 +31,7 @@ from controller.app.shard import PASSING, reason
 from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
+from controller.settings import KubernetesSettings, SuggestionSettings
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import Pool, open_pool
@@ -71,8 +74,10 @@ class ControllerOptions:
     """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in virtual seconds a
     second. `host` and ports: where metrics and health are asked; port 0 = nowhere."""
 
-    database: str
+    database: SecretStr
     kafka: KafkaSettings
+    kubernetes: KubernetesSettings
+    suggestion: SuggestionSettings
     cluster: ClusterKind
     data: Path
     answers: Function | None = None
@@ -160,10 +165,11 @@ class Service:
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[tuple[Components, KafkaBus]]:
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(open_database(self.options.database, size=POOL))
+            url = self.options.database.get_secret_value()
+            database = await stack.enter_async_context(open_database(url, size=POOL))
             await migrate(database)
             bus = await stack.enter_async_context(open_bus(self.options.kafka))
-            pool = await stack.enter_async_context(open_pool())
+            pool = await stack.enter_async_context(open_pool(self.options.suggestion))
             components = await stack.enter_async_context(self._station(database, bus, pool))
             yield components, bus
 
@@ -173,7 +179,8 @@ class Service:
         if self.options.cluster is ClusterKind.KUBERNETES:
             from controller.app.kubernetes import on_kubernetes  # its client alone takes 70 MB
 
-            return on_kubernetes(database, bus, pool, self.options.kafka, self.name)
+            options = self.options
+            return on_kubernetes(database, bus, pool, options.kubernetes, options.kafka, self.name)
         return self._local(database, bus, pool)
 
     @asynccontextmanager

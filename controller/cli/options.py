@@ -13,9 +13,9 @@ from controller.cli.exits import Exit
 from controller.store.embedded import embedded
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
-from trialstream.settings import database_setting
 
 if TYPE_CHECKING:
+    from controller.settings import Settings
     from events.bus.kafka import KafkaSettings
 
 
@@ -65,34 +65,33 @@ def full_name(name: str, namespace: str) -> tuple[str, str]:
     return (before, after) if slash else (namespace, name)
 
 
-def shared_kafka(kafka: str | None) -> "KafkaSettings | None":
-    """The Kafka that is named by the option, the environment or the settings file, if any."""
-    from events.bus.kafka import KafkaSettings
+def read_settings(database: str | None = None, kafka: str | None = None) -> "Settings":
+    """What the options say, else the environment, else the settings file. Raises SettingsError."""
+    from controller.settings import Settings
 
-    named = {"TRIALSTREAM_KAFKA": kafka} if kafka is not None else {}
-    return KafkaSettings.from_environment({**os.environ, **named})
+    named = {"TRIALSTREAM_DATABASE": database, "TRIALSTREAM_KAFKA": kafka}
+    return Settings.read({**os.environ, **{name: text for name, text in named.items() if text is not None}})
 
 
 def kafka_settings(kafka: str | None) -> "KafkaSettings":
-    """As shared_kafka; raises CommandError if none is named."""
-    settings = shared_kafka(kafka)
-    if settings is None:
+    """The Kafka that the option, the environment or the settings file names; raises CommandError if none is named."""
+    return kafka_of(read_settings(kafka=kafka))
+
+
+def kafka_of(settings: "Settings") -> "KafkaSettings":
+    """The Kafka of the settings; raises CommandError if they name none."""
+    if settings.kafka is None:
         raise CommandError(
             "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, or [kafka] in the "
             "settings file. On one machine without Kafka use: trialstream run FILE",
             Exit.INVALID,
         )
-    return settings
-
-
-def database_url(database: str | None) -> str | None:
-    """The Postgres that is named by the option, the environment or the settings file, if any. Raises SettingsError."""
-    return database or database_setting()
+    return settings.kafka
 
 
 def has_store(data: Path, database: str | None) -> bool:
     """Is there a database to read from, without making one?"""
-    return database_url(database) is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+    return read_settings(database).database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
 
 
 @asynccontextmanager
@@ -101,7 +100,7 @@ async def open_store(data: Path, database: str | None) -> AsyncGenerator[Databas
 
     Raises StoreRefusedError or StoreUnavailableError, and CommandError if the folder cannot be made.
     """
-    url = database_url(database)
+    url = read_settings(database).database_url
     if url is not None:
         async with _migrated(url) as opened:
             yield opened

@@ -14,7 +14,7 @@ from controller.app.components import Components, leave_alone, local_follow, ope
 from controller.app.solo import at_rest, see_through
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.options import database_url, open_store
+from controller.cli.options import open_store, read_settings
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
@@ -36,10 +36,11 @@ Say = Callable[[str], None]
 @asynccontextmanager
 async def open_local_components(data: Path, database: str | None) -> AsyncGenerator[tuple[Components, LocalCluster]]:
     """A controller on this machine: trials are processes, the bus is in this process."""
-    revive = leave_alone if database_url(database) else EmbeddedServer(data).ensure
+    settings = read_settings(database)
+    revive = leave_alone if settings.database else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
     async with (
-        open_pool() as pool,
+        open_pool(settings.suggestion) as pool,
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
         open_components(

@@ -16,8 +16,8 @@ from typing import Any
 from algorithms.search import algorithm_of, imports
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
+from controller.settings import MIB, SuggestionSettings
 from controller.suggestion.processes import Forkserver, Process
-from controller.suggestion.settings import MIB, SuggestionSettings
 from controller.suggestion.wire import OUT_OF_MEMORY, framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
 from events.spec.experiment import ExperimentSpec
@@ -330,10 +330,10 @@ def suits(worker: _Worker, ticket: _Ticket) -> bool:
 
 @asynccontextmanager
 async def open_pool(settings: SuggestionSettings | None = None) -> AsyncGenerator[Pool]:
-    """A pool, until it is left; without settings those of the file hold. Raises OSError, SettingsError."""
+    """A pool, until it is left; without settings their defaults hold. Raises OSError."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
-        pool = Pool(settings or SuggestionSettings.from_file(), tasks)
+        pool = Pool(settings or SuggestionSettings(), tasks)
         try:
             await pool._forkserver()  # it imports while others start
             pool._begin(pool._end_idle())

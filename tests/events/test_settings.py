@@ -1,11 +1,11 @@
-"""Which Kafka and which database: the environment before the settings file, and errors that say what to do."""
+"""Which Kafka: the environment before the settings file, and errors that say what to do."""
 
 from pathlib import Path
 
 import pytest
 
 from events.bus.kafka import KafkaSettings
-from trialstream.settings import SettingsError, database_setting, settings_file
+from trialstream.settings import SettingsError, settings_file
 
 
 def written(folder: Path, text: str) -> dict[str, str]:
@@ -15,8 +15,6 @@ def written(folder: Path, text: str) -> dict[str, str]:
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, 'database = "postgresql://file"\n[kafka]\nbootstrap = "file:1"\nprefix = "a"\n')
-    assert database_setting(file) == "postgresql://file"
-    assert database_setting({**file, "TRIALSTREAM_DATABASE": "postgresql://said"}) == "postgresql://said"
     known = KafkaSettings.from_environment(file)
     assert known is not None
     assert (known.bootstrap, known.prefix) == ("file:1", "a")
@@ -28,7 +26,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_without_either_there_is_none(tmp_path: Path) -> None:
     nowhere = {"XDG_CONFIG_HOME": str(tmp_path)}
     assert KafkaSettings.from_environment(nowhere) is None
-    assert database_setting(nowhere) is None
 
 
 @pytest.mark.parametrize(

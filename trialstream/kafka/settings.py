@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from trialstream.settings import SettingsError, settings_file, settings_path
 
@@ -14,21 +15,36 @@ PREFIX = "TRIALSTREAM_KAFKA"
 __all__ = ["KafkaSettings", "SettingsError"]
 
 
+def _setting(default: str, description: str, *, secret: bool = False) -> str:
+    """A field with its description, for the page that lists all settings."""
+    found: str = field(default=default, repr=not secret, metadata={"description": description})
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """`bootstrap`: host:port,... ; `prefix`: the first part of the topics' names, so that several installations can
-    share one Kafka. Files are paths. Without `security` it follows from what else is given."""
+    """A Kafka and how to log in. What is empty here follows from the rest when it is made: see `security`, `mechanism`.
 
-    bootstrap: str
-    prefix: str = "trialstream"
-    security: str = ""
-    mechanism: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-    token_file: str = ""
-    ca_file: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
+    Raises SettingsError for what cannot be.
+    """
+
+    bootstrap: str = field(metadata={"description": "Brokers to begin with: host:port, several with commas."})
+    prefix: str = _setting(
+        "trialstream",
+        "First part of the topics' names, so that several installations can share one Kafka.",
+    )
+    security: str = _setting(
+        "", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; else it follows from which files and users are named."
+    )
+    mechanism: str = _setting(
+        "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; else OAUTHBEARER with a token, SCRAM-SHA-256 without."
+    )
+    user: str = _setting("", "Name for PLAIN and SCRAM.")
+    password: str = _setting("", "Password for PLAIN and SCRAM; it is never shown.", secret=True)
+    token_file: str = _setting("", "Path of a file with the token for OAUTHBEARER, read at each login.")
+    ca_file: str = _setting("", "Path of the certificates (PEM) that the brokers' are checked against; they mean TLS.")
+    certificate_file: str = _setting("", "Path of our own certificate (PEM), where brokers ask for one.")
+    key_file: str = _setting("", "Path of the key (PEM) of our certificate.")
 
     def __post_init__(self) -> None:
         sasl = bool(self.user or self.token_file or self.mechanism)
@@ -69,23 +85,29 @@ class KafkaSettings:
 
         Raises SettingsError.
         """
-        known = [one.name for one in fields(cls) if one.name != "bootstrap"]
-        filed = settings_file(environ).get("kafka", {})
-        unknown = set(filed) - {"bootstrap", *known} if isinstance(filed, dict) else {repr(filed)}
-        if unknown:
+        return cls.chosen(settings_file(environ).get("kafka", {}), environ)
+
+    @classmethod
+    def chosen(cls, filed: Any, environ: Mapping[str, str]) -> "KafkaSettings | None":
+        """As from_environment, where `filed` is the table [kafka] of the settings file. Raises SettingsError."""
+        known = [one.name for one in fields(cls)]
+        place = f"{settings_path(environ)}: kafka"
+        if not isinstance(filed, dict):
+            raise SettingsError(f"{place} is {filed!r}; it must be a table of {', '.join(known)}")
+        if unknown := [name for name in filed if name not in known]:
             raise SettingsError(
-                f"{settings_path(environ)}: {', '.join(sorted(unknown))} is not known in [kafka], which must be a "
-                f"table of {', '.join(['bootstrap', *known])}"
+                f"{place}.{unknown[0]} is an unknown setting; [kafka] must be a table of {', '.join(known)}"
             )
         values = {name: str(value) for name, value in filed.items()}
-        values |= {name: text for name in known if (text := environ.get(f"{PREFIX}_{name.upper()}"))}
-        if named := environ.get(PREFIX):
-            values["bootstrap"] = named
+        values |= {name: text for name in known if (text := environ.get(variable(name)))}
         return cls(**values) if values.get("bootstrap") else None
 
     def to_environment(self) -> dict[str, str]:
         """What a child process needs to find the same Kafka."""
-        named = {
-            f"{PREFIX}_{one.name.upper()}": getattr(self, one.name) for one in fields(self) if one.name != "bootstrap"
-        }
-        return {PREFIX: self.bootstrap, **{name: text for name, text in named.items() if text}}
+        values = {variable(one.name): getattr(self, one.name) for one in fields(self)}
+        return {name: text for name, text in values.items() if text}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX if name == "bootstrap" else f"{PREFIX}_{name.upper()}"

@@ -10,7 +10,7 @@ import typer
 from controller.app.service import ClusterKind, ControllerOptions, Service
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
-from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, database_url, kafka_settings
+from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, kafka_of, read_settings
 from controller.cluster.simulated import Function
 
 
@@ -32,18 +32,28 @@ def controller(
 ) -> None:
     """Run a controller: one of several that share the experiments handed in with `submit`. SIGTERM hands over."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    url = database_url(database)
-    if url is None:
+    settings = read_settings(database, kafka)
+    if settings.database is None:
         raise CommandError(
             "a controller needs a Postgres that all controllers reach: --database URL, TRIALSTREAM_DATABASE, or "
             "`database` in the settings file",
             Exit.INVALID,
         )
     function = _function(cluster, answers)
-    orders = ControllerOptions(
-        url, kafka_settings(kafka), cluster, data.absolute(), function, pace, host, metrics_port, health_port
+    options = ControllerOptions(
+        database=settings.database,
+        kafka=kafka_of(settings),
+        kubernetes=settings.kubernetes,
+        suggestion=settings.suggestion,
+        cluster=cluster,
+        data=data.absolute(),
+        answers=function,
+        pace=pace,
+        host=host,
+        metrics_port=metrics_port,
+        health_port=health_port,
     )
-    asyncio.run(Service(orders).run())
+    asyncio.run(Service(options).run())
 
 
 def _function(place: ClusterKind, answers: str | None) -> Function | None:

@@ -12,7 +12,7 @@ from controller.cli.commands.submit import delete_remotely, of_controllers, stop
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
 from controller.cli.lookup import the_experiment
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, shared_kafka
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, read_settings
 from controller.cli.session import Session, open_local_components
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
@@ -31,11 +31,11 @@ def stop(
     database: Url = None,
 ) -> None:
     """Stop an experiment and its running trials. `run`, or `resume`, goes on with what is left."""
-    settings = shared_kafka(kafka)
-    if settings is None or not of_controllers(name, namespace, data, database):
+    shared = read_settings(database, kafka).kafka
+    if shared is None or not of_controllers(name, namespace, data, database):
         experiment = asyncio.run(_stop(name, namespace, data, database))
     else:
-        experiment = stop_remotely(name, namespace, settings, database)
+        experiment = stop_remotely(name, namespace, shared, database)
     done = words.count(experiment.progress.counts.concluded, "trial")
     typer.echo(f"{experiment.identity.name} {experiment.progress.state.value} after {done}")
 
@@ -51,11 +51,11 @@ def delete(
     """Delete an experiment: its trials, metrics, events and logs. What still runs is stopped first."""
     if not yes:
         typer.confirm(f"Delete {name} with all its trials, metrics and logs?", abort=True)
-    settings = shared_kafka(kafka)
-    if settings is None or not of_controllers(name, namespace, data, database):
+    shared = read_settings(database, kafka).kafka
+    if shared is None or not of_controllers(name, namespace, data, database):
         asyncio.run(_delete(name, namespace, data, database))
     else:
-        delete_remotely(name, namespace, settings, database)
+        delete_remotely(name, namespace, shared, database)
     typer.echo(f"{name} deleted")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.core.experiment import Experiment
+from controller.settings import SuggestionSettings
 from controller.suggestion.pool import open_pool
-from controller.suggestion.settings import SuggestionSettings
 from events.facts import ExperimentState, Reason
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 from tests.controller.suggestion.asker import kill, workers

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from algorithms.search import create
+from controller.settings import MIB, USUAL_MEMORY, SuggestionSettings
 from controller.suggestion.pool import PATIENCE, Pool, SearchFailedError, open_pool
 from controller.suggestion.processes import Forkserver
-from controller.suggestion.settings import MIB, USUAL_MEMORY, SuggestionSettings
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
