@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import pytest
@@ -23,10 +23,9 @@ def tiered(count: int) -> int:
     return count if LONG else max(1, round(count * SHARE))
 
 
-def rest_is_long(values: Iterable[T], in_both: Callable[[T], bool]) -> Iterator[Any]:
+def rest_is_long(values: Iterable[T], in_both: Callable[[T], bool]) -> list[Any]:
     """Parameters for `parametrize`: those for which `in_both` holds are in both tiers, the others in the long one."""
-    for value in values:
-        yield value if in_both(value) else pytest.param(value, marks=pytest.mark.long)
+    return [value if in_both(value) else pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def load_profile() -> None:

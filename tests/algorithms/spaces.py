@@ -1,6 +1,7 @@
 """Search spaces and experiments for the tests of the algorithms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -11,10 +12,12 @@ from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
 from algorithms.search import ALGORITHMS
 from algorithms.search.outcome import FAILED, Outcome
+from algorithms.search.portfolio import Optimizer
 from algorithms.space.dimension import dimension
 from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
 from events.spec.objective import Direction, Objective
 from events.spec.space import Condition, Distribution, Parameter, ParameterType, Scalar
+from tests.tiers import rest_is_long
 
 NUMERIC = (DOUBLE, INT)
 PLAIN = [
@@ -23,6 +26,15 @@ PLAIN = [
     if name not in ("nevergrad", "auto", "bayesianoptimization") and one.extra is None
 ]
 """Algorithms by name, without those that are others in the beginning, and Nevergrad, whose optimizers are many."""
+
+OPTIMIZERS = tuple(optimizer.value for optimizer in Optimizer)
+FAMILIES = frozenset({"auto", "OnePlusOne", "CMA", "TwoPointsDE", "PSO"})
+"""Of Nevergrad's optimizers one of each kind; the long tier examines their relatives, too."""
+
+
+def of_each_family(names: Iterable[str]) -> list[Any]:
+    """Parameters for `parametrize`: Nevergrad's optimizers that are relatives of another are left to the long tier."""
+    return rest_is_long(names, lambda name: name in FAMILIES or name not in OPTIMIZERS)
 
 
 def algorithm_spec(name: str, settings: Mapping[str, Scalar]) -> AlgorithmSpec:

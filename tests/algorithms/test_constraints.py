@@ -10,13 +10,24 @@ from hypothesis import strategies as st
 from algorithms.search import create, problems
 from algorithms.search.feasibility import allowed_points
 from algorithms.search.journal import Asked, Told, restore
-from algorithms.search.portfolio import Optimizer
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import Assignment, Distribution, Parameter, ParameterType
-from tests.algorithms.spaces import DOUBLE, INT, PLAIN, experiment, listed, outcome, ranged, under
-from tests.tiers import tiered
+from tests.algorithms.spaces import (
+    DOUBLE,
+    FAMILIES,
+    INT,
+    OPTIMIZERS,
+    PLAIN,
+    experiment,
+    listed,
+    of_each_family,
+    outcome,
+    ranged,
+    under,
+)
+from tests.tiers import rest_is_long, tiered
 
 GRID = (
     ranged("a", INT, 1, 6),
@@ -35,8 +46,10 @@ SMOOTH = (
     under(ranged("layers", INT, 1, 9), "kind", equals="x"),
 )
 SMOOTH_RULES = ("lr_end <= lr_start", "dropout1 + 2*dropout2 <= 0.9", "layers < 4")
-NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
-everyone = pytest.mark.parametrize("name", NAMES)
+NAMES = [*PLAIN, *OPTIMIZERS]
+MODELS = ("gp", "tpe", "multivariate-tpe", "optuna.tpe", "optuna.cmaes")
+"""They take seconds for hundreds of suggestions."""
+everyone = pytest.mark.parametrize("name", of_each_family(NAMES))
 
 
 def spec_for(name: str, space: tuple[Parameter, ...], rules: tuple[str, ...], trials: int = 60) -> ExperimentSpec:
@@ -71,7 +84,7 @@ def test_every_suggestion_is_allowed(name: str) -> None:
     assert all(obeys(one) for one in found)
 
 
-@everyone
+@pytest.mark.parametrize("name", rest_is_long(NAMES, lambda name: name in FAMILIES or name not in MODELS + OPTIMIZERS))
 def test_what_is_allowed_is_used_up_exactly(name: str) -> None:
     spec = spec_for(name, GRID, RULES, 2000)
     cube = Cube(GRID)

@@ -19,9 +19,12 @@ import pytest
 
 from controller.store.embedded import EmbeddedServer
 from tests.crash.evidence import Evidence, evidence
+from tests.eventually import eventually
+from tests.tiers import LONG, rest_is_long
 
-TRIALS = 60
-ROUNDS = 30
+TRIALS = 60 if LONG else 24
+ROUNDS = 10 if LONG else 3
+"""Kills of a controller in each experiment: there must be trials for as long as they take."""
 STEPS = 5
 TRAIN = f"""
 import json, os, sys, time
@@ -168,16 +171,16 @@ def _started_once(workshop: Workshop) -> None:
     assert set(starts.values()) == {1}, starts
 
 
-@pytest.mark.parametrize("batch", range(3))
+@pytest.mark.parametrize("batch", rest_is_long(range(3), lambda batch: batch == 0))
 def test_the_controller_is_killed_at_random_moments(workshop: Workshop, batch: int) -> None:
-    """Thirty kills in all, a seed per round; the trials outlive them, and each runs once."""
+    """Again and again, with a seed for each; the trials outlive it, and each runs once."""
     algorithm, extra = [
         ("random", ""),
         ("nevergrad", ""),
         ("sobol", "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: start_step, value: 100}]}"),
     ][batch]
     workshop.submit(algorithm, extra)
-    for number in range(ROUNDS // 3):
+    for number in range(ROUNDS):
         dice = random.Random(batch * 100 + number)
         run = workshop.run()
         time.sleep(dice.uniform(0.2, 2.0))
@@ -194,8 +197,7 @@ def test_postgres_is_killed_at_random_moments(workshop: Workshop) -> None:
     workshop.submit("random")
     dice = random.Random(7)
     run = workshop.run()
-    while not workshop.notes() and run.poll() is None:
-        time.sleep(0.05)
+    eventually(lambda: workshop.notes() or run.poll() is not None)
     kills = 0
     while run.poll() is None and kills < 5:
         time.sleep(dice.uniform(0.6, 1.5))

@@ -4,11 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -45,10 +43,17 @@ class Done:
         return document
 
 
+class Screen(NamedTuple):
+    """Where the output of a command can be read while it runs."""
+
+    said: Path
+    complained: Path
+
+
 class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.data = folder, folder / "data"
-        self.commands: list[subprocess.Popen[str]] = []
+        self.screens: dict[subprocess.Popen[str], Screen] = {}
         self.script("train", QUICK)
 
     def script(self, name: str, text: str) -> None:
@@ -67,30 +72,33 @@ class Desk:
     def start(self, *words: str, database: str | None = None) -> "subprocess.Popen[str]":
         """`trialstream WORDS` in a terminal of its own."""
         place = ["--data", str(self.data), *(["--database", database] if database else [])]
-        command = subprocess.Popen(
-            [sys.executable, "-m", "controller.cli", *words, *place],
-            cwd=self.folder, env={**os.environ, "DESK": str(self.folder)}, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self.commands.append(command)
+        screen = Screen(self.folder / f"said-{len(self.screens)}", self.folder / f"complained-{len(self.screens)}")
+        with screen.said.open("w") as said, screen.complained.open("w") as complained:
+            command = subprocess.Popen(
+                [sys.executable, "-m", "controller.cli", *words, *place], stdout=said, stderr=complained,
+                cwd=self.folder, env={**os.environ, "DESK": str(self.folder)}, text=True, start_new_session=True,
+            )  # fmt: skip
+        self.screens[command] = screen
         return command
 
+    def shows(self, command: "subprocess.Popen[str]", words: str) -> bool:
+        """Are these words in what it has said by now?"""
+        return any(words in path.read_text() for path in self.screens[command])
+
     def end(self, command: "subprocess.Popen[str]") -> Done:
-        said, complained = command.communicate(timeout=120)
-        return Done(command.returncode, said, complained)
+        code = command.wait(timeout=120)
+        return Done(code, *(path.read_text() for path in self.screens[command]))
 
     def do(self, *words: str, database: str | None = None) -> Done:
         return self.end(self.start(*words, database=database))
 
-    def wait(self, until: Callable[[], bool], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < deadline, "it took too long"
-            time.sleep(0.05)
-
     def trials_alive(self) -> list[psutil.Process]:
         """Processes of trials that were started from this desk."""
         return [process for process in psutil.process_iter() if self._is_trial(process)]
+
+    def logs(self) -> list[Path]:
+        """What each attempt of a trial has printed."""
+        return list(self.data.glob("experiments/*/*/*/log"))
 
     def _is_trial(self, process: psutil.Process) -> bool:
         try:
@@ -102,11 +110,9 @@ class Desk:
             return False
 
     def close(self) -> None:
-        for command in self.commands:
-            if command.poll() is None:
-                command.kill()
-            if command.stdout and not command.stdout.closed:
-                command.communicate()
+        for command in self.screens:
+            command.kill()
+            command.wait()
         for process in self.trials_alive():
             process.kill()
         if self.data.exists():

@@ -11,6 +11,7 @@ import pytest
 
 from controller.cli.exits import Exit
 from controller.store.embedded import EmbeddedServer
+from tests.eventually import eventually
 from tests.run.desk import Desk
 
 SLOW = """
@@ -21,6 +22,7 @@ for step in range(20):
 """
 
 
+@pytest.mark.long  # it gives up after half a minute
 def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) -> None:
     """The run gives up with a message; once the database is back, the same command goes on."""
     desk.script("train", SLOW)
@@ -29,7 +31,7 @@ def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) 
     with server.use():
         server.ensure_now()
         run = desk.start("run", file, database=server.url)
-        desk.wait(lambda: len(desk.trials_alive()) == 1)
+        eventually(lambda: len(desk.trials_alive()) == 1)
         os.kill(postmaster(tmp_path / "elsewhere"), signal.SIGKILL)
         done = desk.end(run)
         assert done.code == Exit.DATABASE
@@ -56,16 +58,15 @@ def postmaster(data: Path) -> int:
 def test_a_full_disk_loses_no_result(desk: Desk, tmp_path: Path) -> None:
     """What ran while the disk was full is run again; nothing starts until there is room."""
     desk.script("train", SLOW)
-    desk.data.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(desk.data)], check=True)
     try:
         run = desk.start("run", desk.write(trials=6, parallel=2), "--output", "json")
-        desk.wait(lambda: len(desk.trials_alive()) == 2)
+        eventually(lambda: len(desk.trials_alive()) == 2)
         filler = desk.data / "filler"
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(65536))
-        desk.wait(lambda: desk.trials_alive() == [])
+        eventually(lambda: desk.trials_alive() == [])
         time.sleep(3)
         filler.unlink()
         done = desk.end(run)

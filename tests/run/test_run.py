@@ -2,13 +2,13 @@
 
 import json
 import signal
-import time
 
 import pytest
 from typer.testing import CliRunner
 
 from controller.cli import app
 from controller.cli.exits import Exit
+from tests.eventually import eventually
 from tests.run.desk import Desk
 
 SLOW = """
@@ -16,6 +16,11 @@ import sys, time
 for step in range(40):
     print(f"loss={float(sys.argv[1]) + 1 / (step + 1)}", flush=True)
     time.sleep(0.05)
+"""
+ENDLESS = """
+import sys, time
+print(f"loss={float(sys.argv[1])}", flush=True)
+time.sleep(3600)
 """
 
 
@@ -46,7 +51,7 @@ def test_ctrl_c_once_stops_cleanly_and_the_same_command_goes_on(desk: Desk) -> N
     desk.script("train", SLOW)
     file = desk.write(trials=4, parallel=2)
     run = desk.start("run", file)
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: len(desk.trials_alive()) == 2)
     run.send_signal(signal.SIGINT)
     done = desk.end(run)
     assert done.code == Exit.INTERRUPTED, done.complained
@@ -60,13 +65,13 @@ def test_ctrl_c_once_stops_cleanly_and_the_same_command_goes_on(desk: Desk) -> N
 
 
 def test_ctrl_c_twice_ends_at_once(desk: Desk) -> None:
-    desk.script("train", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLOW)
+    desk.script("train", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ENDLESS)
     file = desk.write(trials=2, parallel=2)
     run = desk.start("run", file)
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
-    time.sleep(0.5)
+    eventually(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: all(log.read_bytes() for log in desk.logs()))
     run.send_signal(signal.SIGINT)
-    time.sleep(0.7)
+    eventually(lambda: desk.shows(run, "Ctrl-C again ends everything"))
     run.send_signal(signal.SIGINT)
     assert desk.end(run).code == Exit.INTERRUPTED
     assert desk.trials_alive() == []
@@ -79,9 +84,9 @@ def test_a_second_run_follows_and_takes_over(desk: Desk) -> None:
     desk.script("train", SLOW)
     file = desk.write(trials=4, parallel=2)
     first = desk.start("run", file)
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: len(desk.trials_alive()) == 2)
     second = desk.start("run", file, "--output", "json")
-    time.sleep(4)  # until it follows
+    eventually(lambda: desk.shows(second, "following"))
     first.kill()
     done = desk.end(second)
     assert done.code == Exit.OK, done.complained
@@ -101,10 +106,10 @@ def test_two_experiments_side_by_side(desk: Desk) -> None:
 
 
 def test_stop_from_another_terminal_and_going_on_with_what_is_left(desk: Desk) -> None:
-    desk.script("train", SLOW)
+    desk.script("train", ENDLESS)
     file = desk.write(trials=4, parallel=2)
     run = desk.start("run", file)
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: len(desk.trials_alive()) == 2)
     stopped = desk.do("stop", "desk")
     assert stopped.code == Exit.OK, stopped.complained
     assert "Stopped" in stopped.said
@@ -117,9 +122,9 @@ def test_stop_from_another_terminal_and_going_on_with_what_is_left(desk: Desk) -
 
 
 def test_stop_ends_what_a_killed_run_left_running(desk: Desk) -> None:
-    desk.script("train", SLOW)
+    desk.script("train", ENDLESS)
     run = desk.start("run", desk.write(trials=4, parallel=2))
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: len(desk.trials_alive()) == 2)
     run.kill()
     assert len(desk.trials_alive()) == 2
     assert desk.do("stop", "desk").code == Exit.OK
@@ -127,10 +132,10 @@ def test_stop_ends_what_a_killed_run_left_running(desk: Desk) -> None:
 
 
 def test_delete_leaves_nothing(desk: Desk) -> None:
-    desk.script("train", SLOW)
+    desk.script("train", ENDLESS)
     file = desk.write(trials=4, parallel=2)
     run = desk.start("run", file)
-    desk.wait(lambda: len(desk.trials_alive()) == 2)
+    eventually(lambda: len(desk.trials_alive()) == 2)
     deleted = desk.do("delete", "desk", "--yes")
     assert deleted.code == Exit.OK, deleted.complained
     desk.end(run)

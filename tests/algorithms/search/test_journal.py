@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from algorithms.search import create
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
-from algorithms.search.portfolio import Optimizer
 from events.spec.experiment import ExperimentSpec
-from tests.algorithms.spaces import GRIDDED, MIXED, SMALL, experiment, outcome
+from tests.algorithms.spaces import GRIDDED, MIXED, OPTIMIZERS, SMALL, experiment, of_each_family, outcome
 from tests.tiers import tiered
 
-NAMES = ("random", "sobol", "grid", *(optimizer.value for optimizer in Optimizer))
+NAMES = of_each_family(["random", "sobol", "grid", *OPTIMIZERS])
 Step = tuple[str, int, float | None]
 STEPS = st.lists(
     st.one_of(

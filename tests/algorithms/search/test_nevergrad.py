@@ -11,7 +11,7 @@ from algorithms.search.nevergrad import NevergradOptimizer
 from algorithms.search.portfolio import Optimizer, Pick, Situation, pick
 from algorithms.space.encoding import Cube
 from events.spec.space import Parameter, ParameterType
-from tests.algorithms.spaces import DOUBLE, INT, MIXED, experiment, listed, outcome, ranged
+from tests.algorithms.spaces import DOUBLE, INT, MIXED, OPTIMIZERS, experiment, listed, of_each_family, outcome, ranged
 
 CATEGORICAL = (listed("a", ParameterType.CATEGORICAL, "xyz"), listed("b", ParameterType.CATEGORICAL, "uvw"))
 ONE = (ranged("x", DOUBLE, 0, 1),)
@@ -39,7 +39,7 @@ def test_auto_follows_the_measurements(
     assert pick(Optimizer.AUTO, replace(situation, objectives=2)) == Pick(Optimizer.ROTATED_TWO_POINTS_DE)
 
 
-@pytest.mark.parametrize("optimizer", [optimizer.value for optimizer in Optimizer])
+@pytest.mark.parametrize("optimizer", of_each_family(OPTIMIZERS))
 def test_wide_spaces_and_long_runs_raise_no_warnings(optimizer: str) -> None:
     space = [ranged(f"p{index}", DOUBLE, 0, 1) for index in range(25)] + [ranged("k", INT, 1, 40)]
     search = create(experiment(space, "nevergrad", {"optimizer": optimizer}, trials=200, parallel=20), seed=3)

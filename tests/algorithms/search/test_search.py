@@ -12,14 +12,25 @@ from hypothesis import strategies as st
 
 from algorithms.search import create
 from algorithms.search.port import Search
-from algorithms.search.portfolio import Optimizer
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment, Distribution, Parameter
-from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, SMALL, experiment, feasible, outcome, ranged, spaces
+from tests.algorithms.spaces import (
+    DOUBLE,
+    GRIDDED,
+    INT,
+    MIXED,
+    OPTIMIZERS,
+    SMALL,
+    experiment,
+    feasible,
+    of_each_family,
+    outcome,
+    ranged,
+    spaces,
+)
 from tests.tiers import tiered
 
-LEARNING = tuple(optimizer.value for optimizer in Optimizer)
 STATELESS = ("random", "grid", "sobol")
 
 
@@ -51,7 +62,7 @@ def run(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
             search.tell(trial, outcome(loss))
 
 
-everyone = pytest.mark.parametrize("name", [*STATELESS, *LEARNING])
+everyone = pytest.mark.parametrize("name", of_each_family([*STATELESS, *OPTIMIZERS]))
 
 
 @everyone

@@ -7,17 +7,27 @@ import pytest
 
 from algorithms.search import create, problems
 from algorithms.search.journal import Asked, Told, restore
-from algorithms.search.portfolio import Optimizer
 from algorithms.search.suggested_first import completed
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import Distribution, Parameter
 from events.spec.warm_start import Point
-from tests.algorithms.spaces import DOUBLE, GRIDDED, INT, MIXED, PLAIN, TREE, experiment, outcome, ranged
+from tests.algorithms.spaces import (
+    DOUBLE,
+    GRIDDED,
+    INT,
+    MIXED,
+    OPTIMIZERS,
+    PLAIN,
+    TREE,
+    experiment,
+    of_each_family,
+    outcome,
+    ranged,
+)
 
-NAMES = [*PLAIN, *(optimizer.value for optimizer in Optimizer)]
-everyone = pytest.mark.parametrize("name", NAMES)
+everyone = pytest.mark.parametrize("name", of_each_family([*PLAIN, *OPTIMIZERS]))
 WHOLE: Point = {"momentum": 0.3, "layers": 2, "batch": "8", "optimizer": "adam"}
 PARTIAL: Point = {"layers": 5, "optimizer": True}
 

@@ -10,7 +10,6 @@ from algorithms.search import ALGORITHMS, create, problems
 from algorithms.search.features import Feature
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.outcome import Outcome
-from algorithms.search.portfolio import Optimizer
 from algorithms.search.warm_start import warmth
 from algorithms.space.encoding import Cube
 from algorithms.space.reading import fitted, value_of
@@ -20,7 +19,19 @@ from events.spec.problem import Problem
 from events.spec.space import Assignment, Parameter, ParameterType, Scalar
 from events.spec.template import written
 from events.spec.warm_start import Row, WarmStart
-from tests.algorithms.spaces import DOUBLE, INT, MIXED, TREE, conditional_spaces, experiment, listed, outcome, ranged
+from tests.algorithms.spaces import (
+    DOUBLE,
+    INT,
+    MIXED,
+    OPTIMIZERS,
+    TREE,
+    conditional_spaces,
+    experiment,
+    listed,
+    of_each_family,
+    outcome,
+    ranged,
+)
 
 
 def rows(*pairs: tuple[dict[str, Any], float]) -> tuple[Row, ...]:
@@ -107,7 +118,7 @@ BEST = {"a": 0.875, "b": 0.125}
 KNOWN = (({"a": 0.5, "b": 0.5}, 3.0), (BEST, 1.0), ({"a": 0.25, "b": 0.75}, 2.0))
 
 
-@pytest.mark.parametrize("name", list(Optimizer))
+@pytest.mark.parametrize("name", of_each_family(OPTIMIZERS))
 @pytest.mark.parametrize("corner", [0.0, 1.0, 0.3])
 def test_every_optimizer_begins_near_the_best(name: str, corner: float) -> None:
     best = {"a": corner, "b": corner}
@@ -154,7 +165,7 @@ def test_unreachable_values_do_not_hold_it_up() -> None:
     assert min(losses) < 0.1 < losses[0]
 
 
-@pytest.mark.parametrize("name", list(Optimizer))
+@pytest.mark.parametrize("name", of_each_family(OPTIMIZERS))
 def test_a_replay_is_exact(name: str) -> None:
     spec = warm(experiment(SPACE, "nevergrad", {"optimizer": name}, trials=60), *KNOWN)
     original = create(spec, seed=9)

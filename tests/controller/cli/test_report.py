@@ -79,6 +79,7 @@ def test_nothing_is_loaded_from_elsewhere(place: Place, tmp_path: Path) -> None:
     assert not re.search(r'(src|href)="http', re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL))
 
 
+@pytest.mark.long
 def test_ten_thousand_trials_fit(place: Place, tmp_path: Path) -> None:
     async def write() -> None:
         async with opened(place.url) as (database, leases):

@@ -17,6 +17,7 @@ from events.facts import Cause, ExperimentState, Reason
 from events.signals import PauseRequested, StopRequested
 from events.spec.space import Assignment
 from tests.controller.flows.stage import Stage, Wanted, on_stage
+from tests.tiers import rest_is_long
 
 ALGORITHMS = {
     "random": "{algorithmName: random}",
@@ -58,7 +59,7 @@ async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
     assert await stage.components.outbox.pending(stage.admission.shard) == []
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", rest_is_long(ALGORITHMS, lambda name: name in ("random", "cma")))
 def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_url: str, name: str) -> None:
     algorithm = ALGORITHMS[name]
 
