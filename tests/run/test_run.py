@@ -17,6 +17,12 @@ for step in range(40):
     print(f"loss={float(sys.argv[1]) + 1 / (step + 1)}", flush=True)
     time.sleep(0.05)
 """
+GATED = """
+import os, sys, time
+while not os.path.exists("go"):
+    time.sleep(0.02)
+print(f"loss={float(sys.argv[1])}")
+"""
 ENDLESS = """
 import sys, time
 print(f"loss={float(sys.argv[1])}", flush=True)
@@ -81,13 +87,14 @@ def test_ctrl_c_twice_ends_at_once(desk: Desk) -> None:
 
 
 def test_a_second_run_follows_and_takes_over(desk: Desk) -> None:
-    desk.script("train", SLOW)
+    desk.script("train", GATED)
     file = desk.write(trials=4, parallel=2)
     first = desk.start("run", file)
     eventually(lambda: len(desk.trials_alive()) == 2)
     second = desk.start("run", file, "--output", "json")
     eventually(lambda: desk.shows(second, "following"))
     first.kill()
+    (desk.folder / "go").touch()
     done = desk.end(second)
     assert done.code == Exit.OK, done.complained
     assert "following" in done.complained
