@@ -8,37 +8,34 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 
-WITHIN = 60.0
+WITHIN = 120.0
 """Seconds: far more than anything takes, so that only what never comes fails, however busy the machine."""
-PAUSE = 0.02
-"""Seconds between two looks at something near, such as a file or a process."""
 
 
-def eventually(check: Callable[[], T], what: str = "", *, within: float = WITHIN, every: float = PAUSE) -> T:
-    """The first true answer of `check`, asked `every` so many seconds; AssertionError after `within` seconds."""
-    deadline = time.monotonic() + within
+def pause(began: float) -> float:
+    """Seconds until the next look: a small part of the time it has taken, so that looking neither costs nor delays."""
+    return min(0.3, max(0.01, (time.monotonic() - began) / 20))
+
+
+def eventually(check: Callable[[], T], what: str = "", *, within: float = WITHIN) -> T:
+    """The first true answer of `check`, asked again and again; AssertionError after `within` seconds."""
+    began = time.monotonic()
     while not (found := check()):
-        assert time.monotonic() < deadline, _late(what, within, found)
-        time.sleep(every)
+        assert time.monotonic() - began < within, _late(what, within, found)
+        time.sleep(pause(began))
     return found
 
 
 @overload
-async def eventually_async(
-    check: Callable[[], Awaitable[T]], what: str = "", *, within: float = WITHIN, every: float = PAUSE
-) -> T: ...
+async def eventually_async(check: Callable[[], Awaitable[T]], what: str = "", *, within: float = WITHIN) -> T: ...
 @overload
-async def eventually_async(
-    check: Callable[[], T], what: str = "", *, within: float = WITHIN, every: float = PAUSE
-) -> T: ...
-async def eventually_async(
-    check: Callable[[], object], what: str = "", *, within: float = WITHIN, every: float = PAUSE
-) -> object:
+async def eventually_async(check: Callable[[], T], what: str = "", *, within: float = WITHIN) -> T: ...
+async def eventually_async(check: Callable[[], object], what: str = "", *, within: float = WITHIN) -> object:
     """`eventually` for a coroutine: the event loop goes on meanwhile; `check` may be a coroutine function, too."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     while not (found := await _answer(check)):
-        assert time.monotonic() < deadline, _late(what, within, found)
-        await asyncio.sleep(every)
+        assert time.monotonic() - began < within, _late(what, within, found)
+        await asyncio.sleep(pause(began))
     return found
 
 

@@ -13,7 +13,7 @@ def answers(*given: object) -> list[object]:
 
 def test_the_first_true_answer_is_given() -> None:
     left = answers(None, 0, "so", "later")
-    assert eventually(left.pop, every=0) == "so"
+    assert eventually(left.pop) == "so"
     assert left == ["later"]
 
 
@@ -35,7 +35,7 @@ async def test_a_check_may_be_a_coroutine_function() -> None:
         await asyncio.sleep(0)
         return left.pop()
 
-    assert await eventually_async(check, every=0) == "so"
+    assert await eventually_async(check) == "so"
 
 
 async def test_what_never_comes_fails_in_a_coroutine_too() -> None:

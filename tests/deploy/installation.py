@@ -4,8 +4,7 @@ import asyncio
 import json
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from controller.store.postgres import open_database
 from events.bus.kafka import KafkaSettings
+from tests.eventually import eventually
 from tests.faults.postgres import Postgres
 from tests.kubernetes import ROOT, kubectl
 
@@ -47,15 +47,6 @@ class Installation:
         ]
 
 
-def until(check: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Ask again and again; what it says when that is true at last."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.3)
-    return found
-
-
 @contextmanager
 def installation(folder: Path, postgres: Postgres, kafka: KafkaSettings) -> Iterator[Installation]:
     """`kubectl apply -k deploy/base`, with our addresses; all but the definitions is deleted in the end."""
@@ -76,7 +67,7 @@ def installation(folder: Path, postgres: Postgres, kafka: KafkaSettings) -> Iter
     kubectl("apply", "-k", str(overlay))
     try:
         installed = Installation(url)
-        until(lambda: len(installed.controllers()) == 2)
+        eventually(lambda: len(installed.controllers()) == 2)
         yield installed
     finally:
         kubectl("delete", "namespace", NAMESPACE, "--timeout=90s")

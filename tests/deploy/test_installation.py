@@ -14,7 +14,8 @@ import yaml
 
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import delete
-from tests.deploy.installation import NAMESPACE, Installation, installation, until
+from tests.deploy.installation import NAMESPACE, Installation, installation
+from tests.eventually import eventually
 from tests.faults.postgres import postgres
 from tests.kubernetes import PYTHON, kubectl, namespace, objects, program
 
@@ -80,16 +81,16 @@ def test_katibs_yaml_runs_to_its_end_and_leaves_nothing(installed: Installation,
     (loss,) = [one for one in best["observation"]["metrics"] if one["name"] == "loss"]
     assert loss["latest"] == status["best"]
     assert "ExperimentMaxTrialsReached" in kubectl("describe", "experiments.kubeflow.org", "random", "-n", room)
-    until(lambda: not objects("jobs,pods", "-n", room))
+    eventually(lambda: not objects("jobs,pods", "-n", room))
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
-    until(lambda: not left(room))
+    eventually(lambda: not left(room))
 
 
 def test_it_is_deleted_while_it_runs(installed: Installation, room: str) -> None:
     kubectl("apply", "-f", "-", said=example(room, maxTrialCount=60))
-    until(lambda: len(objects("jobs", "-n", room)) == 3)
+    eventually(lambda: len(objects("jobs", "-n", room)) == 3)
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=100s")
-    until(lambda: not left(room))
+    eventually(lambda: not left(room))
 
 
 def test_limits_are_edited_and_the_rest_is_refused(installed: Installation, room: str) -> None:
@@ -97,7 +98,7 @@ def test_limits_are_edited_and_the_rest_is_refused(installed: Installation, room
     wait(room, "random", "Succeeded")
     patch = ("patch", "experiments.kubeflow.org", "random", "-n", room, "--type", "merge", "-p")
     kubectl(*patch, '{"spec": {"maxTrialCount": 5, "parallelTrialCount": 2}}')
-    until(lambda: shown(room, "random")["status"]["trialsSucceeded"] == 5)
+    eventually(lambda: shown(room, "random")["status"]["trialsSucceeded"] == 5)
     wait(room, "random", "Succeeded")
     kubectl(*patch, '{"spec": {"algorithm": {"algorithmName": "grid"}}}')
     wait(room, "random", "EditRefused")
@@ -121,7 +122,7 @@ def _proposed(room: str, least: int) -> bool:
 def test_controllers_are_killed_in_a_burst_and_no_trial_runs_twice(installed: Installation, room: str) -> None:
     kubectl("apply", "-f", "-", said=example(room, maxTrialCount=12, parallelTrialCount=4))
     for progress in (1, 5, 8):
-        until(partial(_proposed, room, progress))
+        eventually(partial(_proposed, room, progress))
         kubectl("delete", "pod", "-n", NAMESPACE, "--grace-period=0", "--force", *installed.controllers()[:1])
     wait(room, "random", "Succeeded")
     status = shown(room, "random")["status"]
@@ -136,11 +137,11 @@ def test_controllers_are_killed_in_a_burst_and_no_trial_runs_twice(installed: In
 
 def test_deletion_waits_for_controllers_that_are_away(installed: Installation, room: str) -> None:
     kubectl("apply", "-f", "-", said=example(room, maxTrialCount=60))
-    until(lambda: len(objects("jobs", "-n", room)) == 3)
+    eventually(lambda: len(objects("jobs", "-n", room)) == 3)
     kubectl("scale", "deployment/controller", "-n", NAMESPACE, "--replicas=0")
-    until(lambda: not installed.controllers())
+    eventually(lambda: not installed.controllers())
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--wait=false")
     assert objects("experiments.kubeflow.org", "-n", room)
     kubectl("scale", "deployment/controller", "-n", NAMESPACE, "--replicas=2")
-    until(lambda: not left(room))
-    until(lambda: len(installed.controllers()) == 2)
+    eventually(lambda: not left(room))
+    eventually(lambda: len(installed.controllers()) == 2)

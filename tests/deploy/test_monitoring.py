@@ -7,11 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaSettings, open_bus
 from tests.controller.flows.stage import Wanted, on_stage
+from tests.eventually import eventually
 from tests.ports import free_port
 
 SPEC = """
@@ -169,22 +169,11 @@ def process(folder: Path, name: str, words: list[str], **environment: str) -> It
             running.wait(20)
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Ask until there is an answer."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if answer := found():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError(f"{what} did not come within {seconds} s")
-
-
-def ask(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return answer.read().decode()
+def ask(url: str) -> str:
+    """What it answers; nothing while it cannot."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
+    return ""
 
 
 def test_a_real_prometheus_gets_data_for_every_panel_and_an_alert(
@@ -213,7 +202,7 @@ def test_a_real_prometheus_gets_data_for_every_panel_and_an_alert(
         process(tmp_path, "controller", [*words, "controller", *simulated, *ports], **environment) as log,
         process(tmp_path, "prometheus", prometheus),
     ):
-        until(lambda: ask(f"http://127.0.0.1:{health}/readyz") == "ok\n", f"readiness ({log.read_text()})")
+        eventually(lambda: ask(f"http://127.0.0.1:{health}/readyz") == "ok\n", f"readiness ({log.read_text()})")
         assert ask(f"http://127.0.0.1:{health}/healthz") == "ok\n"
         done = subprocess.run(
             [tool("promtool"), "check", "metrics"], input=ask(f"http://127.0.0.1:{metrics}/metrics"), text=True,
@@ -224,7 +213,8 @@ def test_a_real_prometheus_gets_data_for_every_panel_and_an_alert(
 
         def asked(query: str) -> Any:
             text = urllib.parse.quote(query.replace("$__rate_interval", "10s"))
-            return json.loads(ask(f"http://127.0.0.1:{port}/api/v1/query?query={text}"))["data"]["result"]
+            answer = ask(f"http://127.0.0.1:{port}/api/v1/query?query={text}")
+            return json.loads(answer)["data"]["result"] if answer else []
 
         def numbers(query: str) -> bool:
             found = asked(query)
@@ -232,10 +222,10 @@ def test_a_real_prometheus_gets_data_for_every_panel_and_an_alert(
 
         for panel in OPERATIONS:
             for query, _ in panel.queries:
-                until(partial(numbers, query), f"{panel.title}: {query}")
+                eventually(partial(numbers, query), f"{panel.title}: {query}")
         asyncio.run(poison(kafka))
         firing = 'ALERTS{alertname="TrialstreamDeadLetters", alertstate="firing"}'
-        until(lambda: asked(firing), "the alert of the dead letter")
+        eventually(lambda: asked(firing), "the alert of the dead letter")
 
 
 async def poison(kafka: KafkaSettings) -> None:

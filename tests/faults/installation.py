@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from events.envelope import Envelope, encode
 from events.ids import ExperimentId, shard_of
 from events.signals import Signal
 from tests.brokers import ROOT, Brokers
+from tests.eventually import eventually
 from tests.faults.postgres import Postgres, postgres
 from tests.faults.stream import leader
 
@@ -177,7 +178,7 @@ class Installation:
                 return False
             return True
 
-        until(done, "the records are published")
+        eventually(done, "the records are published")
 
     def leader(self, shard: int) -> int:
         """The broker that leads the signals of a shard."""
@@ -192,7 +193,7 @@ class Installation:
             except (StoreUnavailableError, StoreRefusedError):
                 return False
 
-        until(true, condition, within)
+        eventually(true, condition, within=within)
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """The processes of this installation that are no controllers and no servers: supervisors, trials and
@@ -213,14 +214,6 @@ class Installation:
             for process in self.processes():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-
-
-def until(settled: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
-    """Wait until it is so; AssertionError after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not settled():
-        assert time.monotonic() < deadline, f"after {within:.0f} s it is not so: {what}"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from events import topics
 from events.bus.kafka.topics import PARTITIONS
 from events.signals import ExtensionRequested, PauseRequested, ResumeRequested, Signal, StopRequested
 from tests.brokers import Brokers
-from tests.faults.installation import Controller, Installation, until
+from tests.eventually import eventually
+from tests.faults.installation import Controller, Installation
 from tests.faults.stream import Stream, truncate
 from tests.folding import check_all
 
@@ -82,7 +83,7 @@ class Storm:
 
     def collector(self) -> None:
         """kill -9 of one; its supervisor starts it again."""
-        until(lambda: bool(self.place.processes("collectors")), "a collector runs")
+        eventually(lambda: bool(self.place.processes("collectors")), "a collector runs")
         try:
             self.dice.choice(self.place.processes("collectors")).kill()
         except (psutil.NoSuchProcess, IndexError):
@@ -216,8 +217,8 @@ class Storm:
     def _leave(self) -> None:
         for one in self._running():
             one.process.terminate()
-        until(lambda: not self._running(), "all controllers have left", 8.0)
-        until(lambda: not self.place.processes(), "no supervisor, trial or collector is left")
+        eventually(lambda: not self._running(), "all controllers have left", within=8.0)
+        eventually(lambda: not self.place.processes(), "no supervisor, trial or collector is left")
 
     def _check_the_end(self) -> None:
         ask, events = self.place.postgres.ask, self.stream.events

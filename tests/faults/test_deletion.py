@@ -3,7 +3,8 @@
 from events import topics
 from events.bus.kafka.topics import PARTITIONS
 from events.ids import shard_of
-from tests.faults.installation import Installation, until
+from tests.eventually import eventually
+from tests.faults.installation import Installation
 from tests.faults.stream import Stream
 
 TABLES = ("experiment", "fact", "trial", "measurement", "outbox", "inbox", "mailbox", "dead_letter")
@@ -45,5 +46,5 @@ def heard(place: Installation) -> int:
 def nothing_is_left(place: Installation) -> None:
     for table in TABLES:
         place.holds(f"NOT EXISTS (SELECT FROM {table})", within=10.0)
-    until(lambda: not place.processes("collectors"), "no collector is left")
-    until(lambda: not place.processes("train.py"), "no trial is left")
+    eventually(lambda: not place.processes("collectors"), "no collector is left")
+    eventually(lambda: not place.processes("train.py"), "no trial is left")

@@ -13,7 +13,8 @@ from controller.store.leases import Leases
 from controller.store.postgres import Database
 from events.bus.kafka.topics import PARTITIONS, delete
 from tests.brokers import Brokers
-from tests.faults.installation import Installation, installation, until
+from tests.eventually import eventually
+from tests.faults.installation import Installation, installation
 from tests.ports import free_port
 
 LEAVE_SECONDS = 8.5
@@ -46,10 +47,10 @@ class Health:
 
     def says(self, *words: str) -> None:
         """Wait until the reasons have all these words."""
-        until(lambda: all(word in self.reasons() for word in words), f"readiness says {words}")
+        eventually(lambda: all(word in self.reasons() for word in words), f"readiness says {words}")
 
     def is_ready(self) -> None:
-        until(lambda: self.reasons() == "ok", "it is ready")
+        eventually(lambda: self.reasons() == "ok", "it is ready")
 
 
 def test_without_topics_it_says_what_to_do_and_goes_on_when_they_are_there(bare: Installation) -> None:

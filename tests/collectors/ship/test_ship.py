@@ -5,7 +5,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +26,7 @@ from events.envelope import decode
 from events.metrics import MetricsReported
 from tests.brokers import Brokers, brokers
 from tests.collectors.shipping import SHARD, Shipment, arrived, ends, losses
+from tests.eventually import eventually
 
 
 @pytest.fixture
@@ -50,14 +51,6 @@ def closed_port() -> int:
 
 def without_broker(folder: Path) -> Shipment:
     return Shipment(folder, KafkaSettings(f"127.0.0.1:{closed_port()}"))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Only what a process leaves on disk tells us its moment."""
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -180,7 +173,7 @@ def test_killed_between_completion_and_delivery(tmp_path: Path, kafka: KafkaSett
     with away.collector() as child:
         assert child.stdin
         child.stdin.close()
-        until(lambda: all_read(away))
+        eventually(lambda: all_read(away))
         child.kill()
     away.file.unlink()
     again = replace(away, kafka=kafka)
@@ -198,7 +191,7 @@ def test_a_file_written_anew_while_nobody_reads(tmp_path: Path, kafka: KafkaSett
     for first, last in ((1, 100), (101, 150)):
         away.file.write_text(lines(first, last))
         with away.collector() as child:
-            until(partial(lambda count: spooled(away) == count, last))
+            eventually(partial(lambda count: spooled(away) == count, last))
             child.kill()
     there = replace(away, kafka=kafka)
     there.file.write_text(lines(151, 170))
@@ -211,7 +204,7 @@ def test_a_broker_that_stays_away_is_asked_ever_less_often(tmp_path: Path) -> No
     away = without_broker(tmp_path)
     away.write(lines(1, 1))
     with away.collector():
-        until(lambda: away.said.count("not delivered yet") >= 6)
+        eventually(lambda: away.said.count("not delivered yet") >= 6)
     moments = [datetime.fromisoformat(line[:23]) for line in away.said.splitlines() if "not delivered yet" in line]
     assert "is TRIALSTREAM_KAFKA right" in away.said
     assert [(b - a).total_seconds() for a, b in pairwise(moments)][4] > 0.75
@@ -232,10 +225,10 @@ def test_a_broker_away_until_after_the_end(tmp_path: Path, broker: Brokers) -> N
         arrived(there.kafka, there.key, 500)
         broker.kill()
         there.write(lines(501, 9000))
-        until(lambda: spooled(there) == 8500)
+        eventually(lambda: spooled(there) == 8500)
         assert child.stdin
         child.stdin.close()
-        until(lambda: all_read(there))
+        eventually(lambda: all_read(there))
         broker.start()
         assert child.wait(60) == 0
     assert all_of(there) == expected(9000)
@@ -249,12 +242,12 @@ def test_a_full_spool_waits_for_the_broker(tmp_path: Path, broker: Brokers) -> N
     broker.kill()
     there.write(lines(1, 100_000))
     with there.collector() as child:
-        until(lambda: spooled(there) > 0)
+        eventually(lambda: spooled(there) > 0)
         tried = there.said.count("not delivered yet")
         there.write(lines(100_001, 110_000))
         assert child.stdin
         child.stdin.close()
-        until(lambda: there.said.count("not delivered yet") >= tried + 3)
+        eventually(lambda: there.said.count("not delivered yet") >= tried + 3)
         assert spooled(there) == MAX_POINTS  # one read more than there is room for, at most
         assert sum(one.stat().st_size for one in there.spool.iterdir()) < 2_000_000
         broker.start()

@@ -1,7 +1,7 @@
 """Attempts on a real cluster: launched, watched, and what was told of each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,13 +91,6 @@ class Stage:
         """These attempts are expected; nothing else is wanted."""
         keys = {launch.key for launch in launches}
         await self.cluster.sweep(identity(self.launch(1, job("1"))), keys, keys.__contains__)
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again and again until it is so."""
-    async with asyncio.timeout(SECONDS):
-        while not await check():  # noqa: ASYNC110  # nobody calls back
-            await asyncio.sleep(0.3)
 
 
 def name_of(launch: Launch) -> str:

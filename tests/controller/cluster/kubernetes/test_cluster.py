@@ -11,7 +11,8 @@ from controller.cluster import Ended, Started, Waiting
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
-from tests.controller.cluster.kubernetes.stage import eventually, job, name_of, stage
+from tests.controller.cluster.kubernetes.stage import job, name_of, stage
+from tests.eventually import eventually_async
 from tests.kubernetes import PYTHON, kubectl, objects
 
 PRINTS = "print('loss=0.5')"
@@ -44,7 +45,7 @@ def test_what_it_prints_is_heard_and_shown(room: str, kafka: KafkaSettings) -> N
             await here.sweep(launch)
             assert await asyncio.to_thread(objects, "jobs", "-n", room)
             await here.sweep()
-            await eventually(lambda: _nothing_left(room))
+            await eventually_async(lambda: _nothing_left(room))
 
     asyncio.run(scene())
 
@@ -214,7 +215,7 @@ def test_a_quota_is_waited_for(room: str, kafka: KafkaSettings) -> None:
                     await here.ended(1)
             assert (await here.waits(1)).reason == "QuotaExceeded"
             await asyncio.to_thread(kubectl, "delete", "resourcequota", "none", "-n", room)
-            await eventually(lambda: here.cluster.start(launch))
+            await eventually_async(lambda: here.cluster.start(launch))
             assert (await here.ended(1)).cause is Cause.COMPLETED
 
     asyncio.run(scene())

@@ -15,7 +15,8 @@ from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
 from tests.controller.cluster.kubernetes.proxy import leading_to, plain_api, proxied
-from tests.controller.cluster.kubernetes.stage import Stage, eventually, job, name_of, stage
+from tests.controller.cluster.kubernetes.stage import Stage, job, name_of, stage
+from tests.eventually import eventually_async
 from tests.kubernetes import kubectl, objects, program
 
 PRINTS = "print('loss=0.5')"
@@ -50,7 +51,7 @@ def test_an_answer_that_is_lost_makes_no_second_workload(
                 async with stage(room, kafka) as here:
                     launches = [here.launch(n, job(PRINTS)) for n in (1, 2, 3)]
                     for launch in launches:
-                        await eventually(lambda launch=launch: here.cluster.start(launch))  # type: ignore[misc]
+                        await eventually_async(lambda launch=launch: here.cluster.start(launch))  # type: ignore[misc]
                     for launch in launches:
                         assert (await here.ended(launch.key.trial)).cause is Cause.COMPLETED
                     made = await asyncio.to_thread(objects, "jobs", "-n", room)
@@ -106,7 +107,7 @@ def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSetting
             await here.sweep(ends, stops)
             await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - began)))
             await asyncio.to_thread(cluster, "start", "apiserver")
-            await eventually(lambda: here.cluster.start(late))
+            await eventually_async(lambda: here.cluster.start(late))
             assert (await here.ended(1)).cause is Cause.COMPLETED
             assert (await here.ended(2)).cause is Cause.CANCELLED
             assert (await here.ended(3)).cause is Cause.COMPLETED

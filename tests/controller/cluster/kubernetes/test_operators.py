@@ -13,7 +13,8 @@ from controller.cluster import Ended, Launch
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
-from tests.controller.cluster.kubernetes.stage import Stage, eventually, job, name_of, stage
+from tests.controller.cluster.kubernetes.stage import Stage, job, name_of, stage
+from tests.eventually import eventually_async
 from tests.kubernetes import PYTHON, kubectl, program
 
 GOOD = "import time\nfor step in (1, 2):\n    print(f'loss={step / 10}')\n    time.sleep(0.3)"
@@ -128,7 +129,7 @@ def test_each_kind_runs_to_its_ends_and_can_be_stopped(running: str, room: str, 
             await here.cluster.stop(launches[3].key)
             assert (await here.ended(3)).cause is Cause.CANCELLED
             await here.sweep()
-            await eventually(lambda: _gone(room, launches[3]))
+            await eventually_async(lambda: _gone(room, launches[3]))
 
     for name, kind in kinds.items():
         print(name)  # shown if it fails

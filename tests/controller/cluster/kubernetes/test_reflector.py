@@ -14,7 +14,7 @@ from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 from tests.controller.cluster.kubernetes.proxy import SILENCE, Judge, Proxy, leading_to, plain_api, proxied
-from tests.controller.cluster.kubernetes.stage import eventually
+from tests.eventually import eventually_async
 from tests.kubernetes import kubectl
 
 TROUBLE_SECONDS = 6.0
@@ -86,7 +86,7 @@ def test_what_was_missed_in_trouble_is_seen_afterwards(
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         await asyncio.to_thread(config_map, room, "kept")
         await asyncio.to_thread(config_map, room, "deleted")
-        await eventually(lambda: _has(seen, ("deleted", False)))
+        await eventually_async(lambda: _has(seen, ("deleted", False)))
         proxy.judge, proxy.asked = TROUBLES[trouble], []
         began = time.monotonic()
         await asyncio.to_thread(kubectl, "delete", "configmap", "deleted", "-n", room)
@@ -94,8 +94,8 @@ def test_what_was_missed_in_trouble_is_seen_afterwards(
         await asyncio.sleep(TROUBLE_SECONDS - (time.monotonic() - began))
         assert 1 <= len(proxy.asked) <= 20, proxy.asked
         proxy.judge = lambda method, path: None
-        await eventually(lambda: _has(seen, ("made", False)))
-        await eventually(lambda: _has(seen, ("deleted", True)))
+        await eventually_async(lambda: _has(seen, ("made", False)))
+        await eventually_async(lambda: _has(seen, ("deleted", True)))
         assert seen.count(("kept", False)) == 1
         assert {name for _, name in watching.objects} >= {"kept", "made"}
 
@@ -113,11 +113,11 @@ def test_a_server_too_busy_to_list_again_goes_on_being_watched(
 
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         proxy.judge = lambda method, path: None if "watch=true" in path else said("500 Internal Server Error", "{}")
-        await eventually(lambda: _is(bool(watching.trouble)))
+        await eventually_async(lambda: _is(bool(watching.trouble)))
         await asyncio.to_thread(config_map, room, "made")
-        await eventually(lambda: _has(seen, ("made", False)))
+        await eventually_async(lambda: _has(seen, ("made", False)))
         await asyncio.to_thread(kubectl, "delete", "configmap", "made", "-n", room)
-        await eventually(lambda: _has(seen, ("made", True)))
+        await eventually_async(lambda: _has(seen, ("made", True)))
 
     play(room, tmp_path, monkeypatch, scene)
 
@@ -130,7 +130,7 @@ def test_a_watch_that_lasts_is_not_listed_again(room: str, tmp_path: Path, monke
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         for number in range(5):
             await asyncio.to_thread(config_map, room, f"one-{number}")
-            await eventually(lambda number=number: _has(seen, (f"one-{number}", False)))  # type: ignore[misc]
+            await eventually_async(lambda number=number: _has(seen, (f"one-{number}", False)))  # type: ignore[misc]
         assert len(proxy.asked) == 2, proxy.asked
 
     play(room, tmp_path, monkeypatch, scene)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import SHARD, arrived, losses
 from tests.controller.cluster.identity import identity
+from tests.eventually import eventually
 
 Make = Callable[..., Launch]
 NOWHERE = KafkaSettings("127.0.0.1:1")
@@ -101,13 +101,6 @@ def site(data: Path, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setenv("TRIALSTREAM_DATABASE", "postgresql://secret")
     monkeypatch.setenv("TRIALSTREAM_ELSE", "known")
     return Site(data, kafka)
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 async def events(cluster: LocalCluster, launch: Launch) -> list[Started | Ended]:

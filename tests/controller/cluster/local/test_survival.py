@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.local.connection import sockets_folder
 from events.facts import Cause
 from tests.controller.cluster.identity import identity
+from tests.eventually import eventually
 
 Make = Callable[..., Launch]
 
@@ -77,13 +77,6 @@ def supervisor_of(data: Path, key: AttemptKey) -> psutil.Process:
     parent = trial_of(data, key).parent()
     assert parent
     return parent
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
 
 
 def gone(*processes: psutil.Process) -> None:
