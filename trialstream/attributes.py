@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from trialstream.errors import PoisonError
+
 if TYPE_CHECKING:
     from trialstream.records import Record
 
@@ -16,7 +18,7 @@ TYPE_PREFIX = "io.trialstream."
 VERSION = ".v1"
 
 
-class UnreadableRecordError(ValueError):
+class UnreadableRecordError(PoisonError, ValueError):
     """The record is no envelope that this version understands."""
 
 

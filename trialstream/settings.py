@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trialstream.errors import RefusalError
+
 ALLOWED = ("database", "kafka", "kubernetes", "suggestion")
 
 
-class SettingsError(ValueError):
+class SettingsError(RefusalError, ValueError):
     """A setting cannot be used; the message names it, what is allowed, and what to do."""
 
 

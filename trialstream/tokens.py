@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from trialstream.errors import RefusalError
+
 PREFIX = "ts1."
 Kind = TypeVar("Kind")
 
 
-class TokenRefusedError(ValueError):
+class TokenRefusedError(RefusalError, ValueError):
     """The text is no token, or one of another stream."""
 
 

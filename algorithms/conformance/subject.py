@@ -9,6 +9,7 @@ from algorithms.search.algorithm import Algorithm
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
 from algorithms.search.registry import find
+from events.errors import RefusalError
 from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
 from events.spec.objective import Direction, Objective
 from events.spec.space import Assignment, Parameter, Scalar
@@ -17,7 +18,7 @@ LATE = 4
 """Trials that run at a time, at most."""
 
 
-class BrokenPromiseError(AssertionError):
+class BrokenPromiseError(RefusalError, AssertionError):
     """What an algorithm promised, and did not keep."""
 
 

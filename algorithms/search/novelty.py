@@ -6,6 +6,7 @@ from itertools import count, islice
 
 from algorithms.search.permutation import Permutation
 from algorithms.space.encoding import Cube
+from events.errors import RefusalError
 from events.spec.space import Assignment, Scalar
 
 ATTEMPTS = 30
@@ -15,7 +16,7 @@ DRAWS = 100_000
 BITS = 53
 
 
-class InfeasibleError(RuntimeError):
+class InfeasibleError(RefusalError, RuntimeError):
     """So many points were drawn, and the constraints allow none."""
 
 

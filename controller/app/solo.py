@@ -10,6 +10,7 @@ from controller.app.shard import PASSING, reason, serve
 from controller.core.experiment import Experiment
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
+from events.errors import AbandonError
 from events.facts import ExperimentState, TrialState
 from events.ids import ExperimentId, Shard
 
@@ -20,7 +21,7 @@ SETTLE_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
-class _SettledError(Exception):
+class _SettledError(AbandonError):
     """Not an error: what was waited for has come, so the flows end."""
 
 

@@ -1,15 +1,15 @@
 """Errors that a person can act on: one clear message on stderr and an exit code, never a traceback."""
 
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
 
 from controller.cli.exits import Exit
+from events.errors import RefusalError, RetryError
 
 
-class CommandError(Exception):
+class CommandError(RefusalError):
     """The command cannot do what was asked; the message says why, what is allowed and what to do."""
 
     def __init__(self, message: str, code: Exit) -> None:
@@ -43,23 +43,15 @@ def warn(message: str) -> None:
 
 
 def _code(error: Exception) -> Exit | None:
-    """The exit code of an error with a remedy. What was never imported cannot have been raised."""
-    if isinstance(error, CommandError):
-        return error.code
-    for module, name, code in _KNOWN:
-        kind = getattr(sys.modules.get(module), name, None)
-        if kind is not None and isinstance(error, kind):
-            return code
+    """The exit code of an error with a remedy; None for a fault of the program."""
+    match error:
+        case CommandError():
+            return error.code
+        case RetryError() | RefusalError():
+            return _CODES[error.concerns]
+        case OSError():
+            return Exit.FAILED
     return None
 
 
-_KNOWN = (
-    ("events.spec.yaml", "DocumentError", Exit.INVALID),
-    ("events.spec.template", "TemplateError", Exit.INVALID),
-    ("trialstream.settings", "SettingsError", Exit.INVALID),
-    ("events.bus", "BusRefusedError", Exit.KAFKA),
-    ("events.bus", "BusUnavailableError", Exit.KAFKA),
-    ("controller.store", "StoreRefusedError", Exit.DATABASE),
-    ("controller.store", "StoreUnavailableError", Exit.DATABASE),
-    ("builtins", "OSError", Exit.FAILED),
-)
+_CODES = {"input": Exit.INVALID, "kafka": Exit.KAFKA, "database": Exit.DATABASE}

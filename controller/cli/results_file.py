@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import Scalar, number
@@ -22,7 +23,7 @@ MOST_BYTES = 64 * 2**20
 Record = Mapping[str, Any]
 
 
-class ResultsFileError(ValueError):
+class ResultsFileError(RefusalError, ValueError):
     """The file cannot be used; the message says what to do."""
 
 

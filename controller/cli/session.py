@@ -25,6 +25,7 @@ from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.envelope import Envelope
+from events.errors import AbandonError
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, PauseRequested
 from events.spec.document import ExperimentDocument
@@ -69,7 +70,7 @@ async def submit(components: Components, document: ExperimentDocument, origin: P
     )
 
 
-class LeftAtOnceError(Exception):
+class LeftAtOnceError(AbandonError):
     """The person wants to leave at once: the running trials have been killed."""
 
 
@@ -148,7 +149,7 @@ class Session:
         raise LeftAtOnceError
 
 
-class _OverError(Exception):
+class _OverError(AbandonError):
     """Not an error: the work is done, so what accompanies it ends."""
 
 

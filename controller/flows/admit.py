@@ -12,12 +12,13 @@ from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from controller.store.warm_start import with_rows
 from events.envelope import Envelope
+from events.errors import RefusalError
 from events.ids import Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
 from events.spec.experiment import ExperimentSpec
 
 
-class DifferentSpecError(Exception):
+class DifferentSpecError(RefusalError):
     """An experiment of this name exists with another spec; `differences` lists (place, old, new)."""
 
     def __init__(self, name: str, differences: list[Difference]) -> None:

@@ -20,6 +20,7 @@ from controller.settings import MIB, SuggestionSettings
 from controller.suggestion.processes import Forkserver, Process
 from controller.suggestion.wire import OUT_OF_MEMORY, framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
+from events.errors import RefusalError, RetryError
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
@@ -40,11 +41,11 @@ Recall = Callable[[], Awaitable[Journal]]
 _log = logging.getLogger(__name__)
 
 
-class SearchFailedError(Exception):
+class SearchFailedError(RefusalError):
     """The search cannot answer; the message says what happened, and what to do."""
 
 
-class _DiedError(Exception):
+class _DiedError(RetryError):
     """The worker is gone; `cause` is one of few words."""
 
     def __init__(self, cause: str, words: str) -> None:

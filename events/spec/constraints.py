@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from events.errors import RefusalError
 from events.spec.problem import Problem
 from events.spec.space import Assignment, Parameter, ParameterType, number
 from events.spec.yaml import Path
@@ -20,7 +21,7 @@ _TOKEN = re.compile(
 _FORM = "write it such as: a + 2*b <= 0.9"
 
 
-class ConstraintError(ValueError):
+class ConstraintError(RefusalError, ValueError):
     """What is wrong with the text of a constraint, and what to do about it."""
 
 

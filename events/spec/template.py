@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec, TrialParameter, TrialTemplate
 from events.spec.space import Assignment, Scalar
 
@@ -14,7 +15,7 @@ _FLAG = re.compile(r"--?[^\W\d][^\s=${}]*")
 _INDEXED = re.compile(r"^(Annotations|Labels)\[(.+)\]$")
 
 
-class TemplateError(ValueError):
+class TemplateError(RefusalError, ValueError):
     """A placeholder or reference that cannot be resolved."""
 
 

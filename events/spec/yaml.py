@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from events.errors import RefusalError
+
 MAX_BYTES = 256 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 64
@@ -14,7 +16,7 @@ MAX_DEPTH = 64
 Path = tuple[str | int, ...]
 
 
-class DocumentError(ValueError):
+class DocumentError(RefusalError, ValueError):
     """The text is no acceptable document; the message says where and why."""
 
 

@@ -16,6 +16,7 @@ from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from controller.telemetry.catalogue import API_REQUESTS
+from events.errors import AbandonError, RefusalError, RetryError, TrialstreamError
 
 DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
 """Seconds; of streams only the connecting and the silence are bounded."""
@@ -32,7 +33,7 @@ _TROUBLES = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
 logging.getLogger("kubernetes_asyncio.client.rest").setLevel(logging.INFO)  # it would print Secrets
 
 
-class ApiError(Exception):
+class ApiError(TrialstreamError):
     """The server's own words. `status`: of HTTP, 0 = there was no answer; `details` as in Kubernetes' Status."""
 
     def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
@@ -40,27 +41,27 @@ class ApiError(Exception):
         self.status, self.reason, self.message, self.details = status, reason, message, details or {}
 
 
-class NotFoundError(ApiError):
+class NotFoundError(ApiError, AbandonError):
     """There is no such object, or no such resource."""
 
 
-class ConflictError(ApiError):
+class ConflictError(ApiError, RetryError):
     """It exists already, or it has changed meanwhile; `reason` tells which."""
 
 
-class ExpiredError(ApiError):
+class ExpiredError(ApiError, RetryError):
     """What was asked to be continued is too old: list again."""
 
 
-class RefusedError(ApiError):
+class RefusedError(ApiError, RefusalError):
     """To ask again changes nothing by itself."""
 
 
-class ThrottledError(ApiError):
+class ThrottledError(ApiError, RetryError):
     """It was not asked for: there is no room now for what can wait."""
 
 
-class ApiUnavailableError(ApiError):
+class ApiUnavailableError(ApiError, RetryError):
     """No answer, or one that passes; `retry_after`: seconds that the server asks for."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from events.errors import RefusalError
+
 MOST_CHARACTERS, MOST_DEPTH = 4_096, 16
 USABLE = 'keys, indices, #, #(key=="value"), #(…)#, | and @this'
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -22,7 +24,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 _PAIRS = {"(": ")", "[": "]"}
 
 
-class PathError(ValueError):
+class PathError(RefusalError, ValueError):
     """The path cannot be read; the message says why."""
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.api import Api, NotFoundError
+from events.errors import RefusalError
 from events.spec.experiment import TrialTemplate
 
 
@@ -21,7 +22,7 @@ class Kind:
         return f"{self.root}{inside}/{self.plural}" + (f"/{name}" if name else "")
 
 
-class NoKindError(LookupError):
+class NoKindError(RefusalError, LookupError):
     """The cluster does not know the kind; the message says what to do."""
 
 

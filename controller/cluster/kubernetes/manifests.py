@@ -10,6 +10,7 @@ from controller.cluster.kubernetes.labels import RULES, Rules, labels, rules_wri
 from controller.cluster.kubernetes.policy import Policy, refusals
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary
+from events.errors import RefusalError
 from events.spec.experiment import CollectorKind, ExperimentSpec, TrialTemplate
 from events.spec.template import absent_names, substitute, template_values, written
 from events.spec.validation import Problem
@@ -24,7 +25,7 @@ REPLICAS = ("tfReplicaSpecs", "pytorchReplicaSpecs", "mpiReplicaSpecs", "xgbRepl
 _WHERE: Path = ("spec", "trialTemplate")
 
 
-class ManifestError(ValueError):
+class ManifestError(RefusalError, ValueError):
     """The workload cannot be written; the message names the field."""
 
 

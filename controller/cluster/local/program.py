@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.cluster import Launch
+from events.errors import RefusalError
 from events.spec.experiment import CollectorKind, ExperimentSpec, TrialTemplate
 from events.spec.template import absent_names, placeholders, substitute, template_values, written
 from events.spec.validation import Problem
@@ -21,7 +22,7 @@ _DEADLINE = ("spec", "activeDeadlineSeconds")
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][\w.-]*)\)")
 
 
-class ProcessError(ValueError):
+class ProcessError(RefusalError, ValueError):
     """The template has nothing that can run as a local process; the message says what to do."""
 
 

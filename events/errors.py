@@ -1,0 +1,49 @@
+"""The tree of our errors, by what the caller does next. Each error of ours is in it; `tests/test_errors.py` compares.
+
+    TrialstreamError
+    ├── RetryError                      wait, then try again
+    │   ├── ApiUnavailableError         Kubernetes: no answer, or one that passes
+    │   ├── BusUnavailableError         Kafka: no broker, no leader
+    │   ├── ConflictError               Kubernetes: the object has changed, read it again
+    │   ├── ExpiredError                Kubernetes: the list is too old, read it again
+    │   ├── StoreUnavailableError       Postgres: no answer, the result may be unknown
+    │   ├── ThrottledError              Kubernetes: our own limit of writes
+    │   └── _DiedError                  a worker of searches: ask another
+    ├── RefusalError                    tell the person, who has to change something
+    │   ├── BrokenPromiseError          an algorithm that does not do what it promised
+    │   ├── BusRefusedError             Kafka: credentials, permissions, topics
+    │   ├── CommandError                a command that cannot do what was asked
+    │   ├── ConstraintError             the text of a constraint
+    │   ├── DifferentSpecError          another spec for an experiment that exists
+    │   ├── DocumentError               the text of an experiment
+    │   │   └── InvalidDocumentError    … each of its problems with its place
+    │   ├── InfeasibleError             constraints that allow no point
+    │   ├── ManifestError               a workload that cannot be written
+    │   ├── NoKindError                 a kind of workload that the cluster does not know
+    │   ├── PathError                   a path into a status
+    │   ├── ProcessError                a template without a program to run on this machine
+    │   ├── RefusedError                Kubernetes: permissions, quotas, an invalid object
+    │   ├── ResultsFileError            a file with earlier results
+    │   ├── SearchFailedError           a search that cannot answer
+    │   ├── SettingsError               a setting
+    │   ├── StoreRefusedError           Postgres: credentials, permissions, another schema
+    │   ├── TemplateError               a placeholder in a template
+    │   ├── TokenRefusedError           a token of another stream
+    │   └── UnknownEarlierError         an earlier experiment that is not there
+    ├── PoisonError                     put the record aside as a dead letter
+    │   └── UnreadableRecordError       a record that this version does not understand
+    ├── AbandonError                    stop at once and keep nothing that was known
+    │   ├── FencedError                 another controller owns the shard
+    │   ├── LeftAtOnceError             the person has pressed Ctrl-C twice
+    │   ├── NotFoundError               Kubernetes: the object is gone
+    │   ├── _OverError                  what a view accompanies has ended
+    │   └── _SettledError               what was waited for has come
+    └── ApiError                        Kubernetes: its own words; RetryError, RefusalError or AbandonError as well
+
+Any other exception is a fault of the program: the process crashes and starts anew from what Postgres knows. One class
+stands apart: `SpawnError` never leaves the supervisor of local trials, which imports nothing but the standard library.
+"""
+
+from trialstream.errors import AbandonError, PoisonError, RefusalError, RetryError, TrialstreamError
+
+__all__ = ["AbandonError", "PoisonError", "RefusalError", "RetryError", "TrialstreamError"]
