@@ -65,7 +65,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "revision", nargs="?", metavar="REV", help="the old one; the new one is the working tree; none with --guard"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"benchmarks; {' and '.join(NAMES)} by default")
-    parser.add_argument("--pairs", type=int, metavar="N", help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard")
+    parser.add_argument(
+        "--pairs", type=int, metavar="N", default=0, help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard"
+    )
     parser.add_argument("--quick", action="store_true", help="the short versions of the benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values here, too")
     parser.add_argument(
@@ -82,6 +84,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.names = options.names or list(NAMES)
     options.quick = options.quick or options.guard
     options.pairs = options.pairs or (GUARD_PAIRS if options.guard else PAIRS)
+    if options.pairs < 1 + options.guard:
+        parser.error("of so few pairs there is no ratio, and of one no interval, without which the guard never fails")
     return options
 
 
@@ -112,12 +116,20 @@ def _compare(old: Checkout, new: Checkout, name: str, home: Path, options: argpa
             figures.append(checkout.figures(name, home / "figures.json", quick=options.quick))
             text = ", ".join(f"{figure} {value:.4g}" for figure, value in figures[-1].items())
             say(f"{name}, {pair + 1} of {options.pairs}, {checkout.label}: {text}")
-    ratios = {
-        figure: compared(*([one[figure] for one in figures] for figures in told.values()), rate=bar.is_rate)
-        for figure, bar in BARS[name].items()
-        if all(figure in one for figures in told.values() for one in figures)
-    }
-    return Comparison(name, old.source(name) != new.source(name), ratios)
+    return Comparison(name, old.source(name) != new.source(name), _ratios(name, told[old], told[new]))
+
+
+def _ratios(name: str, old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> Mapping[str, Ratio]:
+    """Of the figures that all runs tell; CannotMeasureError if there are none."""
+    ratios: dict[str, Ratio] = {}
+    for figure, bar in BARS[name].items():
+        if all(figure in one for one in (*old, *new)):
+            ratios[figure] = compared([one[figure] for one in old], [one[figure] for one in new], rate=bar.is_rate)
+        elif any(figure in one for one in (*old, *new)):
+            say(f"{name} {figure} is left out: not all runs tell it")
+    if not ratios:
+        raise CannotMeasureError(f"{name} has no figure that all runs tell")
+    return ratios
 
 
 def _show(old: Checkout, new: Checkout, found: Sequence[Comparison], options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import compare
 from benchmarks.checkout import Checkout, environment, present
 from benchmarks.outcome import CannotMeasureError
 
@@ -111,6 +112,23 @@ def test_the_guard_fails_when_it_is_sure(repository: Repository, cost: float, co
     assert "trials" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a revision"),
+        (["HEAD", "trials", "nothing"], "nothing: no such benchmark"),
+        (["HEAD", "--pairs", "-1"], "no ratio"),
+        (["--guard", "--pairs", "1"], "the guard never fails"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        compare.main(words)
+    assert said in capsys.readouterr().err
+
+
 def test_a_reference_that_this_clone_lacks_does_not_pass(repository: Repository) -> None:
     repository.write("benchmarks/reference", f"{'0' * 40}\nIt is not there.\n")
     done = repository.compare("--guard")
@@ -126,6 +144,10 @@ def broken(repository: Repository) -> None:
     repository.write("benchmarks/gap.py", GAP + "raise ValueError('it is broken')")
 
 
+def nameless(repository: Repository) -> None:
+    repository.write("benchmarks/gap.py", GAP.replace("gap_p50_ms", "gap_ms"))
+
+
 def another_thing(repository: Repository) -> None:
     repository.write("benchmarks/gap.py", GAP + "MEASURES = 2, 1\n")
 
@@ -135,6 +157,7 @@ def another_thing(repository: Repository) -> None:
     [
         (without_gap, "has no benchmark gap"),
         (broken, "it is broken"),
+        (nameless, "gap has no figure that all runs tell"),
         (another_thing, "measure something else than at"),
     ],
 )
