@@ -22,7 +22,7 @@ from benchmarks.command import document
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError, Outcome, say
 from controller.app.components import open_components
-from controller.app.solo import see_through
+from controller.app.solo import run_to_rest
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
 from controller.store.ledger import Ledger
@@ -82,12 +82,18 @@ async def _run(opened: Store, memory: "Memory", trials: int) -> float:
     async with (
         open_pool() as pool,
         open_components(
-            opened.database, MemoryBus(), pool, cluster, cluster.follow, owner=owner, revive=opened.server.ensure
+            opened.database,
+            MemoryBus(),
+            pool,
+            cluster,
+            cluster.follow,
+            owner=owner,
+            restart_database=opened.server.ensure,
         ) as components,
     ):
         admission = await _admitted(components.ledger, components.mailbox, trials)
         began = time.monotonic()
-        await see_through(components, admission.shard, admission.experiment.identity.id)
+        await run_to_rest(components, admission.shard, admission.experiment.identity.id)
         return time.monotonic() - began
 
 

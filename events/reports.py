@@ -20,5 +20,5 @@ def completed(key: AttemptKey, at: datetime) -> Envelope:
 
 
 def _enclosed(key: AttemptKey, body: Measurement, part: str, at: datetime) -> Envelope:
-    number = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/{part}")
-    return Envelope(number, None, key.experiment, at, body)
+    envelope_id = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/{part}")
+    return Envelope(envelope_id, None, key.experiment, at, body)

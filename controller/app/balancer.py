@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from controller.app.components import Components
-from controller.app.gauges import keep_looking
+from controller.app.gauges import keep_gauges
 from controller.app.shard import PASSING, reason, serve
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
@@ -66,17 +66,17 @@ class Balancer:
             yield self.trouble
         elif not self.surveyed:
             yield "has not yet seen which shards are free"
-        for shard, shard_owned in list(self.owned.items()):
-            if shard_owned.trouble:
-                yield f"shard {shard}: {shard_owned.trouble}"
+        for shard, serving in list(self.owned.items()):
+            if serving.trouble:
+                yield f"shard {shard}: {serving.trouble}"
 
     async def run(self) -> None:
         """Own, serve, hand over. Raises StoreRefusedError if the database has another number of shards."""
         await self.components.leases.make_shards(self.shards)
         SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self.components.watch.run())
-            looking = tasks.create_task(keep_looking(self.components, self._holdings))
+            dispatching = tasks.create_task(self.components.dispatcher.run())
+            gauges = tasks.create_task(keep_gauges(self.components, self._holdings))
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
@@ -85,11 +85,11 @@ class Balancer:
                             await self.leaving.wait()
             finally:
                 await self._hand_over_all()
-                watching.cancel()
-                looking.cancel()
+                dispatching.cancel()
+                gauges.cancel()
 
     def _holdings(self) -> list[Holding]:
-        return [shard_owned.holding for shard_owned in self.owned.values() if shard_owned.holding is not None]
+        return [one.holding for one in self.owned.values() if one.holding is not None]
 
     async def _round(self, tasks: asyncio.TaskGroup) -> None:
         """Renew, look around, and do one step towards an even share."""
@@ -98,18 +98,18 @@ class Balancer:
             async with asyncio.timeout(LEASE_SECONDS / 2):
                 await self._renew(fit)
                 if not fit:
-                    await self._give_way()
+                    await self._withdraw()
                     return
-                await self._settle(await self.components.leases.survey(), tasks)
+                await self._balance(await self.components.leases.survey(), tasks)
             SHARDS.set(len(self.owned))
-            SHARDS_IN_TROUBLE.set(sum(bool(shard_owned.trouble) for shard_owned in self.owned.values()))
+            SHARDS_IN_TROUBLE.set(sum(bool(one.trouble) for one in self.owned.values()))
         except (StoreUnavailableError, StoreRefusedError, TimeoutError) as error:
-            self._say(f"the database does not answer: {error or 'no answer in time'}")
+            self._report(f"the database does not answer: {error or 'no answer in time'}")
             if self.components.leases.overdue:
                 await self._drop(*self.owned, why="the leases have run out")
             await self.components.database.expire()
         else:
-            self._say("")
+            self._report("")
             self.surveyed = True
 
     async def _renew(self, fit: bool) -> None:
@@ -121,9 +121,9 @@ class Balancer:
         FENCINGS.inc(len(lost))
         await self._drop(*lost, why="taken over by another controller")
 
-    async def _give_way(self) -> None:
+    async def _withdraw(self) -> None:
         """Cut off from the broker: those who are not shall have the shards."""
-        self._say(f"no contact with Kafka for {BUS_SECONDS:.0f} s")
+        self._report(f"no contact with Kafka for {BUS_SECONDS:.0f} s")
         self.surveyed = False
         if self.components.leases.epochs or self.registered:
             mine = list(self.owned)
@@ -132,7 +132,7 @@ class Balancer:
             await self.components.leases.withdraw()
             self.registered = False
 
-    async def _settle(self, survey: Survey, tasks: asyncio.TaskGroup) -> None:
+    async def _balance(self, survey: Survey, tasks: asyncio.TaskGroup) -> None:
         share = self._share(survey)
         wanted = share - len(self.owned)
         if wanted > 0 and survey.free:
@@ -158,14 +158,14 @@ class Balancer:
     async def _serve(self, shard: Shard, epoch: int) -> None:
         """Run the flows of the shard, again after each outage, until it is not ours any more."""
 
-        async def well(holding: Holding, _: asyncio.Event) -> None:
+        async def ready(holding: Holding, _: asyncio.Event) -> None:
             self.owned[shard].trouble, self.owned[shard].holding = "", holding
 
         pause = PAUSE_SECONDS[0]
         while True:
             began = time.monotonic()
             try:
-                await serve(self.components, shard, epoch, well)
+                await serve(self.components, shard, epoch, ready)
             except BaseExceptionGroup as group:
                 error = reason(group)
             except Exception as alone:
@@ -175,7 +175,7 @@ class Balancer:
             if isinstance(error, FencedError):
                 FENCINGS.inc()
                 _log.warning("%s", error)
-                self._lose(shard, epoch)
+                self._discard(shard, epoch)
                 return
             if not isinstance(error, Exception):
                 raise error
@@ -190,7 +190,7 @@ class Balancer:
             pause = PAUSE_SECONDS[0] if lasted else min(pause * 2, PAUSE_SECONDS[1])
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
-    def _lose(self, shard: Shard, epoch: int) -> None:
+    def _discard(self, shard: Shard, epoch: int) -> None:
         if shard in self.owned and self.owned[shard].epoch == epoch:
             del self.owned[shard]
             self.components.leases.forget(shard)
@@ -225,7 +225,7 @@ class Balancer:
                 await self.components.leases.withdraw()
                 await self.components.leases.release(*mine)
 
-    def _say(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble != self.trouble:
             _log.log(logging.WARNING if trouble else logging.INFO, "%s", trouble or "all is well again")
             self.trouble = trouble

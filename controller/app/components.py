@@ -47,26 +47,26 @@ def simulated_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 @dataclass(slots=True)
-class Watch:
+class EventDispatcher:
     """One reader of the cluster's events for all shards of this process."""
 
     cluster: Cluster
-    listeners: list[tuple[Holding, "asyncio.Queue[Event]"]] = field(default_factory=list)
+    subscriptions: list[tuple[Holding, "asyncio.Queue[Event]"]] = field(default_factory=list)
 
     @contextmanager
-    def events(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
+    def subscribe(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
         """The events of the experiments of one shard; what came before is found by the sweep."""
-        listener: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
-        self.listeners.append(listener)
+        subscription: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
+        self.subscriptions.append(subscription)
         try:
-            yield listener[1]
+            yield subscription[1]
         finally:
-            self.listeners.remove(listener)
+            self.subscriptions.remove(subscription)
 
     async def run(self) -> None:
         """Distribute, until cancelled."""
         async for event in self.cluster.watch():
-            for holding, queue in self.listeners:
+            for holding, queue in self.subscriptions:
                 if event.key.experiment in holding.experiments:
                     queue.put_nowait(event)
 
@@ -74,9 +74,9 @@ class Watch:
 Reconcile = Callable[[Holding], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The parts of a controller, components."""
+    """The parts of a controller."""
 
     database: Database
     ledger: Ledger
@@ -90,11 +90,11 @@ class Components:
     bus: Bus
     pool: Pool
     cluster: Cluster
-    watch: Watch
+    dispatcher: EventDispatcher
     follow: Follow
     check: Callable[[ExperimentSpec], Iterator[Problem]]
     """Why a spec cannot run here."""
-    revive: Callable[[], Awaitable[None]]
+    restart_database: Callable[[], Awaitable[None]]
     """Bring the database back, where that is ours to do."""
     reconcile: "Reconcile | None" = None
     """Shows the experiments of a shard where else they are kept, until cancelled."""
@@ -120,7 +120,7 @@ async def open_components(
     *,
     owner: str,
     check: Callable[[ExperimentSpec], Iterator[Problem]] = problems,
-    revive: Callable[[], Awaitable[None]] = leave_alone,
+    restart_database: Callable[[], Awaitable[None]] = leave_alone,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.
 
@@ -128,10 +128,23 @@ async def open_components(
     """
     async with open_leases(database, owner) as leases:
         yield Components(
-            database, Ledger(database), Outbox(database), Mailbox(database), Journals(database), Measurements(database),
-            Positions(database), DeadLetters(database), leases, bus, pool, cluster, Watch(cluster), follow, check,
-            revive,
-        )  # fmt: skip
+            database=database,
+            ledger=Ledger(database),
+            outbox=Outbox(database),
+            mailbox=Mailbox(database),
+            journals=Journals(database),
+            measurements=Measurements(database),
+            positions=Positions(database),
+            dead_letters=DeadLetters(database),
+            leases=leases,
+            bus=bus,
+            pool=pool,
+            cluster=cluster,
+            dispatcher=EventDispatcher(cluster),
+            follow=follow,
+            check=check,
+            restart_database=restart_database,
+        )
 
 
 def local_follow(cluster: LocalCluster) -> Follow:

@@ -13,13 +13,13 @@ from controller.telemetry.catalogue import DEAD_LETTERS_KEPT, EXPERIMENTS, OUTBO
 from events import topics
 from events.facts import TERMINAL, ExperimentState, TrialState
 
-LOOK_SECONDS = 5.0
+EVERY_SECONDS = 5.0
 STATES = (ExperimentState.RUNNING, ExperimentState.PAUSED)
 
 
-async def look(components: Components, holdings: Collection[Holding]) -> None:
+async def set_gauges(components: Components, holdings: Collection[Holding]) -> None:
     """Set them for the shards that we hold; what Postgres does not tell now keeps its value."""
-    _states(holdings)
+    _set_states(holdings)
     in_use, idle = components.database.connections()
     POOL.labels("in_use").set(in_use)
     POOL.labels("idle").set(idle)
@@ -34,7 +34,7 @@ async def look(components: Components, holdings: Collection[Holding]) -> None:
             DEAD_LETTERS_KEPT.labels(topic).set(kept.get(topic, 0))
 
 
-def _states(holdings: Collection[Holding]) -> None:
+def _set_states(holdings: Collection[Holding]) -> None:
     experiments: Counter[str] = Counter()
     trials: Counter[str] = Counter()
     for holding in holdings:
@@ -48,8 +48,8 @@ def _states(holdings: Collection[Holding]) -> None:
             TRIALS.labels(live).set(trials[live])
 
 
-async def keep_looking(components: Components, holdings: Callable[[], Collection[Holding]]) -> None:
+async def keep_gauges(components: Components, holdings: Callable[[], Collection[Holding]]) -> None:
     """For ever."""
     while True:
-        await look(components, holdings())
-        await asyncio.sleep(LOOK_SECONDS)
+        await set_gauges(components, holdings())
+        await asyncio.sleep(EVERY_SECONDS)

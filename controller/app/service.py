@@ -93,38 +93,38 @@ class Service:
 
     options: ControllerOptions
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
-    control: Balancer | None = None
+    balancer: Balancer | None = None
     trouble: str = "starting"
     name: str = field(default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}")
 
     def reasons(self) -> Iterator[str]:
         """Why it is not ready; nothing when it is."""
-        if self.control is None:
+        if self.balancer is None:
             yield self.trouble
         else:
-            yield from self.control.reasons()
+            yield from self.balancer.reasons()
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._leave)
-        dog = Watchdog()
-        with self._ports(dog), dog.watching():
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self._leave)
+        watchdog = Watchdog()
+        with self._ports(watchdog), watchdog.watching():
             async with asyncio.TaskGroup() as tasks:
-                beating = tasks.create_task(dog.beat())
+                beating = tasks.create_task(watchdog.beat())
                 working = tasks.create_task(self._work())
                 await self.leaving.wait()
-                if self.control is None:
+                if self.balancer is None:
                     working.cancel()
                 await asyncio.wait({working})
                 beating.cancel()
 
     @contextmanager
-    def _ports(self, dog: Watchdog) -> Iterator[None]:
+    def _ports(self, watchdog: Watchdog) -> Iterator[None]:
         """Answer for metrics and health. Raises OSError if a port is taken."""
         BUILD.labels(version("trialstream"), platform.python_version()).set(1)
-        pages = {"/healthz": reasons(dog.problems), "/readyz": reasons(lambda: list(self.reasons()))}
+        pages = {"/healthz": reasons(watchdog.problems), "/readyz": reasons(lambda: list(self.reasons()))}
         with ExitStack() as stack:
             if self.options.metrics_port:
                 stack.enter_context(served(self.options.host, self.options.metrics_port, {"/metrics": metrics}))
@@ -144,36 +144,38 @@ class Service:
         pause = RETRY_SECONDS[0]
         while not self.leaving.is_set():
             try:
-                async with self._opened() as opened:
-                    self.control = Balancer(opened[0], opened[1].partitions, self.leaving)
+                async with self._open() as opened:
+                    self.balancer = Balancer(opened[0], opened[1].partitions, self.leaving)
                     pause = RETRY_SECONDS[0]
-                    await self.control.run()
+                    await self.balancer.run()
             except* PASSING as group:
-                self._say(str(reason(group)))
+                self._report(str(reason(group)))
             finally:
-                self.control = None
+                self.balancer = None
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
                     await self.leaving.wait()
             pause = min(2 * pause, RETRY_SECONDS[1])
 
-    def _say(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         if trouble != self.trouble:
             _log.warning("not ready: %s", trouble)
             self.trouble = trouble
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncGenerator[tuple[Components, KafkaBus]]:
+    async def _open(self) -> AsyncGenerator[tuple[Components, KafkaBus]]:
         async with AsyncExitStack() as stack:
             url = self.options.database.get_secret_value()
             database = await stack.enter_async_context(open_database(url, size=POOL))
             await migrate(database)
             bus = await stack.enter_async_context(open_bus(self.options.kafka))
             pool = await stack.enter_async_context(open_pool(self.options.suggestion))
-            components = await stack.enter_async_context(self._station(database, bus, pool))
+            components = await stack.enter_async_context(self._open_components(database, bus, pool))
             yield components, bus
 
-    def _station(self, database: Database, bus: KafkaBus, pool: Pool) -> AbstractAsyncContextManager[Components]:
+    def _open_components(
+        self, database: Database, bus: KafkaBus, pool: Pool
+    ) -> AbstractAsyncContextManager[Components]:
         if self.options.cluster is ClusterKind.SIMULATED:
             return self._simulated(database, bus, pool)
         if self.options.cluster is ClusterKind.KUBERNETES:

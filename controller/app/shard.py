@@ -20,13 +20,13 @@ from events.ids import Shard
 
 PASSING = (StoreUnavailableError, StoreRefusedError, BusUnavailableError, BusRefusedError, OSError)
 """What may pass by itself, or once a person has mended it: no database, no broker, no supervisor, a full disk."""
-Company = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
+Alongside = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
 
 
-async def serve(components: Components, shard: Shard, epoch: int, company: Company | None = None) -> None:
+async def serve(components: Components, shard: Shard, epoch: int, alongside: Alongside | None = None) -> None:
     """Run the flows of a shard that we own, until cancelled. Raises what the flows raise.
 
-    `company` runs beside them; the event is set whenever something has been committed.
+    `alongside` runs beside them; the event is set whenever something has been committed.
     """
     holding = await load(components.ledger, components.outbox, shard, epoch)
     queues: list[asyncio.Queue[Recorded]] = [asyncio.Queue() for _ in range(4)]
@@ -42,7 +42,7 @@ async def serve(components: Components, shard: Shard, epoch: int, company: Compa
         components.cluster, components.ledger, components.bus, components.mailbox, components.dead_letters, holding
     )
     bus = components.bus
-    with components.watch.events(holding) as events:
+    with components.dispatcher.subscribe(holding) as events:
         async with asyncio.TaskGroup() as flows:
             flows.create_task(propose(bus, components.journals, components.pool, holding, queues[0]))
             flows.create_task(launch(components.cluster, components.outbox, holding, queues[1]))
@@ -55,8 +55,8 @@ async def serve(components: Components, shard: Shard, epoch: int, company: Compa
             flows.create_task(sweeper.sweep())
             if components.reconcile is not None:
                 flows.create_task(components.reconcile(holding))
-            if company is not None:
-                flows.create_task(company(holding, changed))
+            if alongside is not None:
+                flows.create_task(alongside(holding, changed))
 
 
 def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -32,7 +32,7 @@ def at_rest(experiment: Experiment) -> bool:
     return experiment.done or (paused and all(trial.state is TrialState.PAUSED for trial in live))
 
 
-async def see_through(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
+async def run_to_rest(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
     """Own the shard and serve it until the experiment is at rest; False if somebody else owns it.
 
     Outages are waited out, up to AWAY_SECONDS each; then what was wrong is raised.
@@ -55,7 +55,7 @@ async def see_through(components: Components, shard: Shard, experiment: Experime
             raise error
         away_since, pause = _patience(began, away_since, pause, error)
         await asyncio.sleep(pause)
-        await _revive(components)
+        await _restart_database(components)
 
 
 async def _own_once(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
@@ -74,7 +74,7 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(components.leases.keep(shard))
-            tasks.create_task(components.watch.run())
+            tasks.create_task(components.dispatcher.run())
             tasks.create_task(serve(components, shard, epoch, until_settled))
     except* _SettledError:
         pass
@@ -87,7 +87,7 @@ async def _is_settled(components: Components, holding: Holding, experiment: Expe
     known = holding.experiments.get(experiment)
     if known is not None and not at_rest(known):
         return False
-    return not await components.mailbox.letters(holding.shard) and await components.outbox.is_empty(experiment)
+    return not await components.mailbox.requests(holding.shard) and await components.outbox.is_empty(experiment)
 
 
 def _patience(began: float, away_since: float | None, pause: float, error: Exception) -> tuple[float, float]:
@@ -101,9 +101,9 @@ def _patience(began: float, away_since: float | None, pause: float, error: Excep
     return away_since, min(pause * 2, PAUSE_SECONDS[1])
 
 
-async def _revive(components: Components) -> None:
+async def _restart_database(components: Components) -> None:
     try:
-        await components.revive()
+        await components.restart_database()
         await components.database.expire()
     except (StoreUnavailableError, StoreRefusedError) as error:
         log.info("not yet: %s", error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from controller.app.components import Components, leave_alone, local_follow, open_components
-from controller.app.solo import at_rest, see_through
+from controller.app.solo import at_rest, run_to_rest
 from controller.cli.errors import CommandError
 from controller.cli.exits import Exit
 from controller.cli.options import open_store, read_settings
@@ -38,14 +38,14 @@ Say = Callable[[str], None]
 async def open_local_components(data: Path, database: str | None) -> AsyncGenerator[tuple[Components, LocalCluster]]:
     """A controller on this machine: trials are processes, the bus is in this process."""
     settings = read_settings(database)
-    revive = leave_alone if settings.database else EmbeddedServer(data).ensure
+    restart_database = leave_alone if settings.database else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
     async with (
         open_pool(settings.suggestion) as pool,
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
         open_components(
-            opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, revive=revive
+            opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, restart_database=restart_database
         ) as components,
     ):
         yield components, cluster
@@ -87,12 +87,12 @@ class Session:
     interrupts: int = 0
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def see_through(self) -> None:
+    async def run_to_rest(self) -> None:
         """Until the experiment is at rest, or the person leaves."""
         number = self.experiment.identity.id
         while not self.leaving.is_set():
             self.owns = True
-            if await see_through(self.components, self.shard, number):
+            if await run_to_rest(self.components, self.shard, number):
                 return
             self.owns = False
             await self._follow()
@@ -139,7 +139,7 @@ class Session:
             return
         self.say("stopping; the same command goes on later. Ctrl-C again ends everything at once")
         try:
-            await self.components.mailbox.leave(uuid4(), self.experiment.identity.id, now(), PauseRequested())
+            await self.components.mailbox.add(uuid4(), self.experiment.identity.id, now(), PauseRequested())
         except (StoreUnavailableError, StoreRefusedError):
             await self._leave_at_once()
 
@@ -157,7 +157,7 @@ async def accompanied(session: Session, company: Coroutine[None, None, None]) ->
     """See the experiment through while `company` (its progress) runs beside it and Ctrl-C is heard."""
 
     async def work() -> None:
-        await session.see_through()
+        await session.run_to_rest()
         raise _OverError
 
     error: BaseException | None = None

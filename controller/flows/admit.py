@@ -57,7 +57,7 @@ async def admit(ledger: Ledger, mailbox: Mailbox, submitted: Envelope) -> Admiss
         if known[0].identity.id == submitted.experiment:
             return Admission(*known, new=True)
     for request in beyond(known[0], wanted.spec):
-        await mailbox.leave(uuid4(), known[0].identity.id, submitted.at, request)
+        await mailbox.add(uuid4(), known[0].identity.id, submitted.at, request)
     return Admission(*known, new=False)
 
 

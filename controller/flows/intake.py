@@ -47,10 +47,10 @@ WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.005
 REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
-UNHURRIED = WorkloadStarted | WorkloadEnded
+DEFERRABLE = WorkloadStarted | WorkloadEnded
 """Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""
 
-Heard = Callable[[Sequence[Recorded]], None]
+OnCommit = Callable[[Sequence[Recorded]], None]
 Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
@@ -62,20 +62,20 @@ class ReceivedSignal(NamedTuple):
 
 
 async def intake(
-    bus: Bus, ledger: Ledger, positions: Positions, holding: Holding, check: Check, committed: Heard
+    bus: Bus, ledger: Ledger, positions: Positions, holding: Holding, check: Check, on_commit: OnCommit
 ) -> None:
-    """Decide on every signal of the shard; tell `committed` the facts once they are durable.
+    """Decide on every signal of the shard; tell `on_commit` the facts once they are durable.
 
     `check` gives the problems for which a submitted spec cannot run here.
     """
     async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
-        processor = SignalProcessor(ledger, holding, check, committed, reader)
+        processor = SignalProcessor(ledger, holding, check, on_commit, reader)
         while True:
             received = processor.read(await reader.fetch(BATCH, WAIT_SECONDS))
-            if received and all(isinstance(one.envelope.body, UNHURRIED) for one in received):
+            if received and all(isinstance(one.envelope.body, DEFERRABLE) for one in received):
                 received += processor.read(await reader.fetch(BATCH, LINGER_SECONDS))
             with DECISION.time() if received else nullcontext():
-                await processor.deal_with(received)
+                await processor.process(received)
 
 
 @dataclass(slots=True)
@@ -85,9 +85,9 @@ class SignalProcessor:
     ledger: Ledger
     holding: Holding
     check: Check
-    committed: Heard
+    on_commit: OnCommit
     reader: Reader
-    dead: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def read(self, deliveries: Sequence[Delivery]) -> list[ReceivedSignal]:
         received: list[ReceivedSignal] = []
@@ -98,63 +98,63 @@ class SignalProcessor:
                     raise UnreadableRecordError(f"{envelope.body.type!r} is no signal")
                 received.append(ReceivedSignal(envelope, delivery))
             except UnreadableRecordError as error:
-                self.dead.append(DeadLetter(delivery, str(error)))
+                self.dead_letters.append(DeadLetter(delivery, str(error)))
         return received
 
-    async def deal_with(self, received: Sequence[ReceivedSignal]) -> None:
+    async def process(self, received: Sequence[ReceivedSignal]) -> None:
         """Decide on all, then commit one experiment after the other; the last commit moves the position."""
         groups: dict[ExperimentId, list[ReceivedSignal]] = {}
         for one in received:
             groups.setdefault(one.envelope.experiment, []).append(one)
-        batches = [batch for group in groups.values() if (batch := await self._decide_together(group))]
+        batches = [batch for group in groups.values() if (batch := await self._decide_group(group))]
         self.reader.acknowledge(self.reader.position)
-        for number, batch in enumerate(batches, 1):
-            move = self.reader.move() if number == len(batches) and not self.dead else None
+        for count, batch in enumerate(batches, 1):
+            move = self.reader.move() if count == len(batches) and not self.dead_letters else None
             await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
             self.reader.moved(move)
-            self._take_over(batch)
-        dead, self.dead = self.dead, []
+            self._apply(batch)
+        dead, self.dead_letters = self.dead_letters, []
         await self.reader.store(dead)
 
-    def _take_over(self, batch: Batch) -> None:
+    def _apply(self, batch: Batch) -> None:
         self.holding.learn(batch.after, list(batch.recorded))
-        self.committed(batch.recorded)
+        self.on_commit(batch.recorded)
         _count(batch.recorded)
         if batch.after.done:
             self.holding.forget(batch.after.identity.id)
 
-    async def _decide_together(self, received: list[ReceivedSignal]) -> Batch | None:
-        number = received[0].envelope.experiment
-        before = self.holding.experiments.get(number)
+    async def _decide_group(self, received: list[ReceivedSignal]) -> Batch | None:
+        experiment_id = received[0].envelope.experiment
+        before = self.holding.experiments.get(experiment_id)
         if before is None:
-            before, received = await self._look_up(number, received)
+            before, received = await self._look_up(experiment_id, received)
         if before is None:
             return None
-        fresh, marks = await self._fresh(number, received)
-        after, recorded = self.decided(before, fresh)
+        fresh, marks = await self._fresh(experiment_id, received)
+        after, recorded = self._decide_all(before, fresh)
         return Batch(before, after, recorded, marks) if recorded or marks else None
 
     async def _look_up(
-        self, number: ExperimentId, received: list[ReceivedSignal]
+        self, experiment_id: ExperimentId, received: list[ReceivedSignal]
     ) -> tuple[Experiment | None, list[ReceivedSignal]]:
         """The experiment if these received found it, or ask something of one that is done."""
         try:
-            known = await self.ledger.get(number)
+            known = await self.ledger.get(experiment_id)
         except ValidationError as error:
-            self._put_aside(received, f"the experiment {number} is of a newer version: {error.errors()[0]['msg']}")
+            self._reject(received, f"the experiment {experiment_id} is of a newer version: {error.errors()[0]['msg']}")
             return None, []
         if known is None:
             for index, one in enumerate(received):
                 if isinstance(one.envelope.body, ExperimentSubmitted):
                     return await self._admit(one), received[index:]
-            if any(_asks(one) for one in received) and not await self.ledger.was_deleted(number):
-                self._put_aside(received, f"there is no experiment {number}")
+            if any(_is_request(one) for one in received) and not await self.ledger.was_deleted(experiment_id):
+                self._reject(received, f"there is no experiment {experiment_id}")
             return None, []
         experiment, shard = known
         if shard != self.holding.shard:
-            self._put_aside(received, f"the experiment {number} is of shard {shard}, not {self.holding.shard}")
+            self._reject(received, f"the experiment {experiment_id} is of shard {shard}, not {self.holding.shard}")
             return None, []
-        return (experiment if any(_asks(one) for one in received) else None), received
+        return (experiment if any(_is_request(one) for one in received) else None), received
 
     async def _admit(self, one: ReceivedSignal) -> Experiment | None:
         """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
@@ -162,12 +162,12 @@ class SignalProcessor:
         assert isinstance(submitted.body, ExperimentSubmitted)
         problems = list(self.check(submitted.body.spec))
         if problems:
-            self._put_aside([one], f"the spec cannot run here: {'; '.join(map(_words, problems))}")
+            self._reject([one], f"the spec cannot run here: {'; '.join(map(_explain, problems))}")
             return None
         try:
             spec = await with_rows(self.ledger, submitted.body.namespace, submitted.body.spec)
         except UnknownEarlierError as error:
-            self._put_aside([one], str(error))
+            self._reject([one], str(error))
             return None
         fact = admitted(submitted.body.model_copy(update={"spec": spec}), submitted.at)
         experiment = found(submitted.experiment, fact)
@@ -175,45 +175,47 @@ class SignalProcessor:
         if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):
             return None
         self.holding.experiments[submitted.experiment] = experiment
-        self.committed([Recorded.of(experiment.identity, 1, envelope)])
+        self.on_commit([Recorded.of(experiment.identity, 1, envelope)])
         return experiment
 
     async def _fresh(
         self, experiment: ExperimentId, received: list[ReceivedSignal]
     ) -> tuple[list[ReceivedSignal], list[UUID]]:
         """Without the requests that were decided on before, or that stand here twice; and the marks of the new ones."""
-        requests = {one.envelope.id for one in received if _asks(one)}
+        requests = {one.envelope.id for one in received if _is_request(one)}
         if not requests:
             return received, []
         known = await self.ledger.seen(experiment, list(requests))
         fresh: list[ReceivedSignal] = []
         marks: list[UUID] = []
         for one in received:
-            number = one.envelope.id
-            if number not in requests:
+            signal_id = one.envelope.id
+            if signal_id not in requests:
                 fresh.append(one)
-            elif number not in known:
-                known.add(number)
+            elif signal_id not in known:
+                known.add(signal_id)
                 fresh.append(one)
-                marks.append(number)
+                marks.append(signal_id)
         return fresh, marks
 
-    def decided(self, experiment: Experiment, received: Sequence[ReceivedSignal]) -> tuple[Experiment, list[Recorded]]:
+    def _decide_all(
+        self, experiment: Experiment, received: Sequence[ReceivedSignal]
+    ) -> tuple[Experiment, list[Recorded]]:
         """Fold signals into facts, and facts into what is known."""
         recorded: list[Recorded] = []
         for one in received:
             for envelope in _with_first_tick(one.envelope):
                 try:
-                    experiment, more = decided(experiment, envelope)
+                    experiment, more = apply_signal(experiment, envelope)
                 except Exception as error:  # a fault of ours in one decision must not hold up the shard
                     reason = "".join(traceback.format_exception(error))
-                    self.dead.append(DeadLetter(one.delivery, f"no decision: {reason[-1500:]}"))
+                    self.dead_letters.append(DeadLetter(one.delivery, f"no decision: {reason[-1500:]}"))
                 else:
                     recorded += more
         return experiment, recorded
 
-    def _put_aside(self, received: Sequence[ReceivedSignal], reason: str) -> None:
-        self.dead += [DeadLetter(one.delivery, reason) for one in received]
+    def _reject(self, received: Sequence[ReceivedSignal], reason: str) -> None:
+        self.dead_letters += [DeadLetter(one.delivery, reason) for one in received]
 
 
 def _count(recorded: Sequence[Recorded]) -> None:
@@ -224,7 +226,7 @@ def _count(recorded: Sequence[Recorded]) -> None:
             CONCLUSIONS.labels(one.fact.state, one.fact.cause).inc()
 
 
-def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:
+def apply_signal(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:
     """The facts that follow from a signal, in their places, and what is then known."""
     assert is_signal(envelope.body)
     facts, after = decide(experiment, envelope.body, envelope.at)
@@ -234,11 +236,11 @@ def decided(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, lis
     ]
 
 
-def _words(problem: Problem) -> str:
+def _explain(problem: Problem) -> str:
     return f"{'.'.join(map(str, problem.path))}: {problem.message}"
 
 
-def _asks(one: ReceivedSignal) -> bool:
+def _is_request(one: ReceivedSignal) -> bool:
     return isinstance(one.envelope.body, REQUESTS)
 
 
@@ -246,5 +248,5 @@ def _with_first_tick(envelope: Envelope) -> Iterable[Envelope]:
     """A new experiment begins at once: what makes it begin is that time passes."""
     yield envelope
     if isinstance(envelope.body, ExperimentSubmitted):
-        number = consequence(envelope.id, "begin")
-        yield Envelope(number, envelope.id, envelope.experiment, envelope.at, TimePassed())
+        envelope_id = consequence(envelope.id, "begin")
+        yield Envelope(envelope_id, envelope.id, envelope.experiment, envelope.at, TimePassed())

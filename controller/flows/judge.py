@@ -34,9 +34,9 @@ from events.spec.outcomes import feasible
 
 BATCH = 2_000
 WAIT_SECONDS = 1.0
-MOST_WAITING = 20_000
+MAX_RECORDS = 20_000
 """Records that are read ahead at most, and their bytes."""
-MOST_BYTES = 16_000_000
+MAX_BYTES = 16_000_000
 TURN_BYTES = 500_000
 """Bytes that are dealt with at once, some 7,000 points, shared by the experiments that have any."""
 
@@ -46,8 +46,8 @@ async def judge(
 ) -> None:
     """Take in the measurements of the shard, until cancelled."""
     early_stopping = EarlyStopping(holding)
-    for number in list(holding.experiments):
-        await _restore(early_stopping, measurements, holding, number)
+    for experiment_id in list(holding.experiments):
+        await _restore(early_stopping, measurements, holding, experiment_id)
     await send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
     async with reading(bus, positions, holding.shard, holding.epoch, topics.METRICS) as reader:
         backlog = Backlog()
@@ -59,28 +59,29 @@ async def judge(
                 early_stopping.learn(recorded)
                 if isinstance(recorded.fact, ExperimentResumed):
                     await _restore(early_stopping, measurements, holding, recorded.envelope.experiment)
-            envelopes, dead = _readable(backlog.take(), holding)
+            envelopes, dead = _decode_all(backlog.take(), holding)
             if envelopes:
                 early_stopping.observe(envelopes)
-                async with asyncio.TaskGroup() as both:  # a verdict does not wait for the disk
-                    both.create_task(send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops()))
-                    both.create_task(_take_in(measurements, holding, envelopes))
-                summaries = await _collected(measurements, holding, envelopes)
+                async with asyncio.TaskGroup() as tasks:  # a verdict does not wait for the disk
+                    tasks.create_task(send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops()))
+                    tasks.create_task(_store(measurements, holding, envelopes))
+                summaries = await _summarize(measurements, holding, envelopes)
                 await send(bus, topics.SIGNALS, holding.shard, summaries)
             reader.acknowledge(backlog.oldest(reader.position))
             await reader.store(dead)
 
 
 async def _restore(
-    early_stopping: "EarlyStopping", measurements: Measurements, holding: Holding, number: ExperimentId
+    early_stopping: "EarlyStopping", measurements: Measurements, holding: Holding, experiment_id: ExperimentId
 ) -> None:
     """Learn from what is stored, unless the rule of the experiment is live."""
-    experiment = holding.experiments.get(number)
-    if experiment is not None and experiment.spec.early_stopping is not None and number not in early_stopping.rules:
-        early_stopping.restore(number, await measurements.curves(number, experiment.spec.target.metric))
+    experiment = holding.experiments.get(experiment_id)
+    if experiment is None or experiment.spec.early_stopping is None or experiment_id in early_stopping.rules:
+        return
+    early_stopping.restore(experiment_id, await measurements.curves(experiment_id, experiment.spec.target.metric))
 
 
-def _readable(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
+def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
     """The measurements of our experiments, and what is none; those of experiments that are over are dropped."""
     found: list[Envelope] = []
     dead: list[DeadLetter] = []
@@ -107,7 +108,7 @@ class Backlog:
 
     @property
     def has_room(self) -> bool:
-        return self.waiting < MOST_WAITING and self._size < MOST_BYTES
+        return self.waiting < MAX_RECORDS and self._size < MAX_BYTES
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -136,7 +137,7 @@ class Backlog:
         return min((queue[0].position for queue in self._queues.values()), default=position)
 
 
-async def _take_in(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
+async def _store(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
     rows = [
         Row(envelope.experiment, body.trial, body.attempt, *point)
         for envelope in envelopes
@@ -148,7 +149,7 @@ async def _take_in(measurements: Measurements, holding: Holding, envelopes: list
         await measurements.store(holding.shard, holding.epoch, rows)
 
 
-async def _collected(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> list[Envelope]:
+async def _summarize(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> list[Envelope]:
     """The summaries of the attempts that have reported everything."""
     complete: dict[ExperimentId, dict[TrialNumber, int]] = {}
     for envelope in envelopes:

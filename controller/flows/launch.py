@@ -29,44 +29,44 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
     postponed: list[Recorded] = []
     pause = RETRY_SECONDS[0]
     while True:
-        waiting = await _news(facts, pause if postponed else None)
+        waiting = await _next_facts(facts, pause if postponed else None)
         pause = RETRY_SECONDS[0] if waiting else min(2 * pause, RETRY_SECONDS[1])
-        postponed = await _act(cluster, outbox, holding, waiting or postponed) + (postponed if waiting else [])
-        _measure(waiting, ended)
+        postponed = await _execute(cluster, outbox, holding, waiting or postponed) + (postponed if waiting else [])
+        _observe_gaps(waiting, ended)
 
 
-async def _news(facts: "asyncio.Queue[Recorded]", patience: float | None) -> list[Recorded]:
-    """All facts that wait, at least one; none after `patience` seconds."""
+async def _next_facts(facts: "asyncio.Queue[Recorded]", seconds: float | None) -> list[Recorded]:
+    """All facts that wait, at least one; none after `seconds`."""
     waiting: list[Recorded] = []
     with suppress(TimeoutError):
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(seconds):
             waiting.append(await facts.get())
     while not facts.empty():
         waiting.append(facts.get_nowait())
     return waiting
 
 
-def _measure(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
+def _observe_gaps(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
     """From a trial's end to the start of the next; `ended`: since when experiments wait for one."""
     for one in waiting:
-        number = one.envelope.experiment
+        experiment_id = one.envelope.experiment
         match one.fact:
             case TrialConcluded():
-                ended[number] = one.envelope.at
-            case TrialScheduled() if number in ended:
-                NEXT_START.observe(max(0.0, (now() - ended.pop(number)).total_seconds()))
+                ended[experiment_id] = one.envelope.at
+            case TrialScheduled() if experiment_id in ended:
+                NEXT_START.observe(max(0.0, (now() - ended.pop(experiment_id)).total_seconds()))
             case ExperimentConcluded():
-                ended.pop(number, None)
+                ended.pop(experiment_id, None)
             case _:
                 pass
 
 
-async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> list[Recorded]:
+async def _execute(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> list[Recorded]:
     """What waits is done together; of one trial, a start before its stop. What is left are starts that are put off."""
     starts = [one for one in waiting if isinstance(one.fact, TrialScheduled)]
     stops = [one for one in waiting if isinstance(one.fact, TrialStopRequested)]
-    begun = await _together(_start(cluster, holding, one) for one in starts)
-    await _together(_stop(cluster, one) for one in stops)
+    begun = await _gather(_start(cluster, holding, one) for one in starts)
+    await _gather(_stop(cluster, one) for one in stops)
     started = [one for one, done in zip(starts, begun, strict=True) if done]
     for effect, done in ((Effect.START, started), (Effect.STOP, stops)):
         if done:
@@ -74,9 +74,9 @@ async def _act(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list
     return [one for one, done in zip(starts, begun, strict=True) if not done]
 
 
-async def _together(acts: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
+async def _gather(calls: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(act) for act in acts]
+        running = [tasks.create_task(call) for call in calls]
     return [task.result() for task in running]
 
 

@@ -55,7 +55,7 @@ class MetricsFollower:
     bus: Bus
     holding: Holding
     sources: dict[AttemptKey, Source] = field(default_factory=dict)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What was read is reported before anything else is read: the word that all is reported comes last."""
 
     async def handle(self, events: Sequence[Event]) -> None:
@@ -66,12 +66,12 @@ class MetricsFollower:
             if trial is None:
                 continue
             if not isinstance(event, Waiting) and not event.collector:
-                await self._hear(event, trial)
-            if signal := _news(event, trial):
+                await self._read_source(event, trial)
+            if signal := _signal_for(event, trial):
                 signals.append(self.holding.seen(event.key, signal, now()))
         await send(self.bus, topics.SIGNALS, self.holding.shard, signals)
 
-    async def _hear(self, event: Started | Ended, trial: LiveTrial) -> None:
+    async def _read_source(self, event: Started | Ended, trial: LiveTrial) -> None:
         if isinstance(event, Started):
             self._source(event.key)
         elif trial.observation is None:
@@ -81,13 +81,13 @@ class MetricsFollower:
         """Read what running attempts have reported, again and again."""
         while True:
             for key in list(self.sources):
-                async with self.turn:
+                async with self.lock:
                     if key in self.sources and (points := self.sources[key].read()):
                         await self._report(key, points)
             await asyncio.sleep(POLL_SECONDS)
 
     async def _finish(self, key: AttemptKey) -> None:
-        async with self.turn:
+        async with self.lock:
             if self.holding.live(key) is None:  # it was concluded while we waited for our turn
                 self.sources.pop(key, None)
                 return
@@ -111,7 +111,7 @@ class MetricsFollower:
         return self.sources[key]
 
 
-def _news(event: Event, trial: LiveTrial) -> Signal | None:
+def _signal_for(event: Event, trial: LiveTrial) -> Signal | None:
     """What the event says that is not known of the trial."""
     key = event.key
     match event:

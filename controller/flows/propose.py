@@ -38,23 +38,23 @@ class SearchSession:
     """Facts up to this one were in the journal that it was made from."""
     name: str = field(default_factory=lambda: uuid4().hex)
     answered: int = 0
-    news: list[Conclusion] = field(default_factory=list)
-    said: dict[TrialNumber, tuple[Assignment, int]] = field(default_factory=dict)
+    untold: list[Conclusion] = field(default_factory=list)
+    last_answer: dict[TrialNumber, tuple[Assignment, int]] = field(default_factory=dict)
     """Its last answer: by trial, what it suggested, and how much it had been told."""
 
     def matches(self, fact: TrialProposed) -> bool:
         """Is this what it said? An answer of the owner before may have been decided on in the place of its own."""
-        return self.said.get(fact.trial) == (fact.assignment, fact.told)
+        return self.last_answer.get(fact.trial) == (fact.assignment, fact.told)
 
     def question(self, spec: ExperimentSpec, count: int) -> Question:
-        news = tuple(told for conclusion in self.news for told in lesson(spec, conclusion))
+        news = tuple(told for conclusion in self.untold for told in conclusion_entries(spec, conclusion))
         return Question(self.name, self.answered, news, count)
 
     def record_answer(self, assignments: Sequence[Assignment]) -> None:
         """It has answered, knowing the news."""
-        self.told += len(self.news)
-        self.news.clear()
-        self.said = {TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)}
+        self.told += len(self.untold)
+        self.untold.clear()
+        self.last_answer = {TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)}
         self.asked += len(assignments)
         self.answered += 1
 
@@ -64,22 +64,22 @@ async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, fa
     queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
     async with asyncio.TaskGroup() as tasks:
 
-        def attend(number: ExperimentId) -> None:
-            queues[number] = asyncio.Queue()
-            tasks.create_task(Proposer(bus, journals, pool, holding, number).attend(queues[number]))
+        def start(experiment_id: ExperimentId) -> None:
+            queues[experiment_id] = asyncio.Queue()
+            tasks.create_task(Proposer(bus, journals, pool, holding, experiment_id).run(queues[experiment_id]))
 
-        for number, experiment in holding.experiments.items():
+        for experiment_id, experiment in holding.experiments.items():
             if experiment.progress.request is not None:
-                attend(number)
+                start(experiment_id)
         while True:
             recorded = await facts.get()
-            number = recorded.envelope.experiment
-            if isinstance(recorded.fact, SuggestionsRequested) and number not in queues:
-                attend(number)
-            elif number in queues:
-                queues[number].put_nowait(recorded)
+            experiment_id = recorded.envelope.experiment
+            if isinstance(recorded.fact, SuggestionsRequested) and experiment_id not in queues:
+                start(experiment_id)
+            elif experiment_id in queues:
+                queues[experiment_id].put_nowait(recorded)
             if isinstance(recorded.fact, ExperimentConcluded):
-                queues.pop(number, None)
+                queues.pop(experiment_id, None)
 
 
 @dataclass(slots=True)
@@ -90,19 +90,19 @@ class Proposer:
     journals: Journals
     pool: Pool
     holding: Holding
-    number: ExperimentId
+    experiment_id: ExperimentId
     session: SearchSession | None = None
 
-    async def attend(self, facts: "asyncio.Queue[Recorded]") -> None:
+    async def run(self, facts: "asyncio.Queue[Recorded]") -> None:
         """Answer the open request, and those that come, until the experiment is concluded."""
         try:
             await self._answer()
             while not isinstance((recorded := await facts.get()).fact, ExperimentConcluded):
-                await self._heed(recorded)
+                await self._handle(recorded)
         finally:
             self._forget()
 
-    async def _heed(self, recorded: Recorded) -> None:
+    async def _handle(self, recorded: Recorded) -> None:
         match recorded.fact:
             case SuggestionsRequested():
                 await self._answer()
@@ -110,24 +110,25 @@ class Proposer:
                 if not self.session.matches(fact):
                     self._forget()
             case TrialConcluded() as fact if self.session is not None and recorded.seq > self.session.version:
-                self.session.news.append(Conclusion.of(fact))
+                self.session.untold.append(Conclusion.of(fact))
             case _:
                 pass
 
     async def _answer(self) -> None:
-        experiment = self.holding.experiments.get(self.number)
+        experiment = self.holding.experiments.get(self.experiment_id)
         request = experiment.progress.request if experiment else None
         if experiment is None or request is None:
             return
-        made = await self._made(experiment, request)
+        made = await self._make_suggestions(experiment, request)
         if made.assignments or made.exhausted or made.error:
-            answer = Envelope(consequence(self.number, f"{made.type}/{request.number}"), None, self.number, now(), made)
+            signal_id = consequence(self.experiment_id, f"{made.type}/{request.number}")
+            answer = Envelope(signal_id, None, self.experiment_id, now(), made)
             await send(self.bus, topics.SIGNALS, self.holding.shard, [answer])
 
-    async def _made(self, experiment: Experiment, request: Request) -> SuggestionsMade:
+    async def _make_suggestions(self, experiment: Experiment, request: Request) -> SuggestionsMade:
         try:
             with SUGGESTION.labels(algorithm_of(experiment.spec)).time():
-                suggested = await self._asked(experiment, request.count)
+                suggested = await self._ask_search(experiment, request.count)
             SUGGESTIONS.inc(len(suggested.assignments))
         except SearchFailedError as error:  # an algorithm's own failure ends the experiment, not the controller
             self._forget()
@@ -141,18 +142,18 @@ class Proposer:
             exhausted=suggested.exhausted,
         )
 
-    async def _asked(self, experiment: Experiment, count: int) -> Suggestions:
+    async def _ask_search(self, experiment: Experiment, count: int) -> Suggestions:
         """What the search says; its journal is read when it is not live, or no worker has it."""
         journal: Journal | None = None
         if self.session is None or self.session.asked != experiment.progress.proposed:
             self._forget()
-            journal = await self.journals.read(self.number)
+            journal = await self.journals.read(self.experiment_id)
             self.session = SearchSession(len(journal.suggestions), len(journal.conclusions), journal.version)
         session = self.session
 
         async def recall() -> tuple[Origin, Iterator[Asked | Told]]:
-            known = journal or await self.journals.read(self.number)
-            return origin(experiment), entries(experiment.spec, known.until(session.asked, session.told))
+            known = journal or await self.journals.read(self.experiment_id)
+            return origin(experiment), journal_entries(experiment.spec, known.until(session.asked, session.told))
 
         question = session.question(experiment.spec, count)
         suggested = await self.pool.ask(question, experiment.spec, recall)
@@ -169,7 +170,7 @@ def origin(experiment: Experiment) -> Origin:
     return Origin(experiment.spec, experiment.identity.seed)
 
 
-def lesson(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
+def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
     """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if known(conclusion.values):
@@ -187,13 +188,13 @@ def lesson(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
             pass
 
 
-def entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
+def journal_entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
     """The journal as the search needs it to go on as it would have."""
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:
-            yield from lesson(spec, conclusion)
+            yield from conclusion_entries(spec, conclusion)
         told = suggestion.told
         yield Asked(suggestion.assignment)
     for conclusion in journal.conclusions[told:]:
-        yield from lesson(spec, conclusion)
+        yield from conclusion_entries(spec, conclusion)

@@ -166,7 +166,7 @@ class Ledger:
         return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these requests have been decided on; a letter left again about one of them is thrown away."""
+        """Which of these requests have been decided on; one of them that waits in the mailbox again is deleted."""
         rows = await self._database.fetch(
             "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
             "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) SELECT id FROM known",

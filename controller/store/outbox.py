@@ -87,26 +87,26 @@ class Mailbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def leave(self, letter: UUID, experiment: ExperimentId, at: datetime, signal: Signal) -> None:
+    async def add(self, signal_id: UUID, experiment: ExperimentId, at: datetime, signal: Signal) -> None:
         """Leave a request for the owner; the same id again is the same request."""
         await self._database.execute(
             "INSERT INTO mailbox (id, experiment, at, data) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            letter,
+            signal_id,
             experiment,
             at,
             signal.model_dump(mode="json"),
         )
 
-    async def letters(self, shard: Shard) -> list[Envelope]:
+    async def requests(self, shard: Shard) -> list[Envelope]:
         """All requests to experiments of the shard that no decision has been made on, oldest first."""
         rows = await self._database.fetch(
             "SELECT m.* FROM mailbox m JOIN experiment e ON e.id = m.experiment WHERE e.shard = $1 ORDER BY m.at, m.id",
             shard,
         )
-        return [_letter(row) for row in rows]
+        return [_envelope(row) for row in rows]
 
 
-def _letter(row: Any) -> Envelope:
+def _envelope(row: Any) -> Envelope:
     signal = _SIGNAL.validate_json(orjson.dumps(row["data"]))
     return Envelope(row["id"], None, ExperimentId(row["experiment"]), row["at"], signal)
 

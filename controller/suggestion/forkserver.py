@@ -57,13 +57,13 @@ class Forkserver:
             end.setblocking(False)
         signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._selector.register(self._control, selectors.EVENT_READ, self._hear)
+        self._selector.register(self._control, selectors.EVENT_READ, self._receive)
         self._selector.register(self._wake, selectors.EVENT_READ, self._reap)
         while True:
             for key, _ in self._selector.select():
                 key.data()
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         try:
             data, descriptors, _, _ = socket.recv_fds(self._control, 2**16, 64)
         except ConnectionError:
@@ -73,25 +73,25 @@ class Forkserver:
         self._descriptors += descriptors
         *lines, self._lines = (self._lines + data).split(b"\n")
         for line in lines:
-            self._obey(json.loads(line))
+            self._execute(json.loads(line))
 
-    def _obey(self, order: dict[str, Any]) -> None:
-        if "kill" in order:
-            if order["kill"] in self._workers:  # else it was reaped, and its number may be another's
-                os.kill(order["kill"], signal.SIGKILL)
+    def _execute(self, request: dict[str, Any]) -> None:
+        if "kill" in request:
+            if request["kill"] in self._workers:  # else it was reaped, and its number may be another's
+                os.kill(request["kill"], signal.SIGKILL)
             return
-        self._import(set(order["modules"]) - self._modules)
+        self._import(set(request["modules"]) - self._modules)
         with socket.socket(fileno=self._descriptors.pop(0)) as connection:
             parent = os.getpid()
             try:
                 pid = os.fork()
             except OSError as error:
-                self._say({"error": f"no process could be started: {error.strerror}"})
+                self._send({"error": f"no process could be started: {error.strerror}"})
                 return
             if pid == 0:
                 self._become_worker(connection, parent)
         self._workers.add(pid)
-        self._say({"pid": pid, "modules": sorted(self._modules)})
+        self._send({"pid": pid, "modules": sorted(self._modules)})
 
     def _import(self, modules: set[str]) -> None:
         """Whoever needs a module that cannot be imported will say so itself."""
@@ -109,9 +109,9 @@ class Forkserver:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] in self._workers:  # a library may have had children of its own
                     self._workers.discard(ended[0])
-                    self._say({"ended": ended[0], "status": ended[1]})
+                    self._send({"ended": ended[0], "status": ended[1]})
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         with suppress(ConnectionError):  # that the other side is gone is heard by the next read
             self._control.sendall(json.dumps(message).encode() + b"\n")
 

@@ -24,16 +24,16 @@ from events.errors import RefusalError, RetryError
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
-TRIES = 3
+MAX_TRIES = 3
 """Workers that one question may cost."""
-MOMENT = 0.05
+GROW_SECONDS = 0.05
 """Seconds until another worker is started because all are busy."""
-PATIENCE = 0.25
+MOVE_SECONDS = 0.25
 """Seconds until a worker takes a search that another one has: it has to make it from its journal."""
 IDLE_SECONDS = 300.0
 STATUS_SECONDS = 5.0
 """For the forkserver to say how a worker ended."""
-PART = 1_000
+ENTRIES_PER_FRAME = 1_000
 """Entries of a journal in one frame: the event loop breathes between them."""
 
 Journal = tuple[Origin, Iterable[Asked | Told]]
@@ -45,7 +45,7 @@ class SearchFailedError(RefusalError):
     """The search cannot answer; the message says what happened, and what to do."""
 
 
-class _DiedError(RetryError):
+class _WorkerEndedError(RetryError):
     """The worker is gone; `cause` is one of few words."""
 
     def __init__(self, cause: str, words: str) -> None:
@@ -71,7 +71,7 @@ class _Worker:
 
 
 @dataclass(slots=True, eq=False)
-class _Ticket:
+class _PendingQuestion:
     """One question that waits for a worker."""
 
     question: Question
@@ -94,8 +94,8 @@ class Pool:
         self._running: set[asyncio.Task[None]] = set()
         self._server: Forkserver | None = None
         self._workers: list[_Worker] = []
-        self._homes: dict[str, _Worker] = {}
-        self._waiting: list[_Ticket] = []
+        self._owners: dict[str, _Worker] = {}
+        self._queue: list[_PendingQuestion] = []
         self._starting = False
         self._closed = False
 
@@ -104,17 +104,17 @@ class Pool:
 
         Raises SearchFailedError; OSError if no worker can be started; and what `recall` raises.
         """
-        deaths: list[_DiedError] = []
+        ends: list[_WorkerEndedError] = []
         while True:
             try:
-                reply = await self._answered(
-                    _Ticket(question, spec, recall, asyncio.get_running_loop().create_future())
+                reply = await self._wait_for_reply(
+                    _PendingQuestion(question, spec, recall, asyncio.get_running_loop().create_future())
                 )
-            except _DiedError as death:
-                deaths.append(death)
-                _log.warning("a worker has ended, its search is asked again: %s", death)
-                if len(deaths) == TRIES:
-                    raise SearchFailedError(self._explained(deaths)) from None
+            except _WorkerEndedError as end:
+                ends.append(end)
+                _log.warning("a worker has ended, its search is asked again: %s", end)
+                if len(ends) == MAX_TRIES:
+                    raise SearchFailedError(self._explain(ends)) from None
             else:
                 if "error" in reply:
                     raise SearchFailedError(reply["error"])
@@ -123,79 +123,79 @@ class Pool:
 
     def forget(self, search: str) -> None:
         """Nobody will ask it again."""
-        if (home := self._homes.pop(search, None)) is not None:
-            home.searches.discard(search)
-            home.forgotten.append(search)
+        if (owner := self._owners.pop(search, None)) is not None:
+            owner.searches.discard(search)
+            owner.forgotten.append(search)
 
-    async def _answered(self, ticket: _Ticket) -> dict[str, Any]:
+    async def _wait_for_reply(self, pending: _PendingQuestion) -> dict[str, Any]:
         """Wait for a worker and for its answer; who waits no longer leaves a worker that ends the work all the same."""
-        self._waiting.append(ticket)
-        self._dispatch()
+        self._queue.append(pending)
+        self._assign()
         loop = asyncio.get_running_loop()
-        timers = [loop.call_later(after, self._dispatch) for after in (MOMENT, PATIENCE)] if self._waiting else []
+        timers = [loop.call_later(after, self._assign) for after in (GROW_SECONDS, MOVE_SECONDS)] if self._queue else []
         try:
-            return await ticket.reply
+            return await pending.reply
         finally:
             for timer in timers:
                 timer.cancel()
 
-    def _dispatch(self) -> None:
+    def _assign(self) -> None:
         """Hand what waits to who is free, the first come first; start another worker if that does not do."""
         if self._closed:
             return
-        self._waiting = [ticket for ticket in self._waiting if not ticket.reply.done()]
+        self._queue = [pending for pending in self._queue if not pending.reply.done()]
         free = [worker for worker in self._workers if not worker.busy]
-        left: list[_Ticket] = []
-        for ticket in self._waiting:
-            worker = self._chosen(ticket, free)
+        left: list[_PendingQuestion] = []
+        for pending in self._queue:
+            worker = self._choose_worker(pending, free)
             if worker is None:
-                left.append(ticket)
+                left.append(pending)
             else:
                 free.remove(worker)
                 worker.busy = True
-                self._begin(self._serve(worker, ticket))
-        self._waiting = left
-        for ticket in left:
-            suited = [worker for worker in self._workers if suits(worker, ticket)]
-            if not suited or (ticket.waited > MOMENT and all(worker.busy for worker in suited)):
-                self._grow(ticket, free)
+                self._start_task(self._serve(worker, pending))
+        self._queue = left
+        for pending in left:
+            able = [worker for worker in self._workers if can_answer(worker, pending)]
+            if not able or (pending.waited > GROW_SECONDS and all(worker.busy for worker in able)):
+                self._add_worker(pending, free)
                 break
 
-    def _chosen(self, ticket: _Ticket, free: list[_Worker]) -> _Worker | None:
-        home = self._homes.get(ticket.question.search)
-        if home in free:
-            return home
-        if home is not None and ticket.waited < PATIENCE:
+    def _choose_worker(self, pending: _PendingQuestion, free: list[_Worker]) -> _Worker | None:
+        owner = self._owners.get(pending.question.search)
+        if owner in free:
+            return owner
+        if owner is not None and pending.waited < MOVE_SECONDS:
             return None
-        suited = (worker for worker in free if suits(worker, ticket))
-        return min(suited, key=lambda worker: len(worker.searches), default=None)
+        able = (worker for worker in free if can_answer(worker, pending))
+        return min(able, key=lambda worker: len(worker.searches), default=None)
 
-    def _grow(self, ticket: _Ticket, free: list[_Worker]) -> None:
+    def _add_worker(self, pending: _PendingQuestion, free: list[_Worker]) -> None:
         """Start another worker, in the place of one that is `free` but does not suit if there may be no more."""
         if self._starting:
             return
         if len(self._workers) >= self._settings.workers:
             if not free:
                 return
-            self._end(free[0])
+            self._remove(free[0])
         self._starting = True
-        self._begin(self._start(imports(ticket.spec)))
+        self._start_task(self._start_worker(imports(pending.spec)))
 
-    async def _start(self, modules: frozenset[str]) -> None:
+    async def _start_worker(self, modules: frozenset[str]) -> None:
         """One more worker; if there can be none, whoever cannot wait for another is told."""
         try:
             worker = _Worker(await (await self._forkserver()).fork(modules))
         except OSError as error:  # TimeoutError is one
-            for ticket in self._waiting:
-                if not ticket.reply.done() and not any(suits(worker, ticket) for worker in self._workers):
-                    ticket.reply.set_exception(OSError(f"no worker for searches could be started: {error}"))
+            for pending in self._queue:
+                if not pending.reply.done() and not any(can_answer(worker, pending) for worker in self._workers):
+                    pending.reply.set_exception(OSError(f"no worker for searches could be started: {error}"))
             return
         finally:
             self._starting = False
         self._workers.append(worker)
-        worker.process.ended.add_done_callback(lambda _: self._end(worker))
-        self._count()
-        self._dispatch()
+        worker.process.ended.add_done_callback(lambda _: self._remove(worker))
+        self._set_gauges()
+        self._assign()
 
     async def _forkserver(self) -> Forkserver:
         if self._server is None or self._server.lost:
@@ -204,89 +204,93 @@ class Pool:
             self._server = await Forkserver.start(self._settings.memory_mib * MIB)
         return self._server
 
-    async def _serve(self, worker: _Worker, ticket: _Ticket) -> None:
+    async def _serve(self, worker: _Worker, pending: _PendingQuestion) -> None:
         """Get the answer, or the reason why there is none, and be free again."""
         try:
-            reply = await self._exchange(worker, ticket)
-            if not ticket.reply.done():
-                ticket.reply.set_result(reply)
+            reply = await self._exchange(worker, pending)
+            if not pending.reply.done():
+                pending.reply.set_result(reply)
         except Exception as error:
-            if isinstance(error, _DiedError):
+            if isinstance(error, _WorkerEndedError):
                 WORKER_RESTARTS.labels(error.cause).inc()
-                self._end(worker)
-            if not ticket.reply.done():
-                ticket.reply.set_exception(error)
+                self._remove(worker)
+            if not pending.reply.done():
+                pending.reply.set_exception(error)
         finally:
             worker.busy, worker.idle_since = False, time.monotonic()
-            self._count()
-            self._dispatch()
+            self._set_gauges()
+            self._assign()
 
-    async def _exchange(self, worker: _Worker, ticket: _Ticket) -> dict[str, Any]:
-        question, search = ticket.question, ticket.question.search
-        if search in worker.searches and (reply := await self._said(worker, question)):
+    async def _exchange(self, worker: _Worker, pending: _PendingQuestion) -> dict[str, Any]:
+        question, search = pending.question, pending.question.search
+        if search in worker.searches and (reply := await self._ask_worker(worker, question)):
             return reply
-        origin, journal = await ticket.recall()
-        if (before := self._homes.get(search)) is not worker:
+        origin, journal = await pending.recall()
+        if (before := self._owners.get(search)) is not worker:
             self.forget(search)
             if before is not None:
                 _log.info("a search moves to another worker: its own is busy")
         REBUILDS.inc()
-        self._homes[search] = worker
+        self._owners[search] = worker
         worker.searches.add(search)
-        return await self._said(worker, replace(question, origin=origin), journal)
+        return await self._ask_worker(worker, replace(question, origin=origin), journal)
 
-    async def _said(self, worker: _Worker, question: Question, journal: Iterable[Asked | Told] = ()) -> dict[str, Any]:
-        """What the worker says; nothing if it does not have the search. Raises _DiedError."""
+    async def _ask_worker(
+        self, worker: _Worker, question: Question, journal: Iterable[Asked | Told] = ()
+    ) -> dict[str, Any]:
+        """What the worker says; nothing if it does not have the search. Raises _WorkerEndedError."""
         writer, entries = worker.process.writer, iter(journal)
         forget, worker.forgotten = tuple(worker.forgotten), []
         try:
-            while part := list(islice(entries, PART)):
-                await self._sent(writer, part)
-            await self._sent(writer, replace(question, forget=forget))
+            while part := list(islice(entries, ENTRIES_PER_FRAME)):
+                await self._write(writer, part)
+            await self._write(writer, replace(question, forget=forget))
             payload = b""
             while not payload:
                 async with asyncio.timeout(self._settings.timeout_seconds):
                     payload = await worker.process.read()
             reply: dict[str, Any] = json.loads(payload)
         except TimeoutError:
-            raise _DiedError("slow", f"it took more than {self._settings.timeout_seconds:g} s") from None
+            raise _WorkerEndedError("slow", f"it took more than {self._settings.timeout_seconds:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise await self._post_mortem(worker.process) from None
+            raise await self._explain_exit(worker.process) from None
         except ValueError as error:
-            raise _DiedError("nonsense", f"its process answered nonsense ({error})") from None
+            raise _WorkerEndedError("nonsense", f"its process answered nonsense ({error})") from None
         worker.memory = reply.get("memory", worker.memory)
         return reply
 
-    async def _sent(self, writer: asyncio.StreamWriter, message: object) -> None:
+    async def _write(self, writer: asyncio.StreamWriter, message: object) -> None:
         writer.write(framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL)))
         async with asyncio.timeout(self._settings.timeout_seconds):
             await writer.drain()
 
-    async def _post_mortem(self, process: Process) -> _DiedError:
+    async def _explain_exit(self, process: Process) -> _WorkerEndedError:
         """Of what it died."""
         done, _ = await asyncio.wait({process.ended}, timeout=STATUS_SECONDS)
         status = process.ended.result() if done else None
         if status is None:
-            return _DiedError("unknown", "its process is gone")
+            return _WorkerEndedError("unknown", "its process is gone")
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             name = next((one.name for one in signal.Signals if one == number), f"signal {number}")
             perhaps = ", perhaps because the machine had no memory left" if name == "SIGKILL" else ""
-            return _DiedError("signal", f"its process was killed by {name}{perhaps}")
+            return _WorkerEndedError("signal", f"its process was killed by {name}{perhaps}")
         code = os.waitstatus_to_exitcode(status)
         if code == OUT_OF_MEMORY:
-            return _DiedError("memory", f"it needed more than {self._settings.memory_mib:,} MiB of memory")
-        return _DiedError("exit", f"its process ended with exit status {code}")
+            return _WorkerEndedError("memory", f"it needed more than {self._settings.memory_mib:,} MiB of memory")
+        return _WorkerEndedError("exit", f"its process ended with exit status {code}")
 
-    def _explained(self, deaths: list[_DiedError]) -> str:
-        words = list(dict.fromkeys(map(str, deaths)))
+    def _explain(self, ends: list[_WorkerEndedError]) -> str:
+        words = list(dict.fromkeys(map(str, ends)))
         remedy = {
             "slow": ", or raise timeout_seconds in [suggestion] of the settings file",
             "memory": ", or raise memory_mib in [suggestion] of the settings file",
-        }.get(deaths[-1].cause, "")
-        return f"{'; then '.join(words)}, {TRIES} times in a row; choose another algorithm or other settings{remedy}"
+        }.get(ends[-1].cause, "")
+        return (
+            f"{'; then '.join(words)}, {MAX_TRIES} times in a row; choose another algorithm or other settings{remedy}"
+        )
 
-    def _end(self, worker: _Worker) -> None:
+    def _remove(self, worker: _Worker) -> None:
         """It is gone, or shall be; what it had is made again elsewhere when it is asked for."""
         if worker not in self._workers:
             return
@@ -294,39 +298,39 @@ class Pool:
         if self._server is not None:
             self._server.kill(worker.process)
         for search in worker.searches:
-            self._homes.pop(search, None)
-        self._count()
+            self._owners.pop(search, None)
+        self._set_gauges()
 
-    def _count(self) -> None:
+    def _set_gauges(self) -> None:
         WORKERS.set(len(self._workers))
         WORKER_MEMORY.set(sum(worker.memory for worker in self._workers))
 
-    def _begin(self, work: Any) -> None:
+    def _start_task(self, work: Any) -> None:
         task = self._tasks.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _end_idle(self) -> None:
+    async def _remove_idle(self) -> None:
         """For ever."""
         while True:
             await asyncio.sleep(IDLE_SECONDS / 10)
             for worker in list(self._workers):
                 if not worker.busy and time.monotonic() - worker.idle_since > IDLE_SECONDS:
-                    self._end(worker)
+                    self._remove(worker)
 
     async def _close(self) -> None:
         self._closed = True
         for worker in list(self._workers):
-            self._end(worker)
+            self._remove(worker)
         for task in list(self._running):
             task.cancel()
         if self._server is not None:
             await self._server.close()
 
 
-def suits(worker: _Worker, ticket: _Ticket) -> bool:
+def can_answer(worker: _Worker, pending: _PendingQuestion) -> bool:
     """Has it imported what the search needs?"""
-    return imports(ticket.spec) <= worker.process.modules
+    return imports(pending.spec) <= worker.process.modules
 
 
 @asynccontextmanager
@@ -337,7 +341,7 @@ async def open_pool(settings: SuggestionSettings | None = None) -> AsyncGenerato
         pool = Pool(settings or SuggestionSettings(), tasks)
         try:
             await pool._forkserver()  # it imports while others start
-            pool._begin(pool._end_idle())
+            pool._start_task(pool._remove_idle())
             yield pool
         except Exception as error:  # kept out of the task group, which would wrap it
             failure = error

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from controller.suggestion.wire import LARGEST, LENGTH
+from controller.suggestion.wire import LENGTH, MAX_FRAME_BYTES
 
 START_SECONDS = 60.0
 """For a worker, imports included."""
-_PASSED_ON = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_PASSED_ON_BY_PREFIX = ("LC_", "PYTHON")
+_KEPT = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_KEPT_BY_PREFIX = ("LC_", "PYTHON")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 
@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
     """What a worker needs of ours, and no secrets; one thread, so that sums come out the same on each machine."""
     kept = {
         name: value for name, value in os.environ.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_BY_PREFIX)
+        if name in _KEPT or name.startswith(_KEPT_BY_PREFIX)
     }  # fmt: skip
     return {**kept, **{f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}, "PYTHONHASHSEED": "0"}
 
@@ -45,7 +45,7 @@ class Process:
     async def read(self) -> bytes:
         """The next frame. Raises IncompleteReadError, ConnectionError, ValueError if it cannot be one."""
         (size,) = LENGTH.unpack(await self.reader.readexactly(LENGTH.size))
-        if size > LARGEST:
+        if size > MAX_FRAME_BYTES:
             raise ValueError(f"a frame of {size:,} bytes")
         return await self.reader.readexactly(size)
 
@@ -65,7 +65,7 @@ class Forkserver(asyncio.Protocol):
     @classmethod
     async def start(cls, memory: int) -> "Forkserver":
         """Start it; it answers as soon as it can. `memory`: bytes for each worker. Raises OSError."""
-        program, ours = _launched(memory)
+        program, ours = _launch(memory)
         _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)
         return server
 
@@ -116,12 +116,12 @@ class Forkserver(asyncio.Protocol):
             if "ended" in message:
                 self._ended.pop(message["ended"]).set_result(message["status"])
             else:
-                self._answered(message)
+                self._receive_answer(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_all()
 
-    def _answered(self, message: dict[str, Any]) -> None:
+    def _receive_answer(self, message: dict[str, Any]) -> None:
         reply = self._asked.popleft()
         if "error" in message:
             if not reply.done():
@@ -147,7 +147,7 @@ class Forkserver(asyncio.Protocol):
         self._ended.clear()
 
 
-def _launched(memory: int) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+def _launch(memory: int) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with theirs:

@@ -9,7 +9,7 @@ import socket
 import struct
 
 LENGTH = struct.Struct("!I")
-LARGEST = 64 * 2**20
+MAX_FRAME_BYTES = 64 * 2**20
 """Bytes of one frame; 5,000 suggestions have less than one."""
 OUT_OF_MEMORY = 99
 """The exit status of a worker that had no memory left."""

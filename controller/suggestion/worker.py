@@ -15,8 +15,8 @@ from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Question, Searches
 from controller.suggestion.wire import framed, receive
 
-PULSE_SECONDS = 0.1
-ENOUGH = 0.5
+REPORT_SECONDS = 0.1
+MEMORY_SHARE = 0.5
 """From this share of its memory on a worker forgets searches."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PAGE = resource.getpagesize()
@@ -24,29 +24,29 @@ _PAGE = resource.getpagesize()
 
 def serve(connection: socket.socket, memory: int) -> None:
     """Answer until the other side is gone. `memory`: bytes. Raises MemoryError, OSError."""
-    searches, pulse = Searches(), Pulse(connection)
+    searches, progress = Searches(), ProgressReporter(connection)
     journal: list[Asked | Told] = []
     while (frame := receive(connection)) is not None:
         message = pickle.loads(frame)
         if isinstance(message, Question):
-            connection.sendall(framed(_answer(searches, message, journal, pulse.step)))
+            connection.sendall(framed(_answer(searches, message, journal, progress.step)))
             journal = []
-            _make_room(searches, memory)
+            _free_memory(searches, memory)
         else:
             journal += message
 
 
-class Pulse:
+class ProgressReporter:
     """Says that a piece of work is done, not more often than the other side cares."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._said = time.perf_counter()
+        self._reported_at = time.perf_counter()
 
     def step(self) -> None:
         moment = time.perf_counter()
-        if moment - self._said > PULSE_SECONDS:
-            self._said = moment
+        if moment - self._reported_at > REPORT_SECONDS:
+            self._reported_at = moment
             self._connection.sendall(framed(b""))
 
 
@@ -54,11 +54,11 @@ def _answer(searches: Searches, question: Question, journal: list[Asked | Told],
     began = time.perf_counter()
     try:
         answer = searches.answer(question, journal, step)
-        said: dict[str, Any] = {}
+        reply: dict[str, Any] = {}
         if answer is not None:
-            said = {"assignments": answer.assignments, "exhausted": answer.exhausted}
-            said |= {"seconds": time.perf_counter() - began, "memory": resident()}
-        return json.dumps(said).encode()
+            reply = {"assignments": answer.assignments, "exhausted": answer.exhausted}
+            reply |= {"seconds": time.perf_counter() - began, "memory": resident()}
+        return json.dumps(reply).encode()
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:
@@ -75,9 +75,9 @@ def resident() -> int:
         return most if sys.platform == "darwin" else most * 1024
 
 
-def _make_room(searches: Searches, memory: int) -> None:
+def _free_memory(searches: Searches, memory: int) -> None:
     """Forget what was not asked for the longest time while too much is held; what is left over is the last one's."""
-    while len(searches) > 1 and resident() > memory * ENOUGH:
+    while len(searches) > 1 and resident() > memory * MEMORY_SHARE:
         for _ in range(len(searches) // 2):
             searches.forget_oldest()
         gc.collect()

@@ -123,7 +123,7 @@ def test_labels_are_bounded() -> None:
 def test_the_best_trials_come_first(fresh_database_url: str, direction: str, best: int) -> None:
     async def story() -> None:
         async with on_stage(fresh_database_url, Wanted("shown", 4, 1)) as stage:
-            await stage.see_through()
+            await stage.run_to_rest()
         async with open_database(fresh_database_url) as database, database.connection() as connection:
             change = connection.transaction()
             await change.start()
@@ -148,7 +148,7 @@ def here(title: str) -> str:
 def test_every_panel_of_one_experiment_gets_data(fresh_database_url: str) -> None:
     async def story() -> None:
         async with on_stage(fresh_database_url, Wanted("shown", 10, 2)) as stage:
-            await stage.see_through()
+            await stage.run_to_rest()
         async with open_database(fresh_database_url) as database:
             for panel in EXPERIMENT:
                 assert await database.fetch(here(panel.title)), panel.title

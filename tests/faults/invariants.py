@@ -9,7 +9,7 @@ from uuid import UUID
 import tests.faults.statements as sql
 from algorithms.search import create
 from algorithms.search.port import Search
-from controller.flows.propose import lesson
+from controller.flows.propose import conclusion_entries
 from controller.store.journal import Journal, Journals
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
@@ -88,7 +88,7 @@ def _deviations(search: Search, spec: ExperimentSpec, journal: Journal) -> Itera
         if not told <= suggestion.told <= len(journal.conclusions):
             yield f"trial {number} was suggested after {suggestion.told} conclusions, the one before after {told}"
         for conclusion in journal.conclusions[told : suggestion.told]:
-            for one in lesson(spec, conclusion):
+            for one in conclusion_entries(spec, conclusion):
                 search.tell(one.trial, one.outcome)
         told = suggestion.told
         asked = search.ask(1)

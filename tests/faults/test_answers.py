@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from algorithms.search.journal import restore
-from controller.flows.propose import entries, origin
+from controller.flows.propose import journal_entries, origin
 from controller.store.journal import Journals
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
@@ -65,4 +65,4 @@ async def continued(database: Database) -> tuple[Assignment, list[Assignment]]:
     first, second = journal.suggestions
     before = replace(journal, suggestions=[first], conclusions=journal.conclusions[: second.told])
     start = origin(known[0])
-    return second.assignment, restore(start.spec, start.seed, entries(start.spec, before)).ask(1)
+    return second.assignment, restore(start.spec, start.seed, journal_entries(start.spec, before)).ask(1)

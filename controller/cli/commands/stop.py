@@ -83,8 +83,8 @@ async def _ended(components: Components, cluster: LocalCluster, name: str, names
         raise CommandError(f"the experiment {name!r} was deleted meanwhile", Exit.NOT_FOUND)
     experiment, shard = known
     if not experiment.done:
-        await components.mailbox.leave(uuid4(), identity.id, now(), StopRequested())
+        await components.mailbox.add(uuid4(), identity.id, now(), StopRequested())
         session = Session(components, cluster, experiment, shard, lambda _: None)
-        await session.see_through()
+        await session.run_to_rest()
         experiment = await session.state()
     return experiment, shard

@@ -43,7 +43,7 @@ async def test_the_same_seed_gives_the_same_suggestions_through_kafka(
     async with town(fresh_database_url, kafka) as place:
         for name, algorithm in ALGORITHMS.items():
             async with on_stage(fresh_database_url, Wanted(f"alone-{name}", 20, algorithm=algorithm)) as stage:
-                await stage.see_through()
+                await stage.run_to_rest()
             await place.submit(Wanted(f"shared-{name}", 20, algorithm=algorithm))
             await place.done(f"shared-{name}")
             alone = await place.assignments(f"alone-{name}")

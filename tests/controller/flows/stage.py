@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from controller.app.components import Components, open_components
-from controller.app.solo import see_through
+from controller.app.solo import run_to_rest
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
@@ -70,16 +70,16 @@ class Stage:
     components: Components
     admission: Admission
 
-    async def see_through(self) -> Experiment:
+    async def run_to_rest(self) -> Experiment:
         identity = self.admission.experiment.identity
-        assert await see_through(self.components, self.admission.shard, identity.id)
+        assert await run_to_rest(self.components, self.admission.shard, identity.id)
         known = await self.components.ledger.find(identity.namespace, identity.name)
         assert known is not None
         return known[0]
 
     async def cut_off(self, seconds: float) -> bool:
         """Serve for a while, then vanish without a word; True if the experiment came to its end before."""
-        serving = asyncio.ensure_future(self.see_through())
+        serving = asyncio.ensure_future(self.run_to_rest())
         done, _ = await asyncio.wait({serving}, timeout=seconds)
         serving.cancel()
         await asyncio.wait({serving})

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.flows.judge import MOST_WAITING, TURN_BYTES, Backlog
+from controller.flows.judge import MAX_RECORDS, TURN_BYTES, Backlog
 from events.bus import Delivery, Record
 
 
@@ -32,7 +32,7 @@ def test_a_record_larger_than_a_turn_is_taken_all_the_same() -> None:
 def test_reading_ahead_ends_when_there_is_enough() -> None:
     backlog = Backlog()
     assert backlog.has_room
-    backlog.add([delivery(n, b"a", 1) for n in range(MOST_WAITING)])
+    backlog.add([delivery(n, b"a", 1) for n in range(MAX_RECORDS)])
     assert not backlog.has_room
     while backlog.waiting:
         backlog.take()

@@ -35,11 +35,11 @@ def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> No
         calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))
         async with open_pool() as pool:
             async with on_stage(database_url, calm, pool=pool) as stage:
-                await stage.see_through()
+                await stage.run_to_rest()
                 expected = await stage.assignments()
             async with on_stage(database_url, rough, pool=pool) as stage, asyncio.TaskGroup() as tasks:
                 raging = tasks.create_task(rage(stage))
-                await stage.see_through()
+                await stage.run_to_rest()
                 raging.cancel()
                 assert await stage.assignments() == expected
 
@@ -64,7 +64,7 @@ def test_a_bad_algorithm_ends_its_own_experiment_alone(
 
             async def lived(wanted: Wanted) -> Experiment:
                 async with on_stage(database_url, wanted, pool=pool) as stage:
-                    return await stage.see_through()
+                    return await stage.run_to_rest()
 
             bad = [lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS]
             good, *ended = await asyncio.gather(lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad)

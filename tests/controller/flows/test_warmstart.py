@@ -10,7 +10,7 @@ from algorithms.search.journal import Asked
 from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, beyond
 from controller.flows.intake import ReceivedSignal, SignalProcessor
-from controller.flows.propose import entries
+from controller.flows.propose import journal_entries
 from controller.store.holding import Holding
 from controller.store.journal import Journals
 from controller.store.warm_start import UnknownEarlierError
@@ -37,7 +37,7 @@ def test_the_best_results_come_first_and_are_part_of_what_was_admitted(database_
     async def lives() -> None:
         earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
         async with on_stage(database_url, Wanted(earlier, trials=12)) as stage:
-            best = (await stage.see_through()).progress.best
+            best = (await stage.run_to_rest()).progress.best
             assert best is not None
             tried = await stage.assignments()
         async with on_stage(database_url, warm(later, earlier)) as stage:
@@ -59,7 +59,7 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     values = [row.value for row in known.rows]
     assert values == sorted(values)
     assert len(values) == rows
-    done = await stage.see_through()
+    done = await stage.run_to_rest()
     assert done.progress.counts.succeeded == 8
     (fact,) = [
         row["data"] for row in await stage.components.database.fetch(
@@ -69,7 +69,7 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     assert len(fact["spec"]["warmStart"]["rows"]) == rows
     journal = await Journals(stage.components.database).read(admitted.identity.id)
     assert (len(journal.suggestions), len(journal.conclusions)) == (8, 8)
-    asked = [entry.assignment for entry in entries(done.spec, journal) if isinstance(entry, Asked)]
+    asked = [entry.assignment for entry in journal_entries(done.spec, journal) if isinstance(entry, Asked)]
     search = create(done.spec, done.identity.seed)
     assert asked[0] == search.ask(1)[0]
     unresolved = load(warm(later, earlier).text.encode()).spec
@@ -84,7 +84,7 @@ def test_the_best_of_several_are_mixed(database_url: str) -> None:
         one, two, later = (f"{word}-{uuid4().hex[:8]}" for word in ("one", "two", "later"))
         for name in (one, two):
             async with on_stage(database_url, Wanted(name, trials=5)) as stage:
-                await stage.see_through()
+                await stage.run_to_rest()
         async with on_stage(database_url, warm(later, one, two)) as stage:
             known = stage.admission.experiment.spec.warm_start
             assert known is not None
@@ -109,7 +109,7 @@ def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(data
     async def lives() -> None:
         earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
         async with on_stage(database_url, Wanted(earlier, trials=6)) as stage:
-            await stage.see_through()
+            await stage.run_to_rest()
             shard = stage.admission.shard
             epoch = await stage.components.leases.claim(shard)
             assert epoch is not None
@@ -119,7 +119,7 @@ def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(data
             assert made.spec.warm_start is not None
             assert len(made.spec.warm_start.rows or ()) == 6
             assert await processor._admit(submitted(warm(f"{later}-b", "nobody"))) is None
-            (dead,) = processor.dead
+            (dead,) = processor.dead_letters
             assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
 
     asyncio.run(lives())

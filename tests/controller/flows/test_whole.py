@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_u
 
     async def scenario() -> tuple[list[Assignment], list[Assignment], int]:
         async with on_stage(database_url, Wanted(f"calm-{name}", 40, algorithm=algorithm)) as stage:
-            await exact(stage, await stage.see_through(), 40)
+            await exact(stage, await stage.run_to_rest(), 40)
             calm = await stage.assignments()
         dice, lives, rough = random.Random(name), 0, Wanted(f"rough-{name}", 40, algorithm=algorithm)
         async with open_pool() as pool:  # to import the libraries takes longer than a life
@@ -91,7 +91,7 @@ def test_many_at_once_are_exact_across_crashes(database_url: str) -> None:
                 lives += 1
                 async with on_stage(database_url, Wanted("many", 300, 16), pool=pool) as stage:
                     if await stage.cut_off(dice.uniform(0.05, 0.15) + lives * LONGER):
-                        experiment = await stage.see_through()
+                        experiment = await stage.run_to_rest()
                         await exact(stage, experiment, 300)
                         assert experiment.progress.counts.succeeded == 300
                         return lives
@@ -103,7 +103,7 @@ def test_a_search_space_that_is_used_up_ends_the_experiment(database_url: str) -
     async def scenario() -> None:
         wanted = Wanted("small", 1000, 7, step=0.25)
         async with on_stage(database_url, wanted) as stage:
-            experiment = await stage.see_through()
+            experiment = await stage.run_to_rest()
             await exact(stage, experiment, 25)
             assert len({(a["x"], a["y"]) for a in await stage.assignments()}) == 25
         assert experiment.progress.verdict is not None
@@ -119,7 +119,7 @@ def test_the_goal_ends_it_and_what_still_runs_is_stopped(database_url: str) -> N
 
     async def scenario() -> None:
         async with on_stage(database_url, Wanted("goal", 100, 8, goal=0.5), slow_but_one, reaction=0.2) as stage:
-            experiment = await stage.see_through()
+            experiment = await stage.run_to_rest()
         verdict = experiment.progress.verdict
         assert verdict is not None
         assert (verdict.state, verdict.reason) == (ExperimentState.SUCCEEDED, Reason.GOAL_REACHED)
@@ -144,7 +144,7 @@ def test_failures_and_values_that_are_none(database_url: str) -> None:
     async def scenario() -> None:
         wanted = Wanted("odd", 60, 4, "{algorithmName: nevergrad}", goal=-100.0)
         async with on_stage(database_url, wanted, odd) as stage:
-            experiment = await stage.see_through()
+            experiment = await stage.run_to_rest()
             await exact(stage, experiment, 60)
             counts = experiment.progress.counts
             assert counts.failed
@@ -162,7 +162,7 @@ def test_too_many_failures_fail_it(database_url: str) -> None:
     async def scenario() -> None:
         wanted = Wanted("broken", 50, 2, extra="maxFailedTrialCount: 3")
         async with on_stage(database_url, wanted, lambda _: Answer([], cause=Cause.ERROR)) as stage:
-            experiment = await stage.see_through()
+            experiment = await stage.run_to_rest()
         assert experiment.progress.state is ExperimentState.FAILED
         assert 3 <= experiment.progress.counts.failed <= 4
 
@@ -185,7 +185,7 @@ def test_hopeless_trials_are_stopped_early_also_after_a_restart(database_url: st
                 async with on_stage(database_url, wanted, curve, pool=pool) as stage:
                     await stage.cut_off(0.3)
             async with on_stage(database_url, wanted, curve, pool=pool) as stage:
-                await exact(stage, await stage.see_through(), 40)
+                await exact(stage, await stage.run_to_rest(), 40)
 
     asyncio.run(scenario())
 
@@ -198,15 +198,15 @@ def test_a_request_is_decided_on_once(database_url: str) -> None:
         letter = uuid4()
         async with on_stage(database_url, wanted) as stage:
             number = stage.admission.experiment.identity.id
-            await stage.components.mailbox.leave(letter, number, now(), StopRequested())
-            stopped = await stage.see_through()
+            await stage.components.mailbox.add(letter, number, now(), StopRequested())
+            stopped = await stage.run_to_rest()
             assert stopped.progress.state is ExperimentState.STOPPED
         async with on_stage(database_url, wanted) as stage:
-            await stage.components.mailbox.leave(letter, number, now(), StopRequested())
-            done = await stage.see_through()
+            await stage.components.mailbox.add(letter, number, now(), StopRequested())
+            done = await stage.run_to_rest()
             assert done.progress.state is ExperimentState.SUCCEEDED
             assert done.progress.counts.concluded == 400
-            assert await stage.components.mailbox.letters(stage.admission.shard) == []
+            assert await stage.components.mailbox.requests(stage.admission.shard) == []
 
     asyncio.run(scenario())
 
@@ -216,12 +216,12 @@ def test_a_pause_waits_for_whoever_resumes(database_url: str) -> None:
         wanted = Wanted("pause", 300, 4)
         async with on_stage(database_url, wanted) as stage:
             number = stage.admission.experiment.identity.id
-            await stage.components.mailbox.leave(uuid4(), number, now(), PauseRequested())
-            paused = await stage.see_through()
+            await stage.components.mailbox.add(uuid4(), number, now(), PauseRequested())
+            paused = await stage.run_to_rest()
             assert paused.progress.state is ExperimentState.PAUSED
             assert paused.progress.counts.concluded < 300
         async with on_stage(database_url, wanted) as stage:
-            await exact(stage, await stage.see_through(), 300)
+            await exact(stage, await stage.run_to_rest(), 300)
 
     asyncio.run(scenario())
 
@@ -231,7 +231,7 @@ def test_starts_that_are_put_off_are_made_in_the_end(fresh_database_url: str, mo
 
     async def story() -> None:
         async with on_stage(fresh_database_url, Wanted("later", 8, 3), kind=Hesitant) as stage:
-            await exact(stage, await stage.see_through(), 8)
+            await exact(stage, await stage.run_to_rest(), 8)
             assert set(Hesitant.asked.values()) == {3}
 
     asyncio.run(story())

@@ -208,14 +208,14 @@ def test_a_letter_waits_until_it_is_decided_on(play: Callable[[Scene], None]) ->
         author = await admitted(database, leases, text(a_name()))
         mailbox, ledger, letter = Mailbox(database), Ledger(database), uuid4()
         for _ in range(2):
-            await mailbox.leave(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
-        assert [one.id for one in await mailbox.letters(author._shard)] == [letter]
+            await mailbox.add(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
+        assert [one.id for one in await mailbox.requests(author._shard)] == [letter]
         state = author.experiment
         await ledger.commit(author._shard, author._epoch, Batch(state, state, [], [letter]))
-        assert await mailbox.letters(author._shard) == []
-        await mailbox.leave(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
+        assert await mailbox.requests(author._shard) == []
+        await mailbox.add(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
         assert await ledger.seen(author.id, [letter, uuid4()]) == {letter}
-        assert await mailbox.letters(author._shard) == []
+        assert await mailbox.requests(author._shard) == []
 
     play(scene)
 

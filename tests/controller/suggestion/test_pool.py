@@ -17,7 +17,7 @@ import pytest
 
 from algorithms.search import create
 from controller.settings import MIB, USUAL_MEMORY, SuggestionSettings
-from controller.suggestion.pool import PATIENCE, Pool, SearchFailedError, open_pool
+from controller.suggestion.pool import MOVE_SECONDS, Pool, SearchFailedError, open_pool
 from controller.suggestion.processes import Forkserver
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
@@ -205,7 +205,7 @@ def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: str) -
             await asker.ask()
         assert len(workers()) == 1
         hanging = asyncio.ensure_future(bad.ask(5))
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(MOVE_SECONDS)
         for _ in range(5):
             await good.ask()
         assert not hanging.done()
