@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -14,12 +13,14 @@ from collectors.ship.spool import Spool
 from collectors.sources.tail import Tail
 from collectors.sources.watch import Watch, watching
 from events import topics
+from events.backoff import Backoff
 from events.bus import BusRefusedError, BusUnavailableError, Record
 from events.clock import now
 from events.envelope import Envelope, encode
 from events.ids import AttemptKey, Shard
 from events.metrics import Point
 from events.reports import completed, reported
+from events.waiting import wait
 
 LINGER_SECONDS = 0.02
 """Between two readings of a file that grows all the time: what comes in between shares a record. Its end is not waited
@@ -52,10 +53,10 @@ class Collector:
     tail: Tail
     spool: Spool
     all_read: bool = False
-    pause: float = PAUSE_SECONDS[0]
     patience: float = PATIENCE_SECONDS
     linger: float = LINGER_SECONDS
     ended_at: float | None = None
+    backoff: Backoff = field(default_factory=lambda: Backoff(*PAUSE_SECONDS))
     added: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,9 +105,7 @@ class Collector:
     async def _wait(self, watch: Watch, *, found: bool) -> None:
         """Until the next look: not at once after one that found something, unless nothing more is written."""
         news, seconds = (self.ended, self.linger) if found else (self.changed, watch.patience())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await news.wait()
+        await wait(news, seconds)
         await asyncio.sleep(0)
 
     def _keep(self, points: Sequence[Point]) -> None:
@@ -128,8 +127,7 @@ class Collector:
                 _log.warning("not delivered yet: %s", error)
                 if self.ended_at is not None and time.monotonic() - self.ended_at > self.patience:
                     raise
-            await asyncio.sleep(self.pause * random.uniform(0.5, 1.0))
-            self.pause = min(2 * self.pause, PAUSE_SECONDS[1])
+            await asyncio.sleep(self.backoff.next())
 
     async def _deliver_all(self, publisher: Publisher) -> None:
         while True:
@@ -137,7 +135,7 @@ class Collector:
             waiting = self.spool.oldest(DELIVERED_AT_ONCE)
             if waiting:
                 await publisher.publish([record for _, record in waiting])
-                self.pause = PAUSE_SECONDS[0]
+                self.backoff.reset()
                 self.spool.drop(waiting[-1][0])
                 self.dropped.set()
             elif self.all_read:

@@ -23,8 +23,10 @@ from controller.telemetry.catalogue import (
     SHARDS_IN_ALL,
     SHARDS_IN_TROUBLE,
 )
+from events.backoff import Backoff
 from events.bus import BusRefusedError, BusUnavailableError
 from events.ids import Shard
+from events.waiting import wait
 
 ROUND_SECONDS = 0.3
 LEAVE_SECONDS = 3.0
@@ -32,7 +34,8 @@ LEAVE_SECONDS = 3.0
 STOP_SECONDS = 1.0
 BUS_SECONDS = 10.0
 """A controller without a broker for so long gives way."""
-PAUSE_SECONDS = (0.1, 5.0)
+RETRY_SECONDS = (0.1, 5.0)
+"""Before the first and between later tries to serve a shard; after a longer service the first comes again."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,9 +83,7 @@ class Balancer:
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(ROUND_SECONDS):
-                            await self.leaving.wait()
+                    await wait(self.leaving, ROUND_SECONDS)
             finally:
                 await self._hand_over_all()
                 dispatching.cancel()
@@ -161,7 +162,7 @@ class Balancer:
         async def ready(holding: Holding, _: asyncio.Event) -> None:
             self.owned[shard].trouble, self.owned[shard].holding = "", holding
 
-        pause = PAUSE_SECONDS[0]
+        backoff = Backoff(*RETRY_SECONDS)
         while True:
             began = time.monotonic()
             try:
@@ -186,9 +187,9 @@ class Balancer:
             else:
                 _log.error("shard %d failed", shard, exc_info=error)
             self.owned[shard].trouble = f"{type(error).__name__}: {error}"
-            lasted = time.monotonic() - began > PAUSE_SECONDS[1]
-            pause = PAUSE_SECONDS[0] if lasted else min(pause * 2, PAUSE_SECONDS[1])
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            if time.monotonic() - began > RETRY_SECONDS[1]:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
 
     def _discard(self, shard: Shard, epoch: int) -> None:
         if shard in self.owned and self.owned[shard].epoch == epoch:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import platform
-import random
 import secrets
 import signal
 import threading
@@ -15,7 +14,6 @@ from contextlib import (
     ExitStack,
     asynccontextmanager,
     contextmanager,
-    suppress,
 )
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,11 +36,14 @@ from controller.suggestion.pool import Pool, open_pool
 from controller.telemetry.catalogue import BUILD
 from controller.telemetry.ports import metrics, reasons, served
 from controller.telemetry.watchdog import Watchdog
+from events.backoff import Backoff
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
+from events.waiting import wait
 
 POOL = 12
 """Connections to the database at most, beside the one that holds the session lock."""
 RETRY_SECONDS = (0.5, 5.0)
+"""Before the first and between later tries to open what a controller needs."""
 LEAVE_SECONDS = 8.0
 """Leaving in order may take so long; then the process ends all the same."""
 
@@ -141,21 +142,18 @@ class Service:
             late.start()
 
     async def _work(self) -> None:
-        pause = RETRY_SECONDS[0]
+        backoff = Backoff(*RETRY_SECONDS)
         while not self.leaving.is_set():
             try:
                 async with self._open() as opened:
                     self.balancer = Balancer(opened[0], opened[1].partitions, self.leaving)
-                    pause = RETRY_SECONDS[0]
+                    backoff.reset()
                     await self.balancer.run()
             except* PASSING as group:
                 self._report(str(reason(group)))
             finally:
                 self.balancer = None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):
-                    await self.leaving.wait()
-            pause = min(2 * pause, RETRY_SECONDS[1])
+            await wait(self.leaving, backoff.next())
 
     def _report(self, trouble: str) -> None:
         if trouble != self.trouble:

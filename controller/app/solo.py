@@ -3,20 +3,23 @@
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from dataclasses import dataclass, field
 
 from controller.app.components import Components
 from controller.app.shard import PASSING, reason, serve
 from controller.core.experiment import Experiment
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
+from events.backoff import Backoff
 from events.errors import AbandonError
 from events.facts import ExperimentState, TrialState
 from events.ids import ExperimentId, Shard
+from events.waiting import wait
 
-AWAY_SECONDS = 30.0
-"""How long the database, or the place where trials run, may be away before the controller gives up."""
-PAUSE_SECONDS = (0.1, 2.0)
+OUTAGE_SECONDS = 30.0
+"""How long the database, or the place where trials run, may not answer before the controller gives up."""
+RETRY_SECONDS = (0.1, 2.0)
+"""Before the first and between later tries."""
 SETTLE_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
@@ -35,10 +38,9 @@ def at_rest(experiment: Experiment) -> bool:
 async def run_to_rest(components: Components, shard: Shard, experiment: ExperimentId) -> bool:
     """Own the shard and serve it until the experiment is at rest; False if somebody else owns it.
 
-    Outages are waited out, up to AWAY_SECONDS each; then what was wrong is raised.
+    Outages are waited out, up to OUTAGE_SECONDS each; then what was wrong is raised.
     """
-    away_since: float | None = None
-    pause = PAUSE_SECONDS[0]
+    outage = _Outage()
     while True:
         began = time.monotonic()
         error: BaseException
@@ -53,8 +55,7 @@ async def run_to_rest(components: Components, shard: Shard, experiment: Experime
             return False
         if not isinstance(error, PASSING):
             raise error
-        away_since, pause = _patience(began, away_since, pause, error)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(outage.pause(began, error))
         await _restart_database(components)
 
 
@@ -66,9 +67,7 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
     async def until_settled(holding: Holding, changed: asyncio.Event) -> None:
         while not await _is_settled(components, holding, experiment):
             changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await changed.wait()
+            await wait(changed, SETTLE_SECONDS)
         raise _SettledError
 
     try:
@@ -83,22 +82,30 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
 
 
 async def _is_settled(components: Components, holding: Holding, experiment: ExperimentId) -> bool:
-    """Is everything decided, does no letter wait, and is every effect done?"""
+    """Is everything decided, does no request wait, and is every effect done?"""
     known = holding.experiments.get(experiment)
     if known is not None and not at_rest(known):
         return False
     return not await components.mailbox.requests(holding.shard) and await components.outbox.is_empty(experiment)
 
 
-def _patience(began: float, away_since: float | None, pause: float, error: Exception) -> tuple[float, float]:
-    """Since when it does not work, and how long to wait now; raises `error` when patience is at its end."""
-    moment = time.monotonic()
-    if away_since is None or moment - began > AWAY_SECONDS:
-        log.warning("interrupted, trying again: %s", error)
-        return moment, PAUSE_SECONDS[0]
-    if moment - away_since > AWAY_SECONDS:
-        raise error
-    return away_since, min(pause * 2, PAUSE_SECONDS[1])
+@dataclass(slots=True)
+class _Outage:
+    """Since when it does not work, and how long to wait until the next try."""
+
+    since: float | None = None
+    backoff: Backoff = field(default_factory=lambda: Backoff(*RETRY_SECONDS))
+
+    def pause(self, began: float, error: Exception) -> float:
+        """The seconds until the next try, after one that `began` then; raises `error` after OUTAGE_SECONDS."""
+        moment = time.monotonic()
+        if self.since is None or moment - began > OUTAGE_SECONDS:
+            log.warning("interrupted, trying again: %s", error)
+            self.since = moment
+            self.backoff.reset()
+        elif moment - self.since > OUTAGE_SECONDS:
+            raise error
+        return self.backoff.next()
 
 
 async def _restart_database(components: Components) -> None:

@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -29,6 +29,7 @@ from events.errors import AbandonError
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, PauseRequested
 from events.spec.document import ExperimentDocument
+from events.waiting import wait
 
 FOLLOW_SECONDS = 0.5
 Say = Callable[[str], None]
@@ -106,9 +107,7 @@ class Session:
         while not self.leaving.is_set():
             if at_rest(await self.state()) or await self.components.leases.is_free(self.shard):
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FOLLOW_SECONDS):
-                    await self.leaving.wait()
+            await wait(self.leaving, FOLLOW_SECONDS)
 
     async def state(self) -> Experiment:
         """As Postgres has it. Raises StoreRefusedError if somebody has deleted it."""

@@ -5,7 +5,6 @@ import heapq
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -17,6 +16,7 @@ from events.facts import Cause
 from events.ids import ExperimentId
 from events.metrics import Point
 from events.spec.space import Assignment
+from events.waiting import wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,7 @@ class SimulatedCluster:
 
     async def _until_woken(self, seconds: float | None) -> None:
         self._wake.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+        await wait(self._wake, seconds)
 
     def _time(self) -> datetime:
         self._pass_time()

@@ -11,6 +11,7 @@ from controller.core.recorded import Effect, Recorded
 from controller.store.holding import Holding
 from controller.store.outbox import Outbox
 from controller.telemetry.catalogue import NEXT_START
+from events.backoff import Backoff
 from events.clock import now
 from events.facts import ExperimentConcluded, TrialConcluded, TrialScheduled, TrialStopRequested
 from events.ids import ExperimentId
@@ -27,10 +28,11 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
             facts.put_nowait(due.recorded)
     ended: dict[ExperimentId, datetime] = {}
     postponed: list[Recorded] = []
-    pause = RETRY_SECONDS[0]
+    backoff = Backoff(*RETRY_SECONDS)
     while True:
-        waiting = await _next_facts(facts, pause if postponed else None)
-        pause = RETRY_SECONDS[0] if waiting else min(2 * pause, RETRY_SECONDS[1])
+        waiting = await _next_facts(facts, backoff.next() if postponed else None)
+        if waiting:
+            backoff.reset()
         postponed = await _execute(cluster, outbox, holding, waiting or postponed) + (postponed if waiting else [])
         _observe_gaps(waiting, ended)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
 
+from events import waiting
 from events.bus import Delivery, Record
 
 UNHEARD = 1_000
@@ -47,10 +48,7 @@ class MemorySubscription:
         self.position = max(self.position, self._partition.start)  # it may have released what it never fetched
         if self.position >= self._partition.end:
             self._arrived.clear()
-            try:
-                async with asyncio.timeout(wait):
-                    await self._arrived.wait()
-            except TimeoutError:
+            if not await waiting.wait(self._arrived, wait):
                 return ()
         offset = self.position - self._partition.start
         records = islice(self._partition.records, offset, offset + limit)

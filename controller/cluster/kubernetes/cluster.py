@@ -23,6 +23,7 @@ from controller.cluster.kubernetes.refusals import refused
 from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
 from controller.cluster.kubernetes.workload_cache import WorkloadCache
 from controller.core.experiment import Identity
+from events.backoff import Backoff
 from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
@@ -281,7 +282,7 @@ class KubernetesCluster:
 
     async def _delete(self, key: AttemptKey) -> None:
         """Ask until the API server has taken it."""
-        pause = DELETE_AGAIN_SECONDS[0]
+        backoff = Backoff(*DELETE_AGAIN_SECONDS)
         while True:
             try:
                 if not await self._delete_once(key) and key not in self._workload_cache.workloads:
@@ -289,8 +290,7 @@ class KubernetesCluster:
                 return
             except ApiError as error:
                 _log.warning("attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, DELETE_AGAIN_SECONDS[1])
+            await asyncio.sleep(backoff.next())
 
     async def _delete_once(self, key: AttemptKey) -> bool:
         """Was there something to delete?"""

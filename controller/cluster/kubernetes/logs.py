@@ -9,6 +9,7 @@ from pathlib import Path
 from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, NotFoundError
 from controller.cluster.kubernetes.pods import Pod
+from events.backoff import Backoff
 
 SILENCE_SECONDS = 300.0
 """After which a log that says nothing is asked for again."""
@@ -52,7 +53,7 @@ class Logs:
 
     async def _follow(self, key: AttemptKey, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        pause, tries = PAUSE_SECONDS[0], 0
+        backoff, tries = Backoff(*PAUSE_SECONDS), 0
         while tries < TRIES:
             before = self._size(key)
             try:
@@ -65,8 +66,7 @@ class Logs:
             except ApiError as error:  # the container is not up yet, or the log is not for us
                 _log.warning("the log of pod %s: %s", pod.name, error)
             tries = 0 if self._size(key) > before else tries + 1
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, PAUSE_SECONDS[1])
+            await asyncio.sleep(backoff.next())
         self.ended(key)
 
     def _size(self, key: AttemptKey) -> int:

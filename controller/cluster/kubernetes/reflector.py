@@ -10,6 +10,7 @@ import orjson
 
 from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, ExpiredError, NotFoundError, error_of
 from controller.cluster.kubernetes.labels import Object
+from events.backoff import Backoff
 
 PAGE = 500
 WATCH_SECONDS = (240, 300)
@@ -53,7 +54,7 @@ class Reflector:
 
     async def run(self) -> None:
         """List and watch, after each trouble again, with a growing pause; list anew if need be, and at times."""
-        pause = PAUSE_SECONDS[0]
+        backoff = Backoff(*PAUSE_SECONDS)
         due = 0.0
         while True:
             began = time.monotonic()
@@ -66,9 +67,9 @@ class Reflector:
             except ApiError as error:
                 self._note(error)
                 retry_after = getattr(error, "retry_after", 0.0)
-            pause = PAUSE_SECONDS[0] if time.monotonic() - began > PAUSE_SECONDS[1] else pause
-            await asyncio.sleep(max(retry_after, pause * random.uniform(0.5, 1.0)))
-            pause = min(2 * pause, PAUSE_SECONDS[1])
+            if time.monotonic() - began > PAUSE_SECONDS[1]:
+                backoff.reset()
+            await asyncio.sleep(max(retry_after, backoff.next()))
 
     def _note(self, error: ApiError) -> None:
         if not isinstance(error, ApiUnavailableError) or error.reason == UNREADABLE:

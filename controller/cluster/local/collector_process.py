@@ -8,6 +8,7 @@ from contextlib import suppress
 from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.spawn import Command, SpawnError, spawn
+from events.backoff import Backoff
 
 RESTART_PAUSE = (0.5, 30.0)
 """Seconds before the first restart, and at most between later ones."""
@@ -23,7 +24,7 @@ class CollectorProcess:
         self._command = Command(request["argv"], {**os.environ, **request["env"]}, attempt.folder)
         self._log = os.path.join(attempt.folder, "collector.log")
         self._input: int | None = None
-        self._pause = RESTART_PAUSE[0]
+        self._backoff = Backoff(*RESTART_PAUSE)
         self.pid: int | None = None
         self.restart_until = float("inf")
         """It is not restarted after this moment."""
@@ -65,8 +66,7 @@ class CollectorProcess:
 
     def _schedule_restart(self) -> None:
         self.finished = time.monotonic() > self.restart_until
-        self.restart_at = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, RESTART_PAUSE[1])
+        self.restart_at = time.monotonic() + self._backoff.next()
 
     def _close_input(self) -> None:
         if self._input is not None:

@@ -25,7 +25,7 @@ MAX_MESSAGE = 16 * 1024 * 1024
 _BOOT = """
 import sys, types
 _, root, *arguments = sys.argv[1:]
-for name in ("controller", "controller.cluster", "controller.cluster.local"):
+for name in ("controller", "controller.cluster", "controller.cluster.local", "events"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [root + "/" + name.replace(".", "/")]
 from controller.cluster.local.supervisor import main

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from controller.cluster.local.attempts import Attempt, ExitRecord, Register
 from controller.cluster.local.server import log_error
+from events.backoff import Backoff
 
 RETRY_SECONDS = (0.2, 10.0)
 """Before the first retry, and at most between later ones."""
@@ -16,7 +17,7 @@ class ExitRecords:
     def __init__(self, register: Register) -> None:
         self._register = register
         self._unwritten: dict[str, tuple[Attempt, ExitRecord]] = {}
-        self._delay = RETRY_SECONDS[0]
+        self._backoff = Backoff(*RETRY_SECONDS)
         self.retry_at = float("inf")
 
     def __iter__(self) -> Iterator[tuple[Attempt, ExitRecord]]:
@@ -30,15 +31,18 @@ class ExitRecords:
         """Write it now; if the disk refuses, later."""
         self._unwritten[attempt.path] = attempt, end
         if len(self._unwritten) == 1:
-            self._delay = RETRY_SECONDS[0]
+            self._backoff.reset()
+            self._schedule_retry()
         self._try(attempt, end)
 
     def retry(self) -> None:
         """Try all of them again; called when `retry_at` has come."""
-        self._delay = min(2 * self._delay, RETRY_SECONDS[1])
-        self.retry_at = time.monotonic() + self._delay
+        self._schedule_retry()
         for attempt, end in self:
             self._try(attempt, end)
+
+    def _schedule_retry(self) -> None:
+        self.retry_at = time.monotonic() + self._backoff.next()
 
     def _try(self, attempt: Attempt, end: ExitRecord) -> None:
         try:
@@ -47,7 +51,6 @@ class ExitRecords:
             pass  # its experiment was forgotten meanwhile
         except OSError as error:
             log_error(f"{attempt.folder}: {error}; trying again")
-            self.retry_at = time.monotonic() + self._delay
             return
         del self._unwritten[attempt.path]
         self._register.leave(attempt.path)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
+from events import waiting
 from events.bus import BusRefusedError, BusUnavailableError, Delivery
 from trialstream.kafka.connection import client_options, stop, translated
 from trialstream.kafka.records import delivery, size
@@ -59,10 +60,7 @@ class KafkaSubscription:
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         if self._lost is None and not self._waiting:
             self._arrived.clear()
-            try:
-                async with asyncio.timeout(wait):
-                    await self._arrived.wait()
-            except TimeoutError:
+            if not await waiting.wait(self._arrived, wait):
                 return ()
         if self._lost is not None:
             raise self._lost
