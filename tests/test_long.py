@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 TEXT = """
 import os
 import pytest
-from hypothesis import settings
 from tests.tiers import LONG, rest_is_long, tiered
 
 @pytest.mark.parametrize("seed", rest_is_long([3, 4, 5], lambda seed: seed == 3))
@@ -21,7 +20,7 @@ def test_seeds(seed):
     assert seed in ((3, 4, 5) if LONG else (3,))
 
 def test_budget():
-    assert (settings.default.max_examples, tiered(50), tiered(1)) == ((100, 50, 1) if LONG else (20, 10, 1))
+    assert (tiered(50), tiered(1)) == ((50, 1) if LONG else (10, 1))
 
 @pytest.mark.long
 def test_what_fails():

@@ -29,14 +29,13 @@ def rest_is_long(values: Iterable[T], in_both: Callable[[T], bool]) -> list[Any]
 
 
 def load_profile() -> None:
-    """Give hypothesis the tier's settings.
+    """Have hypothesis wait for slow examples.
 
     How long an example takes says more about the machine and its caches than about the code: the first of a fresh
     clone imports and compiles, and hypothesis reads all our sources for it. So no example is too slow.
     """
-    slow = [HealthCheck.too_slow]
-    settings.register_profile("tier", deadline=None, suppress_health_check=slow, max_examples=tiered(100))
-    settings.load_profile("tier")
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
 
 
 def leave_to_long(items: Iterable[pytest.Item]) -> None:

@@ -6,9 +6,10 @@ import random
 from tests.brokers import Brokers
 from tests.faults.installation import Installation
 from tests.faults.storm import CONTROLLERS, Storm, seed
+from tests.tiers import LONG
 
-SCALE = float(os.environ.get("FAULT_SCALE", "1"))
-"""Less is a shorter storm, for development."""
+SCALE = float(os.environ.get("FAULT_SCALE", "1" if LONG else "0.2"))
+"""Less is a shorter storm."""
 DECK = {"controller": 40, "collector": 20, "broker": 5, "postgres": 3, "zombie": 5}
 AFTERWARDS = ("replay", "lost_offsets", "truncated")
 ROUND = 10

@@ -13,6 +13,7 @@ from events.facts import ExperimentState, Reason
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 from tests.controller.suggestion.asker import kill, workers
 from tests.controller.suggestion.hostile import install
+from tests.tiers import rest_is_long
 
 ALGORITHMS = {
     "random": "{algorithmName: random}",
@@ -20,7 +21,7 @@ ALGORITHMS = {
 }
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", rest_is_long(ALGORITHMS, lambda name: name == "cma"))
 def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> None:
     async def rage(stage: Stage) -> None:
         dice, before = random.Random(4), -1

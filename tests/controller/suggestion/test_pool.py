@@ -23,6 +23,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
 from tests.controller.suggestion.hostile import install
+from tests.tiers import rest_is_long
 
 TRIALS = 60
 KILLS = 50
@@ -59,7 +60,7 @@ def calm(wanted: ExperimentSpec, trials: int = TRIALS) -> list[Assignment]:
     return suggestions
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", rest_is_long(LEARNERS, lambda name: name in ("random", "cma")))
 def test_kills_at_random_change_no_suggestion(name: str) -> None:
     async def story(pool: Pool) -> None:
         asker, dice, kills = Asker(pool, LEARNERS[name]), random.Random(name), 0
