@@ -7,9 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from events.spec.experiment import AlgorithmSpec
-from events.spec.validation import Problem
-from events.spec.yaml import Path
+from events.spec.algorithm import AlgorithmSpec
+from events.spec.problem import Path, Problem
 
 KINDS = {"integer": "int", "number": "float", "boolean": "true/false"}
 LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}

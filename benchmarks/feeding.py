@@ -8,7 +8,7 @@ from pathlib import Path
 
 from collectors.command import command_line
 from events.ids import AttemptKey, Shard
-from events.spec.experiment import MetricsCollectorSpec
+from events.spec.collector import MetricsCollectorSpec
 
 END_SECONDS = 60
 

@@ -20,7 +20,8 @@ from algorithms.space.encoding import Cube
 from benchmarks.bars import FRONT_CONTENDERS
 from benchmarks.outcome import Outcome, say
 from controller.core.pareto import hypervolume
-from events.spec.experiment import AlgorithmSpec, ExperimentSpec
+from events.spec.algorithm import AlgorithmSpec
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Assignment, FeasibleSpace, Parameter, ParameterType
 

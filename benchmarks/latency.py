@@ -31,7 +31,7 @@ from events.clock import now
 from events.envelope import decode
 from events.facts import TrialConcluded, TrialStarted, TrialStopRequested
 from events.ids import AttemptKey, Shard, TrialNumber
-from events.spec.experiment import MetricsCollectorSpec
+from events.spec.collector import MetricsCollectorSpec
 
 LIVE, LINES_PER_SECOND = 100, 10
 FIRST_STOP, LAST_STOP = 10, 190

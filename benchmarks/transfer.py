@@ -14,7 +14,8 @@ import numpy as np
 from algorithms.search import DEFAULT, create
 from algorithms.search.outcome import Outcome as Result
 from benchmarks.outcome import Outcome, say
-from events.spec.experiment import AlgorithmSpec, ExperimentSpec
+from events.spec.algorithm import AlgorithmSpec
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import FeasibleSpace, Parameter, ParameterType, Scalar
 from events.spec.warm_start import Row, WarmStart

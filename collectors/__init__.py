@@ -6,7 +6,7 @@ from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.reading import Parser, Reading
 from collectors.parsers.text import Text
 from events.metrics import MAX_METRIC_NAME
-from events.spec.experiment import FileFormat, MetricsCollectorSpec
+from events.spec.collector import FileFormat, MetricsCollectorSpec
 
 __all__ = ["Parser", "Reading", "parser"]
 

@@ -20,7 +20,7 @@ from events.bus import BusRefusedError, BusUnavailableError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
-from events.spec.experiment import MetricsCollectorSpec
+from events.spec.collector import MetricsCollectorSpec
 from trialstream.settings import SettingsError
 
 SPOOL_BYTES = 64 * 2**20

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from events.metrics import MAX_METRIC_NAME
-from events.spec.experiment import CollectorKind, ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.collector import CollectorKind
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 
 WORKING = (CollectorKind.STDOUT, CollectorKind.FILE)
 

@@ -3,6 +3,9 @@
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+LONGEST_SECONDS = 100 * 365 * 24 * 3600
+"""A century: longer limits are mistakes, and dates end."""
+
 
 class SpecPart(BaseModel):
     """A piece of a spec: strict, camelCase as in YAML, unknown fields are errors."""

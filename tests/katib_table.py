@@ -10,7 +10,7 @@ from controller.cluster.kubernetes.manifests import problems as manifest_problem
 from controller.cluster.kubernetes.policy import DENY
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 from events.spec.yaml import DocumentError
 
 ROOT = Path(__file__).parents[1]

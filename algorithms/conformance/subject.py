@@ -10,7 +10,8 @@ from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
 from algorithms.search.registry import find
 from events.errors import RefusalError
-from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.algorithm import AlgorithmSpec, Setting
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Assignment, Parameter, Scalar
 

@@ -8,7 +8,7 @@ from algorithms.scheduling.medianstop import MedianSettings, MedianStop
 from algorithms.scheduling.port import Scheduler
 from algorithms.settings import Entry, Settings, entry, setting_problems
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 CARRIED_OUT: frozenset[type[SchedulingDecision]] = frozenset({Continue, Stop})
 """The decisions that a controller can carry out; a scheduler that makes others is refused before the start."""

@@ -10,7 +10,7 @@ from algorithms.search.features import Feature
 from algorithms.search.port import Search
 from algorithms.settings import Settings
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 DEFAULT = "auto"
 DEFAULT_BUDGET = 200

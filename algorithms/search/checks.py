@@ -11,7 +11,7 @@ from algorithms.search.registry import ALGORITHMS, find, names
 from algorithms.search.warm_start import informing_problems
 from algorithms.settings import setting_problems
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Path
 from events.spec.space import Parameter, ParameterType
-from events.spec.yaml import Path
 
 
 class Feature(StrEnum):

@@ -24,8 +24,8 @@ from algorithms.search.port import Search
 from algorithms.search.sampling import grid_search, random_search, sobol_search
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 from events.spec.space import ParameterType
-from events.spec.validation import Problem
 
 NUMERIC = (ParameterType.DOUBLE, ParameterType.INT)
 TO_COME = ("hyperband", "pbt", "enas", "darts")

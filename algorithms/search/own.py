@@ -14,7 +14,7 @@ from algorithms.search.portfolio import Optimizer as Name
 from algorithms.search.relay import Best, Relay
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 GP = ("algorithms.search.gp.optimizer",)
 

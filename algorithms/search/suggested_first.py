@@ -9,10 +9,9 @@ from algorithms.space.encoding import Cube
 from algorithms.space.reading import value_of
 from events.spec.conditions import predicate, values_in_words
 from events.spec.experiment import ExperimentSpec
-from events.spec.problem import Problem
+from events.spec.problem import Path, Problem
 from events.spec.space import Assignment, Scalar
 from events.spec.warm_start import Point
-from events.spec.yaml import Path
 
 
 class SuggestedFirst:

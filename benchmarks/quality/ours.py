@@ -9,7 +9,8 @@ from algorithms import search
 from algorithms.search.outcome import Outcome
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.simulation import Task
-from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.algorithm import AlgorithmSpec, Setting
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Assignment
 

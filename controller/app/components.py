@@ -28,8 +28,9 @@ from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
 from events.ids import ExperimentId
-from events.spec.experiment import CollectorKind, ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.collector import CollectorKind
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:

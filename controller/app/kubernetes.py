@@ -26,7 +26,7 @@ from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from typing import Any
 
 from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Path as Place
 from events.spec.problem import Problem
 from events.spec.space import Scalar, number
 from events.spec.warm_start import Row, rows_problems
-from events.spec.yaml import Path as Place
 
 WHERE: Place = ("spec", "warmStart", "file")
 PREFIXES = ("parameter.", "params.", "params_")

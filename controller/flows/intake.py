@@ -40,7 +40,7 @@ from events.signals import (
     is_signal,
 )
 from events.spec.experiment import ExperimentSpec
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 
 BATCH = 500
 WAIT_SECONDS = 1.0

@@ -36,8 +36,8 @@ from events.ids import AttemptKey, ExperimentId, TrialNumber, consequence, shard
 from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
 from events.spec.document import ExperimentDocument, loaded
 from events.spec.experiment import ExperimentSpec, ResumePolicy
-from events.spec.template import written
-from events.spec.validation import Problem
+from events.spec.placeholders import written
+from events.spec.problem import Problem
 from events.spec.yaml import DocumentError
 
 ROUND_SECONDS = 0.5

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from events.spec.problem import Problem
+from events.spec.problem import Path, Problem
 from events.spec.space import Condition, Parameter, ParameterType, Scalar, number
-from events.spec.yaml import Path
 
 DEEPEST = 20
 """Conditions upon conditions; more than any program reads."""

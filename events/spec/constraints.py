@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from events.errors import RefusalError
-from events.spec.problem import Problem
+from events.spec.problem import Path, Problem
 from events.spec.space import Assignment, Parameter, ParameterType, number
-from events.spec.yaml import Path
 
 MOST, LONGEST, DEEPEST = 100, 500, 20
 """Constraints of a space, characters of one, brackets within brackets."""

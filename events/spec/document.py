@@ -9,11 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from events.spec.experiment import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, TrialTemplate
+from events.spec.collector import CollectorKind
+from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.objective import MetricStrategy, Objective, Strategy
 from events.spec.outcomes import outcome_constraint
-from events.spec.validation import Problem, name_problem, problems
-from events.spec.yaml import DocumentError, Path, read, text_of
+from events.spec.problem import Path, Problem
+from events.spec.template import TrialTemplate
+from events.spec.validation import name_problem, problems
+from events.spec.yaml import DocumentError, read, text_of
 
 KATIB = "kubeflow.org/v1beta1"
 OURS = "trialstream.io/v1alpha1"

@@ -2,125 +2,20 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
 from pydantic import Field
 
-from events.model import SpecPart
+from events.model import LONGEST_SECONDS, SpecPart
+from events.spec.algorithm import AlgorithmSpec
+from events.spec.collector import MetricsCollectorSpec
+from events.spec.nas import NasConfig
 from events.spec.objective import Objective, Observation, Strategy
 from events.spec.outcomes import OutcomeConstraint, outcome_constraint
 from events.spec.space import Parameter, Scalar
+from events.spec.template import TrialTemplate
 from events.spec.warm_start import WarmStart
 
 DEFAULT_PARALLEL = 3
-DEFAULT_LOG = "/var/log/katib/metrics.log"
-CENTURY = 100 * 365 * 24 * 3600
-"""Seconds; longer limits are slips of the pen, and dates end."""
-
-
-class Setting(SpecPart):
-    name: str
-    value: Scalar
-
-
-class AlgorithmSpec(SpecPart):
-    """An algorithm (or early-stopping rule) by name, with its settings."""
-
-    algorithm_name: str
-    algorithm_settings: tuple[Setting, ...] = ()
-
-    @property
-    def settings(self) -> dict[str, Scalar]:
-        return {setting.name: setting.value for setting in self.algorithm_settings}
-
-
-class CollectorKind(StrEnum):
-    STDOUT = "StdOut"
-    FILE = "File"
-    TENSORFLOW_EVENT = "TensorFlowEvent"
-    PROMETHEUS = "PrometheusMetric"
-    CUSTOM = "Custom"
-    PUSH = "Push"
-
-
-class FileFormat(StrEnum):
-    TEXT = "TEXT"
-    JSON = "JSON"
-
-
-class FileSystemPath(SpecPart):
-    path: str | None = None
-    kind: str | None = None
-    format: FileFormat | None = None
-
-
-class Filter(SpecPart):
-    """RE2 expressions with two groups: the metric's name and its value."""
-
-    metrics_format: tuple[str, ...] = ()
-
-
-class Source(SpecPart):
-    file_system_path: FileSystemPath | None = None
-    filter: Filter | None = None
-    http_get: dict[str, Any] | None = None
-
-
-class Collector(SpecPart):
-    kind: CollectorKind = CollectorKind.STDOUT
-    custom_collector: dict[str, Any] | None = None
-
-
-class MetricsCollectorSpec(SpecPart):
-    """Where a trial's metrics come from."""
-
-    collector: Collector = Collector()
-    source: Source | None = None
-
-    @property
-    def format(self) -> FileFormat:
-        path = self.source.file_system_path if self.source else None
-        return (path.format if path else None) or FileFormat.TEXT
-
-    @property
-    def path(self) -> str:
-        path = self.source.file_system_path if self.source else None
-        return (path.path if path else None) or DEFAULT_LOG
-
-    @property
-    def filters(self) -> tuple[str, ...]:
-        return self.source.filter.metrics_format if self.source and self.source.filter else ()
-
-
-class TrialParameter(SpecPart):
-    """A placeholder `${trialParameters.<name>}` and what it refers to: a parameter or `${trialSpec.<Key>}`."""
-
-    name: str
-    reference: str
-    description: str | None = None
-
-
-class ConfigMapSource(SpecPart):
-    config_map_name: str
-    config_map_namespace: str
-    template_path: str
-
-
-class TrialTemplate(SpecPart):
-    """How a trial is run: `trialSpec` (any Kubernetes object), a ConfigMap, or a short `command`."""
-
-    retain: bool = False
-    command: tuple[Scalar, ...] | None = None
-    """Ours: program and arguments, for scripts without a Job manifest."""
-    timeout_seconds: float | None = Field(default=None, gt=0, le=CENTURY)
-    """Ours: an attempt that runs longer is ended and has failed."""
-    trial_spec: dict[str, Any] | None = None
-    config_map: ConfigMapSource | None = None
-    trial_parameters: tuple[TrialParameter, ...] = ()
-    primary_pod_labels: dict[str, str] = Field(default_factory=dict)
-    primary_container_name: str | None = None
-    success_condition: str | None = None
-    failure_condition: str | None = None
 
 
 class ResumePolicy(StrEnum):
@@ -129,26 +24,10 @@ class ResumePolicy(StrEnum):
     FROM_VOLUME = "FromVolume"
 
 
-class GraphConfig(SpecPart):
-    num_layers: int | None = None
-    input_sizes: tuple[int, ...] = ()
-    output_sizes: tuple[int, ...] = ()
-
-
-class Operation(SpecPart):
-    operation_type: str
-    parameters: tuple[Parameter, ...] = ()
-
-
-class NasConfig(SpecPart):
-    graph_config: GraphConfig = GraphConfig()
-    operations: tuple[Operation, ...] = ()
-
-
 class BudgetSpec(SpecPart):
     """Ours: limits beside the trial counts."""
 
-    wall_clock_seconds: float | None = Field(default=None, gt=0, le=CENTURY)
+    wall_clock_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
     """Seconds from the start (pauses excluded) after which the experiment ends."""
 
 

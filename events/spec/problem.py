@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from events.spec.yaml import Path
+Path = tuple[str | int, ...]
+"""The place of a field: names of mappings and indices of lists, from the top of the document."""
 
 
 @dataclass(frozen=True, slots=True)

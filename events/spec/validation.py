@@ -6,15 +6,17 @@ from collections.abc import Iterator
 
 import re2
 
+from events.spec.collector import CollectorKind, MetricsCollectorSpec
 from events.spec.conditions import condition_problems
 from events.spec.constraints import constraint_problems
-from events.spec.experiment import DEFAULT_PARALLEL, CollectorKind, ExperimentSpec, MetricsCollectorSpec, TrialTemplate
+from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.outcomes import outcome_constraint
+from events.spec.placeholders import METADATA, TemplateError, entangled, metadata_value, placeholders, placeholders_of
+from events.spec.problem import Path
 from events.spec.problem import Problem as Problem
 from events.spec.space import Distribution, Parameter, ParameterType, number
-from events.spec.template import METADATA, TemplateError, entangled, metadata_value, placeholders, placeholders_of
+from events.spec.template import TrialTemplate
 from events.spec.warm_start import knowledge_problems
-from events.spec.yaml import Path
 
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 40

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from events.model import SpecPart
-from events.spec.problem import Problem
+from events.spec.problem import Path, Problem
 from events.spec.space import Scalar
-from events.spec.yaml import Path
 
 MOST_POINTS = 1_000
 MOST_ROWS = 1_000

@@ -8,12 +8,11 @@ from typing import Any
 import yaml
 
 from events.errors import RefusalError
+from events.spec.problem import Path
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 64
-
-Path = tuple[str | int, ...]
 
 
 class DocumentError(RefusalError, ValueError):

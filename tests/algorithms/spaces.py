@@ -14,7 +14,8 @@ from algorithms.search import ALGORITHMS
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.portfolio import Optimizer
 from algorithms.space.dimension import dimension
-from events.spec.experiment import AlgorithmSpec, ExperimentSpec, Setting
+from events.spec.algorithm import AlgorithmSpec, Setting
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Condition, Distribution, Parameter, ParameterType, Scalar
 from tests.tiers import rest_is_long

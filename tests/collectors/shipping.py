@@ -16,7 +16,7 @@ from events.bus.kafka import KafkaSettings, open_reader
 from events.envelope import decode
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsCompleted, MetricsReported, Point
-from events.spec.experiment import MetricsCollectorSpec
+from events.spec.collector import MetricsCollectorSpec
 
 SECONDS = 60
 SHARD = Shard(2)

@@ -27,7 +27,7 @@ from events.backoff import Backoff
 from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId
-from events.spec.template import TemplateError
+from events.spec.placeholders import TemplateError
 
 DELETE_AGAIN_SECONDS = (0.5, 30.0)
 OWNER = "trialstream.io/"

@@ -9,7 +9,7 @@ from controller.cluster.kubernetes.kinds import kind_of
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.manifests import ManifestError
 from events.ids import ExperimentId
-from events.spec.experiment import TrialTemplate
+from events.spec.template import TrialTemplate
 from events.spec.yaml import DocumentError, read
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.api import Api, NotFoundError
 from events.errors import RefusalError
-from events.spec.experiment import TrialTemplate
+from events.spec.template import TrialTemplate
 
 
 @dataclass(frozen=True, slots=True)

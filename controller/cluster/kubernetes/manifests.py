@@ -11,10 +11,12 @@ from controller.cluster.kubernetes.policy import Policy, refusals
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary
 from events.errors import RefusalError
-from events.spec.experiment import CollectorKind, ExperimentSpec, TrialTemplate
-from events.spec.template import absent_names, substitute, template_values, written
-from events.spec.validation import Problem
-from events.spec.yaml import Path, text_of
+from events.spec.collector import CollectorKind
+from events.spec.experiment import ExperimentSpec
+from events.spec.placeholders import absent_names, substitute, template_values, written
+from events.spec.problem import Path, Problem
+from events.spec.template import TrialTemplate
+from events.spec.yaml import text_of
 
 INTEGERS = frozenset(
     {"replicas", "parallelism", "completions", "activeDeadlineSeconds", "numNodes", "numProcPerNode", "slotsPerWorker"}

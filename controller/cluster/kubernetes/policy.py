@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from events.spec.yaml import Path
+from events.spec.problem import Path
 
 LABELS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector"})
 """Maps whose keys are people's own words."""

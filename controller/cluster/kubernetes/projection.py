@@ -9,8 +9,8 @@ from controller.core.experiment import Experiment, LiveTrial
 from events.facts import ExperimentState, TrialState
 from events.ids import TrialNumber, trial_name
 from events.spec.objective import Observation
+from events.spec.placeholders import written
 from events.spec.space import Assignment
-from events.spec.template import written
 
 MOST_NAMES = 100
 """In a list of the status."""

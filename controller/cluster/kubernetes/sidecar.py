@@ -9,7 +9,7 @@ import orjson
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.templates import PodTemplate
-from events.spec.experiment import CollectorKind, MetricsCollectorSpec
+from events.spec.collector import CollectorKind, MetricsCollectorSpec
 
 COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from events.spec.experiment import TrialTemplate
+from events.spec.template import TrialTemplate
 
 ARGO_CONTAINER = "main"
 """What Argo calls the container of a step in its pod."""

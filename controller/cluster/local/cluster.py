@@ -20,8 +20,8 @@ from controller.cluster.local.supervisors import Supervisors
 from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId
-from events.spec.experiment import CollectorKind
-from events.spec.template import TemplateError
+from events.spec.collector import CollectorKind
+from events.spec.placeholders import TemplateError
 
 REMEMBERED = 4096
 """Ends that are kept in memory: a full disk may keep one from being written for a while."""

@@ -10,9 +10,11 @@ from typing import Any
 
 from controller.cluster import Launch
 from events.errors import RefusalError
-from events.spec.experiment import CollectorKind, ExperimentSpec, TrialTemplate
-from events.spec.template import absent_names, placeholders, substitute, template_values, written
-from events.spec.validation import Problem
+from events.spec.collector import CollectorKind
+from events.spec.experiment import ExperimentSpec
+from events.spec.placeholders import absent_names, placeholders, substitute, template_values, written
+from events.spec.problem import Problem
+from events.spec.template import TrialTemplate
 
 _QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _DECIMAL = {"m": 1e-3, "": 1.0, **{suffix: 1000.0**power for power, suffix in enumerate("kMGTPE", 1)}}

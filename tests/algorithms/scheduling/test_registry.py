@@ -16,8 +16,8 @@ from algorithms.scheduling import (
 )
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
+from events.spec.problem import Problem
 from events.spec.space import Scalar
-from events.spec.validation import Problem
 from tests.algorithms.spaces import MIXED, algorithm_spec, experiment
 
 PLACE = ("spec", "earlyStopping")

@@ -14,7 +14,7 @@ from algorithms.search import catalogue, create, faults, problems
 from algorithms.search.plugins import loaded
 from controller.cli import app
 from controller.cli.exits import Exit
-from events.spec.validation import Problem
+from events.spec.problem import Problem
 from tests.algorithms.spaces import MIXED, experiment
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "plugin"

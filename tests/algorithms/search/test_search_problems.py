@@ -7,10 +7,12 @@ import pytest
 from algorithms.search import ALGORITHMS, TO_COME, catalogue, create, katib, problems
 from algorithms.search.algorithm import Extra
 from algorithms.search.features import Feature
-from events.spec.experiment import ExperimentSpec, NasConfig, Setting
+from events.spec.algorithm import Setting
+from events.spec.experiment import ExperimentSpec
+from events.spec.nas import NasConfig
 from events.spec.objective import Direction, Objective
+from events.spec.problem import Problem
 from events.spec.space import Scalar
-from events.spec.validation import Problem
 from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, experiment, ranged
 
 NAME = ("spec", "algorithm", "algorithmName")

@@ -15,9 +15,9 @@ from algorithms.space.encoding import Cube
 from algorithms.space.reading import fitted, value_of
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
+from events.spec.placeholders import written
 from events.spec.problem import Problem
 from events.spec.space import Assignment, Parameter, ParameterType, Scalar
-from events.spec.template import written
 from events.spec.warm_start import Row, WarmStart
 from tests.algorithms.spaces import (
     DOUBLE,

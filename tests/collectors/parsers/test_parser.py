@@ -5,16 +5,16 @@ import pytest
 from collectors import parser
 from collectors.problems import problems
 from events.metrics import MAX_METRIC_NAME
-from events.spec.experiment import (
+from events.spec.collector import (
     Collector,
     CollectorKind,
-    ExperimentSpec,
     FileFormat,
     FileSystemPath,
     Filter,
     MetricsCollectorSpec,
     Source,
 )
+from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 
 LONG = "m" * (MAX_METRIC_NAME + 1)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from events.spec.collector import CollectorKind
 from events.spec.document import InvalidDocumentError, load
-from events.spec.experiment import CollectorKind, ResumePolicy, RetryCause
+from events.spec.experiment import ResumePolicy, RetryCause
 from events.spec.objective import MetricStrategy, Strategy
 from tests.events.texts import KATIB, OURS, edited
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.spec.experiment import ExperimentSpec, TrialParameter, TrialTemplate
-from events.spec.space import Condition, Parameter, ParameterType, Scalar
-from events.spec.template import (
+from events.spec.experiment import ExperimentSpec
+from events.spec.placeholders import (
     TemplateError,
     absent_names,
     entangled,
@@ -19,6 +18,8 @@ from events.spec.template import (
     template_values,
     written,
 )
+from events.spec.space import Condition, Parameter, ParameterType, Scalar
+from events.spec.template import TrialParameter, TrialTemplate
 
 names = st.text(alphabet="abcXYZ019-_. /", min_size=1, max_size=6)
 hostile = st.sampled_from(['"', "\\", "'", "\n", "${trialParameters.a}", "$", "{}", "", "\\1", "\\g<0>", "a: b", "é"])

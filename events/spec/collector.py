@@ -1,0 +1,66 @@
+"""Where a trial's metrics come from, as an experiment says it."""
+
+from enum import StrEnum
+from typing import Any
+
+from events.model import SpecPart
+
+DEFAULT_LOG = "/var/log/katib/metrics.log"
+
+
+class CollectorKind(StrEnum):
+    STDOUT = "StdOut"
+    FILE = "File"
+    TENSORFLOW_EVENT = "TensorFlowEvent"
+    PROMETHEUS = "PrometheusMetric"
+    CUSTOM = "Custom"
+    PUSH = "Push"
+
+
+class FileFormat(StrEnum):
+    TEXT = "TEXT"
+    JSON = "JSON"
+
+
+class FileSystemPath(SpecPart):
+    path: str | None = None
+    kind: str | None = None
+    format: FileFormat | None = None
+
+
+class Filter(SpecPart):
+    """RE2 expressions with two groups: the metric's name and its value."""
+
+    metrics_format: tuple[str, ...] = ()
+
+
+class Source(SpecPart):
+    file_system_path: FileSystemPath | None = None
+    filter: Filter | None = None
+    http_get: dict[str, Any] | None = None
+
+
+class Collector(SpecPart):
+    kind: CollectorKind = CollectorKind.STDOUT
+    custom_collector: dict[str, Any] | None = None
+
+
+class MetricsCollectorSpec(SpecPart):
+    """Where a trial's metrics come from."""
+
+    collector: Collector = Collector()
+    source: Source | None = None
+
+    @property
+    def format(self) -> FileFormat:
+        path = self.source.file_system_path if self.source else None
+        return (path.format if path else None) or FileFormat.TEXT
+
+    @property
+    def path(self) -> str:
+        path = self.source.file_system_path if self.source else None
+        return (path.path if path else None) or DEFAULT_LOG
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        return self.source.filter.metrics_format if self.source and self.source.filter else ()
