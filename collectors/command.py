@@ -20,6 +20,7 @@ from events.bus import BusRefusedError, BusUnavailableError
 from events.bus.kafka import KafkaSettings, open_publisher
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
+from events.program import command
 from events.spec.collector import MetricsCollectorSpec
 from trialstream.settings import SettingsError
 
@@ -30,13 +31,13 @@ def command_line(
     key: AttemptKey, shard: Shard, spec: MetricsCollectorSpec, metrics: Sequence[str], file: Path, spool: Path
 ) -> list[str]:
     """The command that collects for one attempt on this machine; its environment must name the Kafka."""
-    return [
-        sys.executable, "-P", "-m", "collectors",
+    return command(
+        "collectors",
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
         "--shard", str(shard), "--spec", spec.model_dump_json(by_alias=True, exclude_defaults=True),
         *(word for metric in metrics for word in ("--metric", metric)),
         "--file", str(file), "--spool", str(spool), "--until", "stdin",
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,8 +1,8 @@
 """The door for your own programs: subscribe to what happens in experiments."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # what typing calls so, without the import of typing
 if TYPE_CHECKING:
     from trialstream.errors import BusRefusedError, BusUnavailableError
     from trialstream.event import Event, UnknownEvent

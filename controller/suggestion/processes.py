@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.suggestion.wire import LENGTH, MAX_FRAME_BYTES
+from events.program import command
 
 START_SECONDS = 60.0
 """For a worker, imports included."""
@@ -152,7 +152,7 @@ def _launch(memory: int) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     ours.setblocking(False)
     with theirs:
         program = subprocess.Popen(
-            [sys.executable, "-P", "-m", "controller.suggestion.forkserver", str(os.getpid()), str(memory)],
+            command("controller.suggestion.forkserver", str(os.getpid()), str(memory)),
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             env=environment(),

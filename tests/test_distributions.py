@@ -1,0 +1,138 @@
+"""Both distributions, built of this tree and installed into empty environments: nothing of the engine can be imported
+there, and all of it works.
+"""
+
+import json
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.wheels import build
+from tests.empty import TRIES, Environment, python
+from tests.tiers import rest_is_long
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
+IMPORTED = """
+import sys, time
+before, start = set(sys.modules), time.process_time()
+import trialstream
+print(len(set(sys.modules) - before), (time.process_time() - start) * 1000)
+"""
+READ = """
+from trialstream import BEGINNING, BusAwayError, Event, subscribe
+from trialstream.reading import read_fact
+print(read_fact("io.trialstream.trial.paused.v1", b'{"type": "trial.paused", "trial": 4, "attempt": 2}'))
+try:
+    subscribe("127.0.0.1:1")
+except ImportError as error:
+    print(error)
+"""
+TRAIN = f"""
+import sys
+{TRIES}
+print("loss=" + sys.argv[1])
+"""
+TUNE = """
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {name: tiny}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  maxTrialCount: 3
+  parallelTrialCount: 1
+  parameters:
+    - {name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}
+  trialTemplate:
+    command: [python, train.py, "${trialParameters.x}"]
+"""
+COMMAND = """
+import subprocess, sys
+from pathlib import Path
+import trialstream_engine
+sys.path.insert(0, str(Path(trialstream_engine.__file__).parent))
+from events.program import command
+sys.exit(subprocess.run(command("collectors", "--help")).returncode)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with both."""
+    folder = tmp_path_factory.mktemp("wheels")
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=rest_is_long(["borrowed", "downloaded"], lambda one: one == "borrowed"))
+def local(
+    request: pytest.FixtureRequest, wheels: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    """`trialstream[local]`; what it depends on is that of this environment, or comes from the package index."""
+    made = Environment.made(tmp_path_factory.mktemp("local") / "env", sys.executable)
+    if request.param == "borrowed":
+        made.install("--no-deps", *map(str, wheels.glob("*.whl")))
+        made.borrow()
+    else:
+        made.install("--find-links", str(wheels), f"trialstream[local]=={PROJECT['version']}")
+    yield made
+    shutil.rmtree(made.folder)
+
+
+def test_the_extra_names_the_engine_of_the_same_version() -> None:
+    assert PROJECT["optional-dependencies"]["local"] == [f"trialstream-engine=={PROJECT['version']}"]
+
+
+@pytest.mark.parametrize("version", rest_is_long(VERSIONS, lambda one: one == VERSIONS[0]))
+def test_the_light_one_is_light(version: str, wheels: Path, tmp_path: Path) -> None:
+    program = python(version)
+    if program is None:
+        pytest.skip(f"it needs a Python {version}")
+    light = Environment.made(tmp_path / "env", program)
+    light.install("--no-index", "--find-links", str(wheels), PROJECT["name"])
+    light.run("python", "-c", TRIES)
+    modules, milliseconds = light.run("python", "-W", "error", "-c", IMPORTED).split()
+    size = light.size("trialstream")
+    print(f"trialstream on Python {version}: {size / 1000:.0f} kB, import {float(milliseconds):.1f} ms")
+    assert (size < 200_000, int(modules) < 20, float(milliseconds) < 50) == (True, True, True)
+    fact, error = light.run("python", "-W", "error", "-c", READ).splitlines()
+    assert fact == "TrialPaused(trial=4, attempt=2)"
+    wanted = "needs Python 3.11" if version in ("3.9", "3.10") else "pip install 'trialstream[kafka]'"
+    assert wanted in error
+    assert "pip install 'trialstream[local]'" in light.run("trialstream", "list", status=1)
+    light.run("python", "-m", "compileall", "-q", "-f", str(light.packages / "trialstream"))
+
+
+def test_nobody_can_import_the_engine(local: Environment) -> None:
+    local.run("python", "-c", TRIES)
+    print(f"trialstream-engine: {local.size('trialstream_engine') / 1000:.0f} kB")
+    assert local.size("trialstream_engine") < 5_000_000
+
+
+def test_the_engine_runs_an_experiment(local: Environment) -> None:
+    assert local.run("trialstream", "--version") == f"trialstream {PROJECT['version']}\n"
+    (local.folder / "train.py").write_text(TRAIN)
+    (local.folder / "tune.yaml").write_text(TUNE)
+    data = ("--data", str(local.folder / "data"))
+    local.run("trialstream", "run", "tune.yaml", *data)
+    (listed,) = json.loads(local.run("trialstream", "list", "--output", "json", *data))
+    assert listed["state"] == "Succeeded", listed
+    assert local.run("python", "-m", "trialstream", "trials", "tiny", *data).count("Succeeded") == 3
+
+
+def test_processes_of_the_engine_find_it(local: Environment) -> None:
+    assert "--spool" in local.run("python", "-c", COMMAND)
+    assert "--spool" in local.run("trialstream", "collect", "--help")
+
+
+def test_a_plugin_is_found(local: Environment, tmp_path: Path) -> None:
+    folder = tmp_path / "plugin"  # building leaves files behind
+    shutil.copytree(ROOT / "examples" / "plugin", folder)
+    local.install("--no-deps", str(folder))
+    assert "hillclimb" in local.run("trialstream", "algorithms")
+    assert local.run("trialstream", "algorithms", "test", "hillclimb", "--trials", "13").count("kept") == 11

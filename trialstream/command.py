@@ -1,0 +1,26 @@
+"""The console script `trialstream`: the engine's command line, with the engine on the path of this process alone."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    folder = engine_folder()
+    if folder is None:
+        sys.exit("Error: the engine is not installed; on Python 3.11 or newer: pip install 'trialstream[local]'")
+    sys.path.insert(0, str(folder))  # first: another distribution may have a package `events`, too
+    import_module("controller.cli").main()
+
+
+def engine_folder() -> Path | None:
+    """Where the packages of the engine lie: within `trialstream_engine`, or in the checkout that this file is of."""
+    found = find_spec("trialstream_engine")
+    if found is not None and found.origin is not None:
+        return Path(found.origin).parent
+    return CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else None
