@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 export TRIALSTREAM_DATA ?= $(CURDIR)/.trialstream
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo test test-flaky test-long check bench compare docs clean
+.PHONY: install demo test test-flaky test-long check bench compare wheels docs clean
 
 install: $(READY)
 
@@ -51,6 +51,10 @@ bench: $(READY)
 # make compare REV=b29321e ARGS='trials --pairs 3 --quick'; without REV, with the revision in benchmarks/reference.
 compare: $(READY)
 	$(BIN)/python -m benchmarks compare $(or $(REV),--guard) $(ARGS)
+
+# The two distributions, into dist/: trialstream, and trialstream-engine, which trialstream[local] brings along.
+wheels: $(READY)
+	$(BIN)/python -m deploy.wheels
 
 # What is generated from the code: the JSON Schemas, what watches controllers, and tables in docs/.
 docs: $(READY)

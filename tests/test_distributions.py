@@ -25,7 +25,7 @@ import trialstream
 print(len(set(sys.modules) - before), (time.process_time() - start) * 1000)
 """
 READ = """
-from trialstream import BEGINNING, BusAwayError, Event, subscribe
+from trialstream import BEGINNING, BusUnavailableError, Event, subscribe
 from trialstream.reading import read_fact
 print(read_fact("io.trialstream.trial.paused.v1", b'{"type": "trial.paused", "trial": 4, "attempt": 2}'))
 try:
