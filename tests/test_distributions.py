@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.wheels import build
+from deploy.wheels import SETUPTOOLS, build
 from tests.empty import TRIES, Environment, python
 from tests.tiers import rest_is_long
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TREE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = TREE["project"]
 VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 IMPORTED = """
 import sys, time
@@ -84,8 +85,9 @@ def local(
     shutil.rmtree(made.folder)
 
 
-def test_the_extra_names_the_engine_of_the_same_version() -> None:
+def test_what_is_written_twice_is_written_alike() -> None:
     assert PROJECT["optional-dependencies"]["local"] == [f"trialstream-engine=={PROJECT['version']}"]
+    assert TREE["build-system"]["requires"] == [f"setuptools>={SETUPTOOLS}"]
 
 
 @pytest.mark.parametrize("version", rest_is_long(VERSIONS, lambda one: one == VERSIONS[0]))
@@ -130,6 +132,7 @@ def test_processes_of_the_engine_find_it(local: Environment) -> None:
     assert "--spool" in local.run("trialstream", "collect", "--help")
 
 
+@pytest.mark.long
 def test_a_plugin_is_found(local: Environment, tmp_path: Path) -> None:
     folder = tmp_path / "plugin"  # building leaves files behind
     shutil.copytree(ROOT / "examples" / "plugin", folder)
