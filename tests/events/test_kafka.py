@@ -21,13 +21,12 @@ from events.bus.kafka.shared_consumer import MOST_RECORDS, KafkaSubscription
 from events.bus.kafka.topics import PARTITIONS, check, create, delete
 from tests.brokers import admin
 from tests.events.numbered import record
+from tests.eventually import eventually_async
 
 
 async def filled(subscription: KafkaSubscription) -> None:
     """It has fetched ahead as far as it may."""
-    async with asyncio.timeout(20):
-        while not subscription.full:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await eventually_async(lambda: subscription.full)
 
 
 async def everything(subscription: KafkaSubscription) -> int:
@@ -161,9 +160,7 @@ async def test_a_topic_made_again_is_another_log(kafka: KafkaSettings) -> None:
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             await bus.publish([record(7)])
             assert [(one.position, one.record.value) for one in await subscription.fetch(10, 10)] == [(0, b"7")]
-            async with asyncio.timeout(10):
-                while bus.partitions != PARTITIONS:  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
+            await eventually_async(lambda: bus.partitions == PARTITIONS)
 
 
 async def test_what_cannot_be_published_is_refused_by_name(kafka: KafkaSettings) -> None:

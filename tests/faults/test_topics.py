@@ -12,6 +12,7 @@ from events.bus.kafka.topics import PARTITIONS, create, delete
 from events.ids import shard_of
 from events.signals import ExtensionRequested
 from tests.brokers import admin
+from tests.eventually import eventually_async
 from tests.faults.installation import Installation
 from tests.faults.invariants import (
     attempts_grow_for_a_cause,
@@ -66,8 +67,6 @@ async def _publish_large(settings: KafkaSettings, shard: int) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=settings.addresses, max_request_size=2 * LARGE)
     await producer.start()
     try:
-        async with asyncio.timeout(20):
-            while not await _sent(producer, name, shard):  # noqa: ASYNC110 - the broker takes the limit a moment later
-                await asyncio.sleep(0.2)
+        await eventually_async(lambda: _sent(producer, name, shard), "the broker has taken the limit")
     finally:
         await producer.stop()

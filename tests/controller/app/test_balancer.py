@@ -28,6 +28,7 @@ from events.spec.space import Assignment
 from tests.controller.app.town import Controller, Town, town
 from tests.controller.flows.stage import Wanted, on_stage
 from tests.controller.flows.test_whole import ALGORITHMS
+from tests.eventually import eventually_async
 
 SHARDS = 24
 
@@ -63,9 +64,7 @@ async def untroubled(place: Town) -> None:
 
 async def shared(place: Town, *counts: int) -> None:
     """Wait until the controllers that are at work own so many shards each."""
-    async with asyncio.timeout(90):
-        while sorted(len(one.shards) for one in at_work(place)) != list(counts):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await eventually_async(lambda: sorted(len(one.shards) for one in at_work(place)) == list(counts))
     owned = Counter(shard for one in place.controllers for shard in one.shards)
     assert owned == dict.fromkeys(range(SHARDS), 1)
 

@@ -24,6 +24,7 @@ from events.signals import ExperimentSubmitted, Signal
 from events.spec.document import load
 from events.spec.space import Assignment
 from tests.controller.flows.stage import Wanted, bowl
+from tests.eventually import eventually_async
 
 PATIENCE = 180.0
 
@@ -116,9 +117,11 @@ class Town:
 
     async def holds(self, condition: str) -> None:
         """Wait until a condition in SQL is true."""
-        async with asyncio.timeout(PATIENCE):
-            while not (await self.database.fetch(f"SELECT {condition} AS yes"))[0]["yes"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+
+        async def asked() -> bool:
+            return bool((await self.database.fetch(f"SELECT {condition} AS yes"))[0]["yes"])
+
+        await eventually_async(asked, condition)
 
     async def assignments(self, name: str) -> Sequence[Assignment]:
         rows = await self.database.fetch(

@@ -11,6 +11,7 @@ from controller.store.leases import LEASE_SECONDS, Leases, open_leases
 from controller.store.positions import Move, Positions
 from controller.store.postgres import Database, open_database
 from events.ids import Shard
+from tests.eventually import eventually_async
 
 SHARDS = 6
 EVERY = [Shard(number) for number in range(SHARDS)]
@@ -40,6 +41,14 @@ async def owners(database: Database, *names: str) -> AsyncGenerator[list[Leases]
             await one.close()
 
 
+async def free(owner: Leases) -> list[Shard]:
+    return (await owner.survey()).free
+
+
+async def alone(owner: Leases) -> bool:
+    return not (await owner.survey()).controllers
+
+
 async def age(database: Database, owner: str) -> None:
     """Let the leases of an owner run out now."""
     await database.execute("UPDATE shard SET expires_at = now() - interval '1 second' WHERE owner = $1", owner)
@@ -61,12 +70,7 @@ def test_a_living_owner_keeps_its_shard_and_a_dead_one_loses_it_at_once(play: Ca
             assert await second.claim(Shard(0)) is None
             assert (await second.survey()).free == []
             await first.close()  # what the end of a process does to its session
-            await asyncio.sleep(0)
-            for _ in range(100):
-                if (await second.survey()).free:
-                    break
-                await asyncio.sleep(0.02)
-            assert (await second.survey()).free == EVERY
+            assert await eventually_async(lambda: free(second)) == EVERY
             assert await second.claim(Shard(0)) == epoch + 1
 
     play(scene)
@@ -94,11 +98,7 @@ def test_only_who_wants_shards_is_counted(play: Callable[[Scene], None]) -> None
             await a.withdraw()
             assert (await idle.survey()).controllers == ["b"]
             await b.close()
-            for _ in range(100):
-                if not (await idle.survey()).controllers:
-                    break
-                await asyncio.sleep(0.02)
-            assert (await idle.survey()).controllers == []
+            await eventually_async(lambda: alone(idle))
 
     play(scene)
 

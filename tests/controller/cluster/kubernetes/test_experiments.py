@@ -1,7 +1,6 @@
 """Trials as objects of a real API server: what is shown is what was said last, and nothing besides."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED_BY, TRIAL, US
 from events.ids import ExperimentId, TrialNumber
+from tests.eventually import eventually_async
 from tests.kubernetes import ROOT, kubectl
 
 NUMBER, FIRST = ExperimentId(UUID(int=7)), TrialNumber(1)
@@ -26,12 +26,6 @@ def _trial(room: str, status: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
 def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
     kubectl("apply", "-f", str(ROOT / "deploy" / "crds" / "trials.trialstream.io.yaml"))
     live, best = {"state": "Running", "attempt": 1, "reason": ""}, {"state": "Succeeded", "value": "0.5"}
@@ -43,11 +37,11 @@ def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: 
                 return opened.shown(NUMBER)[FIRST]["status"] if FIRST in opened.shown(NUMBER) else None
 
             await opened.show_trial(_trial(room, live), None)
-            await _until(lambda: status() == live)
+            await eventually_async(lambda: status() == live)
             await opened.show_trial(_trial(room, best), opened.shown(NUMBER)[FIRST])
-            await _until(lambda: status() == best)
+            await eventually_async(lambda: status() == best)
             await opened.hide_trial(opened.shown(NUMBER)[FIRST])
-            await _until(lambda: not opened.shown(NUMBER))
+            await eventually_async(lambda: not opened.shown(NUMBER))
         await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
 
     asyncio.run(scene())
