@@ -20,7 +20,7 @@ async def test_fixtures_and_parameters_arrive(given: int, number: int) -> None:
     assert given == number
 
 async def test_a_task_that_is_left_is_cancelled() -> None:
-    keep.append(asyncio.ensure_future(asyncio.sleep(3600)))
+    keep.append(asyncio.get_running_loop().create_task(asyncio.sleep(3600)))
 
 def test_it_was() -> None:
     assert keep[0].cancelled()

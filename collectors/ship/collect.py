@@ -77,8 +77,8 @@ class Collector:
         if state is not None and not self.all_read:
             self.tail.restore(state)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read())
-            tasks.create_task(self._deliver(opened))
+            tasks.create_task(self._read(), name="read")
+            tasks.create_task(self._deliver(opened), name="deliver")
 
     async def _read(self) -> None:
         with watching(self.tail.path, self.changed.set) as watch:

@@ -78,8 +78,8 @@ class Balancer:
         await self.components.leases.make_shards(self.shards)
         SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
-            dispatching = tasks.create_task(self.components.dispatcher.run())
-            gauges = tasks.create_task(keep_gauges(self.components, self._holdings))
+            dispatching = tasks.create_task(self.components.dispatcher.run(), name="dispatcher")
+            gauges = tasks.create_task(keep_gauges(self.components, self._holdings), name="gauges")
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
@@ -141,7 +141,8 @@ class Balancer:
             for shard, epoch in (await self.components.leases.claim_all(free[:wanted])).items():
                 CHANGES.labels("claimed").inc()
                 EPOCH.labels(shard).set(epoch)
-                self.owned[shard] = OwnedShard(epoch, tasks.create_task(self._serve(shard, epoch)))
+                task = tasks.create_task(self._serve(shard, epoch), name=f"shard {shard}")
+                self.owned[shard] = OwnedShard(epoch, task)
         elif wanted < 0 and not survey.free:
             last = max(self.owned)
             _log.info("handing over shard %d", last)

@@ -113,8 +113,8 @@ class Service:
         watchdog = Watchdog()
         with self._ports(watchdog), watchdog.watching():
             async with asyncio.TaskGroup() as tasks:
-                beating = tasks.create_task(watchdog.beat())
-                working = tasks.create_task(self._work())
+                beating = tasks.create_task(watchdog.beat(), name="watchdog")
+                working = tasks.create_task(self._work(), name="controller")
                 await self.leaving.wait()
                 if self.balancer is None:
                     working.cancel()

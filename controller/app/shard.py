@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from controller.app.components import Components
+from controller.cluster import Event
 from controller.core.recorded import Recorded
 from controller.flows.intake import intake
 from controller.flows.judge import judge
@@ -20,7 +21,28 @@ from events.ids import Shard
 
 PASSING = (StoreUnavailableError, StoreRefusedError, BusUnavailableError, BusRefusedError, OSError)
 """What may pass by itself, or once a person has mended it: no database, no broker, no supervisor, a full disk."""
+Flow = Coroutine[Any, Any, None]
 Alongside = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+class FactFanOut:
+    """Gives each committed fact to every subscription, in order. `changed` is set whenever there are any."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self._subscriptions: list[asyncio.Queue[Recorded]] = []
+
+    def subscribe(self) -> "asyncio.Queue[Recorded]":
+        """A queue of all facts that are published from now on."""
+        queue: asyncio.Queue[Recorded] = asyncio.Queue()
+        self._subscriptions.append(queue)
+        return queue
+
+    def publish(self, recorded: Sequence[Recorded]) -> None:
+        for queue in self._subscriptions:
+            for one in recorded:
+                queue.put_nowait(one)
+        self.changed.set()
 
 
 async def serve(components: Components, shard: Shard, epoch: int, alongside: Alongside | None = None) -> None:
@@ -29,34 +51,46 @@ async def serve(components: Components, shard: Shard, epoch: int, alongside: Alo
     `alongside` runs beside them; the event is set whenever something has been committed.
     """
     holding = await load(components.ledger, components.outbox, shard, epoch)
-    queues: list[asyncio.Queue[Recorded]] = [asyncio.Queue() for _ in range(4)]
-    changed = asyncio.Event()
-
-    def committed(recorded: Sequence[Recorded]) -> None:
-        for queue in queues:
-            for one in recorded:
-                queue.put_nowait(one)
-        changed.set()
-
-    sweeper = Sweeper(
-        components.cluster, components.ledger, components.bus, components.mailbox, components.dead_letters, holding
-    )
-    bus = components.bus
+    facts = FactFanOut()
     with components.dispatcher.subscribe(holding) as events:
-        async with asyncio.TaskGroup() as flows:
-            flows.create_task(propose(bus, components.journals, components.pool, holding, queues[0]))
-            flows.create_task(launch(components.cluster, components.outbox, holding, queues[1]))
-            flows.create_task(judge(bus, components.measurements, components.positions, holding, queues[2]))
-            flows.create_task(relay(bus, components.outbox, holding, components.forget, queues[3]))
-            flows.create_task(observe(events, components.follow, bus, holding))
-            flows.create_task(
-                intake(bus, components.ledger, components.positions, holding, components.check, committed)
-            )
-            flows.create_task(sweeper.sweep())
-            if components.reconcile is not None:
-                flows.create_task(components.reconcile(holding))
+        async with asyncio.TaskGroup() as tasks:
+            for name, flow in _flows(components, holding, facts, events).items():
+                tasks.create_task(_run(name, shard, flow), name=f"{name} of shard {shard}")
             if alongside is not None:
-                flows.create_task(alongside(holding, changed))
+                tasks.create_task(alongside(holding, facts.changed), name=f"alongside shard {shard}")
+
+
+def _flows(
+    components: Components, holding: Holding, facts: FactFanOut, events: "asyncio.Queue[Event]"
+) -> dict[str, Flow]:
+    """The flows by name; none has begun yet."""
+    bus, positions = components.bus, components.positions
+    sweeper = Sweeper(
+        components.cluster,
+        components.ledger,
+        bus,
+        components.mailbox,
+        components.dead_letters,
+        holding,
+    )
+    flows = {
+        "propose": propose(bus, components.journals, components.pool, holding, facts.subscribe()),
+        "launch": launch(components.cluster, components.outbox, holding, facts.subscribe()),
+        "judge": judge(bus, components.measurements, positions, holding, facts.subscribe()),
+        "relay": relay(bus, components.outbox, holding, components.forget, facts.subscribe()),
+        "observe": observe(events, components.follow, bus, holding),
+        "intake": intake(bus, components.ledger, positions, holding, components.check, facts.publish),
+        "sweep": sweeper.sweep(),
+    }
+    if components.reconcile is not None:
+        flows["reconcile"] = components.reconcile(holding)
+    return flows
+
+
+async def _run(name: str, shard: Shard, flow: Flow) -> None:
+    """A flow ends by being cancelled, or with an error. Raises RuntimeError if it just ends."""
+    await flow
+    raise RuntimeError(f"the flow {name!r} of shard {shard} has ended; it should run until cancelled")
 
 
 def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -72,9 +72,9 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(components.leases.keep(shard))
-            tasks.create_task(components.dispatcher.run())
-            tasks.create_task(serve(components, shard, epoch, until_settled))
+            tasks.create_task(components.leases.keep(shard), name="lease")
+            tasks.create_task(components.dispatcher.run(), name="dispatcher")
+            tasks.create_task(serve(components, shard, epoch, until_settled), name=f"shard {shard}")
     except* _SettledError:
         pass
     await components.leases.release(shard)

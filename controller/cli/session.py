@@ -117,7 +117,7 @@ class Session:
             raise StoreRefusedError(f"the experiment {identity.name!r} was deleted meanwhile")
         return known[0]
 
-    async def heed_interrupts(self) -> None:
+    async def handle_interrupts(self) -> None:
         """Ctrl-C once: pause, so that the same command goes on later; twice: end everything at once."""
         pressed: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -152,8 +152,8 @@ class _OverError(AbandonError):
     """Not an error: the work is done, so what accompanies it ends."""
 
 
-async def accompanied(session: Session, company: Coroutine[None, None, None]) -> None:
-    """See the experiment through while `company` (its progress) runs beside it and Ctrl-C is heard."""
+async def accompanied(session: Session, alongside: Coroutine[None, None, None]) -> None:
+    """See the experiment through while `alongside` (its progress) runs beside it and Ctrl-C is heard."""
 
     async def work() -> None:
         await session.run_to_rest()
@@ -162,9 +162,9 @@ async def accompanied(session: Session, company: Coroutine[None, None, None]) ->
     error: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(session.heed_interrupts())
-            tasks.create_task(company)
-            tasks.create_task(work())
+            tasks.create_task(session.handle_interrupts(), name="interrupts")
+            tasks.create_task(alongside, name="progress")
+            tasks.create_task(work(), name="run")
     except* (_OverError, LeftAtOnceError):
         pass
     except* Exception as group:

@@ -63,8 +63,9 @@ async def judge(
             if envelopes:
                 early_stopping.observe(envelopes)
                 async with asyncio.TaskGroup() as tasks:  # a verdict does not wait for the disk
-                    tasks.create_task(send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops()))
-                    tasks.create_task(_store(measurements, holding, envelopes))
+                    stops = send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
+                    tasks.create_task(stops, name="send stops")
+                    tasks.create_task(_store(measurements, holding, envelopes), name="store measurements")
                 summaries = await _summarize(measurements, holding, envelopes)
                 await send(bus, topics.SIGNALS, holding.shard, summaries)
             reader.acknowledge(backlog.oldest(reader.position))

@@ -78,7 +78,7 @@ async def _execute(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: 
 
 async def _gather(calls: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(call) for call in calls]
+        running = [tasks.create_task(call, name="start or stop") for call in calls]
     return [task.result() for task in running]
 
 

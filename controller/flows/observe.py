@@ -39,7 +39,7 @@ async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, hold
     """Heed what happens to the attempts of the shard and hear what they report, until cancelled."""
     follower = MetricsFollower(follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(follower.poll())
+        tasks.create_task(follower.poll(), name="poll metrics")
         while True:
             waiting = [await events.get()]
             while not events.empty():

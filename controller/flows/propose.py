@@ -66,7 +66,8 @@ async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, fa
 
         def start(experiment_id: ExperimentId) -> None:
             queues[experiment_id] = asyncio.Queue()
-            tasks.create_task(Proposer(bus, journals, pool, holding, experiment_id).run(queues[experiment_id]))
+            proposer = Proposer(bus, journals, pool, holding, experiment_id)
+            tasks.create_task(proposer.run(queues[experiment_id]), name=f"propose for {experiment_id}")
 
         for experiment_id, experiment in holding.experiments.items():
             if experiment.progress.request is not None:

@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -153,7 +153,7 @@ class Pool:
             else:
                 free.remove(worker)
                 worker.busy = True
-                self._start_task(self._serve(worker, pending))
+                self._start_task(self._serve(worker, pending), "question to a search")
         self._queue = left
         for pending in left:
             able = [worker for worker in self._workers if can_answer(worker, pending)]
@@ -179,7 +179,7 @@ class Pool:
                 return
             self._remove(free[0])
         self._starting = True
-        self._start_task(self._start_worker(imports(pending.spec)))
+        self._start_task(self._start_worker(imports(pending.spec)), "start of a worker")
 
     async def _start_worker(self, modules: frozenset[str]) -> None:
         """One more worker; if there can be none, whoever cannot wait for another is told."""
@@ -305,8 +305,8 @@ class Pool:
         WORKERS.set(len(self._workers))
         WORKER_MEMORY.set(sum(worker.memory for worker in self._workers))
 
-    def _start_task(self, work: Any) -> None:
-        task = self._tasks.create_task(work)
+    def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._tasks.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -341,7 +341,7 @@ async def open_pool(settings: SuggestionSettings | None = None) -> AsyncGenerato
         pool = Pool(settings or SuggestionSettings(), tasks)
         try:
             await pool._forkserver()  # it imports while others start
-            pool._start_task(pool._remove_idle())
+            pool._start_task(pool._remove_idle(), "idle workers")
             yield pool
         except Exception as error:  # kept out of the task group, which would wrap it
             failure = error

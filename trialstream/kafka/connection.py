@@ -221,7 +221,7 @@ def translated(what: str) -> Iterator[None]:
 
 async def stop(client: Any) -> None:
     """Stop a client of aiokafka within a bound: by itself it may wait for a broker for ever, or cancel its caller."""
-    stopping = asyncio.ensure_future(client.stop())
+    stopping = asyncio.get_running_loop().create_task(client.stop(), name="stop of a client")
     try:
         await asyncio.wait({stopping}, timeout=STOP_SECONDS)
     finally:

@@ -113,7 +113,7 @@ class KubernetesCluster:
         """Delete the attempt's workload, gracefully; its end is told when all of its pods are gone."""
         await self._introduced.setdefault(key.experiment, asyncio.Event()).wait()
         if key not in self._unwanted:
-            self._unwanted[key] = self._tasks.create_task(self._delete(key))
+            self._unwanted[key] = self._tasks.create_task(self._delete(key), name="delete a workload")
 
     async def watch(self) -> AsyncIterator[Event]:
         """What happens to the attempts of all experiments of the namespaces."""

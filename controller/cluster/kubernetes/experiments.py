@@ -48,7 +48,10 @@ class Experiments:
         ]
         opened._trials = watched(TRIALS, OURS, opened._see)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(one.run()) for one in (*opened._experiments, *opened._trials)]
+            running = [
+                tasks.create_task(one.run(), name=f"watch {one.resource.path}")
+                for one in (*opened._experiments, *opened._trials)
+            ]
             try:
                 yield opened
             finally:

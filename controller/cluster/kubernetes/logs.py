@@ -35,7 +35,7 @@ class Logs:
     def follow(self, key: AttemptKey, pod: Pod) -> None:
         """Fill the file from now on, unless that is done already."""
         if key not in self.following:
-            self.following[key] = self.tasks.create_task(self._follow(key, pod))
+            self.following[key] = self.tasks.create_task(self._follow(key, pod), name=f"log of {pod.name}")
 
     def complete(self, key: AttemptKey) -> bool:
         """Has all that will come been written?"""

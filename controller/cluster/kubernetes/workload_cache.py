@@ -80,7 +80,7 @@ class WorkloadCache:
             places = [kind.path(namespace) for namespace in self.namespaces] or [kind.path()]
             made = [Reflector(self.api, Resource(place, selector), keep, seen) for place in places]
             self._reflectors[kind, selector] = made
-            self._running += [self.tasks.create_task(one.run()) for one in made]
+            self._running += [self.tasks.create_task(one.run(), name=f"watch {one.resource.path}") for one in made]
         return self._reflectors[kind, selector]
 
     def _workload(self, thing: Object, gone: bool) -> None:

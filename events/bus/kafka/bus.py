@@ -131,7 +131,7 @@ async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
     bus = KafkaBus(settings)
     try:
         await bus.look()
-        beating = asyncio.ensure_future(bus.pulse())
+        beating = asyncio.get_running_loop().create_task(bus.pulse(), name="pulse of the bus")
         try:
             yield bus
         finally:

@@ -217,7 +217,7 @@ async def open_shared_consumer(
         for place in partitions:  # without a position aiokafka would look for one, and complain
             consumer.seek(place, 0)
             consumer.pause(place)
-        pumping = asyncio.ensure_future(shared.pump())
+        pumping = asyncio.get_running_loop().create_task(shared.pump(), name="consumer")
         try:
             yield shared
         finally:

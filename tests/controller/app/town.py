@@ -70,7 +70,7 @@ class Town:
             open_components(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
         )
         control = Balancer(wired, bus.partitions, asyncio.Event())
-        controller = Controller(control, asyncio.ensure_future(control.run()), stack)
+        controller = Controller(control, asyncio.get_running_loop().create_task(control.run()), stack)
         self.controllers.append(controller)
         return controller
 

@@ -79,7 +79,7 @@ class Stage:
 
     async def cut_off(self, seconds: float) -> bool:
         """Serve for a while, then vanish without a word; True if the experiment came to its end before."""
-        serving = asyncio.ensure_future(self.run_to_rest())
+        serving = asyncio.get_running_loop().create_task(self.run_to_rest())
         done, _ = await asyncio.wait({serving}, timeout=seconds)
         serving.cancel()
         await asyncio.wait({serving})

@@ -66,7 +66,7 @@ def test_kills_at_random_change_no_suggestion(name: str) -> None:
         asker, dice, kills = Asker(pool, LEARNERS[name]), random.Random(name), 0
         await asker.ask()
         while len(asker.assignments) < TRIALS:
-            asking = asyncio.ensure_future(asker.ask())
+            asking = asyncio.get_running_loop().create_task(asker.ask())
             if kills < KILLS:
                 await asyncio.sleep(dice.choice([0, 0, dice.uniform(0, 0.003)]))  # before, at, or after the answer
                 for worker in workers():
@@ -205,7 +205,7 @@ def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: str) -
         for asker in (bad, good, bad):
             await asker.ask()
         assert len(workers()) == 1
-        hanging = asyncio.ensure_future(bad.ask(5))
+        hanging = asyncio.get_running_loop().create_task(bad.ask(5))
         await asyncio.sleep(MOVE_SECONDS)
         for _ in range(5):
             await good.ask()
@@ -254,7 +254,7 @@ def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
 def test_a_worker_whose_question_nobody_waits_for_is_free_again() -> None:
     async def story(pool: Pool) -> None:
         bad, good = Asker(pool, spec("sleep")), Asker(pool, LEARNERS["random"])
-        hanging = asyncio.ensure_future(bad.ask(5))
+        hanging = asyncio.get_running_loop().create_task(bad.ask(5))
         await asyncio.sleep(1)
         hanging.cancel()
         await good.ask()
@@ -289,7 +289,7 @@ async def main():
     async with open_pool() as pool:
         await Asker(pool, spec("nevergrad")).ask()
         heavy = [name for name in ("nevergrad", "scipy", "pandas") if name in sys.modules]
-        hanging = asyncio.ensure_future(Asker(pool, spec("spin")).ask(5))
+        hanging = asyncio.get_running_loop().create_task(Asker(pool, spec("spin")).ask(5))
         await asyncio.sleep(0.5)
         print(heavy, *(process.pid for process in servers() + workers()), flush=True)
         await hanging

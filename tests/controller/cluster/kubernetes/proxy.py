@@ -88,7 +88,7 @@ class _Connection:
     fate: str = "passed"
 
     async def serve(self) -> None:
-        back = asyncio.ensure_future(self._back())
+        back = asyncio.get_running_loop().create_task(self._back())
         try:
             await self._forth()
         finally:

@@ -64,7 +64,7 @@ def play(room: str, folder: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene)
                 async with open_api() as api:
                     path = f"/api/v1/namespaces/{room}/configmaps"
                     watching = Reflector(api, Resource(path), lambda thing: thing, changed)
-                    running = asyncio.ensure_future(watching.run())
+                    running = asyncio.get_running_loop().create_task(watching.run())
                     try:
                         async with asyncio.timeout(60):
                             await watching.synced.wait()
