@@ -15,6 +15,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 from platform import python_version
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from events.clock import now
@@ -28,10 +29,10 @@ def run_long(*arguments: str) -> int:
     """Run all tests and write the record; the exit status of pytest."""
     seeds = {name: int(os.environ.get(name) or random.SystemRandom().randrange(10**6)) for name in SEEDS}
     begun, revision, started = now(), git("describe", "--always", "--dirty", "--abbrev=40"), time.monotonic()
-    run = run_tests(
-        f"--hypothesis-seed={seeds['HYPOTHESIS_SEED']}", *arguments,
-        environment=os.environ | {"TEST_TIER": "long"} | {name: str(seed) for name, seed in seeds.items()},
-    )  # fmt: skip
+    environment = os.environ | {"TEST_TIER": "long"} | {name: str(seed) for name, seed in seeds.items()}
+    with TemporaryDirectory() as folder:
+        seed = f"--hypothesis-seed={seeds['HYPOTHESIS_SEED']}"
+        run = run_tests(Path(folder), seed, *arguments, environment=environment)
     record = {
         "revision": revision,
         "date": begun.isoformat(timespec="minutes"),

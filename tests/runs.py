@@ -5,14 +5,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 FAILED = 1
 """What pytest ends with when tests failed; a higher number means that the run as a whole went wrong."""
-CACHE = Path(".pytest_cache/v/cache/lastfailed")
 
 
 @dataclass(frozen=True)
@@ -22,19 +20,18 @@ class Run:
     code: int
     failed: frozenset[str] = frozenset()
     passed: int = 0
-    skipped: Mapping[str, int] | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
-def run_tests(*arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-    """Run pytest in the current folder as a person would, its output included."""
-    with TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *arguments]
-        code = subprocess.run(command, check=False, env=environment).returncode
-        if code > FAILED or not report.exists():
-            return Run(code or FAILED + 1)
-        failed = frozenset(json.loads(CACHE.read_text())) if code == FAILED else frozenset()
-        return Run(code, failed, *_counts(report))
+def run_tests(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
+    """Run pytest as a person would, its output included; in `folder` it remembers what failed, for another run."""
+    report, last_failed = folder / "report.xml", folder / "cache" / "v" / "cache" / "lastfailed"
+    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", "-o", f"cache_dir={folder / 'cache'}"]
+    code = subprocess.run([*command, *arguments], check=False, env=environment).returncode
+    if code > FAILED or not report.exists():
+        return Run(code or FAILED + 1)
+    failed = frozenset(json.loads(last_failed.read_text())) if code == FAILED else frozenset()
+    return Run(code, failed, *_counts(report))
 
 
 def _counts(report: Path) -> tuple[int, dict[str, int]]:
