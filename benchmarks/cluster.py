@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from algorithms.search.permutation import Permutation
+from algorithms.search.shell.permutation import Permutation
 from benchmarks.controllers import Controller, Site, site
 from benchmarks.kubernetes import count, create, install, namespace, pods, requests, until
 from benchmarks.outcome import CannotMeasureError, Outcome, say

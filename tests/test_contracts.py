@@ -49,8 +49,13 @@ STRAYS = {
         ("controller.flows.sweep", "prometheus_client"),
     ],
     "Each optimizing library is spoken in one place": [
-        ("algorithms.search.own", "nevergrad"),
-        ("algorithms.search.katib", "optuna"),
+        ("algorithms.search.catalogue.own", "nevergrad"),
+        ("algorithms.search.catalogue.katib", "optuna"),
+    ],
+    "A search is named at the top, and built from a shell around an optimizer": [
+        ("algorithms.search.shell.learning", "algorithms.search.optimizers.sides"),
+        ("algorithms.search.optimizers.gp.optimizer", "algorithms.search.catalogue.own"),
+        ("algorithms.search.catalogue.plugins", "algorithms.search.registry"),
     ],
     "A web framework and gRPC are spoken nowhere yet": [("controller.telemetry.ports", "fastapi")],
     "The maths are asked by the suggestions, by propose and judge, and by people": [

@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from algorithms.search import create, problems
-from algorithms.search.algorithm import Algorithm
+from algorithms.search.catalogue.algorithm import Algorithm
+from algorithms.search.checks import problems
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
-from algorithms.search.registry import find
+from algorithms.search.registry import create, find
 from events.errors import RefusalError
 from events.spec.algorithm import AlgorithmSpec, Setting
 from events.spec.experiment import ExperimentSpec

@@ -1,9 +1,9 @@
 """What to try next: searches by name."""
 
-from algorithms.search.algorithm import DEFAULT, DEFAULT_BUDGET, algorithm_of
+from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, algorithm_of
+from algorithms.search.catalogue.katib import TO_COME
+from algorithms.search.catalogue.own import picks
 from algorithms.search.checks import problems
-from algorithms.search.katib import TO_COME
-from algorithms.search.own import picks
 from algorithms.search.registry import ALGORITHMS, catalogue, create, faults, imports
 
 __all__ = [

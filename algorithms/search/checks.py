@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from algorithms.search.algorithm import NAME_PLACE, Algorithm, algorithm_of
+from algorithms.search.catalogue.algorithm import NAME_PLACE, Algorithm, algorithm_of
+from algorithms.search.catalogue.katib import TO_COME
+from algorithms.search.catalogue.plugins import Fault
 from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, asked
-from algorithms.search.katib import TO_COME
-from algorithms.search.plugins import Fault
 from algorithms.search.registry import ALGORITHMS, find, names
-from algorithms.search.warm_start import informing_problems
+from algorithms.search.shell.warm_start import informing_problems
 from algorithms.settings import setting_problems
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from algorithms.search.novelty import uniform
-from algorithms.search.permutation import Permutation
+from algorithms.search.shell.novelty import uniform
+from algorithms.search.shell.permutation import Permutation
 from algorithms.space.encoding import Cube
 from events.spec.conditions import outermost_first
 from events.spec.experiment import ExperimentSpec

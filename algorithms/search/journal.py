@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from algorithms.search import create
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
+from algorithms.search.registry import create
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from algorithms.search import katib, libraries, own, plugins
-from algorithms.search.algorithm import Algorithm, algorithm_of
-from algorithms.search.plugins import Fault
+from algorithms.search.catalogue import katib, libraries, own, plugins
+from algorithms.search.catalogue.algorithm import Algorithm, algorithm_of
+from algorithms.search.catalogue.plugins import Fault
 from algorithms.search.port import Search
-from algorithms.search.warm_start import informed
+from algorithms.search.shell.warm_start import informed
 from algorithms.settings import Entry, entry
 from events.spec.experiment import ExperimentSpec
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from algorithms.search.novelty import Novelty
 from algorithms.search.outcome import Outcome
+from algorithms.search.shell.novelty import Novelty
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment, Scalar
 

@@ -8,7 +8,7 @@ import json
 from random import Random
 from statistics import median
 
-from algorithms.search.novelty import uniform
+from algorithms.search.shell.novelty import uniform
 from algorithms.space.encoding import Cube
 from benchmarks.quality.problem import Function
 from benchmarks.quality.problems import ROWS, SCALES, Row

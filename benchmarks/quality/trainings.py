@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.search.novelty import uniform
+from algorithms.search.shell.novelty import uniform
 from algorithms.space.encoding import Cube
 from benchmarks.quality.problem import Function, categorical, double, fraction, integer, noisy
 from events.spec.space import Assignment, Parameter

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from algorithms.search.warm_start import warmth
+from algorithms.search.shell.warm_start import warmth
 from controller.views import words
 from events.spec.experiment import ExperimentSpec
 

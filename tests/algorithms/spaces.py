@@ -11,8 +11,8 @@ from algorithms.conformance.spaces import feasible as feasible
 from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
 from algorithms.search import ALGORITHMS
+from algorithms.search.optimizers.portfolio import Optimizer
 from algorithms.search.outcome import FAILED, Outcome
-from algorithms.search.portfolio import Optimizer
 from algorithms.space.dimension import dimension
 from events.spec.algorithm import AlgorithmSpec, Setting
 from events.spec.experiment import ExperimentSpec

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.search import create
-from algorithms.search.novelty import uniform
+from algorithms.search.shell.novelty import uniform
 from algorithms.space.encoding import MIDDLE, Cube
 from events.spec.space import Distribution, Parameter, ParameterType, Scalar
 from tests.algorithms.spaces import (

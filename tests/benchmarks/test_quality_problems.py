@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.search.novelty import uniform
+from algorithms.search.shell.novelty import uniform
 from algorithms.space.encoding import Cube
 from benchmarks.quality import synthetic
 from benchmarks.quality.command import TABLES

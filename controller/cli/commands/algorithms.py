@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from algorithms import scheduling, search
-from algorithms.search.algorithm import Algorithm
+from algorithms.search.catalogue.algorithm import Algorithm
 from algorithms.search.registry import find, names
 from algorithms.settings import Entry
 from controller.cli.commands.listing import ListFormat, ListOutput

@@ -8,13 +8,13 @@ import pytest
 
 from algorithms.search import create
 from algorithms.search.journal import Asked, Told, restore
+from algorithms.search.optimizers.portfolio import OF_SEVERAL
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
-from algorithms.search.portfolio import OF_SEVERAL
 from controller.core.pareto import hypervolume
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
-from tests.algorithms.search.test_search_problems import several
+from tests.algorithms.search.test_checks import several
 from tests.algorithms.spaces import DOUBLE, GRIDDED, MIXED, experiment, ranged
 
 SEVERAL = sorted(one.value for one in OF_SEVERAL)

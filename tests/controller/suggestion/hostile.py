@@ -5,7 +5,7 @@ from pathlib import Path
 SITE = '''
 from algorithms.space.encoding import Cube
 from algorithms.search import ALGORITHMS
-from algorithms.search.algorithm import Algorithm, Seeded
+from algorithms.search.catalogue.algorithm import Algorithm, Seeded
 from algorithms.search.sampling import random_search
 
 class Hostile:

@@ -1,0 +1,120 @@
+"""Trialstream's own algorithms: the default, a Gaussian process, and Nevergrad's optimizers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pydantic import Field
+
+from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
+from algorithms.search.catalogue.libraries import learning
+from algorithms.search.optimizers.portfolio import OF_SEVERAL, Situation, gaussian, pick
+from algorithms.search.optimizers.portfolio import Optimizer as Name
+from algorithms.search.port import Search
+from algorithms.search.shell.learning import Optimizer
+from algorithms.search.shell.relay import Best, Relay
+from algorithms.space.encoding import Cube
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
+
+GP = ("algorithms.search.optimizers.gp.optimizer",)
+
+
+class GpSettings(Seeded):
+    n_initial_points: int = Field(
+        default=8, ge=1, description="Sobol points before the model is used; earlier results count"
+    )
+
+
+class NevergradSettings(Seeded):
+    optimizer: Name = Field(default=Name.AUTO, description="Nevergrad's optimizer; auto picks by space and budget")
+
+
+def picks(spec: ExperimentSpec) -> str:
+    """In words, what the default picks for a valid `spec`, or `nevergrad` whose optimizer is left to us."""
+    situation, name = _situation(spec), algorithm_of(spec)
+    if name == DEFAULT and (first := gaussian(situation)) != 0:
+        total = spec.max_trial_count
+        if first is None or (total is not None and total <= first):
+            return "gp"
+        return f"gp for the first {first} trials, then {pick(Name.AUTO, _after(situation, first)).optimizer}"
+    if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is Name.AUTO:
+        return str(pick(Name.AUTO, situation).optimizer)
+    return ""
+
+
+def _situation(spec: ExperimentSpec) -> Situation:
+    budget = spec.max_trial_count or DEFAULT_BUDGET
+    return Situation(Cube.of(spec), budget, spec.parallel, len(spec.targets))
+
+
+def _auto(spec: ExperimentSpec, seed: int) -> Search:
+    situation = _situation(spec)
+    cube, first = situation.cube, gaussian(situation)
+    if first == 0:
+        return _nevergrad(spec, seed)
+    start = GpSettings().n_initial_points
+    if first is None or cube.size == 1:
+        return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
+    gp, rest = gaussian_process(spec, cube, seed, start), _after(situation, first)
+    return Relay(cube, seed, gp, first, lambda best: _going_on(rest, seed, best))
+
+
+def _going_on(situation: Situation, seed: int, best: Best | None) -> Optimizer:
+    """Nevergrad, from the best point on."""
+    from algorithms.search.optimizers.nevergrad import NevergradOptimizer  # its import takes a second
+
+    chosen = pick(Name.AUTO, situation)
+    optimizer = NevergradOptimizer(situation.cube, seed, chosen, situation.budget, situation.parallel)
+    point = situation.cube.encode(best[0]) if best else None
+    if best and point:
+        optimizer.begin_at(point, best[1])
+    return optimizer
+
+
+def _after(situation: Situation, first: int) -> Situation:
+    """What Nevergrad plans for."""
+    return replace(situation, budget=max(1, situation.budget - first))
+
+
+def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) -> Optimizer:
+    """The optimizer of `gp`, with `start` initial points."""
+    from algorithms.search.optimizers.gp.optimizer import GaussianProcess  # its import takes a second
+
+    return GaussianProcess(cube, seed, start, len(spec.targets), len(spec.outcome_constraints))
+
+
+def _gp(spec: ExperimentSpec, seed: int) -> Search:
+    start = GpSettings.of(spec.algorithm).n_initial_points
+    return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
+
+
+def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
+    from algorithms.search.optimizers.nevergrad import NevergradOptimizer, NevergradSearch
+
+    situation = _situation(spec)
+    cube, chosen = situation.cube, pick(NevergradSettings.of(spec.algorithm).optimizer, situation)
+    return NevergradSearch(cube, seed, NevergradOptimizer(cube, seed, chosen, situation.budget, situation.parallel))
+
+
+def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Several objectives need an optimizer of Nevergrad's that can honour them."""
+    wanted = NevergradSettings.of(spec.algorithm).optimizer
+    if spec.several and wanted not in OF_SEVERAL:
+        able = ", ".join(one for one in Name if one in OF_SEVERAL)
+        message = f"the optimizer {wanted} cannot honour several objectives; these can: {able}"
+        yield Problem(("spec", "algorithm", "algorithmSettings"), message)
+
+
+ALGORITHMS = {
+    DEFAULT: Algorithm(
+        "the default: gp at first, then nevergrad, by what is known to be best", Seeded, _auto, imports=GP
+    ),
+    "gp": Algorithm("a Gaussian process that models the objective", GpSettings, _gp, imports=GP),
+    "nevergrad": Algorithm(
+        "learns from the results with one of Nevergrad's optimizers",
+        NevergradSettings,
+        _nevergrad,
+        imports=("algorithms.search.optimizers.nevergrad",),
+        rules=_knows_several,
+    ),
+}

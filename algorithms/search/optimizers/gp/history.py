@@ -1,0 +1,94 @@
+"""What is known of a search so far, and how its losses become values that a Gaussian process can believe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.search.optimizers.gp.geometry import Array, Mask
+
+HIGHEST = 5.0
+"""Of warped losses, before they are scaled: 150 times the unit, beyond which all are equally bad."""
+MEDIAN = 0.5
+WORSE = 0.25
+"""A failure is worse than the worst by this share of the range of the warped losses."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Results in the order in which they were told.
+
+    points (n, d); losses (n, m) to be minimised, all NaN for a failure; partial (n,): the loss is of a trial that was
+    stopped early, which is at least about as bad; violations (n, c): above 0 where an outcome constraint is broken.
+    """
+
+    points: Array
+    losses: Array
+    partial: Mask
+    violations: Array
+    earlier: Mask
+    """(n,): the result is of another experiment."""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def rows(self, chosen: NDArray[np.intp] | slice) -> History:
+        return History(
+            self.points[chosen], self.losses[chosen], self.partial[chosen], self.violations[chosen],
+            self.earlier[chosen],
+        )  # fmt: skip
+
+    def head(self, count: int) -> History:
+        return self.rows(slice(count))
+
+    @property
+    def known(self) -> Mask:
+        """Which results have losses?"""
+        return np.asarray(np.isfinite(self.losses).all(axis=1))
+
+    @property
+    def feasible(self) -> Mask:
+        """Which of them keep all outcome constraints?"""
+        return np.asarray(self.known & (self.violations <= 0).all(axis=1))
+
+    def key(self) -> bytes:
+        parts = self.points, self.losses, self.partial, self.violations, self.earlier
+        return blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16).digest()
+
+
+def warp(losses: Array, unit: float = MEDIAN) -> Array:
+    """Losses (n,), any finite ones, to mean 0 and deviation 1: log(1 + excess over the best / its quantile `unit`).
+
+    Near the best, distances are kept; far off they shrink, so that no outlier hides what is near the best (a power
+    transform as in HEBO, Cowen-Rivers et al. 2022, with the scale from the losses themselves).
+    """
+    excess = losses / 4 - losses.min() / 4  # a quarter cannot overflow
+    if not excess.any():
+        return np.zeros(len(losses))
+    scale = np.log(np.quantile(excess[excess > 0], unit))
+    with np.errstate(divide="ignore"):
+        warped = np.minimum(np.logaddexp(np.log(excess), scale) - scale, HIGHEST)
+    return np.asarray((warped - warped.mean()) / warped.std())
+
+
+def values(losses: Array, unit: float = MEDIAN) -> Array:
+    """Warped losses (n,), with failures, NaN, as worse than the worst."""
+    known = np.isfinite(losses)
+    if not known.any():
+        return np.zeros(len(losses))
+    warped = np.empty(len(losses))
+    warped[known] = good = warp(losses[known], unit)
+    warped[~known] = good.max() + WORSE * (good.max() - good.min())
+    return warped
+
+
+def squashed(violations: Array) -> Array:
+    """Violations (n,) in units of their median size, large ones by the logarithm; 0 stays the limit."""
+    told = np.isfinite(violations)
+    sizes = np.abs(violations[told & (violations != 0)])
+    squashed = np.full(len(violations), np.nan)
+    squashed[told] = np.arcsinh(violations[told] / np.median(sizes)) if len(sizes) else 0.0
+    return squashed

@@ -1,0 +1,153 @@
+"""The maximum of an acquisition over a mixed space: scattered candidates, then gradients and best single moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from algorithms.search.optimizers.gp.acquisition import Acquisition
+from algorithms.search.optimizers.gp.geometry import Array, Geometry, Mask
+
+Allowed = Callable[[Array], Mask]
+WORK, LEAST, MOST = 60_000, 96, 768
+"""Candidates times points known, and the bounds of the number of candidates."""
+THOROUGH = (6, 20, 2, 6)
+"""Points that are improved, gradient steps, how often continua and other sides take turns, and moves in each turn."""
+FAST = (2, 6, 1, 2)
+"""The same where many points run already and the exact maximum matters little."""
+SHORT = 12
+"""Sides with up to so many values are tried in full."""
+SAMPLE = 8
+FEWEST, MOVES = 12, 48
+"""Single moves tried at a time, at least and at most."""
+
+
+@dataclass(frozen=True)
+class AcquisitionMaximizer:
+    """One search for the maximum; all randomness comes from `rng`."""
+
+    geometry: Geometry
+    acquisition: Acquisition
+    rng: np.random.Generator
+    hasty: bool = False
+    allowed: Allowed | None = None
+
+    def run(self, centres: Array) -> tuple[Array, Array]:
+        """Points with their values, in descending order; `centres` are the best points known, best first."""
+        g, d = self.geometry, len(self.geometry.sides)
+        count = int(np.clip(self._count, LEAST, MOST)) // (2 if self.hasty else 1)
+        near = count // 3
+        candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
+        scores = self._value(candidates)
+        chosen = self._starts(scores)
+        points, values = candidates[chosen], scores[chosen]
+        for _ in range(self._effort[2]):
+            before = values
+            points, values = self._climb(points, values)
+            if not g.grids:
+                break
+            points, values = self._hop(points, values)
+            if np.all(values - before < 1e-3):
+                break
+        points, values = np.vstack([points, candidates]), np.concatenate([values, scores])
+        order = np.argsort(-values, kind="stable")
+        return points[order], values[order]
+
+    @property
+    def _effort(self) -> tuple[int, int, int, int]:
+        return FAST if self.hasty else THOROUGH
+
+    @property
+    def _count(self) -> float:
+        """How many candidates are worth their time: fewer, the more points the model knows."""
+        return WORK / len(self.acquisition.posterior.points)
+
+    def _value(self, points: Array, known: Array | None = None) -> Array:
+        """The acquisition (s,), -inf where it is not allowed; what is no better than `known` (s,) is not looked at."""
+        values = self.acquisition(points)
+        values = np.where(np.isnan(values), -np.inf, values)
+        if self.allowed is not None:
+            rows = np.arange(len(points)) if known is None else np.flatnonzero(values > known)
+            values[rows[~self.allowed(points[rows])]] = -np.inf
+        return values
+
+    def _starts(self, scores: Array) -> NDArray[np.intp]:
+        """The best candidate, and others in proportion to their expected improvement (drawn by Gumbel's trick)."""
+        keys = np.maximum(scores, scores.max(initial=-1e9) - 50) + self.rng.gumbel(size=len(scores))
+        keys[np.argmax(scores)] = np.inf
+        return np.argsort(-keys, kind="stable")[: self._effort[0]]
+
+    def _around(self, centres: Array, count: int) -> Array:
+        """Mutants of the centres, the better ones more often: a few sides or all, by steps of all sizes."""
+        d = len(self.geometry.sides)
+        base = centres[(self.rng.random(count) ** 2 * len(centres)).astype(int)]
+        share = np.minimum(1.0, 2.0 ** self.rng.uniform(0, math.log2(d) + 1, count) / d)
+        moved = self.rng.random((count, d)) < share[:, None]
+        moved[np.arange(count), self.rng.integers(0, d, count)] = True
+        step = np.exp(self.rng.uniform(math.log(0.01), math.log(0.5), count))[:, None]
+        near = 1 - np.abs(1 - np.abs(base + step * self.rng.standard_normal((count, d))))
+        new = np.where(self.geometry.categorical, self.rng.random((count, d)), near)
+        return np.where(moved, new, base)
+
+    def _climb(self, points: Array, values: Array) -> tuple[Array, Array]:
+        """All points at once up the gradient on the continua, in units of their length scales."""
+        sides = self.geometry.continuous
+        if not len(sides):
+            return points, values
+        scale = np.clip(self.acquisition.posterior.hyper.weights[sides] ** -0.5, 1e-3, 1.0)
+        moving, many = points.copy(), len(points)
+
+        def objective(flat: Array) -> tuple[float, Array]:
+            moving[:, sides] = flat.reshape(many, -1) * scale
+            total, slopes = self.acquisition.gradients(moving, sides)
+            return -float(total.sum()), -(slopes * scale).ravel()
+
+        steps = self._effort[1]
+        bounds = [(0.0, 1.0 / width) for width in scale] * many
+        options = {"maxiter": steps, "maxfun": 2 * steps}
+        found = minimize(
+            objective, (points[:, sides] / scale).ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
+        moved = points.copy()
+        moved[:, sides] = np.clip(found.x.reshape(many, -1) * scale, 0.0, 1.0)
+        moved = self.geometry.settle(moved)
+        scores = self._value(moved)
+        won = scores > values
+        return np.where(won[:, None], moved, points), np.where(won, scores, values)
+
+    def _hop(self, points: Array, values: Array) -> tuple[Array, Array]:
+        """Each point repeats its best move on a single side with values (local search of SMAC, Hutter et al. 2011)."""
+        rows = np.arange(len(points))
+        for _ in range(self._effort[3]):
+            sides, levels = self._moves()
+            moved = np.repeat(points[:, None, :], len(sides), axis=1)
+            moved[:, np.arange(len(sides)), sides] = levels
+            moved = self.geometry.settle(moved.reshape(-1, points.shape[1]))
+            scores = self._value(moved, np.repeat(values, len(sides))).reshape(len(points), len(sides))
+            moved = moved.reshape(len(points), len(sides), -1)
+            best = np.argmax(scores, axis=1)
+            won = scores[rows, best] > values + 1e-9
+            if not won.any():
+                break
+            points = np.where(won[:, None], moved[rows, best], points)
+            values = np.where(won, scores[rows, best], values)
+        return points, values
+
+    def _moves(self) -> tuple[NDArray[np.intp], Array]:
+        """The sides and levels to try: all of a short side, a sample of a long one."""
+        tried = {
+            j: grid if len(grid) <= SHORT else self.rng.choice(grid, SAMPLE, replace=False)
+            for j, grid in self.geometry.grids.items()
+        }
+        sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])
+        levels = np.concatenate(list(tried.values()))
+        most = int(np.clip(self._count / FEWEST, FEWEST, MOVES))
+        if len(sides) > most:
+            some = self.rng.choice(len(sides), most, replace=False)
+            sides, levels = sides[some], levels[some]
+        return sides, levels

@@ -1,0 +1,113 @@
+"""Hyperopt's algorithms behind the port: the only module that imports it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, anneal, hp, rand, tpe
+from hyperopt.base import Domain
+
+from algorithms.search.optimizers.sides import Kind, Side, Sides
+from algorithms.search.outcome import Outcome
+from algorithms.search.shell.learning import Candidate
+from algorithms.search.shell.novelty import uniform
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
+
+SEEDS = 2**31
+Document = dict[str, Any]
+Suggest = Callable[[list[int], Domain, Trials, int], Sequence[Document]]
+"""As Hyperopt's `suggest` functions: ids of the trials to make, the space, what is known, a seed."""
+
+
+class HyperoptOptimizer:
+    """Ask and tell by a pure function of the trials and a seed; handles are Hyperopt's documents.
+
+    Trials that run count as the worst, as Hyperopt does with those without a loss.
+    """
+
+    stateless = True
+    honest = False
+
+    def __init__(self, cube: Cube, seed: int, suggest: Suggest) -> None:
+        self._sides, self._seed, self._suggest = Sides(cube), seed, suggest
+        self._domain = Domain(lambda point: None, {side.name: _expression(side) for side in self._sides})
+        self._trials = Trials()
+        self._latest: Document | None = None
+        """Asked for, but perhaps dropped: not among the trials yet."""
+        self._asked = (0, 0)
+        self._count = 0
+
+    def ask(self, number: int) -> Candidate:
+        self._settle()
+        last, attempt = self._asked
+        self._asked = number, attempt + 1 if number == last else 0
+        (u,) = uniform(f"{self._seed}/hyperopt/{number}/{self._asked[1]}", 1)
+        (document,) = self._suggest([self._next()], self._domain, self._trials, int(u * SEEDS))
+        drawn = {side.name: document["misc"]["vals"][side.name][0] for side in self._sides}
+        assignment = self._sides.assignment(drawn)
+        self._note(document, assignment)
+        return Candidate(assignment, document)
+
+    def foreign(self, assignment: Assignment) -> Candidate | None:
+        if self._sides.raws(assignment) is None:
+            return None
+        self._settle()
+        tid = self._next()
+        misc = {"tid": tid, "cmd": self._domain.cmd, "workdir": self._domain.workdir}
+        (document,) = self._trials.new_trial_docs([tid], [None], [self._domain.new_result()], [misc])
+        self._note(document, assignment)
+        return Candidate(assignment, document)
+
+    def drop(self, candidate: Candidate) -> None:
+        self._latest = None
+
+    def tell(self, candidate: Candidate, outcome: Outcome) -> None:
+        self._settle()
+        (loss,) = outcome.losses
+        candidate.handle["state"] = JOB_STATE_DONE
+        candidate.handle["result"] = {"status": STATUS_OK, "loss": loss}
+
+    def _note(self, document: Document, assignment: Assignment) -> None:
+        """Keep the point as it is read from the journal, and without the parameters that it does not have."""
+        raws = self._sides.raws(assignment) or {}
+        document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._sides}
+        document["misc"]["idxs"] = {name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()}
+        self._latest = document
+
+    def _settle(self) -> None:
+        if self._latest is not None:
+            self._trials.insert_trial_doc(self._latest)
+            self._latest = None
+        self._trials.refresh()
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+
+def _expression(side: Side) -> Any:
+    match side.kind:
+        case Kind.UNIT:
+            return hp.uniform(side.name, 0, 1)
+        case Kind.ORDER:
+            return hp.uniformint(side.name, 0, side.size - 1)
+        case Kind.CHOICE:
+            return hp.randint(side.name, side.size)
+
+
+def parzen(startup: int, candidates: int, gamma: float, prior_weight: float) -> Suggest:
+    """Tree-structured Parzen estimators (Bergstra et al. 2011)."""
+    return partial(
+        tpe.suggest,
+        n_startup_jobs=startup,
+        n_EI_candidates=candidates,
+        gamma=gamma,
+        prior_weight=prior_weight,
+        verbose=False,
+    )
+
+
+ANNEAL: Suggest = anneal.suggest
+"""Draws near good points, nearer the more are known, in the manner of simulated annealing."""
+RANDOM: Suggest = rand.suggest

@@ -1,0 +1,237 @@
+"""Optuna's samplers behind the port: the only module that imports it."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from algorithms.search.optimizers.sides import Kind, Raw, Side, Sides
+from algorithms.search.outcome import Outcome
+from algorithms.search.shell.learning import Candidate
+from algorithms.search.shell.novelty import uniform
+from algorithms.search.shell.penalties import LARGEST
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+SEEDS = 2**32
+MOST_GOOD = 25
+"""As in Hyperopt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """One of Optuna's samplers, and what can be relied on."""
+
+    make: Callable[[int], BaseSampler]
+    """With a seed below 2**32."""
+    stateless: bool
+    """Does it work on the trials alone? Then it is made anew, with a seed of its own, for each suggestion."""
+    honest: bool
+    """Does it know missed constraints?"""
+    ranks_pruned: bool = False
+    """Does it rank trials that were cut off, or failed, behind all others?"""
+    attempts: int = 10
+    """Times that it is asked for a new point, before a random one is better than to wait for more."""
+
+
+class OptunaOptimizer:
+    """Ask and tell of one study in memory; handles are its trials. Global random states are left alone.
+
+    A step, a list or a category is an index for Optuna, all else a float in [0, 1] that the cube decodes: its uniform
+    prior is then exactly the distribution of the parameter.
+    """
+
+    def __init__(self, cube: Cube, seed: int, sampler: Sampler, objectives: int = 1) -> None:
+        self.stateless, self.honest = sampler.stateless, sampler.honest
+        self._sides, self._seed, self._sampler = Sides(cube), seed, sampler
+        self._distributions = {side.name: _distribution(side) for side in self._sides}
+        self._asked = (0, 0)
+        self._rounding = Rounding(self._sides, self._made())
+        self._replaying = optuna.samplers.RandomSampler(seed=0)
+        self._study = optuna.create_study(directions=["minimize"] * objectives, sampler=self._rounding)
+
+    def ask(self, number: int) -> Candidate:
+        last, attempt = self._asked
+        self._asked = number, attempt + 1 if number == last else 0
+        if self.stateless:
+            spent = self._asked[1] >= self._sampler.attempts
+            self._rounding.inner = optuna.samplers.RandomSampler(self._drawn()) if spent else self._made()
+        self._rounding.drawn = {}
+        with np.errstate(all="ignore"):
+            trial = self._study.ask(self._distributions)
+        candidate = Candidate(self._sides.assignment(trial.params | self._rounding.drawn), trial)
+        if trial.params.keys() <= candidate.assignment.keys():
+            return candidate
+        existing = self.foreign(candidate.assignment)  # without the parameters that do not exist beside the others
+        if existing is None:
+            return candidate  # the constraints forbid it
+        self.drop(candidate)
+        return existing
+
+    def foreign(self, assignment: Assignment) -> Candidate | None:
+        raws = self._sides.raws(assignment)
+        if raws is None:
+            return None
+        self._study.enqueue_trial(raws)
+        self._study.sampler = self._replaying  # nothing has to be thought about
+        trial = self._study.ask({name: self._distributions[name] for name in raws})
+        self._study.sampler = self._rounding
+        if isinstance(self._rounding.inner, optuna.samplers.NSGAIISampler | optuna.samplers.NSGAIIISampler):
+            frozen = self._study.get_trials(deepcopy=False)[trial.number]
+            self._rounding.inner.get_trial_generation(self._study, frozen)  # it joins the population of now
+        return Candidate(assignment, trial)
+
+    def drop(self, candidate: Candidate) -> None:
+        self._study.tell(candidate.handle, state=TrialState.FAIL)
+
+    def tell(self, candidate: Candidate, outcome: Outcome) -> None:
+        trial = candidate.handle
+        losses = [min(max(loss, -LARGEST), LARGEST) for loss in outcome.losses]
+        for index, amount in enumerate(outcome.violations):
+            trial.set_constraint(str(index), min(amount, LARGEST))
+        if self._sampler.ranks_pruned and (outcome.failed or outcome.partial):
+            if len(losses) == 1:
+                trial.report(losses[0], step=1)
+            self._study.tell(trial, state=TrialState.PRUNED)
+        elif outcome.failed:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, losses)
+
+    def _made(self) -> BaseSampler:
+        warnings.filterwarnings("ignore", category=FutureWarning, message="`(gamma|prior_weight)`")  # to go in Optuna 6
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        return self._sampler.make(self._drawn())
+
+    def _drawn(self) -> int:
+        """A seed that is a function of the search's seed, the suggestion's number and the attempt at it."""
+        number, attempt = self._asked
+        (u,) = uniform(f"{self._seed}/optuna/{number}/{attempt}", 1)
+        return int(u * SEEDS)
+
+
+class Rounding(BaseSampler):
+    """Draws with another sampler, and keeps what the point's values are known by when they come from the journal.
+
+    A float has more digits than the value it decodes to; without this, a search that is rebuilt from its journal
+    would know slightly different points.
+    """
+
+    def __init__(self, sides: Sides, inner: BaseSampler) -> None:
+        self.inner = inner
+        self.drawn: dict[str, Raw] = {}
+        self._sides = {side.name: side for side in sides}
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
+        return self.inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        drawn = self.inner.sample_relative(study, trial, search_space)
+        return {name: self._rounded(name, raw) for name, raw in drawn.items()}
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: BaseDistribution) -> Any:
+        return self._rounded(name, self.inner.sample_independent(study, trial, name, distribution))
+
+    def before_trial(self, study: Any, trial: Any) -> None:
+        self.inner.before_trial(study, trial)
+
+    def after_trial(self, study: Any, trial: Any, state: TrialState, values: Any) -> None:
+        self.inner.after_trial(study, trial, state, values)
+
+    def _rounded(self, name: str, raw: Raw) -> Raw:
+        self.drawn[name] = raw
+        return self._sides[name].rounded(raw)
+
+
+def _distribution(side: Side) -> BaseDistribution:
+    match side.kind:
+        case Kind.UNIT:
+            return FloatDistribution(0, 1)
+        case Kind.ORDER:
+            return IntDistribution(0, side.size - 1)
+        case Kind.CHOICE:
+            return CategoricalDistribution(range(side.size))
+
+
+def tpe(
+    *,
+    multivariate: bool,
+    startup: int = 10,
+    candidates: int = 24,
+    gamma: float | None = None,
+    prior_weight: float = 1.0,
+) -> Sampler:
+    """Tree-structured Parzen estimators (Bergstra et al. 2011; several objectives: Ozaki et al. 2022).
+
+    `gamma` is Hyperopt's: ceil(gamma · sqrt(n)) of n results, at most 25, count as good; None: a tenth of them.
+    """
+
+    def good(results: int) -> int:
+        return min(math.ceil((gamma or 0.0) * math.sqrt(results)), MOST_GOOD)
+
+    def make(seed: int) -> BaseSampler:
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            n_startup_trials=startup,
+            n_ei_candidates=candidates,
+            multivariate=multivariate,
+            constant_liar=True,
+            gamma=None if gamma is None else good,
+            prior_weight=None if prior_weight == 1.0 else prior_weight,
+        )
+
+    return Sampler(make, stateless=True, honest=True, ranks_pruned=True, attempts=3)
+
+
+def gp(startup: int) -> Sampler:
+    """A Gaussian process with log expected improvement (Ament et al. 2023), in torch."""
+    return Sampler(
+        lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup),
+        stateless=True,
+        honest=False,
+        attempts=1,
+    )
+
+
+def cmaes(startup: int, population: int | None) -> Sampler:
+    """CMA-ES (Hansen 2016); categories are drawn at random beside it."""
+    return Sampler(
+        lambda seed: optuna.samplers.CmaEsSampler(
+            seed=seed, n_startup_trials=startup, popsize=population, warn_independent_sampling=False
+        ),
+        stateless=False,
+        honest=False,
+    )
+
+
+def nsga2(population: int) -> Sampler:
+    """NSGA-II (Deb et al. 2002)."""
+    return Sampler(
+        lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=population), stateless=False, honest=True
+    )
+
+
+def nsga3(population: int) -> Sampler:
+    """NSGA-III (Deb and Jain 2014)."""
+    return Sampler(
+        lambda seed: optuna.samplers.NSGAIIISampler(seed=seed, population_size=population), stateless=False, honest=True
+    )
+
+
+def qmc(sequence: str) -> Sampler:
+    """A scrambled sequence of low discrepancy (Bergstra and Bengio 2012)."""
+    return Sampler(
+        lambda seed: optuna.samplers.QMCSampler(
+            seed=seed, qmc_type=sequence, scramble=True, warn_independent_sampling=False
+        ),
+        stateless=False,
+        honest=True,
+    )

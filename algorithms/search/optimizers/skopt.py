@@ -1,0 +1,136 @@
+"""scikit-optimize behind the port: the only module that imports it."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import skopt
+from sklearn.ensemble import GradientBoostingRegressor
+from skopt.learning import GradientBoostingQuantileRegressor
+from skopt.space import Categorical, Integer, Real
+
+from algorithms.search.optimizers.sides import MIDDLE, Kind, Raw, Side, Sides
+from algorithms.search.outcome import Outcome
+from algorithms.search.shell.learning import Candidate
+from algorithms.search.shell.novelty import uniform
+from algorithms.space.encoding import Cube
+from events.spec.space import Assignment
+
+SEEDS = 2**31
+HEDGE = "gp_hedge"
+Point = tuple[Raw, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """skopt's settings of the same names."""
+
+    base_estimator: str
+    n_initial_points: int
+    acq_func: str
+    acq_optimizer: str
+
+
+class SkoptOptimizer:
+    """Ask and tell of a model that is fitted for each suggestion; handles are points in skopt's terms.
+
+    Trials that run count with the best loss so far (the constant liar of Ginsbourger et al. 2010, skopt's `cl_min`).
+    """
+
+    honest = False
+
+    def __init__(self, cube: Cube, seed: int, model: Model) -> None:
+        self.stateless = model.acq_func != HEDGE
+        self._sides, self._seed, self._model = Sides(cube), seed, model
+        self._running: list[Point] = []
+        self._known: list[tuple[Point, float]] = []
+        self._hedge: tuple[Any, Any] | None = None
+        """What each acquisition function has gained, and what each proposed last."""
+        self._asked = (0, 0)
+
+    def ask(self, number: int) -> Candidate:
+        last, attempt = self._asked
+        self._asked = number, attempt + 1 if number == last else 0
+        if self._asked[1]:  # skopt, too, takes a random point where its model wants a known one
+            drawn = uniform(f"{self._seed}/skopt/again/{number}/{self._asked[1]}", len(self._sides))
+            return self._noted(
+                self._sides.assignment({s.name: s.raw(u) for s, u in zip(self._sides, drawn, strict=True)})
+            )
+        # skopt warns of points that it would take twice, numpy and scikit-learn of fits that did not converge
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            point = self._proposed()
+        assignment = self._sides.assignment(
+            {side.name: _plain(raw) for side, raw in zip(self._sides, point, strict=True)}
+        )
+        return self._noted(assignment)
+
+    def foreign(self, assignment: Assignment) -> Candidate | None:
+        return None if self._sides.raws(assignment) is None else self._noted(assignment)
+
+    def drop(self, candidate: Candidate) -> None:
+        self._running.remove(candidate.handle)
+
+    def tell(self, candidate: Candidate, outcome: Outcome) -> None:
+        (loss,) = outcome.losses
+        self._running.remove(candidate.handle)
+        self._known.append((candidate.handle, loss))
+
+    def _noted(self, assignment: Assignment) -> Candidate:
+        raws = self._sides.raws(assignment) or {}
+        point = tuple(raws.get(side.name, side.raw(MIDDLE)) for side in self._sides)
+        self._running.append(point)
+        return Candidate(assignment, point)
+
+    def _proposed(self) -> list[Any]:
+        fresh = self._fresh()
+        if not self._known:
+            return list(fresh.ask())
+        if self._hedge is not None:
+            fresh.gains_, fresh.next_xs_ = self._hedge
+        points, losses = zip(*self._known, strict=True)
+        lies = [min(losses)] * len(self._running)
+        fresh.tell([list(point) for point in (*points, *self._running)], [*losses, *lies])
+        if self._model.acq_func == HEDGE and hasattr(fresh, "next_xs_"):
+            self._hedge = fresh.gains_, fresh.next_xs_
+        return list(fresh.ask())
+
+    def _fresh(self) -> Any:
+        (u,) = uniform(f"{self._seed}/skopt/{self._asked[0]}", 1)
+        model = self._model
+        return skopt.Optimizer(
+            [_dimension(side) for side in self._sides],
+            base_estimator=_boosted(int(u * SEEDS)) if model.base_estimator == "GBRT" else model.base_estimator,
+            n_initial_points=max(1, model.n_initial_points),
+            acq_func=model.acq_func,
+            acq_optimizer=model.acq_optimizer,
+            random_state=int(u * SEEDS),
+        )
+
+
+class Boosted(GradientBoostingQuantileRegressor):  # type: ignore[misc]
+    """skopt's GBRT, which scikit-learn since 1.6 does not take for a regressor otherwise."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor"
+        return tags
+
+
+def _boosted(seed: int) -> Boosted:
+    return Boosted(base_estimator=GradientBoostingRegressor(n_estimators=30, loss="quantile"), random_state=seed)
+
+
+def _dimension(side: Side) -> Any:
+    match side.kind:
+        case Kind.UNIT:
+            return Real(0, 1, name=side.name)
+        case Kind.ORDER:
+            return Integer(0, side.size - 1, name=side.name)
+        case Kind.CHOICE:
+            return Categorical(range(side.size), name=side.name)
+
+
+def _plain(raw: Any) -> Raw:
+    return float(raw) if isinstance(raw, float) else int(raw)

@@ -1,0 +1,103 @@
+"""No point twice: remembers what was suggested and finds points that were not."""
+
+from collections.abc import Iterable
+from hashlib import shake_128
+from itertools import count, islice
+
+from algorithms.search.shell.permutation import Permutation
+from algorithms.space.encoding import Cube
+from events.errors import RefusalError
+from events.spec.space import Assignment, Scalar
+
+ATTEMPTS = 30
+"""Random draws before a finite space is walked instead; a continuum is then taken as it comes."""
+DRAWS = 100_000
+"""Draws for those that the constraints allow; a space that passes the check has one in a thousand, or more."""
+BITS = 53
+
+
+class InfeasibleError(RefusalError, RuntimeError):
+    """So many points were drawn, and the constraints allow none."""
+
+
+class Novelty:
+    """What was suggested so far: a set of 8-byte keys, under 150 bytes a suggestion."""
+
+    def __init__(self, cube: Cube, seed: int) -> None:
+        self._cube = cube
+        self._seed = seed
+        self._size = cube.size
+        self._seen: set[int] = set()
+        self._walk = Permutation(self._size or 1, seed)
+        self._walked = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Has every point of a finite space that the constraints allow been suggested?"""
+        if self._size is None:
+            return False
+        return len(self._seen) >= self._size or (bool(self._cube.constraints) and self._next() is None)
+
+    def claim(self, assignment: Assignment) -> bool:
+        """Mark `assignment` as suggested; False if it was already, or is not of this space."""
+        key = self._cube.key(assignment)
+        if key is None or key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def first(self, drawn: Iterable[dict[str, Scalar]]) -> dict[str, Scalar] | None:
+        """Claim the first new one among ATTEMPTS that the constraints allow; None if there is none."""
+        allowed = filter(self._cube.allows, islice(drawn, DRAWS))
+        return next(filter(self.claim, islice(allowed, ATTEMPTS)), None)
+
+    def random(self, index: int) -> dict[str, Scalar] | None:
+        """Claim a point drawn by the parameters' distributions, a function of seed, `index` and what is claimed.
+
+        Raises InfeasibleError.
+        """
+        if self.exhausted:
+            return None
+        found = self.first(self._draw(index, attempt) for attempt in count())
+        if found is not None:
+            return found
+        return self.walk() if self._size is not None else self._again(index)
+
+    def walk(self) -> dict[str, Scalar] | None:
+        """Claim the next unclaimed point in the seed's order of a finite space; None at its end."""
+        found = self._next()
+        if found is None:
+            return None
+        key, assignment = found
+        self._seen.add(key)
+        self._walked += 1
+        return assignment
+
+    def _next(self) -> tuple[int, dict[str, Scalar]] | None:
+        """The next point of the walk that is allowed and not claimed, and its key. Each place is passed once."""
+        assert self._size is not None
+        while self._walked < self._size and len(self._seen) < self._size:
+            assignment = self._cube.at(self._walk[self._walked])
+            key = self._cube.key(assignment)
+            if key is not None and key not in self._seen:
+                return key, assignment
+            self._walked += 1
+        return None
+
+    def _draw(self, index: int, attempt: int) -> dict[str, Scalar]:
+        return self._cube.decode(uniform(f"{self._seed}/{index}/{attempt}", self._cube.width))
+
+    def _again(self, index: int) -> dict[str, Scalar]:
+        """A point of a continuum whose values are few, again."""
+        drawn = (self._draw(index, attempt) for attempt in range(DRAWS))
+        allowed = list(islice(filter(self._cube.allows, drawn), ATTEMPTS))
+        if not allowed:
+            raise InfeasibleError(f"of {DRAWS:,} random points the constraints allow none; loosen them")
+        return allowed[-1]
+
+
+def uniform(text: str, count: int) -> list[float]:
+    """`count` numbers in [0, 1) that are a function of `text`, the same on every machine and version."""
+    digest = shake_128(text.encode()).digest(8 * count)
+    words = (int.from_bytes(digest[8 * i : 8 * i + 8], "big") for i in range(count))
+    return [(word >> 64 - BITS) / 2**BITS for word in words]

@@ -1,0 +1,196 @@
+"""Plugins are found by their entry points, share the shell, and can do no harm by being broken."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from typer.testing import CliRunner
+
+from algorithms.conformance import Subject, examined
+from algorithms.search import catalogue, create, faults, problems
+from algorithms.search.catalogue.plugins import loaded
+from controller.cli import app
+from controller.cli.exits import Exit
+from events.spec.problem import Problem
+from tests.algorithms.spaces import MIXED, experiment
+
+EXAMPLE = Path(__file__).parents[4] / "examples" / "plugin"
+NAME = ("spec", "algorithm", "algorithmName")
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Put a package with entry points where Python finds it: `install("pack", name="module:Class")`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(package: str, **points: str) -> None:
+        folder = tmp_path / f"{package}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [f"{name} = {target}" for name, target in points.items()]
+        (folder / "entry_points.txt").write_text("[trialstream.algorithms]\n" + "\n".join(lines) + "\n")
+
+    (tmp_path / "toys.py").write_text(TOYS)
+    yield put
+    sys.modules.pop("toys", None)
+    loaded.cache_clear()
+
+
+TOYS = dedent("""
+    import random
+
+    class Good:
+        '''Random points, as a plugin.'''
+        def __init__(self, space, seed, settings):
+            self.space, self.random = space, random.Random(seed)
+        def ask(self):
+            return self.space.decode([self.random.random() for _ in range(self.space.width)])
+        def tell(self, assignment, loss):
+            assert isinstance(loss, float)
+
+    class Deaf(Good):
+        tell = None
+
+    class Global(Good):
+        def ask(self):
+            return self.space.decode([random.random() for _ in range(self.space.width)])
+
+    class Outside(Good):
+        def ask(self):
+            return {one.name: one.space.max for one in self.space.parameters}
+
+    class Linear(Good):
+        '''Takes every range for a uniform one.'''
+        def ask(self):
+            point = super().ask()
+            for one in self.space.parameters:
+                if one.space.min is not None and one.space.step is None and one.type == "double":
+                    point[one.name] = round(self.random.uniform(one.space.min, one.space.max), 9)
+            return point
+
+    class Touchy(Good):
+        def tell(self, assignment, loss):
+            1 / (loss - 1.0)
+
+    class Narrow(Good):
+        def ask(self):
+            if self.space.width > 100:
+                raise ValueError("too wide")
+            return super().ask()
+
+    class Odd(Good):
+        lacks = ("numbers",)
+
+    from pydantic import BaseModel
+    class Unset(Good):
+        class Settings(BaseModel):
+            size: int
+
+    word = "no class"
+""")
+
+
+def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
+    install("good-pack", good="toys:Good")
+    assert list(problems(experiment(MIXED, "good"))) == []
+    assert "Random points, as a plugin" in [entry.summary for entry in catalogue() if entry.name == "good"]
+    found = create(experiment(MIXED, "good"), 1).ask(20)
+    assert len({str(one) for one in found}) == 20
+    assert {one.promise: one.fault for one in examined(Subject("good", trials=13)) if one.fault} == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "promise", "words"),
+    [
+        ("Global", "deterministic", "it changes a global random state"),
+        ("Linear", "distribution", "double logUniform: a fifth of the distribution is off by"),
+        ("Outside", "in space", "which is not in the search space"),
+        ("Touchy", "adversity", "ZeroDivisionError"),
+        ("Narrow", "edges", "ValueError: too wide"),
+    ],
+)
+def test_the_suite_sees_a_broken_promise(install: Install, target: str, promise: str, words: str) -> None:
+    install("toy-pack", toy=f"toys:{target}")
+    broken = {one.promise: one.fault for one in examined(Subject("toy", trials=13)) if one.fault}
+    assert words in (broken[promise] or "")
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("toys:Absent", "AttributeError: "),
+        ("no_such_module:X", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("toys:word", "TypeError: 'no class' is no class"),
+        ("toys:Deaf", "TypeError: Deaf has no method tell"),
+        ("toys:Odd", "TypeError: lacks has to name features: ENDLESS, "),
+        ("toys:Unset", "ValidationError: "),
+    ],
+)
+def test_a_broken_plugin_is_told_plainly(install: Install, target: str, reason: str) -> None:
+    install("broken-pack", broken=target)
+    words = f"of broken-pack cannot be loaded: {reason}"
+    ((name, fault),) = faults()
+    assert name == "broken"
+    assert fault.startswith(words)
+    (problem,) = problems(experiment(MIXED, "broken"))
+    assert problem.path == NAME
+    assert problem.message.startswith(f"the plugin broken {words}")
+    result = CliRunner().invoke(app, ["algorithms"])
+    assert result.exit_code == Exit.OK
+    assert f"the plugin broken {words}" in result.stderr
+    assert "nevergrad" in result.stdout
+    assert CliRunner().invoke(app, ["algorithms", "test", "broken"]).exit_code == Exit.INVALID
+
+
+def test_names_that_clash_are_refused(install: Install) -> None:
+    install("one-pack", tpe="toys:Good", twice="toys:Good")
+    install("other-pack", twice="toys:Good")
+    words = "is offered by one-pack, other-pack: uninstall all but one"
+    assert list(faults()) == [
+        ("tpe", "of one-pack has the name of a built-in algorithm: rename its entry point"),
+        ("twice", words),
+    ]
+    assert list(problems(experiment(MIXED, "tpe"))) == []
+    assert list(problems(experiment(MIXED, "twice"))) == [Problem(NAME, f"the plugin twice {words}")]
+
+
+def test_the_command_says_what_is_broken(install: Install) -> None:
+    install("toy-pack", toy="toys:Global")
+    result = CliRunner().invoke(app, ["algorithms", "test", "toy", "--trials", "13"])
+    assert result.exit_code == Exit.FAILED
+    assert "it changes a global random state" in result.stdout
+    assert "toy breaks" in result.stderr
+
+
+def test_the_command_asks_for_a_name_that_it_knows() -> None:
+    assert "which one?" in CliRunner().invoke(app, ["algorithms", "test"]).stderr
+    result = CliRunner().invoke(app, ["algorithms", "test", "rnadom"])
+    assert result.exit_code == Exit.INVALID
+    assert "'rnadom' is no known algorithm; there are: auto, gp, nevergrad, " in result.stderr
+
+
+def test_the_example_is_installed_and_keeps_every_promise(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site")]
+    subprocess.run([*command, str(copied(tmp_path))], check=True)
+    test = [sys.executable, "-m", "controller.cli", "algorithms", "test", "hillclimb"]
+    environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": ""}
+    done = subprocess.run(test, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    assert done.stdout.count("kept") == 11
+
+
+def copied(tmp_path: Path) -> Path:
+    """The example in a folder of its own: building leaves files behind."""
+    folder = tmp_path / "plugin"
+    folder.mkdir()
+    for file in EXAMPLE.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def test_the_example_is_about_40_lines() -> None:
+    assert len((EXAMPLE / "hillclimb.py").read_text().splitlines()) <= 45
