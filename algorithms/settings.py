@@ -15,7 +15,7 @@ LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mos
 """Types and bounds of JSON Schema, for people."""
 
 
-class Settings(BaseModel):
+class AlgorithmSettings(BaseModel):
     """The settings of one algorithm, typed; a subclass lists them with defaults, bounds and one line each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +38,7 @@ class SettingEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """One algorithm as the catalogue shows it."""
 
     name: str
@@ -46,19 +46,19 @@ class Entry:
     settings: tuple[SettingEntry, ...]
 
 
-def entry(name: str, summary: str, schema: type[Settings]) -> Entry:
+def catalogue_entry(name: str, summary: str, schema: type[AlgorithmSettings]) -> CatalogueEntry:
     """The catalogue's entry for an algorithm with this schema of settings."""
-    return Entry(name, summary, tuple(_setting_entries(schema)))
+    return CatalogueEntry(name, summary, tuple(_setting_entries(schema)))
 
 
-def _setting_entries(schema: type[Settings]) -> Iterator[SettingEntry]:
+def _setting_entries(schema: type[AlgorithmSettings]) -> Iterator[SettingEntry]:
     for name, field in schema.model_fields.items():
         default = "none" if field.default is None else str(field.default)
         kind = "word" if _words(schema, name) else KINDS[_shape(schema, name)["type"]]
         yield SettingEntry(name, kind, default, allowed(schema, name), field.description or "")
 
 
-def allowed(schema: type[Settings], name: str) -> str:
+def allowed(schema: type[AlgorithmSettings], name: str) -> str:
     """What a setting may be, in words, such as `a whole number, at least 0`."""
     words, shape = _words(schema, name), _shape(schema, name)
     if words:
@@ -69,21 +69,21 @@ def allowed(schema: type[Settings], name: str) -> str:
     return ", ".join(["a whole number" if shape["type"] == "integer" else "a number", *limits])
 
 
-def _words(schema: type[Settings], name: str) -> list[str]:
+def _words(schema: type[AlgorithmSettings], name: str) -> list[str]:
     annotation = schema.model_fields[name].annotation
     return (
         [str(word) for word in annotation] if isinstance(annotation, type) and issubclass(annotation, StrEnum) else []
     )
 
 
-def _shape(schema: type[Settings], name: str) -> dict[str, Any]:
+def _shape(schema: type[AlgorithmSettings], name: str) -> dict[str, Any]:
     """The JSON schema of a setting, looked up inside `int | None` too."""
     shape: dict[str, Any] = schema.model_json_schema()["properties"][name]
     options: list[dict[str, Any]] = shape.get("anyOf", [shape])
     return options[0]
 
 
-def setting_problems(spec: AlgorithmSpec, schema: type[Settings], place: Path) -> Iterator[Problem]:
+def setting_problems(spec: AlgorithmSpec, schema: type[AlgorithmSettings], place: Path) -> Iterator[Problem]:
     """What is wrong with the settings of `spec`; `place` is where they stand."""
     names = [setting.name for setting in spec.algorithm_settings]
     wrong = _wrong(spec, schema)
@@ -100,7 +100,7 @@ def setting_problems(spec: AlgorithmSpec, schema: type[Settings], place: Path) -
             yield Problem((*place, index, "value"), f"{setting.value!r} is not allowed for {setting.name}; give {must}")
 
 
-def _wrong(spec: AlgorithmSpec, schema: type[Settings]) -> set[str]:
+def _wrong(spec: AlgorithmSpec, schema: type[AlgorithmSettings]) -> set[str]:
     try:
         schema.of(spec)
     except ValidationError as error:

@@ -53,7 +53,7 @@ STRAYS = {
         ("algorithms.search.catalogue.katib", "optuna"),
     ],
     "A search is named at the top, and built from a shell around an optimizer": [
-        ("algorithms.search.shell.learning", "algorithms.search.optimizers.sides"),
+        ("algorithms.search.shell.learning", "algorithms.search.optimizers.raw_space"),
         ("algorithms.search.optimizers.gp.optimizer", "algorithms.search.catalogue.own"),
         ("algorithms.search.catalogue.plugins", "algorithms.search.registry"),
     ],

@@ -7,7 +7,7 @@ from events.spec.space import Assignment, Distribution, FeasibleSpace, Parameter
 
 DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
 DISCRETE, CATEGORICAL = ParameterType.DISCRETE, ParameterType.CATEGORICAL
-LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
+OF_POSITIVE = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
 
 
 def ranged(
@@ -65,7 +65,7 @@ def _parameter(order: random.Random, name: str) -> Parameter:
         words: list[Scalar] = ["", "a", "ä b", 7, 0.5, True, "nan", "${x}"]
         return listed(name, kind, order.sample(words, order.randint(1, len(words))))
     distribution = order.choice(list(Distribution))
-    least = 1 if distribution in LOGARITHMIC else -1000
+    least = 1 if distribution in OF_POSITIVE else -1000
     if kind is INT:
         low = order.randint(least, 1000)
         high = low + order.choice([0, 1, 5, 1000, 2**40])

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from algorithms.scheduling.decision import CONTINUE, SchedulingDecision, Stop
-from algorithms.settings import Settings
+from algorithms.settings import AlgorithmSettings
 
 EXACT = 1024
 """Up to this step each has its own median; later ones share one with their neighbours, 512 medians per doubling."""
 
 
-class MedianSettings(Settings):
+class MedianSettings(AlgorithmSettings):
     min_trials_required: int = Field(default=3, ge=1, description="succeeded trials before any is stopped")
     start_step: int = Field(default=4, ge=1, description="report from which on a trial may be stopped")
 

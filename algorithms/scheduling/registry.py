@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from algorithms.scheduling.decision import Continue, SchedulingDecision, Stop
 from algorithms.scheduling.medianstop import MedianSettings, MedianStop
 from algorithms.scheduling.port import Scheduler
-from algorithms.settings import Entry, Settings, entry, setting_problems
+from algorithms.settings import AlgorithmSettings, CatalogueEntry, catalogue_entry, setting_problems
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
@@ -20,7 +20,7 @@ class Rule:
     """One line of the registry."""
 
     summary: str
-    schema: type[Settings]
+    schema: type[AlgorithmSettings]
     create: Callable[[ExperimentSpec], Scheduler]
     """Of a spec without problems."""
     decisions: frozenset[type[SchedulingDecision]]
@@ -62,6 +62,6 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     yield from setting_problems(wanted, rule.schema, (*PLACE, "algorithmSettings"))
 
 
-def catalogue() -> Sequence[Entry]:
+def catalogue() -> Sequence[CatalogueEntry]:
     """All schedulers with their settings, for people."""
-    return [entry(name, rule.summary, rule.schema) for name, rule in RULES.items()]
+    return [catalogue_entry(name, rule.summary, rule.schema) for name, rule in RULES.items()]

@@ -9,9 +9,9 @@ from events.spec.conditions import outermost_first
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
-SAMPLE = 10_000
-LEAST = 10
-"""Of SAMPLE: with fewer, to find a point that is allowed takes longer than most trials are worth."""
+DRAWN = 10_000
+LEAST_ALLOWED = 10
+"""Of DRAWN: with fewer, to find a point that is allowed takes longer than most trials are worth."""
 _WHERE = ("spec", "constraints")
 _REMEDY = "loosen them, narrow min and max to where they hold, or let the program compute one parameter from the others"
 
@@ -20,7 +20,7 @@ def allowed_points(cube: Cube) -> int | None:
     """The number of points of a finite space that the constraints allow; None if there are too many to count."""
     if not cube.constraints:
         return cube.size
-    if cube.size is None or cube.size > SAMPLE:
+    if cube.size is None or cube.size > DRAWN:
         return None
     return sum(cube.allows(cube.at(index)) for index in range(cube.size))
 
@@ -36,13 +36,13 @@ def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
             names = ", ".join(parameter.name for parameter in cube.parameters)
             yield Problem(_WHERE, f"no values of {names} are allowed by the constraints; loosen them")
         return
-    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(SAMPLE))
-    if drawn < LEAST:
+    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(DRAWN))
+    if drawn < LEAST_ALLOWED:
         yield Problem(_WHERE, f"{_few(drawn)} random points are allowed by the constraints; {_REMEDY}")
     elif cube.size is not None:
         walk = Permutation(cube.size, 0)
-        met = sum(cube.allows(cube.at(walk[n])) for n in range(SAMPLE))
-        if met < LEAST:
+        met = sum(cube.allows(cube.at(walk[n])) for n in range(DRAWN))
+        if met < LEAST_ALLOWED:
             yield Problem(_WHERE, f"{_few(met)} combinations of values are allowed by the constraints; {_REMEDY}")
 
 
@@ -56,4 +56,4 @@ def _concerned(cube: Cube) -> Cube:
 
 
 def _few(found: int) -> str:
-    return f"only {found} of {SAMPLE:,}" if found else f"none of {SAMPLE:,}"
+    return f"only {found} of {DRAWN:,}" if found else f"none of {DRAWN:,}"

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from algorithms.search.catalogue import katib, libraries, own, plugins
+from algorithms.search.catalogue import plugins
 from algorithms.search.catalogue.algorithm import Algorithm, algorithm_of
+from algorithms.search.catalogue.katib import KATIB_ALGORITHMS
+from algorithms.search.catalogue.libraries import LIBRARY_ALGORITHMS
+from algorithms.search.catalogue.own import OWN_ALGORITHMS
 from algorithms.search.catalogue.plugins import Fault
 from algorithms.search.port import Search
 from algorithms.search.shell.warm_start import informed
-from algorithms.settings import Entry, entry
+from algorithms.settings import CatalogueEntry, catalogue_entry
 from events.spec.experiment import ExperimentSpec
 
-ALGORITHMS: Mapping[str, Algorithm] = {**own.ALGORITHMS, **katib.ALGORITHMS, **libraries.ALGORITHMS}
+ALGORITHMS: Mapping[str, Algorithm] = {**OWN_ALGORITHMS, **KATIB_ALGORITHMS, **LIBRARY_ALGORITHMS}
 
 
 def names() -> list[str]:
@@ -42,10 +45,10 @@ def imports(spec: ExperimentSpec) -> frozenset[str]:
     return frozenset(known.imports if known else ())
 
 
-def catalogue() -> Sequence[Entry]:
+def catalogue() -> Sequence[CatalogueEntry]:
     """All searches with their settings, for people."""
     known = ((name, find(name)) for name in names())
-    return [entry(name, one.summary, one.schema) for name, one in known if isinstance(one, Algorithm)]
+    return [catalogue_entry(name, one.summary, one.schema) for name, one in known if isinstance(one, Algorithm)]
 
 
 def faults() -> Iterator[tuple[str, str]]:

@@ -15,8 +15,8 @@ DIGITS = 12
 """Of a double without a step: more than any training needs, and short to read."""
 DEVIATIONS = 6
 """A normal distribution spans this many standard deviations between the bounds, as in Katib."""
-LARGEST = math.log(sys.float_info.max)
-BITS = 53
+LARGEST_LOGARITHM = math.log(sys.float_info.max)
+MANTISSA_BITS = 53
 
 
 class Dimension(Protocol):
@@ -96,7 +96,7 @@ class Law:
         return math.log(number) if self.logarithmic else float(number)
 
     def unscale(self, scaled: float) -> float:
-        return math.exp(min(scaled, LARGEST)) if self.logarithmic else scaled
+        return math.exp(min(scaled, LARGEST_LOGARITHM)) if self.logarithmic else scaled
 
     def quantile(self, u: float, start: float, end: float) -> float:
         """The scaled number below which the share `u` of the mass between `start` and `end` (both scaled) lies."""
@@ -202,7 +202,7 @@ class Steps:
 
 def _slice(u: float, size: int) -> int:
     """Which of `size` equal slices of [0, 1] holds `u`; in whole numbers, as sizes may exceed what a float can hold."""
-    return min(max(int(u * 2**BITS) * size >> BITS, 0), size - 1)
+    return min(max(int(u * 2**MANTISSA_BITS) * size >> MANTISSA_BITS, 0), size - 1)
 
 
 def _middle(place: int, size: int) -> float:

@@ -11,7 +11,7 @@ from algorithms.conformance.spaces import feasible as feasible
 from algorithms.conformance.spaces import listed as listed
 from algorithms.conformance.spaces import ranged as ranged
 from algorithms.search import ALGORITHMS
-from algorithms.search.optimizers.portfolio import Optimizer
+from algorithms.search.optimizers.portfolio import NevergradName
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.space.dimension import dimension
 from events.spec.algorithm import AlgorithmSpec, Setting
@@ -28,7 +28,7 @@ PLAIN = [
 ]
 """Algorithms by name, without those that are others in the beginning, and Nevergrad, whose optimizers are many."""
 
-OPTIMIZERS = tuple(optimizer.value for optimizer in Optimizer)
+OPTIMIZERS = tuple(optimizer.value for optimizer in NevergradName)
 FAMILIES = frozenset({"auto", "OnePlusOne", "CMA", "TwoPointsDE", "PSO"})
 """Of Nevergrad's optimizers one of each kind; the long tier examines their relatives, too."""
 
@@ -194,3 +194,10 @@ def exists(one: Parameter, known: Mapping[str, Scalar]) -> bool:
 def outcome(loss: float | None) -> Outcome:
     """The outcome of a trial with one loss; None: it failed."""
     return FAILED if loss is None else Outcome((loss,))
+
+
+def several(algorithm: str, **settings: Scalar) -> ExperimentSpec:
+    """An experiment with two objectives, `a` and `b`, over 11 points."""
+    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
+    spec = experiment([ranged("x", DOUBLE, 0, 1, 0.1)], algorithm, settings)
+    return spec.model_copy(update={"objective": None, "objectives": losses})

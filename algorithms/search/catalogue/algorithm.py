@@ -8,7 +8,7 @@ from pydantic import Field
 
 from algorithms.search.features import Feature
 from algorithms.search.port import Search
-from algorithms.settings import Settings
+from algorithms.settings import AlgorithmSettings
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
@@ -23,7 +23,7 @@ def algorithm_of(spec: ExperimentSpec) -> str:
     return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT
 
 
-class Seeded(Settings):
+class Seeded(AlgorithmSettings):
     random_state: int | None = Field(default=None, ge=0, description="seed that replaces the experiment's own")
 
 

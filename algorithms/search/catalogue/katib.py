@@ -11,8 +11,8 @@ from algorithms.search.catalogue.libraries import (
     OPTUNA,
     SKOPT,
     UNLEARNING,
-    Acquisition,
     AcquisitionOptimizer,
+    SkoptAcquisition,
     SkoptGp,
     learning,
     optuna,
@@ -27,7 +27,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import ParameterType
 
-NUMERIC = (ParameterType.DOUBLE, ParameterType.INT)
+NUMBER_TYPES = (ParameterType.DOUBLE, ParameterType.INT)
 TO_COME = ("hyperband", "pbt", "enas", "darts")
 """Katib's algorithms that Trialstream does not have yet."""
 
@@ -66,7 +66,7 @@ class Estimator(StrEnum):
 
 
 class BayesianSettings(SkoptGp):
-    acq_func: Acquisition = Field(default=Acquisition.EI, description="what the next point is chosen by")
+    acq_func: SkoptAcquisition = Field(default=SkoptAcquisition.EI, description="what the next point is chosen by")
     base_estimator: Estimator = Field(
         default=Estimator.GP, description="Gaussian process, random forest, extra trees or gradient boosted trees"
     )
@@ -106,7 +106,7 @@ def _of_skopt(own: BayesianSettings) -> str:
     """What is asked for beside our Gaussian process, which climbs the expected improvement; nothing if it serves."""
     asked = {
         f"base_estimator {own.base_estimator}": own.base_estimator is not Estimator.GP,
-        f"acq_func {own.acq_func}": own.acq_func is not Acquisition.EI,
+        f"acq_func {own.acq_func}": own.acq_func is not SkoptAcquisition.EI,
         f"acq_optimizer {own.acq_optimizer}": own.acq_optimizer is AcquisitionOptimizer.SAMPLING,
     }
     return ", ".join(words for words, other in asked.items() if other)
@@ -123,7 +123,7 @@ def _bayesian_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _two_numbers(spec: ExperimentSpec) -> Iterator[Problem]:
-    numbers = sum(parameter.type in NUMERIC for parameter in spec.parameters)
+    numbers = sum(parameter.type in NUMBER_TYPES for parameter in spec.parameters)
     if numbers < 2:
         message = (
             f"cmaes needs two parameters of type double or int, as in Katib; there are {numbers}: give another one"
@@ -131,7 +131,7 @@ def _two_numbers(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(("spec", "parameters"), message)
 
 
-ALGORITHMS = {
+KATIB_ALGORITHMS = {
     "random": Algorithm(
         "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
     ),

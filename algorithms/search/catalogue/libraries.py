@@ -61,7 +61,7 @@ class HyperoptTpe(Seeded):
     prior_weight: float = Field(default=1.0, gt=0, description="weight of the prior distribution beside one result")
 
 
-class Acquisition(StrEnum):
+class SkoptAcquisition(StrEnum):
     """skopt's names; those per second (EIps, PIps) need durations, which a search is not told."""
 
     HEDGE = "gp_hedge"
@@ -74,7 +74,7 @@ class SkoptModel(Seeded):
     n_initial_points: int = Field(
         default=10, ge=0, description="results before the model is used; random until then; 0 counts as 1"
     )
-    acq_func: Acquisition = Field(default=Acquisition.HEDGE, description="what the next point is chosen by")
+    acq_func: SkoptAcquisition = Field(default=SkoptAcquisition.HEDGE, description="what the next point is chosen by")
 
 
 class AcquisitionOptimizer(StrEnum):
@@ -185,7 +185,7 @@ def _skopt_forest(spec: ExperimentSpec, seed: int) -> Search:
     return skopt(spec, seed, own.base_estimator.value, own)
 
 
-ALGORITHMS = {
+LIBRARY_ALGORITHMS = {
     "optuna.tpe": Algorithm("Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe, imports=OPTUNA),
     "optuna.gp": Algorithm("Optuna's Gaussian process", Startup, _gp, imports=OPTUNA, extra=TORCH),
     "optuna.cmaes": Algorithm(

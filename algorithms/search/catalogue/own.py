@@ -7,8 +7,7 @@ from pydantic import Field
 
 from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
 from algorithms.search.catalogue.libraries import learning
-from algorithms.search.optimizers.portfolio import OF_SEVERAL, Situation, gaussian, pick
-from algorithms.search.optimizers.portfolio import Optimizer as Name
+from algorithms.search.optimizers.portfolio import OF_SEVERAL, NevergradName, Situation, gaussian, pick
 from algorithms.search.port import Search
 from algorithms.search.shell.learning import Optimizer
 from algorithms.search.shell.relay import Best, Relay
@@ -26,7 +25,9 @@ class GpSettings(Seeded):
 
 
 class NevergradSettings(Seeded):
-    optimizer: Name = Field(default=Name.AUTO, description="Nevergrad's optimizer; auto picks by space and budget")
+    optimizer: NevergradName = Field(
+        default=NevergradName.AUTO, description="Nevergrad's optimizer; auto picks by space and budget"
+    )
 
 
 def picks(spec: ExperimentSpec) -> str:
@@ -36,9 +37,9 @@ def picks(spec: ExperimentSpec) -> str:
         total = spec.max_trial_count
         if first is None or (total is not None and total <= first):
             return "gp"
-        return f"gp for the first {first} trials, then {pick(Name.AUTO, _after(situation, first)).optimizer}"
-    if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is Name.AUTO:
-        return str(pick(Name.AUTO, situation).optimizer)
+        return f"gp for the first {first} trials, then {pick(NevergradName.AUTO, _after(situation, first)).optimizer}"
+    if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is NevergradName.AUTO:
+        return str(pick(NevergradName.AUTO, situation).optimizer)
     return ""
 
 
@@ -63,7 +64,7 @@ def _going_on(situation: Situation, seed: int, best: Best | None) -> Optimizer:
     """Nevergrad, from the best point on."""
     from algorithms.search.optimizers.nevergrad import NevergradOptimizer  # its import takes a second
 
-    chosen = pick(Name.AUTO, situation)
+    chosen = pick(NevergradName.AUTO, situation)
     optimizer = NevergradOptimizer(situation.cube, seed, chosen, situation.budget, situation.parallel)
     point = situation.cube.encode(best[0]) if best else None
     if best and point:
@@ -100,12 +101,12 @@ def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
     """Several objectives need an optimizer of Nevergrad's that can honour them."""
     wanted = NevergradSettings.of(spec.algorithm).optimizer
     if spec.several and wanted not in OF_SEVERAL:
-        able = ", ".join(one for one in Name if one in OF_SEVERAL)
+        able = ", ".join(one for one in NevergradName if one in OF_SEVERAL)
         message = f"the optimizer {wanted} cannot honour several objectives; these can: {able}"
         yield Problem(("spec", "algorithm", "algorithmSettings"), message)
 
 
-ALGORITHMS = {
+OWN_ALGORITHMS = {
     DEFAULT: Algorithm(
         "the default: gp at first, then nevergrad, by what is known to be best", Seeded, _auto, imports=GP
     ),

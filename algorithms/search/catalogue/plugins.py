@@ -13,7 +13,7 @@ from algorithms.search.features import Feature
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
 from algorithms.search.shell.learning import Candidate, Learning
-from algorithms.settings import entry
+from algorithms.settings import catalogue_entry
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
@@ -113,7 +113,7 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
         raise TypeError(f"lacks has to name features: {', '.join(Feature.__members__)}")
     schema = _schema(plugin)
     summary = (plugin.__doc__ or "a plugin").strip().splitlines()[0].removesuffix(".")
-    entry(name, summary, schema)  # a setting that cannot be shown fails here
+    catalogue_entry(name, summary, schema)  # a setting that cannot be shown fails here
 
     def create(spec: ExperimentSpec, seed: int) -> Search:
         cube = Cube.of(spec)

@@ -8,11 +8,10 @@ import numpy as np
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.shell.learning import Candidate
-from algorithms.search.shell.novelty import uniform
+from algorithms.search.shell.novelty import seed_from, uniform
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
-SEEDS = 2**32
 GROWTH = 2
 """The population of each restart with a larger one, as in Katib."""
 WARM = 10
@@ -112,8 +111,6 @@ class Evolution:
         self._strategy = self._started(np.asarray(draws[: self._cube.width]), sigma, size)
 
     def _started(self, mean: Any, sigma: float, size: int, covariance: Any = None) -> Any:
-        (u,) = uniform(f"{self._seed}/cmaes/{self._generation}", 1)
+        seed = seed_from(f"{self._seed}/cmaes/{self._generation}", 2**32)
         bounds = np.tile([0.0, 1.0], (self._cube.width, 1))
-        return cmaes.CMA(
-            mean=mean, sigma=sigma, cov=covariance, bounds=bounds, population_size=size, seed=int(u * SEEDS)
-        )
+        return cmaes.CMA(mean=mean, sigma=sigma, cov=covariance, bounds=bounds, population_size=size, seed=seed)

@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, anneal, hp, rand, tpe
+from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, anneal, hp, tpe
 from hyperopt.base import Domain
 
-from algorithms.search.optimizers.sides import Kind, Side, Sides
+from algorithms.search.optimizers.raw_space import Kind, RawSide, RawSpace
 from algorithms.search.outcome import Outcome
 from algorithms.search.shell.learning import Candidate
-from algorithms.search.shell.novelty import uniform
+from algorithms.search.shell.novelty import seed_from
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
-SEEDS = 2**31
 Document = dict[str, Any]
 Suggest = Callable[[list[int], Domain, Trials, int], Sequence[Document]]
 """As Hyperopt's `suggest` functions: ids of the trials to make, the space, what is known, a seed."""
@@ -30,8 +29,8 @@ class HyperoptOptimizer:
     honest = False
 
     def __init__(self, cube: Cube, seed: int, suggest: Suggest) -> None:
-        self._sides, self._seed, self._suggest = Sides(cube), seed, suggest
-        self._domain = Domain(lambda point: None, {side.name: _expression(side) for side in self._sides})
+        self._space, self._seed, self._suggest = RawSpace(cube), seed, suggest
+        self._domain = Domain(lambda point: None, {side.name: _expression(side) for side in self._space})
         self._trials = Trials()
         self._latest: Document | None = None
         """Asked for, but perhaps dropped: not among the trials yet."""
@@ -42,15 +41,15 @@ class HyperoptOptimizer:
         self._settle()
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
-        (u,) = uniform(f"{self._seed}/hyperopt/{number}/{self._asked[1]}", 1)
-        (document,) = self._suggest([self._next()], self._domain, self._trials, int(u * SEEDS))
-        drawn = {side.name: document["misc"]["vals"][side.name][0] for side in self._sides}
-        assignment = self._sides.assignment(drawn)
+        seed = seed_from(f"{self._seed}/hyperopt/{number}/{self._asked[1]}", 2**31)
+        (document,) = self._suggest([self._next()], self._domain, self._trials, seed)
+        drawn = {side.name: document["misc"]["vals"][side.name][0] for side in self._space}
+        assignment = self._space.assignment(drawn)
         self._note(document, assignment)
         return Candidate(assignment, document)
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
-        if self._sides.raws(assignment) is None:
+        if self._space.raws(assignment) is None:
             return None
         self._settle()
         tid = self._next()
@@ -70,8 +69,8 @@ class HyperoptOptimizer:
 
     def _note(self, document: Document, assignment: Assignment) -> None:
         """Keep the point as it is read from the journal, and without the parameters that it does not have."""
-        raws = self._sides.raws(assignment) or {}
-        document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._sides}
+        raws = self._space.raws(assignment) or {}
+        document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._space}
         document["misc"]["idxs"] = {name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()}
         self._latest = document
 
@@ -86,7 +85,7 @@ class HyperoptOptimizer:
         return self._count
 
 
-def _expression(side: Side) -> Any:
+def _expression(side: RawSide) -> Any:
     match side.kind:
         case Kind.UNIT:
             return hp.uniform(side.name, 0, 1)
@@ -110,4 +109,3 @@ def parzen(startup: int, candidates: int, gamma: float, prior_weight: float) -> 
 
 ANNEAL: Suggest = anneal.suggest
 """Draws near good points, nearer the more are known, in the manner of simulated annealing."""
-RANDOM: Suggest = rand.suggest

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.search.optimizers.portfolio import OF_SEVERAL, Optimizer, Pick
+from algorithms.search.optimizers.portfolio import OF_SEVERAL, NevergradName, Pick
 from algorithms.search.outcome import Outcome
 from algorithms.search.shell.learning import Candidate, Learning
 from algorithms.space.encoding import MIDDLE, Cube
@@ -40,7 +40,7 @@ class NevergradOptimizer:
         self._starts = 0
         self._tells = 0
         self._best: tuple[float, Any] | None = None
-        self._lent = Globals(seed).lent if pick.optimizer is Optimizer.NGOPT else nullcontext
+        self._lent = Globals(seed).lent if pick.optimizer is NevergradName.NGOPT else nullcontext
         with self._lent():
             self._optimizer = self._started()
 

@@ -12,16 +12,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from algorithms.search.optimizers.sides import Kind, Raw, Side, Sides
+from algorithms.search.optimizers.raw_space import Kind, Raw, RawSide, RawSpace
 from algorithms.search.outcome import Outcome
 from algorithms.search.shell.learning import Candidate
-from algorithms.search.shell.novelty import uniform
-from algorithms.search.shell.penalties import LARGEST
+from algorithms.search.shell.novelty import seed_from
+from algorithms.search.shell.penalties import LARGEST_LOSS
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-SEEDS = 2**32
 MOST_GOOD = 25
 """As in Hyperopt."""
 
@@ -51,10 +50,10 @@ class OptunaOptimizer:
 
     def __init__(self, cube: Cube, seed: int, sampler: Sampler, objectives: int = 1) -> None:
         self.stateless, self.honest = sampler.stateless, sampler.honest
-        self._sides, self._seed, self._sampler = Sides(cube), seed, sampler
-        self._distributions = {side.name: _distribution(side) for side in self._sides}
+        self._space, self._seed, self._sampler = RawSpace(cube), seed, sampler
+        self._distributions = {side.name: _distribution(side) for side in self._space}
         self._asked = (0, 0)
-        self._rounding = Rounding(self._sides, self._made())
+        self._rounding = Rounding(self._space, self._made())
         self._replaying = optuna.samplers.RandomSampler(seed=0)
         self._study = optuna.create_study(directions=["minimize"] * objectives, sampler=self._rounding)
 
@@ -67,7 +66,7 @@ class OptunaOptimizer:
         self._rounding.drawn = {}
         with np.errstate(all="ignore"):
             trial = self._study.ask(self._distributions)
-        candidate = Candidate(self._sides.assignment(trial.params | self._rounding.drawn), trial)
+        candidate = Candidate(self._space.assignment(trial.params | self._rounding.drawn), trial)
         if trial.params.keys() <= candidate.assignment.keys():
             return candidate
         existing = self.foreign(candidate.assignment)  # without the parameters that do not exist beside the others
@@ -77,7 +76,7 @@ class OptunaOptimizer:
         return existing
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
-        raws = self._sides.raws(assignment)
+        raws = self._space.raws(assignment)
         if raws is None:
             return None
         self._study.enqueue_trial(raws)
@@ -94,9 +93,9 @@ class OptunaOptimizer:
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
         trial = candidate.handle
-        losses = [min(max(loss, -LARGEST), LARGEST) for loss in outcome.losses]
+        losses = [min(max(loss, -LARGEST_LOSS), LARGEST_LOSS) for loss in outcome.losses]
         for index, amount in enumerate(outcome.violations):
-            trial.set_constraint(str(index), min(amount, LARGEST))
+            trial.set_constraint(str(index), min(amount, LARGEST_LOSS))
         if self._sampler.ranks_pruned and (outcome.failed or outcome.partial):
             if len(losses) == 1:
                 trial.report(losses[0], step=1)
@@ -114,8 +113,7 @@ class OptunaOptimizer:
     def _drawn(self) -> int:
         """A seed that is a function of the search's seed, the suggestion's number and the attempt at it."""
         number, attempt = self._asked
-        (u,) = uniform(f"{self._seed}/optuna/{number}/{attempt}", 1)
-        return int(u * SEEDS)
+        return seed_from(f"{self._seed}/optuna/{number}/{attempt}", 2**32)
 
 
 class Rounding(BaseSampler):
@@ -125,10 +123,10 @@ class Rounding(BaseSampler):
     would know slightly different points.
     """
 
-    def __init__(self, sides: Sides, inner: BaseSampler) -> None:
+    def __init__(self, space: RawSpace, inner: BaseSampler) -> None:
         self.inner = inner
         self.drawn: dict[str, Raw] = {}
-        self._sides = {side.name: side for side in sides}
+        self._sides = {side.name: side for side in space}
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self.inner.infer_relative_search_space(study, trial)
@@ -151,7 +149,7 @@ class Rounding(BaseSampler):
         return self._sides[name].rounded(raw)
 
 
-def _distribution(side: Side) -> BaseDistribution:
+def _distribution(side: RawSide) -> BaseDistribution:
     match side.kind:
         case Kind.UNIT:
             return FloatDistribution(0, 1)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from algorithms.space.encoding import Cube
 
 
-class Optimizer(StrEnum):
+class NevergradName(StrEnum):
     """Nevergrad's names; each here is deterministic under a seed, replayable and bounded in memory.
 
     A name may also be written in lower case with hyphens, as in Katib, and without its end OnePlusOne:
@@ -34,7 +34,7 @@ class Optimizer(StrEnum):
     NGOPT = "NGOpt"
 
     @classmethod
-    def _missing_(cls, value: object) -> "Optimizer | None":
+    def _missing_(cls, value: object) -> "NevergradName | None":
         word = _plain(str(value))
         return next((one for one in cls if word in (_plain(one), _plain(one).removesuffix("oneplusone"))), None)
 
@@ -43,7 +43,9 @@ def _plain(name: str) -> str:
     return name.replace("-", "").casefold()
 
 
-OF_SEVERAL = frozenset({Optimizer.AUTO, Optimizer.DE, Optimizer.TWO_POINTS_DE, Optimizer.ROTATED_TWO_POINTS_DE})
+OF_SEVERAL = frozenset(
+    {NevergradName.AUTO, NevergradName.DE, NevergradName.TWO_POINTS_DE, NevergradName.ROTATED_TWO_POINTS_DE}
+)
 """Those that look at all losses of a point. To the others Nevergrad tells the hypervolume so far
 instead, which takes ever longer to compute."""
 
@@ -62,7 +64,7 @@ class Situation:
 class Pick:
     """An optimizer, and after how many results it is started anew from the best point (None: never)."""
 
-    optimizer: Optimizer
+    optimizer: NevergradName
     restart_every: int | None = None
 
 
@@ -120,40 +122,40 @@ def gaussian(situation: Situation) -> int | None:
 NEVERGRAD = (
     Row(
         lambda s: s.objectives > 1,
-        Pick(Optimizer.ROTATED_TWO_POINTS_DE),
+        Pick(NevergradName.ROTATED_TWO_POINTS_DE),
         "hypervolume short of the best known by .253 (w=1) and .227 (w=10) at 100 trials, .162 (w=1) "
         "at 200; DE .250, .250, .171; TwoPointsDE .247, .255, .172; Sobol .263, .263, .217; random .290, .290, .235 "
         "(ZDT1 to 3, DTLZ2 with 3 objectives, a mixed space; 5 seeds)",
     ),
     Row(
         lambda s: s.cube.categorical,
-        Pick(Optimizer.PORTFOLIO_DISCRETE),
+        Pick(NevergradName.PORTFOLIO_DISCRETE),
         "categorical: regret .057 (w=1) and .050 (w=10) at 100 trials; OnePlusOne .231 and .188, random .184 and .186",
     ),
     Row(
         lambda s: s.parallel <= 2 and s.budget >= 100 and s.cube.width >= 2,
-        Pick(Optimizer.CMA),
+        Pick(NevergradName.CMA),
         "w=1: regret .218 at 100 and .189 at 200 trials; OnePlusOne .225 and .218, random .316 and .291",
     ),
     Row(
         lambda s: s.parallel > 2 and s.budget > 100,
-        Pick(Optimizer.ONE_PLUS_ONE, restart_every=25),
+        Pick(NevergradName.ONE_PLUS_ONE, restart_every=25),
         "w=10: regret .203 at 100 and .180 at 200 trials when rebuilt from all results, .248 and .241 without, "
         "CMA .289 and .214; on 6 synthetic problems .337 and .297 when begun anew at the best point, .359 and .347 "
         "when rebuilt, .347 and .327 without",
     ),
     Row(
         lambda s: True,
-        Pick(Optimizer.ONE_PLUS_ONE),
+        Pick(NevergradName.ONE_PLUS_ONE),
         "up to 100 trials: regret .251 (w=1) and .280 (w=10) at 50 trials; random .348 and .349, CMA .279 and .371",
     ),
 )
 
 
-def pick(wanted: Optimizer, situation: Situation) -> Pick:
+def pick(wanted: NevergradName, situation: Situation) -> Pick:
     """The optimizer asked for, or what the table says for `auto`."""
-    if wanted is Optimizer.AUTO:
+    if wanted is NevergradName.AUTO:
         return next(row.pick for row in NEVERGRAD if row.when(situation))
-    if wanted is Optimizer.DIAGONAL_CMA and situation.cube.width == 1:
-        return Pick(Optimizer.ONE_PLUS_ONE)  # pycma needs two dimensions; Nevergrad's CMA does the same by itself
+    if wanted is NevergradName.DIAGONAL_CMA and situation.cube.width == 1:
+        return Pick(NevergradName.ONE_PLUS_ONE)  # pycma needs two dimensions; Nevergrad's CMA does the same by itself
     return Pick(wanted)

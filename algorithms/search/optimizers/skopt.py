@@ -10,14 +10,13 @@ from sklearn.ensemble import GradientBoostingRegressor
 from skopt.learning import GradientBoostingQuantileRegressor
 from skopt.space import Categorical, Integer, Real
 
-from algorithms.search.optimizers.sides import MIDDLE, Kind, Raw, Side, Sides
+from algorithms.search.optimizers.raw_space import Kind, Raw, RawSide, RawSpace
 from algorithms.search.outcome import Outcome
 from algorithms.search.shell.learning import Candidate
-from algorithms.search.shell.novelty import uniform
-from algorithms.space.encoding import Cube
+from algorithms.search.shell.novelty import seed_from, uniform
+from algorithms.space.encoding import MIDDLE, Cube
 from events.spec.space import Assignment
 
-SEEDS = 2**31
 HEDGE = "gp_hedge"
 Point = tuple[Raw, ...]
 
@@ -42,7 +41,7 @@ class SkoptOptimizer:
 
     def __init__(self, cube: Cube, seed: int, model: Model) -> None:
         self.stateless = model.acq_func != HEDGE
-        self._sides, self._seed, self._model = Sides(cube), seed, model
+        self._space, self._seed, self._model = RawSpace(cube), seed, model
         self._running: list[Point] = []
         self._known: list[tuple[Point, float]] = []
         self._hedge: tuple[Any, Any] | None = None
@@ -53,21 +52,21 @@ class SkoptOptimizer:
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
         if self._asked[1]:  # skopt, too, takes a random point where its model wants a known one
-            drawn = uniform(f"{self._seed}/skopt/again/{number}/{self._asked[1]}", len(self._sides))
+            drawn = uniform(f"{self._seed}/skopt/again/{number}/{self._asked[1]}", len(self._space))
             return self._noted(
-                self._sides.assignment({s.name: s.raw(u) for s, u in zip(self._sides, drawn, strict=True)})
+                self._space.assignment({s.name: s.raw(u) for s, u in zip(self._space, drawn, strict=True)})
             )
         # skopt warns of points that it would take twice, numpy and scikit-learn of fits that did not converge
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             point = self._proposed()
-        assignment = self._sides.assignment(
-            {side.name: _plain(raw) for side, raw in zip(self._sides, point, strict=True)}
+        assignment = self._space.assignment(
+            {side.name: _plain(raw) for side, raw in zip(self._space, point, strict=True)}
         )
         return self._noted(assignment)
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
-        return None if self._sides.raws(assignment) is None else self._noted(assignment)
+        return None if self._space.raws(assignment) is None else self._noted(assignment)
 
     def drop(self, candidate: Candidate) -> None:
         self._running.remove(candidate.handle)
@@ -78,8 +77,8 @@ class SkoptOptimizer:
         self._known.append((candidate.handle, loss))
 
     def _noted(self, assignment: Assignment) -> Candidate:
-        raws = self._sides.raws(assignment) or {}
-        point = tuple(raws.get(side.name, side.raw(MIDDLE)) for side in self._sides)
+        raws = self._space.raws(assignment) or {}
+        point = tuple(raws.get(side.name, side.raw(MIDDLE)) for side in self._space)
         self._running.append(point)
         return Candidate(assignment, point)
 
@@ -97,15 +96,15 @@ class SkoptOptimizer:
         return list(fresh.ask())
 
     def _fresh(self) -> Any:
-        (u,) = uniform(f"{self._seed}/skopt/{self._asked[0]}", 1)
+        seed = seed_from(f"{self._seed}/skopt/{self._asked[0]}", 2**31)
         model = self._model
         return skopt.Optimizer(
-            [_dimension(side) for side in self._sides],
-            base_estimator=_boosted(int(u * SEEDS)) if model.base_estimator == "GBRT" else model.base_estimator,
+            [_dimension(side) for side in self._space],
+            base_estimator=_boosted(seed) if model.base_estimator == "GBRT" else model.base_estimator,
             n_initial_points=max(1, model.n_initial_points),
             acq_func=model.acq_func,
             acq_optimizer=model.acq_optimizer,
-            random_state=int(u * SEEDS),
+            random_state=seed,
         )
 
 
@@ -122,7 +121,7 @@ def _boosted(seed: int) -> Boosted:
     return Boosted(base_estimator=GradientBoostingRegressor(n_estimators=30, loss="quantile"), random_state=seed)
 
 
-def _dimension(side: Side) -> Any:
+def _dimension(side: RawSide) -> Any:
     match side.kind:
         case Kind.UNIT:
             return Real(0, 1, name=side.name)

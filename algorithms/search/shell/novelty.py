@@ -9,11 +9,11 @@ from algorithms.space.encoding import Cube
 from events.errors import RefusalError
 from events.spec.space import Assignment, Scalar
 
-ATTEMPTS = 30
+DRAWS_BEFORE_WALK = 30
 """Random draws before a finite space is walked instead; a continuum is then taken as it comes."""
-DRAWS = 100_000
+MOST_DRAWS = 100_000
 """Draws for those that the constraints allow; a space that passes the check has one in a thousand, or more."""
-BITS = 53
+MANTISSA_BITS = 53
 
 
 class InfeasibleError(RefusalError, RuntimeError):
@@ -47,9 +47,9 @@ class Novelty:
         return True
 
     def first(self, drawn: Iterable[dict[str, Scalar]]) -> dict[str, Scalar] | None:
-        """Claim the first new one among ATTEMPTS that the constraints allow; None if there is none."""
-        allowed = filter(self._cube.allows, islice(drawn, DRAWS))
-        return next(filter(self.claim, islice(allowed, ATTEMPTS)), None)
+        """Claim the first new one among DRAWS_BEFORE_WALK that the constraints allow; None if there is none."""
+        allowed = filter(self._cube.allows, islice(drawn, MOST_DRAWS))
+        return next(filter(self.claim, islice(allowed, DRAWS_BEFORE_WALK)), None)
 
     def random(self, index: int) -> dict[str, Scalar] | None:
         """Claim a point drawn by the parameters' distributions, a function of seed, `index` and what is claimed.
@@ -89,10 +89,10 @@ class Novelty:
 
     def _again(self, index: int) -> dict[str, Scalar]:
         """A point of a continuum whose values are few, again."""
-        drawn = (self._draw(index, attempt) for attempt in range(DRAWS))
-        allowed = list(islice(filter(self._cube.allows, drawn), ATTEMPTS))
+        drawn = (self._draw(index, attempt) for attempt in range(MOST_DRAWS))
+        allowed = list(islice(filter(self._cube.allows, drawn), DRAWS_BEFORE_WALK))
         if not allowed:
-            raise InfeasibleError(f"of {DRAWS:,} random points the constraints allow none; loosen them")
+            raise InfeasibleError(f"of {MOST_DRAWS:,} random points the constraints allow none; loosen them")
         return allowed[-1]
 
 
@@ -100,4 +100,10 @@ def uniform(text: str, count: int) -> list[float]:
     """`count` numbers in [0, 1) that are a function of `text`, the same on every machine and version."""
     digest = shake_128(text.encode()).digest(8 * count)
     words = (int.from_bytes(digest[8 * i : 8 * i + 8], "big") for i in range(count))
-    return [(word >> 64 - BITS) / 2**BITS for word in words]
+    return [(word >> 64 - MANTISSA_BITS) / 2**MANTISSA_BITS for word in words]
+
+
+def seed_from(text: str, limit: int) -> int:
+    """A seed from 0 to before `limit` that is a function of `text`, the same on every machine and version."""
+    (u,) = uniform(text, 1)
+    return int(u * limit)

@@ -5,23 +5,23 @@ from typing import Generic, TypeVar
 
 from algorithms.search.outcome import Outcome
 
-Candidate = TypeVar("Candidate")
+_Candidate = TypeVar("_Candidate")
 Losses = tuple[float, ...]
-LARGEST = 1e18
+LARGEST_LOSS = 1e18
 """Losses are cut off here: optimizers square them."""
 MARGIN = 0.1
 """A failed trial counts as worse than the worst by this share of the losses' range."""
 
 
 @dataclass(slots=True)
-class Penalties(Generic[Candidate]):
+class Penalties(Generic[_Candidate]):
     """A failure, which cannot be valued before there is a proper loss to compare it with, is held back until then."""
 
     best: Losses | None = None
     worst: Losses = ()
-    held: list[tuple[Candidate, Outcome]] = field(default_factory=list)
+    held: list[tuple[_Candidate, Outcome]] = field(default_factory=list)
 
-    def ready(self, candidate: Candidate, outcome: Outcome) -> list[tuple[Candidate, Losses]]:
+    def ready(self, candidate: _Candidate, outcome: Outcome) -> list[tuple[_Candidate, Losses]]:
         """The losses that can be told now that `candidate` has `outcome`, in the order of telling.
 
         A failure is worse than the worst; a missed constraint, too, the more it is missed: also before anything is
@@ -32,7 +32,7 @@ class Penalties(Generic[Candidate]):
             return []
         if outcome.failed or not outcome.feasible:
             return [(candidate, self._penalty(outcome))]
-        losses = tuple(min(max(loss, -LARGEST), LARGEST) for loss in outcome.losses)
+        losses = tuple(min(max(loss, -LARGEST_LOSS), LARGEST_LOSS) for loss in outcome.losses)
         self.worst = losses if self.best is None else tuple(map(max, self.worst, losses))
         self.best = losses if self.best is None else tuple(map(min, self.best, losses))
         held, self.held = self.held, []
@@ -41,7 +41,7 @@ class Penalties(Generic[Candidate]):
     def _penalty(self, outcome: Outcome) -> Losses:
         missed = sum(max(0.0, amount) for amount in outcome.violations)
         if self.best is None:
-            return tuple(LARGEST * (1.0 + missed / (1.0 + missed)) for _ in outcome.losses)
+            return tuple(LARGEST_LOSS * (1.0 + missed / (1.0 + missed)) for _ in outcome.losses)
         share = MARGIN * (2.0 if outcome.failed else 1.0 + missed / (1.0 + missed))
         ranges = zip(self.best, self.worst, strict=True)
         return tuple(worst + share / 2 * ((worst - best) or abs(worst) or 1.0) for best, worst in ranges)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.shell.novelty import DRAWS, uniform
+from algorithms.search.shell.novelty import MOST_DRAWS, uniform
 from algorithms.space.encoding import Cube
 from algorithms.space.reading import value_of
 from events.spec.conditions import predicate, values_in_words
@@ -116,8 +116,8 @@ def _impossible(cube: Cube, values: Mapping[str, Scalar]) -> str:
 
 
 def _drawn(cube: Cube, values: Mapping[str, Scalar], text: str) -> Iterator[Assignment]:
-    """Random points of the space that have these values; fewer if DRAWS are spent."""
-    for attempt in range(DRAWS):
+    """Random points of the space that have these values; fewer if MOST_DRAWS are spent."""
+    for attempt in range(MOST_DRAWS):
         drawn = cube.decode(uniform(f"{text}/{attempt}", cube.width), values)
         if values.keys() <= drawn.keys() and cube.allows(drawn):
             yield drawn

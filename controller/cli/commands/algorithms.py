@@ -10,7 +10,7 @@ import typer
 from algorithms import scheduling, search
 from algorithms.search.catalogue.algorithm import Algorithm
 from algorithms.search.registry import find, names
-from algorithms.settings import Entry
+from algorithms.settings import CatalogueEntry
 from controller.cli.commands.listing import ListFormat, ListOutput
 from controller.cli.errors import CommandError, warn
 from controller.cli.exits import Exit
@@ -54,7 +54,7 @@ def _list(output: ListOutput) -> None:
         warn(f"the plugin {name} {fault}")
 
 
-def _print(entries: Sequence[Entry]) -> None:
+def _print(entries: Sequence[CatalogueEntry]) -> None:
     table(("name", "what it does"), [(entry.name, entry.summary) for entry in entries])
     typer.echo("")
     rows = [

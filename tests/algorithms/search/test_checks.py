@@ -14,7 +14,7 @@ from events.spec.nas import NasConfig
 from events.spec.objective import Direction, Objective
 from events.spec.problem import Problem
 from events.spec.space import Scalar
-from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, experiment, ranged
+from tests.algorithms.spaces import DOUBLE, MIXED, SMALL, TREE, experiment, ranged, several
 
 NAME = ("spec", "algorithm", "algorithmName")
 SETTINGS = ("spec", "algorithm", "algorithmSettings")
@@ -142,12 +142,6 @@ def test_conditions_and_constraints_are_named_where_an_algorithm_lacks_them(monk
     ]
     for name in ("nevergrad", "random", "grid", "sobol", "tpe", "optuna.nsga2"):
         assert found(experiment(TREE, name, constraints=("layers <= 3",))) == []
-
-
-def several(algorithm: str, **settings: Scalar) -> ExperimentSpec:
-    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
-    spec = experiment([ranged("x", DOUBLE, 0, 1, 0.1)], algorithm, settings)
-    return spec.model_copy(update={"objective": None, "objectives": losses})
 
 
 def test_several_objectives_need_an_optimizer_that_looks_at_all_of_them() -> None:

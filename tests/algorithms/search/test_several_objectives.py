@@ -14,8 +14,7 @@ from algorithms.search.port import Search
 from controller.core.pareto import hypervolume
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
-from tests.algorithms.search.test_checks import several
-from tests.algorithms.spaces import DOUBLE, GRIDDED, MIXED, experiment, ranged
+from tests.algorithms.spaces import DOUBLE, GRIDDED, MIXED, experiment, ranged, several
 
 SEVERAL = sorted(one.value for one in OF_SEVERAL)
 NAMES = [*SEVERAL, "random", "grid", "sobol"]

@@ -22,7 +22,7 @@ FAST = (2, 6, 1, 2)
 """The same where many points run already and the exact maximum matters little."""
 SHORT = 12
 """Sides with up to so many values are tried in full."""
-SAMPLE = 8
+LONG_SAMPLE = 8
 FEWEST, MOVES = 12, 48
 """Single moves tried at a time, at least and at most."""
 
@@ -141,7 +141,7 @@ class AcquisitionMaximizer:
     def _moves(self) -> tuple[NDArray[np.intp], Array]:
         """The sides and levels to try: all of a short side, a sample of a long one."""
         tried = {
-            j: grid if len(grid) <= SHORT else self.rng.choice(grid, SAMPLE, replace=False)
+            j: grid if len(grid) <= SHORT else self.rng.choice(grid, LONG_SAMPLE, replace=False)
             for j, grid in self.geometry.grids.items()
         }
         sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])

@@ -7,7 +7,7 @@ import pytest
 
 from algorithms.search import create
 from algorithms.search.optimizers.nevergrad import NevergradOptimizer
-from algorithms.search.optimizers.portfolio import Optimizer, Pick, Situation, pick
+from algorithms.search.optimizers.portfolio import NevergradName, Pick, Situation, pick
 from algorithms.search.shell.learning import Learning
 from algorithms.space.encoding import Cube
 from events.spec.space import Parameter, ParameterType
@@ -15,18 +15,18 @@ from tests.algorithms.spaces import DOUBLE, INT, MIXED, OPTIMIZERS, experiment, 
 
 CATEGORICAL = (listed("a", ParameterType.CATEGORICAL, "xyz"), listed("b", ParameterType.CATEGORICAL, "uvw"))
 ONE = (ranged("x", DOUBLE, 0, 1),)
-RESTARTING = Pick(Optimizer.ONE_PLUS_ONE, restart_every=25)
+RESTARTING = Pick(NevergradName.ONE_PLUS_ONE, restart_every=25)
 
 
 @pytest.mark.parametrize(
     ("parameters", "budget", "parallel", "expected"),
     [
-        (CATEGORICAL, 500, 10, Pick(Optimizer.PORTFOLIO_DISCRETE)),
-        (CATEGORICAL, 20, 1, Pick(Optimizer.PORTFOLIO_DISCRETE)),
-        (MIXED, 100, 2, Pick(Optimizer.CMA)),
-        (MIXED, 99, 1, Pick(Optimizer.ONE_PLUS_ONE)),
-        (ONE, 1000, 1, Pick(Optimizer.ONE_PLUS_ONE)),
-        (MIXED, 100, 10, Pick(Optimizer.ONE_PLUS_ONE)),
+        (CATEGORICAL, 500, 10, Pick(NevergradName.PORTFOLIO_DISCRETE)),
+        (CATEGORICAL, 20, 1, Pick(NevergradName.PORTFOLIO_DISCRETE)),
+        (MIXED, 100, 2, Pick(NevergradName.CMA)),
+        (MIXED, 99, 1, Pick(NevergradName.ONE_PLUS_ONE)),
+        (ONE, 1000, 1, Pick(NevergradName.ONE_PLUS_ONE)),
+        (MIXED, 100, 10, Pick(NevergradName.ONE_PLUS_ONE)),
         (MIXED, 101, 3, RESTARTING),
     ],
 )
@@ -34,9 +34,9 @@ def test_auto_follows_the_measurements(
     parameters: tuple[Parameter, ...], budget: int, parallel: int, expected: Pick
 ) -> None:
     situation = Situation(Cube(parameters), budget, parallel)
-    assert pick(Optimizer.AUTO, situation) == expected
-    assert pick(Optimizer.PSO, situation) == Pick(Optimizer.PSO)
-    assert pick(Optimizer.AUTO, replace(situation, objectives=2)) == Pick(Optimizer.ROTATED_TWO_POINTS_DE)
+    assert pick(NevergradName.AUTO, situation) == expected
+    assert pick(NevergradName.PSO, situation) == Pick(NevergradName.PSO)
+    assert pick(NevergradName.AUTO, replace(situation, objectives=2)) == Pick(NevergradName.ROTATED_TWO_POINTS_DE)
 
 
 @pytest.mark.parametrize("optimizer", of_each_family(OPTIMIZERS))
@@ -89,5 +89,5 @@ def test_restarts_keep_the_step_size_from_collapsing() -> None:
         points = [float(assignment["a"]) for assignment in search.ask(10)]
         return max(points) - min(points)
 
-    assert spread(Pick(Optimizer.ONE_PLUS_ONE)) < 1e-4
+    assert spread(Pick(NevergradName.ONE_PLUS_ONE)) < 1e-4
     assert spread(RESTARTING) > 1e-2

@@ -3,7 +3,7 @@
 import pytest
 
 from algorithms.search.outcome import FAILED, Outcome
-from algorithms.search.shell.penalties import LARGEST, Penalties
+from algorithms.search.shell.penalties import LARGEST_LOSS, Penalties
 from tests.algorithms.spaces import outcome
 
 
@@ -23,7 +23,7 @@ def test_a_failure_is_worse_than_any_single_loss(loss: float) -> None:
     penalties: Penalties[str] = Penalties()
     ((_, told),) = penalties.ready("a", outcome(loss))
     ((_, penalty),) = penalties.ready("b", FAILED)
-    assert abs(told[0]) <= LARGEST
+    assert abs(told[0]) <= LARGEST_LOSS
     assert told < penalty < (5e20,)
 
 

@@ -15,38 +15,15 @@ from algorithms.search.optimizers.gp.model import Hyper, prior
 from algorithms.search.optimizers.gp.proposal import VIEWS, Proposer
 from algorithms.search.optimizers.gp.surrogate import Surrogate, Surrogates, View, milestone
 from algorithms.space.encoding import Cube
-from tests.algorithms.search.optimizers.gp.bowl import GEOMETRY, bowl, continua, points_of
+from tests.algorithms.search.optimizers.gp.bowl import GEOMETRY, START, bowl, continua, history_of, none, points_of, run
 from tests.algorithms.spaces import MIXED, spaces
 from tests.tiers import tiered
 
-START = 8
 FEW = settings(max_examples=tiered(25))
-
-
-def history_of(points: Array, losses: Array, partial: Mask | None = None, violations: Array | None = None) -> History:
-    losses = np.asarray(losses, dtype=float)
-    losses = losses.reshape(len(points), losses.shape[1] if losses.ndim == 2 else 1)
-    partial = np.zeros(len(points), dtype=bool) if partial is None else partial
-    violations = np.zeros((len(points), 0)) if violations is None else violations
-    return History(points, losses, partial, violations, np.zeros(len(points), dtype=bool))
-
-
-def none(geometry: Geometry) -> Array:
-    return np.zeros((0, len(geometry.sides)))
 
 
 def believed(history: History, view: View = VIEWS[0]) -> Surrogate:
     return Surrogates(np.zeros(history.points.shape[1], dtype=bool)).of(history, np.ones(1), view)
-
-
-def run(proposer: Proposer, geometry: Geometry, count: int, seed: int = 0) -> History:
-    """A whole sequential search of the bowl."""
-    history = history_of(none(geometry), np.zeros(0))
-    for index in range(count):
-        point = proposer.propose(history, none(geometry), index)
-        points = np.vstack([history.points, point])
-        history = history_of(points, bowl(points))
-    return history
 
 
 # the space
@@ -152,7 +129,8 @@ def test_points_that_run_are_kept_away_from() -> None:
 
 def test_processes_agree() -> None:
     program = (
-        "import numpy as np; from tests.algorithms.search.test_gp import *; "
+        "from algorithms.search.optimizers.gp.proposal import Proposer; "
+        "from tests.algorithms.search.optimizers.gp.bowl import GEOMETRY, START, run; "
         "print(run(Proposer(GEOMETRY, 2, START), GEOMETRY, 12).points.tobytes().hex())"
     )
     made = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]

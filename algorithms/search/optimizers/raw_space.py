@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from algorithms.space.dimension import Dimension, dimension
-from algorithms.space.encoding import Cube
+from algorithms.space.encoding import MIDDLE, Cube
 from events.spec.space import Assignment, Distribution, Parameter, ParameterType, Scalar
 
-LARGEST = 2**31
+MOST_VALUES = 2**31
 """What has more values is a float: libraries count in C."""
-MIDDLE = 0.5
 Raw = float | int
 """A value as the library has it."""
 
@@ -25,7 +24,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class RawSide:
     """One side of the cube."""
 
     name: str
@@ -50,7 +49,7 @@ class Side:
         return float(raw) if place is None else place
 
 
-class Sides:
+class RawSpace:
     """The sides of a cube, those of several values, in their order."""
 
     def __init__(self, cube: Cube) -> None:
@@ -58,7 +57,7 @@ class Sides:
         every = [_side(parameter) for parameter in cube.parameters]
         self._every = [None if side.dimension.size == 1 else side for side in every]
 
-    def __iter__(self) -> Iterator[Side]:
+    def __iter__(self) -> Iterator[RawSide]:
         return (side for side in self._every if side is not None)
 
     def __len__(self) -> int:
@@ -77,11 +76,11 @@ class Sides:
         return {side.name: side.raw(u) for side, u in places if side and side.name in assignment}
 
 
-def _side(parameter: Parameter) -> Side:
+def _side(parameter: Parameter) -> RawSide:
     one = dimension(parameter)
     if parameter.type is ParameterType.CATEGORICAL:
-        return Side(parameter.name, Kind.CHOICE, one.size or 0, one)
+        return RawSide(parameter.name, Kind.CHOICE, one.size or 0, one)
     even = parameter.type is ParameterType.DISCRETE or parameter.space.distribution is Distribution.UNIFORM
-    if even and one.size is not None and one.size <= LARGEST:
-        return Side(parameter.name, Kind.ORDER, one.size, one)
-    return Side(parameter.name, Kind.UNIT, 0, one)
+    if even and one.size is not None and one.size <= MOST_VALUES:
+        return RawSide(parameter.name, Kind.ORDER, one.size, one)
+    return RawSide(parameter.name, Kind.UNIT, 0, one)
