@@ -14,7 +14,7 @@ from statistics import mean
 
 import numpy as np
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.outcome import Outcome as Result
 from algorithms.space.encoding import Cube
 from benchmarks.bars import FRONT_CONTENDERS
@@ -114,7 +114,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 def shortfall(name: str, problem: Problem, workers: int, seed: int) -> float:
     reference = reference_point(problem)
-    search = create(_spec(name, problem, workers), seed)
+    search = create_search(_spec(name, problem, workers), seed)
     running: list[Assignment] = []
     found: list[Losses] = []
     asked = 0

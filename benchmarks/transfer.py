@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from algorithms.search import DEFAULT, create
+from algorithms.search import DEFAULT, create_search
 from algorithms.search.outcome import Outcome as Result
 from benchmarks.outcome import Outcome, say
 from events.spec.algorithm import AlgorithmSpec
@@ -96,7 +96,7 @@ def played(
     function: Function, width: int, trials: int, parallel: int, seed: int, known: WarmStart | None = None
 ) -> list[Row]:
     """An experiment's trials; the one that started first ends first."""
-    search = create(spec(width, trials, parallel, known), seed)
+    search = create_search(spec(width, trials, parallel, known), seed)
     rows: list[Row] = []
     started = 0
     running: list[Mapping[str, Scalar]] = []

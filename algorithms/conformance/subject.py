@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from algorithms.search.catalogue.algorithm import Algorithm
-from algorithms.search.checks import problems
+from algorithms.search.checks import search_problems
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.port import Search
-from algorithms.search.registry import create, find
+from algorithms.search.registry import create_search, find_algorithm
 from events.errors import RefusalError
 from events.spec.algorithm import AlgorithmSpec, Setting
 from events.spec.experiment import ExperimentSpec
@@ -57,14 +57,14 @@ class Subject:
 
     def serves(self, parameters: Sequence[Parameter]) -> bool:
         """Does the check before the start let it pass?"""
-        return not list(problems(self.spec(parameters)))
+        return not list(search_problems(self.spec(parameters)))
 
     def search(self, parameters: Sequence[Parameter], seed: int) -> Search:
-        return create(self.spec(parameters), seed)
+        return create_search(self.spec(parameters), seed)
 
     @property
     def algorithm(self) -> Algorithm:
-        found = find(self.name)
+        found = find_algorithm(self.name)
         assert isinstance(found, Algorithm), self.name
         return found
 

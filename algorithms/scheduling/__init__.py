@@ -10,7 +10,14 @@ from algorithms.scheduling.decision import (
     Stop,
 )
 from algorithms.scheduling.port import Scheduler
-from algorithms.scheduling.registry import CARRIED_OUT, RULES, Rule, catalogue, create, problems
+from algorithms.scheduling.registry import (
+    CARRIED_OUT,
+    RULES,
+    Rule,
+    create_scheduler,
+    scheduler_catalogue,
+    scheduler_problems,
+)
 
 __all__ = [
     "CARRIED_OUT",
@@ -24,7 +31,7 @@ __all__ = [
     "Scheduler",
     "SchedulingDecision",
     "Stop",
-    "catalogue",
-    "create",
-    "problems",
+    "create_scheduler",
+    "scheduler_catalogue",
+    "scheduler_problems",
 ]

@@ -37,13 +37,13 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def create(spec: ExperimentSpec) -> Scheduler | None:
+def create_scheduler(spec: ExperimentSpec) -> Scheduler | None:
     """The scheduler that a valid `spec` asks for; None if it asks for none."""
     wanted = spec.early_stopping
     return None if wanted is None else RULES[wanted.algorithm_name].create(spec)
 
 
-def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Why no scheduler can serve `spec`: an unknown name, wrong settings, or what no controller can do yet."""
     wanted = spec.early_stopping
     if wanted is None:
@@ -62,6 +62,6 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     yield from setting_problems(wanted, rule.schema, (*PLACE, "algorithmSettings"))
 
 
-def catalogue() -> Sequence[CatalogueEntry]:
+def scheduler_catalogue() -> Sequence[CatalogueEntry]:
     """All schedulers with their settings, for people."""
     return [catalogue_entry(name, rule.summary, rule.schema) for name, rule in RULES.items()]

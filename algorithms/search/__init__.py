@@ -3,8 +3,8 @@
 from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, algorithm_of
 from algorithms.search.catalogue.katib import TO_COME
 from algorithms.search.catalogue.own import picks
-from algorithms.search.checks import problems
-from algorithms.search.registry import ALGORITHMS, catalogue, create, faults, imports
+from algorithms.search.checks import search_problems
+from algorithms.search.registry import ALGORITHMS, create_search, imports, plugin_faults, search_catalogue
 
 __all__ = [
     "ALGORITHMS",
@@ -12,10 +12,10 @@ __all__ = [
     "DEFAULT_BUDGET",
     "TO_COME",
     "algorithm_of",
-    "catalogue",
-    "create",
-    "faults",
+    "create_search",
     "imports",
     "picks",
-    "problems",
+    "plugin_faults",
+    "search_catalogue",
+    "search_problems",
 ]

@@ -7,7 +7,7 @@ from algorithms.search.catalogue.katib import TO_COME
 from algorithms.search.catalogue.plugins import Fault
 from algorithms.search.feasibility import feasibility_problems
 from algorithms.search.features import REMEDIES, asked
-from algorithms.search.registry import ALGORITHMS, find, names
+from algorithms.search.registry import ALGORITHMS, algorithm_names, find_algorithm
 from algorithms.search.shell.warm_start import informing_problems
 from algorithms.settings import setting_problems
 from events.spec.experiment import ExperimentSpec
@@ -16,13 +16,13 @@ from events.spec.problem import Problem
 SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
 
 
-def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Unknown algorithm or settings, a library that is missing, or a space that the algorithm cannot honour."""
     name = algorithm_of(spec)
-    algorithm = find(name)
+    algorithm = find_algorithm(name)
     if algorithm is None:
         reason = "is still to come" if name in TO_COME else "is no known algorithm"
-        yield Problem(NAME_PLACE, f"{name!r} {reason}; there are: {', '.join(names())}")
+        yield Problem(NAME_PLACE, f"{name!r} {reason}; there are: {', '.join(algorithm_names())}")
     if isinstance(algorithm, Fault):
         yield Problem(NAME_PLACE, f"the plugin {name} {algorithm.words}")
     if spec.nas_config is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.registry import create
+from algorithms.search.registry import create_search
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
@@ -35,9 +35,9 @@ def restore(
     goes on in its own way.
     """
     entries = tuple(journal)
-    search = create(spec, seed)
+    search = create_search(spec, seed)
     step()
-    return search if _replayed(search, entries, step) else _adopted(create(spec, seed), entries, step)
+    return search if _replayed(search, entries, step) else _adopted(create_search(spec, seed), entries, step)
 
 
 def _replayed(search: Search, entries: Sequence[Asked | Told], step: Callable[[], object]) -> bool:

@@ -16,12 +16,12 @@ from events.spec.experiment import ExperimentSpec
 ALGORITHMS: Mapping[str, Algorithm] = {**OWN_ALGORITHMS, **KATIB_ALGORITHMS, **LIBRARY_ALGORITHMS}
 
 
-def names() -> list[str]:
+def algorithm_names() -> list[str]:
     """Of all algorithms, also of plugins that cannot be used; none is loaded."""
     return [*ALGORITHMS, *plugins.found(ALGORITHMS)]
 
 
-def find(name: str) -> Algorithm | Fault | None:
+def find_algorithm(name: str) -> Algorithm | Fault | None:
     """The algorithm of this name, or why a plugin cannot be used."""
     if name in ALGORITHMS:
         return ALGORITHMS[name]
@@ -29,9 +29,9 @@ def find(name: str) -> Algorithm | Fault | None:
     return None if points is None else plugins.loaded(points)
 
 
-def create(spec: ExperimentSpec, seed: int) -> Search:
+def create_search(spec: ExperimentSpec, seed: int) -> Search:
     """The search that a valid `spec` asks for; its setting `random_state` takes the place of `seed`."""
-    algorithm = find(algorithm_of(spec))
+    algorithm = find_algorithm(algorithm_of(spec))
     if not isinstance(algorithm, Algorithm):
         raise LookupError(f"there is no algorithm {algorithm_of(spec)}: is its plugin installed here, too?")
     state = algorithm.schema.of(spec.algorithm).random_state
@@ -45,16 +45,16 @@ def imports(spec: ExperimentSpec) -> frozenset[str]:
     return frozenset(known.imports if known else ())
 
 
-def catalogue() -> Sequence[CatalogueEntry]:
+def search_catalogue() -> Sequence[CatalogueEntry]:
     """All searches with their settings, for people."""
-    known = ((name, find(name)) for name in names())
+    known = ((name, find_algorithm(name)) for name in algorithm_names())
     return [catalogue_entry(name, one.summary, one.schema) for name, one in known if isinstance(one, Algorithm)]
 
 
-def faults() -> Iterator[tuple[str, str]]:
+def plugin_faults() -> Iterator[tuple[str, str]]:
     """The plugins that cannot be used, by name, and why."""
     for name, fault in plugins.clashes(ALGORITHMS):
         yield name, fault.words
-    for name in names():
-        if isinstance(one := find(name), Fault):
+    for name in algorithm_names():
+        if isinstance(one := find_algorithm(name), Fault):
             yield name, one.words

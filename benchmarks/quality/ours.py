@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import algorithms
-from algorithms import search
+from algorithms.search import create_search, search_problems
 from algorithms.search.outcome import Outcome
 from benchmarks.outcome import CannotMeasureError
 from benchmarks.quality.simulation import Task
@@ -19,7 +19,7 @@ class Ours:
     """A search behind its port."""
 
     def __init__(self, name: str, task: Task) -> None:
-        self._search = search.create(spec(name, task), task.seed)
+        self._search = create_search(spec(name, task), task.seed)
 
     def ask(self) -> Assignment | None:
         return next(iter(self._search.ask(1)), None)
@@ -42,7 +42,7 @@ def spec(name: str, task: Task) -> ExperimentSpec:
         parallel_trial_count=task.workers,
         max_trial_count=task.trials,
     )
-    wrong = [str(problem) for problem in search.problems(wanted)]
+    wrong = [str(problem) for problem in search_problems(wanted)]
     if wrong:
         raise CannotMeasureError(f"{name}: {'; '.join(wrong)}")
     return wanted

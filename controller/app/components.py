@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from algorithms import scheduling, search
+from algorithms.scheduling import scheduler_problems
+from algorithms.search import search_problems
 from collectors import parser
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
@@ -35,16 +36,16 @@ from events.spec.problem import Problem
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Everything for which this version cannot run `spec` as local processes."""
-    yield from search.problems(spec)
-    yield from scheduling.problems(spec)
+    yield from search_problems(spec)
+    yield from scheduler_problems(spec)
     yield from collector_problems(spec)
     yield from process_problems(spec)
 
 
 def simulated_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Everything for which this version cannot rehearse `spec`."""
-    yield from search.problems(spec)
-    yield from scheduling.problems(spec)
+    yield from search_problems(spec)
+    yield from scheduler_problems(spec)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from algorithms import scheduling, search
+from algorithms.scheduling import scheduler_problems
+from algorithms.search import search_problems
 from collectors import parser
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
@@ -37,8 +38,8 @@ async def on_kubernetes(
     settings = _settings(wanted, kafka)
 
     def check(spec: ExperimentSpec) -> Iterator[Problem]:
-        yield from search.problems(spec)
-        yield from scheduling.problems(spec)
+        yield from search_problems(spec)
+        yield from scheduler_problems(spec)
         yield from collector_problems(spec)
         yield from manifest_problems(spec, settings.policy)
 

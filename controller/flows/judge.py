@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create
+from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create_scheduler
 from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
@@ -248,7 +248,7 @@ class EarlyStopping:
 
     def _rule(self, experiment: ExperimentId) -> Scheduler | None:
         if experiment not in self.rules:
-            rule = create(self.holding.experiments[experiment].spec)
+            rule = create_scheduler(self.holding.experiments[experiment].spec)
             if rule is None:
                 return None
             self.rules[experiment] = rule

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.shell.novelty import uniform
 from algorithms.space.encoding import MIDDLE, Cube
 from events.spec.space import Distribution, Parameter, ParameterType, Scalar
@@ -85,12 +85,12 @@ def test_a_parent_of_astronomical_size_is_numbered() -> None:
     assert cube.at(3) == {"n": 3, "k": "a"}
     assert cube.at(cube.size - 1) == {"n": 10**30, "m": 10**20, "k": "b"}
     assert cube.key({"n": 10**29, "m": 7}) is not None
-    assert create(experiment(space, "grid"), seed=1).ask(3)
+    assert create_search(experiment(space, "grid"), seed=1).ask(3)
 
 
 @pytest.mark.parametrize("name", ["grid", "random", "sobol", "nevergrad"])
 def test_every_search_uses_the_tree_up_exactly(name: str) -> None:
-    search = create(experiment(TREE, name, trials=200), seed=3)
+    search = create_search(experiment(TREE, name, trials=200), seed=3)
     found = []
     for trial in range(1, 137):
         assert not search.exhausted

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import create, problems
+from algorithms.search import create_search, search_problems
 from algorithms.search.feasibility import allowed_points
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.space.encoding import Cube
@@ -75,7 +75,7 @@ def obeys(found: Mapping[str, Any]) -> bool:
 
 @everyone
 def test_every_suggestion_is_allowed(name: str) -> None:
-    search = create(spec_for(name, *smooth(name)), seed=3)
+    search = create_search(spec_for(name, *smooth(name)), seed=3)
     found = []
     for trial in range(1, 61):
         found += search.ask(1)
@@ -90,7 +90,7 @@ def test_what_is_allowed_is_used_up_exactly(name: str) -> None:
     cube = Cube(GRID)
     assert cube.size is not None
     wanted = [cube.at(index) for index in range(cube.size) if obeys(cube.at(index))]
-    search = create(spec, seed=5)
+    search = create_search(spec, seed=5)
     found = []
     for trial in range(1, len(wanted) + 1):
         assert not search.exhausted
@@ -105,7 +105,7 @@ def test_what_is_allowed_is_used_up_exactly(name: str) -> None:
 @pytest.mark.parametrize("name", ["random", "sobol", "grid", "auto", "CMA"])
 def test_a_restored_search_goes_on_as_the_original(name: str) -> None:
     spec = spec_for(name, *smooth(name))
-    original = create(spec, seed=9)
+    original = create_search(spec, seed=9)
     journal: list[Asked | Told] = []
     for trial in range(1, 31):
         journal += [Asked(one) for one in original.ask(1)]
@@ -124,7 +124,7 @@ def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
     space = tuple(ranged(name, INT, 0, 9) for name in "abc")
     left = " + ".join(f"{weight}*{name}" for weight, name in zip(weights, "abc", strict=True))
     spec = spec_for("grid", space, (f"{left} {sign} {bound}",))
-    found = create(spec, seed=1).ask(1001)
+    found = create_search(spec, seed=1).ask(1001)
 
     def met(values: list[int]) -> bool:
         total = sum(weight * value for weight, value in zip(weights, values, strict=True))
@@ -132,7 +132,7 @@ def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
 
     wanted = [[a, b, c] for a in range(10) for b in range(10) for c in range(10) if met([a, b, c])]
     assert sorted(list(one.values()) for one in found) == wanted
-    refused = list(problems(spec))
+    refused = list(search_problems(spec))
     assert bool(refused) == (not wanted)
 
 
@@ -155,17 +155,19 @@ def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
     ],
 )
 def test_too_little_room_is_refused(space: tuple[Parameter, ...], rules: tuple[str, ...], message: str) -> None:
-    assert list(problems(experiment(space, constraints=rules))) == [Problem(("spec", "constraints"), message)]
+    assert list(search_problems(experiment(space, constraints=rules))) == [Problem(("spec", "constraints"), message)]
 
 
 def test_a_constraint_on_what_may_be_absent_leaves_room() -> None:
-    assert list(problems(experiment(GRID, constraints=("a + d >= 10",)))) == []
-    assert all("d" not in found for found in create(experiment(GRID, "grid", constraints=("a + d >= 10",)), 1).ask(200))
+    assert list(search_problems(experiment(GRID, constraints=("a + d >= 10",)))) == []
+    assert all(
+        "d" not in found for found in create_search(experiment(GRID, "grid", constraints=("a + d >= 10",)), 1).ask(200)
+    )
 
 
 def test_enough_room_is_not_refused() -> None:
-    assert list(problems(experiment(GRID, "grid", constraints=RULES))) == []
-    assert list(problems(experiment(SMOOTH, constraints=SMOOTH_RULES))) == []
+    assert list(search_problems(experiment(GRID, "grid", constraints=RULES))) == []
+    assert list(search_problems(experiment(SMOOTH, constraints=SMOOTH_RULES))) == []
 
 
 def test_a_point_against_the_constraints_is_not_of_the_space() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.scheduling import RULES, Clone, Scheduler, SchedulingDecision, create, problems
+from algorithms.scheduling import RULES, Clone, Scheduler, SchedulingDecision, create_scheduler, scheduler_problems
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Scalar
@@ -58,7 +58,7 @@ class Run:
     """One scheduler, told a history; each trial counts its own reports, as collectors do."""
 
     def __init__(self, spec: ExperimentSpec) -> None:
-        scheduler = create(spec)
+        scheduler = create_scheduler(spec)
         assert scheduler is not None
         self.scheduler: Scheduler = scheduler
         self.objective = spec.target
@@ -97,7 +97,7 @@ def with_numbers(decision: SchedulingDecision, numbers: Mapping[int, int]) -> Sc
 
 @every_scheduler
 def test_the_examples_are_valid_and_make_it_decide(name: str) -> None:
-    assert list(problems(spec_of(name))) == []
+    assert list(scheduler_problems(spec_of(name))) == []
     calls: list[Call] = [
         *(Report(trial, 1, 0.0) for trial in (1, 2, 3)),
         *(End(trial, True) for trial in (1, 2, 3)),

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import tests.faults.statements as sql
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.port import Search
 from controller.flows.propose import conclusion_entries
 from controller.store.journal import Journal, Journals
@@ -78,7 +78,7 @@ async def _replayed(database: Database, number: ExperimentId) -> list[str]:
     if known is None:
         return []
     identity = known[0].identity
-    search = create(identity.spec, identity.seed)
+    search = create_search(identity.spec, identity.seed)
     return [f"{identity.name}: {line}" for line in _deviations(search, identity.spec, journal)][:1]
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from algorithms import scheduling, search
+from algorithms.scheduling import scheduler_catalogue
+from algorithms.search import plugin_faults, search_catalogue
 from algorithms.search.catalogue.algorithm import Algorithm
-from algorithms.search.registry import find, names
+from algorithms.search.registry import algorithm_names, find_algorithm
 from algorithms.settings import CatalogueEntry
 from controller.cli.commands.listing import ListFormat, ListOutput
 from controller.cli.errors import CommandError, warn
@@ -42,7 +43,7 @@ def algorithms(
 
 
 def _list(output: ListOutput) -> None:
-    kinds = {"search": search.catalogue(), "earlyStopping": scheduling.catalogue()}
+    kinds = {"search": search_catalogue(), "earlyStopping": scheduler_catalogue()}
     if output is ListOutput.JSON:
         typer.echo(as_json({kind: [asdict(entry) for entry in entries] for kind, entries in kinds.items()}))
     else:
@@ -50,7 +51,7 @@ def _list(output: ListOutput) -> None:
         _print(kinds["search"])
         heading("Early stopping (spec.earlyStopping.algorithmName)")
         _print(kinds["earlyStopping"])
-    for name, fault in search.faults():
+    for name, fault in plugin_faults():
         warn(f"the plugin {name} {fault}")
 
 
@@ -65,9 +66,9 @@ def _print(entries: Sequence[CatalogueEntry]) -> None:
 
 def _known(name: str) -> str:
     """`name`, if an algorithm of that name can be used here. Raises CommandError."""
-    algorithm = find(name)
+    algorithm = find_algorithm(name)
     if algorithm is None:
-        raise CommandError(f"{name!r} is no known algorithm; there are: {', '.join(names())}", Exit.INVALID)
+        raise CommandError(f"{name!r} is no known algorithm; there are: {', '.join(algorithm_names())}", Exit.INVALID)
     if not isinstance(algorithm, Algorithm):
         raise CommandError(f"the plugin {name} {algorithm.words}", Exit.INVALID)
     if algorithm.extra is not None and algorithm.extra.missing:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from algorithms.search import ALGORITHMS, TO_COME, catalogue, create, problems
+from algorithms.search import ALGORITHMS, TO_COME, create_search, search_catalogue, search_problems
 from algorithms.search.catalogue import katib
 from algorithms.search.catalogue.algorithm import Extra
 from algorithms.search.features import Feature
@@ -31,7 +31,7 @@ KNOWN = (
 
 
 def found(spec: ExperimentSpec) -> list[Problem]:
-    return list(problems(spec))
+    return list(search_problems(spec))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_several_objectives_need_an_optimizer_that_looks_at_all_of_them() -> Non
 
 
 def test_the_catalogue_lists_all_settings() -> None:
-    settings = {entry.name: [setting.name for setting in entry.settings] for entry in catalogue()}
+    settings = {entry.name: [setting.name for setting in entry.settings] for entry in search_catalogue()}
     assert list(settings) == KNOWN.split(", ")
     assert settings["nevergrad"] == ["random_state", "optimizer"]
     assert settings["tpe"] == ["random_state", "gamma", "prior_weight", "n_EI_candidates"]
@@ -164,10 +164,10 @@ def test_the_catalogue_lists_all_settings() -> None:
     assert settings["bayesianoptimization"] == bayesian
     assert all(settings[name] == ["random_state"] for name in ("random", "grid", "sobol"))
     assert settings["gp"] == ["random_state", "n_initial_points"]
-    state, optimizer = next(entry.settings for entry in catalogue() if entry.name == "nevergrad")
+    state, optimizer = next(entry.settings for entry in search_catalogue() if entry.name == "nevergrad")
     assert (state.type, state.default, state.allowed) == ("int", "none", "a whole number, at least 0")
     assert (optimizer.type, optimizer.default, optimizer.allowed) == ("word", "auto", f"one of {WORDS}")
-    assert all(setting.summary for entry in catalogue() for setting in entry.settings)
+    assert all(setting.summary for entry in search_catalogue() for setting in entry.settings)
 
 
 def test_cmaes_needs_two_numbers() -> None:
@@ -201,7 +201,7 @@ def test_bayesian_optimization_is_ours_until_something_else_is_asked_for(monkeyp
     monkeypatch.setattr(katib, "SKOPT", Extra("some-extra", "no_such_module"))
     assert found(experiment(SMALL, "bayesianoptimization", {"n_initial_points": 5, "acq_optimizer": "lbfgs"})) == []
     ours, gp = experiment(MIXED, "bayesianoptimization", {"n_initial_points": 8}), experiment(MIXED, "gp")
-    assert create(ours, 1).ask(10) == create(gp, 1).ask(10)
+    assert create_search(ours, 1).ask(10) == create_search(gp, 1).ask(10)
     other = experiment(SMALL, "bayesianoptimization", {"base_estimator": "RF", "acq_func": "LCB"})
     message = (
         "bayesianoptimization with base_estimator RF, acq_func LCB needs no_such_module: "

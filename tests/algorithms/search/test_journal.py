@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
 from events.spec.experiment import ExperimentSpec
@@ -53,7 +53,7 @@ def usual(trials: int) -> list[Step]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("cut", [1, 30, 77])
 def test_a_restored_search_goes_on_as_the_original(name: str, cut: int) -> None:
-    original = create(spec_for(name), seed=9)
+    original = create_search(spec_for(name), seed=9)
     restored = restore(spec_for(name), 9, played(original, usual(50)[:cut]))
     rest = usual(50)[cut:]
     assert played(original, rest) == played(restored, rest)
@@ -63,14 +63,14 @@ def test_a_restored_search_goes_on_as_the_original(name: str, cut: int) -> None:
 @settings(max_examples=tiered(25))
 @given(before=STEPS, after=STEPS)
 def test_any_history_is_restored(name: str, before: list[Step], after: list[Step]) -> None:
-    original = create(spec_for(name), seed=9)
+    original = create_search(spec_for(name), seed=9)
     restored = restore(spec_for(name), 9, iter(played(original, before)))
     assert played(original, after) == played(restored, after)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_journal_of_another_version_is_adopted(name: str) -> None:
-    journal = played(create(spec_for(name), seed=1), usual(30))
+    journal = played(create_search(spec_for(name), seed=1), usual(30))
     restored = restore(spec_for(name), 2, journal)
     known = [entry.assignment for entry in journal if isinstance(entry, Asked)]
     restored.tell(30, outcome(0.1))
@@ -85,7 +85,7 @@ def test_the_journal_of_another_version_is_adopted(name: str) -> None:
 def test_an_adopted_space_is_used_up_with_the_rest() -> None:
     for name in ("random", "grid", "sobol", "nevergrad"):
         spec = experiment(SMALL, name)
-        journal = [Asked(assignment) for assignment in create(spec, seed=1).ask(11)]
+        journal = [Asked(assignment) for assignment in create_search(spec, seed=1).ask(11)]
         restored = restore(spec, 2, journal)
         assert len(restored.ask(18)) == 7
         assert restored.exhausted

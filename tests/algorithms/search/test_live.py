@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question, Searches
 from events.spec.experiment import ExperimentSpec
@@ -29,7 +29,7 @@ def told(trial: int) -> Told:
 
 def plain(name: str) -> list[Assignment]:
     """A search of its own, asked and told in turn."""
-    search, suggestions = create(spec(name), 1), list[Assignment]()
+    search, suggestions = create_search(spec(name), 1), list[Assignment]()
     for number in range(1, TRIALS + 1):
         suggestions += search.ask(1)
         search.tell(number, told(number).outcome)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.port import Search
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
@@ -67,7 +67,7 @@ everyone = pytest.mark.parametrize("name", of_each_family([*STATELESS, *OPTIMIZE
 
 @everyone
 def test_a_batch_ends_with_the_space(name: str) -> None:
-    search = create(spec_for(name, SMALL), seed=5)
+    search = create_search(spec_for(name, SMALL), seed=5)
     assert len(search.ask(30)) == 18
 
 
@@ -76,7 +76,7 @@ def test_a_batch_ends_with_the_space(name: str) -> None:
 @given(data=st.data())
 def test_any_space_is_honoured_without_repetition(name: str, data: st.DataObject) -> None:
     space = data.draw(spaces(finite=name == "grid"))
-    search = create(spec_for(name, space), seed=data.draw(st.integers(0, 2**63 - 1)))
+    search = create_search(spec_for(name, space), seed=data.draw(st.integers(0, 2**63 - 1)))
     size = Cube(space).size
     found = list(run(search, 25, data.draw(st.integers(0, 99))))
     assert len(found) == (25 if size is None else min(25, size))
@@ -88,7 +88,7 @@ def test_any_space_is_honoured_without_repetition(name: str, data: st.DataObject
 @pytest.mark.parametrize("name", STATELESS)
 def test_ten_thousand_points_are_used_up_quickly(name: str) -> None:
     space = [ranged("a", INT, 1, 100, None, Distribution.NORMAL), ranged("b", DOUBLE, 0.01, 1, 0.01)]
-    search = create(spec_for(name, space), seed=2)
+    search = create_search(spec_for(name, space), seed=2)
     found = search.ask(10_001)
     assert len(found) == len({str(assignment) for assignment in found}) == 10_000
     assert search.exhausted
@@ -96,7 +96,7 @@ def test_ten_thousand_points_are_used_up_quickly(name: str) -> None:
 
 def test_a_grid_of_any_size_is_shuffled_in_place() -> None:
     space = [ranged(f"p{i}", INT, 0, 10**9) for i in range(3)]
-    first, second = (create(spec_for("grid", space), seed=seed).ask(20) for seed in (1, 2))
+    first, second = (create_search(spec_for("grid", space), seed=seed).ask(20) for seed in (1, 2))
     assert first != second
     assert max(int(assignment["p2"]) for assignment in first) > 10**8
 
@@ -105,7 +105,7 @@ def test_a_grid_of_any_size_is_shuffled_in_place() -> None:
 def test_end_values_come_as_often_as_others(name: str) -> None:
     space = [ranged("x", INT, 1, 4), ranged("y", DOUBLE, 0, 1, None if name != "grid" else 0.001)]
     counts = [0] * 4
-    for assignment in create(spec_for(name, space), seed=4).ask(1000):
+    for assignment in create_search(spec_for(name, space), seed=4).ask(1000):
         counts[int(assignment["x"]) - 1] += 1
     if name == "auto":  # untold, it stays near the centre; what counts is that no end is out of reach
         assert all(counts), counts
@@ -118,16 +118,20 @@ def test_random_state_takes_the_place_of_the_seed(name: str) -> None:
     algorithm = name if name in STATELESS else "nevergrad"
     chosen = experiment(mixed(name), algorithm, {"random_state": "11"})
     plain = experiment(mixed(name), algorithm, {})
-    assert create(chosen, seed=1).ask(5) == create(chosen, seed=2).ask(5) == create(plain, seed=11).ask(5)
+    assert (
+        create_search(chosen, seed=1).ask(5)
+        == create_search(chosen, seed=2).ask(5)
+        == create_search(plain, seed=11).ask(5)
+    )
 
 
 def test_random_search_needs_no_state_but_its_number() -> None:
-    one, other = (create(spec_for("random", MIXED), seed=1) for _ in range(2))
+    one, other = (create_search(spec_for("random", MIXED), seed=1) for _ in range(2))
     first = one.ask(10)
     for assignment in first:
         other.adopt(assignment)
     assert one.ask(10) == other.ask(10)
-    late = create(spec_for("random", MIXED), seed=1)
+    late = create_search(spec_for("random", MIXED), seed=1)
     for _ in range(20):
         late.adopt({"gone": 1})
     assert one.ask(5) == late.ask(5)
@@ -137,7 +141,7 @@ def test_learning_beats_random_points() -> None:
     space = [ranged(name, DOUBLE, 0, 1) for name in "abcd"]
 
     def best(name: str, seed: int) -> float:
-        search = create(spec_for(name, space, trials=60), seed)
+        search = create_search(spec_for(name, space, trials=60), seed)
         losses = []
         for trial in range(1, 61):
             loss = sum((float(value) - 0.23) ** 2 for value in search.ask(1)[0].values())

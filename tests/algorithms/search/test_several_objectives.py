@@ -6,7 +6,7 @@ from statistics import mean
 
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.optimizers.portfolio import OF_SEVERAL
 from algorithms.search.outcome import FAILED, Outcome
@@ -55,7 +55,7 @@ def run(search: Search, trials: int) -> Iterator[Asked | Told]:
 @everyone
 def test_a_search_is_resumed_from_its_journal(name: str) -> None:
     spec = spec_for(name)
-    search = create(spec, seed=3)
+    search = create_search(spec, seed=3)
     journal = list(run(search, 120))
     assert restore(spec, 3, journal).ask(20) == search.ask(20)
 
@@ -64,7 +64,7 @@ def test_points_of_others_are_taken_in_beyond_the_population_and_alike_each_time
     """Nevergrad names points at random, also under a seed. The later a known point, the better it is."""
     histories = []
     for _ in range(3):
-        search = create(spec_for("DE", CUBE), seed=1)
+        search = create_search(spec_for("DE", CUBE), seed=1)
         dice = random.Random(2)
         for number in range(100):
             place, excess = dice.random(), dice.random() * (1 - number / 100)
@@ -85,7 +85,7 @@ def test_differential_evolution_finds_more_than_chance() -> None:
         return first, g * (1 - (first / g) ** 0.5)
 
     def volume(name: str, seed: int) -> float:
-        search, points = create(spec_for(name, CUBE), seed), []
+        search, points = create_search(spec_for(name, CUBE), seed), []
         for trial in range(1, 201):
             (point,) = search.ask(1)
             points.append(losses(point))
@@ -100,7 +100,7 @@ def test_the_way_into_a_small_feasible_region_is_found() -> None:
     spec = experiment([ranged(name, DOUBLE, 0, 1) for name in "abc"], "nevergrad", {}, trials=200, parallel=2)
     found = 0
     for seed in range(3):
-        search = create(spec, seed)
+        search = create_search(spec, seed)
         for trial in range(1, 201):
             (point,) = search.ask(1)
             missed = max(0.0, sum(float(value) for value in point.values()) - 0.18)

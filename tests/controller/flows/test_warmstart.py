@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, beyond
@@ -70,7 +70,7 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     journal = await Journals(stage.components.database).read(admitted.identity.id)
     assert (len(journal.suggestions), len(journal.conclusions)) == (8, 8)
     asked = [entry.assignment for entry in journal_entries(done.spec, journal) if isinstance(entry, Asked)]
-    search = create(done.spec, done.identity.seed)
+    search = create_search(done.spec, done.identity.seed)
     assert asked[0] == search.ask(1)[0]
     unresolved = load(warm(later, earlier).text.encode()).spec
     assert differences(done.spec, unresolved) == []

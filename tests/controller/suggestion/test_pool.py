@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from controller.settings import MIB, USUAL_MEMORY, SuggestionSettings
 from controller.suggestion.pool import MOVE_SECONDS, Pool, SearchFailedError, open_pool
 from controller.suggestion.processes import Forkserver
@@ -53,7 +53,7 @@ def with_pool(story: Callable[[Pool], Awaitable[None]], settings: SuggestionSett
 
 def calm(wanted: ExperimentSpec, trials: int = TRIALS) -> list[Assignment]:
     """What the search suggests in this process, where nobody kills it."""
-    search, suggestions = create(wanted, SEED), list[Assignment]()
+    search, suggestions = create_search(wanted, SEED), list[Assignment]()
     for number in range(1, trials + 1):
         suggestions += search.ask(1)
         search.tell(number, outcome(number))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from algorithms import scheduling, search
+from algorithms.scheduling import scheduler_catalogue
+from algorithms.search import search_catalogue
 from events.facts import Cause, Reason
 from events.model import SpecPart
 from events.spec.document import load
@@ -24,7 +25,7 @@ def aliases(schema: dict[str, Any]) -> Iterator[str]:
 
 FIELDS = sorted(set(aliases(ExperimentSpec.model_json_schema(by_alias=True))))
 SETTINGS = [
-    (entry.name, setting.name) for entry in (*search.catalogue(), *scheduling.catalogue()) for setting in entry.settings
+    (entry.name, setting.name) for entry in (*search_catalogue(), *scheduler_catalogue()) for setting in entry.settings
 ]
 
 

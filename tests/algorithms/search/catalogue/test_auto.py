@@ -4,7 +4,7 @@ import pytest
 
 from algorithms.conformance.promises import PROMISES
 from algorithms.conformance.subject import Subject
-from algorithms.search import create, picks
+from algorithms.search import create_search, picks
 from algorithms.search.catalogue import own
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.optimizers import portfolio
@@ -51,7 +51,7 @@ def lived(search: Search, trials: int, journal: list[Asked | Told] | None = None
 
 
 def test_it_is_the_default() -> None:
-    assert lived(create(experiment(MIXED), 1), 2) == lived(create(experiment(MIXED, "auto", {}), 1), 2)
+    assert lived(create_search(experiment(MIXED), 1), 2) == lived(create_search(experiment(MIXED, "auto", {}), 1), 2)
 
 
 @pytest.mark.usefixtures("early")
@@ -62,12 +62,12 @@ def test_promises_are_kept_across_the_turn(promise: str) -> None:
 
 @pytest.mark.usefixtures("early")
 def test_the_first_suggestions_are_those_of_gp_and_the_others_go_on_from_the_best() -> None:
-    found = lived(create(auto(), 4), 60)
-    gp = lived(create(experiment(SPACE, "gp", {}, 200, 1), 4), EARLY + 1)
+    found = lived(create_search(auto(), 4), 60)
+    gp = lived(create_search(experiment(SPACE, "gp", {}, 200, 1), 4), EARLY + 1)
     assert found[:EARLY] == gp[:EARLY]
     assert found[EARLY] != gp[EARLY]
     best = min(found[: EARLY - 2], key=away)
-    drawn = create(experiment(SPACE, "nevergrad", {}, 190, 1), 4).ask(1)
+    drawn = create_search(experiment(SPACE, "nevergrad", {}, 190, 1), 4).ask(1)
     assert drawn != [found[EARLY]]
     near = [abs(float(found[EARLY][name]) - float(best[name])) for name in "abc"]
     assert max(near) < 0.6
@@ -78,7 +78,7 @@ def test_the_first_suggestions_are_those_of_gp_and_the_others_go_on_from_the_bes
 @pytest.mark.parametrize("cut", [6, EARLY, EARLY + 1, 25])
 def test_a_journal_is_gone_on_with_before_and_after_the_turn(cut: int) -> None:
     journal: list[Asked | Told] = []
-    search = create(auto(), 4)
+    search = create_search(auto(), 4)
     found = lived(search, cut, journal)
     restored = restore(auto(), 4, journal)
     for _ in range(15):
@@ -89,7 +89,7 @@ def test_a_journal_is_gone_on_with_before_and_after_the_turn(cut: int) -> None:
 @pytest.mark.usefixtures("early")
 def test_the_history_of_gp_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     journal: list[Asked | Told] = []
-    lived(create(auto(), 4), EARLY, journal)
+    lived(create_search(auto(), 4), EARLY, journal)
     monkeypatch.setattr("algorithms.search.optimizers.gp.optimizer.GaussianProcess.ask", None)
     restore(auto(), 4, journal)
 
@@ -110,7 +110,7 @@ def test_each_row_says_what_was_measured() -> None:
 
 
 def test_one_point_is_enough() -> None:
-    search = create(experiment([ranged("a", DOUBLE, 1, 1)], "auto", {}), 1)
+    search = create_search(experiment([ranged("a", DOUBLE, 1, 1)], "auto", {}), 1)
     assert search.ask(3) == [{"a": 1.0}]
     assert search.exhausted
     assert Cube(()).width == 0

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from algorithms.conformance import Subject, examined
-from algorithms.search import catalogue, create, faults, problems
+from algorithms.search import create_search, plugin_faults, search_catalogue, search_problems
 from algorithms.search.catalogue.plugins import loaded
 from controller.cli import app
 from controller.cli.exits import Exit
@@ -96,9 +96,9 @@ TOYS = dedent("""
 
 def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
     install("good-pack", good="toys:Good")
-    assert list(problems(experiment(MIXED, "good"))) == []
-    assert "Random points, as a plugin" in [entry.summary for entry in catalogue() if entry.name == "good"]
-    found = create(experiment(MIXED, "good"), 1).ask(20)
+    assert list(search_problems(experiment(MIXED, "good"))) == []
+    assert "Random points, as a plugin" in [entry.summary for entry in search_catalogue() if entry.name == "good"]
+    found = create_search(experiment(MIXED, "good"), 1).ask(20)
     assert len({str(one) for one in found}) == 20
     assert {one.promise: one.fault for one in examined(Subject("good", trials=13)) if one.fault} == {}
 
@@ -133,10 +133,10 @@ def test_the_suite_sees_a_broken_promise(install: Install, target: str, promise:
 def test_a_broken_plugin_is_told_plainly(install: Install, target: str, reason: str) -> None:
     install("broken-pack", broken=target)
     words = f"of broken-pack cannot be loaded: {reason}"
-    ((name, fault),) = faults()
+    ((name, fault),) = plugin_faults()
     assert name == "broken"
     assert fault.startswith(words)
-    (problem,) = problems(experiment(MIXED, "broken"))
+    (problem,) = search_problems(experiment(MIXED, "broken"))
     assert problem.path == NAME
     assert problem.message.startswith(f"the plugin broken {words}")
     result = CliRunner().invoke(app, ["algorithms"])
@@ -150,12 +150,12 @@ def test_names_that_clash_are_refused(install: Install) -> None:
     install("one-pack", tpe="toys:Good", twice="toys:Good")
     install("other-pack", twice="toys:Good")
     words = "is offered by one-pack, other-pack: uninstall all but one"
-    assert list(faults()) == [
+    assert list(plugin_faults()) == [
         ("tpe", "of one-pack has the name of a built-in algorithm: rename its entry point"),
         ("twice", words),
     ]
-    assert list(problems(experiment(MIXED, "tpe"))) == []
-    assert list(problems(experiment(MIXED, "twice"))) == [Problem(NAME, f"the plugin twice {words}")]
+    assert list(search_problems(experiment(MIXED, "tpe"))) == []
+    assert list(search_problems(experiment(MIXED, "twice"))) == [Problem(NAME, f"the plugin twice {words}")]
 
 
 def test_the_command_says_what_is_broken(install: Install) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.optimizers.cmaes import Evolution
 from algorithms.search.shell.learning import Learning
 from algorithms.space.encoding import Cube
@@ -30,7 +30,7 @@ def run(search: Learning | Any, trials: int, *, late: int = 0, at: float = 2.0) 
 
 @pytest.mark.parametrize("late", [0, 9])
 def test_it_converges_also_with_results_that_come_late(late: int) -> None:
-    search = create(experiment(SQUARE, "cmaes", trials=300, parallel=late + 1), seed=1)
+    search = create_search(experiment(SQUARE, "cmaes", trials=300, parallel=late + 1), seed=1)
     losses = run(search, 300, late=late)
     assert min(losses) < 1e-3
     assert sum(losses[-30:]) / 30 < 0.2
@@ -39,7 +39,7 @@ def test_it_converges_also_with_results_that_come_late(late: int) -> None:
 def test_a_small_space_does_not_stop_the_generations() -> None:
     """Points that it suggests again count with their known loss, so it gets to the best one."""
     space = [ranged(name, INT, 0, 12) for name in "ab"]
-    losses = run(create(experiment(space, "cmaes"), seed=2), 60, at=11)
+    losses = run(create_search(experiment(space, "cmaes"), seed=2), 60, at=11)
     assert min(losses) == 0
 
 
@@ -68,14 +68,14 @@ def test_restarts_grow_the_population(restarts: str, sizes: set[int]) -> None:
 
 def test_sigma_is_the_first_step() -> None:
     def spread(sigma: float) -> float:
-        points = create(experiment(SQUARE, "cmaes", {"sigma": sigma}), seed=1).ask(40)
+        points = create_search(experiment(SQUARE, "cmaes", {"sigma": sigma}), seed=1).ask(40)
         return max(float(point["a"]) for point in points) - min(float(point["a"]) for point in points)
 
     assert spread(0.01) < 1 < 5 < spread(0.5)
 
 
 def test_what_was_known_before_is_where_it_starts() -> None:
-    search = create(experiment(SQUARE, "cmaes"), seed=1)
+    search = create_search(experiment(SQUARE, "cmaes"), seed=1)
     for number in range(30):
         point = {"a": 3.0 + number / 20, "b": 4.5 - number / 20}
         search.learn(point, outcome(sphere(point, 4)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.optimizers.nevergrad import NevergradOptimizer
 from algorithms.search.optimizers.portfolio import NevergradName, Pick, Situation, pick
 from algorithms.search.shell.learning import Learning
@@ -42,7 +42,7 @@ def test_auto_follows_the_measurements(
 @pytest.mark.parametrize("optimizer", of_each_family(OPTIMIZERS))
 def test_wide_spaces_and_long_runs_raise_no_warnings(optimizer: str) -> None:
     space = [ranged(f"p{index}", DOUBLE, 0, 1) for index in range(25)] + [ranged("k", INT, 1, 40)]
-    search = create(experiment(space, "nevergrad", {"optimizer": optimizer}, trials=200, parallel=20), seed=3)
+    search = create_search(experiment(space, "nevergrad", {"optimizer": optimizer}, trials=200, parallel=20), seed=3)
     for trial in range(1, 301):
         (assignment,) = search.ask(1)
         losses = [float(value) for value in assignment.values()]

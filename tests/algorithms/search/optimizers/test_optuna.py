@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from algorithms.search import create
+from algorithms.search import create_search
 from algorithms.search.optimizers.optuna import OptunaOptimizer, Sampler, nsga2, nsga3, tpe
 from algorithms.search.outcome import FAILED, Outcome
 from algorithms.search.shell.learning import Learning
@@ -68,7 +68,7 @@ def test_tpe_ranks_a_failure_behind_every_value() -> None:
 
 @pytest.mark.parametrize("name", ["tpe", "multivariate-tpe"])
 def test_a_history_is_read_without_asking(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, restored = (create(experiment(MIXED, name), seed=5) for _ in range(2))
+    original, restored = (create_search(experiment(MIXED, name), seed=5) for _ in range(2))
     history = []
     for trial in range(1, 41):
         history += original.ask(1)
@@ -85,7 +85,7 @@ def test_a_history_is_read_without_asking(name: str, monkeypatch: pytest.MonkeyP
 def test_settings_that_optuna_gives_up_raise_no_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        search = create(experiment(SQUARE, "tpe", {"gamma": 0.5, "prior_weight": 2}), seed=1)
+        search = create_search(experiment(SQUARE, "tpe", {"gamma": 0.5, "prior_weight": 2}), seed=1)
         for trial in range(1, 15):
             search.ask(1)
             search.tell(trial, outcome(float(trial)))
@@ -94,7 +94,7 @@ def test_settings_that_optuna_gives_up_raise_no_warnings() -> None:
 def test_gamma_and_prior_weight_change_the_search() -> None:
     found = []
     for settings in ({}, {"gamma": 0.9}, {"prior_weight": 20}, {"n_EI_candidates": 1}):
-        search = create(experiment(SQUARE, "tpe", settings), seed=1)
+        search = create_search(experiment(SQUARE, "tpe", settings), seed=1)
         for trial in range(1, 21):
             (point,) = search.ask(1)
             search.tell(trial, outcome(sum(float(value) for value in point.values())))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from algorithms.search import create, problems
+from algorithms.search import create_search, search_problems
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.shell.suggested_first import completed
 from algorithms.space.encoding import Cube
@@ -40,7 +40,7 @@ def spec_for(name: str, space: Sequence[Parameter], points: Sequence[Point], **m
 @everyone
 def test_they_come_first_in_order_then_the_search_goes_on(name: str) -> None:
     spec = spec_for(name, GRIDDED, [PARTIAL, WHOLE])
-    search = create(spec, seed=4)
+    search = create_search(spec, seed=4)
     first = search.ask(1)
     second, third = search.ask(2)
     assert first[0].items() >= PARTIAL.items()
@@ -49,15 +49,15 @@ def test_they_come_first_in_order_then_the_search_goes_on(name: str) -> None:
     for trial in (1, 2, 3):
         search.tell(trial, outcome(float(trial)))
     assert len({str(one) for one in (first[0], second, third, *search.ask(20))}) == 23
-    assert create(spec, seed=4).ask(5)[:2] == [first[0], second]
-    assert create(spec, seed=5).ask(1) != first
+    assert create_search(spec, seed=4).ask(5)[:2] == [first[0], second]
+    assert create_search(spec, seed=5).ask(1) != first
 
 
 @everyone
 def test_they_are_resumed_exactly_and_adopted_where_another_version_made_them(name: str) -> None:
     spec = spec_for(name, GRIDDED, [PARTIAL, WHOLE, {"layers": 1}])
     for length in (1, 2, 3, 8):
-        original = create(spec, seed=9)
+        original = create_search(spec, seed=9)
         journal: list[Asked | Told] = []
         for trial in range(1, length + 1):
             journal += [Asked(one) for one in original.ask(1)]
@@ -73,7 +73,7 @@ def test_they_are_resumed_exactly_and_adopted_where_another_version_made_them(na
 @everyone
 def test_a_finite_space_is_used_up_with_them(name: str) -> None:
     points: list[Point] = [{"layers": 3}, {"optimizer": "sgd", "momentum": 0.5, "nesterov": True, "layers": 1}]
-    search = create(spec_for(name, TREE, points, trials=200), seed=2)
+    search = create_search(spec_for(name, TREE, points, trials=200), seed=2)
     found = []
     for trial in range(1, 137):
         assert not search.exhausted
@@ -87,7 +87,7 @@ def test_a_finite_space_is_used_up_with_them(name: str) -> None:
 def test_the_search_learns_from_them() -> None:
     space = [ranged(name, DOUBLE, 0, 1) for name in "abcd"]
     good = dict.fromkeys("abcd", 0.9)
-    search = create(spec_for("OnePlusOne", space, [good], trials=30), seed=1)
+    search = create_search(spec_for("OnePlusOne", space, [good], trials=30), seed=1)
     search.ask(1)
     search.tell(1, outcome(-100.0))
     nearest = min(sum(abs(float(value) - 0.9) for value in one.values()) for one in search.ask(10))
@@ -145,4 +145,4 @@ def test_numbers_are_written_as_the_space_writes_them() -> None:
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(point: Point, place: tuple[str, ...], message: str) -> None:
     spec = spec_for("random", TREE, [{"layers": 3}, point], constraints=["layers <= 3"])
-    assert list(problems(spec)) == [Problem(("spec", "suggested", 1, *place), message)]
+    assert list(search_problems(spec)) == [Problem(("spec", "suggested", 1, *place), message)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.search import ALGORITHMS, create, problems
+from algorithms.search import ALGORITHMS, create_search, search_problems
 from algorithms.search.features import Feature
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.outcome import Outcome
@@ -123,7 +123,7 @@ KNOWN = (({"a": 0.5, "b": 0.5}, 3.0), (BEST, 1.0), ({"a": 0.25, "b": 0.75}, 2.0)
 def test_every_optimizer_begins_near_the_best(name: str, corner: float) -> None:
     best = {"a": corner, "b": corner}
     spec = warm(experiment(SPACE, "nevergrad", {"optimizer": name}, trials=60), *KNOWN, (best, -1.0))
-    search = create(spec, seed=3)
+    search = create_search(spec, seed=3)
     found = []
     for trial in range(1, 41):
         found += search.ask(1)
@@ -135,9 +135,9 @@ def test_every_optimizer_begins_near_the_best(name: str, corner: float) -> None:
 
 def test_the_direction_of_the_objective_counts() -> None:
     spec = warm(experiment(SPACE, "nevergrad"), *KNOWN)
-    assert create(spec, seed=1).ask(1) == [BEST]
+    assert create_search(spec, seed=1).ask(1) == [BEST]
     upwards = Objective(type=Direction.MAXIMIZE, objectiveMetricName="loss")
-    assert create(spec.model_copy(update={"objective": upwards}), seed=1).ask(1) == [KNOWN[0][0]]
+    assert create_search(spec.model_copy(update={"objective": upwards}), seed=1).ask(1) == [KNOWN[0][0]]
 
 
 def test_gp_tries_the_best_row_first_and_trusts_its_own_results_more() -> None:
@@ -145,7 +145,7 @@ def test_gp_tries_the_best_row_first_and_trusts_its_own_results_more() -> None:
     space = [ranged(name, DOUBLE, 0, 1) for name in "ab"]
     points = [{"a": (i % 5 + 0.5) / 5, "b": (i // 5 + 0.5) / 5} for i in range(25)]
     spec = warm(experiment(space, "gp", {}, 40, 1), *((one, one["a"] + one["b"]) for one in points))
-    search = create(spec, seed=3)
+    search = create_search(spec, seed=3)
     found: list[Assignment] = []
     for trial in range(1, 41):
         found += search.ask(1)
@@ -156,7 +156,7 @@ def test_gp_tries_the_best_row_first_and_trusts_its_own_results_more() -> None:
 
 def test_unreachable_values_do_not_hold_it_up() -> None:
     spec = warm(experiment(SPACE, trials=40), *((point, value - 1000) for point, value in KNOWN))
-    search = create(spec, seed=1)
+    search = create_search(spec, seed=1)
     losses: list[float] = []
     for trial in range(1, 41):
         (point,) = search.ask(1)
@@ -168,18 +168,20 @@ def test_unreachable_values_do_not_hold_it_up() -> None:
 @pytest.mark.parametrize("name", of_each_family(OPTIMIZERS))
 def test_a_replay_is_exact(name: str) -> None:
     spec = warm(experiment(SPACE, "nevergrad", {"optimizer": name}, trials=60), *KNOWN)
-    original = create(spec, seed=9)
+    original = create_search(spec, seed=9)
     journal: list[Asked | Told] = []
     for trial in range(1, 20):
         journal += [Asked(one) for one in original.ask(1)]
         original.tell(trial, outcome(1.0 / trial))
         journal.append(Told(trial, outcome(1.0 / trial)))
     assert restore(spec, 9, journal).ask(6) == original.ask(6)
-    assert create(spec, seed=9).ask(3) != create(experiment(SPACE, "nevergrad", {"optimizer": name}, 60), seed=9).ask(3)
+    assert create_search(spec, seed=9).ask(3) != create_search(
+        experiment(SPACE, "nevergrad", {"optimizer": name}, 60), seed=9
+    ).ask(3)
 
 
 def test_rows_that_all_miss_the_space_are_refused_with_the_reasons() -> None:
-    (problem,) = problems(warm(experiment(MIXED), ({"lr": 0.1}, 1.0), ({"lr": 7}, 1.0)))
+    (problem,) = search_problems(warm(experiment(MIXED), ({"lr": 0.1}, 1.0), ({"lr": 7}, 1.0)))
     assert problem == Problem(
         ("spec", "warmStart"),
         "no row fits into this search space: 1 left out: without a value of momentum; "
@@ -191,7 +193,7 @@ def test_rows_that_all_miss_the_space_are_refused_with_the_reasons() -> None:
 def test_searches_that_do_not_learn_refuse_it(name: str) -> None:
     spec = warm(experiment(TREE, name), ({"optimizer": "adam", "layers": 1}, 1.0))
     able = ", ".join(other for other, algorithm in ALGORITHMS.items() if Feature.WARM_START not in algorithm.lacks)
-    assert list(problems(spec)) == [
+    assert list(search_problems(spec)) == [
         Problem(
             ("spec", "warmStart"),
             f"{name} cannot honour a warm start, as it does not learn from results; remove warmStart; "
@@ -203,5 +205,5 @@ def test_searches_that_do_not_learn_refuse_it(name: str) -> None:
 def test_a_file_that_nobody_read_is_refused() -> None:
     spec = experiment(SPACE).model_copy(update={"warm_start": WarmStart(file="runs.csv")})
     message = "is read by the command line only (run, submit, check); give rows or experiment here"
-    assert list(problems(spec)) == [Problem(("spec", "warmStart", "file"), message)]
+    assert list(search_problems(spec)) == [Problem(("spec", "warmStart", "file"), message)]
     assert warmth(spec).rows == 0
