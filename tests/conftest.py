@@ -20,7 +20,7 @@ from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
 from tests.tiers import leave_to_long, load_profile
 
-ALONE = "tests/algorithms/"
+ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 """Tests that need nothing but processor time."""
 CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/deploy/")
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""

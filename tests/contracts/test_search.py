@@ -1,4 +1,4 @@
-"""Every algorithm keeps every promise (that the suite sees a broken one is tested with plugins)."""
+"""Every search keeps the promises of its port (that the suite sees a broken one is tested with plugins)."""
 
 from collections.abc import Iterator
 from typing import Any
