@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -37,6 +38,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     (tmp_path / "toys.py").write_text(TOYS)
     yield put
     sys.modules.pop("toys", None)
+    sys.modules.pop("veteran", None)
     loaded.cache_clear()
 
 
@@ -190,6 +192,36 @@ def copied(tmp_path: Path) -> Path:
     for file in EXAMPLE.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     return folder
+
+
+RENAMED = {"algorithms.encoding": "algorithms.space.encoding", "events.space": "events.spec.space"}
+"""Modules that plugins were told to import, and what they are called now."""
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_a_module_that_was_renamed_has_its_old_name_too_with_a_warning(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, old, raising=False)
+    with pytest.warns(DeprecationWarning, match=f"^{old} is now {RENAMED[old]}$"):
+        module = import_module(old)
+    assert all(getattr(module, name) is getattr(import_module(RENAMED[old]), name) for name in module.__all__)
+
+
+def test_a_plugin_with_the_earlier_names_works(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (EXAMPLE / "hillclimb.py").read_text()
+    for old, new in RENAMED.items():
+        assert f"from {new} import" in text
+        text = text.replace(f"from {new} import", f"from {old} import")
+        monkeypatch.delitem(sys.modules, old, raising=False)
+    (tmp_path / "veteran.py").write_text(text)
+    install("old-pack", veteran="veteran:HillClimb")
+    with pytest.warns(DeprecationWarning, match=" is now ") as warned:
+        found = create_search(experiment(MIXED, "veteran"), 1).ask(5)
+    assert len(found) == 5
+    assert {Path(one.filename).name for one in warned} == {"veteran.py"}
 
 
 def test_the_example_is_about_40_lines() -> None:

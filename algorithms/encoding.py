@@ -1,0 +1,9 @@
+"""The earlier name of `algorithms.space.encoding`, which plugins import; it goes with version 0.3."""
+
+import warnings
+
+from algorithms.space.encoding import MIDDLE, Cube
+
+__all__ = ["MIDDLE", "Cube"]
+
+warnings.warn("algorithms.encoding is now algorithms.space.encoding", DeprecationWarning, stacklevel=2)
