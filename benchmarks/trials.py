@@ -21,12 +21,10 @@ import psutil
 from benchmarks.command import document
 from benchmarks.database import Store, store
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.app.components import open_components
+from controller.app.components import Components, open_components
 from controller.app.solo import run_to_rest
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.flows.admit import Admission, admit
-from controller.store.ledger import Ledger
-from controller.store.outbox import Mailbox
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
@@ -91,18 +89,19 @@ async def _run(opened: Store, memory: "Memory", trials: int) -> float:
             restart_database=opened.server.ensure,
         ) as components,
     ):
-        admission = await _admitted(components.ledger, components.mailbox, trials)
+        admission = await _admitted(components, trials)
         began = time.monotonic()
         await run_to_rest(components, admission.shard, admission.experiment.identity.id)
         return time.monotonic() - began
 
 
-async def _admitted(ledger: Ledger, mailbox: Mailbox, trials: int) -> Admission:
+async def _admitted(components: Components, trials: int) -> Admission:
     experiment = load(document(trials, PARALLEL, ["simulated", "${trialParameters.x}"]).encode())
     submitted = ExperimentSubmitted(
         name=experiment.name, namespace=experiment.namespace, spec=experiment.spec, seed=SEED
     )
-    return await admit(ledger, mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted))
+    envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+    return await admit(components.ledger, components.mailbox, components.check, envelope)
 
 
 class Memory:

@@ -18,7 +18,9 @@
     │   ├── DocumentError               the text of an experiment
     │   │   └── InvalidDocumentError    … each of its problems with its place
     │   ├── InfeasibleError             constraints that allow no point
+    │   ├── InvalidSpecError            a spec that cannot run here
     │   ├── ManifestError               a workload that cannot be written
+    │   ├── NameTakenError              another experiment has the name
     │   ├── NoKindError                 a kind of workload that the cluster does not know
     │   ├── PathError                   a path into a status
     │   ├── ProcessError                a template without a program to run on this machine
@@ -29,7 +31,8 @@
     │   ├── StoreRefusedError           Postgres: credentials, permissions, another schema
     │   ├── TemplateError               a placeholder in a template
     │   ├── TokenRefusedError           a token of another stream
-    │   └── UnknownEarlierError         an earlier experiment that is not there
+    │   ├── UnknownEarlierError         an earlier experiment that is not there
+    │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
     │   └── UnreadableRecordError       a record that this version does not understand
     ├── AbandonError                    stop at once and keep nothing that was known

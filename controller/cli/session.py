@@ -66,9 +66,8 @@ async def submit(components: Components, document: ExperimentDocument, origin: P
         seed=secrets.randbits(32) if chosen is None else chosen,
         origin=str(origin),
     )
-    return await admit(
-        components.ledger, components.mailbox, Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
-    )
+    envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+    return await admit(components.ledger, components.mailbox, components.check, envelope)
 
 
 class LeftAtOnceError(AbandonError):

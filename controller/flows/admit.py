@@ -1,6 +1,10 @@
-"""A submitted experiment → a new one, the same one going on, or a refusal that shows the difference."""
+"""The one door for new experiments: what may be recorded, what continues an experiment, and what is refused.
 
-from collections.abc import Iterator
+`run` uses `admit`, a controller `begin`, an object of Kubernetes `examine` and `require_free_name`;
+whoever hands a spec in again asks `continuation` what has to be requested.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,9 +17,29 @@ from controller.store.outbox import Mailbox
 from controller.store.warm_start import with_rows
 from events.envelope import Envelope
 from events.errors import RefusalError
-from events.ids import Shard
+from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
 from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
+
+Check = Callable[[ExperimentSpec], Iterable[Problem]]
+"""The problems for which a spec cannot run here."""
+
+
+class InvalidSpecError(RefusalError):
+    """The spec cannot run here; `problems` are sentences, each with its place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = [f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems]
+        super().__init__(f"the spec cannot run here: {'; '.join(self.problems)}")
+
+
+class NameTakenError(RefusalError):
+    """Another experiment has the name."""
+
+
+class WasDeletedError(RefusalError):
+    """The experiment itself was recorded once, and deleted."""
 
 
 class DifferentSpecError(RefusalError):
@@ -39,41 +63,65 @@ class Admission:
     new: bool
 
 
-async def admit(ledger: Ledger, mailbox: Mailbox, submitted: Envelope) -> Admission:
-    """Record the experiment, or go on with (and perhaps extend) the one that has its name.
+async def examine(ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
+    """The spec as it is recorded: with the rows of its warm start.
 
-    Raises DifferentSpecError, and UnknownEarlierError if it names an earlier experiment that is not there.
+    Raises InvalidSpecError, and UnknownEarlierError if it names an earlier experiment that is not there.
     """
-    wanted = submitted.body
-    assert isinstance(wanted, ExperimentSubmitted)
-    known = await ledger.find(wanted.namespace, wanted.name)
+    if problems := list(check(spec)):
+        raise InvalidSpecError(problems)
+    return await with_rows(ledger, namespace, spec)
+
+
+async def require_free_name(ledger: Ledger, experiment: ExperimentId, namespace: str, name: str) -> None:
+    """Raises WasDeletedError, NameTakenError. To record an experiment asks the same again, in one statement."""
+    if await ledger.was_deleted(experiment):
+        raise WasDeletedError(f"the experiment {name!r} was deleted")
+    if await ledger.find(namespace, name) is not None:
+        raise NameTakenError(f"there is another experiment {name!r} in namespace {namespace!r}")
+
+
+async def begin(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Experiment, Envelope]:
+    """The new experiment and its first fact, which are still to be recorded. Raises as `examine`."""
+    body = submitted.body
+    assert isinstance(body, ExperimentSubmitted)
+    spec = await examine(ledger, check, body.namespace, body.spec)
+    fact = admitted(body.model_copy(update={"spec": spec}), submitted.at)
+    (envelope,) = submitted.consequences([fact])
+    return found(submitted.experiment, fact), envelope
+
+
+async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envelope) -> Admission:
+    """Record the experiment in a shard of its own, or continue (and perhaps extend) the one that has its name.
+
+    Raises DifferentSpecError, and as `examine`.
+    """
+    body = submitted.body
+    assert isinstance(body, ExperimentSubmitted)
+    known = await ledger.find(body.namespace, body.name)
     if known is None:
-        spec = await with_rows(ledger, wanted.namespace, wanted.spec)
-        fact = admitted(wanted.model_copy(update={"spec": spec}), submitted.at)
-        (envelope,) = submitted.consequences([fact])
-        await ledger.admit_alone(found(submitted.experiment, fact), envelope)
-        known = await ledger.find(wanted.namespace, wanted.name)
+        await ledger.admit_alone(*await begin(ledger, check, submitted))
+        known = await ledger.find(body.namespace, body.name)
         assert known is not None
         if known[0].identity.id == submitted.experiment:
             return Admission(*known, new=True)
-    for request in beyond(known[0], wanted.spec):
+    for request in continuation(known[0], body.spec):
         await mailbox.add(uuid4(), known[0].identity.id, submitted.at, request)
     return Admission(*known, new=False)
 
 
-def beyond(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
-    """What to ask for so that a known experiment goes on as `spec`: more trials, and to go on if it was paused or
+def continuation(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
+    """The requests by which a known experiment continues as `spec`: for more trials, and to resume if it was paused or
     stopped. Raises DifferentSpecError."""
-    if found := differing(known.spec, spec):
-        raise DifferentSpecError(known.identity.name, found)
+    if different := refused_differences(known.spec, spec):
+        raise DifferentSpecError(known.identity.name, different)
     limit = spec.max_trial_count
     if limit is not None and limit != known.spec.max_trial_count:
         yield ExtensionRequested(max_trial_count=limit)
     yield ResumeRequested()
 
 
-def differing(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
+def refused_differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
     """Where the specs differ, a larger maxTrialCount apart."""
-    found = differences(old, new)
     larger = old.max_trial_count is not None and (new.max_trial_count or 0) > old.max_trial_count
-    return [one for one in found if not (larger and one[0] == "spec.maxTrialCount")]
+    return [one for one in differences(old, new) if not (larger and one[0] == "spec.maxTrialCount")]

@@ -10,16 +10,16 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from controller.core.decide import admitted, decide
-from controller.core.evolve import found
+from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.flows.admit import Check, InvalidSpecError, begin
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger
 from controller.store.positions import Positions
 from controller.store.reader import Reader, reading
-from controller.store.warm_start import UnknownEarlierError, with_rows
+from controller.store.warm_start import UnknownEarlierError
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
@@ -39,8 +39,6 @@ from events.signals import (
     WorkloadStarted,
     is_signal,
 )
-from events.spec.experiment import ExperimentSpec
-from events.spec.problem import Problem
 
 BATCH = 500
 WAIT_SECONDS = 1.0
@@ -51,7 +49,6 @@ DEFERRABLE = WorkloadStarted | WorkloadEnded
 """Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""
 
 OnCommit = Callable[[Sequence[Recorded]], None]
-Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
 class ReceivedSignal(NamedTuple):
@@ -159,19 +156,11 @@ class SignalProcessor:
     async def _admit(self, one: ReceivedSignal) -> Experiment | None:
         """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
         submitted = one.envelope
-        assert isinstance(submitted.body, ExperimentSubmitted)
-        problems = list(self.check(submitted.body.spec))
-        if problems:
-            self._reject([one], f"the spec cannot run here: {'; '.join(map(_explain, problems))}")
-            return None
         try:
-            spec = await with_rows(self.ledger, submitted.body.namespace, submitted.body.spec)
-        except UnknownEarlierError as error:
+            experiment, envelope = await begin(self.ledger, self.check, submitted)
+        except (InvalidSpecError, UnknownEarlierError) as error:
             self._reject([one], str(error))
             return None
-        fact = admitted(submitted.body.model_copy(update={"spec": spec}), submitted.at)
-        experiment = found(submitted.experiment, fact)
-        (envelope,) = submitted.consequences([fact])
         if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):
             return None
         self.holding.experiments[submitted.experiment] = experiment
@@ -234,10 +223,6 @@ def apply_signal(experiment: Experiment, envelope: Envelope) -> tuple[Experiment
     return after, [
         Recorded.of(experiment.identity, seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
     ]
-
-
-def _explain(problem: Problem) -> str:
-    return f"{'.'.join(map(str, problem.path))}: {problem.message}"
 
 
 def _is_request(one: ReceivedSignal) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -23,10 +23,18 @@ from controller.cluster.kubernetes.projection import (
 )
 from controller.core.differences import differences
 from controller.core.experiment import Experiment, LiveTrial
+from controller.flows.admit import (
+    Check,
+    InvalidSpecError,
+    NameTakenError,
+    WasDeletedError,
+    examine,
+    require_free_name,
+)
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.queries import Queries
-from controller.store.warm_start import UnknownEarlierError, with_rows
+from controller.store.warm_start import UnknownEarlierError
 from events import topics
 from events.bus import Bus
 from events.clock import now
@@ -37,7 +45,6 @@ from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted
 from events.spec.document import ExperimentDocument, loaded
 from events.spec.experiment import ExperimentSpec, ResumePolicy
 from events.spec.placeholders import written
-from events.spec.problem import Problem
 from events.spec.yaml import DocumentError
 
 ROUND_SECONDS = 0.5
@@ -48,8 +55,6 @@ MOST_SHOWN = 10
 ASK_AGAIN_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 EDITABLE = ("spec.parallelTrialCount", "spec.maxTrialCount", "spec.maxFailedTrialCount")
-
-Check = Callable[[ExperimentSpec], Iterable[Problem]]
 
 
 @dataclass(slots=True)
@@ -135,21 +140,21 @@ class Reconciler:
         return False
 
     async def _submit(self, obj: Object, number: ExperimentId) -> bool:
-        metadata = obj["metadata"]
         try:
             document = _document(obj)
         except DocumentError as error:
             return await self._refuse(obj, "InvalidSpec", str(error))
-        if problems := [f"{_place(problem)}: {problem.message}" for problem in self.check(document.spec)]:
-            return await self._refuse(obj, "InvalidSpec", "\n".join(problems))
         try:
-            await with_rows(self.ledger, metadata["namespace"], document.spec)
+            await examine(self.ledger, self.check, document.namespace, document.spec)
+            await require_free_name(self.ledger, number, document.namespace, document.name)
+        except InvalidSpecError as error:
+            return await self._refuse(obj, "InvalidSpec", "\n".join(error.problems))
         except UnknownEarlierError as error:
             await self._refuse(obj, "InvalidSpec", str(error))
             return False
-        if await self.ledger.was_deleted(number):
+        except WasDeletedError:
             return await self._refuse(obj, "ExperimentDeleted", "It was deleted; delete this object, too")
-        if await self.ledger.find(metadata["namespace"], metadata["name"]) is not None:
+        except NameTakenError:
             words = "there is another experiment of this name, which is no object here: trialstream delete NAME"
             await self._refuse(obj, "NameTaken", words)
             return False
@@ -292,7 +297,3 @@ def _refusal(known: Experiment, wanted: ExperimentSpec) -> str:
             "with spec.resumePolicy LongRunning or FromVolume"
         )
     return ""
-
-
-def _place(problem: Problem) -> str:
-    return ".".join(map(str, problem.path))

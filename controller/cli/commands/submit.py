@@ -28,9 +28,9 @@ from controller.cli.options import (
     open_store,
 )
 from controller.core.experiment import Experiment
-from controller.flows.admit import DifferentSpecError, beyond
+from controller.flows.admit import DifferentSpecError, continuation, examine
 from controller.store.ledger import FIRST_EMBEDDED_SHARD, Ledger
-from controller.store.warm_start import UnknownEarlierError, with_rows
+from controller.store.warm_start import UnknownEarlierError
 from controller.views import words
 from events import topics
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
@@ -46,6 +46,7 @@ from events.signals import (
     StopRequested,
 )
 from events.spec.document import ExperimentDocument
+from events.spec.experiment import ExperimentSpec
 
 ANSWER_SECONDS = 30.0
 """How long a command waits for a controller to act; the request waits in Kafka as long as that keeps it."""
@@ -122,7 +123,7 @@ async def _submit(
             _must_be_of_controllers(document.name, known[1])
         assert known is not None
         try:
-            requests = list(beyond(known[0], document.spec))
+            requests = list(continuation(known[0], document.spec))
         except DifferentSpecError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
         await client.ask(known[0].identity.id, known[1], *requests)
@@ -132,9 +133,14 @@ async def _submit(
 async def _must_know_earlier(ledger: Ledger, document: ExperimentDocument) -> None:
     """The controller would look for the earlier experiments, too, but could tell nobody."""
     try:
-        await with_rows(ledger, document.namespace, document.spec)
+        await examine(ledger, _anything, document.namespace, document.spec)
     except UnknownEarlierError as error:
         raise CommandError(str(error), Exit.INVALID) from None
+
+
+def _anything(_: ExperimentSpec) -> tuple[()]:
+    """Only the controllers know what can run where they are."""
+    return ()
 
 
 async def _send_new(client: ControllerClient, document: ExperimentDocument, origin: Path, seed: int | None) -> None:

@@ -114,4 +114,4 @@ async def on_stage(
         )
         submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
         envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
-        yield Stage(components, await admit(components.ledger, components.mailbox, envelope))
+        yield Stage(components, await admit(components.ledger, components.mailbox, components.check, envelope))

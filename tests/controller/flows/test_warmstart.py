@@ -8,7 +8,7 @@ import pytest
 from algorithms.search import create_search
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
-from controller.flows.admit import DifferentSpecError, beyond
+from controller.flows.admit import DifferentSpecError, continuation
 from controller.flows.intake import ReceivedSignal, SignalProcessor
 from controller.flows.propose import journal_entries
 from controller.store.holding import Holding
@@ -74,9 +74,9 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     assert asked[0] == search.ask(1)[0]
     unresolved = load(warm(later, earlier).text.encode()).spec
     assert differences(done.spec, unresolved) == []
-    assert len(list(beyond(done, unresolved))) == 1
+    assert len(list(continuation(done, unresolved))) == 1
     with pytest.raises(DifferentSpecError, match="warmStart"):
-        list(beyond(done, load(warm(later, "other").text.encode()).spec))
+        list(continuation(done, load(warm(later, "other").text.encode()).spec))
 
 
 def test_the_best_of_several_are_mixed(database_url: str) -> None:

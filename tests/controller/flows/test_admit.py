@@ -1,0 +1,81 @@
+"""One door for new experiments: what is wrong with a spec is said in the same words, whoever brings it."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from controller.flows.admit import (
+    InvalidSpecError,
+    NameTakenError,
+    WasDeletedError,
+    begin,
+    continuation,
+    examine,
+    require_free_name,
+)
+from events.clock import now
+from events.envelope import Envelope
+from events.facts import ExperimentAdmitted
+from events.ids import ExperimentId
+from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
+from events.spec.document import load
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
+from tests.controller.flows.stage import Wanted, on_stage
+
+
+def no_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    yield from ()
+
+
+def two_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    yield Problem(("spec", "algorithm"), "there is none")
+    yield Problem(("spec", "parameters", 0), "it is too long")
+
+
+def spec_of(wanted: Wanted) -> ExperimentSpec:
+    return load(wanted.text.encode()).spec
+
+
+async def test_each_problem_is_named_with_its_place(database_url: str) -> None:
+    async with on_stage(database_url, Wanted("examined", 1)) as stage:
+        with pytest.raises(InvalidSpecError, match="the spec cannot run here: ") as refused:
+            await examine(stage.components.ledger, two_problems, "default", spec_of(Wanted("x")))
+    assert refused.value.problems == ["spec.algorithm: there is none", "spec.parameters.0: it is too long"]
+
+
+async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) -> None:
+    body = ExperimentSubmitted(name="begun", namespace="default", spec=spec_of(Wanted("begun")), seed=3)
+    submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
+    async with on_stage(database_url, Wanted("beginner", 1)) as stage:
+        experiment, first = await begin(stage.components.ledger, no_problems, submitted)
+        with pytest.raises(InvalidSpecError):
+            await begin(stage.components.ledger, two_problems, submitted)
+    assert (experiment.identity.id, experiment.progress.version) == (submitted.experiment, 1)
+    assert isinstance(first.body, ExperimentAdmitted)
+    assert (first.cause, first.body.seed) == (submitted.id, 3)
+
+
+async def test_a_name_is_free_once_its_experiment_is_deleted_but_the_id_is_not(database_url: str) -> None:
+    name, another = f"taken-{uuid4().hex[:8]}", ExperimentId(uuid4())
+    async with on_stage(database_url, Wanted(name, 1)) as stage:
+        ledger, first = stage.components.ledger, stage.admission.experiment.identity.id
+        with pytest.raises(NameTakenError, match=name):
+            await require_free_name(ledger, another, "default", name)
+        await require_free_name(ledger, another, "elsewhere", name)
+        await stage.run_to_rest()
+        await stage.components.forget(first)
+        await require_free_name(ledger, another, "default", name)
+        with pytest.raises(WasDeletedError, match=name):
+            await require_free_name(ledger, first, "default", name)
+
+
+async def test_more_trials_are_asked_for_before_it_is_resumed(database_url: str) -> None:
+    async with on_stage(database_url, Wanted("continued", 4)) as stage:
+        known = stage.admission.experiment
+        assert list(continuation(known, spec_of(Wanted("continued", 4)))) == [ResumeRequested()]
+        assert list(continuation(known, spec_of(Wanted("continued", 6)))) == [
+            ExtensionRequested(max_trial_count=6),
+            ResumeRequested(),
+        ]
