@@ -27,7 +27,8 @@ from algorithms.search.shell.permutation import Permutation
 from benchmarks.controllers import Controller, Site, site
 from benchmarks.kubernetes import count, create, install, namespace, pods, requests, until
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from controller.cluster.kubernetes.api import Api, ApiUnavailableError, open_api
+from controller.cluster.kubernetes.api import Api, open_api
+from controller.cluster.kubernetes.api_errors import ApiUnavailableError
 from controller.cluster.kubernetes.experiments import TRIALS
 from controller.cluster.kubernetes.projection import REFUSED
 from controller.settings import KubernetesSettings

@@ -12,7 +12,8 @@ from uuid import uuid4
 import yaml
 
 from benchmarks.outcome import CannotMeasureError
-from controller.cluster.kubernetes.api import Api, ApiUnavailableError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import ApiUnavailableError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from controller.cluster.kubernetes.api import ApiError, ConflictError, Priority, ThrottledError
+from controller.cluster.kubernetes.api_errors import ApiError, ConflictError, ThrottledError
 from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.projection import (
@@ -21,6 +21,7 @@ from controller.cluster.kubernetes.projection import (
     trial_of,
     with_condition,
 )
+from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.core.differences import differences
 from controller.core.experiment import Experiment, LiveTrial
 from controller.flows.admit import (
@@ -220,7 +221,7 @@ class Reconciler:
         number = ExperimentId(UUID(obj["metadata"]["uid"]))
         urgent = changed & {"state", "conditions", "observedGeneration"}
         if urgent or time.monotonic() - self.shown.get(number, 0.0) > self._show_seconds():
-            await self.experiments.show(obj, status, priority=Priority.FIRST if urgent else Priority.SPARE)
+            await self.experiments.show(obj, status, priority=Priority.URGENT if urgent else Priority.BACKGROUND)
             self.shown[number] = time.monotonic()
             if "conditions" in changed:
                 await self._tell(obj, before.get("conditions") or [], status["conditions"])

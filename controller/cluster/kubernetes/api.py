@@ -1,13 +1,10 @@
-"""The API server over raw JSON: each request with a deadline, writes at a rate_limiter, errors by what to do next."""
+"""A client of the API server that speaks plain JSON: every request has a deadline, writes pass a rate limiter."""
 
-import asyncio
 import logging
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 import aiohttp
@@ -15,133 +12,32 @@ import orjson
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 
+from controller.cluster.kubernetes.api_errors import (
+    ApiError,
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+    ThrottledError,
+    error_from,
+)
+from controller.cluster.kubernetes.rate_limiter import Priority, RateLimiter
 from controller.telemetry.catalogue import API_REQUESTS
-from events.errors import AbandonError, RefusalError, RetryError, TrialstreamError
 
 DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
-"""Seconds; of streams only the connecting and the silence are bounded."""
-MOST_WRITES = 32
-"""Under way at once: a server that answers slowly is asked less, rather than with ever more connections."""
+"""For all requests but streams, for which only connecting and silence are bounded."""
 CONNECT_SECONDS = 5.0
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 AGENT = "trialstream"
-SPARE = 0.2
-"""The share of the writes that is kept for those that can wait."""
-_TRANSIENT = frozenset({408, 429})
-_TROUBLES = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
+"""Our name as a client, and as the manager of the fields we apply."""
+_NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
 
-logging.getLogger("kubernetes_asyncio.client.rest").setLevel(logging.INFO)  # it would print Secrets
-
-
-class ApiError(TrialstreamError):
-    """The server's own words. `status`: of HTTP, 0 = there was no answer; `details` as in Kubernetes' Status."""
-
-    def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.reason, self.message, self.details = status, reason, message, details or {}
-
-
-class NotFoundError(ApiError, AbandonError):
-    """There is no such object, or no such resource."""
-
-
-class ConflictError(ApiError, RetryError):
-    """It exists already, or it has changed meanwhile; `reason` tells which."""
-
-
-class ExpiredError(ApiError, RetryError):
-    """What was asked to be continued is too old: list again."""
-
-
-class RefusedError(ApiError, RefusalError):
-    """To ask again changes nothing by itself."""
-
-
-class ThrottledError(ApiError, RetryError):
-    """It was not asked for: there is no room now for what can wait."""
-
-
-class ApiUnavailableError(ApiError, RetryError):
-    """No answer, or one that passes; `retry_after`: seconds that the server asks for."""
-
-    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
-        super().__init__(status, reason, message)
-        self.retry_after = retry_after
-
-
-class Priority(Enum):
-    """How urgent a write is."""
-
-    FIRST = auto()
-    """What people wait for, and what ends something."""
-    IN_LINE = auto()
-    """Starts: there may be thousands."""
-    SPARE = auto()
-    """What can wait: ThrottledError is raised while there is no room for it."""
-
-
-@dataclass(slots=True)
-class RateLimiter:
-    """A bucket of tokens, one for each write; `rate` a second, twice as many at once.
-
-    What can wait takes what is left over, and SPARE of all that is written in any case: late, but not forgotten."""
-
-    rate: float
-    tokens: float = 0.0
-    spare: float = 0.0
-    at: float = 0.0
-    under_way: int = 0
-    lines: tuple[asyncio.Lock, asyncio.Lock] = field(default_factory=lambda: (asyncio.Lock(), asyncio.Lock()))
-    """Of those in line, and of `first`."""
-    waiting: list[int] = field(default_factory=lambda: [0, 0])
-
-    async def turn(self, *, first: bool = False) -> None:
-        """Return when it is our turn, in the order in which turns were asked for, those of `first` before all others.
-
-        Whoever had a turn calls `done`."""
-        self.waiting[first] += 1
-        try:
-            async with self.lines[first]:
-                self._fill()
-                while self.tokens < 1 or self.under_way >= MOST_WRITES or (self.waiting[True] and not first):
-                    await asyncio.sleep(max(1 - self.tokens, 1) / self.rate)
-                    self._fill()
-        finally:
-            self.waiting[first] -= 1
-        self.tokens -= 1
-        self.spare = min(SPARE * self.rate, self.spare + SPARE / (1 - SPARE))
-        self.under_way += 1
-
-    def has_room(self) -> bool:
-        """A turn for what can wait, if there is one now."""
-        self._fill()
-        left_over = self.tokens >= 1 and not any(self.waiting)
-        if self.under_way >= MOST_WRITES or (not left_over and (self.spare < 1 or self.tokens < -self.rate)):
-            return False
-        self.tokens -= 1
-        self.under_way += 1
-        self.spare = max(0.0, self.spare - 1)
-        return True
-
-    def done(self) -> None:
-        """A write that had its turn is answered, or given up."""
-        self.under_way -= 1
-
-    def rest(self, seconds: float) -> None:
-        """The server is overloaded: nobody has a turn for so long."""
-        self.tokens = min(self.tokens, -seconds * self.rate)
-        self.spare = 0.0
-
-    def _fill(self) -> None:
-        moment = time.monotonic()
-        self.tokens = min(2 * self.rate, self.tokens + (moment - self.at) * self.rate)
-        self.at = moment
+logging.getLogger("kubernetes_asyncio.client.rest").setLevel(logging.INFO)  # at DEBUG it prints Secrets
 
 
 class Api:
     """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`.
 
-    Writes of Priority.SPARE raise ThrottledError, too."""
+    Writes of Priority.BACKGROUND raise ThrottledError, too."""
 
     def __init__(self, client: ApiClient, streams: ApiClient, rate_limiter: RateLimiter) -> None:
         self._client = client
@@ -149,55 +45,60 @@ class Api:
         self._rate_limiter = rate_limiter
 
     async def get(self, path: str, *, seconds: float | None = None, **query: str) -> dict[str, Any]:
-        """`seconds`: how long it may take, where that is more than usual."""
+        """`seconds`: how long it may take, if longer than usual."""
         if seconds is None:
-            return await self._ask("GET", path, query)
+            return await self._exchange("GET", path, query)
         deadline = aiohttp.ClientTimeout(total=seconds, connect=10, sock_connect=5, sock_read=seconds)
-        return await self._ask("GET", path, query, deadline=deadline)
+        return await self._exchange("GET", path, query, deadline=deadline)
 
     async def create(
-        self, path: str, body: Mapping[str, Any], *, priority: Priority = Priority.IN_LINE, **query: str
+        self, path: str, body: Mapping[str, Any], *, priority: Priority = Priority.NORMAL, **query: str
     ) -> dict[str, Any]:
         """`path` is the collection's. Raises ConflictError if the name is taken."""
         return await self._write("POST", path, body, priority=priority, **query)
 
     async def patch(
-        self, path: str, body: Mapping[str, Any], *, apply: bool = False, priority: Priority = Priority.FIRST
+        self, path: str, body: Mapping[str, Any], *, apply: bool = False, priority: Priority = Priority.URGENT
     ) -> dict[str, Any]:
-        """Merge, or apply on the server's side as our field manager, whoever had the fields before."""
+        """Merge; or with `apply` a server-side apply that takes over the fields from any other manager."""
         if apply:
             return await self._write("PATCH", path, body, APPLY, priority=priority, fieldManager=AGENT, force="true")
         return await self._write("PATCH", path, body, MERGE, priority=priority)
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Foreground", priority: Priority = Priority.FIRST
+        self,
+        path: str,
+        *,
+        uid: str | None = None,
+        propagation: str = "Foreground",
+        priority: Priority = Priority.URGENT,
     ) -> bool:
-        """Ask for the end of the object, with `uid` only of that very one. False: it is not there any more."""
+        """Delete the object; with `uid` only if it still is that very object. False: it no longer exists."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
             await self._write("DELETE", path, body, priority=priority)
-        except (NotFoundError, ConflictError):  # Conflict: another object has the name by now
+        except (NotFoundError, ConflictError):  # ConflictError: the name belongs to another object by now
             return False
         return True
 
     async def chunks(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
-        """A response as it comes, until its end; ApiUnavailableError after `silence` seconds without a byte."""
+        """The bytes of a response as they arrive; ApiUnavailableError after `silence` seconds without any."""
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=silence)
         response = await self._request(self._streams, "GET", path, query, None, None, timeout)
         try:
             if response.status >= 400:
-                raise _error(response.status, await response.read(), response.headers.get("Retry-After"))
+                raise _error_of(response.status, await response.read(), response.headers.get("Retry-After"))
             async for chunk in response.content.iter_any():
                 yield chunk
-        except _TROUBLES as error:
-            raise ApiUnavailableError(0, "Interrupted", f"GET {path}: {_words(error)}") from None
+        except _NETWORK_ERRORS as error:
+            raise ApiUnavailableError(0, "Interrupted", f"GET {path}: {_text_of(error)}") from None
         finally:
             response.close()
 
     async def lines(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
-        """As `chunks`, line by line; an unterminated last line is dropped."""
+        """The lines of a response as they arrive; a last line without its end is dropped."""
         rest = bytearray()
         chunks = self.chunks(path, silence=silence, **query)
         try:
@@ -220,20 +121,20 @@ class Api:
         priority: Priority,
         **query: str,
     ) -> dict[str, Any]:
-        if priority is not Priority.SPARE:
-            await self._rate_limiter.turn(first=priority is Priority.FIRST)
-        elif not self._rate_limiter.has_room():
-            raise ThrottledError(0, "NoRoom", f"{method} {path}: it has to wait for writes that are more urgent")
+        if priority is not Priority.BACKGROUND:
+            await self._rate_limiter.acquire(urgent=priority is Priority.URGENT)
+        elif not self._rate_limiter.try_acquire():
+            raise ThrottledError(0, "NoRoom", f"{method} {path}: other writes are more urgent; try again later")
         try:
-            return await self._ask(method, path, query, body, content)
+            return await self._exchange(method, path, query, body, content)
         except ApiUnavailableError as error:
             if error.retry_after:
-                self._rate_limiter.rest(error.retry_after)
+                self._rate_limiter.back_off(error.retry_after)
             raise
         finally:
-            self._rate_limiter.done()
+            self._rate_limiter.release()
 
-    async def _ask(
+    async def _exchange(
         self,
         method: str,
         path: str,
@@ -245,16 +146,17 @@ class Api:
         response = await self._request(self._client, method, path, query, body, content, deadline)
         try:
             data = await response.read()
-        except _TROUBLES as error:
-            raise ApiUnavailableError(0, "Interrupted", f"{method} {path}: {_words(error)}") from None
+        except _NETWORK_ERRORS as error:
+            raise ApiUnavailableError(0, "Interrupted", f"{method} {path}: {_text_of(error)}") from None
         if response.status >= 400:
-            raise _error(response.status, data, response.headers.get("Retry-After"))
+            raise _error_of(response.status, data, response.headers.get("Retry-After"))
         try:
             answer = orjson.loads(data)
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
-            raise ApiUnavailableError(response.status, "Unreadable", f"{method} {path}: the answer is no JSON object")
+            message = f"{method} {path}: the answer is not a JSON object"
+            raise ApiUnavailableError(response.status, "Unreadable", message)
         return answer
 
     async def _request(
@@ -280,52 +182,47 @@ class Api:
                 _preload_content=False,
                 _request_timeout=deadline,
             )
-        except (*_TROUBLES, config.ConfigException) as error:  # ConfigException: the token's file is being renewed
+        except (*_NETWORK_ERRORS, config.ConfigException) as error:
+            # ConfigException: the token's file is being renewed
             API_REQUESTS.labels(method, "none").inc()
-            raise ApiUnavailableError(0, "Unreachable", f"{method} {path}: {_words(error)}") from None
+            raise ApiUnavailableError(0, "Unreachable", f"{method} {path}: {_text_of(error)}") from None
         API_REQUESTS.labels(method, f"{response.status // 100}xx").inc()
         return response
 
 
 @asynccontextmanager
 async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
-    """The cluster that this process is in, else the one that KUBECONFIG (or ~/.kube/config) names. Raises OSError."""
-    known = Configuration()
+    """A client of the cluster that this process runs in, else of the one in KUBECONFIG or ~/.kube/config.
+
+    Raises OSError."""
+    configuration = Configuration()
     try:
-        config.load_incluster_config(client_configuration=known)  # type: ignore[no-untyped-call]
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         try:
-            await config.load_kube_config(client_configuration=known)
+            await config.load_kube_config(client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
             raise OSError(f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})") from None
-    known.connection_pool_maxsize = 100
-    async with ApiClient(configuration=known) as client, ApiClient(configuration=known) as streams:
+    configuration.connection_pool_maxsize = 100
+    async with ApiClient(configuration=configuration) as client, ApiClient(configuration=configuration) as streams:
         try:
-            yield Api(client, streams, RateLimiter(writes_per_second, 2 * writes_per_second, at=time.monotonic()))
+            limiter = RateLimiter(writes_per_second, 2 * writes_per_second, filled_at=time.monotonic())
+            yield Api(client, streams, limiter)
         finally:
-            for one in (client, streams):  # else TLS says good-bye after the loop has ended, and sockets stay open
-                await one.rest_client.pool_manager.connector.close(abort_ssl=True)
+            for each in (client, streams):  # a TLS shutdown would outlast the event loop and leave sockets open
+                await each.rest_client.pool_manager.connector.close(abort_ssl=True)
 
 
-def _error(status: int, data: bytes, retry_after: str | None) -> ApiError:
+def _error_of(status: int, data: bytes, retry_after: str | None) -> ApiError:
     try:
-        told = orjson.loads(data)
+        status_object = orjson.loads(data)
     except orjson.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict):
-        told = {"message": data[:200].decode(errors="replace")}
-    return error_of({**told, "code": status}, float(retry_after) if retry_after and retry_after.isdigit() else 0.0)
+        status_object = None
+    if not isinstance(status_object, dict):
+        status_object = {"message": data[:200].decode(errors="replace")}
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    return error_from({**status_object, "code": status}, seconds)
 
 
-def error_of(told: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:
-    """A Status of Kubernetes as an exception."""
-    status, reason = int(told.get("code") or 500), str(told.get("reason") or "")
-    message, details = str(told.get("message") or f"HTTP {status}"), told.get("details") or {}
-    if status in _TRANSIENT or status >= 500:
-        return ApiUnavailableError(status, reason, message, retry_after)
-    kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
-    return kinds.get(status, RefusedError)(status, reason, message, details)
-
-
-def _words(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     return str(error) or type(error).__name__

@@ -11,7 +11,8 @@ from typing import Any
 
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes import phases
-from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableError, ConflictError, NotFoundError
 from controller.cluster.kubernetes.causes import Over
 from controller.cluster.kubernetes.configmaps import ConfigMaps
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from controller.cluster.kubernetes.api import Api, ApiError, Priority
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import ApiError
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, OURS, TRIAL, US, Object
 from controller.cluster.kubernetes.projection import moment
+from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
 from events.ids import ExperimentId, TrialNumber
 from events.spec.document import KATIB
@@ -77,7 +79,7 @@ class Experiments:
         if not of_it:
             del self._shown[experiment]
 
-    async def show(self, obj: Object, status: Mapping[str, Any], *, priority: Priority = Priority.FIRST) -> None:
+    async def show(self, obj: Object, status: Mapping[str, Any], *, priority: Priority = Priority.URGENT) -> None:
         """Replace the status. Raises ApiError."""
         await self.api.patch(f"{_path(obj)}/status", {"status": status}, priority=priority)
 
@@ -98,16 +100,17 @@ class Experiments:
         """As soon as there is room for it: raises ThrottledError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
-            await self.api.create(place, trial, priority=Priority.SPARE)
+            await self.api.create(place, trial, priority=Priority.BACKGROUND)
         else:
             status = {**dict.fromkeys(known.get("status") or ()), **trial["status"]}  # a merge keeps what is not named
-            await self.api.patch(f"{place}/{trial['metadata']['name']}", {"status": status}, priority=Priority.SPARE)
+            path = f"{place}/{trial['metadata']['name']}"
+            await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
 
     async def hide_trial(self, trial: Object) -> None:
         """As soon as there is room for it: raises ThrottledError, ApiError."""
         metadata = trial["metadata"]
         path = TRIALS.path(metadata["namespace"], metadata["name"])
-        await self.api.delete(path, uid=metadata["uid"], propagation="Background", priority=Priority.SPARE)
+        await self.api.delete(path, uid=metadata["uid"], propagation="Background", priority=Priority.BACKGROUND)
 
     async def tell(self, obj: Object, kind: str, reason: str, message: str, at: datetime) -> None:
         """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
@@ -125,7 +128,7 @@ class Experiments:
             "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, priority=Priority.FIRST)
+            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, priority=Priority.URGENT)
         except ApiError:
             return
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from controller.cluster.kubernetes.api import Api, NotFoundError
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import NotFoundError
 from events.errors import RefusalError
 from events.spec.template import TrialTemplate
 

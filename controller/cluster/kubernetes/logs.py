@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.cluster import AttemptKey
-from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, NotFoundError
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableError, NotFoundError
 from controller.cluster.kubernetes.pods import Pod
 from events.backoff import Backoff
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from controller.cluster.kubernetes.api import Api, ApiError, ApiUnavailableError, ExpiredError, NotFoundError, error_of
+from controller.cluster.kubernetes.api import Api
+from controller.cluster.kubernetes.api_errors import (
+    ApiError,
+    ApiUnavailableError,
+    ExpiredError,
+    NotFoundError,
+    error_from,
+)
 from controller.cluster.kubernetes.labels import Object
 from events.backoff import Backoff
 
@@ -145,7 +152,7 @@ class Reflector:
             event = orjson.loads(line)
             kind, thing = event["type"], event["object"]
             if kind == "ERROR":
-                raise error_of(thing)
+                raise error_from(thing)
             version = str(thing["metadata"]["resourceVersion"])
             place = _place(thing) if kind != "BOOKMARK" else ("", "")
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:

@@ -3,7 +3,7 @@
 import re
 
 from controller.cluster import AttemptKey, Ended, Waiting
-from controller.cluster.kubernetes.api import ApiError, ApiUnavailableError, NotFoundError
+from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableError, NotFoundError
 from events.facts import Cause
 
 
