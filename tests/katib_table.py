@@ -7,7 +7,7 @@ from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
 from collectors.problems import problems as collector_problems
 from controller.app.components import problems as local_problems
-from controller.cluster.kubernetes.manifests import problems as manifest_problems
+from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import DENY
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
@@ -24,7 +24,7 @@ def kubernetes_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     yield from search_problems(spec)
     yield from scheduler_problems(spec)
     yield from collector_problems(spec)
-    yield from manifest_problems(spec, DENY)
+    yield from workload_problems(spec, DENY)
 
 
 def table() -> str:

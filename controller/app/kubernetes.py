@@ -1,4 +1,4 @@
-"""A components whose trials are workloads of Kubernetes."""
+"""The parts of a controller whose trials are workloads of Kubernetes."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -12,9 +12,9 @@ from collectors.sources.tail import Tail
 from controller.app.components import Components, open_components
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import open_api
-from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
+from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.manifests import problems as manifest_problems
+from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.observe import Follow, Source
@@ -41,7 +41,7 @@ async def on_kubernetes(
         yield from search_problems(spec)
         yield from scheduler_problems(spec)
         yield from collector_problems(spec)
-        yield from manifest_problems(spec, settings.policy)
+        yield from workload_problems(spec, settings.policy)
 
     async with (
         open_api(writes_per_second=wanted.writes_per_second) as api,
@@ -57,7 +57,7 @@ async def on_kubernetes(
         yield replace(components, reconcile=reconcile)
 
 
-def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> Settings:
+def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:
     environment = kafka.to_environment()
     if wanted.collector_secret:
         environment.pop("TRIALSTREAM_KAFKA_PASSWORD", None)
@@ -76,11 +76,11 @@ def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> Settings:
         host_namespaces=wanted.allow_host_namespaces,
         service_accounts=tuple(wanted.service_accounts),
     )
-    return Settings(sidecar, policy, tuple(wanted.namespaces))
+    return WorkloadSettings(sidecar, policy, tuple(wanted.namespaces))
 
 
 def _follow(cluster: KubernetesCluster) -> Follow:
-    """Hear an attempt that no collector stands beside by reading its log as it comes in."""
+    """Read the metrics of an attempt without a collector from its log."""
 
     def follow(launched: Launch) -> Source:
         spec = launched.spec

@@ -14,9 +14,9 @@ from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.projection import (
     REFUSED,
-    Shown,
+    ShownTrial,
     live_status,
-    refused,
+    refused_status,
     status_of,
     trial_of,
     with_condition,
@@ -74,7 +74,7 @@ class Reconciler:
     shown: dict[ExperimentId, float] = field(default_factory=dict)
     settled: dict[ExperimentId, str] = field(default_factory=dict)
     """Versions of objects with which there is nothing more to do."""
-    best: dict[ExperimentId, Shown] = field(default_factory=dict)
+    best: dict[ExperimentId, ShownTrial] = field(default_factory=dict)
     pending: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when trials are known that are not shown yet."""
     began: float = field(default_factory=time.monotonic)
@@ -170,7 +170,7 @@ class Reconciler:
         return False
 
     async def _refuse(self, obj: Object, reason: str, message: str) -> bool:
-        status = refused(obj, reason, message, now())
+        status = refused_status(obj, reason, message, now())
         return await self._write(obj, {**status, "observedGeneration": obj["metadata"].get("generation", 0)})
 
     async def _ask(self, number: ExperimentId, part: str, signal: Signal) -> None:
@@ -238,7 +238,7 @@ class Reconciler:
                 bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting")
                 await self.experiments.tell(obj, "Warning" if bad else "Normal", one["reason"], one["message"], now())
 
-    async def _best(self, known: Experiment) -> Shown | None:
+    async def _best(self, known: Experiment) -> ShownTrial | None:
         best, number = known.progress.best, known.identity.id
         if best is None:
             return None
@@ -246,7 +246,7 @@ class Reconciler:
             row = await self.queries.trial(number, best.trial)
             if row is None:
                 return None
-            self.best[number] = Shown(best.trial, row.assignment, row.observation)
+            self.best[number] = ShownTrial(best.trial, row.assignment, row.observation)
         return self.best[number]
 
     async def _show_trials(self, obj: Object, known: Experiment, shown: Mapping[TrialNumber, Object]) -> bool:

@@ -1,4 +1,4 @@
-"""Why a workload failed: causes told apart by its pods, for each has its own retry rule."""
+"""Why a workload failed: its cause, found in its pods, because each cause has its own retry rule."""
 
 import signal
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ from typing import Any
 from controller.cluster.kubernetes.pods import Pod, dict_of, number_of, text_of
 from events.facts import Cause
 
-TAKEN_AWAY = frozenset({"PreemptionByScheduler", "EvictionByEvictionAPI", "TerminationByKubelet"})
+EVICTIONS = frozenset({"PreemptionByScheduler", "EvictionByEvictionAPI", "TerminationByKubelet"})
 NODE_LOST = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 OWN_DISK = ("exceeds the limit", "exceeds the total limit", "exceeded its local ephemeral")
-"""How the kubelet words an eviction of a pod that used more of the disk than its own limits allow."""
-OUT_OF_TIME = frozenset({"DeadlineExceeded", "PipelineRunTimeout"})
-LONGER = "longer than specified deadline"
-"""The training operator has one reason for all failures, and tells a deadline in its message."""
-NOT_BEGUN = frozenset({"StartError", "ContainerCannotRun"})
+"""Parts of the kubelet's message when a pod is evicted because it used more disk than its own limits allow."""
+DEADLINE_REASONS = frozenset({"DeadlineExceeded", "PipelineRunTimeout"})
+DEADLINE_MESSAGE = "longer than specified deadline"
+"""The training operator has one reason for all failures; only its message tells that it was a deadline."""
+START_FAILURES = frozenset({"StartError", "ContainerCannotRun"})
 POWER_LOST = 255
-"""What the containers of a node that lost its power end with, all of them."""
+"""The exit code of all containers of a node that lost its power."""
 TOOLS = "/trialstream/"
-"""Where the collector puts the program that wraps the command: on a node that is very slow it may come too late."""
+"""Where the collector puts the program that wraps the command: on a very slow node it may be there too late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class Finished:
     """The attempt has ended."""
 
     cause: Cause
@@ -31,94 +31,97 @@ class Over:
     message: str
 
 
-def failure(condition: dict[str, Any], primary: Sequence[Pod], pods: Sequence[Pod]) -> Over:
-    """`condition`: what the failure condition led to; the pods know better, if there are any.
+def failure(condition: dict[str, Any], primary: Sequence[Pod], pods: Sequence[Pod]) -> Finished:
+    """The end of a workload whose failure condition holds; `condition` is the object that it led to.
 
-    Of primary pods that followed one another, the last one tells why there was no other.
+    Pods tell the cause more exactly than the condition does. Of primary pods that followed one another, the last
+    one tells why there was no other.
     """
-    if text_of(condition, "reason") in OUT_OF_TIME or LONGER in text_of(condition, "message"):
-        return Over(Cause.TIMEOUT, None, _words(condition) or "it ran longer than its deadline")
+    if text_of(condition, "reason") in DEADLINE_REASONS or DEADLINE_MESSAGE in text_of(condition, "message"):
+        return Finished(Cause.TIMEOUT, None, _text(condition) or "it ran longer than its deadline")
     latest_first = sorted(primary, key=lambda pod: pod.created, reverse=True)
     every = (*latest_first, *pods)
     for pod in every:
-        if not _replaced(pod, latest_first) and (taken := _taken_away(pod)):
-            return taken
+        if not _was_replaced(pod, latest_first) and (eviction := _eviction(pod)):
+            return eviction
     for pod in every:
         if pod.exit_code and pod.deadline is None:
             return of_container(pod)
     for pod in latest_first:
         if pod.deadline is not None:
-            return Over(Cause.LOST, pod.exit_code, f"its pod {pod.name} was deleted, and not by Trialstream")
+            return Finished(Cause.LOST, pod.exit_code, f"its pod {pod.name} was deleted, and not by Trialstream")
     for pod in every:
-        if other := _of_another(pod):
+        if other := _of_other_container(pod):
             return other
-    return Over(Cause.ERROR, None, _words(condition) or "the workload failed")
+    return Finished(Cause.ERROR, None, _text(condition) or "the workload failed")
 
 
-def of_container(pod: Pod) -> Over:
+def of_container(pod: Pod) -> Finished:
     """The end of a primary container whose exit code is not 0."""
     code, reason = pod.exit_code, text_of(pod.last_end, "reason")
-    said = text_of(pod.last_end, "message").strip()
+    message = text_of(pod.last_end, "message").strip()
     assert code is not None
     if reason == "OOMKilled":
-        return Over(Cause.OUT_OF_MEMORY, code, "killed because it used more memory than its limit")
-    if reason in NOT_BEGUN:
-        cause = Cause.LOST if TOOLS in said else Cause.SPAWN_FAILURE
-        return Over(cause, code, f"the container {pod.primary} could not be started: {said}")
-    if reason == "ContainerStatusUnknown" or _power_lost(pod):
-        return Over(Cause.LOST, code, f"the node {pod.node} lost the container")
+        return Finished(Cause.OUT_OF_MEMORY, code, "killed because it used more memory than its limit")
+    if reason in START_FAILURES:
+        cause = Cause.LOST if TOOLS in message else Cause.SPAWN_FAILURE
+        return Finished(cause, code, f"the container {pod.primary} could not be started: {message}")
+    if reason == "ContainerStatusUnknown" or _has_lost_power(pod):
+        return Finished(Cause.LOST, code, f"the node {pod.node} lost the container")
     if 128 < code < 128 + signal.NSIG:
-        return Over(Cause.SIGNAL, code, _with(f"killed by {_signal(code - 128)}", said))
-    return Over(Cause.ERROR, code, _with(f"exit status {code}", said))
+        return Finished(Cause.SIGNAL, code, _with_message(f"killed by {_signal_name(code - 128)}", message))
+    return Finished(Cause.ERROR, code, _with_message(f"exit status {code}", message))
 
 
-def _replaced(pod: Pod, latest_first: Sequence[Pod]) -> bool:
-    """Was a primary pod made after this one had been taken away? Then that was not the end."""
-    taken = text_of(pod.disruption, "lastTransitionTime")
-    return bool(taken and latest_first) and latest_first[0].created > taken
+def _was_replaced(pod: Pod, latest_first: Sequence[Pod]) -> bool:
+    """Was a primary pod created after this one had been evicted? Then the eviction was not the end."""
+    evicted = text_of(pod.disruption, "lastTransitionTime")
+    return bool(evicted and latest_first) and latest_first[0].created > evicted
 
 
-def _taken_away(pod: Pod) -> Over | None:
-    """By the cluster, or by its own greed for disk, which is the trial's own fault."""
+def _eviction(pod: Pod) -> Finished | None:
+    """Evicted by the cluster; or because it used too much disk, which is the trial's own fault."""
     reason, words = str(pod.disruption.get("reason") or ""), text_of(pod.disruption, "message") or pod.message
     evicted = pod.reason == "Evicted"
-    if evicted and any(said in pod.message for said in OWN_DISK):
-        return Over(Cause.ERROR, pod.exit_code, pod.message.strip())
-    if evicted or reason in TAKEN_AWAY:
-        return Over(Cause.PREEMPTED, pod.exit_code, words or "the pod was evicted")
+    if evicted and any(part in pod.message for part in OWN_DISK):
+        return Finished(Cause.ERROR, pod.exit_code, pod.message.strip())
+    if evicted or reason in EVICTIONS:
+        return Finished(Cause.PREEMPTED, pod.exit_code, words or "the pod was evicted")
     if reason in NODE_LOST:
-        return Over(Cause.LOST, pod.exit_code, words or f"the node {pod.node} is lost")
+        return Finished(Cause.LOST, pod.exit_code, words or f"the node {pod.node} is lost")
     return None
 
 
-def _of_another(pod: Pod) -> Over | None:
-    """A container beside or before the primary one that failed; a native sidecar of one that ran was only stopped."""
+def _of_other_container(pod: Pod) -> Finished | None:
+    """The failure of a container beside or before the primary one; once that ran, native sidecars do not count."""
     for one in pod.neighbours if pod.primary_ran else pod.containers:
         ended = dict_of(dict_of(one, "state"), "terminated")
         code = number_of(ended, "exitCode")
         if code and text_of(one, "name") != pod.primary:
-            words = _with(f"the container {text_of(one, 'name')} failed with exit status {code}", _words(ended))
-            return Over(Cause.SPAWN_FAILURE, code, words)
+            words = _with_message(f"the container {text_of(one, 'name')} failed with exit status {code}", _text(ended))
+            return Finished(Cause.SPAWN_FAILURE, code, words)
     return None
 
 
-def _power_lost(pod: Pod) -> bool:
+def _has_lost_power(pod: Pod) -> bool:
     begun = text_of(pod.last_end, "startedAt")
     ends = [dict_of(dict_of(one, "state"), "terminated") for one in pod.containers]
     beside = [one for one in ends if not ("" < text_of(one, "finishedAt") <= begun)]
     return len(beside) > 1 and all(number_of(one, "exitCode") == POWER_LOST for one in beside)
 
 
-def _words(told: dict[str, Any]) -> str:
-    return ": ".join(text for text in (text_of(told, "reason"), text_of(told, "message").strip()) if text)
+def _text(state: dict[str, Any]) -> str:
+    """Reason and message."""
+    parts = (text_of(state, "reason"), text_of(state, "message").strip())
+    return ": ".join(part for part in parts if part)
 
 
-def _with(words: str, said: str) -> str:
-    return f"{words}; it said: {said}" if said else words
+def _with_message(end: str, message: str) -> str:
+    return f"{end}; its message: {message}" if message else end
 
 
-def _signal(number: int) -> str:
+def _signal_name(signum: int) -> str:
     try:
-        return signal.Signals(number).name
+        return signal.Signals(signum).name
     except ValueError:
-        return f"signal {number}"
+        return f"signal {signum}"

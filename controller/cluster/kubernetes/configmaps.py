@@ -1,11 +1,11 @@
-"""Templates that are in a ConfigMap: each is read once, in the experiment's own namespace only."""
+"""Templates in ConfigMaps: each is read once, and only from the experiment's own namespace."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.api import Api
-from controller.cluster.kubernetes.kinds import kind_of
+from controller.cluster.kubernetes.kinds import workload_kind
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.manifests import ManifestError
 from events.ids import ExperimentId
@@ -14,14 +14,14 @@ from events.spec.yaml import DocumentError, read
 
 
 class ConfigMaps:
-    """What was read, by experiment."""
+    """The templates that were read, by experiment."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._trees: dict[ExperimentId, Mapping[str, Any]] = {}
 
     async def template(self, launch: Launch) -> Mapping[str, Any] | None:
-        """The workload's tree, None if it is in no ConfigMap. Raises ApiError, ManifestError."""
+        """The template; None if it is not in a ConfigMap. Raises ApiError, ManifestError."""
         wanted, experiment = launch.spec.trial_template.config_map, launch.key.experiment
         if wanted is None:
             return None
@@ -36,9 +36,9 @@ class ConfigMaps:
         return self._trees[experiment]
 
     def kind_of(self, experiment: ExperimentId, template: TrialTemplate) -> tuple[str, str]:
-        """API version and kind of the experiment's workloads, as far as that is known."""
+        """apiVersion and kind of the experiment's workloads; a Job as long as its ConfigMap was not read."""
         tree = self._trees.get(experiment)
-        return (str(tree.get("apiVersion")), str(tree.get("kind"))) if tree else kind_of(template)
+        return (str(tree.get("apiVersion")), str(tree.get("kind"))) if tree else workload_kind(template)
 
     def forget(self, experiment: ExperimentId) -> None:
         self._trees.pop(experiment, None)

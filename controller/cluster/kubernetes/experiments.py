@@ -1,4 +1,4 @@
-"""Experiments and trials as objects of the cluster: seen, and shown."""
+"""The objects Experiment and Trial of the cluster: watched, and written."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -11,23 +11,23 @@ from uuid import uuid4
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError
 from controller.cluster.kubernetes.kinds import Kind
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, OURS, TRIAL, US, Object
-from controller.cluster.kubernetes.projection import moment
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED, MANAGER, TRIAL, Object
+from controller.cluster.kubernetes.projection import format_time
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
 from events.ids import ExperimentId, TrialNumber
-from events.spec.document import KATIB
-from events.spec.document import OURS as OWN
+from events.spec.document import KATIB, OURS
 
 FINALIZER = "trialstream.io/experiment"
 BULKY = ("managedFields", "annotations")
-SERVED = tuple(Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OWN, KATIB))
-TRIALS = Kind(OWN, "Trial", f"/apis/{OWN}", "trials")
+"""Metadata that is not kept."""
+SERVED = tuple(Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OURS, KATIB))
+TRIALS = Kind(OURS, "Trial", f"/apis/{OURS}", "trials")
 
 
 @dataclass(slots=True)
 class Experiments:
-    """What is there of experiments and of the trials that are shown. Use `Experiments.open`."""
+    """The experiments that exist, and the trials that are shown as objects. Use `Experiments.open`."""
 
     api: Api
     _experiments: Sequence[Reflector] = ()
@@ -42,17 +42,17 @@ class Experiments:
 
         def watched(kind: Kind, selector: str, changed: Changed) -> list[Reflector]:
             places = [kind.path(one) for one in namespaces] or [kind.path()]
-            return [Reflector(api, Resource(place, selector), _kept, changed) for place in places]
+            return [Reflector(api, Resource(place, selector), _keep, changed) for place in places]
 
         opened = cls(api)
         opened._experiments = [
             one for kind in SERVED if kind.api_version in versions for one in watched(kind, "", _ignore)
         ]
-        opened._trials = watched(TRIALS, OURS, opened._see)
+        opened._trials = watched(TRIALS, MANAGED, opened._handle_trial)
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(one.run(), name=f"watch {one.resource.path}")
-                for one in (*opened._experiments, *opened._trials)
+                tasks.create_task(reflector.run(), name=f"watch {reflector.resource.path}")
+                for reflector in (*opened._experiments, *opened._trials)
             ]
             try:
                 yield opened
@@ -68,7 +68,7 @@ class Experiments:
         """The trials of an experiment that are shown, by their number."""
         return self._shown.get(str(experiment), {})
 
-    def _see(self, trial: Object, gone: bool) -> None:
+    def _handle_trial(self, trial: Object, gone: bool) -> None:
         known = trial["metadata"].get("labels") or {}
         experiment, number = known.get(EXPERIMENT_ID, ""), TrialNumber(int(known.get(TRIAL, 0)))
         of_it = self._shown.setdefault(experiment, {})
@@ -84,20 +84,20 @@ class Experiments:
         await self.api.patch(f"{_path(obj)}/status", {"status": status}, priority=priority)
 
     async def hold(self, obj: Object) -> None:
-        """It shall not go before `release`. Raises ApiError."""
+        """Add our finalizer, so that a deleted object stays until `release`. Raises ApiError."""
         others = obj["metadata"].get("finalizers") or []
         version = obj["metadata"]["resourceVersion"]
         metadata = {"finalizers": [*others, FINALIZER], "resourceVersion": version}
         await self.api.patch(_path(obj), {"metadata": metadata})
 
     async def release(self, obj: Object) -> None:
-        """Nothing of it is left: let it go. Raises ApiError."""
+        """Remove our finalizer: nothing of the experiment is left. Raises ApiError."""
         others = [one for one in obj["metadata"].get("finalizers") or [] if one != FINALIZER]
         version = obj["metadata"]["resourceVersion"]
         await self.api.patch(_path(obj), {"metadata": {"finalizers": others, "resourceVersion": version}})
 
     async def show_trial(self, trial: Mapping[str, Any], known: Object | None) -> None:
-        """As soon as there is room for it: raises ThrottledError, ApiError."""
+        """A background write. Raises ThrottledError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
             await self.api.create(place, trial, priority=Priority.BACKGROUND)
@@ -107,13 +107,13 @@ class Experiments:
             await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
 
     async def hide_trial(self, trial: Object) -> None:
-        """As soon as there is room for it: raises ThrottledError, ApiError."""
+        """A background write. Raises ThrottledError, ApiError."""
         metadata = trial["metadata"]
         path = TRIALS.path(metadata["namespace"], metadata["name"])
         await self.api.delete(path, uid=metadata["uid"], propagation="Background", priority=Priority.BACKGROUND)
 
     async def tell(self, obj: Object, kind: str, reason: str, message: str, at: datetime) -> None:
-        """An event on the object, for `kubectl describe`; it is no loss if it cannot be written."""
+        """Write an Event about the object, for `kubectl describe`; an error is ignored."""
         metadata = obj["metadata"]
         event = {
             "apiVersion": "v1",
@@ -124,8 +124,8 @@ class Experiments:
                 "namespace": metadata["namespace"], "uid": metadata["uid"],
             },
             "type": kind, "reason": reason, "message": message[:1000],
-            "firstTimestamp": moment(at), "lastTimestamp": moment(at), "count": 1,
-            "source": {"component": US}, "reportingComponent": US, "reportingInstance": US,
+            "firstTimestamp": format_time(at), "lastTimestamp": format_time(at), "count": 1,
+            "source": {"component": MANAGER}, "reportingComponent": MANAGER, "reportingInstance": MANAGER,
         }  # fmt: skip
         try:
             await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, priority=Priority.URGENT)
@@ -139,10 +139,10 @@ def _path(obj: Object) -> str:
     return kind.path(metadata["namespace"], metadata["name"])
 
 
-def _kept(obj: Object) -> Object:
-    metadata = {name: value for name, value in obj["metadata"].items() if name not in ("managedFields", "annotations")}
+def _keep(obj: Object) -> Object:
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in BULKY}
     return {**obj, "metadata": metadata}
 
 
 def _ignore(obj: Object, gone: bool) -> None:
-    """The mirror looks at all of them again and again."""
+    """The reconciler reads all of them again and again."""

@@ -1,6 +1,6 @@
-"""Paths in GJSON, in which Katib's success and failure conditions are written: read once, looked up in any document.
+"""Paths in GJSON, the language of Katib's success and failure conditions: parsed once, looked up in any document.
 
-What can be used of https://github.com/tidwall/gjson/blob/master/SYNTAX.md: keys and indices, `#` (how many, or with
+Supported of https://github.com/tidwall/gjson/blob/master/SYNTAX.md: keys and indices, `#` (how many, or with
 more after it each of them), the queries `#(key=="value")` for the first match and `#(…)#` for all, the pipe, `@this`,
 and `[path,path]`.
 """
@@ -29,7 +29,7 @@ class PathError(RefusalError, ValueError):
 
 
 class Word(Enum):
-    """Steps without a name of their own, and what a path leads to where nothing is."""
+    """Steps that have no name, and the result of a path that leads nowhere."""
 
     THIS = "@this"
     EACH = "#"
@@ -48,10 +48,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The elements of an array in which what `path` leads to compares so with `text`; without `compare`: those in which
-    it leads to something."""
+    """The elements of an array in which the value at `path` compares with `text` as `compare` says; if that is empty,
+    those that have a value at `path`."""
 
-    path: "Path"
+    path: "GjsonPath"
     compare: str
     text: str
     every: bool
@@ -59,17 +59,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """`[a,b]`: an array of what the paths lead to."""
+    """`[a,b]`: an array of the values at the paths."""
 
-    paths: Sequence["Path"]
+    paths: Sequence["GjsonPath"]
 
 
 Step = Key | Query | Several | Word
-Path = Sequence[Sequence[Step]]
+GjsonPath = Sequence[Sequence[Step]]
 """Parts between pipes; a part is the steps between its dots."""
 
 
-def parse(text: str, depth: int = 0) -> Path:
+def parse(text: str, depth: int = 0) -> GjsonPath:
     """Raises PathError."""
     if not text.strip() or len(text) > MOST_CHARACTERS:
         raise PathError(f"it must have 1 to {MOST_CHARACTERS:,} characters, not {len(text):,}")
@@ -119,7 +119,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _outside(text: str) -> Iterator[int]:
-    """The places that are in no brackets and no quotes, and not escaped. Raises PathError where one is not closed."""
+    """The positions outside brackets and quotes that are not escaped. Raises PathError if one is not closed."""
     open_ones: list[str] = []
     quoted = escaped = False
     for place, one in enumerate(text):
@@ -138,8 +138,8 @@ def _outside(text: str) -> Iterator[int]:
         raise PathError(f"{text!r} lacks a closing {'quote' if quoted else open_ones[-1]}")
 
 
-def look_up(path: Path, value: Any) -> Any:
-    """What the path leads to in a document as JSON knows it; MISSING if it leads nowhere."""
+def look_up(path: GjsonPath, value: Any) -> Any:
+    """The value at the path in a JSON document; MISSING if there is none."""
     for part in path:
         value = _follow(part, value)
     return value
@@ -155,7 +155,7 @@ def _follow(steps: Sequence[Step], value: Any) -> Any:
 
 
 def _spread(step: Step, rest: Sequence[Step], value: Any) -> Any:
-    """The rest is followed from each element; where it leads nowhere, that one is left out."""
+    """Follow the rest from each element, and leave out those in which it leads nowhere."""
     if not isinstance(value, list):
         return MISSING
     chosen = [one for one in value if _fits(step, one)] if isinstance(step, Query) else value
@@ -196,7 +196,7 @@ def _fits(query: Query, element: Any) -> bool:
 
 
 def _compare_truth(query: Query, found: bool) -> bool:
-    """As GJSON does it: `>=` is said of true whatever stands there, and `<=` of false."""
+    """As GJSON does it: true is `>=` anything, and false is `<=` anything."""
     match query.compare:
         case "==" | "!=":
             return _COMPARE[query.compare](query.text, "true" if found else "false")
@@ -207,7 +207,7 @@ def _compare_truth(query: Query, found: bool) -> bool:
 
 
 def _number(text: str) -> float:
-    """As GJSON does it: what is no number is 0."""
+    """As GJSON does it: text that is not a number counts as 0."""
     try:
         return float(text)
     except ValueError:

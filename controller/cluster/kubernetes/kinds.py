@@ -1,4 +1,4 @@
-"""Kinds of workloads: where the API has them, looked up when an experiment first names one."""
+"""Kinds of workloads and their paths in the API, looked up when an experiment first names one."""
 
 from dataclasses import dataclass, field
 
@@ -18,18 +18,18 @@ class Kind:
     plural: str
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """Of all objects, those of a namespace, or one."""
+        """The path of all objects, of those in a namespace, or of one."""
         inside = f"/namespaces/{namespace}" if namespace else ""
         return f"{self.root}{inside}/{self.plural}" + (f"/{name}" if name else "")
 
 
 class NoKindError(RefusalError, LookupError):
-    """The cluster does not know the kind; the message says what to do."""
+    """The cluster has no such kind; the message says what to do."""
 
 
 @dataclass(slots=True)
 class Kinds:
-    """What the cluster was asked about; a kind that was found stays known."""
+    """Asks the cluster for a kind once; what was found is kept."""
 
     api: Api
     known: dict[tuple[str, str], Kind] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class Kinds:
     async def find(self, api_version: str, kind: str) -> Kind:
         """Raises NoKindError, ApiError."""
         if (api_version, kind) not in self.known:
-            self.known[api_version, kind] = await self._ask(api_version, kind)
+            self.known[api_version, kind] = await self._look_up(api_version, kind)
         return self.known[api_version, kind]
 
-    async def _ask(self, api_version: str, kind: str) -> Kind:
+    async def _look_up(self, api_version: str, kind: str) -> Kind:
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         try:
             listed = (await self.api.get(root)).get("resources") or ()
@@ -52,7 +52,7 @@ class Kinds:
         raise NoKindError(f"the cluster has no kind {kind} in {api_version}; install its operator, and trials start")
 
 
-def kind_of(template: TrialTemplate) -> tuple[str, str]:
-    """apiVersion and kind of a template's workloads; a ConfigMap's is a Job until it is read."""
+def workload_kind(template: TrialTemplate) -> tuple[str, str]:
+    """apiVersion and kind of a template's workloads; for one in a ConfigMap, a Job until it is read."""
     tree = template.trial_spec or {}
     return str(tree.get("apiVersion", "batch/v1")), str(tree.get("kind", "Job"))

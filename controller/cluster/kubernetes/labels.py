@@ -1,4 +1,4 @@
-"""What a workload says about itself: its name, the labels that find it, and the rules by which it is judged."""
+"""How a workload is marked: its name, the labels by which it is found, and the rules by which it is judged."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from controller.cluster import Launch
 from events.ids import AttemptKey, ExperimentId, TrialNumber
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
-US = "trialstream"
+MANAGER = "trialstream"
 EXPERIMENT = "trialstream.io/experiment"
 EXPERIMENT_ID = "trialstream.io/experiment-id"
 TRIAL = "trialstream.io/trial"
 ATTEMPT = "trialstream.io/attempt"
 RULES = "trialstream.io/rules"
-OURS = f"{MANAGED_BY}={US}"
+MANAGED = f"{MANAGED_BY}={MANAGER}"
 """The label selector of all workloads and of their pods."""
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -30,7 +30,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a workload is judged; kept in an annotation, so that whoever sees the workload can judge it."""
+    """How a workload is judged; kept in an annotation, so that any controller that sees it can judge it."""
 
     success: str
     failure: str
@@ -40,7 +40,7 @@ class Rules:
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the primary pods; empty = all pods of the workload."""
     sidecar: bool = True
-    """Does a collector in the pod report? Else the pod's log is followed."""
+    """Does a collector in the pod report its measurements? Else the controller follows the pod's log."""
     retain: bool = False
 
 
@@ -51,11 +51,11 @@ def workload_name(launch: Launch) -> str:
     return f"{launch.name}-{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_SUFFIX])}"
 
 
-def labels(launch: Launch) -> dict[str, str]:
+def labels_of(launch: Launch) -> dict[str, str]:
     """The labels of an attempt's workload and of its pods."""
     key = launch.key
     return {
-        MANAGED_BY: US,
+        MANAGED_BY: MANAGER,
         EXPERIMENT: launch.experiment,
         EXPERIMENT_ID: str(key.experiment),
         TRIAL: str(key.trial),
@@ -63,25 +63,24 @@ def labels(launch: Launch) -> dict[str, str]:
     }
 
 
-def key_of(thing: Object) -> AttemptKey | None:
+def key_of(obj: Object) -> AttemptKey | None:
     """The attempt that a workload or a pod belongs to; None if its labels do not say."""
-    known = (thing.get("metadata") or {}).get("labels") or {}
+    labels = (obj.get("metadata") or {}).get("labels") or {}
     try:
-        experiment = ExperimentId(UUID(known[EXPERIMENT_ID]))
-        return AttemptKey(experiment, TrialNumber(int(known[TRIAL])), int(known[ATTEMPT]))
+        experiment = ExperimentId(UUID(labels[EXPERIMENT_ID]))
+        return AttemptKey(experiment, TrialNumber(int(labels[TRIAL])), int(labels[ATTEMPT]))
     except (KeyError, ValueError):
         return None
 
 
-def rules_written(rules: Rules) -> str:
-    """The text of the annotation RULES."""
+def write_rules(rules: Rules) -> str:
+    """The rules as the text of the annotation RULES."""
     return orjson.dumps(asdict(rules)).decode()
 
 
-def rules_of(workload: Object) -> Rules | None:
-    """The rules in a workload's annotation; None if it has none that can be read."""
-    known = (workload.get("metadata") or {}).get("annotations") or {}
+def parse_rules(text: str) -> Rules | None:
+    """The rules in the annotation RULES; None if they cannot be read."""
     try:
-        return Rules(**orjson.loads(known[RULES]))
-    except (KeyError, TypeError, ValueError):
+        return Rules(**orjson.loads(text))
+    except (TypeError, ValueError):
         return None

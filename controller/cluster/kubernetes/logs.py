@@ -1,4 +1,4 @@
-"""Pods that no collector stands in: their logs, followed through the API into files on this machine."""
+"""The logs of pods without a collector, copied through the API into files on this machine as they grow."""
 
 import asyncio
 import logging
@@ -13,16 +13,16 @@ from controller.cluster.kubernetes.pods import Pod
 from events.backoff import Backoff
 
 SILENCE_SECONDS = 300.0
-"""After which a log that says nothing is asked for again."""
+"""After this long without a byte the log is requested again."""
 PAUSE_SECONDS = (0.5, 15.0)
 TRIES = 8
-"""In a row without a byte; then what came is all."""
+"""In a row without a byte; after that the log counts as complete."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Logs:
-    """One file for each attempt, and one task that fills it. `ended` is called when a log has come to its end."""
+    """One file for each attempt, and one task that fills it. `ended` is called when a log is complete."""
 
     api: Api
     folder: Path
@@ -34,12 +34,12 @@ class Logs:
         return self.folder / f"{key.experiment}-{key.trial}-{key.attempt}.log"
 
     def follow(self, key: AttemptKey, pod: Pod) -> None:
-        """Fill the file from now on, unless that is done already."""
+        """Fill the attempt's file from now on, unless that has begun."""
         if key not in self.following:
-            self.following[key] = self.tasks.create_task(self._follow(key, pod), name=f"log of {pod.name}")
+            self.following[key] = self.tasks.create_task(self._follow(key, pod), name=f"copy the log of pod {pod.name}")
 
     def complete(self, key: AttemptKey) -> bool:
-        """Has all that will come been written?"""
+        """Is the file complete, or was there none to fill?"""
         return key not in self.following or self.following[key].done()
 
     def forget(self, key: AttemptKey) -> None:
@@ -63,8 +63,8 @@ class Logs:
             except NotFoundError:
                 break
             except ApiUnavailableError as error:
-                _log.info("the log of pod %s breaks off, asked for again: %s", pod.name, error)
-            except ApiError as error:  # the container is not up yet, or the log is not for us
+                _log.info("the log of pod %s was interrupted and is requested again: %s", pod.name, error)
+            except ApiError as error:  # the container does not run yet, or we may not read the log
                 _log.warning("the log of pod %s: %s", pod.name, error)
             tries = 0 if self._size(key) > before else tries + 1
             await asyncio.sleep(backoff.next())
@@ -75,7 +75,7 @@ class Logs:
         return path.stat().st_size if path.exists() else 0
 
     async def _copy(self, path: str, container: str, key: AttemptKey) -> None:
-        """Append what the file does not have yet: each time the API begins with the first byte."""
+        """Append what the file does not have yet; the API always starts with the first byte."""
         known = self._size(key)
         with self.path(key).open("ab") as file:
             async for chunk in self.api.chunks(path, silence=SILENCE_SECONDS, container=container, follow="true"):

@@ -1,4 +1,4 @@
-"""A trial's template → the workload of one attempt, complete with marks and collector."""
+"""A trial's template → the workload of one attempt, with its labels and the collector."""
 
 import json
 import math
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controller.cluster import Launch
-from controller.cluster.kubernetes.labels import RULES, Rules, labels, rules_written, workload_name
-from controller.cluster.kubernetes.policy import Policy, refusals
+from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
+from controller.cluster.kubernetes.policy import Policy, forbidden_fields
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
-from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary
+from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
@@ -21,7 +21,7 @@ from events.spec.yaml import text_of
 INTEGERS = frozenset(
     {"replicas", "parallelism", "completions", "activeDeadlineSeconds", "numNodes", "numProcPerNode", "slotsPerWorker"}
 )
-"""Fields that a parameter may fill and that take no text. All others get text, as with Katib."""
+"""Fields that take an integer where a parameter fills them; all others get text, as with Katib."""
 TRAINING = "kubeflow.org/v1"
 REPLICAS = ("tfReplicaSpecs", "pytorchReplicaSpecs", "mpiReplicaSpecs", "xgbReplicaSpecs", "mxReplicaSpecs")
 _WHERE: Path = ("spec", "trialTemplate")
@@ -38,29 +38,29 @@ def manifest(
     template = launch.spec.trial_template
     name = workload_name(launch)
     values = template_values(template, launch.assignment, name, launch.namespace)
-    said = {key: written(value) for key, value in values.items()}
+    texts = {key: written(value) for key, value in values.items()}
     absent = absent_names(launch.spec, launch.assignment)
-    tree: dict[str, Any] = _typed(substitute(source or template.trial_spec or {}, said, absent))
-    for place, words in refusals(tree, policy):
-        raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *place))}: {words}")
-    _once(tree, template)
-    _mark(tree, launch)
+    tree: dict[str, Any] = _with_types(substitute(source or template.trial_spec or {}, texts, absent))
+    for path, message in forbidden_fields(tree, policy):
+        raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *path))}: {message}")
+    _run_once(tree, template)
+    _label_pods(tree, launch)
     rules = Rules(
         template.success_condition or "", template.failure_condition or "", template.primary_container_name or "",
-        template.primary_pod_labels, _collect(tree, launch, sidecar), template.retain,
+        template.primary_pod_labels, _add_collectors(tree, launch, sidecar), template.retain,
     )  # fmt: skip
-    known = _dict(tree, "metadata")
+    metadata = _dict(tree, "metadata")
     tree["metadata"] = {
-        **known,
+        **metadata,
         "name": name,
         "namespace": launch.namespace,
-        "labels": {**_dict(known, "labels"), **labels(launch)},
-        "annotations": {**_dict(known, "annotations"), RULES: rules_written(rules)},
+        "labels": {**_dict(metadata, "labels"), **labels_of(launch)},
+        "annotations": {**_dict(metadata, "annotations"), RULES: write_rules(rules)},
     }
     return tree
 
 
-def problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
+def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
     """Why trials of `spec` could not run on Kubernetes."""
     template = spec.trial_template
     if template.command is not None:
@@ -68,13 +68,16 @@ def problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
     tree = template.trial_spec
     if tree is None:
         return
-    for place, words in refusals(tree, policy):
-        yield Problem((*_WHERE, "trialSpec", *place), words)
+    for path, message in forbidden_fields(tree, policy):
+        yield Problem((*_WHERE, "trialSpec", *path), message)
     if tree.get("kind") in CLOSED_KINDS:
         if spec.metrics_collector_spec.collector.kind is CollectorKind.FILE:
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
-            yield Problem(where, f"File cannot be collected from a {tree['kind']}, whose pods are closed; use StdOut")
-    elif not primary(_copied(tree), template):
+            yield Problem(
+                where,
+                f"a {tree['kind']} cannot be collected from with File, because its pods cannot be changed; use StdOut",
+            )
+    elif not primary_templates(_copied(tree), template):
         names = sorted({str(one.get("name")) for pod in pod_templates(_copied(tree)) for one in pod.containers})
         yield Problem(
             (*_WHERE, "primaryContainerName"),
@@ -83,13 +86,15 @@ def problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
         )
 
 
-def _typed(tree: Any, key: str = "") -> Any:
-    """Numbers where only numbers are taken, text where only text is."""
+def _with_types(tree: Any, key: str = "") -> Any:
+    """Give each field the type that Kubernetes takes: integers in INTEGERS, text in commands and arguments."""
     match tree:
         case dict():
-            return {name: _typed(value, name) for name, value in tree.items()}
+            return {name: _with_types(value, name) for name, value in tree.items()}
         case list():
-            return [written(one) if key in ("command", "args") and _is_scalar(one) else _typed(one) for one in tree]
+            return [
+                written(one) if key in ("command", "args") and _is_scalar(one) else _with_types(one) for one in tree
+            ]
         case str() if key in INTEGERS and tree.isdecimal():
             return int(tree)
         case _:
@@ -100,8 +105,8 @@ def _is_scalar(one: Any) -> bool:
     return isinstance(one, bool | int | float)
 
 
-def _once(tree: dict[str, Any], template: TrialTemplate) -> None:
-    """Each attempt runs once: tries again are Trialstream's, and so is cleaning up."""
+def _run_once(tree: dict[str, Any], template: TrialTemplate) -> None:
+    """Turn off retries and cleanup by Kubernetes: both are done by Trialstream."""
     if tree.get("apiVersion") == "batch/v1" and tree.get("kind") == "Job":
         spec = tree.setdefault("spec", {})
         spec["backoffLimit"] = 0
@@ -123,25 +128,25 @@ def _once(tree: dict[str, Any], template: TrialTemplate) -> None:
         limits["activeDeadlineSeconds"] = min(own, ours) if isinstance(own, int) else ours
 
 
-def _mark(tree: dict[str, Any], launch: Launch) -> None:
-    """The pods are found by their labels; without a service account of its own, a pod has no token either."""
+def _label_pods(tree: dict[str, Any], launch: Launch) -> None:
+    """Label the pods, by which they are found; those without a service account of their own get no token."""
     for pod in pod_templates(tree):
-        pod.metadata["labels"] = {**_dict(pod.metadata, "labels"), **labels(launch)}
+        pod.metadata["labels"] = {**_dict(pod.metadata, "labels"), **labels_of(launch)}
         if not pod.argo and not {"serviceAccountName", "serviceAccount"} & pod.spec.keys():
             pod.spec.setdefault("automountServiceAccountToken", False)
 
 
-def _collect(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> bool:
-    """Put a collector into each primary pod; False if there must be another way."""
+def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> bool:
+    """Add a collector to each primary pod; False if that cannot be done, and the log is to be followed."""
     template = launch.spec.trial_template
     name = template.primary_container_name or ""
-    pods = primary(tree, template)
+    pods = primary_templates(tree, template)
     for pod in pods:
         container = pod.container(name)
         assert container is not None
         container["env"] = _environment(container, launch)
-    hears = [can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods]
-    if not pods or not all(hears):
+    collectable = [can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods]
+    if not pods or not all(collectable):
         return False
     for pod in pods:
         add_collector(pod, name, launch, sidecar, str(tree.get("apiVersion")))
@@ -149,7 +154,7 @@ def _collect(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> bool:
 
 
 def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
-    """What a trial may want to know of itself; the template's own variables win."""
+    """The container's variables with those that describe the trial; the template's own win."""
     ours = {
         "TRIALSTREAM_TRIAL": launch.name,
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
@@ -173,7 +178,7 @@ def _copied(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Anything(dict[str, str]):
-    """Every placeholder stands for itself."""
+    """The value of every placeholder is the placeholder itself."""
 
     def __missing__(self, name: str) -> str:
         return f"${{trialParameters.{name}}}"

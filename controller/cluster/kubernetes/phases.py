@@ -1,4 +1,4 @@
-"""What has become of an attempt, judged by its workload and its pods: pure, and never at a loss."""
+"""The phase of an attempt, judged by its workload and its pods; pure, and with an answer for any object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from controller.cluster.kubernetes import causes
-from controller.cluster.kubernetes.causes import Over
-from controller.cluster.kubernetes.gjson import MISSING, Path, PathError, look_up, parse
+from controller.cluster.kubernetes.causes import Finished
+from controller.cluster.kubernetes.gjson import MISSING, GjsonPath, PathError, look_up, parse
 from controller.cluster.kubernetes.labels import Object, Rules
 from controller.cluster.kubernetes.pods import (
     Pod,
@@ -20,22 +20,22 @@ from controller.cluster.kubernetes.pods import (
 from events.facts import Cause
 
 LINGER_SECONDS = 15.0
-"""After the end of the primary container for which others of its pod may go on before they are cut off."""
+"""How long other containers of a pod may go on after the end of the primary one."""
 PULL_SECONDS = 300.0
-"""After a pod has its node in which its images must have come."""
+"""How long pulling images may take once the pod has a node."""
 LOST_SECONDS = 60.0
-"""After the grace of a pod that is deleted, on a node that does not answer."""
+"""How long after its grace a deleted pod may stay on a node that does not answer."""
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
 STUCK = frozenset({"CreateContainerConfigError", "CreateContainerError"})
-"""What may pass once somebody makes the ConfigMap or Secret that is missing."""
+"""Passes once somebody creates the ConfigMap or Secret that is missing."""
 SUSPENDED_AGAIN = timedelta(seconds=60)
-"""A suspension so long after the creation is not the first one."""
+"""A suspension this long after the creation is not the first one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """It does not run. `reason` is empty if nothing unusual keeps it."""
+class Pending:
+    """It does not run. `reason` is empty if nothing unusual delays it."""
 
     reason: str = ""
     message: str = ""
@@ -46,25 +46,25 @@ class Running:
     """The primary container runs, or has run."""
 
 
-Phase = Waiting | Running | Over
+Phase = Pending | Running | Finished
 
 
 def phase(workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, *, started: bool) -> Phase:
     """`pods`: of this workload, also those that are gone; `started`: has it been seen running before?
 
-    Katib's order: the failure condition, then the success condition, then what Katib never looks at.
+    As in Katib the failure condition comes first, then the success condition; all else Katib does not look at.
     """
     primary = primary_pods(pods, rules)
     status = dict_of(workload, "status")
-    doomed = bool(dict_of(workload, "metadata").get("deletionTimestamp"))
+    deleted = bool(dict_of(workload, "metadata").get("deletionTimestamp"))
     failed = _holds(rules.failure, workload)
-    if failed is not None and not doomed:
+    if failed is not None and not deleted:
         return causes.failure(failed, primary, [Pod(one, rules.container) for one in pods])
     if _holds(rules.success, workload) is not None:
-        return Over(Cause.COMPLETED, 0, "")
+        return Finished(Cause.COMPLETED, 0, "")
     alive = [pod for pod in primary if not pod.gone]
-    if doomed:  # what becomes of it now is our doing, or its deleter's
-        return _lost(alive, at) or Waiting()
+    if deleted:  # what happens to its pods now follows from the deletion
+        return _lost(alive, at) or Pending()
     if _suspended(workload):
         return _while_suspended(workload, started)
     over = _lost(alive, at) or _lingering(alive, at) or _unstartable(alive, at)
@@ -72,17 +72,17 @@ def phase(workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, 
         return over
     if any(pod.primary_ran for pod in alive) or (not primary and _says_running(status)):
         return Running()
-    return next((waiting for pod in alive if (waiting := _waits(pod))), Waiting())
+    return next((pending for pod in alive if (pending := _pending(pod))), Pending())
 
 
 def primary_pods(pods: Sequence[Object], rules: Rules) -> list[Pod]:
-    """Those that decide: with the labels of the rules, and a primary container."""
+    """The pods that decide: those with the labels of the rules and a primary container."""
     found = [Pod(one, rules.container) for one in pods]
     return [pod for pod in found if pod.has_primary and rules.pod_labels.items() <= pod.labels.items()]
 
 
 @lru_cache(maxsize=1024)
-def _parsed(path: str) -> "Path | None":
+def _parsed(path: str) -> "GjsonPath | None":
     try:
         return parse(path)
     except PathError:
@@ -104,7 +104,7 @@ def _suspended(workload: Object) -> bool:
 
 
 def _while_suspended(workload: Object, started: bool) -> Phase:
-    """The first suspension is a queue; one after a start has taken the pods away."""
+    """The first suspension is a wait in a queue; a later one has removed the running pods."""
     suspensions = [
         time_of(one, "lastTransitionTime")
         for one in list_of(dict_of(workload, "status"), "conditions")
@@ -113,22 +113,22 @@ def _while_suspended(workload: Object, started: bool) -> Phase:
     created = time_of(dict_of(workload, "metadata"), "creationTimestamp")
     later = created is not None and any(one is not None and one - created > SUSPENDED_AGAIN for one in suspensions)
     if started or later:
-        return Over(Cause.PREEMPTED, None, "it was suspended after it had started")
+        return Finished(Cause.PREEMPTED, None, "it was suspended after it had started")
     queue = dict_of(dict_of(workload, "metadata"), "labels").get("kueue.x-k8s.io/queue-name")
-    return Waiting("Suspended", f"it waits in Kueue's queue {queue}" if queue else "")
+    return Pending("Suspended", f"it waits in Kueue's queue {queue}" if queue else "")
 
 
-def _lost(alive: Sequence[Pod], at: datetime) -> Over | None:
-    """A pod that should be gone long since stays only because nobody answers on its node."""
+def _lost(alive: Sequence[Pod], at: datetime) -> Finished | None:
+    """A deleted pod that should be gone by now stays only because its node does not answer."""
     for pod in alive:
         deadline = pod.deadline
         if deadline is not None and pod.unreachable and (at - deadline).total_seconds() > LOST_SECONDS:
-            return Over(Cause.LOST, None, f"the node {pod.node} is lost")
+            return Finished(Cause.LOST, None, f"the node {pod.node} is lost")
     return None
 
 
-def _lingering(alive: Sequence[Pod], at: datetime) -> Over | None:
-    """The primary containers have ended, but another container holds their pods open, such as a mesh's proxy."""
+def _lingering(alive: Sequence[Pod], at: datetime) -> Finished | None:
+    """The primary containers have ended, but another one, such as a mesh's proxy, keeps their pods running."""
     held = [pod for pod in alive if pod.phase not in ("Succeeded", "Failed")]
     if not held or any(pod.phase != "Running" or not pod.ended_for_good for pod in held):
         return None
@@ -136,31 +136,31 @@ def _lingering(alive: Sequence[Pod], at: datetime) -> Over | None:
     if any(end is None or (at - end).total_seconds() < LINGER_SECONDS for end in ends):
         return None
     worst = max(held, key=lambda pod: pod.exit_code != 0)
-    return Over(Cause.COMPLETED, 0, "") if worst.exit_code == 0 else causes.of_container(worst)
+    return Finished(Cause.COMPLETED, 0, "") if worst.exit_code == 0 else causes.of_container(worst)
 
 
-def _unstartable(alive: Sequence[Pod], at: datetime) -> Over | None:
+def _unstartable(alive: Sequence[Pod], at: datetime) -> Finished | None:
     for pod in (one for one in alive if not one.primary_ran):
         for name, reason, message in pod.obstacles:
             scheduled = pod.scheduled_at
             late = scheduled is not None and (at - scheduled).total_seconds() > PULL_SECONDS
             if reason in HOPELESS or (late and reason in PULLING | STUCK):
-                return Over(Cause.SPAWN_FAILURE, None, f"the container {name} cannot start: {reason}: {message}")
+                return Finished(Cause.SPAWN_FAILURE, None, f"the container {name} cannot start: {reason}: {message}")
     return None
 
 
-def _waits(pod: Pod) -> Waiting | None:
-    """What is unusual about a pod that does not run yet."""
+def _pending(pod: Pod) -> Pending | None:
+    """Why a pod does not run yet, if that is unusual."""
     if pod.unschedulable is not None:
-        return Waiting("Unschedulable", pod.unschedulable)
+        return Pending("Unschedulable", pod.unschedulable)
     for name, reason, message in pod.obstacles:
         if reason in PULLING | STUCK:
-            return Waiting(reason, f"container {name}: {message}")
+            return Pending(reason, f"container {name}: {message}")
     return None
 
 
 def _says_running(status: dict[str, Any]) -> bool:
-    """Does the workload itself say that it runs, where its pods cannot be told?"""
+    """Does the status of the workload say that it runs? For kinds whose pods cannot be found."""
     conditions = list_of(status, "conditions")
     jobs = list_of(status, "jobsStatus")
     return (

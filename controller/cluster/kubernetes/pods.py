@@ -1,4 +1,4 @@
-"""What a pod's object tells, whatever is missing or malformed in it."""
+"""Reads a pod's object, whatever is missing or malformed in it."""
 
 import sys
 from collections.abc import Iterator
@@ -49,16 +49,16 @@ def number_of(tree: Any, key: str) -> int | None:
 class Pod:
     """`primary`: the name of the primary container."""
 
-    thing: Object
+    obj: Object
     primary: str = ""
 
     @cached_property
     def _status(self) -> dict[str, Any]:
-        return dict_of(self.thing, "status")
+        return dict_of(self.obj, "status")
 
     @property
     def _metadata(self) -> dict[str, Any]:
-        return dict_of(self.thing, "metadata")
+        return dict_of(self.obj, "metadata")
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class Pod:
 
     @property
     def created(self) -> str:
-        """In the API's format, in which moments of equal precision are ordered as their texts are."""
+        """As the API writes it; these texts sort by time."""
         return text_of(self._metadata, "creationTimestamp")
 
     @property
@@ -79,11 +79,11 @@ class Pod:
 
     @property
     def gone(self) -> bool:
-        return bool(self.thing.get(GONE))
+        return bool(self.obj.get(GONE))
 
     @property
     def node(self) -> str:
-        return text_of(dict_of(self.thing, "spec"), "nodeName")
+        return text_of(dict_of(self.obj, "spec"), "nodeName")
 
     @property
     def phase(self) -> str:
@@ -99,17 +99,17 @@ class Pod:
 
     @cached_property
     def containers(self) -> list[dict[str, Any]]:
-        """The states of the containers, those that run beside or before the others first."""
+        """The states of all containers, init containers and native sidecars first."""
         return list_of(self._status, "initContainerStatuses") + self.neighbours
 
     @property
     def neighbours(self) -> list[dict[str, Any]]:
-        """The states of the primary container and of those beside it that are no native sidecars."""
+        """The states of the primary container and of those beside it, without native sidecars."""
         return list_of(self._status, "containerStatuses")
 
     @property
     def has_primary(self) -> bool:
-        named = {text_of(one, "name") for one in list_of(dict_of(self.thing, "spec"), "containers")}
+        named = {text_of(one, "name") for one in list_of(dict_of(self.obj, "spec"), "containers")}
         return self.primary in named or bool(self._main)
 
     @property
@@ -123,7 +123,7 @@ class Pod:
 
     @property
     def last_end(self) -> dict[str, Any]:
-        """How it ended last; it may have been started again since, or wait for that."""
+        """How it ended last; it may have been restarted since."""
         return self.terminated or dict_of(dict_of(self._main, "lastState"), "terminated")
 
     @property
@@ -133,7 +133,7 @@ class Pod:
 
     @property
     def exit_code(self) -> int | None:
-        """Of its last end."""
+        """The exit code of its last end."""
         return number_of(self.last_end, "exitCode")
 
     @property
@@ -143,7 +143,7 @@ class Pod:
     @property
     def ended_for_good(self) -> bool:
         """Has the primary container ended, and is not started again in this pod?"""
-        again = text_of(dict_of(self.thing, "spec"), "restartPolicy")
+        again = text_of(dict_of(self.obj, "spec"), "restartPolicy")
         return (
             bool(self.terminated)
             and self.exit_code is not None
@@ -160,7 +160,7 @@ class Pod:
 
     @property
     def unschedulable(self) -> str | None:
-        """The scheduler's words."""
+        """Why the scheduler finds no node, in its own words; None if it has found one or still looks."""
         found = self.condition("PodScheduled")
         unfit = found.get("status") == "False" and found.get("reason") == "Unschedulable"
         return text_of(found, "message") if unfit else None
@@ -193,30 +193,30 @@ class Pod:
         )
 
 
-def keep_workload(thing: Object) -> dict[str, Any]:
-    """What is worth remembering of a workload: what `phases` and `marks` read."""
-    spec, metadata = dict_of(thing, "spec"), dict_of(thing, "metadata")
+def keep_workload(obj: Object) -> dict[str, Any]:
+    """The parts of a workload that `phases` and `Workload` read."""
+    spec, metadata = dict_of(obj, "spec"), dict_of(obj, "metadata")
     rules = text_of(dict_of(metadata, "annotations"), RULES)
     return {
-        "apiVersion": sys.intern(str(thing.get("apiVersion"))),
-        "kind": sys.intern(str(thing.get("kind"))),
+        "apiVersion": sys.intern(str(obj.get("apiVersion"))),
+        "kind": sys.intern(str(obj.get("kind"))),
         "metadata": {
             **{name: metadata[name] for name in _METADATA if name in metadata},
-            "labels": _shared(dict_of(metadata, "labels")),
+            "labels": _interned(dict_of(metadata, "labels")),
             "annotations": {RULES: sys.intern(rules)} if rules else {},
         },
         "spec": {"suspend": spec.get("suspend"), "runPolicy": {"suspend": dict_of(spec, "runPolicy").get("suspend")}},
-        "status": dict_of(thing, "status"),
+        "status": dict_of(obj, "status"),
     }
 
 
-def keep_pod(thing: Object) -> dict[str, Any]:
-    """What is worth remembering of a pod."""
-    spec, status, metadata = dict_of(thing, "spec"), dict_of(thing, "status"), dict_of(thing, "metadata")
+def keep_pod(obj: Object) -> dict[str, Any]:
+    """The parts of a pod that are read here."""
+    spec, status, metadata = dict_of(obj, "spec"), dict_of(obj, "status"), dict_of(obj, "metadata")
     return {
         "metadata": {
             **{name: metadata[name] for name in _METADATA if name in metadata},
-            "labels": _shared(dict_of(metadata, "labels")),
+            "labels": _interned(dict_of(metadata, "labels")),
         },
         "spec": {
             "nodeName": spec.get("nodeName"),
@@ -231,18 +231,18 @@ def keep_pod(thing: Object) -> dict[str, Any]:
                 if one.get("type") in ("PodScheduled", "DisruptionTarget", "Ready")
             ],
             **{
-                name: [_kept_container(one) for one in list_of(status, name)]
+                name: [_keep_container(one) for one in list_of(status, name)]
                 for name in ("initContainerStatuses", "containerStatuses")
             },
         },
     }
 
 
-def _kept_container(status: dict[str, Any]) -> dict[str, Any]:
+def _keep_container(status: dict[str, Any]) -> dict[str, Any]:
     return {name: status[name] for name in ("name", "state", "lastState", "restartCount") if name in status}
 
 
-def _shared(labels: dict[str, Any]) -> dict[str, Any]:
+def _interned(labels: dict[str, Any]) -> dict[str, Any]:
     return {
         sys.intern(str(key)): sys.intern(value) if isinstance(value, str) else value for key, value in labels.items()
     }

@@ -1,4 +1,4 @@
-"""A cache of the objects of one resource: listed, watched, and listed again whenever the watch may have missed any."""
+"""A cache of one resource's objects: listed, then watched, and listed again when the watch may have missed some."""
 
 import asyncio
 import random
@@ -22,14 +22,14 @@ from events.backoff import Backoff
 PAGE = 500
 WATCH_SECONDS = (240, 300)
 SILENCE_SECONDS = 70.0
-"""Bookmarks come every minute."""
+"""Longer than the minute between two bookmarks."""
 RELIST_SECONDS = 300.0
 LIST_SECONDS = 60.0
-"""For one page: a busy server takes long, and after a minute it gives up itself."""
+"""For one page; after a minute the server itself gives up."""
 PAUSE_SECONDS = (0.2, 30.0)
 UNREADABLE = "Unreadable"
 SHORT_SECONDS = 1.0
-"""A watch that ends so soon has failed."""
+"""A watch that ends sooner has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Resource:
 
 
 Changed = Callable[[Object, bool], None]
-"""(object, is it gone) for each addition, change and deletion; of what is gone, what was last known."""
+"""(object, is it gone) for each addition, change and deletion; of what is gone, the last known object."""
 
 
 @dataclass(slots=True)
 class Reflector:
-    """`keep` makes of an object what is worth keeping. `run` until cancelled."""
+    """`keep` reduces an object to what is kept of it. `run` it until cancelled."""
 
     api: Api
     resource: Resource
@@ -55,12 +55,12 @@ class Reflector:
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Has it been listed once?"""
-    trouble: str = ""
+    problem: str = ""
     version: str = ""
-    """Of what was seen last; empty: it has to be listed."""
+    """The last resourceVersion seen; empty: a list is needed."""
 
     async def run(self) -> None:
-        """List and watch, after each trouble again, with a growing pause; list anew if need be, and at times."""
+        """List and watch; after a failure again, after a growing pause. Also list every RELIST_SECONDS."""
         backoff = Backoff(*PAUSE_SECONDS)
         due = 0.0
         while True:
@@ -68,27 +68,27 @@ class Reflector:
             retry_after = 0.0
             try:
                 if not self.version or began >= due:
-                    due = began + RELIST_SECONDS  # a server too busy to list goes on being watched until then
+                    due = began + RELIST_SECONDS  # if the list fails, the watch continues until then
                     await self._list()
                 await self._watch(due)
             except ApiError as error:
-                self._note(error)
+                self._handle_error(error)
                 retry_after = getattr(error, "retry_after", 0.0)
             if time.monotonic() - began > PAUSE_SECONDS[1]:
                 backoff.reset()
             await asyncio.sleep(max(retry_after, backoff.next()))
 
-    def _note(self, error: ApiError) -> None:
+    def _handle_error(self, error: ApiError) -> None:
         if not isinstance(error, ApiUnavailableError) or error.reason == UNREADABLE:
             self.version = ""
         if isinstance(error, ExpiredError):
             return
-        self.trouble = error.message
-        if isinstance(error, NotFoundError):  # the resource itself is not there, and with it all of its objects
-            self._replace({})
+        self.problem = error.message
+        if isinstance(error, NotFoundError):  # there is no such resource, so it has no objects either
+            self._rename({})
 
     async def _list(self) -> None:
-        """Take over all objects. What need not be newer than what is known comes from the server's own cache."""
+        """Rename all objects. A list that may be as old as what we have is answered from the server's cache."""
         found: dict[tuple[str, str], Object] = {}
         query = {"limit": str(PAGE), "labelSelector": self.resource.selector}
         known = {"resourceVersion": self.version, "resourceVersionMatch": "NotOlderThan"} if self.version else {}
@@ -97,33 +97,33 @@ class Reflector:
             kind = str(page.get("kind", "")).removesuffix("List")
             for item in page.get("items") or ():
                 item = {"apiVersion": page.get("apiVersion"), "kind": kind, **item}
-                found[_place(item)] = self.keep(item)
+                found[_name_of(item)] = self.keep(item)
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
             query["continue"], known = metadata["continue"], {}
-        self.trouble = ""
-        self._replace(found)
+        self.problem = ""
+        self._rename(found)
         self.synced.set()
         self.version = str(metadata.get("resourceVersion", ""))
 
-    def _replace(self, found: dict[tuple[str, str], Object]) -> None:
-        for place in self.objects.keys() - found.keys():
-            self.changed(self.objects.pop(place), True)
-        for place, thing in found.items():
-            self._take(place, thing)
+    def _rename(self, found: dict[tuple[str, str], Object]) -> None:
+        for name in self.objects.keys() - found.keys():
+            self.changed(self.objects.pop(name), True)
+        for name, obj in found.items():
+            self._update(name, obj)
 
-    def _take(self, place: tuple[str, str], thing: Object) -> None:
-        known = self.objects.get(place)
-        if known == thing:
+    def _update(self, name: tuple[str, str], obj: Object) -> None:
+        known = self.objects.get(name)
+        if known == obj:
             return
-        if known is not None and known["metadata"]["uid"] != thing["metadata"]["uid"]:
+        if known is not None and known["metadata"]["uid"] != obj["metadata"]["uid"]:
             self.changed(known, True)
-        self.objects[place] = thing
-        self.changed(thing, False)
+        self.objects[name] = obj
+        self.changed(obj, False)
 
     async def _watch(self, until: float) -> None:
-        """Follow the changes from the version that is known; return when it is time to list again."""
+        """Follow the changes from the known version on; return when it is time to list again."""
         while time.monotonic() < until:
             began = time.monotonic()
             await self._watch_once(until)
@@ -142,31 +142,31 @@ class Reflector:
         )
         try:
             async for line in lines:
-                self._heard(line)
+                self._handle_line(line)
         finally:
             await lines.aclose()
 
-    def _heard(self, line: bytes) -> None:
-        """Take over one change."""
+    def _handle_line(self, line: bytes) -> None:
+        """Apply one change."""
         try:
             event = orjson.loads(line)
-            kind, thing = event["type"], event["object"]
+            kind, obj = event["type"], event["object"]
             if kind == "ERROR":
-                raise error_from(thing)
-            version = str(thing["metadata"]["resourceVersion"])
-            place = _place(thing) if kind != "BOOKMARK" else ("", "")
+                raise error_from(obj)
+            version = str(obj["metadata"]["resourceVersion"])
+            name = _name_of(obj) if kind != "BOOKMARK" else ("", "")
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise ApiUnavailableError(
-                0, UNREADABLE, f"the watch of {self.resource.path} said {line[:100]!r}"
+                0, UNREADABLE, f"the watch of {self.resource.path} sent {line[:100]!r}"
             ) from error
         if kind == "DELETED":
-            self.objects.pop(place, None)
-            self.changed(self.keep(thing), True)
+            self.objects.pop(name, None)
+            self.changed(self.keep(obj), True)
         elif kind != "BOOKMARK":
-            self._take(place, self.keep(thing))
-        self.version, self.trouble = version, ""
+            self._update(name, self.keep(obj))
+        self.version, self.problem = version, ""
 
 
-def _place(thing: Object) -> tuple[str, str]:
-    metadata = thing["metadata"]
+def _name_of(obj: Object) -> tuple[str, str]:
+    metadata = obj["metadata"]
     return metadata.get("namespace", ""), metadata["name"]

@@ -1,4 +1,4 @@
-"""What it means that the API server did not take a workload: wait, or give the attempt up."""
+"""What follows when the API server refuses a workload: the attempt waits, or it ends."""
 
 import re
 
@@ -7,18 +7,18 @@ from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableErr
 from events.facts import Cause
 
 
-def refused(key: AttemptKey, error: ApiError) -> Waiting | Ended:
-    """Waiting for what others can mend while the experiment stays as it is; else the server's own words as the end."""
-    words = error.message
+def event_of_refusal(key: AttemptKey, error: ApiError) -> Waiting | Ended:
+    """Waiting if the cause can be removed without changing the experiment; else the end, with the server's message."""
+    message = error.message
     if isinstance(error, ApiUnavailableError):
-        return Waiting(key, "Unreachable", f"the API server does not answer: {words}")
+        return Waiting(key, "Unreachable", f"the API server does not answer: {message}")
     if isinstance(error, NotFoundError):
-        return Waiting(key, "NotFound", words)
+        return Waiting(key, "NotFound", message)
     causes = {cause.get("reason") for cause in error.details.get("causes") or ()}
     if "NamespaceTerminating" in causes:
-        return Waiting(key, "NamespaceTerminating", words)
-    if error.status == 403 and "exceeded quota" in words:
-        return Waiting(key, "QuotaExceeded", words)
-    if error.status == 403 and re.search("cannot (create|get) resource", words):
-        return Waiting(key, "Forbidden", f"{words}; give the controller's service account that permission")
-    return Ended(key, Cause.SPAWN_FAILURE, None, f"the API server refused it: {words}")
+        return Waiting(key, "NamespaceTerminating", message)
+    if error.status == 403 and "exceeded quota" in message:
+        return Waiting(key, "QuotaExceeded", message)
+    if error.status == 403 and re.search("cannot (create|get) resource", message):
+        return Waiting(key, "Forbidden", f"{message}; give the controller's service account that permission")
+    return Ended(key, Cause.SPAWN_FAILURE, None, f"the API server refused it: {message}")

@@ -1,4 +1,4 @@
-"""The collector, written into the pod in which a trial's primary container trains."""
+"""Adds the collector to the pod of a trial's primary container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,21 +16,21 @@ VOLUME, FOLDER = "trialstream", "/trialstream"
 METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
 LINGER_SECONDS = 0.5
-"""Between two deliveries: a pod takes seconds to be stopped, and thousands of collectors share nodes and Kafka."""
+"""Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share nodes and Kafka."""
 WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
-"""Prefixed to a command whose output is collected; see deploy/image/run."""
+"""Put before a command whose output is collected; see deploy/image/run."""
 USER = 65532
 REPLICA_LABELS = {
     "kubeflow.org/v1": "training.kubeflow.org/replica-index",
     "batch/v1": "batch.kubernetes.io/job-completion-index",
 }
-"""By apiVersion: which of several equal pods it is; only the first one reports."""
+"""By apiVersion: the label with the index of one of several equal pods, of which only the first reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """How the collector stands in a pod. `environment` names the Kafka; `secret`: a Secret of the trial's namespace
-    with more of it, such as a password. Requests and limits are quantities."""
+    """The collector's container. `environment` says how to reach Kafka; `secret` names a Secret in the trial's
+    namespace with more such variables, for example a password. Requests and limits are quantities."""
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -42,12 +42,12 @@ class Sidecar:
 
 
 def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
-    """Can a collector in the pod hear it? The output only of a command that is known, for an image keeps its own."""
+    """Can a collector read its metrics? Output only where the template has a command, which can be wrapped."""
     return collector.collector.kind is CollectorKind.FILE or bool(container.get("command"))
 
 
 def add_collector(pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar, api_version: str) -> None:
-    """Write the collector into the pod template, beside the container `name`."""
+    """Add the collector to the pod template, beside the container `name`."""
     container = pod.container(name)
     assert container is not None
     spec = launch.spec.metrics_collector_spec
@@ -98,13 +98,13 @@ def _collector(
 
 
 def _arguments(launch: Launch, file: str) -> list[str]:
-    """For `collectors.command`. A `$` would be expanded by Kubernetes, so it is doubled."""
+    """For `collectors.command`. Each `$` is doubled, because Kubernetes expands single ones."""
     key, spec = launch.key, launch.spec.metrics_collector_spec
     assert launch.shard is not None
-    said = orjson.dumps(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)).decode()
+    spec_json = orjson.dumps(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)).decode()
     words = [
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
-        "--shard", str(launch.shard), "--spec", said,
+        "--shard", str(launch.shard), "--spec", spec_json,
         *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
         "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(LINGER_SECONDS),
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def _arguments(launch: Launch, file: str) -> list[str]:
 
 
 def _metrics_mount(pod: PodTemplate, container: dict[str, Any], path: str) -> dict[str, Any]:
-    """The volume in which the metrics file will be, made unless the container has one there."""
+    """The mount of the volume that has the metrics file; the volume is added unless the container has one there."""
     folder = PurePosixPath(path).parent
     known = [one for one in container.get("volumeMounts") or [] if folder.is_relative_to(str(one.get("mountPath")))]
     if known:

@@ -1,4 +1,4 @@
-"""Where a workload describes pods, whatever its kind; what is found may be written to."""
+"""Finds the pod templates in a workload of any kind; they may be changed in place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any
 from events.spec.template import TrialTemplate
 
 ARGO_CONTAINER = "main"
-"""What Argo calls the container of a step in its pod."""
+"""The name that Argo gives to a step's container."""
 CLOSED_KINDS = frozenset({"TrainJob", "PipelineRun"})
-"""Kinds whose pods nobody can write: they come from a runtime, or from steps."""
+"""Kinds without a pod template: their pods come from a runtime, or from steps."""
 JOB_ROLE, REPLICA_TYPE = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-type"
 OPERATORS = ("training.kubeflow.org/", "jobset.sigs.k8s.io/", "batch.kubernetes.io/")
-"""Labels with these prefixes are put on pods by operators; no template has them."""
+"""Operators put labels with these prefixes on pods; no template has them."""
 MASTERS = ("Master", "Chief", "Launcher")
 
 
 @dataclass(frozen=True, slots=True)
 class PodTemplate:
-    """`spec` has initContainers, volumes and the like; `replica` is the name above it, such as Master."""
+    """`spec` has initContainers, volumes and so on; `replica` is the field that holds it, such as Master."""
 
     metadata: dict[str, Any]
     spec: dict[str, Any]
@@ -27,49 +27,49 @@ class PodTemplate:
     argo: bool = False
 
     def container(self, name: str) -> dict[str, Any] | None:
-        """The container that is called so in the pod."""
+        """The container that has this name in the pod."""
         if self.argo:
             return self.containers[0] if name == ARGO_CONTAINER else None
         return next((one for one in self.containers if one.get("name") == name), None)
 
 
 def pod_templates(tree: dict[str, Any]) -> list[PodTemplate]:
-    """All that the workload has; none for kinds whose pods cannot be written."""
+    """All of the workload; none for kinds without pod templates."""
     if tree.get("kind") in CLOSED_KINDS:
         return []
     if tree.get("kind") == "Workflow":
         return list(_steps(tree))
-    return list(_found(tree, ""))
+    return list(_find(tree, ""))
 
 
-def primary(tree: dict[str, Any], template: TrialTemplate) -> list[PodTemplate]:
-    """Those of the pods in which the primary container trains."""
+def primary_templates(tree: dict[str, Any], template: TrialTemplate) -> list[PodTemplate]:
+    """Those with the primary container."""
     every = pod_templates(tree)
     led = any(one.replica in MASTERS for one in every)
     return [
         one
         for one in every
         if one.container(template.primary_container_name or "") is not None
-        and all(_has(one, label, value, led) for label, value in template.primary_pod_labels.items())
+        and all(_has_label(one, label, value, led) for label, value in template.primary_pod_labels.items())
     ]
 
 
-def _found(tree: Any, above: str) -> Iterator[PodTemplate]:
+def _find(tree: Any, above: str) -> Iterator[PodTemplate]:
     if isinstance(tree, list):
         for one in tree:
-            yield from _found(one, above)
+            yield from _find(one, above)
     if not isinstance(tree, dict):
         return
     for key, value in tree.items():
         spec = value.get("spec") if key == "template" and isinstance(value, dict) else None
-        if isinstance(spec, dict) and _are_containers(spec.get("containers")):
+        if isinstance(spec, dict) and _is_container_list(spec.get("containers")):
             yield PodTemplate(_metadata(value), spec, spec["containers"], above)
         else:
-            yield from _found(value, key)
+            yield from _find(value, key)
 
 
 def _steps(tree: dict[str, Any]) -> Iterator[PodTemplate]:
-    """Argo's templates: a step with a container of its own is a pod."""
+    """Of an Argo workflow: each step with a container is a pod."""
     spec = tree.get("spec")
     listed = spec.get("templates") if isinstance(spec, dict) else None
     for one in listed if isinstance(listed, list) else ():
@@ -78,7 +78,7 @@ def _steps(tree: dict[str, Any]) -> Iterator[PodTemplate]:
             yield PodTemplate(_metadata(one), one, [container], str(one.get("name")), argo=True)
 
 
-def _are_containers(listed: Any) -> bool:
+def _is_container_list(listed: Any) -> bool:
     return isinstance(listed, list) and all(isinstance(one, dict) for one in listed)
 
 
@@ -89,7 +89,7 @@ def _metadata(template: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _has(one: PodTemplate, label: str, value: str, led: bool) -> bool:
+def _has_label(one: PodTemplate, label: str, value: str, led: bool) -> bool:
     """Will the pods of the template have the label?"""
     if label == JOB_ROLE and value == "master":
         return one.replica in MASTERS or (not led and one.replica == "Worker")

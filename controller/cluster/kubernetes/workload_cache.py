@@ -1,4 +1,4 @@
-"""What is seen of workloads and their pods, by attempt: one list-and-watch for each kind and namespace."""
+"""The workloads and pods that exist, by attempt; each kind and namespace is listed once and then watched."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.kinds import Kind
-from controller.cluster.kubernetes.labels import OURS, Object, key_of
+from controller.cluster.kubernetes.labels import MANAGED, Object, key_of
 from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
 from controller.cluster.kubernetes.reflector import Reflector, Resource
+from controller.cluster.kubernetes.workload import Workload
 from events.ids import ExperimentId
 
 JOBSET = "jobset.sigs.k8s.io/jobset-name"
@@ -21,28 +22,28 @@ PODS = Kind("v1", "Pod", "/api/v1", "pods")
 
 @dataclass(slots=True)
 class WorkloadCache:
-    """`changed` is called with the attempt whenever something of it has changed; `gone` when its workload is gone."""
+    """`changed` is called with an attempt whenever something of it has changed, `gone` with a workload that is gone."""
 
     api: Api
     namespaces: Sequence[str]
-    """Those to look at; none = all."""
+    """Those that are watched; none = all."""
     tasks: asyncio.TaskGroup
     changed: Callable[[AttemptKey], None]
-    gone: Callable[[AttemptKey, Object], None]
-    workloads: dict[AttemptKey, Object] = field(default_factory=dict)
+    gone: Callable[[Workload], None]
+    workloads: dict[AttemptKey, Workload] = field(default_factory=dict)
     attempts: dict[ExperimentId, set[AttemptKey]] = field(default_factory=dict)
-    """Whose workloads are seen."""
+    """Those whose workloads exist, by experiment."""
     _pods: dict[AttemptKey, dict[str, Object]] = field(default_factory=dict)
-    _by_name: dict[tuple[str, str], AttemptKey] = field(default_factory=dict)
+    _train_jobs: dict[tuple[str, str], AttemptKey] = field(default_factory=dict)
     """The attempts of TrainJobs, by namespace and name."""
     _reflectors: dict[tuple[Kind, str], list[Reflector]] = field(default_factory=dict)
     _running: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def watch(self, kind: Kind) -> str:
-        """See to it that the kind and its pods are watched; why they are not yet seen, or nothing.
+        """Watch the kind and its pods from now on; returns after the first list, or after SYNC_SECONDS.
 
-        It returns after the first list, or after SYNC_SECONDS."""
-        reflectors = [*self._watched(PODS, OURS), *self._watched(kind, OURS)]
+        The result says what is wrong; it is empty if nothing is."""
+        reflectors = [*self._watched(PODS, MANAGED), *self._watched(kind, MANAGED)]
         if kind.kind == TRAIN_JOB:
             reflectors += self._watched(PODS, JOBSET)
         try:
@@ -51,24 +52,23 @@ class WorkloadCache:
                     await reflector.synced.wait()
         except TimeoutError:
             pass
-        return next((one.trouble for one in reflectors if one.trouble), "")
+        return next((reflector.problem for reflector in reflectors if reflector.problem), "")
 
     def synced(self, kind: Kind) -> bool:
-        """Has all been seen that was there when we began to look?"""
-        return all(one.synced.is_set() for one in self._reflectors.get((kind, OURS), [])) and bool(
-            self._reflectors.get((kind, OURS))
-        )
+        """Has everything been listed that existed when the watch began?"""
+        reflectors = self._reflectors.get((kind, MANAGED), [])
+        return bool(reflectors) and all(reflector.synced.is_set() for reflector in reflectors)
 
     def pods(self, key: AttemptKey) -> list[Object]:
-        """Also those that are gone: they may say why the workload fails."""
+        """Of an attempt, also those that are gone: they may tell why the workload fails."""
         return list(self._pods.get(key, {}).values())
 
     def of(self, experiment: ExperimentId) -> Iterable[AttemptKey]:
         return tuple(self.attempts.get(experiment, ()))
 
     def add(self, workload: Object) -> None:
-        """Take note of a workload before the watch brings it."""
-        self._workload(keep_workload(workload), gone=False)
+        """Add a workload before the watch reports it."""
+        self._handle_workload(keep_workload(workload), gone=False)
 
     def close(self) -> None:
         for task in self._running:
@@ -76,42 +76,52 @@ class WorkloadCache:
 
     def _watched(self, kind: Kind, selector: str) -> list[Reflector]:
         if (kind, selector) not in self._reflectors:
-            seen, keep = (self._pod, keep_pod) if kind is PODS else (self._workload, keep_workload)
-            places = [kind.path(namespace) for namespace in self.namespaces] or [kind.path()]
-            made = [Reflector(self.api, Resource(place, selector), keep, seen) for place in places]
-            self._reflectors[kind, selector] = made
-            self._running += [self.tasks.create_task(one.run(), name=f"watch {one.resource.path}") for one in made]
+            paths = [kind.path(namespace) for namespace in self.namespaces] or [kind.path()]
+            reflectors = [self._reflector(kind, Resource(path, selector)) for path in paths]
+            self._reflectors[kind, selector] = reflectors
+            for reflector in reflectors:
+                name = f"watch {reflector.resource.path} ({selector})"
+                self._running.append(self.tasks.create_task(reflector.run(), name=name))
         return self._reflectors[kind, selector]
 
-    def _workload(self, thing: Object, gone: bool) -> None:
-        key = key_of(thing)
-        if key is None:
+    def _reflector(self, kind: Kind, resource: Resource) -> Reflector:
+        if kind is PODS:
+            return Reflector(self.api, resource, keep_pod, self._handle_pod)
+        return Reflector(self.api, resource, keep_workload, self._handle_workload)
+
+    def _handle_workload(self, obj: Object, gone: bool) -> None:
+        workload = Workload.of(obj)
+        if workload is None:
             return
-        place = (thing["metadata"]["namespace"], thing["metadata"]["name"])
+        key = workload.key
         if gone:
-            if self.workloads.pop(key, None) is not None:
-                self.attempts[key.experiment].discard(key)
-                self._by_name.pop(place, None)
-                self.gone(key, thing)
-                self._pods.pop(key, None)
-            if not self.attempts.get(key.experiment, True):
-                del self.attempts[key.experiment]
+            self._remove(workload)
             return
-        self.workloads[key] = thing
+        self.workloads[key] = workload
         self.attempts.setdefault(key.experiment, set()).add(key)
-        if thing.get("kind") == TRAIN_JOB:
-            self._by_name[place] = key
+        if workload.kind == TRAIN_JOB:
+            self._train_jobs[workload.namespace, workload.name] = key
         self.changed(key)
 
-    def _pod(self, thing: Object, gone: bool) -> None:
-        metadata = thing["metadata"]
-        name = (metadata.get("labels") or {}).get(JOBSET, "")
-        key = key_of(thing) or self._by_name.get((metadata["namespace"], name))
+    def _remove(self, workload: Workload) -> None:
+        key = workload.key
+        if self.workloads.pop(key, None) is not None:
+            self.attempts[key.experiment].discard(key)
+            self._train_jobs.pop((workload.namespace, workload.name), None)
+            self.gone(workload)
+            self._pods.pop(key, None)
+        if not self.attempts.get(key.experiment, True):
+            del self.attempts[key.experiment]
+
+    def _handle_pod(self, pod: Object, gone: bool) -> None:
+        metadata = pod["metadata"]
+        train_job = (metadata.get("labels") or {}).get(JOBSET, "")
+        key = key_of(pod) or self._train_jobs.get((metadata["namespace"], train_job))
         if key is None:
             return
         pods = self._pods.setdefault(key, {})
-        pods[metadata["uid"]] = {**thing, GONE: True} if gone else thing
+        pods[metadata["uid"]] = {**pod, GONE: True} if gone else pod
         if key in self.workloads:
             self.changed(key)
-        elif all(pod.get(GONE) for pod in pods.values()):
+        elif all(known.get(GONE) for known in pods.values()):
             del self._pods[key]

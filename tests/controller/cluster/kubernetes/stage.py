@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.kubernetes.api import open_api
-from controller.cluster.kubernetes.cluster import KubernetesCluster, Settings
+from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.labels import workload_name
 from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
@@ -103,7 +103,7 @@ async def stage(namespace: str, kafka: KafkaSettings, **settings: Any) -> AsyncG
     sidecar = Sidecar(COLLECTOR, environment=kafka.to_environment())
     async with (
         open_api() as api,
-        KubernetesCluster.open(api, Settings(sidecar, namespaces=(namespace,), **settings)) as cluster,
+        KubernetesCluster.open(api, WorkloadSettings(sidecar, namespaces=(namespace,), **settings)) as cluster,
         asyncio.TaskGroup() as tasks,
     ):
         opened = Stage(namespace, cluster)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED_BY, TRIAL, US
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED_BY, MANAGER, TRIAL
 from events.ids import ExperimentId, TrialNumber
 from tests.eventually import eventually_async
 from tests.kubernetes import ROOT, kubectl
@@ -16,7 +16,7 @@ SECONDS = 30
 
 
 def _trial(room: str, status: dict[str, Any]) -> dict[str, Any]:
-    labels = {MANAGED_BY: US, EXPERIMENT_ID: str(NUMBER), TRIAL: str(FIRST)}
+    labels = {MANAGED_BY: MANAGER, EXPERIMENT_ID: str(NUMBER), TRIAL: str(FIRST)}
     return {
         "apiVersion": "trialstream.io/v1alpha1",
         "kind": "Trial",

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, key_of, rules_of, workload_name
-from controller.cluster.kubernetes.manifests import ManifestError, manifest, problems
-from controller.cluster.kubernetes.policy import DENY, Policy, refusals
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, RULES, key_of, parse_rules, workload_name
+from controller.cluster.kubernetes.manifests import ManifestError, manifest, workload_problems
+from controller.cluster.kubernetes.policy import DENY, Policy, forbidden_fields
 from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.document import load
@@ -103,7 +103,7 @@ def test_a_job_gets_a_collector_and_its_command_wrapped() -> None:
     assert "ttlSecondsAfterFinished" not in made["spec"]
     assert made["spec"]["template"]["metadata"]["labels"][EXPERIMENT_ID] == str(KEY.experiment)
     assert pod["automountServiceAccountToken"] is False
-    rules = rules_of(made)
+    rules = parse_rules(made["metadata"]["annotations"][RULES])
     assert rules is not None
     assert (rules.container, rules.sidecar) == (own["name"], True)
 
@@ -127,7 +127,7 @@ def test_a_step_of_argo_gets_a_collector() -> None:
 
 def test_a_trainjob_is_heard_by_its_log() -> None:
     _, made = example("trainjob-pytorch")
-    rules = rules_of(made)
+    rules = parse_rules(made["metadata"]["annotations"][RULES])
     assert rules is not None
     assert not rules.sidecar
     assert COLLECTOR not in str(made)
@@ -207,20 +207,20 @@ def test_wherever_it_stands_it_is_found_and_can_be_allowed(data: st.DataObject) 
     place = data.draw(st.lists(st.sampled_from(["spec", "template", "tasks", 0]), min_size=1, max_size=6))
     for key in reversed(place):
         tree = {key: tree} if isinstance(key, str) else [{"name": "other"}, tree]  # type: ignore[assignment]
-    found = list(refusals(tree, DENY))
+    found = list(forbidden_fields(tree, DENY))
     assert len(found) == 1
     assert "[kubernetes]" in found[0][1]
-    assert list(refusals(tree, Policy(**allowed))) == []
+    assert list(forbidden_fields(tree, Policy(**allowed))) == []
 
 
 def test_what_cannot_run_is_said_before_it_is_admitted() -> None:
-    assert [one.path for one in problems(document({"hostNetwork": True}), DENY)] == [
+    assert [one.path for one in workload_problems(document({"hostNetwork": True}), DENY)] == [
         ("spec", "trialTemplate", "trialSpec", "spec", "template", "spec", "hostNetwork")
     ]
     spec = document({})
     misnamed = spec.model_copy(
         update={"trial_template": spec.trial_template.model_copy(update={"primary_container_name": "x"})}
     )
-    (problem,) = problems(misnamed, DENY)
+    (problem,) = workload_problems(misnamed, DENY)
     assert problem.path == ("spec", "trialTemplate", "primaryContainerName")
     assert "containers are: main" in problem.message

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cluster.kubernetes.causes import Over
+from controller.cluster.kubernetes.causes import Finished
 from controller.cluster.kubernetes.labels import Rules
-from controller.cluster.kubernetes.phases import Phase, Running, Waiting, phase
+from controller.cluster.kubernetes.phases import Pending, Phase, Running, phase
 from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
 from events.facts import Cause
 from events.spec.document import completed
@@ -36,18 +36,18 @@ def rules(kind: str) -> Rules:
 JOB = rules("Job")
 
 
-DONE, FAILED_ITSELF = Over(Cause.COMPLETED, 0, ""), Over(Cause.ERROR, 1, "exit status 1")
+DONE, FAILED_ITSELF = Finished(Cause.COMPLETED, 0, ""), Finished(Cause.ERROR, 1, "exit status 1")
 TRANSITIONS: dict[str, list[Phase]] = {
-    "job-queued": [Waiting("Suspended"), Waiting(), Running(), DONE],
-    "pytorchjob-fails": [Waiting(), Running(), FAILED_ITSELF],
-    "pytorchjob-queued": [Waiting("Suspended"), Waiting(), Running(), DONE],
-    "pytorchjob-restarts": [*(Waiting(), Running()) * 5],
-    "pytorchjob-succeeds": [Waiting(), Running(), DONE],
-    "tfjob-fails": [Waiting(), Running(), FAILED_ITSELF],
-    "tfjob-succeeds": [Waiting(), Running(), DONE],
-    "trainjob-fails": [Waiting(), Running(), FAILED_ITSELF],
-    "trainjob-restarts": [Waiting(), Running()],
-    "trainjob-succeeds": [Waiting(), Running(), DONE],
+    "job-queued": [Pending("Suspended"), Pending(), Running(), DONE],
+    "pytorchjob-fails": [Pending(), Running(), FAILED_ITSELF],
+    "pytorchjob-queued": [Pending("Suspended"), Pending(), Running(), DONE],
+    "pytorchjob-restarts": [*(Pending(), Running()) * 5],
+    "pytorchjob-succeeds": [Pending(), Running(), DONE],
+    "tfjob-fails": [Pending(), Running(), FAILED_ITSELF],
+    "tfjob-succeeds": [Pending(), Running(), DONE],
+    "trainjob-fails": [Pending(), Running(), FAILED_ITSELF],
+    "trainjob-restarts": [Pending(), Running()],
+    "trainjob-succeeds": [Pending(), Running(), DONE],
 }
 
 
@@ -155,77 +155,78 @@ FAILED = job("Failed")
 SCHEDULED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-22T11:00:00Z"}
 JUST = {**SCHEDULED, "lastTransitionTime": AT.isoformat()}
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
-    "error": (FAILED, [pod(state=ended(3))], Over(Cause.ERROR, 3, "exit status 3")),
+    "error": (FAILED, [pod(state=ended(3))], Finished(Cause.ERROR, 3, "exit status 3")),
     "its last words": (FAILED, [pod(state=ended(3, "Error", "no data\n"))],
-                       Over(Cause.ERROR, 3, "exit status 3; it said: no data")),
-    "signal": (FAILED, [pod(state=ended(139))], Over(Cause.SIGNAL, 139, "killed by SIGSEGV")),
+                       Finished(Cause.ERROR, 3, "exit status 3; its message: no data")),
+    "signal": (FAILED, [pod(state=ended(139))], Finished(Cause.SIGNAL, 139, "killed by SIGSEGV")),
     "memory": (FAILED, [pod(state=ended(137, "OOMKilled"))],
-               Over(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
+               Finished(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
     "memory of a child, and a good end": (job("Complete"), [pod(state=ended(0, "OOMKilled"))],
-                                          Over(Cause.COMPLETED, 0, "")),
+                                          Finished(Cause.COMPLETED, 0, "")),
     "deadline": (job("Failed", reason="DeadlineExceeded"), [pod(state=ended(143))],
-                 Over(Cause.TIMEOUT, None, "DeadlineExceeded: the Job's words")),
+                 Finished(Cause.TIMEOUT, None, "DeadlineExceeded: the Job's words")),
     "deadline of the training operator": (
         keep_workload({"status": {"conditions": [{
             "type": "Failed", "status": "True", "reason": "PyTorchJobFailed",
             "message": "Job x has failed because it was active longer than specified deadline"}]}}),
         [pod(state={"running": {}})],
-        Over(Cause.TIMEOUT, None, "PyTorchJobFailed: Job x has failed because it was active longer than specified "
+        Finished(Cause.TIMEOUT, None, "PyTorchJobFailed: Job x has failed because it was active longer than specified "
                                   "deadline")),
     "started again and again": (
         FAILED, [pod(state=waits("CrashLoopBackOff"), last=ended(137, "OOMKilled"), policy="OnFailure",
                      beside={"trialstream-collector": ended(143)})],
-        Over(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
+        Finished(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
     "replaced after a preemption": (
         FAILED, [pod(state=ended(143), metadata={"creationTimestamp": "2026-11-22T10:00:00Z"},
                      **disrupted("PreemptionByScheduler")),
                  pod(state=ended(3), metadata={"creationTimestamp": "2026-11-22T11:45:00Z"})],
-        Over(Cause.ERROR, 3, "exit status 3")),
+        Finished(Cause.ERROR, 3, "exit status 3")),
     "a neighbour taken away with it": (
         FAILED, [pod(state=ended(3), metadata={"creationTimestamp": "2026-11-22T10:00:00Z"}),
                  keep_pod({"spec": {}, "status": disrupted("EvictionByEvictionAPI")})],
-        Over(Cause.PREEMPTED, None, "made room")),
+        Finished(Cause.PREEMPTED, None, "made room")),
     "its collector was killed, it ended well": (
         FAILED, [pod(state=ended(0), beside={"trialstream-collector": ended(137)})],
-        Over(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
+        Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
     "power lost after it had fetched": (
         FAILED, [pod(state=ended(255, begun=60), beside={"fetch": ended(0, ago=61), "side": ended(255)})],
-        Over(Cause.LOST, 255, "the node one lost the container")),
+        Finished(Cause.LOST, 255, "the node one lost the container")),
     "evicted": (FAILED, [pod(state=ended(137), **disrupted("EvictionByEvictionAPI"))],
-                Over(Cause.PREEMPTED, 137, "made room")),
-    "preempted": (FAILED, [pod(**disrupted("PreemptionByScheduler"))], Over(Cause.PREEMPTED, None, "made room")),
+                Finished(Cause.PREEMPTED, 137, "made room")),
+    "preempted": (FAILED, [pod(**disrupted("PreemptionByScheduler"))], Finished(Cause.PREEMPTED, None, "made room")),
     "node under pressure": (FAILED, [pod(phase="Failed", reason="Evicted", message="The node was low on memory")],
-                            Over(Cause.PREEMPTED, None, "The node was low on memory")),
+                            Finished(Cause.PREEMPTED, None, "The node was low on memory")),
     **{f"its own greed, {words[:9]}": (
         FAILED, [pod(state=ended(137), phase="Failed", reason="Evicted", message=f"{words}. ",
                      **disrupted("TerminationByKubelet"))],
-        Over(Cause.ERROR, 137, f"{words}."))
+        Finished(Cause.ERROR, 137, f"{words}."))
        for words in ('Usage of EmptyDir volume "d" exceeds the limit "1Mi"',
                      "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi",
                      'Container main exceeded its local ephemeral storage limit "1Mi"')},
-    "node lost": (FAILED, [pod(**disrupted("DeletionByTaintManager"))], Over(Cause.LOST, None, "made room")),
+    "node lost": (FAILED, [pod(**disrupted("DeletionByTaintManager"))], Finished(Cause.LOST, None, "made room")),
     "power lost": (FAILED, [pod(state=ended(255), beside={"trialstream-collector": ended(255)})],
-                   Over(Cause.LOST, 255, "the node one lost the container")),
+                   Finished(Cause.LOST, 255, "the node one lost the container")),
     "255 of its own": (FAILED, [pod(state=ended(255), beside={"trialstream-collector": ended(0)})],
-                       Over(Cause.ERROR, 255, "exit status 255")),
+                       Finished(Cause.ERROR, 255, "exit status 255")),
     "not begun": (FAILED, [pod(state=ended(128, "StartError", "no such file: python9"))],
-                  Over(Cause.SPAWN_FAILURE, 128, "the container main could not be started: no such file: python9")),
+                  Finished(Cause.SPAWN_FAILURE, 128, "the container main could not be started: no such file: python9")),
     "begun before its tools were there": (
         FAILED, [pod(state=ended(128, "StartError", "stat /trialstream/tini: no such file"))],
-        Over(Cause.LOST, 128, "the container main could not be started: stat /trialstream/tini: no such file")),
+        Finished(Cause.LOST, 128, "the container main could not be started: stat /trialstream/tini: no such file")),
     "another container": (
         FAILED, [pod(state=waits("PodInitializing"), beside={"fetch": ended(1)})],
-        Over(Cause.SPAWN_FAILURE, 1, "the container fetch failed with exit status 1; it said: Error")),
-    "no pod": (FAILED, [], Over(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
-    "gone pod": (FAILED, [pod(state=ended(3)) | {GONE: True}], Over(Cause.ERROR, 3, "exit status 3")),
+        Finished(Cause.SPAWN_FAILURE, 1, "the container fetch failed with exit status 1; its message: Error")),
+    "no pod": (FAILED, [], Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
+    "gone pod": (FAILED, [pod(state=ended(3)) | {GONE: True}], Finished(Cause.ERROR, 3, "exit status 3")),
     "both conditions": (
-        job("Complete", "Failed"), [], Over(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
-    "lingering": (job(), [pod(state=ended(0, ago=20), beside={"mesh": {"running": {}}})], Over(Cause.COMPLETED, 0, "")),
-    "lingering after a failure": (job(), [pod(state=ended(3, ago=20))], Over(Cause.ERROR, 3, "exit status 3")),
+        job("Complete", "Failed"), [], Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
+    "lingering": (job(), [pod(state=ended(0, ago=20), beside={"mesh": {"running": {}}})],
+                  Finished(Cause.COMPLETED, 0, "")),
+    "lingering after a failure": (job(), [pod(state=ended(3, ago=20))], Finished(Cause.ERROR, 3, "exit status 3")),
     "ended just now": (job(), [pod(state=ended(0, ago=2))], Running()),
     "lingering after another try": (
         job(), [pod(state=ended(3, ago=99), phase="Failed"), pod(state=ended(0, ago=20))],
-        Over(Cause.COMPLETED, 0, "")),
+        Finished(Cause.COMPLETED, 0, "")),
     "a neighbour is not pulled again": (
         job(), [pod(state={"running": {}}, beside={"mesh": waits("ImagePullBackOff", "x")}, conditions=[SCHEDULED])],
         Running()),
@@ -233,33 +234,33 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
     "ended with its pod": (job(), [pod(state=ended(3, ago=99), phase="Failed")], Running()),
     "running": (job(), [pod(state={"running": {}})], Running()),
     "says that it runs": (job(status={"ready": 1}), [], Running()),
-    "being created": (job(), [pod(state=waits("ContainerCreating"), phase="Pending")], Waiting()),
-    "nothing yet": (job(), [], Waiting()),
+    "being created": (job(), [pod(state=waits("ContainerCreating"), phase="Pending")], Pending()),
+    "nothing yet": (job(), [], Pending()),
     "unschedulable": (
         job(), [pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                                                  "message": "0/1 nodes"}])], Waiting("Unschedulable", "0/1 nodes")),
+                                                  "message": "0/1 nodes"}])], Pending("Unschedulable", "0/1 nodes")),
     "pulling": (job(), [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending", conditions=[JUST])],
-                Waiting("ImagePullBackOff", "container main: no such image")),
+                Pending("ImagePullBackOff", "container main: no such image")),
     "never pulled": (
         job(), [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending", conditions=[SCHEDULED])],
-        Over(Cause.SPAWN_FAILURE, None, "the container main cannot start: ImagePullBackOff: no such image")),
+        Finished(Cause.SPAWN_FAILURE, None, "the container main cannot start: ImagePullBackOff: no such image")),
     "no image name": (job(), [pod(state=waits("InvalidImageName", "bad"), conditions=[JUST])],
-                      Over(Cause.SPAWN_FAILURE, None, "the container main cannot start: InvalidImageName: bad")),
+                      Finished(Cause.SPAWN_FAILURE, None, "the container main cannot start: InvalidImageName: bad")),
     "pod deleted by somebody": (
         FAILED, [pod(state=ended(143), metadata={"deletionTimestamp": "2026-11-22T11:59:00Z"})],
-        Over(Cause.LOST, 143, "its pod p was deleted, and not by Trialstream")),
+        Finished(Cause.LOST, 143, "its pod p was deleted, and not by Trialstream")),
     "deleted as a whole": (
-        job("Failed", deletionTimestamp="2026-11-22T11:59:00Z"), [pod(state=ended(143))], Waiting()),
+        job("Failed", deletionTimestamp="2026-11-22T11:59:00Z"), [pod(state=ended(143))], Pending()),
     "queued": (job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "team"}), [],
-               Waiting("Suspended", "it waits in Kueue's queue team")),
+               Pending("Suspended", "it waits in Kueue's queue team")),
     "suspended later": (
         job(suspend=True, creationTimestamp="2026-11-22T10:00:00Z", conditions=[
             {"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-22T10:05:00Z"}]), [],
-        Over(Cause.PREEMPTED, None, "it was suspended after it had started")),
+        Finished(Cause.PREEMPTED, None, "it was suspended after it had started")),
     "its node does not answer": (
         job(), [pod(state={"running": {}}, metadata={"deletionTimestamp": "2026-11-22T11:00:00Z"},
                     conditions=[{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}])],
-        Over(Cause.LOST, None, "the node one is lost")),
+        Finished(Cause.LOST, None, "the node one is lost")),
 }  # fmt: skip
 
 
@@ -271,17 +272,17 @@ def test_each_cause_is_told_apart(name: str) -> None:
 
 def test_a_suspension_after_a_start_is_a_preemption() -> None:
     found = phase(job(suspend=True), [], JOB, AT, started=True)
-    assert found == Over(Cause.PREEMPTED, None, "it was suspended after it had started")
+    assert found == Finished(Cause.PREEMPTED, None, "it was suspended after it had started")
 
 
 def test_only_primary_pods_decide() -> None:
     chosen = Rules(JOB.success, JOB.failure, "main", {"role": "master"})
     other = pod(state={"running": {}})
-    assert phase(job(), [other], chosen, AT, started=False) == Waiting()
+    assert phase(job(), [other], chosen, AT, started=False) == Pending()
     master = pod(state={"running": {}}, metadata={"labels": {"role": "master"}})
     assert phase(job(), [other, master], chosen, AT, started=False) == Running()
     worker = pod(state=ended(3))
-    assert phase(FAILED, [worker], chosen, AT, started=False) == Over(Cause.ERROR, 3, "exit status 3")
+    assert phase(FAILED, [worker], chosen, AT, started=False) == Finished(Cause.ERROR, 3, "exit status 3")
 
 
 JUNK: tuple[Any, ...] = (None, True, 0, -1, 2**70, 1.5, "", "True", "9999-99-99", [], [[]], [None], {}, {"name": []})
@@ -342,4 +343,4 @@ def test_no_object_is_too_strange(thing: dict[str, Any], pods: list[Any], failed
     if not failed:
         thing = {**thing, "status": {}}
     found = phase(keep_workload(thing), [keep_pod(one) for one in pods], JOB, AT, started=started)
-    assert isinstance(found, Waiting | Running | Over)
+    assert isinstance(found, Pending | Running | Finished)

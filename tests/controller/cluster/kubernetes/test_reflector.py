@@ -113,7 +113,7 @@ def test_a_server_too_busy_to_list_again_goes_on_being_watched(
 
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         proxy.judge = lambda method, path: None if "watch=true" in path else said("500 Internal Server Error", "{}")
-        await eventually_async(lambda: _is(bool(watching.trouble)))
+        await eventually_async(lambda: _is(bool(watching.problem)))
         await asyncio.to_thread(config_map, room, "made")
         await eventually_async(lambda: _has(seen, ("made", False)))
         await asyncio.to_thread(kubectl, "delete", "configmap", "made", "-n", room)
