@@ -1,4 +1,4 @@
-"""One real Postgres for all tests that need one, and topics of their own for those that need Kafka."""
+"""What all tests share: how they are run and spread, a real Postgres, topics of their own on a real Kafka."""
 
 import asyncio
 import inspect
@@ -25,8 +25,6 @@ ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/deploy/")
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
-
-
 SERVICES = {"TRIALSTREAM_KAFKA", "TRIALSTREAM_SERVICES_KAFKA", "TRIALSTREAM_HOST_FROM_PODS"} & os.environ.keys()
 """The variables that name a Kafka or a Kubernetes, as far as there are any."""
 
