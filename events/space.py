@@ -6,4 +6,8 @@ from events.spec.space import Assignment, Condition, Distribution, FeasibleSpace
 
 __all__ = ["Assignment", "Condition", "Distribution", "FeasibleSpace", "Parameter", "ParameterType", "Scalar"]
 
-warnings.warn("events.space is now events.spec.space", DeprecationWarning, stacklevel=2)
+warnings.warn(
+    "events.space is now events.spec.space; to annotate a plugin, trialstream.plugins has Assignment and Scalar",
+    DeprecationWarning,
+    stacklevel=2,
+)

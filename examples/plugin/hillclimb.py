@@ -4,8 +4,7 @@ from random import Random
 
 from pydantic import BaseModel, Field
 
-from algorithms.space.encoding import Cube
-from events.spec.space import Assignment, Scalar
+from trialstream.plugins import Assignment, Scalar, Space
 
 
 class HillClimb:
@@ -14,7 +13,7 @@ class HillClimb:
     class Settings(BaseModel):
         step: float = Field(default=0.3, gt=0, le=1, description="first step, a share of each parameter's range")
 
-    def __init__(self, space: Cube, seed: int, settings: Settings) -> None:
+    def __init__(self, space: Space, seed: int, settings: Settings) -> None:
         self.space, self.random, self.step = space, Random(seed), settings.step
         self.best: tuple[float, list[float]] | None = None
 

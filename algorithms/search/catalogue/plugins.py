@@ -108,9 +108,7 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
     for method in ("ask", "tell"):
         if not callable(getattr(plugin, method, None)):
             raise TypeError(f"{plugin.__name__} has no method {method}")
-    lacks = frozenset(getattr(plugin, "lacks", ()))
-    if not all(isinstance(one, Feature) for one in lacks):
-        raise TypeError(f"lacks has to name features: {', '.join(Feature.__members__)}")
+    lacks = frozenset(map(_feature, getattr(plugin, "lacks", ())))
     schema = _schema(plugin)
     summary = (plugin.__doc__ or "a plugin").strip().splitlines()[0].removesuffix(".")
     catalogue_entry(name, summary, schema)  # a setting that cannot be shown fails here
@@ -120,6 +118,15 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
         return Learning(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
 
     return Algorithm(summary, schema, create, lacks | {Feature.SEVERAL_OBJECTIVES})
+
+
+def _feature(named: Any) -> Feature:
+    """A feature, or the one of this name."""
+    if isinstance(named, Feature):
+        return named
+    if named in Feature.__members__:
+        return Feature[named]
+    raise TypeError(f"lacks has to name features: {', '.join(Feature.__members__)}")
 
 
 def _schema(plugin: Any) -> type[Seeded]:

@@ -1,5 +1,6 @@
 """`algorithms`: the searches and early-stopping rules with their settings, and whether a search keeps its promises."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -66,7 +67,10 @@ def _print(entries: Sequence[CatalogueEntry]) -> None:
 
 def _known(name: str) -> str:
     """`name`, if an algorithm of that name can be used here. Raises CommandError."""
-    algorithm = find_algorithm(name)
+    with warnings.catch_warnings(record=True, action="always") as warned:  # a plugin may import from old places
+        algorithm = find_algorithm(name)
+    for one in warned:
+        warn(f"{one.filename}:{one.lineno}: {one.message}")
     if algorithm is None:
         raise CommandError(f"{name!r} is no known algorithm; there are: {', '.join(algorithm_names())}", Exit.INVALID)
     if not isinstance(algorithm, Algorithm):

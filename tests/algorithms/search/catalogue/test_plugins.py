@@ -12,11 +12,16 @@ from typer.testing import CliRunner
 
 from algorithms.conformance import Subject, examined
 from algorithms.search import create_search, plugin_faults, search_catalogue, search_problems
+from algorithms.search.catalogue.algorithm import Algorithm
 from algorithms.search.catalogue.plugins import loaded
+from algorithms.search.features import Feature
+from algorithms.search.registry import find_algorithm
+from algorithms.space.encoding import Cube
 from controller.cli import app
 from controller.cli.exits import Exit
 from events.spec.problem import Problem
 from tests.algorithms.spaces import MIXED, experiment
+from trialstream.plugins import Space
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "plugin"
 NAME = ("spec", "algorithm", "algorithmName")
@@ -87,6 +92,9 @@ TOYS = dedent("""
     class Odd(Good):
         lacks = ("numbers",)
 
+    class Plain(Good):
+        lacks = ("ENDLESS", "CONDITIONS")
+
     from pydantic import BaseModel
     class Unset(Good):
         class Settings(BaseModel):
@@ -119,6 +127,28 @@ def test_the_suite_sees_a_broken_promise(install: Install, target: str, promise:
     install("toy-pack", toy=f"toys:{target}")
     broken = {one.promise: one.fault for one in examined(Subject("toy", trials=13)) if one.fault}
     assert words in (broken[promise] or "")
+
+
+def test_a_plugin_names_what_it_lacks(install: Install) -> None:
+    install("toy-pack", toy="toys:Plain")
+    found = find_algorithm("toy")
+    assert isinstance(found, Algorithm)
+    assert found.lacks == {Feature.ENDLESS, Feature.CONDITIONS, Feature.SEVERAL_OBJECTIVES}
+
+
+def test_who_tests_a_plugin_is_told_of_old_places(install: Install, tmp_path: Path) -> None:
+    sys.modules.pop("events.space", None)
+    (tmp_path / "older.py").write_text("from events.space import Assignment\nfrom toys import Good\n")
+    install("older-pack", older="older:Good")
+    result = CliRunner().invoke(app, ["algorithms", "test", "older", "--trials", "13"])
+    assert "older.py:1: events.space is now events.spec.space; to annotate a plugin" in result.stderr
+
+
+def test_the_cube_is_the_space_that_plugins_are_promised() -> None:
+    space: Space = Cube.of(experiment(MIXED, "random"))
+    middle = space.decode([0.5] * space.width)
+    assert space.encode(middle) is not None
+    assert len(space.parameters) == space.width
 
 
 @pytest.mark.parametrize(
@@ -203,7 +233,7 @@ def test_a_module_that_was_renamed_has_its_old_name_too_with_a_warning(
     old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, old, raising=False)
-    with pytest.warns(DeprecationWarning, match=f"^{old} is now {RENAMED[old]}$"):
+    with pytest.warns(DeprecationWarning, match=f"^{old} is now {RENAMED[old]}; "):
         module = import_module(old)
     assert all(getattr(module, name) is getattr(import_module(RENAMED[old]), name) for name in module.__all__)
 
@@ -211,12 +241,13 @@ def test_a_module_that_was_renamed_has_its_old_name_too_with_a_warning(
 def test_a_plugin_with_the_earlier_names_works(
     tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = "from trialstream.plugins import Assignment, Scalar, Space\n"
+    earlier = "from algorithms.encoding import Cube as Space\nfrom events.space import Assignment, Scalar\n"
     text = (EXAMPLE / "hillclimb.py").read_text()
-    for old, new in RENAMED.items():
-        assert f"from {new} import" in text
-        text = text.replace(f"from {new} import", f"from {old} import")
+    assert now in text
+    for old in RENAMED:
         monkeypatch.delitem(sys.modules, old, raising=False)
-    (tmp_path / "veteran.py").write_text(text)
+    (tmp_path / "veteran.py").write_text(text.replace(now, earlier))
     install("old-pack", veteran="veteran:HillClimb")
     with pytest.warns(DeprecationWarning, match=" is now ") as warned:
         found = create_search(experiment(MIXED, "veteran"), 1).ask(5)
