@@ -162,7 +162,7 @@ class SimulatedCluster:
         self._wake.set()
 
     def _end_at_once(self, key: AttemptKey, cause: Cause) -> None:
-        self._runs[key] = _Run(Answer((), cause=cause), now())
+        self._runs[key] = _Run(Answer((), cause=cause), now(), followed=True)  # it never ran here, and reports nothing
         heapq.heappush(self._ends, (self._virtual, next(self._order), key))
 
     def _remember(self, key: AttemptKey, run: _Run) -> None:
