@@ -1,5 +1,6 @@
 """Signals → decisions: what waits together is decided together, in order, and committed in one transaction."""
 
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -42,11 +43,13 @@ from events.signals import (
 
 BATCH = 500
 WAIT_SECONDS = 1.0
-LINGER_SECONDS = 0.005
+LINGER_SECONDS = 0.03
+"""How long observations that nobody waits for are kept for company; anything else is decided on at once, with them."""
 REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
 DEFERRABLE = WorkloadStarted | WorkloadEnded
-"""Nobody waits for what follows from these alone; an end's metrics come a moment later, and share its commit."""
+"""Nobody waits for what follows from these alone; an end's metrics come a moment later, once they are stored, and share
+its commit: a commit of its own would stand in their way."""
 
 OnCommit = Callable[[Sequence[Recorded]], None]
 
@@ -69,8 +72,9 @@ async def intake(
         processor = SignalProcessor(ledger, holding, check, on_commit, reader)
         while True:
             received = processor.read(await reader.fetch(BATCH, WAIT_SECONDS))
-            if received and all(isinstance(one.envelope.body, DEFERRABLE) for one in received):
-                received += processor.read(await reader.fetch(BATCH, LINGER_SECONDS))
+            until = time.monotonic() + LINGER_SECONDS
+            while _deferrable(received) and (left := until - time.monotonic()) > 0:
+                received += processor.read(await reader.fetch(BATCH, left))
             with DECISION.time() if received else nullcontext():
                 await processor.process(received)
 
@@ -223,6 +227,10 @@ def apply_signal(experiment: Experiment, envelope: Envelope) -> tuple[Experiment
     return after, [
         Recorded.of(experiment.identity, seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
     ]
+
+
+def _deferrable(received: Sequence[ReceivedSignal]) -> bool:
+    return 0 < len(received) < BATCH and all(isinstance(one.envelope.body, DEFERRABLE) for one in received)
 
 
 def _is_request(one: ReceivedSignal) -> bool:

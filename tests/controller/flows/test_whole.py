@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.simulated import Answer, SimulatedCluster
+from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
 from controller.suggestion.pool import open_pool
 from events.clock import now
@@ -41,6 +41,13 @@ class Hesitant(SimulatedCluster):
     async def start(self, launch: Launch) -> bool:
         self.asked[launch.key] += 1
         return self.asked[launch.key] > 2 and await super().start(launch)
+
+
+class Paced(SimulatedCluster):
+    """A place where a trial of a second takes a twentieth of one: its start and its end are seen apart."""
+
+    def __init__(self, function: Function, *, reaction: float = 0.0) -> None:
+        super().__init__(function, reaction=reaction, pace=20.0)
 
 
 async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
@@ -235,3 +242,17 @@ def test_starts_that_are_put_off_are_made_in_the_end(fresh_database_url: str, mo
             assert set(Hesitant.asked.values()) == {3}
 
     asyncio.run(story())
+
+
+async def test_an_end_shares_the_commit_of_the_conclusion(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for what is only observed, and a commit of its own would make the conclusion wait for it."""
+    monkeypatch.setattr("controller.flows.intake.LINGER_SECONDS", 5.0)
+    async with on_stage(fresh_database_url, Wanted("company", 3), kind=Paced) as stage:
+        await exact(stage, await stage.run_to_rest(), 3)
+        commits = await stage.components.database.fetch(
+            "SELECT trial, count(DISTINCT xmin::text) FROM fact "
+            "WHERE type IN ('trial.started', 'attempt.ended', 'trial.concluded') GROUP BY trial ORDER BY trial"
+        )
+    assert [tuple(row) for row in commits] == [(1, 1), (2, 1), (3, 1)]
