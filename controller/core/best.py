@@ -19,14 +19,14 @@ REFERENCE_TRIALS = 10
 """The first so many trials with values fix the reference point of the hypervolume."""
 
 
-def known(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
+def complete(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
     """Is there a value for each objective?"""
     return bool(values) and None not in values
 
 
 def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConcluded) -> Progress:
     """`progress` with what the conclusion changes of best, front, reference point and infeasible trials."""
-    if fact.state not in RANKED or not known(fact.values):
+    if fact.state not in RANKED or not complete(fact.values):
         return progress
     if spec.several:
         progress = replace(progress, reference=_reference(progress.reference, spec, fact.values))

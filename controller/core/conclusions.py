@@ -13,7 +13,7 @@ MAX_LOSSES = 10
 """Attempts of one trial that may be lost to the infrastructure before the trial counts as failed."""
 
 
-def attempt_over(
+def conclude_attempt(
     experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation
 ) -> Iterator[Fact]:
     """The facts that follow when both the workload's end and all its metrics are known."""
@@ -28,7 +28,7 @@ def attempt_over(
         yield _conclusion(experiment, number, trial, end, observation, _state(experiment, trial, end, observation))
 
 
-def killed(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
+def kill(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
     """The conclusion of a trial that waits for its next attempt when the experiment ends."""
     return TrialConcluded(trial=number, attempt=trial.attempt, state=TrialState.KILLED, cause=Cause.CANCELLED)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from controller.core.best import goal_reached
-from controller.core.conclusions import attempt_over, killed
+from controller.core.conclusions import conclude_attempt, kill
 from controller.core.evolve import end_of, evolve
 from controller.core.experiment import Experiment, LiveTrial, Verdict
 from events.facts import (
@@ -78,7 +78,7 @@ def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[tuple[
     decision = Decision(experiment)
     _react(decision, signal, at)
     if decision.facts or isinstance(signal, TimePassed):
-        _go_on(decision, at)
+        _continue(decision, at)
     return tuple(decision.facts), decision.experiment
 
 
@@ -98,9 +98,9 @@ def admitted(submitted: ExperimentSubmitted, at: datetime) -> ExperimentAdmitted
 def _react(decision: Decision, signal: Signal, at: datetime) -> None:
     match signal:
         case WorkloadWaiting() | WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
-            _hear_of_trial(decision, signal)
+            _update_trial(decision, signal)
         case SuggestionsMade():
-            _take(decision, signal)
+            _propose(decision, signal)
         case StopRequested():
             _stop(decision)
         case PauseRequested():
@@ -123,7 +123,7 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             assert_never(signal)
 
 
-def _hear_of_trial(
+def _update_trial(
     decision: Decision, signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
 ) -> None:
     """What is said of another attempt, or of a trial that is not live, is old news."""
@@ -138,22 +138,22 @@ def _hear_of_trial(
             decision.add(TrialStarted(trial=number, attempt=trial.attempt))
         case WorkloadEnded() if trial.end is None:
             ended = AttemptEnded(**signal.model_dump(exclude={"type"}))
-            _remember_or_conclude(decision, number, replace(trial, end=end_of(ended)), ended)
+            _record_or_conclude(decision, number, replace(trial, end=end_of(ended)), ended)
         case MetricsCollected() if trial.observation is None:
             recorded = ObservationRecorded(trial=number, attempt=trial.attempt, observation=signal.observation)
-            _remember_or_conclude(decision, number, replace(trial, observation=signal.observation), recorded)
+            _record_or_conclude(decision, number, replace(trial, observation=signal.observation), recorded)
         case TrialJudged() if trial.stopping is None and trial.end is None:
             decision.add(_stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
         case _:
             pass
 
 
-def _remember_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
+def _record_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
     """An attempt is over when its end and its observation are known. A conclusion says both; else the news is kept."""
     if trial.end is None or trial.observation is None:
         decision.add(news)
         return
-    following = tuple(attempt_over(decision.experiment, number, trial, trial.end, trial.observation))
+    following = tuple(conclude_attempt(decision.experiment, number, trial, trial.end, trial.observation))
     if not isinstance(following[-1], TrialConcluded):
         decision.add(news)
     decision.add(*following)
@@ -163,7 +163,7 @@ def _stop_request(number: TrialNumber, trial: LiveTrial, reason: StopReason, mes
     return TrialStopRequested(trial=number, attempt=trial.attempt, reason=reason, message=message)
 
 
-def _take(decision: Decision, made: SuggestionsMade) -> None:
+def _propose(decision: Decision, made: SuggestionsMade) -> None:
     """Suggestions become trials, never more than were asked for."""
     progress = decision.experiment.progress
     if progress.request is None or progress.request.number != made.request:
@@ -199,7 +199,7 @@ def _end(decision: Decision, verdict: Verdict) -> None:
     decision.add(ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message))
     for number, trial in decision.experiment.progress.live.items():
         if trial.state is TrialState.PAUSED:
-            decision.add(killed(number, trial))
+            decision.add(kill(number, trial))
     _stop_all(decision, StopReason.EXPERIMENT_ENDED)
 
 
@@ -245,10 +245,10 @@ def _extend(decision: Decision, count: int, at: datetime) -> None:
     if limit is None or count <= limit or decision.experiment.progress.deleting:
         return
     decision.add(BudgetExtended(max_trial_count=count))
-    _go_on_with_more(decision, at)
+    _reopen_if_extended(decision, at)
 
 
-def _go_on_with_more(decision: Decision, at: datetime) -> None:
+def _reopen_if_extended(decision: Decision, at: datetime) -> None:
     """An experiment that ended because its trials were spent goes on if there are more."""
     verdict = decision.experiment.progress.verdict
     spent = decision.experiment.unspent == 0
@@ -263,12 +263,12 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
     same = all(getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items())
     if not same and not decision.experiment.progress.deleting:
         decision.add(edited)
-        _go_on_with_more(decision, at)
+        _reopen_if_extended(decision, at)
 
 
-def _go_on(decision: Decision, at: datetime) -> None:
+def _continue(decision: Decision, at: datetime) -> None:
     """After every change: has the end been reached, is there room for more trials?"""
-    for verdict in _verdicts(decision.experiment):
+    for verdict in _reached_ends(decision.experiment):
         _end(decision, verdict)
     experiment = decision.experiment
     progress = experiment.progress
@@ -294,7 +294,7 @@ def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
         decision.add(ExperimentDeleted())
 
 
-def _verdicts(experiment: Experiment) -> Iterator[Verdict]:
+def _reached_ends(experiment: Experiment) -> Iterator[Verdict]:
     """Katib's order: goal, failures, trials; then what Katib lacks."""
     progress, spec = experiment.progress, experiment.spec
     if experiment.done or progress.verdict is not None:

@@ -38,7 +38,7 @@ OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIM
 """Causes that spend a trial's own retries; the others are the infrastructure's."""
 
 
-def found(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
+def begin(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
     """The experiment that begins with this fact."""
     identity = Identity(experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin)
     return Experiment(identity, Progress(deadline=admitted.deadline, version=1))

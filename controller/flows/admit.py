@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from controller.core.decide import admitted
 from controller.core.differences import Difference, differences
-from controller.core.evolve import found
+from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
@@ -81,14 +81,14 @@ async def require_free_name(ledger: Ledger, experiment: ExperimentId, namespace:
         raise NameTakenError(f"there is another experiment {name!r} in namespace {namespace!r}")
 
 
-async def begin(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Experiment, Envelope]:
+async def prepare(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Experiment, Envelope]:
     """The new experiment and its first fact, which are still to be recorded. Raises as `examine`."""
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
     spec = await examine(ledger, check, body.namespace, body.spec)
     fact = admitted(body.model_copy(update={"spec": spec}), submitted.at)
     (envelope,) = submitted.consequences([fact])
-    return found(submitted.experiment, fact), envelope
+    return begin(submitted.experiment, fact), envelope
 
 
 async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envelope) -> Admission:
@@ -100,7 +100,7 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     assert isinstance(body, ExperimentSubmitted)
     known = await ledger.find(body.namespace, body.name)
     if known is None:
-        await ledger.admit_alone(*await begin(ledger, check, submitted))
+        await ledger.admit_alone(*await prepare(ledger, check, submitted))
         known = await ledger.find(body.namespace, body.name)
         assert known is not None
         if known[0].identity.id == submitted.experiment:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
-from controller.flows.admit import Check, InvalidSpecError, begin
+from controller.flows.admit import Check, InvalidSpecError, prepare
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger
@@ -161,7 +161,7 @@ class SignalProcessor:
         """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
         submitted = one.envelope
         try:
-            experiment, envelope = await begin(self.ledger, self.check, submitted)
+            experiment, envelope = await prepare(self.ledger, self.check, submitted)
         except (InvalidSpecError, UnknownEarlierError) as error:
             self._reject([one], str(error))
             return None

@@ -9,7 +9,7 @@ from algorithms.search import algorithm_of
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from algorithms.search.outcome import FAILED, Outcome
-from controller.core.best import known
+from controller.core.best import complete
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
 from controller.core.recorded import Recorded
@@ -174,7 +174,7 @@ def origin(experiment: Experiment) -> Origin:
 def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
     """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
-        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if known(conclusion.values):
+        case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if complete(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
             missed = zip(spec.bounds, conclusion.violations, strict=True)
             violations = tuple(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from controller.core.evolve import evolve, found
+from controller.core.evolve import begin, evolve
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.store.outbox import recorded
@@ -71,7 +71,7 @@ class History:
         known: Experiment | None = None
         async for one in self.facts(experiment):
             if isinstance(one.fact, ExperimentAdmitted):
-                known = found(experiment, one.fact)
+                known = begin(experiment, one.fact)
             else:
                 assert known is not None, "an experiment begins with its admission"
                 known = evolve(known, one.fact)

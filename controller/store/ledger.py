@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -14,7 +15,8 @@ from controller.core.recorded import Effect, Recorded, effects
 from controller.store import FencedError
 from controller.store.positions import Move
 from controller.store.postgres import Database
-from controller.store.trials import Rows, trial_rows
+from controller.store.statement import Statement
+from controller.store.trials import trial_rows
 from controller.telemetry.catalogue import TRANSACTION
 from events.envelope import Envelope
 from events.facts import (
@@ -23,7 +25,7 @@ from events.facts import (
     SpecEdited,
     TrialState,
 )
-from events.ids import ExperimentId, Shard
+from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation, Summary
 from events.spec.space import Assignment
@@ -44,48 +46,33 @@ class Batch:
     """Ids of the requests that were decided on."""
 
 
-_COMMIT = """
-WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
-moved AS (
-    UPDATE experiment SET progress = $5, state = $6, version = $7, spec = coalesce($8, spec),
-        concluded_at = CASE WHEN $10 THEN coalesce(concluded_at, $9) END
-    WHERE id = $3 AND version = $4 AND EXISTS (SELECT FROM fence)
-        AND ($40::text IS NULL OR EXISTS (
-            SELECT FROM position WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42))
-    RETURNING id),
-advanced AS (
-    UPDATE position SET next = $43 FROM moved WHERE shard = $1 AND topic = $40 AND log = $41 AND next = $42),
-marked AS (
-    INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest($11::uuid[]) AS mark),
-unmailed AS (
-    DELETE FROM mailbox USING moved WHERE mailbox.id = ANY($11::uuid[])),
-told AS (
-    INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data, epoch)
-    SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb, $2
-    FROM moved, unnest($12::bigint[], $13::uuid[], $14::uuid[], $15::timestamptz[], $16::text[], $17::int[],
-        $18::text[])
-        AS f (seq, fact, cause, at, type, trial, data)),
-made AS (
-    INSERT INTO trial (experiment, number, state, attempt, assignment, told, proposed_at)
-    SELECT moved.id, t.number, t.state, t.attempt, t.assignment::jsonb, t.told, t.at
-    FROM moved, unnest($19::int[], $20::text[], $21::int[], $22::text[], $23::int[], $24::timestamptz[])
-        AS t (number, state, attempt, assignment, told, at)),
-changed AS (
-    UPDATE trial SET state = t.state, attempt = t.attempt, ordinal = t.ordinal, cause = t.cause,
-        exit_code = t.exit_code, message = t.message, observation = t.observation::jsonb, value = t.value,
-        objective_values = t.objective_values::float8[], violations = t.violations::float8[],
-        started_at = coalesce(t.started_at, trial.started_at), concluded_at = t.concluded_at
-    FROM unnest($25::int[], $26::text[], $27::int[], $28::int[], $29::text[], $30::int[], $31::text[],
-        $32::text[], $33::float8[], $34::text[], $35::text[], $36::timestamptz[], $37::timestamptz[])
-        AS t (number, state, attempt, ordinal, cause, exit_code, message, observation, value, objective_values,
-            violations, started_at, concluded_at)
-    WHERE trial.experiment = $3 AND trial.number = ANY($25) AND trial.number = t.number
-        AND EXISTS (SELECT FROM moved)),
-due AS (
-    INSERT INTO outbox (experiment, seq, effect)
-    SELECT moved.id, o.seq, o.effect FROM moved, unnest($38::bigint[], $39::text[]) AS o (seq, effect))
-SELECT (SELECT count(*) FROM fence) AS fence, (SELECT count(*) FROM moved) AS moved
-"""
+class FactRow(NamedTuple):
+    """A row of `fact`."""
+
+    seq: int
+    id: UUID
+    cause: UUID | None
+    at: datetime
+    type: str
+    trial: TrialNumber | None
+    data: str
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> "FactRow":
+        envelope, fact = recorded.envelope, recorded.envelope.body
+        trial = getattr(fact, "trial", None)
+        data = fact.model_dump_json(by_alias=True)
+        return cls(recorded.seq, envelope.id, envelope.cause, envelope.at, fact.type, trial, data)
+
+
+class EffectRow(NamedTuple):
+    """A row of `outbox`."""
+
+    seq: int
+    effect: Effect
+
+
+_COMMIT = Statement.load("commit.sql")
 
 _ADMIT = """
 WITH {place},
@@ -194,17 +181,19 @@ class Ledger:
         Raises FencedError if the shard, the experiment or the position has moved on.
         """
         rows = trial_rows(batch.before, batch.after, batch.recorded)
-        values = (
-            *_experiment_values(batch),
-            list(batch.marks),
-            *_fact_values(batch.recorded),
-            *_made_values(rows),
-            *_changed_values(rows),
-            *_effect_values(batch.recorded),
-            *(move or (None,) * len(Move._fields)),
+        values = _COMMIT.values(
+            shard=shard,
+            epoch=epoch,
+            **_experiment_values(batch),
+            marks=list(batch.marks),
+            fact=[FactRow.of(one) for one in batch.recorded],
+            new_trial=rows.new,
+            trial=rows.updated,
+            effect=[EffectRow(one.seq, effect) for one in batch.recorded for effect in effects(one.fact)],
+            **_position_values(move),
         )
         with TRANSACTION.labels("commit").time():
-            row = await self._database.row(_COMMIT, shard, epoch, *values)
+            row = await self._database.row(_COMMIT.sql, *values)
         if row is None or row["moved"] != 1:
             known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
             raise FencedError(f"shard {shard}: {known}")
@@ -252,55 +241,21 @@ def _state(progress: Progress) -> Any:
     return _PROGRESS.dump_python(progress, mode="json", exclude_defaults=True)
 
 
-def _experiment_values(batch: Batch) -> tuple[Any, ...]:
+def _experiment_values(batch: Batch) -> dict[str, Any]:
     progress = batch.after.progress
     extended = any(isinstance(one.fact, BudgetExtended | SpecEdited) for one in batch.recorded)
-    return (
-        batch.after.identity.id,
-        batch.before.progress.version,
-        _state(progress),
-        progress.state,
-        progress.version,
-        batch.after.spec.model_dump(mode="json") if extended else None,
-        batch.recorded[-1].envelope.at if batch.after.done and batch.recorded else None,
-        batch.after.done,
-    )
+    return {
+        "experiment": batch.after.identity.id,
+        "version_before": batch.before.progress.version,
+        "version_after": progress.version,
+        "progress": _state(progress),
+        "state": progress.state,
+        "spec": batch.after.spec.model_dump(mode="json") if extended else None,
+        "at": batch.recorded[-1].envelope.at if batch.after.done and batch.recorded else None,
+        "done": batch.after.done,
+    }
 
 
-def _fact_values(recorded: Sequence[Recorded]) -> tuple[list[Any], ...]:
-    envelopes = [one.envelope for one in recorded]
-    return (
-        [one.seq for one in recorded],
-        [one.id for one in envelopes],
-        [one.cause for one in envelopes],
-        [one.at for one in envelopes],
-        [one.body.type for one in envelopes],
-        [getattr(one.body, "trial", None) for one in envelopes],
-        [one.body.model_dump_json(by_alias=True) for one in envelopes],
-    )
-
-
-def _made_values(rows: Rows) -> tuple[list[Any], ...]:
-    made = rows.made
-    return (
-        [one.number for one in made],
-        [one.state for one in made],
-        [one.attempt for one in made],
-        [orjson.dumps(one.assignment).decode() for one in made],
-        [one.told for one in made],
-        [one.at for one in made],
-    )
-
-
-def _changed_values(rows: Rows) -> tuple[list[Any], ...]:
-    changed = rows.changed
-    names = (
-        "number", "state", "attempt", "ordinal", "cause", "exit_code", "message",
-        "observation", "value", "objective_values", "violations", "started_at", "concluded_at",
-    )  # fmt: skip
-    return tuple([getattr(one, name) for one in changed] for name in names)
-
-
-def _effect_values(recorded: Sequence[Recorded]) -> tuple[list[Any], ...]:
-    pairs = [(one.seq, effect) for one in recorded for effect in effects(one.fact)]
-    return [seq for seq, _ in pairs], [effect for _, effect in pairs]
+def _position_values(move: Move | None) -> dict[str, Any]:
+    topic, log, before, after = move or (None,) * len(Move._fields)
+    return {"topic": topic, "log": log, "position_before": before, "position_after": after}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from controller.core.best import RANKED, known
+from controller.core.best import RANKED, complete
 from controller.core.experiment import Experiment, Identity
 from controller.core.pareto import front
 from controller.core.recorded import Recorded
@@ -89,12 +89,12 @@ class TrialRow:
     @property
     def ranked(self) -> bool:
         """May this trial be the best?"""
-        return self.state in RANKED and known(self.values) and feasible(self.violations)
+        return self.state in RANKED and complete(self.values) and feasible(self.violations)
 
     @property
     def known(self) -> Sequence[float]:
         """The values of a trial that has all of them."""
-        assert known(self.values)
+        assert complete(self.values)
         return self.values
 
     def at(self, objective: int) -> float | None:
@@ -104,7 +104,7 @@ class TrialRow:
     @property
     def infeasible(self) -> bool:
         """Does it miss an outcome constraint, and could be the best otherwise?"""
-        return self.state in RANKED and known(self.values) and any(self.violations)
+        return self.state in RANKED and complete(self.values) and any(self.violations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The rows of trials that follow from facts: new ones, and the changed ones with all that is known of them."""
+"""The rows of trials that follow from facts: new rows, and updates of rows that exist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +10,25 @@ from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from events.facts import TrialConcluded, TrialProposed, TrialStarted, TrialState
 from events.ids import TrialNumber
-from events.spec.space import Assignment
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A proposed trial."""
+class NewTrial:
+    """The row of a trial that was just proposed."""
 
     number: TrialNumber
     state: TrialState
     attempt: int
-    assignment: Assignment
+    assignment: str
+    """As JSON."""
     told: int
-    at: datetime
+    """Conclusions that the search knew when it suggested this."""
+    proposed_at: datetime
 
 
 @dataclass(slots=True)
-class Changed:
-    """What a trial's row becomes."""
+class TrialUpdate:
+    """What the row of a trial becomes."""
 
     number: TrialNumber
     state: TrialState
@@ -45,16 +46,18 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    made: Sequence[Made]
-    changed: Sequence[Changed]
+class TrialRows:
+    """The rows to insert, and those to update."""
+
+    new: Sequence[NewTrial]
+    updated: Sequence[TrialUpdate]
 
 
-def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> Rows:
+def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> TrialRows:
     """The rows to insert and to update for these facts. A trial is never proposed and concluded in one batch:
     its workload starts only after the commit."""
     proposed: dict[TrialNumber, tuple[TrialProposed, datetime]] = {}
-    changed: dict[TrialNumber, Changed] = {}
+    updated: dict[TrialNumber, TrialUpdate] = {}
     ordinal = before.progress.counts.concluded
     for one in recorded:
         match one.fact:
@@ -62,31 +65,33 @@ def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorde
                 proposed[fact.trial] = (fact, one.envelope.at)
             case TrialConcluded() as fact:
                 ordinal += 1
-                started_at = changed[fact.trial].started_at if fact.trial in changed else None
-                changed[fact.trial] = _concluded(fact, ordinal, one.envelope.at, started_at)
+                started_at = updated[fact.trial].started_at if fact.trial in updated else None
+                updated[fact.trial] = _concluded(fact, ordinal, one.envelope.at, started_at)
             case TrialStarted(trial=trial):
-                _live(changed, after, trial).started_at = one.envelope.at
+                _live(updated, after, trial).started_at = one.envelope.at
             case fact if (number := getattr(fact, "trial", None)) is not None:
-                _live(changed, after, number)
-    made = [_made(after, fact, at) for fact, at in proposed.values()]
-    return Rows(made, [row for number, row in changed.items() if number not in proposed])
+                _live(updated, after, number)
+    new = [_new(after, fact, at) for fact, at in proposed.values()]
+    return TrialRows(new, [row for number, row in updated.items() if number not in proposed])
 
 
-def _made(after: Experiment, fact: TrialProposed, at: datetime) -> Made:
+def _new(after: Experiment, fact: TrialProposed, at: datetime) -> NewTrial:
     live = after.progress.live[fact.trial]
-    return Made(fact.trial, live.state, live.attempt, fact.assignment, fact.told, at)
+    return NewTrial(fact.trial, live.state, live.attempt, orjson.dumps(fact.assignment).decode(), fact.told, at)
 
 
-def _live(changed: dict[TrialNumber, Changed], after: Experiment, number: TrialNumber) -> Changed:
+def _live(updated: dict[TrialNumber, TrialUpdate], after: Experiment, number: TrialNumber) -> TrialUpdate:
     """The row of a trial as the batch leaves it; a conclusion in the batch will replace it."""
-    if number not in changed:
+    if number not in updated:
         live = after.progress.live.get(number)
-        changed[number] = Changed(number, live.state, live.attempt) if live else Changed(number, TrialState.RUNNING, 0)
-    return changed[number]
+        updated[number] = (
+            TrialUpdate(number, live.state, live.attempt) if live else TrialUpdate(number, TrialState.RUNNING, 0)
+        )
+    return updated[number]
 
 
-def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: datetime | None) -> Changed:
-    return Changed(
+def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: datetime | None) -> TrialUpdate:
+    return TrialUpdate(
         number=fact.trial,
         state=fact.state,
         attempt=fact.attempt,

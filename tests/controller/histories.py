@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from controller.core.decide import decide
-from controller.core.evolve import found
+from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.store.leases import Leases, open_leases
@@ -140,7 +140,7 @@ async def admitted(database: Database, leases: Leases, yaml: str) -> Author:
     """A new experiment that has asked for its first suggestions."""
     document = load(yaml.encode())
     fact = ExperimentAdmitted(name=document.name, namespace=document.namespace, spec=document.spec, seed=1)
-    fresh = found(ExperimentId(uuid4()), fact)
+    fresh = begin(ExperimentId(uuid4()), fact)
     ledger = Ledger(database)
     assert await ledger.admit_alone(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
     known = await ledger.find(document.namespace, document.name)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid5
 
 from controller.core.decide import decide
-from controller.core.evolve import found
+from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
@@ -27,7 +27,7 @@ def play(name: str, trials: int, namespace: str = "default") -> list[Envelope]:
     document = load(text(name, trials=trials, parallel=1, namespace=namespace).encode())
     admitted = ExperimentAdmitted(name=name, namespace=namespace, spec=document.spec, seed=1)
     number = ExperimentId(uuid5(ROOT, f"{namespace}/{name}"))
-    experiment = found(number, admitted)
+    experiment = begin(number, admitted)
     told = [Envelope(uuid5(number, "0"), None, number, START, admitted, 1, name, namespace)]
     experiment = _hear(experiment, TimePassed(), told)
     for trial in range(1, trials + 1):

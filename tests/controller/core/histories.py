@@ -5,7 +5,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from controller.core.evolve import found
+from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, TrialNumber
@@ -63,7 +63,7 @@ def experiment(
     spec = load("\n".join(lines).encode()).spec
     deadline = None if seconds is None else START + timedelta(seconds=seconds)
     admitted = ExperimentAdmitted(name="e", namespace="default", spec=spec, seed=1, deadline=deadline)
-    return found(ExperimentId(UUID(int=1)), admitted)
+    return begin(ExperimentId(UUID(int=1)), admitted)
 
 
 def observation(value: float | None, count: int = 1) -> Observation:

@@ -9,9 +9,9 @@ from controller.flows.admit import (
     InvalidSpecError,
     NameTakenError,
     WasDeletedError,
-    begin,
     continuation,
     examine,
+    prepare,
     require_free_name,
 )
 from events.clock import now
@@ -49,9 +49,9 @@ async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) ->
     body = ExperimentSubmitted(name="begun", namespace="default", spec=spec_of(Wanted("begun")), seed=3)
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
     async with on_stage(database_url, Wanted("beginner", 1)) as stage:
-        experiment, first = await begin(stage.components.ledger, no_problems, submitted)
+        experiment, first = await prepare(stage.components.ledger, no_problems, submitted)
         with pytest.raises(InvalidSpecError):
-            await begin(stage.components.ledger, two_problems, submitted)
+            await prepare(stage.components.ledger, two_problems, submitted)
     assert (experiment.identity.id, experiment.progress.version) == (submitted.experiment, 1)
     assert isinstance(first.body, ExperimentAdmitted)
     assert (first.cause, first.body.seed) == (submitted.id, 3)
