@@ -85,7 +85,9 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
         case ExperimentConcluded(state=state, reason=reason, message=message, seconds_left=left):
             verdict = Verdict(state, reason, message)
             return change(state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
-        case BudgetExtended() | SpecEdited() | ExperimentDeleted():
+        case SpecEdited():
+            return change(request=None)  # it asked for as many as the spec allowed before
+        case BudgetExtended() | ExperimentDeleted():
             return change()
         case ExperimentDeleting():
             return change(deleting=True)

@@ -23,6 +23,7 @@ from events.facts import (
 from events.ids import TrialNumber
 from events.signals import (
     DeletionRequested,
+    EditRequested,
     ExtensionRequested,
     MetricsCollected,
     PauseRequested,
@@ -210,6 +211,16 @@ def test_more_trials_reopen_only_what_ended_for_want_of_trials() -> None:
     end(watch, 1, Cause.COMPLETED, observation(1.0))
     watch.hear(ExtensionRequested(max_trial_count=2))
     assert watch.state.done
+
+
+def test_an_edit_takes_back_the_open_request_so_its_answer_spends_no_more_than_the_new_budget() -> None:
+    watch = Watch(experiment(None, parallel=2))
+    watch.hear(TimePassed())
+    facts = watch.hear(EditRequested(parallel_trial_count=1, max_trial_count=1))
+    assert facts[-1] == SuggestionsRequested(request=2, count=1)
+    assert watch.hear(SuggestionsMade(request=1, assignments=({"x": 0.5}, {"x": 1.0}))) == ()
+    watch.hear(SuggestionsMade(request=2, assignments=({"x": 0.5},)))
+    assert watch.state.progress.proposed == 1
 
 
 def test_the_wall_clock_ends_the_experiment_and_does_not_run_in_a_pause() -> None:
