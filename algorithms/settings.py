@@ -91,10 +91,10 @@ def setting_problems(spec: AlgorithmSpec, schema: type[AlgorithmSettings], place
         if setting.name not in schema.model_fields:
             known = ", ".join(schema.model_fields) or "none"
             yield Problem(
-                (*place, index, "name"), f"{setting.name!r} is no setting of {spec.algorithm_name}; it has: {known}"
+                (*place, index, "name"), f"{setting.name!r} is not a setting of {spec.algorithm_name}; it has: {known}"
             )
         elif setting.name in names[:index]:
-            yield Problem((*place, index, "name"), f"{setting.name!r} stands here twice; remove one")
+            yield Problem((*place, index, "name"), f"{setting.name!r} is listed twice; remove one")
         elif setting.name in wrong:
             must = allowed(schema, setting.name)
             yield Problem((*place, index, "value"), f"{setting.value!r} is not allowed for {setting.name}; give {must}")

@@ -16,7 +16,9 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if kind not in WORKING:
         works = " and ".join(each.value for each in WORKING)
         place = ("spec", "metricsCollectorSpec", "collector", "kind")
-        yield Problem(place, f"{kind.value} is still to come; {works} work now: print name=value or write it to a file")
+        yield Problem(
+            place, f"{kind.value} is not supported yet; {works} work now: print name=value or write it to a file"
+        )
     for index, target in enumerate(spec.targets):
         where = ("spec", "objectives", index) if spec.objectives else ("spec", "objective")
         yield from _too_long(target.metric, (*where, "objectiveMetricName"))

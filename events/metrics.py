@@ -8,7 +8,7 @@ from events.ids import TrialNumber
 from events.model import Message
 
 MAX_METRIC_NAME = 128
-"""Characters; a longer name is no metric of ours."""
+"""Characters; a longer name is not a metric of ours."""
 
 Value = Annotated[
     float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}], "title": "Value"})

@@ -1,4 +1,4 @@
-"""Katib's own examples, unchanged: they run, or the refusal says what is still to come."""
+"""Katib's own examples, unchanged: they run, or the refusal says what is not supported yet."""
 
 import json
 import os
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "katib"
 WORKING = ("random", "grid", "tpe", "median-stop")
 THERE = f"there are: {', '.join(ALGORITHMS)}"
 TO_COME = {
-    "hyperband": f"line 15, spec.algorithm.algorithmName: 'hyperband' is still to come; {THERE}",
+    "hyperband": f"line 15, spec.algorithm.algorithmName: 'hyperband' is not supported yet; {THERE}",
     # Katib's webhook refuses this one for the same reason
     "simple-pbt": "line 10, spec.maxFailedTrialCount: 3 is more than maxTrialCount, 2; lower it or raise that",
 }
@@ -52,7 +52,7 @@ def test_simple_pbt_with_sound_counts_is_refused_for_its_algorithm(tmp_path: Pat
     file.write_text(text.replace("maxFailedTrialCount: 3", "maxFailedTrialCount: 2"))
     result = check(file)
     assert result.exit_code == Exit.INVALID
-    assert f"spec.algorithm.algorithmName: 'pbt' is still to come; {THERE}\n" in result.output
+    assert f"spec.algorithm.algorithmName: 'pbt' is not supported yet; {THERE}\n" in result.output
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ class Event:
 
 
 def read_event(delivery: Delivery, place: StreamPosition) -> Event:
-    """Raises UnreadableRecordError if the record is no event of an experiment at all."""
+    """Raises UnreadableRecordError if the record is not an event of an experiment at all."""
     seen = attributes(delivery.record)
     if seen.sequence is None:
         raise UnreadableRecordError("the header ce_sequence is missing")
@@ -108,7 +108,7 @@ def _short(kind: str) -> str:
 
 
 def _json(value: bytes) -> Any:
-    """None if it is no JSON."""
+    """None if it is not JSON."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):

@@ -205,7 +205,7 @@ def _compare(token: StreamPosition, found: StreamPosition, group: str | None) ->
         )
     gone = [number for number, position in token.positions.items() if found.positions.get(number, 0) > position]
     if gone and group is None:
-        _log.warning("events after the token are no longer kept, in partitions %s; going on with the oldest", gone)
+        _log.warning("events after the token are no longer kept, in partitions %s; continuing with the oldest", gone)
 
 
 def _look_for_kafka() -> None:

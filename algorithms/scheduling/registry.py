@@ -53,7 +53,7 @@ def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(PLACE, message)
     rule = RULES.get(wanted.algorithm_name)
     if rule is None:
-        message = f"{wanted.algorithm_name!r} is no known rule; there are: {', '.join(RULES)}"
+        message = f"{wanted.algorithm_name!r} is not a known rule; there are: {', '.join(RULES)}"
         yield Problem((*PLACE, "algorithmName"), message)
         return
     if unsupported := sorted(kind.__name__.lower() for kind in rule.decisions - CARRIED_OUT):

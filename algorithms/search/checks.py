@@ -21,12 +21,12 @@ def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     name = algorithm_of(spec)
     algorithm = find_algorithm(name)
     if algorithm is None:
-        reason = "is still to come" if name in TO_COME else "is no known algorithm"
+        reason = "is not supported yet" if name in TO_COME else "is not a known algorithm"
         yield Problem(NAME_PLACE, f"{name!r} {reason}; there are: {', '.join(algorithm_names())}")
     if isinstance(algorithm, Fault):
         yield Problem(NAME_PLACE, f"the plugin {name} {algorithm.words}")
     if spec.nas_config is not None:
-        yield Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead")
+        yield Problem(("spec", "nasConfig"), "architecture search is not supported yet; give parameters instead")
     if isinstance(algorithm, Algorithm):
         yield from _own(spec, name, algorithm)
     yield from feasibility_problems(spec)

@@ -124,7 +124,7 @@ def _conditions(parameters: Iterable[Parameter]) -> Conditions:
 
 
 def _total(meets: Callable[[Scalar], bool]) -> Callable[[Scalar | None], bool]:
-    """False for what is no value of the parent."""
+    """False for what is not a value of the parent."""
 
     def total(value: Scalar | None) -> bool:
         try:

@@ -22,7 +22,7 @@ def contender(name: str, task: Task) -> Contender:
 def is_peer(name: str) -> bool:
     """Whether it is a peer's name; the error lists those that there are."""
     if "." in name.partition(":")[0] and name not in PEERS:
-        raise CannotMeasureError(f"{name!r} is no known contender; peers are: {', '.join(PEERS)}")
+        raise CannotMeasureError(f"{name!r} is not a known contender; peers are: {', '.join(PEERS)}")
     return name in PEERS
 
 

@@ -13,7 +13,7 @@ from controller.cli.errors import told_plainly
 
 # command → module and function, and its line in the help
 COMMANDS = {
-    "run": ("run:run", "Run an experiment, or go on with it."),
+    "run": ("run:run", "Run an experiment, or resume it."),
     "check": ("check:check", "Check an experiment file and show what it would do."),
     "list": ("listing:experiments", "List the experiments."),
     "show": ("show:show", "Show everything about one experiment."),
@@ -25,7 +25,7 @@ COMMANDS = {
     "report": ("report:report", "Write a report as one HTML file that works offline."),
     "submit": ("submit:submit", "Hand an experiment to the controllers."),
     "pause": ("submit:pause", "Pause an experiment of the controllers."),
-    "resume": ("submit:resume", "Go on with a paused or stopped experiment of the controllers."),
+    "resume": ("submit:resume", "Resume a paused or stopped experiment of the controllers."),
     "stop": ("stop:stop", "Stop an experiment and its running trials."),
     "delete": ("stop:delete", "Delete an experiment and everything known of it."),
     "subscribe": ("subscribe:subscribe", "Print the events of experiments as they come from Kafka."),

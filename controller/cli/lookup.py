@@ -95,7 +95,7 @@ def _state(text: str) -> TrialState:
     for state in TrialState:
         if state.lower() == plain:
             return state
-    raise CommandError(f"--state: {text!r} is no state of a trial; there are: {', '.join(TrialState)}", Exit.INVALID)
+    raise CommandError(f"--state: {text!r} is not a state of a trial; there are: {', '.join(TrialState)}", Exit.INVALID)
 
 
 def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:

@@ -42,9 +42,9 @@ def read_time(option: str, text: str, now: datetime, allowed: str = ALLOWED) -> 
     try:
         at = _age(text, now) or _clock(text, now) or datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise CommandError(f"{option}: {text!r} is no moment; {allowed}", Exit.INVALID) from None
+        raise CommandError(f"{option}: {text!r} is not a time; {allowed}", Exit.INVALID) from None
     if at > now:
-        message = f"{option}: {text!r} is still to come; it is {now.astimezone().isoformat(timespec='seconds')} now"
+        message = f"{option}: {text!r} is in the future; it is {now.astimezone().isoformat(timespec='seconds')} now"
         raise CommandError(message, Exit.INVALID)
     return at
 

@@ -75,7 +75,7 @@ def _json_lines(text: str, file: Path) -> Iterator[Record]:
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            raise ResultsFileError(f"line {place} of {file} is no JSON object; write one object a line")
+            raise ResultsFileError(f"line {place} of {file} is not a JSON object; write one object a line")
         yield _flat(record)
 
 

@@ -117,7 +117,7 @@ class Session:
         return known[0]
 
     async def handle_interrupts(self) -> None:
-        """Ctrl-C once: pause, so that the same command goes on later; twice: end everything at once."""
+        """Ctrl-C once: pause, so that the same command resumes it later; twice: end everything at once."""
         pressed: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -135,7 +135,7 @@ class Session:
         if not self.owns:
             self.leaving.set()
             return
-        self.say("stopping; the same command goes on later. Ctrl-C again ends everything at once")
+        self.say("stopping; the same command resumes it later. Ctrl-C again ends everything at once")
         try:
             await self.components.mailbox.add(uuid4(), self.experiment.identity.id, now(), PauseRequested())
         except (StoreUnavailableError, StoreRefusedError):

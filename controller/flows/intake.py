@@ -96,7 +96,7 @@ class SignalProcessor:
             try:
                 envelope = decode(delivery.record)
                 if not is_signal(envelope.body):
-                    raise UnreadableRecordError(f"{envelope.body.type!r} is no signal")
+                    raise UnreadableRecordError(f"{envelope.body.type!r} is not a signal")
                 received.append(ReceivedSignal(envelope, delivery))
             except UnreadableRecordError as error:
                 self.dead_letters.append(DeadLetter(delivery, str(error)))

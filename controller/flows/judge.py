@@ -90,7 +90,7 @@ def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[
         try:
             envelope = decode(delivery.record)
             if not isinstance(envelope.body, Measurement):
-                raise UnreadableRecordError(f"{envelope.body.type!r} is no measurement")
+                raise UnreadableRecordError(f"{envelope.body.type!r} is not a measurement")
         except UnreadableRecordError as error:
             dead.append(DeadLetter(delivery, str(error)))
             continue

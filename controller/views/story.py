@@ -74,7 +74,7 @@ class Story:
             case ObservationRecorded() as fact:
                 yield f"All that attempt {fact.attempt} reported was in."
             case TrialPaused():
-                yield "It was paused with the experiment, and starts anew when that goes on."
+                yield "It was paused with the experiment, and starts anew when that is resumed."
             case TrialConcluded() as fact:
                 yield from self._concluded(fact, at)
 

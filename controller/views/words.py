@@ -223,7 +223,7 @@ def trial_words(fact: TrialFact) -> str:
             total = sum(one.count for one in observation.values())
             return f"attempt {attempt}: all metrics are in ({count(total, 'value')})"
         case TrialPaused():
-            return "paused; it will be tried again when the experiment goes on"
+            return "paused; it will be tried again when the experiment is resumed"
         case TrialConcluded(state=state, values=known):
             shown = ", ".join(number(value) for value in known if value is not None)
             what = f", {'values' if len(known) > 1 else 'value'} {shown}" if shown else ""

@@ -40,7 +40,7 @@ def condition_problems(parameters: Sequence[Parameter]) -> Iterator[Problem]:
             yield Problem(place, "give exactly one of in, equals and range")
         parent = known.get(condition.parameter)
         if parent is None or parent is parameter:
-            yield Problem((*place, "parameter"), f"{condition.parameter!r} is no other parameter of this space")
+            yield Problem((*place, "parameter"), f"{condition.parameter!r} is not another parameter of this space")
             continue
         line = _line(parameter, known)
         if len(line) > DEEPEST:
@@ -103,7 +103,7 @@ def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> I
     for index, value in enumerate(_listed(condition)):
         if not feasible(parent, value):
             where = (*place, field, index) if field == "in" else (*place, field)
-            yield Problem(where, f"{value!r} is no value of {parent.name!r}, {values_in_words(parent)}")
+            yield Problem(where, f"{value!r} is not a value of {parent.name!r}, {values_in_words(parent)}")
 
 
 def _range_problems(bounds: tuple[float, float], parent: Parameter, place: Path) -> Iterator[Problem]:

@@ -95,7 +95,7 @@ def constraint_problems(parameters: Sequence[Parameter], texts: Sequence[str]) -
 def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
     alike = next((other for other in known if other.startswith(name) and not other.isidentifier()), None)
     hint = f"; write names with other signs in backquotes: `{alike}`" if alike else ""
-    return f"{name!r} is no parameter of this space; there are: {', '.join(known)}{hint}"
+    return f"{name!r} is not a parameter of this space; there are: {', '.join(known)}{hint}"
 
 
 class _Reader:
@@ -115,7 +115,7 @@ class _Reader:
         if self._place < len(self._tokens):
             rest = self._next()[1]
             remedy = "give one comparison a constraint" if rest[0] in "<>=!" else _FORM
-            raise ConstraintError(f"goes on with {rest!r} where it should end; {remedy}")
+            raise ConstraintError(f"continues with {rest!r} where it should end; {remedy}")
         total = left.plus(right, Fraction(-1))
         if not any(total.weights.values()):
             raise ConstraintError(f"does not depend on any parameter; {_FORM}")
@@ -184,7 +184,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         found = _TOKEN.match(text, place)
         if found is None:
             rest = text[place:].strip()[0]
-            raise ConstraintError(f"has {rest!r}, which is no sign of a constraint; {_FORM}")
+            raise ConstraintError(f"has {rest!r}, which is not a sign of a constraint; {_FORM}")
         kind = found.lastgroup or ""
         yield kind, found[kind]
         place = found.end()

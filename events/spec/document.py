@@ -148,7 +148,7 @@ def _head(tree: dict[str, Any]) -> list[Problem]:
         found.append(Problem(("kind",), f"{tree.get('kind')!r} must be Experiment"))
     for key in tree:
         if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
-            found.append(Problem((str(key),), "is no known field; known: apiVersion, kind, metadata, spec"))
+            found.append(Problem((str(key),), "unknown field; known fields: apiVersion, kind, metadata, spec"))
     metadata = tree.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         found.append(Problem(("metadata", "name"), "is required: the experiment's name, a string"))
@@ -267,7 +267,7 @@ def _plain(error: ErrorDetails) -> str:
     shown = "" if isinstance(value, dict | list) else f"{json.dumps(value, default=str)[:80]}: "
     match error["type"]:
         case "extra_forbidden":
-            return "is no known field; see docs/experiment.md for the fields"
+            return "unknown field; see docs/experiment.md for the fields"
         case "missing":
             return "is required"
         case "enum":
@@ -280,7 +280,7 @@ def _plain(error: ErrorDetails) -> str:
 
 
 def _ignored(path: Path, lines: Mapping[Path, int], why: str) -> str:
-    return f"{_place(path, lines)} is ignored{why or ', as Katib does: it is no known field'}"
+    return f"{_place(path, lines)} is ignored{why or ', as Katib does: it is an unknown field'}"
 
 
 def _sentence(problem: Problem, lines: Mapping[Path, int]) -> str:

@@ -24,7 +24,7 @@ def number(value: Any) -> int | float:
             try:
                 value = float(text)
             except ValueError:
-                raise ValueError(f"{text!r} is no number") from None
+                raise ValueError(f"{text!r} is not a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a number is needed, not {value!r}")
     try:

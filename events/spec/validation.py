@@ -50,7 +50,8 @@ def name_problem(name: str) -> Problem | None:
         return None
     return Problem(
         ("metadata", "name"),
-        f"{name!r} is no valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, first a letter, not - at the end",
+        f"{name!r} is not a valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, first a letter, not - at the "
+        "end",
     )
 
 
@@ -72,7 +73,7 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
         told = f"{len(spec.targets)} are too many; at most {MOST_OBJECTIVES}: make the others outcomeConstraints"
         yield Problem(("spec", "objectives"), told)
     for repeated in _repeated(target.metric for target in spec.targets):
-        yield Problem(("spec", "objectives"), f"the metric {repeated!r} stands here twice")
+        yield Problem(("spec", "objectives"), f"the metric {repeated!r} is listed twice")
 
 
 def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -118,7 +119,7 @@ def _parameters(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
     if not spec.parameters:
         yield Problem(where, "is empty; list at least one parameter to tune")
     for name in _repeated(parameter.name for parameter in spec.parameters):
-        yield Problem(where, f"the name {name!r} stands here twice; names must differ")
+        yield Problem(where, f"the name {name!r} is listed twice; names must differ")
     for index, parameter in enumerate(spec.parameters):
         yield from _parameter(parameter, (*where, index))
         if katib and parameter.condition:
@@ -151,7 +152,7 @@ def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if parameter.type is ParameterType.INT:
         for field, value in (("min", space.min), ("max", space.max), ("step", space.step)):
             if value is not None and value != int(value):
-                yield Problem((*place, field), f"{value} is no whole number; use type double, or a whole number")
+                yield Problem((*place, field), f"{value} is not a whole number; use type double, or a whole number")
     if space.min > space.max:
         yield Problem((*place, "min"), f"{space.min} is greater than max, {space.max}; swap them")
     if space.step is not None and space.step <= 0:
@@ -169,13 +170,13 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if not space.list:
         yield Problem((*place, "list"), f"type {kind} needs at least one value")
     for name in _repeated(str(value) for value in space.list):
-        yield Problem((*place, "list"), f"the value {name!r} stands here twice")
+        yield Problem((*place, "list"), f"the value {name!r} is listed twice")
     if parameter.type is ParameterType.DISCRETE:
         for index, value in enumerate(space.list):
             try:
                 number(value)
             except ValueError:
-                yield Problem((*place, "list", index), f"{value!r} is no number; use type categorical for words")
+                yield Problem((*place, "list", index), f"{value!r} is not a number; use type categorical for words")
     if space.distribution is not Distribution.UNIFORM:
         yield Problem(
             (*place, "distribution"),
@@ -240,14 +241,14 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
             except TemplateError as error:
                 yield Problem((*place, "reference"), str(error))
         elif names and entry.reference not in names:
-            yield Problem((*place, "reference"), f"{entry.reference!r} is no declared parameter; declared: {known}")
+            yield Problem((*place, "reference"), f"{entry.reference!r} is not a declared parameter; declared: {known}")
         if entry.name not in used and template.config_map is None:
             yield Problem(
                 (*place, "name"), f"${{trialParameters.{entry.name}}} does not occur in the template; use it there"
             )
     for field in ("name", "reference"):
         for value in _repeated(getattr(entry, field) for entry in template.trial_parameters):
-            yield Problem((*where, "trialParameters"), f"the {field} {value!r} stands here twice")
+            yield Problem((*where, "trialParameters"), f"the {field} {value!r} is listed twice")
     for name in sorted(used - declared):
         wanted = "trialParameters" if template.trial_parameters else "parameters"
         yield Problem(
@@ -281,7 +282,7 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
         try:
             groups = re2.compile(expression, _quiet()).groups
         except re2.error as error:
-            yield Problem(at, f"{expression!r} is no RE2 expression: {_words(error)}")
+            yield Problem(at, f"{expression!r} is not an RE2 expression: {_words(error)}")
             continue
         if groups < 2:
             yield Problem(at, f"{expression!r} has {groups} group(s); two are needed: (name) and (value)")

@@ -63,7 +63,7 @@ def knowledge_problems(suggested: tuple[Point, ...], warm: WarmStart | None) -> 
     if warm.rows is not None:
         yield from rows_problems(warm.rows, (*where, "rows"))
     for name in {name for name in warm.experiments if warm.experiments.count(name) > 1}:
-        yield Problem((*where, "experiment"), f"{name!r} stands here twice")
+        yield Problem((*where, "experiment"), f"{name!r} is listed twice")
 
 
 def rows_problems(rows: tuple[Row, ...], place: Path) -> Iterator[Problem]:

@@ -68,7 +68,7 @@ def read(text: bytes) -> Document:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise DocumentError(f"{line}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise DocumentError(f"this is no YAML: {error}") from None
+        raise DocumentError(f"this is not YAML: {error}") from None
     except ValueError as error:
         raise error if isinstance(error, DocumentError) else DocumentError(str(error)) from None
     if not isinstance(tree, dict):
@@ -135,7 +135,7 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
             if not isinstance(key, yaml.ScalarNode):
                 raise DocumentError(f"line {key.start_mark.line + 1}: a key must be a plain word")
             if key.value in keys:
-                raise DocumentError(f"line {key.start_mark.line + 1}: the key {key.value!r} stands here twice")
+                raise DocumentError(f"line {key.start_mark.line + 1}: the key {key.value!r} is given twice")
             keys.add(key.value)
             if key.value != "<<":
                 _measure(key, (*path, key.value), lines, seen, inside)
@@ -155,7 +155,7 @@ def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
     if "\0" in text:
         raise DocumentError(f"line {line}: {text!r} holds a NUL character; remove it")
     if not shaped.get(kind, kind != "merge"):
-        raise DocumentError(f"line {line}: {text!r} is no {kind}; put it in quotes to make it a word")
+        raise DocumentError(f"line {line}: {text!r} is not of type {kind}; put it in quotes to make it a word")
     if kind == "float" and not math.isfinite(yaml.CSafeLoader("").construct_yaml_float(node)):
         raise DocumentError(f"line {line}: {text} is not finite")
 

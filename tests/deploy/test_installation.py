@@ -111,7 +111,7 @@ def test_what_cannot_run_says_why_and_can_be_deleted(installed: Installation, ro
     kubectl("apply", "-f", "-", said=example(room, algorithm={"algorithmName": "enas"}))
     wait(room, "random", "Failed")
     (failed,) = [one for one in shown(room, "random")["status"]["conditions"] if one["type"] == "Failed"]
-    assert (failed["reason"], "'enas' is still to come" in failed["message"]) == ("InvalidSpec", True)
+    assert (failed["reason"], "'enas' is not supported yet" in failed["message"]) == ("InvalidSpec", True)
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
 
 

@@ -30,7 +30,7 @@ REASONS = {
     "newer version": "the type 'io.trialstream.experiment.pause.v2' is not known",
     "two types": "the header says",
     "no headers": "the header ce_",
-    "a fact": "is no signal",
+    "a fact": "is not a signal",
     "unknown experiment": "there is no experiment",
     "wrong shard": "is of shard",
 }
@@ -117,7 +117,7 @@ def test_measurements_that_are_none_hold_up_no_others(stage: Installation) -> No
     stage.publish(*bad, well)
     stage.holds("EXISTS (SELECT FROM measurement WHERE step = 77)")
     stage.holds("count(*) = 4 FROM dead_letter WHERE topic = $1", topics.METRICS)
-    assert any("is no measurement" in one["reason"] for one in letters(stage))
+    assert any("is not a measurement" in one["reason"] for one in letters(stage))
 
 
 def test_people_list_show_redrive_and_drop_dead_letters(stage: Installation) -> None:

@@ -24,7 +24,7 @@ for step in range(20):
 
 @pytest.mark.long  # it gives up after half a minute
 def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) -> None:
-    """The run gives up with a message; once the database is back, the same command goes on."""
+    """The run gives up with a message; once the database is back, the same command resumes it."""
     desk.script("train", SLOW)
     file = desk.write(trials=3)
     server = EmbeddedServer(tmp_path / "elsewhere")

@@ -61,7 +61,7 @@ def test_ctrl_c_once_stops_cleanly_and_the_same_command_goes_on(desk: Desk) -> N
     run.send_signal(signal.SIGINT)
     done = desk.end(run)
     assert done.code == Exit.INTERRUPTED, done.complained
-    assert "the same command goes on" in done.said
+    assert "the same command resumes it" in done.said
     assert desk.trials_alive() == []
     assert "Paused" in desk.do("list").said
     finished = desk.do("run", file, "--output", "json")

@@ -90,12 +90,12 @@ def test_a_group_goes_on_where_it_was(stream: Stream) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--type", "trial.began"), "--type: 'trial.began' is no type of event; there are: attempt.ended, "),
+        (("--type", "trial.began"), "--type: 'trial.began' is not a type of event; there are: attempt.ended, "),
         (("--trial", "3"), "--trial: a number names a trial of one experiment; say which with --experiment"),
-        (("--from", "soon"), "--from: 'soon' is no moment; give a time such as 2026-03-01T12:00:00Z"),
+        (("--from", "soon"), "--from: 'soon' is not a time; give a time such as 2026-03-01T12:00:00Z"),
         (("--from", "soon"), "beginning, now, a token, or positions such as 0=1200,7=31"),
-        (("--from", "2999-01-01"), "is still to come"),
-        (("--from", "ts1.e30"), "is no token, or not all of it"),
+        (("--from", "2999-01-01"), "is in the future"),
+        (("--from", "ts1.e30"), "is not a token, or not all of it"),
     ],
 )
 def test_what_cannot_be_subscribed_to(words: tuple[str, ...], message: str) -> None:

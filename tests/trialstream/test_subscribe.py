@@ -185,7 +185,7 @@ def test_a_record_that_is_no_event_is_passed_over(stream: Stream, caplog: pytest
 def test_tokens_survive_and_what_is_not_whole_is_refused() -> None:
     assert read_token(PLACE.token) == PLACE
     for text in (PLACE.token[:-3], PLACE.token + "x", "ts1.", "beginnning", "", "ts1.!!", "ts1.e30", PLACE.token[4:]):
-        with pytest.raises(TokenRefusedError, match="is no token, or not all of it"):
+        with pytest.raises(TokenRefusedError, match="is not a token, or not all of it"):
             read_token(text)
 
 

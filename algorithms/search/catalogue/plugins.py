@@ -102,9 +102,9 @@ def loaded(points: tuple[EntryPoint, ...]) -> Algorithm | Fault:
 
 
 def _algorithm(name: str, plugin: Any) -> Algorithm:
-    """Raises TypeError for what is no plugin."""
+    """Raises TypeError for what is not a plugin."""
     if not isinstance(plugin, type):
-        raise TypeError(f"{plugin!r} is no class")
+        raise TypeError(f"{plugin!r} is not a class")
     for method in ("ask", "tell"):
         if not callable(getattr(plugin, method, None)):
             raise TypeError(f"{plugin.__name__} has no method {method}")

@@ -81,15 +81,15 @@ def suggestion_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         for name, value in point.items():
             if name not in known:
                 wrong = True
-                yield Problem((*place, name), f"is no parameter of this space; there are: {', '.join(known)}")
+                yield Problem((*place, name), f"is not a parameter of this space; there are: {', '.join(known)}")
             elif value_of(known[name], value) is None:
                 wrong = True
-                yield Problem((*place, name), f"{value!r} is no value of {name!r}, {values_in_words(known[name])}")
+                yield Problem((*place, name), f"{value!r} is not a value of {name!r}, {values_in_words(known[name])}")
         if wrong:
             continue
         values = _read(cube, point)
         if values in seen:
-            yield Problem(place, f"stands here twice, first as number {seen.index(values)}; remove one")
+            yield Problem(place, f"is listed twice, first as number {seen.index(values)}; remove one")
         elif why := _impossible(cube, values):
             yield Problem(place, why)
         seen.append(values)

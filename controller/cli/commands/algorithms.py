@@ -72,7 +72,9 @@ def _known(name: str) -> str:
     for one in warned:
         warn(f"{one.filename}:{one.lineno}: {one.message}")
     if algorithm is None:
-        raise CommandError(f"{name!r} is no known algorithm; there are: {', '.join(algorithm_names())}", Exit.INVALID)
+        raise CommandError(
+            f"{name!r} is not a known algorithm; there are: {', '.join(algorithm_names())}", Exit.INVALID
+        )
     if not isinstance(algorithm, Algorithm):
         raise CommandError(f"the plugin {name} {algorithm.words}", Exit.INVALID)
     if algorithm.extra is not None and algorithm.extra.missing:

@@ -1,4 +1,4 @@
-"""`run`: submit an experiment, or go on with it, and say how it ended."""
+"""`run`: submit an experiment, or resume it, and say how it ended."""
 
 import asyncio
 import logging
@@ -43,9 +43,9 @@ def run(
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
-    """Run an experiment, or go on with it: the same file again goes on, a larger maxTrialCount extends it.
+    """Run an experiment, or resume it: the same file again resumes it, a larger maxTrialCount extends it.
 
-    Ctrl-C once stops cleanly (the same command goes on later), twice at once.
+    Ctrl-C once stops cleanly (the same command resumes it later), twice at once.
     Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -81,7 +81,7 @@ async def _run(
         experiment = admission.experiment
         session = Session(components, cluster, experiment, admission.shard, view.say)
         if not admission.new:
-            view.say(f"going on with {experiment.identity.name}")
+            view.say(f"resuming {experiment.identity.name}")
         for title, text in known_before(experiment.spec) if admission.new else ():
             view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(components.database)
@@ -114,7 +114,7 @@ def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *
     elif progress.counts.concluded:
         typer.echo(f"no trial has a value; see why: trialstream why {name} 1")
     if interrupted and not experiment.done:
-        typer.echo("interrupted; the same command goes on")
+        typer.echo("interrupted; the same command resumes it")
     else:
         typer.echo(f"more: trialstream show {name}, trialstream report {name}")
 

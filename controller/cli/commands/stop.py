@@ -30,7 +30,7 @@ def stop(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Stop an experiment and its running trials. `run`, or `resume`, goes on with what is left."""
+    """Stop an experiment and its running trials. `run`, or `resume`, continues with what is left."""
     shared = read_settings(database, kafka).kafka
     if shared is None or not of_controllers(name, namespace, data, database):
         experiment = asyncio.run(_stop(name, namespace, data, database))

@@ -96,7 +96,7 @@ def submit(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Hand an experiment to the controllers: the same file again goes on, a larger maxTrialCount extends it."""
+    """Hand an experiment to the controllers: the same file again resumes it, a larger maxTrialCount extends it."""
     document = checked(file.read_bytes(), file.absolute().parent)
     for warning in document.warnings:
         warn(warning)
@@ -163,7 +163,7 @@ def pause(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = N
 
 
 def resume(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None) -> None:
-    """Go on with a paused or stopped experiment of the controllers."""
+    """Resume a paused or stopped experiment of the controllers."""
 
     def goes_on(experiment: Experiment) -> bool:
         return experiment.active or (experiment.done and experiment.unspent == 0)
@@ -220,8 +220,8 @@ def delete_remotely(name: str, namespace: str, settings: KafkaSettings, database
 def _must_be_of_controllers(name: str, shard: Shard) -> None:
     if shard >= FIRST_EMBEDDED_SHARD:
         raise CommandError(
-            f"{name!r} was started with `trialstream run` and belongs to that; go on with run, stop or delete it, or "
-            "use another name",
+            f"{name!r} was started with `trialstream run` and belongs to that; resume it with run, stop or delete it, "
+            "or use another name",
             Exit.CONFLICT,
         )
 

@@ -46,7 +46,8 @@ def subscribe(
         ),
     ] = NOW,
     group: Annotated[
-        str | None, typer.Option("--group", help="Kafka keeps the place under this name; the next start goes on there.")
+        str | None,
+        typer.Option("--group", help="Kafka keeps the place under this name; the next start continues there."),
     ] = None,
     output: Annotated[
         StreamOutput, typer.Option("--output", "-o", help="Words, or CloudEvents in JSON.")
@@ -109,7 +110,7 @@ def _experiment(text: str | None, namespace: str | None) -> str | UUID | None:
 def _known(types: list[str]) -> list[str]:
     for text in types:
         if text not in TYPES:
-            raise CommandError(f"--type: {text!r} is no type of event; there are: {', '.join(TYPES)}", Exit.INVALID)
+            raise CommandError(f"--type: {text!r} is not a type of event; there are: {', '.join(TYPES)}", Exit.INVALID)
     return types
 
 

@@ -110,7 +110,7 @@ def _text(value: str) -> str:
     try:
         return str(orjson.loads(value))
     except orjson.JSONDecodeError:
-        raise PathError(f"{value} is no string") from None
+        raise PathError(f"{value} is not a string") from None
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -172,7 +172,7 @@ def parse_quantity(quantity: object) -> int:
             return math.ceil(float(found[1]) * (_DECIMAL.get(suffix) or _BINARY[suffix]))
     except (ValueError, OverflowError):
         pass
-    raise ProcessError(f"resources.limits.memory: {quantity!r} is no quantity; write 512Mi or 2G")
+    raise ProcessError(f"resources.limits.memory: {quantity!r} is not a quantity; write 512Mi or 2G")
 
 
 def _active_deadline(tree: dict[str, Any]) -> float | None:

@@ -39,7 +39,7 @@ def test_settings_are_checked() -> None:
     assert list(scheduler_problems(experiment(MIXED))) == []
     assert list(scheduler_problems(stopping("medianstop", start_step="5", min_trials_required=1))) == []
     assert list(scheduler_problems(stopping("hyperband"))) == [
-        Problem((*PLACE, "algorithmName"), "'hyperband' is no known rule; there are: medianstop")
+        Problem((*PLACE, "algorithmName"), "'hyperband' is not a known rule; there are: medianstop")
     ]
     assert list(scheduler_problems(stopping("medianstop", start_step="0", patience=3, min_trials_required="few"))) == [
         Problem(
@@ -48,7 +48,7 @@ def test_settings_are_checked() -> None:
         ),
         Problem(
             (*PLACE, "algorithmSettings", 1, "name"),
-            "'patience' is no setting of medianstop; it has: min_trials_required, start_step",
+            "'patience' is not a setting of medianstop; it has: min_trials_required, start_step",
         ),
         Problem(
             (*PLACE, "algorithmSettings", 2, "value"),

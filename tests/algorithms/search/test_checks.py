@@ -46,21 +46,21 @@ def test_a_grid_may_be_smaller_than_the_budget() -> None:
 
 
 def test_an_unknown_algorithm_is_told_the_known_ones() -> None:
-    message = f"'rnadom' is no known algorithm; there are: {KNOWN}"
+    message = f"'rnadom' is not a known algorithm; there are: {KNOWN}"
     assert found(experiment(MIXED, "rnadom")) == [Problem(NAME, message)]
 
 
 @pytest.mark.parametrize("name", TO_COME)
 def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
-    message = f"{name!r} is still to come; there are: {KNOWN}"
+    message = f"{name!r} is not supported yet; there are: {KNOWN}"
     assert found(experiment(MIXED, name)) == [Problem(NAME, message)]
 
 
 @pytest.mark.parametrize(
     ("algorithm", "setting", "value", "field", "message"),
     [
-        ("random", "gamma", "1", "name", "'gamma' is no setting of random; it has: random_state"),
-        ("nevergrad", "sigma", 1, "name", "'sigma' is no setting of nevergrad; it has: random_state, optimizer"),
+        ("random", "gamma", "1", "name", "'gamma' is not a setting of random; it has: random_state"),
+        ("nevergrad", "sigma", 1, "name", "'sigma' is not a setting of nevergrad; it has: random_state, optimizer"),
         (
             "random",
             "random_state",
@@ -84,7 +84,7 @@ def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
             "n_ei_candidates",
             "5",
             "name",
-            "'n_ei_candidates' is no setting of tpe; it has: random_state, gamma, prior_weight, n_EI_candidates",
+            "'n_ei_candidates' is not a setting of tpe; it has: random_state, gamma, prior_weight, n_EI_candidates",
         ),
         ("cmaes", "sigma", "1.5", "value", "'1.5' is not allowed for sigma; give a number, above 0, at most 1"),
         (
@@ -108,7 +108,7 @@ def test_a_setting_stands_once() -> None:
     assert spec.algorithm is not None
     twice = tuple(Setting(name="random_state", value=value) for value in ("1", "2"))
     spec = spec.model_copy(update={"algorithm": spec.algorithm.model_copy(update={"algorithm_settings": twice})})
-    assert found(spec) == [Problem((*SETTINGS, 1, "name"), "'random_state' stands here twice; remove one")]
+    assert found(spec) == [Problem((*SETTINGS, 1, "name"), "'random_state' is listed twice; remove one")]
 
 
 def test_grid_needs_steps_for_doubles() -> None:
@@ -125,7 +125,7 @@ def test_what_is_still_to_come_is_said() -> None:
     losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
     spec = experiment(MIXED).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
     assert found(spec) == [
-        Problem(("spec", "nasConfig"), "architecture search is still to come; give parameters instead"),
+        Problem(("spec", "nasConfig"), "architecture search is not supported yet; give parameters instead"),
     ]
 
 

@@ -153,7 +153,7 @@ def poison(shard: int, experiment: ExperimentId) -> dict[str, Record]:
         "is missing": Record(fine.topic, fine.partition, b"", (), b"hello"),
         "there is no experiment": stranger,
         "the header says": record(fine.value, ce_type=b"io.trialstream.experiment.stop.v1"),
-        "is no signal": record(b'{"type":"search.exhausted"}', ce_type=b"io.trialstream.search.exhausted.v1"),
+        "is not a signal": record(b'{"type":"search.exhausted"}', ce_type=b"io.trialstream.search.exhausted.v1"),
     }
 
 

@@ -83,8 +83,8 @@ def test_json_lines_may_be_flat_or_not(tmp_path: Path) -> None:
         ("a.csv", "lr,accuracy\n1,2\n",
          "has no column for the objective: call it loss or value; columns are: lr, accuracy"),
         ("a.csv", "", "has no column for the objective: call it loss or value; columns are: none"),
-        ("a.jsonl", '{"lr": 1}\n[1]\n', "line 2 of {folder}/a.jsonl is no JSON object; write one object a line"),
-        ("a.jsonl", "{", "line 1 of {folder}/a.jsonl is no JSON object; write one object a line"),
+        ("a.jsonl", '{"lr": 1}\n[1]\n', "line 2 of {folder}/a.jsonl is not a JSON object; write one object a line"),
+        ("a.jsonl", "{", "line 1 of {folder}/a.jsonl is not a JSON object; write one object a line"),
         ("a.csv", "lr,loss\n" + "0.1,1\n" * 1001, "1,001 rows are too many; keep the best 1,000"),
     ],
 )  # fmt: skip

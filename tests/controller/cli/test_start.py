@@ -101,7 +101,7 @@ def test_check_shows_every_problem_with_its_line(tmp_path: Path) -> None:
     file.write_text(text("x").replace("random", "rendom"))
     result = CliRunner().invoke(app, ["check", str(file)])
     assert result.exit_code == Exit.INVALID
-    assert "line 6, spec.algorithm.algorithmName: 'rendom' is no known algorithm" in result.output
+    assert "line 6, spec.algorithm.algorithmName: 'rendom' is not a known algorithm" in result.output
 
 
 def test_check_of_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ FORM = "write it such as: a + 2*b <= 0.9"
         ("a", f"ends too early; {FORM}"),
         ("a <=", f"ends too early; {FORM}"),
         ("a b <= 1", f"has 'b' where <=, >=, < or > should be; {FORM}"),
-        ("a <= 1 b", f"goes on with 'b' where it should end; {FORM}"),
-        ("0 <= a <= 1", "goes on with '<=' where it should end; give one comparison a constraint"),
+        ("a <= 1 b", f"continues with 'b' where it should end; {FORM}"),
+        ("0 <= a <= 1", "continues with '<=' where it should end; give one comparison a constraint"),
         ("a == b", f"has '==', {EQUATION}"),
         ("a != 1", f"has '!=', {EQUATION}"),
         ("a * b <= 1", "multiplies parameters, and only linear constraints are known; search for the product instead"),
@@ -94,7 +94,7 @@ FORM = "write it such as: a + 2*b <= 0.9"
         ("a / (1 - 1) <= 1", "divides by 0"),
         ("(a <= 1", "has a bracket that is not closed; add the )"),
         ("a <= )", f"has ')' where a number or a parameter should be; {FORM}"),
-        ("a <= 1; b", f"has ';', which is no sign of a constraint; {FORM}"),
+        ("a <= 1; b", f"has ';', which is not a sign of a constraint; {FORM}"),
         ("exit() <= 1", f"has '(' where <=, >=, < or > should be; {FORM}"),
         ("1 <= 2", f"does not depend on any parameter; {FORM}"),
         ("a <= a", f"does not depend on any parameter; {FORM}"),
@@ -127,9 +127,9 @@ def test_what_it_names_is_checked() -> None:
     space = [parameter("lr-end"), parameter("a"), parameter("word", ParameterType.CATEGORICAL)]
     found = [problem.message for problem in constraint_problems(space, ["lr-end <= 1", "word <= a", "a <= 1", "a <"])]
     assert found == [
-        "'lr' is no parameter of this space; there are: lr-end, a, word; write names with other signs in backquotes: "
-        "`lr-end`",
-        "'end' is no parameter of this space; there are: lr-end, a, word",
+        "'lr' is not a parameter of this space; there are: lr-end, a, word; "
+        "write names with other signs in backquotes: `lr-end`",
+        "'end' is not a parameter of this space; there are: lr-end, a, word",
         "'word' is categorical, and constraints are about numbers; make it discrete, or leave it out",
         f"'a <' ends too early; {FORM}",
     ]

@@ -136,15 +136,15 @@ def test_katib_drops_what_it_does_not_know_and_we_say_so() -> None:
     assert document.warnings == (
         f"line 18, spec.budget {ignored}",
         f"line 20, spec.trialTemplate.timeoutSeconds {ignored}",
-        "line 12, spec.algorithm.algorithmVersion is ignored, as Katib does: it is no known field",
-        "line 17, spec.early is ignored, as Katib does: it is no known field",
+        "line 12, spec.algorithm.algorithmVersion is ignored, as Katib does: it is an unknown field",
+        "line 17, spec.early is ignored, as Katib does: it is an unknown field",
     )
     assert document.spec == load(KATIB.encode()).spec
 
 
 def test_python_names_of_fields_are_unknown_to_katib_too() -> None:
     document = load(edited(KATIB, ("  trialTemplate:", "  resume_policy: {a: 1}\n  trialTemplate:")))
-    assert document.warnings == ("line 16, spec.resume_policy is ignored, as Katib does: it is no known field",)
+    assert document.warnings == ("line 16, spec.resume_policy is ignored, as Katib does: it is an unknown field",)
 
 
 def test_katibs_former_name_of_push_is_read() -> None:

@@ -56,7 +56,7 @@ def test_what_is_not_known_does_not_hold() -> None:
         ("latency", "must read METRIC <= NUMBER"),
         ("latency < 20", "must read METRIC <= NUMBER"),
         ("<= 20", "must read METRIC <= NUMBER"),
-        ("20 >= latency", "on the right of >= 'latency' is no number"),
+        ("20 >= latency", "on the right of >= 'latency' is not a number"),
         ("latency <= nan", "nan is not finite"),
         ("latency <= 1e999", "inf is not finite"),
         ("latency <= 20 ms", "must read METRIC <= NUMBER"),

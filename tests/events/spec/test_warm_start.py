@@ -40,7 +40,7 @@ def test_there_are_limits() -> None:
     long = Row(parameters={"x": "é" * 300_000}, value=0.5)
     assert found(WarmStart(rows=(long,))) == ["rows: the rows have more than 512 KiB; keep the best of them"]
     assert found(None, 1001) == ["suggested: 1,001 points are too many; at most 1,000 are allowed"]
-    assert found(WarmStart(experiment=("a", "b", "a"))) == ["experiment: 'a' stands here twice"]
+    assert found(WarmStart(experiment=("a", "b", "a"))) == ["experiment: 'a' is listed twice"]
 
 
 def test_the_same_source_is_the_same_whatever_its_rows_are_now() -> None:

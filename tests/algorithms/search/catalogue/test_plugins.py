@@ -156,7 +156,7 @@ def test_the_cube_is_the_space_that_plugins_are_promised() -> None:
     [
         ("toys:Absent", "AttributeError: "),
         ("no_such_module:X", "ModuleNotFoundError: No module named 'no_such_module'"),
-        ("toys:word", "TypeError: 'no class' is no class"),
+        ("toys:word", "TypeError: 'no class' is not a class"),
         ("toys:Deaf", "TypeError: Deaf has no method tell"),
         ("toys:Odd", "TypeError: lacks has to name features: ENDLESS, "),
         ("toys:Unset", "ValidationError: "),
@@ -202,7 +202,7 @@ def test_the_command_asks_for_a_name_that_it_knows() -> None:
     assert "which one?" in CliRunner().invoke(app, ["algorithms", "test"]).stderr
     result = CliRunner().invoke(app, ["algorithms", "test", "rnadom"])
     assert result.exit_code == Exit.INVALID
-    assert "'rnadom' is no known algorithm; there are: auto, gp, nevergrad, " in result.stderr
+    assert "'rnadom' is not a known algorithm; there are: auto, gp, nevergrad, " in result.stderr
 
 
 def test_the_example_is_installed_and_keeps_every_promise(tmp_path: Path) -> None:

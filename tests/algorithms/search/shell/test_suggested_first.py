@@ -130,17 +130,17 @@ def test_numbers_are_written_as_the_space_writes_them() -> None:
     ("point", "place", "message"),
     [
         ({"rate": 1}, ("rate",),
-         "is no parameter of this space; there are: momentum, optimizer, nesterov, layers, dropout"),
-        ({"layers": 7}, ("layers",), "7 is no value of 'layers', which goes from 1 to 4 in steps of 1"),
-        ({"layers": "two"}, ("layers",), "'two' is no value of 'layers', which goes from 1 to 4 in steps of 1"),
-        ({"optimizer": "SGD"}, ("optimizer",), "'SGD' is no value of 'optimizer', which has sgd, adam, rmsprop"),
+         "is not a parameter of this space; there are: momentum, optimizer, nesterov, layers, dropout"),
+        ({"layers": 7}, ("layers",), "7 is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
+        ({"layers": "two"}, ("layers",), "'two' is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
+        ({"optimizer": "SGD"}, ("optimizer",), "'SGD' is not a value of 'optimizer', which has sgd, adam, rmsprop"),
         ({"optimizer": "adam", "momentum": 0.5}, (),
          "momentum does not exist where optimizer is adam; remove one of them"),
         ({"optimizer": "adam", "nesterov": True}, (),
          "has values that conditions or constraints forbid together; change them, or give all parameters"),
         ({"layers": 4, "dropout": 0.1}, (),
          "has values that conditions or constraints forbid together; change them, or give all parameters"),
-        ({"layers": 3.0}, (), "stands here twice, first as number 0; remove one"),
+        ({"layers": 3.0}, (), "is listed twice, first as number 0; remove one"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(point: Point, place: tuple[str, ...], message: str) -> None:

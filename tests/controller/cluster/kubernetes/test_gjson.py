@@ -45,7 +45,7 @@ def test_any_text_leads_somewhere_or_is_refused(text: str, document: Any) -> Non
         ("status.cond*", "'cond*' cannot be used; there are keys"),
         ("a|@reverse", "'@reverse' cannot be used"),
         ('a.#(b%"c*")', "the operator '%' cannot be used"),
-        ('a.#(b==""c)', "is no string"),
+        ('a.#(b==""c)', "is not a string"),
     ],
 )
 def test_what_cannot_be_used_is_named(text: str, reason: str) -> None:

@@ -140,7 +140,7 @@ def test_no_quantities(text: object) -> None:
         ({"command": ["python", None]}, "must be a list of words"),
         ({"command": ["run"], "env": {"A": "x"}}, "env must be a list"),
         ({"command": ["run"], "env": [{"name": "A", "value": {}}]}, "must be a list of words"),
-        ({"command": ["run"], "resources": {"limits": {"memory": "much"}}}, "is no quantity"),
+        ({"command": ["run"], "resources": {"limits": {"memory": "much"}}}, "is not a quantity"),
     ],
 )
 def test_what_cannot_run_is_told_before_and_at_the_start(launch: Make, container: dict[str, Any], message: str) -> None:
