@@ -21,7 +21,7 @@ from benchmarks.answers import WORST
 from benchmarks.controllers import MEDIAN_STOP, Site, site
 from benchmarks.gap import check_bash, gaps, percentile
 from benchmarks.outcome import CannotMeasureError, Outcome, say
-from collectors import parser
+from collectors.parsers import parser_for
 from collectors.ship.collect import Collector
 from collectors.ship.spool import Spool
 from collectors.sources.tail import Tail
@@ -77,6 +77,7 @@ class Written:
     first line."""
 
     collector: Collector
+    file: Path
     loss: float
     stop_at: int
     offset: float
@@ -86,7 +87,7 @@ class Written:
         """A line each tenth of a second until it has ended; the moment before the fatal one is kept."""
         await asyncio.sleep(self.offset)
         began, number = time.monotonic(), 0
-        with self.collector.tail.path.open("ab", buffering=0) as file:
+        with self.file.open("ab", buffering=0) as file:
             while not self.collector.ended.is_set():
                 number += 1
                 if number == self.stop_at:
@@ -139,12 +140,12 @@ class Stage:
         offset = self.dice.random() / LINES_PER_SECOND
         file = self.opened.home / f"log-{key.trial}"
         file.touch()
-        tail = Tail(file, parser(MetricsCollectorSpec(), ["loss"]), now)
+        tail = Tail(file, parser_for(MetricsCollectorSpec(), ["loss"]), now)
         spool = Spool(
             self.opened.home / f"spool-{key.trial}", topics.METRICS, self.shard, str(key.experiment).encode(), 2**24
         )
         collector = Collector(key, self.shard, tail, spool)
-        self.live[key.trial] = written = Written(collector, losing(stop_at), stop_at, offset)
+        self.live[key.trial] = written = Written(collector, file, losing(stop_at), stop_at, offset)
         self.tasks.create_task(written.write())
         self.tasks.create_task(self._collect(collector))
 

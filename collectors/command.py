@@ -1,4 +1,4 @@
-"""`trialstream collect`: the program that stands beside a trial and ships what it reports to Kafka."""
+"""`trialstream collect`: the program that runs beside a trial and delivers what it reports to Kafka."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from collectors import parser
+from collectors.parsers import parser_for
 from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
 from collectors.sources.tail import Tail
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
-    tail = Tail(options.file, parser(spec, options.metric), now)
+    tail = Tail(options.file, parser_for(spec, options.metric), now)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
     collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger)

@@ -1,4 +1,4 @@
-"""What of a spec no collector can do; apart from the rest, so that collectors themselves stay small."""
+"""Checks of a spec for what no collector can do; not imported by collectors, which stay small."""
 
 from collections.abc import Iterator
 

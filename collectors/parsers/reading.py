@@ -1,20 +1,27 @@
-"""What a parser finds in a line, and how numbers and times are read from text."""
+"""The port of a parser, and how numbers and times are read from text."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 Reading = tuple[str, float, datetime | None]
 """A metric's name, its value (it may be NaN or infinite), and its time (aware) if the line tells one."""
-Parser = Callable[[str], Sequence[Reading]]
-"""One line without its end → what it reports, in the order of the line; never raises."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Parser(Protocol):
+    """Finds the wanted metrics in lines. Not thread-safe."""
+
+    def __call__(self, line: str) -> Sequence[Reading]:
+        """What one line, without its end, reports, in the order of the line. Never raises."""
+        ...
+
+
 def number(text: str) -> float | None:
-    """`text` as a number, NaN and infinities included; None if it is none."""
+    """`text` as a number, NaN and infinities included; None if it is not one."""
     if "_" in text or not text.isascii():  # Python would read 1_000 and Arabic digits; nobody else does
         return None
     try:
@@ -24,7 +31,7 @@ def number(text: str) -> float | None:
 
 
 def rfc3339(text: str) -> datetime | None:
-    """The time in UTC to the microsecond; None if `text` is no RFC 3339 time, or a day that does not exist."""
+    """The time in UTC to the microsecond; None if `text` is not in RFC 3339, or no such day exists."""
     if not _RFC3339.fullmatch(text):
         return None
     try:

@@ -15,8 +15,8 @@ DEFAULT_FILTER = rf"([\w|-]+)\s*=\s*([+-]?(?:{_NUMBER}))"
 class Text:
     """The parser of text lines: group 1 of a filter is the name, which must equal a metric, group 2 the value.
 
-    Text that several filters match counts once; a value that is no number is no report. RE2 runs in
-    time linear in the line, whatever the filter. Raises re2.error for a filter that is no RE2.
+    Text that several filters match counts once; a value that cannot be read as a number is left out. RE2 runs in
+    time linear in the line, whatever the filter. Raises re2.error for a filter that RE2 cannot read.
     """
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
@@ -33,7 +33,7 @@ class Text:
         return [(name, value, at) for _, name, value in found]
 
     def _found(self, line: str) -> Iterator[tuple[int, str, float]]:
-        """Place, name and value of each report; the first filter that reads a value there has the word."""
+        """Place, name and value of each report; the first filter that reads a value there wins."""
         seen: set[tuple[str, int, bool]] = set()
         for expression in self._filters:
             for match in _matches(expression, line):

@@ -1,4 +1,4 @@
-"""Read what one attempt reports, keep it in the spool, deliver it in order, and say when that was all."""
+"""The collector of one attempt: reads its source, keeps what it finds in the spool, and delivers it in order."""
 
 import asyncio
 import logging
@@ -10,8 +10,7 @@ from itertools import islice
 from typing import Protocol
 
 from collectors.ship.spool import Spool
-from collectors.sources.tail import Tail
-from collectors.sources.watch import Watch, watching
+from collectors.sources import Source, Watch
 from events import topics
 from events.backoff import Backoff
 from events.bus import BusRefusedError, BusUnavailableError, Record
@@ -23,14 +22,15 @@ from events.reports import completed, reported
 from events.waiting import wait
 
 LINGER_SECONDS = 0.02
-"""Between two readings of a file that grows all the time: what comes in between shares a record. Its end is not waited
-for."""
+"""Between two readings of a file that grows all the time: what comes in between shares a record. The end of the attempt
+cuts this pause short."""
 RECORD_POINTS = 2_000
 DELIVERED_AT_ONCE = 20
 """Records."""
 PAUSE_SECONDS = (0.1, 5.0)
 PATIENCE_SECONDS = 3600.0
-"""The controllers wait for a silent collector much less long, and then go by what they have."""
+"""How long Kafka is waited for after the end of the attempt. Controllers wait for a collector much less long, and
+then decide by what they have."""
 ALL_READ = b"all"
 _log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ Opened = Callable[[], AbstractAsyncContextManager[Publisher]]
 
 @dataclass(slots=True)
 class Collector:
-    """One attempt's ears. Call `end` when nothing more is written."""
+    """Collects what one attempt reports. Call `end` when nothing more is written."""
 
     key: AttemptKey
     shard: Shard
-    tail: Tail
+    source: Source
     spool: Spool
     all_read: bool = False
     patience: float = PATIENCE_SECONDS
@@ -63,7 +63,7 @@ class Collector:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:
-        """What the file has now is all."""
+        """Nothing more is written: what the source has now is all."""
         self.ended_at = time.monotonic()
         self.ended.set()
         self.changed.set()
@@ -75,13 +75,13 @@ class Collector:
         state = self.spool.state()
         self.all_read = state == ALL_READ
         if state is not None and not self.all_read:
-            self.tail.restore(state)
+            self.source.restore(state)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(), name="read")
             tasks.create_task(self._deliver(opened), name="deliver")
 
     async def _read(self) -> None:
-        with watching(self.tail.path, self.changed.set) as watch:
+        with self.source.watching(self.changed.set) as watch:
             while not self.all_read:
                 if not self.spool.has_room:
                     self.dropped.clear()
@@ -91,9 +91,9 @@ class Collector:
                 await self._wait(watch, found=self._look())
 
     def _look(self) -> bool:
-        """Keep what is new in the file, if anything is."""
-        last = self.ended.is_set()  # asked before the file is read: what is written until then is in it
-        points = self.tail.finish() if last else self.tail.read()
+        """Keep what is new in the source, if anything is."""
+        last = self.ended.is_set()  # asked before the source is read: what is written until then is in it
+        points = self.source.finish() if last else self.source.read()
         if points:
             self._keep(points)
         elif last:
@@ -111,7 +111,7 @@ class Collector:
     def _keep(self, points: Sequence[Point]) -> None:
         rest = iter(points)
         parts = iter(lambda: list(islice(rest, RECORD_POINTS)), [])
-        self.spool.add([self._record(reported(self.key, part, now())) for part in parts], self.tail.state())
+        self.spool.add([self._record(reported(self.key, part, now())) for part in parts], self.source.state())
         self.added.set()
 
     def _record(self, envelope: Envelope) -> Record:

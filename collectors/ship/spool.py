@@ -1,4 +1,4 @@
-"""What was read but not yet delivered: on disk, within a bound, together with how far was read."""
+"""A queue on disk of what was read and is not delivered yet, with a limit, and with how far was read."""
 
 import sqlite3
 from collections.abc import Sequence

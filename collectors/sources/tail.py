@@ -3,12 +3,14 @@
 import re
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from collectors.parsers.reading import Parser
+from collectors.sources.watch import FileWatch, watching
 from events.metrics import Point
 
 MAX_BYTES = 1024 * 1024
@@ -71,7 +73,7 @@ class Tail:
         )
 
     def restore(self, state: bytes) -> None:
-        """Go on where another reader of the same file was."""
+        """Continue where another reader of the same file was."""
         known = orjson.loads(state)
         self._offset, self._chunk, self._place = known["offset"], b"", 0
         self._line = bytearray(known["line"].encode("latin-1"))
@@ -79,6 +81,10 @@ class Tail:
         self._points = deque(
             Point(metric, step, datetime.fromisoformat(at), float(value)) for metric, step, at, value in known["points"]
         )
+
+    def watching(self, changed: Callable[[], None]) -> AbstractContextManager[FileWatch]:
+        """Call `changed` whenever the file has been written to."""
+        return watching(self.path, changed)
 
     def _load(self) -> bool:
         """Read the next chunk; False if there is nothing new."""

@@ -1,4 +1,4 @@
-"""Notice at once that a file has grown, where the system can tell; else say when to look again."""
+"""Notices at once that a file has grown, where the system can tell; elsewhere says when to look again."""
 
 import asyncio
 import os
@@ -11,13 +11,13 @@ if sys.platform == "linux":
     from asyncinotify import Inotify, Mask
 
 LOOK_SECONDS = 0.02
-"""Between two looks at a file about which the system tells nothing."""
+"""Between two readings of a file about which the system tells nothing."""
 QUIET_SECONDS = 0.5
-"""Between two looks at one that is watched: in the meantime another may have taken its name."""
+"""Between two readings of a file that is watched: in the meantime another file may have taken its name."""
 
 
-class Watch:
-    """Use `watching`."""
+class FileWatch:
+    """When to look at a file again; made by `watching`."""
 
     def __init__(self, path: Path, inotify: "Inotify | None") -> None:
         self._path = path
@@ -29,7 +29,8 @@ class Watch:
         if self._inotify is None:
             return LOOK_SECONDS
         try:
-            watch = self._inotify.add_watch(self._path, Mask.MODIFY | Mask.CLOSE_WRITE)  # the same again is no other
+            # asking for the same file again gives the same watch
+            watch = self._inotify.add_watch(self._path, Mask.MODIFY | Mask.CLOSE_WRITE)
         except OSError:  # there is no such file yet, or the system watches too many
             return LOOK_SECONDS
         is_new, self._known = watch.wd != self._known, watch.wd
@@ -37,22 +38,22 @@ class Watch:
 
 
 @contextmanager
-def watching(path: Path, changed: Callable[[], None]) -> Iterator[Watch]:
+def watching(path: Path, changed: Callable[[], None]) -> Iterator[FileWatch]:
     """Call `changed` whenever the file, which may not exist yet, has been written to."""
     inotify = _inotify()
     if inotify is None:
-        yield Watch(path, None)
+        yield FileWatch(path, None)
         return
     loop, fd = asyncio.get_running_loop(), inotify.fd
 
-    def heard() -> None:
+    def on_event() -> None:
         with suppress(BlockingIOError):
             os.read(fd, 64 * 1024)
         changed()
 
-    loop.add_reader(fd, heard)
+    loop.add_reader(fd, on_event)
     try:
-        yield Watch(path, inotify)
+        yield FileWatch(path, inotify)
     finally:
         loop.remove_reader(fd)
         inotify.close()

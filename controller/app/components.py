@@ -9,7 +9,7 @@ from typing import Any
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
-from collectors import parser
+from collectors.parsers import parser_for
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
 from controller.cluster import Cluster, Event, Launch
@@ -156,6 +156,6 @@ def local_follow(cluster: LocalCluster) -> Follow:
         collector = launched.spec.metrics_collector_spec
         is_file = collector.collector.kind is CollectorKind.FILE
         path: Path = cluster.metrics_path(launched) if is_file else cluster.log_path(launched.key)
-        return Tail(path, parser(collector, launched.spec.metrics), now)
+        return Tail(path, parser_for(collector, launched.spec.metrics), now)
 
     return follow

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
-from collectors import parser
+from collectors.parsers import parser_for
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
 from controller.app.components import Components, open_components
@@ -84,6 +84,6 @@ def _follow(cluster: KubernetesCluster) -> Follow:
 
     def follow(launched: Launch) -> Source:
         spec = launched.spec
-        return Tail(cluster.log_path(launched.key), parser(spec.metrics_collector_spec, spec.metrics), now)
+        return Tail(cluster.log_path(launched.key), parser_for(spec.metrics_collector_spec, spec.metrics), now)
 
     return follow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from collectors import parser
+from collectors.parsers import parser_for
 from collectors.problems import problems
 from events.metrics import MAX_METRIC_NAME
 from events.spec.collector import (
@@ -21,12 +21,12 @@ LONG = "m" * (MAX_METRIC_NAME + 1)
 
 
 def test_text_is_the_default() -> None:
-    assert parser(MetricsCollectorSpec(), ["loss"])("loss=1") == [("loss", 1.0, None)]
+    assert parser_for(MetricsCollectorSpec(), ["loss"])("loss=1") == [("loss", 1.0, None)]
 
 
 def test_filters_are_used() -> None:
     spec = MetricsCollectorSpec(source=Source(filter=Filter(metrics_format=(r"(\w+) is (\d+)",))))
-    assert parser(spec, ["loss"])("loss is 3, loss=4") == [("loss", 3.0, None)]
+    assert parser_for(spec, ["loss"])("loss is 3, loss=4") == [("loss", 3.0, None)]
 
 
 def test_json_on_demand() -> None:
@@ -34,12 +34,12 @@ def test_json_on_demand() -> None:
         collector=Collector(kind=CollectorKind.FILE),
         source=Source(file_system_path=FileSystemPath(format=FileFormat.JSON)),
     )
-    assert parser(spec, ["loss"])('{"loss": 1}') == [("loss", 1.0, None)]
+    assert parser_for(spec, ["loss"])('{"loss": 1}') == [("loss", 1.0, None)]
 
 
 def test_names_that_are_too_long_are_never_found() -> None:
     fits = LONG[:-1]
-    found = parser(MetricsCollectorSpec(), [LONG, fits, ""])(f"{LONG}=1 {fits}=2")
+    found = parser_for(MetricsCollectorSpec(), [LONG, fits, ""])(f"{LONG}=1 {fits}=2")
     assert found == [(fits, 2.0, None)]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from collectors.sources.watch import LOOK_SECONDS, QUIET_SECONDS, Watch, watching
+from collectors.sources.watch import LOOK_SECONDS, QUIET_SECONDS, FileWatch, watching
 
 SOON = 5.0
 
@@ -57,4 +57,4 @@ def test_a_file_that_takes_the_name_of_another_is_watched(tmp_path: Path) -> Non
 
 def test_without_the_system_it_is_looked_at_often(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
-    assert Watch(tmp_path / "log", None).patience() == LOOK_SECONDS
+    assert FileWatch(tmp_path / "log", None).patience() == LOOK_SECONDS
