@@ -97,7 +97,7 @@ def measure(found: Sequence[Module]) -> Figures:
     """All figures of a tree."""
     functions = [text for module in found for text in _functions(module)]
     lines = [line for module in found for line in module.text.splitlines()]
-    names = Counter(name for module in found for name in set(_public(module.tree)))
+    names = Counter(name for module in found for name in set(public_names(module.tree)))
     tasks = list(_tasks(found))
     return Figures(
         modules=len(found),
@@ -124,7 +124,8 @@ def _functions(module: Module) -> Iterator[str]:
             yield ast.get_source_segment(module.text, node) or ""
 
 
-def _public(tree: ast.Module) -> Iterator[str]:
+def public_names(tree: ast.Module) -> Iterator[str]:
+    """Classes, functions and constants of a module that have no underscore before them."""
     for node in tree.body:
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
