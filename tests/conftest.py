@@ -22,7 +22,7 @@ from tests.tiers import leave_to_long, load_profile
 
 ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 """Tests that need nothing but processor time."""
-CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/deploy/")
+CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/contracts/test_cluster.py", "tests/deploy/")
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 SERVICES = {"TRIALSTREAM_KAFKA", "TRIALSTREAM_SERVICES_KAFKA", "TRIALSTREAM_HOST_FROM_PODS"} & os.environ.keys()

@@ -1,9 +1,11 @@
-"""Where trials run, and the promises that every place keeps.
+"""The port to the places where trials run, and the promises that each of them keeps.
 
 1. `start` is idempotent: however often it is called for an attempt, whoever calls it, the attempt runs at most once.
 2. `stop` is idempotent and returns before the end; an attempt that never started is ended, too, and stays so.
 3. `watch` yields the start and the end of every attempt at least once; nothing more after the end.
-4. `sweep` makes levels of edges: what `watch` may have missed is yielded again, and what nobody expects is stopped.
+4. `sweep` compares what should be with what is: what `watch` may have missed is yielded again, what is not wanted is stopped.
+
+`tests/contracts/test_cluster.py` examines each place.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection
@@ -21,7 +23,7 @@ __all__ = ["AttemptKey", "Cluster", "Ended", "Event", "Launch", "Started", "Wait
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """All that a place needs to run an attempt."""
+    """Everything a place needs to run an attempt."""
 
     key: AttemptKey
     experiment: str
@@ -30,13 +32,13 @@ class Launch:
     assignment: Assignment
     origin: str | None = None
     shard: Shard | None = None
-    """Where the attempt's collector reports to."""
+    """The shard to which the attempt's collector reports."""
 
     @classmethod
     def of(cls, experiment: Experiment, key: AttemptKey, assignment: Assignment, shard: Shard) -> "Launch":
         """The launch of an attempt of an experiment's trial."""
-        known = experiment.identity
-        return cls(key, known.name, known.namespace, known.spec, assignment, known.origin, shard)
+        of = experiment.identity
+        return cls(key, of.name, of.namespace, of.spec, assignment, of.origin, shard)
 
     @property
     def name(self) -> str:
@@ -45,7 +47,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The attempt does not run for now, for a reason that is worth telling."""
+    """The attempt does not run yet, for a reason that users should see."""
 
     key: AttemptKey
     reason: str
@@ -56,7 +58,7 @@ class Waiting:
 class Started:
     key: AttemptKey
     collector: bool = False
-    """Does a collector of its own report what the attempt says?"""
+    """Does a collector process of its own report the attempt's measurements?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Ended:
     exit_code: int | None = None
     message: str = ""
     collector: bool = False
-    """Does a collector of its own report what the attempt said, and say when that is all?"""
+    """Does a collector process of its own report the attempt's measurements, and when they are complete?"""
 
 
 Event = Waiting | Started | Ended
@@ -76,7 +78,7 @@ class Cluster(Protocol):
     async def start(self, launch: Launch) -> bool:
         """Start the attempt; what cannot be started is yielded by `watch` as Ended(SPAWN_FAILURE).
 
-        False: not at the moment; `watch` yields why, and whoever asked asks again later."""
+        False: not now; `watch` yields why, and the caller tries again later."""
         ...
 
     async def stop(self, key: AttemptKey) -> None:
@@ -86,11 +88,11 @@ class Cluster(Protocol):
     def watch(self) -> AsyncIterator[Event]: ...
 
     async def forget(self, experiment: Identity) -> None:
-        """Delete what is kept of an experiment of which nothing may run any more. Idempotent."""
+        """Delete what is kept of an experiment; nothing of it may run any more. Idempotent."""
         ...
 
     def present(self) -> Collection[ExperimentId]:
-        """The experiments of which something is there that a sweep would end if nothing of them were wanted."""
+        """The experiments that have something a sweep would end, were nothing of them wanted."""
         ...
 
     async def sweep(

@@ -65,6 +65,8 @@ class KubernetesCluster:
         self._deletions = Deletions(tasks, self._delete)
         self._created: dict[AttemptKey, WorkloadRef] = {}
         """Of the attempts that were started here: they may not be seen yet."""
+        self._never_started: dict[ExperimentId, set[AttemptKey]] = {}
+        """Attempts that were stopped before their start, so that they are not started any more."""
         self._kind_known: dict[ExperimentId, asyncio.Event] = {}
         """Set once the workloads of the experiment are watched, as far as that is possible."""
 
@@ -83,7 +85,7 @@ class KubernetesCluster:
     async def start(self, launch: Launch) -> bool:
         """As the port says. An attempt that was asked to stop before is never started."""
         key = launch.key
-        if key in self._deletions:
+        if key in self._deletions or key in self._never_started.get(key.experiment, ()):
             return True
         try:
             template = await self._configmaps.template(launch)
@@ -140,6 +142,7 @@ class KubernetesCluster:
         for key in self._cache.of(experiment.id):
             await self.stop(key)
         self._kind_known.pop(experiment.id, None)
+        self._never_started.pop(experiment.id, None)
         self._configmaps.forget(experiment.id)
 
     def log_path(self, key: AttemptKey) -> Path:
@@ -241,6 +244,7 @@ class KubernetesCluster:
         """Ask the API server to delete the attempt's workload. Raises ApiError."""
         deleted = await self._delete_if_there(key)
         if not deleted and key not in self._cache.workloads:
+            self._never_started.setdefault(key.experiment, set()).add(key)
             self._finish(Ended(key, Cause.CANCELLED))
 
     async def _delete_if_there(self, key: AttemptKey) -> bool:
