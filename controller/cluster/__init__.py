@@ -3,7 +3,7 @@
 1. `start` is idempotent: however often it is called for an attempt, whoever calls it, the attempt runs at most once.
 2. `stop` is idempotent and returns before the end; an attempt that never started is ended, too, and stays so.
 3. `watch` yields the start and the end of every attempt at least once; nothing more after the end.
-4. `sweep` compares what should be with what is: what `watch` may have missed is yielded again, what is not wanted is stopped.
+4. `sweep` yields again what `watch` may have missed, and stops what is not wanted.
 
 `tests/contracts/test_cluster.py` examines each place.
 """
