@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from controller.cli.errors import told_plainly
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from events import errors
 from events.bus import BusUnavailableError
 from events.errors import AbandonError, PoisonError, RefusalError, RetryError, TrialstreamError
@@ -67,10 +67,14 @@ def test_the_tree_draws_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(DocumentError("x"), Exit.INVALID), (BusUnavailableError("x"), Exit.KAFKA), (OSError("x"), Exit.FAILED)],
+    [
+        (DocumentError("x"), ExitCode.INVALID),
+        (BusUnavailableError("x"), ExitCode.KAFKA),
+        (OSError("x"), ExitCode.FAILED),
+    ],
 )
 def test_what_has_a_remedy_becomes_a_message_and_an_exit_code(
-    error: Exception, code: Exit, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: ExitCode, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as left, told_plainly():
         raise error

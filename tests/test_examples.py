@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.cli import app
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from events.spec.document import load
 
 FOLDER = Path(__file__).parent.parent / "examples"
@@ -31,7 +31,7 @@ ENDS = {
 @pytest.mark.parametrize("name", ALL)
 def test_example_is_valid(name: str) -> None:
     result = CliRunner().invoke(app, ["check", str(FOLDER / f"{name}.yaml")], catch_exceptions=False)
-    assert result.exit_code == Exit.OK, result.output
+    assert result.exit_code == ExitCode.OK, result.output
     assert "is valid" in result.output
     assert "Warning" not in result.output
 
@@ -87,6 +87,6 @@ def run(name: str, data: Path) -> dict[str, Any]:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **python}
     )
-    assert done.returncode == Exit.OK, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     tree: dict[str, Any] = json.loads(done.stdout)
     return tree

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from algorithms.search.registry import ALGORITHMS
 from controller.cli import app
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 
 FOLDER = Path(__file__).parent / "katib"
 WORKING = ("random", "grid", "tpe", "median-stop")
@@ -33,7 +33,7 @@ def check(file: Path) -> Result:
 @pytest.mark.parametrize("name", WORKING)
 def test_example_is_valid(name: str) -> None:
     result = check(FOLDER / f"{name}.yaml")
-    assert result.exit_code == Exit.OK, result.output
+    assert result.exit_code == ExitCode.OK, result.output
     assert "is valid" in result.output
     assert "Warning" not in result.output
 
@@ -42,7 +42,7 @@ def test_example_is_valid(name: str) -> None:
 def test_example_is_refused_with_the_reason(name: str) -> None:
     file = FOLDER / f"{name}.yaml"
     result = check(file)
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert result.output == f"Error: {file} has 1 problem:\n  {TO_COME[name]}\n"
 
 
@@ -51,7 +51,7 @@ def test_simple_pbt_with_sound_counts_is_refused_for_its_algorithm(tmp_path: Pat
     text = (FOLDER / "simple-pbt.yaml").read_text()
     file.write_text(text.replace("maxFailedTrialCount: 3", "maxFailedTrialCount: 2"))
     result = check(file)
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert f"spec.algorithm.algorithmName: 'pbt' is not supported yet; {THERE}\n" in result.output
 
 
@@ -81,7 +81,7 @@ def run(file: Path, data: Path) -> dict[str, Any]:
     """`trialstream run`, as a person would; it must succeed."""
     command = [sys.executable, "-m", "controller.cli", "run", str(file), "--data", str(data), "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
-    assert done.returncode == Exit.OK, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     assert done.stderr == ""
     tree: dict[str, Any] = json.loads(done.stdout)
     return tree

@@ -5,25 +5,25 @@ from contextlib import contextmanager
 
 import typer
 
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from events.errors import RefusalError, RetryError
 
 
 class CommandError(RefusalError):
     """The command cannot do what was asked; the message says why, what is allowed and what to do."""
 
-    def __init__(self, message: str, code: Exit) -> None:
+    def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
         self.code = code
 
 
 @contextmanager
 def told_plainly() -> Generator[None]:
-    """Turn the errors that have a remedy into a message and typer's Exit; let the others crash."""
+    """Turn the errors that have a remedy into a message and typer.Exit; let the others crash."""
     try:
         yield
     except KeyboardInterrupt:
-        raise typer.Exit(Exit.INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     except Exception as error:
         code = _code(error)
         if code is None:
@@ -42,7 +42,7 @@ def warn(message: str) -> None:
     typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
 
 
-def _code(error: Exception) -> Exit | None:
+def _code(error: Exception) -> ExitCode | None:
     """The exit code of an error with a remedy; None for a fault of the program."""
     match error:
         case CommandError():
@@ -50,8 +50,8 @@ def _code(error: Exception) -> Exit | None:
         case RetryError() | RefusalError():
             return _CODES[error.concerns]
         case OSError():
-            return Exit.FAILED
+            return ExitCode.FAILED
     return None
 
 
-_CODES = {"input": Exit.INVALID, "kafka": Exit.KAFKA, "database": Exit.DATABASE}
+_CODES = {"input": ExitCode.INVALID, "kafka": ExitCode.KAFKA, "database": ExitCode.DATABASE}

@@ -9,7 +9,7 @@ from controller.views import words
 from controller.views.fronts import front_words, outcome_metrics
 from controller.views.summary import in_order
 
-MOST_SHOWN = 20
+MOST_LISTED_MEMBERS = 20
 """Members that are listed where not all are asked for."""
 
 

@@ -8,12 +8,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
 from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TrialState
 from events.ids import trial_number
+
+POLL_SECONDS = 0.5
+"""How often a command that follows an experiment looks again."""
 
 
 @asynccontextmanager
@@ -21,7 +24,7 @@ async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
     """Queries on the store of a reading command; a data folder without one is left as it is."""
     if not has_store(data, database):
         message = f"there are no experiments in {data}; start one with: trialstream run FILE"
-        raise CommandError(f"{message} (or name another folder with --data)", Exit.NOT_FOUND)
+        raise CommandError(f"{message} (or name another folder with --data)", ExitCode.NOT_FOUND)
     async with open_store(data, database) as opened:
         yield Queries(opened)
 
@@ -32,7 +35,7 @@ async def the_experiment(queries: Queries, name: str, namespace: str, at: str | 
     wanted = full_name(name, namespace)
     found = await queries.find(*wanted)
     if found is None:
-        raise CommandError(_unknown(wanted, await queries.names()), Exit.NOT_FOUND)
+        raise CommandError(_unknown(wanted, await queries.names()), ExitCode.NOT_FOUND)
     return found if at is None else await _as_of(queries, found, at)
 
 
@@ -46,7 +49,7 @@ async def _as_of(queries: Queries, found: Found, at: str) -> Found:
         else:
             last = found.experiment.progress.version
             message = f"{name} has no event {at!r}; its events are 1 to {last}, see: trialstream events {name}"
-        raise CommandError(message, Exit.NOT_FOUND)
+        raise CommandError(message, ExitCode.NOT_FOUND)
     return await queries.as_of(found, moment)
 
 
@@ -58,7 +61,7 @@ async def the_trial(queries: Queries, found: Found, text: str) -> TrialRow:
     if row is None:
         there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
         when = f" (as of {found.now.isoformat()})" if found.past else ""
-        raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", Exit.NOT_FOUND)
+        raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", ExitCode.NOT_FOUND)
     return _then(row, found)
 
 
@@ -95,7 +98,9 @@ def _state(text: str) -> TrialState:
     for state in TrialState:
         if state.lower() == plain:
             return state
-    raise CommandError(f"--state: {text!r} is not a state of a trial; there are: {', '.join(TrialState)}", Exit.INVALID)
+    raise CommandError(
+        f"--state: {text!r} is not a state of a trial; there are: {', '.join(TrialState)}", ExitCode.INVALID
+    )
 
 
 def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:

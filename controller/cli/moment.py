@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 
 ALLOWED = (
     "give a time such as 2026-03-01T12:00:00Z (without a zone: local time), a clock time such as 14:30, "
@@ -42,10 +42,10 @@ def read_time(option: str, text: str, now: datetime, allowed: str = ALLOWED) -> 
     try:
         at = _age(text, now) or _clock(text, now) or datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise CommandError(f"{option}: {text!r} is not a time; {allowed}", Exit.INVALID) from None
+        raise CommandError(f"{option}: {text!r} is not a time; {allowed}", ExitCode.INVALID) from None
     if at > now:
         message = f"{option}: {text!r} is in the future; it is {now.astimezone().isoformat(timespec='seconds')} now"
-        raise CommandError(message, Exit.INVALID)
+        raise CommandError(message, ExitCode.INVALID)
     return at
 
 

@@ -1,15 +1,16 @@
-"""Where a command reads and writes: the options that say so, and the database behind them."""
+"""The options that several commands share, and the settings and the database that they name."""
 
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.store.embedded import embedded
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
@@ -23,6 +24,11 @@ def default_data() -> Path:
     """The data folder of this user."""
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser() / "trialstream"
+
+
+class ListOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
 
 
 DEFAULT_DATA = default_data()
@@ -56,6 +62,10 @@ Kafka = Annotated[
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")]
+ListFormat = Annotated[ListOutput, typer.Option("--output", "-o", help="How to print.")]
+Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The trial: its number, or its name such as digits-12.")]
+ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the search, unless the file has one.")]
 DEFAULT_NAMESPACE = "default"
 
 
@@ -84,7 +94,7 @@ def kafka_of(settings: "Settings") -> "KafkaSettings":
         raise CommandError(
             "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, or [kafka] in the "
             "settings file. On one machine without Kafka use: trialstream run FILE",
-            Exit.INVALID,
+            ExitCode.INVALID,
         )
     return settings.kafka
 
@@ -121,5 +131,5 @@ def _usable(data: Path) -> Path:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
-        raise CommandError(message, Exit.INVALID) from None
+        raise CommandError(message, ExitCode.INVALID) from None
     return data.absolute()

@@ -24,8 +24,8 @@ from events.facts import TERMINAL, SuggestionsRequested, TrialConcluded, TrialPr
 from events.ids import TrialNumber, trial_name
 
 Answer = TypeVar("Answer")
-LOOK_SECONDS = 0.4
-MOST_SHOWN = 12
+REFRESH_SECONDS = 0.4
+MOST_TRIALS = 12
 QUIET = (SuggestionsRequested, TrialStarted)
 """Facts that would only fill the screen."""
 
@@ -64,7 +64,7 @@ class Lines:
         try:
             while True:
                 seen = await self._news(queries, experiment, seen)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(REFRESH_SECONDS)
         except asyncio.CancelledError:
             await _unless_away(self._news(queries, experiment, seen))
             raise
@@ -111,11 +111,11 @@ class Screen:
                     began = began or found.now
                     last = await _unless_away(_last_values(queries, found.experiment)) or {}
                     live.update(_picture(found, last, began, at_start), refresh=True)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(REFRESH_SECONDS)
 
 
 async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, Last]:
-    running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_SHOWN]}
+    running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]}
     return await queries.last_values(experiment.identity.id, running, experiment.spec.target.metric)
 
 
@@ -179,13 +179,13 @@ def _best(experiment: Experiment) -> Text:
 def _running(experiment: Experiment, last: dict[TrialNumber, Last], now: datetime) -> Table:
     rows = Table.grid(padding=(0, 2))
     metric = experiment.spec.target.metric
-    for number, trial in list(experiment.progress.live.items())[:MOST_SHOWN]:
+    for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]:
         seen = last.get(number)
         value = f"{metric}={words.number(seen.value)} at report {seen.step}" if seen else ""
         state = "stopping" if trial.stopping else trial.state.value
         style = "" if trial.state is TrialState.RUNNING else "dim"
         rows.add_row(Text(f"  {trial_name(experiment.identity.name, number)}", style), Text(state, style), Text(value))
-    hidden = len(experiment.progress.live) - MOST_SHOWN
+    hidden = len(experiment.progress.live) - MOST_TRIALS
     if hidden > 0:
         rows.add_row(Text(f"  and {hidden} more", style="dim"))
     return rows

@@ -13,7 +13,9 @@ from uuid import uuid4
 from controller.app.components import Components, leave_alone, local_follow, open_components
 from controller.app.solo import at_rest, run_to_rest
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
+from controller.cli.experiment_file import submission
+from controller.cli.lookup import the_experiment
 from controller.cli.options import open_store, read_settings
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
@@ -21,13 +23,14 @@ from controller.flows.admit import Admission, admit
 from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.embedded import EmbeddedServer
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
+from controller.store.queries import Queries
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.envelope import Envelope
 from events.errors import AbandonError
 from events.ids import ExperimentId, Shard
-from events.signals import ExperimentSubmitted, PauseRequested
+from events.signals import PauseRequested, StopRequested
 from events.spec.document import ExperimentDocument
 from events.waiting import wait
 
@@ -52,21 +55,15 @@ async def open_local_components(data: Path, database: str | None) -> AsyncGenera
         yield components, cluster
 
 
-async def submit(components: Components, document: ExperimentDocument, origin: Path, seed: int | None) -> Admission:
+async def submit_locally(
+    components: Components, document: ExperimentDocument, origin: Path, seed: int | None
+) -> Admission:
     """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError, CommandError."""
     known = await components.ledger.find(document.namespace, document.name)
     if known is not None and known[1] < FIRST_EMBEDDED_SHARD:
         message = f"{document.name!r} is an experiment of the controllers; hand it in with: trialstream submit"
-        raise CommandError(f"{message}, or use another name", Exit.CONFLICT)
-    chosen = document.spec.seed if document.spec.seed is not None else seed
-    submitted = ExperimentSubmitted(
-        name=document.name,
-        namespace=document.namespace,
-        spec=document.spec,
-        seed=secrets.randbits(32) if chosen is None else chosen,
-        origin=str(origin),
-    )
-    envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
+        raise CommandError(f"{message}, or use another name", ExitCode.CONFLICT)
+    envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submission(document, origin, seed))
     return await admit(components.ledger, components.mailbox, components.check, envelope)
 
 
@@ -170,3 +167,21 @@ async def accompanied(session: Session, alongside: Coroutine[None, None, None]) 
         error = group.exceptions[0]
     if error is not None:
         raise error
+
+
+async def stop_locally(
+    components: Components, cluster: LocalCluster, name: str, namespace: str
+) -> tuple[Experiment, Shard]:
+    """Stop an experiment and wait until nothing of it runs, as its owner if it has none. Raises CommandError."""
+    found = await the_experiment(Queries(components.database), name, namespace)
+    identity = found.experiment.identity
+    known = await components.ledger.find(identity.namespace, identity.name)
+    if known is None:
+        raise CommandError(f"the experiment {name!r} was deleted meanwhile", ExitCode.NOT_FOUND)
+    experiment, shard = known
+    if not experiment.done:
+        await components.mailbox.add(uuid4(), identity.id, now(), StopRequested())
+        session = Session(components, cluster, experiment, shard, lambda _: None)
+        await session.run_to_rest()
+        experiment = await session.state()
+    return experiment, shard

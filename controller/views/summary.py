@@ -39,6 +39,12 @@ def state_words(experiment: Experiment) -> str:
     return f"{verdict.state.value} ({verdict.reason.value}: {verdict.message})"
 
 
+def state_after_trials(experiment: Experiment) -> str:
+    """Such as `digits Paused after 7 trials`."""
+    done = words.count(experiment.progress.counts.concluded, "trial")
+    return f"{experiment.identity.name} {experiment.progress.state.value} after {done}"
+
+
 def counts_words(experiment: Experiment) -> str:
     """Such as `7 of 12 proposed: 5 Succeeded, 2 Running`."""
     counts = [f"{count:,} {state}" for state, count in trial_counts(experiment).items() if count]

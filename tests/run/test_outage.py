@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.store.embedded import EmbeddedServer
 from tests.eventually import eventually
 from tests.run.desk import Desk
@@ -34,11 +34,11 @@ def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) 
         eventually(lambda: len(desk.trials_alive()) == 1)
         os.kill(postmaster(tmp_path / "elsewhere"), signal.SIGKILL)
         done = desk.end(run)
-        assert done.code == Exit.DATABASE
+        assert done.code == ExitCode.DATABASE
         assert "trying again" in done.complained
         server.ensure_now()
         finished = desk.do("run", file, "--output", "json", database=server.url)
-        assert finished.code == Exit.OK, finished.complained
+        assert finished.code == ExitCode.OK, finished.complained
         assert finished.document["trials"]["Succeeded"] == 3
         assert "attempt 2" not in desk.do("events", "desk", database=server.url).said
 
@@ -46,7 +46,7 @@ def test_somebody_elses_database_goes_away_for_good(desk: Desk, tmp_path: Path) 
 def test_a_wrong_address_is_named(desk: Desk) -> None:
     for url in ("postgresql://nobody@127.0.0.1:1/none", "not a url"):
         done = desk.do("run", desk.write(), database=url)
-        assert done.code == Exit.DATABASE
+        assert done.code == ExitCode.DATABASE
         assert done.complained.startswith("Error: ")
 
 
@@ -70,7 +70,7 @@ def test_a_full_disk_loses_no_result(desk: Desk, tmp_path: Path) -> None:
         time.sleep(3)
         filler.unlink()
         done = desk.end(run)
-        assert done.code == Exit.OK, done.complained
+        assert done.code == ExitCode.OK, done.complained
         assert done.document["trials"]["Succeeded"] == 6
         assert "the disk was full when it ended" in desk.do("events", "desk").said
     finally:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.cli import app
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from tests.eventually import eventually
 from tests.run.desk import Desk
 
@@ -33,11 +33,11 @@ time.sleep(3600)
 def test_the_same_file_again_goes_on_and_more_trials_extend_it(desk: Desk) -> None:
     file = desk.write(trials=3)
     first = desk.do("run", file, "--output", "json")
-    assert first.code == Exit.OK, first.complained
+    assert first.code == ExitCode.OK, first.complained
     assert first.document["trials"]["Succeeded"] == 3
     assert first.document["reason"] == "ExperimentMaxTrialsReached"
     again = desk.do("run", file, "--output", "json")
-    assert (again.code, again.document["best"]) == (Exit.OK, first.document["best"])
+    assert (again.code, again.document["best"]) == (ExitCode.OK, first.document["best"])
     desk.write(trials=5)
     more = desk.do("run", file, "--output", "json")
     assert more.document["trials"]["Succeeded"] == 5
@@ -45,10 +45,10 @@ def test_the_same_file_again_goes_on_and_more_trials_extend_it(desk: Desk) -> No
 
 def test_any_other_difference_is_refused_and_shown(desk: Desk) -> None:
     file = desk.write(trials=2)
-    assert desk.do("run", file).code == Exit.OK
+    assert desk.do("run", file).code == ExitCode.OK
     desk.write(trials=4, parallel=2)
     refused = desk.do("run", file)
-    assert refused.code == Exit.CONFLICT
+    assert refused.code == ExitCode.CONFLICT
     assert "spec.parallelTrialCount: was 1, now 2" in refused.complained
     assert "Only a larger maxTrialCount" in refused.complained
 
@@ -60,12 +60,12 @@ def test_ctrl_c_once_stops_cleanly_and_the_same_command_goes_on(desk: Desk) -> N
     eventually(lambda: len(desk.trials_alive()) == 2)
     run.send_signal(signal.SIGINT)
     done = desk.end(run)
-    assert done.code == Exit.INTERRUPTED, done.complained
+    assert done.code == ExitCode.INTERRUPTED, done.complained
     assert "the same command resumes it" in done.said
     assert desk.trials_alive() == []
     assert "Paused" in desk.do("list").said
     finished = desk.do("run", file, "--output", "json")
-    assert finished.code == Exit.OK, finished.complained
+    assert finished.code == ExitCode.OK, finished.complained
     assert finished.document["trials"]["Succeeded"] == 4
     assert sum(finished.document["trials"].values()) == 4
 
@@ -79,7 +79,7 @@ def test_ctrl_c_twice_ends_at_once(desk: Desk) -> None:
     run.send_signal(signal.SIGINT)
     eventually(lambda: desk.shows(run, "Ctrl-C again ends everything"))
     run.send_signal(signal.SIGINT)
-    assert desk.end(run).code == Exit.INTERRUPTED
+    assert desk.end(run).code == ExitCode.INTERRUPTED
     assert desk.trials_alive() == []
     desk.script("train", SLOW)
     finished = desk.do("run", file, "--output", "json")
@@ -96,7 +96,7 @@ def test_a_second_run_follows_and_takes_over(desk: Desk) -> None:
     first.kill()
     (desk.folder / "go").touch()
     done = desk.end(second)
-    assert done.code == Exit.OK, done.complained
+    assert done.code == ExitCode.OK, done.complained
     assert "following" in done.complained
     assert "taking over" in done.complained
     assert done.document["trials"]["Succeeded"] == 4
@@ -108,7 +108,7 @@ def test_two_experiments_side_by_side(desk: Desk) -> None:
     two = desk.start("run", desk.write("two", trials=6, parallel=2), "--output", "json")
     for run in (one, two):
         done = desk.end(run)
-        assert done.code == Exit.OK, done.complained
+        assert done.code == ExitCode.OK, done.complained
         assert done.document["trials"]["Succeeded"] == 6
 
 
@@ -118,9 +118,9 @@ def test_stop_from_another_terminal_and_going_on_with_what_is_left(desk: Desk) -
     run = desk.start("run", file)
     eventually(lambda: len(desk.trials_alive()) == 2)
     stopped = desk.do("stop", "desk")
-    assert stopped.code == Exit.OK, stopped.complained
+    assert stopped.code == ExitCode.OK, stopped.complained
     assert "Stopped" in stopped.said
-    assert desk.end(run).code == Exit.STOPPED
+    assert desk.end(run).code == ExitCode.STOPPED
     assert desk.trials_alive() == []
     desk.script("train", "import sys; print('loss=1.0')")
     finished = desk.do("run", file, "--output", "json")
@@ -134,7 +134,7 @@ def test_stop_ends_what_a_killed_run_left_running(desk: Desk) -> None:
     eventually(lambda: len(desk.trials_alive()) == 2)
     run.kill()
     assert len(desk.trials_alive()) == 2
-    assert desk.do("stop", "desk").code == Exit.OK
+    assert desk.do("stop", "desk").code == ExitCode.OK
     assert desk.trials_alive() == []
 
 
@@ -144,25 +144,25 @@ def test_delete_leaves_nothing(desk: Desk) -> None:
     run = desk.start("run", file)
     eventually(lambda: len(desk.trials_alive()) == 2)
     deleted = desk.do("delete", "desk", "--yes")
-    assert deleted.code == Exit.OK, deleted.complained
+    assert deleted.code == ExitCode.OK, deleted.complained
     desk.end(run)
     assert desk.trials_alive() == []
-    assert desk.do("show", "desk").code == Exit.NOT_FOUND
+    assert desk.do("show", "desk").code == ExitCode.NOT_FOUND
     assert list((desk.data / "experiments").iterdir()) == []
     desk.script("train", "print('loss=1.0')")
-    assert desk.do("run", file).code == Exit.OK
+    assert desk.do("run", file).code == ExitCode.OK
 
 
 @pytest.mark.parametrize(
     ("text", "state", "code", "words"),
     [
-        ("print('nothing to see')", "MetricsUnavailable", Exit.FAILED, "never reported"),
-        ("print('loss=nan'); print('loss=inf')", "MetricsUnavailable", Exit.FAILED, "no finite value"),
-        ("raise SystemExit(3)", "Failed", Exit.FAILED, "exit code 3"),
-        ("import os; os.kill(os.getpid(), 11)", "Failed", Exit.FAILED, "signal"),
-        ("import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
-        ("print('x' * 50_000_000); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
-        ("print('loss=nan'); print('loss=0.5')", "Succeeded", Exit.OK, "0.5"),
+        ("print('nothing to see')", "MetricsUnavailable", ExitCode.FAILED, "never reported"),
+        ("print('loss=nan'); print('loss=inf')", "MetricsUnavailable", ExitCode.FAILED, "no finite value"),
+        ("raise SystemExit(3)", "Failed", ExitCode.FAILED, "exit code 3"),
+        ("import os; os.kill(os.getpid(), 11)", "Failed", ExitCode.FAILED, "signal"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
+        ("print('x' * 50_000_000); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
+        ("print('loss=nan'); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
     ],
 )
 def test_odd_output_has_a_state_and_words_for_it(desk: Desk, text: str, state: str, code: int, words: str) -> None:
@@ -178,7 +178,7 @@ def test_a_program_that_does_not_exist(desk: Desk) -> None:
     path = desk.folder / file
     path.write_text(path.read_text().replace("command: [", "command: [no-such-program, "))
     done = desk.do("run", file, "--output", "json")
-    assert (done.code, done.document["state"]) == (Exit.FAILED, "Failed")
+    assert (done.code, done.document["state"]) == (ExitCode.FAILED, "Failed")
     assert "no-such-program" in desk.do("why", "desk", "1").said
 
 
@@ -191,15 +191,15 @@ def test_a_file_with_problems_names_every_place_and_changes_nothing(desk: Desk) 
         .replace("algorithmName: random", "algorithmName: tpe")
     )
     done = desk.do("run", file)
-    assert done.code == Exit.INVALID
+    assert done.code == ExitCode.INVALID
     assert "spec.parameters[0].feasibleSpace.min" in done.complained
     assert "line " in done.complained
     assert not (desk.data / "experiments").exists()
 
 
 def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: Desk) -> None:
-    assert desk.do("run", desk.write("first", trials=5)).code == Exit.OK
-    assert desk.do("export", "first", "--file", str(desk.folder / "runs.csv")).code == Exit.OK
+    assert desk.do("run", desk.write("first", trials=5)).code == ExitCode.OK
+    assert desk.do("export", "first", "--file", str(desk.folder / "runs.csv")).code == ExitCode.OK
     with (desk.folder / "runs.csv").open("a") as file:
         file.write("6,first-6,Succeeded,Completed,1,1.5,0.1,0.1,0.1,0.1,0,,,,\n")
     extra = "suggested: [{x: 0.75}, {}]\n  warmStart: {file: runs.csv}"
@@ -211,7 +211,7 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
     assert said in checked
     assert "1 left out: x is outside of its feasible space" in checked
     first = desk.do("run", file_name)
-    assert first.code == Exit.OK, first.complained
+    assert first.code == ExitCode.OK, first.complained
     assert said in first.said
     best = min(tree["x"] for tree in json.loads(desk.do("trials", "first", "--output", "json").said))
     tried = [tree["x"] for tree in json.loads(desk.do("trials", "second", "--output", "json").said)]
@@ -221,10 +221,10 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
     (desk.folder / "runs.csv").write_text("x,loss\n0.5,0.5\n")
     (desk.folder / file_name).write_text(text.replace("maxTrialCount: 4", "maxTrialCount: 5"))
     again = desk.do("run", file_name, "--output", "json")
-    assert (again.code, again.document["trials"]["Succeeded"]) == (Exit.OK, 5)
+    assert (again.code, again.document["trials"]["Succeeded"]) == (ExitCode.OK, 5)
     (desk.folder / "third.yaml").write_text(
         text.replace("name: second", "name: third").replace("file: runs.csv", "experiment: gone")
     )
     refused = desk.do("run", "third.yaml")
-    assert refused.code == Exit.INVALID
+    assert refused.code == ExitCode.INVALID
     assert "there is no experiment 'gone'" in refused.complained

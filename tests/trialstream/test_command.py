@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.cli import app
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from tests.trialstream.conftest import Stream
 from tests.trialstream.plays import play
 from trialstream.tokens import StreamPosition
@@ -55,7 +55,7 @@ def test_cloud_events_line_by_line_until_ctrl_c(stream: Stream) -> None:
         seen.append(json.loads(lines.readline()))
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=SECONDS) == ("", "")
-        assert process.returncode == Exit.INTERRUPTED
+        assert process.returncode == ExitCode.INTERRUPTED
     assert [one["id"] for one in seen] == [str(one.id) for one in BOWL]
     assert seen[-1]["data"]["state"] == "Succeeded"
 
@@ -100,11 +100,11 @@ def test_a_group_goes_on_where_it_was(stream: Stream) -> None:
 )
 def test_what_cannot_be_subscribed_to(words: tuple[str, ...], message: str) -> None:
     result = CliRunner().invoke(app, ["subscribe", *words, "--kafka", "127.0.0.1:1"], catch_exceptions=False)
-    assert (result.exit_code, message in result.output) == (Exit.INVALID, True), result.output
+    assert (result.exit_code, message in result.output) == (ExitCode.INVALID, True), result.output
 
 
 def test_a_token_of_another_log_is_refused(stream: Stream) -> None:
     with subscribing(stream, "--from", StreamPosition("elsewhere", {}).token) as (process, _):
         _, said = process.communicate(timeout=SECONDS)
         assert "Error: --from: the token is of the log elsewhere, and this one is" in said
-        assert process.returncode == Exit.INVALID
+        assert process.returncode == ExitCode.INVALID

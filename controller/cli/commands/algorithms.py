@@ -13,15 +13,15 @@ from algorithms.search import plugin_faults, search_catalogue
 from algorithms.search.catalogue.algorithm import Algorithm
 from algorithms.search.registry import algorithm_names, find_algorithm
 from algorithms.settings import CatalogueEntry
-from controller.cli.commands.listing import ListFormat, ListOutput
 from controller.cli.errors import CommandError, warn
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
+from controller.cli.options import ListFormat, ListOutput
 from controller.cli.tables import heading, table
 from controller.views import words
 from controller.views.summary import as_json
 
 
-class Act(StrEnum):
+class AlgorithmsAction(StrEnum):
     """What to do with the algorithms."""
 
     LIST = "list"
@@ -29,16 +29,18 @@ class Act(StrEnum):
 
 
 def algorithms(
-    act: Annotated[Act, typer.Argument(help="list, or test (does a search keep its promises?).")] = Act.LIST,
+    action: Annotated[
+        AlgorithmsAction, typer.Argument(help="list, or test (does a search keep its promises?).")
+    ] = AlgorithmsAction.LIST,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The search to test, also a plugin.")] = None,
     output: ListFormat = ListOutput.TABLE,
     trials: Annotated[int, typer.Option(min=13, help="How long to watch it; fewer for slow ones.")] = 30,
 ) -> None:
     """List the search algorithms and early-stopping rules with their settings, or test a search."""
-    if act is Act.LIST:
+    if action is AlgorithmsAction.LIST:
         _list(output)
     elif name is None:
-        raise CommandError("which one? Such as: trialstream algorithms test random", Exit.INVALID)
+        raise CommandError("which one? Such as: trialstream algorithms test random", ExitCode.INVALID)
     else:
         _test(_known(name), trials, output)
 
@@ -73,12 +75,12 @@ def _known(name: str) -> str:
         warn(f"{one.filename}:{one.lineno}: {one.message}")
     if algorithm is None:
         raise CommandError(
-            f"{name!r} is not a known algorithm; there are: {', '.join(algorithm_names())}", Exit.INVALID
+            f"{name!r} is not a known algorithm; there are: {', '.join(algorithm_names())}", ExitCode.INVALID
         )
     if not isinstance(algorithm, Algorithm):
-        raise CommandError(f"the plugin {name} {algorithm.words}", Exit.INVALID)
+        raise CommandError(f"the plugin {name} {algorithm.words}", ExitCode.INVALID)
     if algorithm.extra is not None and algorithm.extra.missing:
-        raise CommandError(algorithm.extra.problem(name).message, Exit.INVALID)
+        raise CommandError(algorithm.extra.problem(name).message, ExitCode.INVALID)
     return name
 
 
@@ -93,4 +95,4 @@ def _test(name: str, trials: int, output: ListOutput) -> None:
         table(("promise", "", "what it means, or what went wrong"), rows)
     broken = sum(one.fault is not None for one in verdicts)
     if broken:
-        raise CommandError(f"{name} breaks {words.count(broken, 'promise')}", Exit.FAILED)
+        raise CommandError(f"{name} breaks {words.count(broken, 'promise')}", ExitCode.FAILED)

@@ -3,9 +3,8 @@
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import typer
@@ -15,11 +14,10 @@ from algorithms.search.feasibility import allowed_points
 from algorithms.search.sampling import random_search
 from algorithms.space.dimension import dimension
 from algorithms.space.encoding import MIDDLE, Cube
-from controller.app.components import problems
-from controller.cli.commands.listing import ListFormat, ListOutput
-from controller.cli.errors import CommandError, complain, warn
-from controller.cli.exits import Exit
-from controller.cli.results_file import ResultsFileError, file_problem, with_file
+from controller.cli.errors import complain, warn
+from controller.cli.exits import ExitCode
+from controller.cli.experiment_file import load_experiment
+from controller.cli.options import ExperimentFile, ListFormat, ListOutput
 from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.local.program import Process, render_process
@@ -27,26 +25,23 @@ from controller.views import words
 from controller.views.summary import as_json
 from controller.views.warm_start import known_before
 from events.ids import ExperimentId, TrialNumber, trial_name
-from events.spec.document import ExperimentDocument, InvalidDocumentError, load
+from events.spec.document import ExperimentDocument
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment, Condition, Parameter, ParameterType
-from events.spec.yaml import DocumentError, read
+from events.spec.yaml import DocumentError
 
 NOWHERE = ExperimentId(UUID(int=0))
 METRICS = Path("metrics.log")
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.")]
 
-
-def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
+def check(file: ExperimentFile, output: ListFormat = ListOutput.TABLE) -> None:
     """Check an experiment file and show what it would do; nothing is started."""
-    text = _text(file)
     try:
-        document = checked(text, file.absolute().parent)
+        document = load_experiment(file)
         example = example_trial(document, file.absolute().parent)
     except DocumentError as error:
         _refuse(file, error, output)
-        raise typer.Exit(Exit.INVALID) from None
+        raise typer.Exit(ExitCode.INVALID) from None
     if output is ListOutput.JSON:
         typer.echo(as_json(_tree(document, example)))
         return
@@ -54,22 +49,6 @@ def check(file: File, output: ListFormat = ListOutput.TABLE) -> None:
     for warning in document.warnings:
         warn(warning)
     typer.secho(f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}", fg=typer.colors.GREEN)
-
-
-def checked(text: bytes, folder: Path) -> ExperimentDocument:
-    """The document, which this machine can run, with the earlier results that it names as a file in `folder`.
-
-    Raises DocumentError with the line of every problem.
-    """
-    document = load(text)
-    try:
-        spec, said = with_file(document.spec, folder)
-    except ResultsFileError as error:
-        raise InvalidDocumentError([file_problem(error)], read(text).lines) from None
-    found = list(problems(spec))
-    if found:
-        raise InvalidDocumentError(found, read(text).lines)
-    return replace(document, spec=spec, warnings=(*document.warnings, *said))
 
 
 def example_trial(document: ExperimentDocument, origin: Path) -> Process:
@@ -84,13 +63,6 @@ def example_point(spec: ExperimentSpec) -> Assignment:
     cube = Cube.of(spec)
     middle = cube.decode([MIDDLE] * cube.width)
     return middle if cube.allows(middle) else random_search(cube, 0).ask(1)[0]
-
-
-def _text(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}", Exit.INVALID) from None
 
 
 def _refuse(file: Path, error: DocumentError, output: ListOutput) -> None:

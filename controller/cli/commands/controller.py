@@ -9,7 +9,7 @@ import typer
 
 from controller.app.service import ClusterKind, ControllerOptions, Service
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, kafka_of, read_settings
 from controller.cluster.simulated import Function
 
@@ -37,7 +37,7 @@ def controller(
         raise CommandError(
             "a controller needs a Postgres that all controllers reach: --database URL, TRIALSTREAM_DATABASE, or "
             "`database` in the settings file",
-            Exit.INVALID,
+            ExitCode.INVALID,
         )
     function = _function(cluster, answers)
     options = ControllerOptions(
@@ -63,5 +63,5 @@ def _function(place: ClusterKind, answers: str | None) -> Function | None:
     try:
         function: Function = getattr(import_module(module), name)
     except (ImportError, ValueError, AttributeError) as error:
-        raise CommandError(f"--answers {answers!r}: {error}; give MODULE:FUNCTION", Exit.INVALID) from None
+        raise CommandError(f"--answers {answers!r}: {error}; give MODULE:FUNCTION", ExitCode.INVALID) from None
     return function

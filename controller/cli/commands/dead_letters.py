@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.commands.listing import ListFormat, ListOutput
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
-from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, kafka_settings, open_store
+from controller.cli.exits import ExitCode
+from controller.cli.options import DEFAULT_DATA, Data, Kafka, ListFormat, ListOutput, Url, kafka_settings, open_store
 from controller.cli.tables import pairs, table
 from controller.store.dead_letters import DeadLetters, Kept
 from controller.views import words
@@ -23,7 +22,7 @@ MOST = 100
 SHOWN_CHARACTERS = 4_000
 
 
-class Act(StrEnum):
+class DeadLettersAction(StrEnum):
     """What to do with dead letters."""
 
     LIST = "list"
@@ -38,7 +37,7 @@ Ids = Annotated[
 
 
 def dead_letters(
-    act: Annotated[Act, typer.Argument(help="list, show, redrive (hand in again) or drop.")],
+    action: Annotated[DeadLettersAction, typer.Argument(help="list, show, redrive (hand in again) or drop.")],
     ids: Ids = None,
     output: ListFormat = ListOutput.TABLE,
     data: Data = DEFAULT_DATA,
@@ -46,27 +45,27 @@ def dead_letters(
     database: Url = None,
 ) -> None:
     """Records that could not be read or decided on, with the reason. They stay until they are redriven or dropped."""
-    asyncio.run(_act(act, ids or [], output, data, kafka, database))
+    asyncio.run(_perform(action, ids or [], output, data, kafka, database))
 
 
-async def _act(
-    act: Act, ids: list[str], output: ListOutput, data: Path, kafka: str | None, database: str | None
+async def _perform(
+    action: DeadLettersAction, ids: list[str], output: ListOutput, data: Path, kafka: str | None, database: str | None
 ) -> None:
     async with _open(data, database) as letters:
-        if act is Act.LIST:
+        if action is DeadLettersAction.LIST:
             _list(await letters.every(MOST), await letters.count(), output)
             return
         chosen = await _chosen(letters, ids)
-        match act:
-            case Act.SHOW:
+        match action:
+            case DeadLettersAction.SHOW:
                 for one in chosen:
                     _show(one, output)
-            case Act.REDRIVE:
+            case DeadLettersAction.REDRIVE:
                 async with open_bus(kafka_settings(kafka)) as bus:
                     await bus.publish([one.record for one in chosen])
                 await letters.drop([one.id for one in chosen])
                 typer.echo(f"{words.count(len(chosen), 'record')} handed in again; what fails again comes back here")
-            case Act.DROP:
+            case DeadLettersAction.DROP:
                 await letters.drop([one.id for one in chosen])
                 typer.echo(f"{words.count(len(chosen), 'record')} dropped")
 
@@ -80,14 +79,15 @@ async def _open(data: Path, database: str | None) -> AsyncGenerator[DeadLetters]
 async def _chosen(letters: DeadLetters, ids: list[str]) -> list[Kept]:
     """The letters that were named. Raises CommandError if one is not there or not unique."""
     if not ids:
-        raise CommandError("say which: the id as `dead-letters list` shows it, or `all`", Exit.INVALID)
+        raise CommandError("say which: the id as `dead-letters list` shows it, or `all`", ExitCode.INVALID)
     chosen: dict[object, Kept] = {}
     for prefix in [""] if ids == ["all"] else ids:
         found = await letters.find(prefix.lower())
         if prefix and len(found) != 1:
             count = "no dead letter" if not found else words.count(len(found), "dead letter")
             raise CommandError(
-                f"{count} with an id that begins with {prefix!r}; see: trialstream dead-letters list", Exit.NOT_FOUND
+                f"{count} with an id that begins with {prefix!r}; see: trialstream dead-letters list",
+                ExitCode.NOT_FOUND,
             )
         chosen |= {one.id: one for one in found}
     return list(chosen.values())

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.lookup import reading, the_experiment
+from controller.cli.lookup import POLL_SECONDS, reading, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.core.recorded import Recorded
 from controller.store.queries import Queries
@@ -17,8 +17,6 @@ from controller.views import words
 from events.envelope import SOURCE, TYPE_PREFIX, VERSION
 from events.facts import ExperimentConcluded, ExperimentResumed
 from events.ids import ExperimentId
-
-POLL_SECONDS = 0.5
 
 
 class StreamOutput(StrEnum):

@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.store.queries import TrialRow
@@ -24,7 +24,7 @@ class ExportOutput(StrEnum):
     JSONL = "jsonl"
 
 
-File = Annotated[
+ExportFile = Annotated[
     Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output.")
 ]
 
@@ -32,7 +32,7 @@ File = Annotated[
 def export(
     name: Name,
     output: Annotated[ExportOutput, typer.Option("--output", "-o", help="The format.")] = ExportOutput.CSV,
-    file: File = None,
+    file: ExportFile = None,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
@@ -74,6 +74,6 @@ def _target(file: Path | None) -> Generator[TextIO]:
     try:
         opened = file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.INVALID) from None
+        raise CommandError(f"{file} cannot be written: {error.strerror}", ExitCode.INVALID) from None
     with opened:
         yield opened

@@ -8,18 +8,15 @@ from typing import Annotated
 import typer
 
 from controller.cli.errors import CommandError, complain
-from controller.cli.exits import Exit
-from controller.cli.lookup import reading, the_experiment, the_trial
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.exits import ExitCode
+from controller.cli.lookup import POLL_SECONDS, reading, the_experiment, the_trial
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
 from controller.cluster.local.attempts import Attempt
 from controller.store.queries import Found, Queries, TrialRow
 from events.facts import TERMINAL
 
 CHUNK = 64 * 1024
-POLL_SECONDS = 0.5
 TAIL_BYTES = 16 * 1024
-
-Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The trial: its number, or its name such as digits-12.")]
 
 
 def logs(
@@ -64,7 +61,7 @@ async def _logs(
         if follow:
             await _follow(queries, found, row, chosen, file)
         elif not file.exists():
-            raise CommandError(_missing(found, row, chosen, file), Exit.NOT_FOUND)
+            raise CommandError(_missing(found, row, chosen, file), ExitCode.NOT_FOUND)
         else:
             _print_from(file, 0)
 
@@ -93,7 +90,7 @@ async def _follow(queries: Queries, found: Found, row: TrialRow, attempt: int, f
             await asyncio.sleep(POLL_SECONDS)
     if printed == 0 and not last_lines(file, 1):
         complain(_missing(found, row, attempt, file))
-        raise typer.Exit(Exit.NOT_FOUND)
+        raise typer.Exit(ExitCode.NOT_FOUND)
 
 
 def _missing(found: Found, row: TrialRow, attempt: int, file: Path) -> str:

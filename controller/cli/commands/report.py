@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.views.report.page import page
@@ -29,7 +29,7 @@ def report(
     try:
         target.write_text(html, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{target} cannot be written: {error.strerror}", Exit.INVALID) from None
+        raise CommandError(f"{target} cannot be written: {error.strerror}", ExitCode.INVALID) from None
     typer.echo(f"{target} written; open it in a browser: {target.absolute().as_uri()}")
 
 

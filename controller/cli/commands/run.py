@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from controller.cli.commands.check import checked
 from controller.cli.errors import CommandError, warn
-from controller.cli.exits import Exit
-from controller.cli.front_table import MOST_SHOWN, show_front
-from controller.cli.options import DEFAULT_DATA, Data, Url
+from controller.cli.exits import ExitCode
+from controller.cli.experiment_file import load_experiment
+from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
+from controller.cli.options import DEFAULT_DATA, Data, ExperimentFile, Seed, Url
 from controller.cli.progress import Lines, Screen, Silent, View
-from controller.cli.session import Session, accompanied, open_local_components, submit
+from controller.cli.session import Session, accompanied, open_local_components, submit_locally
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
@@ -33,13 +33,10 @@ class Output(StrEnum):
     JSON = "json"
 
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.", exists=True, dir_okay=False)]
-
-
 def run(
-    file: File,
+    file: ExperimentFile,
     output: Annotated[Output, typer.Option("--output", "-o", help="text, or one JSON document.")] = Output.TEXT,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the search, unless the file has one.")] = None,
+    seed: Seed = None,
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
@@ -49,7 +46,7 @@ def run(
     Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    document = checked(file.read_bytes(), file.absolute().parent)
+    document = load_experiment(file)
     for warning in document.warnings:
         warn(warning)
     raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
@@ -70,14 +67,14 @@ async def _run(
     seed: int | None,
     data: Path,
     database: str | None,
-) -> Exit:
+) -> ExitCode:
     async with open_local_components(data, database) as (components, cluster):
         try:
-            admission = await submit(components, document, origin, seed)
+            admission = await submit_locally(components, document, origin, seed)
         except DifferentSpecError as error:
-            raise CommandError(str(error), Exit.CONFLICT) from None
+            raise CommandError(str(error), ExitCode.CONFLICT) from None
         except UnknownEarlierError as error:
-            raise CommandError(str(error), Exit.INVALID) from None
+            raise CommandError(str(error), ExitCode.INVALID) from None
         experiment = admission.experiment
         session = Session(components, cluster, experiment, admission.shard, view.say)
         if not admission.new:
@@ -89,7 +86,7 @@ async def _run(
         found = await queries.find(experiment.identity.namespace, experiment.identity.name)
         assert found is not None
         tree = await read_document(queries, found)
-        front = await front_rows(queries, found.experiment, MOST_SHOWN)
+        front = await front_rows(queries, found.experiment, MOST_LISTED_MEMBERS)
     if output is Output.JSON:
         typer.echo(as_json(tree))
     else:
@@ -119,15 +116,15 @@ def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *
         typer.echo(f"more: trialstream show {name}, trialstream report {name}")
 
 
-def _exit(experiment: Experiment, session: Session) -> Exit:
+def _exit(experiment: Experiment, session: Session) -> ExitCode:
     if session.interrupts and not (experiment.done and session.owns):
-        return Exit.INTERRUPTED
+        return ExitCode.INTERRUPTED
     match experiment.progress.state:
         case ExperimentState.SUCCEEDED if best_trials(experiment.progress):
-            return Exit.OK
+            return ExitCode.OK
         case ExperimentState.SUCCEEDED:
-            return Exit.FAILED  # the budget is spent, but no trial is any good
+            return ExitCode.FAILED  # the budget is spent, but no trial is any good
         case ExperimentState.FAILED:
-            return Exit.FAILED
+            return ExitCode.FAILED
         case _:
-            return Exit.STOPPED
+            return ExitCode.STOPPED

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.commands.listing import ListFormat, ListOutput
-from controller.cli.front_table import MOST_SHOWN, show_front
+from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
 from controller.cli.lookup import reading, short_name, the_experiment
 from controller.cli.moment import At
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Name, Namespace, Url
 from controller.cli.tables import heading, pairs, table
 from controller.core.experiment import Experiment
 from controller.store.queries import Found, Last, TrialRow
@@ -60,7 +59,7 @@ async def _show(
             typer.echo(as_json(await read_document(queries, found)))
             return
         experiment = found.experiment
-        best, front = await best_row(queries, experiment), await front_rows(queries, experiment, MOST_SHOWN)
+        best, front = await best_row(queries, experiment), await front_rows(queries, experiment, MOST_LISTED_MEMBERS)
         live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
         last = await queries.last_values(experiment.identity.id, live, experiment.spec.target.metric, found.until)
         proposed = experiment.progress.proposed if weigh else 0

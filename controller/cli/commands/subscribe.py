@@ -13,7 +13,7 @@ import typer
 
 from controller.cli.commands.events import StreamOutput
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.moment import ALLOWED, read_time
 from controller.cli.options import DEFAULT_NAMESPACE, Kafka, full_name, kafka_settings
 from controller.views import words
@@ -57,7 +57,7 @@ def subscribe(
     """Print the events of experiments as they come from Kafka, one a line, until Ctrl-C."""
     if trial is not None and experiment is None:
         raise CommandError(
-            "--trial: a number names a trial of one experiment; say which with --experiment", Exit.INVALID
+            "--trial: a number names a trial of one experiment; say which with --experiment", ExitCode.INVALID
         )
     try:
         events = subscription(
@@ -71,7 +71,7 @@ def subscribe(
         )
         asyncio.run(_print_all(events, output))
     except TokenRefusedError as error:
-        raise CommandError(f"--from: {error}", Exit.INVALID) from None
+        raise CommandError(f"--from: {error}", ExitCode.INVALID) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
 
@@ -110,7 +110,9 @@ def _experiment(text: str | None, namespace: str | None) -> str | UUID | None:
 def _known(types: list[str]) -> list[str]:
     for text in types:
         if text not in TYPES:
-            raise CommandError(f"--type: {text!r} is not a type of event; there are: {', '.join(TYPES)}", Exit.INVALID)
+            raise CommandError(
+                f"--type: {text!r} is not a type of event; there are: {', '.join(TYPES)}", ExitCode.INVALID
+            )
     return types
 
 

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from controller.cli.errors import complain
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.options import Kafka, kafka_settings
 from events.bus.kafka import topics as kafka_topics
 
 
-class Act(StrEnum):
+class TopicsAction(StrEnum):
     """What to do with the topics."""
 
     CREATE = "create"
@@ -20,7 +20,7 @@ class Act(StrEnum):
 
 
 def topics(
-    act: Annotated[Act, typer.Argument(help="create what is missing, or check what is there.")],
+    action: Annotated[TopicsAction, typer.Argument(help="create what is missing, or check what is there.")],
     partitions: Annotated[
         int, typer.Option(min=1, max=512, help="Shards of the installation; fixed for ever.")
     ] = kafka_topics.PARTITIONS,
@@ -31,13 +31,13 @@ def topics(
 ) -> None:
     """Make or check the topics that controllers share. Exit code 2: something has to be mended."""
     settings = kafka_settings(kafka)
-    if act is Act.CREATE:
+    if action is TopicsAction.CREATE:
         made = asyncio.run(kafka_topics.create(settings, partitions, replicas))
         typer.echo(f"made {', '.join(made)}" if made else "all topics are there")
     problems = asyncio.run(kafka_topics.check(settings))
     for problem in problems:
         complain(problem)
     if problems:
-        raise typer.Exit(Exit.INVALID)
-    if act is Act.CHECK:
+        raise typer.Exit(ExitCode.INVALID)
+    if action is TopicsAction.CHECK:
         typer.echo("the topics are as they should be")

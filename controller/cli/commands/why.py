@@ -5,10 +5,10 @@ from pathlib import Path
 
 import typer
 
-from controller.cli.commands.logs import Trial, last_lines, log_file
+from controller.cli.commands.logs import last_lines, log_file
 from controller.cli.lookup import reading, short_name, the_experiment, the_trial
 from controller.cli.moment import At
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
 from controller.cli.tables import heading
 from controller.core.best import best_trials
 from controller.store.queries import Found, Queries, TrialRow

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.store.journal import Journals
 from controller.store.queries import Queries
 from tests.controller.cli.conftest import OUTCOMES, Place
@@ -58,8 +58,10 @@ def test_trials_by_objective_and_of_the_front(place: Place, words: list[str], nu
 
 
 def test_what_cannot_be_sorted_by_is_told(place: Place) -> None:
-    assert f"number, value, loss, {SIZE}" in place.run("trials", "trade", "--sort", "size", code=Exit.INVALID).output
-    assert "--sort value" in place.run("trials", "done", "--front", code=Exit.INVALID).output
+    assert (
+        f"number, value, loss, {SIZE}" in place.run("trials", "trade", "--sort", "size", code=ExitCode.INVALID).output
+    )
+    assert "--sort value" in place.run("trials", "done", "--front", code=ExitCode.INVALID).output
 
 
 def test_the_table_says_who_is_feasible(place: Place) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from tests.controller.cli.conftest import Place
 
 
@@ -57,7 +57,7 @@ def test_trials_of_one_state(place: Place) -> None:
 
 
 def test_trials_in_an_unknown_state(place: Place) -> None:
-    assert "there are: Proposed" in place.run("trials", "digits", "--state", "lazy", code=Exit.INVALID).output
+    assert "there are: Proposed" in place.run("trials", "digits", "--state", "lazy", code=ExitCode.INVALID).output
 
 
 def test_plain_tables_are_not_cut(place: Place) -> None:
@@ -88,10 +88,10 @@ def test_export_as_json_lines_to_a_file(place: Place) -> None:
 
 
 def test_an_unknown_experiment_comes_with_the_names_that_are_close(place: Place) -> None:
-    assert "did you mean digits?" in place.run("show", "digit", code=Exit.NOT_FOUND).output
-    assert "did you mean team/quiet?" in place.run("show", "quiet", code=Exit.NOT_FOUND).output
+    assert "did you mean digits?" in place.run("show", "digit", code=ExitCode.NOT_FOUND).output
+    assert "did you mean team/quiet?" in place.run("show", "quiet", code=ExitCode.NOT_FOUND).output
 
 
 def test_an_unknown_trial(place: Place) -> None:
     for wanted in ("99", "0", "abc", "9" * 30):
-        assert "its trials are 1 to 8" in place.run("why", "digits", wanted, code=Exit.NOT_FOUND).output
+        assert "its trials are 1 to 8" in place.run("why", "digits", wanted, code=ExitCode.NOT_FOUND).output

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.cli import COMMANDS, app, load
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.options import full_name
 from tests.controller.histories import text
 
@@ -53,31 +53,31 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"""
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help(name: str) -> None:
     assert load(name).help
-    assert CliRunner().invoke(app, [name, "--help"]).exit_code == Exit.OK
+    assert CliRunner().invoke(app, [name, "--help"]).exit_code == ExitCode.OK
 
 
 def test_unknown_command_suggests_one() -> None:
     result = CliRunner().invoke(app, ["lst"])
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert "list" in result.output
 
 
 def test_list_without_any_store_makes_none(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["list", "--data", str(tmp_path / "none")])
-    assert result.exit_code == Exit.OK
+    assert result.exit_code == ExitCode.OK
     assert "trialstream run FILE" in result.output
     assert not (tmp_path / "none").exists()
 
 
 def test_show_without_any_store(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["show", "x", "--data", str(tmp_path)])
-    assert result.exit_code == Exit.NOT_FOUND
+    assert result.exit_code == ExitCode.NOT_FOUND
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://nobody@127.0.0.1:1/none"])
 def test_a_database_that_cannot_be_used(url: str) -> None:
     result = CliRunner().invoke(app, ["list", "--database", url])
-    assert result.exit_code == Exit.DATABASE
+    assert result.exit_code == ExitCode.DATABASE
     assert result.output.startswith("Error: ")
 
 
@@ -100,13 +100,13 @@ def test_check_shows_every_problem_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(text("x").replace("random", "rendom"))
     result = CliRunner().invoke(app, ["check", str(file)])
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert "line 6, spec.algorithm.algorithmName: 'rendom' is not a known algorithm" in result.output
 
 
 def test_check_of_a_file_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["check", str(tmp_path / "no.yaml")])
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert "cannot be read" in result.output
 
 

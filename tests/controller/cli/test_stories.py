@@ -2,7 +2,7 @@
 
 import json
 
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from tests.controller.cli.conftest import Place
 
 
@@ -52,7 +52,7 @@ def test_logs_print_what_the_trial_printed(place: Place) -> None:
 
 
 def test_logs_that_are_not_there(place: Place) -> None:
-    assert "left no log" in place.run("logs", "digits", "1", code=Exit.NOT_FOUND).output
+    assert "left no log" in place.run("logs", "digits", "1", code=ExitCode.NOT_FOUND).output
     assert (
         "has no attempt 7; it had attempts 1 to 2" in place.run("logs", "digits", "2", "--attempt", "7", code=3).output
     )

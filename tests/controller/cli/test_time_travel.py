@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
 from tests.controller.cli.conftest import Place
 from tests.controller.histories import START
@@ -93,16 +93,16 @@ def test_trials_that_were_not_there_yet(place: Place) -> None:
 def test_moments_that_an_experiment_does_not_have(place: Place) -> None:
     last = place.authors["digits"].experiment.progress.version
     for at in ("0", str(last + 1), "1" * 18, "00000000-0000-0000-0000-000000000000"):
-        output = place.run("show", "digits", "--at", at, code=Exit.NOT_FOUND).output
+        output = place.run("show", "digits", "--at", at, code=ExitCode.NOT_FOUND).output
         assert f"its events are 1 to {last}" in output
     early = (START - timedelta(seconds=1)).isoformat()
-    assert "digits did not exist at" in place.run("show", "digits", "--at", early, code=Exit.NOT_FOUND).output
-    assert "is in the future" in place.run("show", "digits", "--at", "2999-01-01", code=Exit.INVALID).output
+    assert "digits did not exist at" in place.run("show", "digits", "--at", early, code=ExitCode.NOT_FOUND).output
+    assert "is in the future" in place.run("show", "digits", "--at", "2999-01-01", code=ExitCode.INVALID).output
 
 
 def test_what_is_no_moment_comes_with_what_is_allowed(place: Place) -> None:
     for at in ("yesterday", "", "12:", "-5m", "2026-13-01", "9" * 19, "9" * 30 + "d", "0001-01-01T00:00+14:00"):
-        output = place.run("why", "digits", "1", f"--at={at}", code=Exit.INVALID).output
+        output = place.run("why", "digits", "1", f"--at={at}", code=ExitCode.INVALID).output
         assert f"--at: {at!r} is not a time; give a time such as 2026-03-01T12:00:00Z" in output
         assert "an event's number such as 57, or its id" in output
 

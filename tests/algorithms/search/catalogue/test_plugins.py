@@ -18,7 +18,7 @@ from algorithms.search.features import Feature
 from algorithms.search.registry import find_algorithm
 from algorithms.space.encoding import Cube
 from controller.cli import app
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from events.spec.problem import Problem
 from tests.algorithms.spaces import MIXED, experiment
 from trialstream.plugins import Space
@@ -172,10 +172,10 @@ def test_a_broken_plugin_is_told_plainly(install: Install, target: str, reason: 
     assert problem.path == NAME
     assert problem.message.startswith(f"the plugin broken {words}")
     result = CliRunner().invoke(app, ["algorithms"])
-    assert result.exit_code == Exit.OK
+    assert result.exit_code == ExitCode.OK
     assert f"the plugin broken {words}" in result.stderr
     assert "nevergrad" in result.stdout
-    assert CliRunner().invoke(app, ["algorithms", "test", "broken"]).exit_code == Exit.INVALID
+    assert CliRunner().invoke(app, ["algorithms", "test", "broken"]).exit_code == ExitCode.INVALID
 
 
 def test_names_that_clash_are_refused(install: Install) -> None:
@@ -193,7 +193,7 @@ def test_names_that_clash_are_refused(install: Install) -> None:
 def test_the_command_says_what_is_broken(install: Install) -> None:
     install("toy-pack", toy="toys:Global")
     result = CliRunner().invoke(app, ["algorithms", "test", "toy", "--trials", "13"])
-    assert result.exit_code == Exit.FAILED
+    assert result.exit_code == ExitCode.FAILED
     assert "it changes a global random state" in result.stdout
     assert "toy breaks" in result.stderr
 
@@ -201,7 +201,7 @@ def test_the_command_says_what_is_broken(install: Install) -> None:
 def test_the_command_asks_for_a_name_that_it_knows() -> None:
     assert "which one?" in CliRunner().invoke(app, ["algorithms", "test"]).stderr
     result = CliRunner().invoke(app, ["algorithms", "test", "rnadom"])
-    assert result.exit_code == Exit.INVALID
+    assert result.exit_code == ExitCode.INVALID
     assert "'rnadom' is not a known algorithm; there are: auto, gp, nevergrad, " in result.stderr
 
 
@@ -211,7 +211,7 @@ def test_the_example_is_installed_and_keeps_every_promise(tmp_path: Path) -> Non
     test = [sys.executable, "-m", "controller.cli", "algorithms", "test", "hillclimb"]
     environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": ""}
     done = subprocess.run(test, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == Exit.OK, done.stdout + done.stderr
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
     assert done.stdout.count("kept") == 11
 
 

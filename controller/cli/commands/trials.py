@@ -1,18 +1,18 @@
-"""`list` and `trials`: experiments and trials as tables, JSON or CSV."""
+"""`trials`: the trials of an experiment as a table, JSON or CSV."""
 
 import asyncio
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from controller.cli.errors import CommandError
-from controller.cli.exits import Exit
+from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, states, the_experiment
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url, has_store
+from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.tables import table
-from controller.store.queries import MOST_LISTED, Found, Last, Listed, Queries, TrialRow
+from controller.store.queries import Found, Last, Queries, TrialRow
 from controller.views import words
 from controller.views.fronts import outcome_metrics
 from controller.views.rows import Columns, csv_text
@@ -21,85 +21,10 @@ from events.facts import TrialState
 from events.ids import TrialNumber
 
 
-class ListOutput(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-
-
 class TrialsOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
-
-
-Ns = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace; default: all.")]
-ListFormat = Annotated[ListOutput, typer.Option("--output", "-o", help="How to print.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST_LISTED, help="At most so many.")]
-
-
-def experiments(
-    namespace: Ns = None,
-    limit: Limit = 100,
-    output: ListFormat = ListOutput.TABLE,
-    data: Data = DEFAULT_DATA,
-    database: Url = None,
-) -> None:
-    """List the experiments, the newest first."""
-    asyncio.run(_experiments(namespace, limit, output, data, database))
-
-
-async def _experiments(namespace: str | None, limit: int, output: ListOutput, data: Path, database: str | None) -> None:
-    if not has_store(data, database):
-        _print_experiments([], output)
-        return
-    async with reading(data, database) as queries:
-        now = await queries.now()
-        rows = await queries.experiments(namespace, limit)
-    _print_experiments([(row, words.age(row.created_at, now)) for row in rows], output)
-
-
-def _print_experiments(rows: list[tuple[Listed, str]], output: ListOutput) -> None:
-    if output is ListOutput.JSON:
-        typer.echo(as_json([_listed_json(row) for row, _ in rows]))
-    elif not rows:
-        typer.echo("There are no experiments here yet. Start one: trialstream run FILE")
-    else:
-        several = {row.namespace for row, _ in rows} != {DEFAULT_NAMESPACE}
-        titles = ("name", "namespace", "state", "trials", "running", "best", "age")
-        lines = [_experiment_cells(row, age) for row, age in rows]
-        shown = [index for index, title in enumerate(titles) if several or title != "namespace"]
-        table(
-            [titles[index] for index in shown],
-            [[line[index] for index in shown] for line in lines],
-            ("running", "best"),
-        )
-
-
-def _experiment_cells(row: Listed, age: str) -> tuple[str, ...]:
-    done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
-    return (
-        row.name,
-        row.namespace,
-        row.state,
-        done,
-        str(row.live),
-        f"front of {row.front}" if row.front else words.number(row.best),
-        age,
-    )
-
-
-def _listed_json(row: Listed) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "namespace": row.namespace,
-        "state": row.state.value,
-        "concluded": row.concluded,
-        "maxTrialCount": row.budget,
-        "live": row.live,
-        "best": row.best,
-        "front": row.front,
-        "createdAt": row.created_at.isoformat(),
-    }
 
 
 def trials(
@@ -155,7 +80,7 @@ async def _read(
     identity, targets = found.experiment.identity, found.experiment.spec.targets
     place = _objective(sort, [target.metric for target in targets])
     if only_front and not identity.spec.several:
-        raise CommandError("--front: there is one objective, so there is no front; see: --sort value", Exit.INVALID)
+        raise CommandError("--front: there is one objective, so there is no front; see: --sort value", ExitCode.INVALID)
     if only_front:
         shown = sorted(front, key=lambda row: row.number if place is None else identity.spec.losses(row.known)[place])
         return [row for row in shown if not wanted or row.state in wanted][:limit]
@@ -170,7 +95,9 @@ def _objective(sort: str, metrics: list[str]) -> int | None:
         return metrics.index(sort)
     if sort in ("number", "value"):
         return 0 if sort == "value" else None
-    raise CommandError(f"--sort: {sort!r} is not known; there are: number, value, {', '.join(metrics)}", Exit.INVALID)
+    raise CommandError(
+        f"--sort: {sort!r} is not known; there are: number, value, {', '.join(metrics)}", ExitCode.INVALID
+    )
 
 
 def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, Last]) -> None:
