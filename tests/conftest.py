@@ -24,6 +24,8 @@ ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 """Tests that need nothing but processor time."""
 CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/contracts/test_cluster.py", "tests/deploy/")
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""
+MEASURED = "measured"
+"""A property that a test records for the summary."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
 SERVICES = {"TRIALSTREAM_KAFKA", "TRIALSTREAM_SERVICES_KAFKA", "TRIALSTREAM_HOST_FROM_PODS"} & os.environ.keys()
 """The variables that name a Kafka or a Kubernetes, as far as there are any."""
@@ -117,7 +119,10 @@ def kafka() -> Iterator[KafkaSettings]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly what was left out, and why."""
+    """Say plainly what was measured, and what was left out, and why."""
+    passed = terminalreporter.stats.get("passed", [])
+    for measured in (text for one in passed for name, text in one.user_properties if name == MEASURED):
+        terminalreporter.write_line(f"measured: {measured}")
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(one.longrepr[2].removeprefix("Skipped: ") for one in skipped if isinstance(one.longrepr, tuple))
     if reasons:

@@ -6,14 +6,16 @@ import json
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.wheels import SETUPTOOLS, build
+from tests.conftest import MEASURED
 from tests.empty import TRIES, Environment, python
 from tests.tiers import rest_is_long
+from trialstream.command import engine_folder
 
 ROOT = Path(__file__).parents[1]
 TREE = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -23,9 +25,10 @@ IMPORTED = """
 import sys, time
 before, start = set(sys.modules), time.process_time()
 import trialstream
-print(len(set(sys.modules) - before), (time.process_time() - start) * 1000)
+print(len(set(sys.modules) - before), round((time.process_time() - start) * 1000, 1))
 """
 READ = """
+from trialstream.plugins import Space
 from trialstream import BEGINNING, BusUnavailableError, Event, subscribe
 from trialstream.reading import read_fact
 print(read_fact("io.trialstream.trial.paused.v1", b'{"type": "trial.paused", "trial": 4, "attempt": 2}'))
@@ -90,8 +93,14 @@ def test_what_is_written_twice_is_written_alike() -> None:
     assert TREE["build-system"]["requires"] == [f"setuptools>={SETUPTOOLS}"]
 
 
+def test_in_a_checkout_the_command_runs_the_checkout() -> None:
+    assert engine_folder() == ROOT
+
+
 @pytest.mark.parametrize("version", rest_is_long(VERSIONS, lambda one: one == VERSIONS[0]))
-def test_the_light_one_is_light(version: str, wheels: Path, tmp_path: Path) -> None:
+def test_the_light_one_is_light(
+    version: str, wheels: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     program = python(version)
     if program is None:
         pytest.skip(f"it needs a Python {version}")
@@ -100,7 +109,7 @@ def test_the_light_one_is_light(version: str, wheels: Path, tmp_path: Path) -> N
     light.run("python", "-c", TRIES)
     modules, milliseconds = light.run("python", "-W", "error", "-c", IMPORTED).split()
     size = light.size("trialstream")
-    print(f"trialstream on Python {version}: {size / 1000:.0f} kB, import {float(milliseconds):.1f} ms")
+    record_property(MEASURED, f"trialstream on Python {version}: {size / 1000:.0f} kB, import {milliseconds} ms")
     assert (size < 200_000, int(modules) < 20, float(milliseconds) < 50) == (True, True, True)
     fact, error = light.run("python", "-W", "error", "-c", READ).splitlines()
     assert fact == "TrialPaused(trial=4, attempt=2)"
@@ -110,10 +119,12 @@ def test_the_light_one_is_light(version: str, wheels: Path, tmp_path: Path) -> N
     light.run("python", "-m", "compileall", "-q", "-f", str(light.packages / "trialstream"))
 
 
-def test_nobody_can_import_the_engine(local: Environment) -> None:
+def test_nobody_can_import_the_engine(local: Environment, record_property: Callable[[str, object], None]) -> None:
     local.run("python", "-c", TRIES)
-    print(f"trialstream-engine: {local.size('trialstream_engine') / 1000:.0f} kB")
-    assert local.size("trialstream_engine") < 5_000_000
+    size = local.size("trialstream_engine")
+    whole = sum(file.stat().st_size for file in local.packages.rglob("*") if file.is_file())
+    record_property(MEASURED, f"trialstream-engine: {size / 1e6:.1f} MB, in an environment of {whole / 1e6:.0f} MB")
+    assert size < 5_000_000
 
 
 def test_the_engine_runs_an_experiment(local: Environment) -> None:

@@ -19,8 +19,8 @@ def main() -> None:
 
 
 def engine_folder() -> Path | None:
-    """Where the packages of the engine lie: within `trialstream_engine`, or in the checkout that this file is of."""
+    """Where the packages of the engine lie: in the checkout that this file is of, or within `trialstream_engine`."""
+    if (CHECKOUT / "pyproject.toml").exists():
+        return CHECKOUT
     found = find_spec("trialstream_engine")
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parent
-    return CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else None
+    return None if found is None or found.origin is None else Path(found.origin).parent
