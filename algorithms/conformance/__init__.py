@@ -19,7 +19,7 @@ class Verdict:
     """How it was broken; None: it was kept."""
 
 
-def examined(subject: Subject) -> Iterator[Verdict]:
+def examine(subject: Subject) -> Iterator[Verdict]:
     """Examine each promise in turn; an algorithm that raises has broken it."""
     for name, promise in PROMISES.items():
         fault = None

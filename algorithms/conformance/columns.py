@@ -13,7 +13,7 @@ from algorithms.conformance.spaces import (
     listed,
     ranged,
 )
-from algorithms.conformance.subject import Subject, lived
+from algorithms.conformance.subject import Subject, simulate
 from algorithms.search.registry import ALGORITHMS
 from algorithms.space.dimension import dimension
 from events.spec.space import Assignment, Condition, Distribution, Parameter
@@ -76,7 +76,7 @@ def _columns() -> list[Column]:
 COLUMNS = _columns()
 
 
-class Ruler:
+class DistributionMeter:
     """Measures by what share of the suggestions a fifth of a distribution differs from that of a uniform parameter.
 
     Both searches have the same seed and no results; so it is the distribution alone that is examined, also of
@@ -110,7 +110,7 @@ def cell(subject: Subject, column: Column) -> str:
     if not subject.serves(column.parameters):
         return "refused"
     search = subject.search(column.parameters, 2)
-    found = list(lived(search, subject.trials, objectives=column.objectives))
+    found = list(simulate(search, subject.trials, objectives=column.objectives))
     good = all(all_feasible(column.parameters, one) and column.allows(one) for one in found)
     good = good and len({str(one) for one in found}) == len(found)
     good = good and (len(found) == subject.trials or search.exhausted)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from algorithms.conformance.columns import COLUMNS, MOST_SKEW, Ruler, cell
+from algorithms.conformance.columns import COLUMNS, MOST_SKEW, DistributionMeter, cell
 from algorithms.conformance.spaces import (
     GRIDDED,
     INT,
@@ -21,7 +21,7 @@ from algorithms.conformance.spaces import (
     random_space,
     ranged,
 )
-from algorithms.conformance.subject import Subject, demand, lived, told
+from algorithms.conformance.subject import Subject, outcome_of, require, simulate
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
 from algorithms.settings import allowed, setting_problems
@@ -54,21 +54,21 @@ def in_space(subject: Subject) -> None:
     for _ in range(SPACES):
         space = random_space(order)
         if subject.serves(space):
-            for assignment in lived(subject.search(space, order.getrandbits(63)), subject.trials // 2, 1):
-                demand(all_feasible(space, assignment), f"{assignment} is not in {[one.space for one in space]}")
+            for assignment in simulate(subject.search(space, order.getrandbits(63)), subject.trials // 2, 1):
+                require(all_feasible(space, assignment), f"{assignment} is not in {[one.space for one in space]}")
 
 
 def no_repetition(subject: Subject) -> None:
     """No point is suggested twice while others are left, and a finite space ends when it is used up."""
     space = SMALL if subject.serves(SMALL) else (*SMALL[:2], ranged("kind", INT, 1, 2))
     search = subject.search(space, 5)
-    found = list(lived(search, 25))
-    demand(len({str(one) for one in found}) == len(found), "a point was suggested twice")
-    demand(len(found) == 18, f"of 18 points, {len(found)} were suggested")
-    demand(search.exhausted, "it does not say that the space is used up")
-    demand(search.ask(1) == [], "it goes on after the end")
-    wide = list(lived(subject.search(widest(subject), 5), subject.trials))
-    demand(len({str(one) for one in wide}) == subject.trials, "a point was suggested twice in a wide space")
+    found = list(simulate(search, 25))
+    require(len({str(one) for one in found}) == len(found), "a point was suggested twice")
+    require(len(found) == 18, f"of 18 points, {len(found)} were suggested")
+    require(search.exhausted, "it does not say that the space is used up")
+    require(search.ask(1) == [], "it goes on after the end")
+    wide = list(simulate(subject.search(widest(subject), 5), subject.trials))
+    require(len({str(one) for one in wide}) == subject.trials, "a point was suggested twice in a wide space")
 
 
 def edges(subject: Subject) -> None:
@@ -76,9 +76,11 @@ def edges(subject: Subject) -> None:
     for space, trials in ((WIDE, EDGE), (LONG, EDGE), (widest(subject), 1)):
         edge = replace(subject, trials=min(trials, subject.trials))
         if edge.serves(space):
-            found = list(lived(edge.search(space, 6), edge.trials))
-            demand(len({str(one) for one in found}) == edge.trials, f"{len(found)} points instead of {edge.trials}")
-            demand(all(all_feasible(space, one) for one in found), f"a point of {len(space)} parameters is not allowed")
+            found = list(simulate(edge.search(space, 6), edge.trials))
+            require(len({str(one) for one in found}) == edge.trials, f"{len(found)} points instead of {edge.trials}")
+            require(
+                all(all_feasible(space, one) for one in found), f"a point of {len(space)} parameters is not allowed"
+            )
 
 
 def deterministic(subject: Subject) -> None:
@@ -88,20 +90,20 @@ def deterministic(subject: Subject) -> None:
         random.seed(noise)
         np.random.seed(noise)
         before = random.getstate(), str(np.random.get_state())
-        found.append(list(lived(subject.search(widest(subject), 7), subject.trials)))
-        demand((random.getstate(), str(np.random.get_state())) == before, "it changes a global random state")
-    demand(found[0] == found[1], "equal seeds and results give other suggestions")
-    other = list(lived(subject.search(widest(subject), 8), subject.trials))
-    demand(found[0] != other, "another seed gives the same suggestions")
+        found.append(list(simulate(subject.search(widest(subject), 7), subject.trials)))
+        require((random.getstate(), str(np.random.get_state())) == before, "it changes a global random state")
+    require(found[0] == found[1], "equal seeds and results give other suggestions")
+    other = list(simulate(subject.search(widest(subject), 8), subject.trials))
+    require(found[0] != other, "another seed gives the same suggestions")
 
 
 def batches(subject: Subject) -> None:
     """n suggestions at a time are those of n times one."""
     one, other = (subject.search(widest(subject), 3) for _ in range(2))
     for count in (1, 4, 0, 3):
-        demand(one.ask(count) == [a for _ in range(count) for a in other.ask(1)], f"a batch of {count} differs")
+        require(one.ask(count) == [a for _ in range(count) for a in other.ask(1)], f"a batch of {count} differs")
         for search in (one, other):
-            search.tell(1, told(0.5))
+            search.tell(1, outcome_of(0.5))
 
 
 def replay(subject: Subject) -> None:
@@ -111,12 +113,12 @@ def replay(subject: Subject) -> None:
         original = subject.search(widest(subject), 9)
         restored = restore(spec, 9, _played(original, steps[:cut]))
         later = _played(original, steps[cut:]) == _played(restored, steps[cut:])
-        demand(later, f"after {cut} entries of the journal it goes on in another way")
+        require(later, f"after {cut} entries of the journal it goes on in another way")
     foreign = _played(subject.search(widest(subject), 1), steps)
     adopted = restore(spec, 2, foreign)
-    adopted.tell(subject.trials, told(0.1))
+    adopted.tell(subject.trials, outcome_of(0.1))
     known = [entry.assignment for entry in foreign if isinstance(entry, Asked)]
-    demand(not any(one in known for one in adopted.ask(5)), "a suggestion of the journal was made again")
+    require(not any(one in known for one in adopted.ask(5)), "a suggestion of the journal was made again")
 
 
 def _steps(trials: int) -> list[Step]:
@@ -134,8 +136,8 @@ def _played(search: Search, steps: Sequence[Step]) -> list[Asked | Told]:
         if step is None:
             journal += [Asked(assignment) for assignment in search.ask(1)]
         else:
-            search.tell(step[0], told(step[1]))
-            journal.append(Told(step[0], told(step[1])))
+            search.tell(step[0], outcome_of(step[1]))
+            journal.append(Told(step[0], outcome_of(step[1])))
     return journal
 
 
@@ -148,25 +150,25 @@ def adversity(subject: Subject) -> None:
         for number in range(1, subject.trials + 1):
             found += search.ask(1)
             trial = number - 3 if number % 7 else number
-            search.tell(trial, told(losses[number % len(losses)], partial=number % 5 == 0))
-            search.tell(trial, told(3.0))
-        search.tell(10**9, told(1.0))
+            search.tell(trial, outcome_of(losses[number % len(losses)], partial=number % 5 == 0))
+            search.tell(trial, outcome_of(3.0))
+        search.tell(10**9, outcome_of(1.0))
         good = all(all_feasible(space, one) for one in found) and len({str(one) for one in found}) == subject.trials
-        demand(good, f"with results that are {words} it leaves the space or repeats itself")
+        require(good, f"with results that are {words} it leaves the space or repeats itself")
     silent = subject.search(space, 1).ask(2 * subject.trials)
-    demand(len({str(one) for one in silent}) == 2 * subject.trials, "without results it repeats itself")
-    demand(len(subject.search(POINT, 1).ask(2)) == 1, "a space of one point has one suggestion")
+    require(len({str(one) for one in silent}) == 2 * subject.trials, "without results it repeats itself")
+    require(len(subject.search(POINT, 1).ask(2)) == 1, "a space of one point has one suggestion")
 
 
 def distribution(subject: Subject) -> None:
     """A distribution shapes the suggestions: in quantiles of it they are those that a uniform parameter has."""
     if subject.algorithm.exhaustive:
         return
-    ruler = Ruler(subject)
+    ruler = DistributionMeter(subject)
     for column in COLUMNS:
         if column.fine and subject.serves(column.parameters):
             skew = ruler.skew(column)
-            demand(skew < MOST_SKEW, f"{column.title}: a fifth of the distribution is off by {skew:.0%}")
+            require(skew < MOST_SKEW, f"{column.title}: a fifth of the distribution is off by {skew:.0%}")
 
 
 def learns_known_results(subject: Subject) -> None:
@@ -174,17 +176,17 @@ def learns_known_results(subject: Subject) -> None:
     space = widest(subject)
     cube, search = Cube(space), subject.search(space, 4)
     for number in range(12):
-        search.learn(cube.decode([(number + 0.5) / 12] * cube.width), told(number / 3 if number % 4 else None))
-    search.learn({"gone": 1}, told(0.0))
-    found = list(lived(search, subject.trials // 2))
-    demand(all(all_feasible(space, one) for one in found), "it leaves the space")
+        search.learn(cube.decode([(number + 0.5) / 12] * cube.width), outcome_of(number / 3 if number % 4 else None))
+    search.learn({"gone": 1}, outcome_of(0.0))
+    found = list(simulate(search, subject.trials // 2))
+    require(all(all_feasible(space, one) for one in found), "it leaves the space")
 
 
 def settings(subject: Subject) -> None:
     """Settings are typed, can be written down as JSON, and a wrong one is refused with what is allowed."""
     algorithm = subject.algorithm
     own = algorithm.schema.of(subject.spec(POINT).algorithm)
-    demand(algorithm.schema.model_validate(json.loads(own.model_dump_json())) == own, "settings are not serialisable")
+    require(algorithm.schema.model_validate(json.loads(own.model_dump_json())) == own, "settings are not serialisable")
     for name in algorithm.schema.model_fields:
         must, refused = allowed(algorithm.schema, name), 0
         for value in STRANGE:
@@ -192,12 +194,12 @@ def settings(subject: Subject) -> None:
             assert spec is not None
             found = list(setting_problems(spec, algorithm.schema, ()))
             refused += len(found)
-            demand(all(must in one.message for one in found), f"the refusal of {name} does not say {must!r}")
-        demand(refused > 0, f"{name} may be anything")
+            require(all(must in one.message for one in found), f"the refusal of {name} does not say {must!r}")
+        require(refused > 0, f"{name} may be anything")
     unknown = subject.spec(POINT, {"no such setting": 1}).algorithm
     assert unknown is not None
     messages = [one.message for one in setting_problems(unknown, algorithm.schema, ())]
-    demand(
+    require(
         len(messages) == 1 and "random_state" in messages[0], "an unknown setting is not refused with the known ones"
     )
 
@@ -205,7 +207,7 @@ def settings(subject: Subject) -> None:
 def features(subject: Subject) -> None:
     """What it does not refuse, it serves: every kind of parameter, conditions, constraints, several objectives."""
     for column in COLUMNS:
-        demand(cell(subject, column) != "BROKEN", f"it fails with {column.title}")
+        require(cell(subject, column) != "BROKEN", f"it fails with {column.title}")
 
 
 PROMISES: dict[str, Callable[[Subject], None]] = {

@@ -23,7 +23,7 @@ class BrokenPromiseError(RefusalError, AssertionError):
     """What an algorithm promised, and did not keep."""
 
 
-def demand(held: bool, words: str) -> None:
+def require(held: bool, words: str) -> None:
     """Raises BrokenPromiseError."""
     if not held:
         raise BrokenPromiseError(words)
@@ -74,12 +74,12 @@ def loss_of(assignment: Assignment) -> float:
     return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
 
 
-def told(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
+def outcome_of(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
     """One loss; of further objectives the loss is its negative, so that they are in conflict."""
     return FAILED if loss is None else Outcome((loss, -loss, -loss)[:objectives], partial=partial)
 
 
-def lived(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
+def simulate(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
     """Ask one by one; results come out of order, some failed, some cut off, some late."""
     order = random.Random(seed)
     running: list[tuple[int, Assignment]] = []
@@ -91,4 +91,4 @@ def lived(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> It
             trial, assignment = running.pop(order.randrange(len(running)))
             luck = order.random()
             loss = None if luck < 0.2 else loss_of(assignment)
-            search.tell(trial, told(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives))
+            search.tell(trial, outcome_of(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives))

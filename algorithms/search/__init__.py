@@ -1,4 +1,4 @@
-"""What to try next: searches by name."""
+"""What to try next: searches by name, and what they cannot serve."""
 
 from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, algorithm_of
 from algorithms.search.catalogue.katib import TO_COME

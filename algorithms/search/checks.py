@@ -1,4 +1,4 @@
-"""Why an experiment cannot be served by the search that it asks for, and what else could serve it."""
+"""Why a search cannot serve an experiment, and which others can."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from algorithms.search.catalogue.algorithm import NAME_PLACE, Algorithm, algorit
 from algorithms.search.catalogue.katib import TO_COME
 from algorithms.search.catalogue.plugins import Fault
 from algorithms.search.feasibility import feasibility_problems
-from algorithms.search.features import REMEDIES, asked
+from algorithms.search.features import REMEDIES, requested_features
 from algorithms.search.registry import ALGORITHMS, algorithm_names, find_algorithm
-from algorithms.search.shell.warm_start import informing_problems
+from algorithms.search.shell.warm_start import warm_start_problems
 from algorithms.settings import setting_problems
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
@@ -17,7 +17,7 @@ SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
 
 
 def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Unknown algorithm or settings, a library that is missing, or a space that the algorithm cannot honour."""
+    """Problems of `spec`: an unknown algorithm or setting, a missing library, a space that cannot be honoured."""
     name = algorithm_of(spec)
     algorithm = find_algorithm(name)
     if algorithm is None:
@@ -30,16 +30,16 @@ def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if isinstance(algorithm, Algorithm):
         yield from _own(spec, name, algorithm)
     yield from feasibility_problems(spec)
-    yield from informing_problems(spec)
+    yield from warm_start_problems(spec)
 
 
 def _own(spec: ExperimentSpec, name: str, algorithm: Algorithm) -> Iterator[Problem]:
-    """What is asked of this algorithm, and it cannot do."""
+    """What `spec` asks of this algorithm that it cannot do."""
     if algorithm.extra is not None and algorithm.extra.missing:
         yield algorithm.extra.problem(name)
     wrong = list(setting_problems(spec.algorithm, algorithm.schema, SETTINGS_PLACE)) if spec.algorithm else []
     yield from wrong or algorithm.rules(spec)
-    for feature, place in asked(spec):
+    for feature, place in requested_features(spec):
         if feature in algorithm.lacks:
             able = ", ".join(other for other, one in ALGORITHMS.items() if feature not in one.lacks)
             words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"

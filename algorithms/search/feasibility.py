@@ -1,4 +1,4 @@
-"""Whether the constraints leave enough of a space for points to be drawn at random."""
+"""Whether constraints leave enough of a space to find allowed points by drawing at random."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from events.spec.problem import Problem
 
 DRAWN = 10_000
 LEAST_ALLOWED = 10
-"""Of DRAWN: with fewer, to find a point that is allowed takes longer than most trials are worth."""
+"""How many of DRAWN random points have to be allowed; with fewer, finding one takes too long."""
 _WHERE = ("spec", "constraints")
 _REMEDY = "loosen them, narrow min and max to where they hold, or let the program compute one parameter from the others"
 
@@ -26,7 +26,7 @@ def allowed_points(cube: Cube) -> int | None:
 
 
 def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Why points of `spec` could not be found: drawn by the distributions, and walked through if they are finite."""
+    """Why allowed points of `spec` could not be found, by random draws and, in a finite space, by a random walk."""
     if not spec.constraints:
         return
     cube = _concerned(Cube.of(spec))
@@ -47,7 +47,7 @@ def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _concerned(cube: Cube) -> Cube:
-    """The part of the space that the constraints and the conditions beneath them know of: the rest changes nothing."""
+    """The part of the space on which the constraints depend, conditions included."""
     names = {name for constraint in cube.constraints for name in constraint.names}
     for parameter in reversed(outermost_first(cube.parameters)):
         if parameter.name in names and parameter.condition is not None:

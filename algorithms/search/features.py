@@ -1,4 +1,4 @@
-"""What a spec may ask of a search that not every search can honour."""
+"""Features of a spec that not every search can honour."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -9,7 +9,7 @@ from events.spec.space import Parameter, ParameterType
 
 
 class Feature(StrEnum):
-    """In the words of a refusal: "grid cannot honour …"."""
+    """A feature of a spec; the value completes the refusal "grid cannot honour …"."""
 
     ENDLESS = "a double without a step"
     CATEGORICAL = "categorical parameters"
@@ -29,11 +29,11 @@ REMEDIES = {
     Feature.WARM_START: "remove warmStart",
     Feature.SEVERAL_OBJECTIVES: "keep one and make the others outcomeConstraints",
 }
-"""What else a person may do about it."""
+"""For each feature, what a user can do without it, as a refusal says it."""
 
 
-def asked(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
-    """The features that `spec` asks for, and where."""
+def requested_features(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
+    """The features that `spec` asks for, each with its place in the document."""
     for index, parameter in enumerate(spec.parameters):
         place = ("spec", "parameters", index)
         if _endless(parameter):

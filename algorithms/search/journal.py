@@ -1,4 +1,4 @@
-"""A search is a fold over its journal: replayed it is the same again, or, from another version, adopted."""
+"""Rebuild a search from its journal: by replay, or by adopting what another version suggested."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class Told:
 def restore(
     spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told], step: Callable[[], object] = lambda: None
 ) -> Search:
-    """The search after `journal`, its entries in the order in which they happened; `step` is called after each.
+    """The search of `spec` and `seed` after `journal`, whose entries are in the order in which they happened.
 
-    If it resumes the recorded suggestions, the result goes on exactly as the original would have. If not
-    (another version of a library, or of the spec, made them), it adopts all suggestions, is told all outcomes, and
-    goes on in its own way.
+    If it repeats the recorded suggestions, it continues exactly as the original would have. If not, because another
+    version of a library or of the spec made them, it adopts all suggestions, is told all outcomes, and continues in
+    its own way. `step` is called after each entry. Raises LookupError if the algorithm is not installed.
     """
     entries = tuple(journal)
     search = create_search(spec, seed)

@@ -1,4 +1,4 @@
-"""The live searches of one process: caches of their journals, the least recently asked is forgotten first."""
+"""The searches that one process keeps in memory, as caches of their journals."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
 MOST = 500
-"""Searches that one process keeps at most; 0.1 to 5 MB each."""
+"""How many searches one process keeps at most; each takes 0.1 to 5 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a search is a function of, beside its journal."""
+    """What, beside its journal, a search is made from."""
 
     spec: ExperimentSpec
     seed: int
@@ -23,21 +23,26 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Be told `news`, then suggest `count`. With an origin the search is first made from it and from its journal."""
+    """A request to a search: take in `news`, then make `count` suggestions.
+
+    With an `origin`, the search is first rebuilt from that and from its journal.
+    """
 
     search: str
-    """The name of one life of a search: whoever rebuilds it gives it another."""
+    """The name of this instance of the search; each time that it is rebuilt it has another."""
     number: int
-    """How many questions this life has answered: one that has heard less or more cannot answer this one."""
+    """How many questions the instance has answered before this one; another instance cannot answer it."""
     news: tuple[Told, ...]
     count: int
     origin: Origin | None = None
     forget: tuple[str, ...] = ()
-    """Searches that nobody will ask again."""
+    """Names of searches that will not be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """The new suggestions, and whether the search has none left."""
+
     assignments: list[Assignment]
     exhausted: bool
 
@@ -49,7 +54,10 @@ class _Live:
 
 
 class Searches:
-    """Whatever is forgotten can be made again from its journal, so anything may be forgotten at any time."""
+    """Live searches by name; the one that was not asked for the longest time is forgotten first.
+
+    Each can be rebuilt from its journal, so any may be forgotten at any time.
+    """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -61,9 +69,10 @@ class Searches:
     def answer(
         self, question: Question, journal: Iterable[Asked | Told] = (), step: Callable[[], object] = lambda: None
     ) -> Answer | None:
-        """None if the search is not here in the state that is asked for; `journal` counts with an origin only.
+        """The answer; None if the search is not here in the state that `question` names.
 
-        `step` is called when a piece of the work is done. Raises what the algorithm raises; then the search is gone.
+        `journal` is read only if the question has an origin. `step` is called after each piece of work. Raises what the
+        algorithm raises, and forgets the search then.
         """
         for name in question.forget:
             self._live.pop(name, None)

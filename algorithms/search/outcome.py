@@ -1,20 +1,20 @@
-"""What a trial came to, as a search is told it."""
+"""The outcome of a trial, as a search is told it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one trial, complete or cut off."""
+    """The result of one trial that is over."""
 
     losses: tuple[float, ...] = ()
-    """Finite, one an objective, each to be minimised; none if the trial failed."""
+    """One finite loss for each objective, to be minimised; empty if the trial failed."""
     violations: tuple[float, ...] = ()
-    """One an outcome constraint: by how much it is missed, as a share of its bound; 0 where it holds."""
+    """For each outcome constraint, by how much it is missed, as a share of its bound; 0 where it holds."""
     partial: bool = False
-    """Was the trial stopped early? Then its losses are those of a curve that was cut off."""
+    """Was the trial stopped early? Then the losses are those that it had reached by then."""
     earlier: bool = False
-    """Was it a trial of another experiment, whose problem may have been another one?"""
+    """Is it of another experiment, whose problem may differ?"""
 
     @property
     def failed(self) -> bool:

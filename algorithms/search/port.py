@@ -7,34 +7,40 @@ from events.spec.space import Assignment
 
 
 class Search(Protocol):
-    """Ask and tell. The n-th suggestion ever returned (from 1) is trial n; `ask(n)` equals n times `ask(1)`.
+    """Suggests points, and is told what came of them. Not thread-safe.
 
-    A search is a function of spec, seed and the order of its calls; it is not thread-safe.
+    Every search promises (`tests/contracts/test_search.py`, `algorithms/conformance/promises.py`):
+
+    * Suggestions are a function of spec, seed and the order of the calls; `ask(n)` equals n times `ask(1)`.
+    * The n-th suggestion that was ever returned, counted from 1, is trial n.
+    * Each is in the space and allowed by its constraints, and none is made twice while others are left.
     """
 
     def ask(self, count: int) -> list[Assignment]:
-        """Up to `count` suggestions, none that was made before while others are left; fewer only if exhausted."""
+        """`count` new suggestions; fewer only if nothing else is left. Raises what a plugin or library raises."""
         ...
 
     def tell(self, trial: int, outcome: Outcome) -> None:
-        """What `trial` came to; a second outcome of a trial is ignored."""
+        """Learn the outcome of `trial`; a second outcome of a trial, or one of an unknown trial, is ignored."""
         ...
 
     def resume(self, assignment: Assignment) -> bool:
-        """Make the next suggestion, recorded as `assignment`, again; False if it would be another one now.
+        """Repeat the next suggestion, recorded as `assignment`; False if it would be another one now.
 
-        What can be known without the work of a suggestion is: a history is gone through quickly."""
+        A search whose state does not depend on the work of suggesting leaves that out, so that a journal is replayed
+        quickly.
+        """
         ...
 
     def adopt(self, assignment: Assignment) -> None:
-        """Count as the next suggestion one that another instance made."""
+        """Count `assignment`, which another instance suggested, as the next suggestion."""
         ...
 
     def learn(self, assignment: Assignment, outcome: Outcome) -> None:
-        """A result that is no trial of this search, known before the first suggestion."""
+        """Learn an earlier result, which is no trial of this search. To be called before the first suggestion."""
         ...
 
     @property
     def exhausted(self) -> bool:
-        """Is nothing left to suggest, for good?"""
+        """Is every point of the space suggested?"""
         ...

@@ -1,4 +1,4 @@
-"""The searches that do not learn: random, grid and Sobol; they differ only in how the next point is drawn."""
+"""The searches that do not learn: random, grid and Sobol. They differ only in how they draw the next point."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -10,13 +10,13 @@ from events.spec.space import Assignment, Scalar
 
 
 class Draw(Protocol):
-    """Claims and returns the point for suggestion number `index`, from 0; None if the space is used up."""
+    """Claim and return the point of suggestion number `index`, from 0; None if the space is used up."""
 
     def __call__(self, index: int) -> dict[str, Scalar] | None: ...
 
 
 class Sampling:
-    """A search whose suggestions do not depend on any loss."""
+    """A search whose suggestions do not depend on results."""
 
     def __init__(self, novelty: Novelty, draw: Draw) -> None:
         self._novelty = novelty
@@ -55,7 +55,7 @@ def random_search(cube: Cube, seed: int) -> Sampling:
 
 
 def grid_search(cube: Cube, seed: int) -> Sampling:
-    """Every combination once, in an order shuffled by the seed; the grid is never written down."""
+    """Every combination once, in an order shuffled by the seed, in constant memory."""
     novelty = Novelty(cube, seed)
     return Sampling(novelty, lambda index: novelty.walk())
 
@@ -67,7 +67,7 @@ def sobol_search(cube: Cube, seed: int) -> Sampling:
 
 
 class SobolDraw:
-    """The next point of the sequence that is allowed and new; a used-up neighbourhood is left to a random draw."""
+    """Draws the next point of the sequence that is allowed and new, or a random one if there is none near."""
 
     def __init__(self, cube: Cube, novelty: Novelty, seed: int) -> None:
         from scipy.stats import qmc  # takes a second

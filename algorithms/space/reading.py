@@ -1,4 +1,4 @@
-"""Values as people, files and earlier experiments wrote them → values of this search space."""
+"""Read values that people, files and earlier experiments wrote as values of this search space."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from events.spec.warm_start import Row
 
 
 def value_of(parameter: Parameter, given: Scalar) -> Scalar | None:
-    """The value of `parameter` that is meant, of its own type; None if it has none such."""
+    """The value of `parameter` that `given` means, of the parameter's own type; None if it is not feasible."""
     if parameter.type is ParameterType.CATEGORICAL:
         return next((known for known in parameter.space.list if _written(known) == _written(given)), None)
     try:
@@ -31,25 +31,25 @@ def value_of(parameter: Parameter, given: Scalar) -> Scalar | None:
 
 
 def _written(value: Scalar) -> str:
-    """As the export writes it: `true` is the word and the truth value."""
+    """`value` as an export writes it: the word `true` and the boolean are the same."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(slots=True)
-class Fitted:
-    """Rows that fit into a space, in their order, and why others do not."""
+class FittedRows:
+    """The rows that fit into a space, in their order, and the reasons why others do not."""
 
     used: list[tuple[dict[str, Scalar], float]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     ignored: set[str] = field(default_factory=set)
-    """Parameters that the space does not have."""
+    """Names of parameters that rows have and the space does not."""
 
     @property
     def rows(self) -> int:
         return len(self.used) + self.left_out.total()
 
     def words(self, rows: str = "rows") -> Iterator[str]:
-        """How many of the `rows` are used, then one line a reason, the most frequent first."""
+        """Lines for people: how many rows are used, then one line for each reason, the most frequent first."""
         yield f"{len(self.used):,} of {self.rows:,} {rows} are used"
         for reason, count in self.left_out.most_common():
             yield f"{count:,} left out: {reason}"
@@ -57,9 +57,9 @@ class Fitted:
             yield f"ignored, as this space does not have them: {', '.join(sorted(self.ignored))}"
 
 
-def fitted(cube: Cube, rows: Sequence[Row]) -> Fitted:
-    """Map results of another run to this space, where that is honest: nothing is made up, nothing moved into bounds."""
-    found = Fitted()
+def fit_rows(cube: Cube, rows: Sequence[Row]) -> FittedRows:
+    """Map results of another run to this space, without making up a value or moving one into bounds."""
+    found = FittedRows()
     order = outermost_first(cube.parameters)
     for row in rows:
         assignment, reason = _fit(cube, order, row.parameters)
@@ -72,7 +72,7 @@ def fitted(cube: Cube, rows: Sequence[Row]) -> Fitted:
 
 
 def _fit(cube: Cube, order: Sequence[Parameter], given: Mapping[str, Scalar]) -> tuple[dict[str, Scalar] | None, str]:
-    """The assignment of a row, or None and why there is none."""
+    """The assignment of a row and an empty string, or None and the reason."""
     values: dict[str, Scalar] = {}
     known = {parameter.name: parameter for parameter in order}
     for parameter in order:

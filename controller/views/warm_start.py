@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from algorithms.search.shell.warm_start import warmth
+from algorithms.search.shell.warm_start import warm_start_rows
 from controller.views import words
 from events.spec.experiment import ExperimentSpec
 
@@ -22,4 +22,4 @@ def _warm_start(spec: ExperimentSpec) -> Iterator[str]:
     if warm.rows is None:
         yield f"the best results of {source}, looked up when the experiment is submitted"
     else:
-        yield from warmth(spec).words(f"rows of {source}" if source else "rows")
+        yield from warm_start_rows(spec).words(f"rows of {source}" if source else "rows")

@@ -14,9 +14,9 @@ from algorithms.search.catalogue.libraries import (
     AcquisitionOptimizer,
     SkoptAcquisition,
     SkoptGp,
-    learning,
-    optuna,
-    skopt,
+    learning_search,
+    optuna_search,
+    skopt_search,
 )
 from algorithms.search.catalogue.own import GP, gaussian_process
 from algorithms.search.features import Feature
@@ -77,29 +77,31 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
 
     own = TpeSettings.of(spec.algorithm)
     sampler = tpe(multivariate=False, candidates=own.n_EI_candidates, gamma=own.gamma, prior_weight=own.prior_weight)
-    return optuna(spec, seed, sampler)
+    return optuna_search(spec, seed, sampler)
 
 
 def _multivariate_tpe(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import tpe
 
     own = MultivariateTpeSettings.of(spec.algorithm)
-    return optuna(spec, seed, tpe(multivariate=True, startup=own.n_startup_trials, candidates=own.n_ei_candidates))
+    return optuna_search(
+        spec, seed, tpe(multivariate=True, startup=own.n_startup_trials, candidates=own.n_ei_candidates)
+    )
 
 
 def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
-    from algorithms.search.optimizers.cmaes import Evolution
+    from algorithms.search.optimizers.cmaes import CmaEsOptimizer
 
     own = CmaEsSettings.of(spec.algorithm)
     restarts = own.restart_strategy.value
-    return learning(spec, seed, lambda cube: Evolution(cube, seed, spec.parallel, own.sigma, restarts))
+    return learning_search(spec, seed, lambda cube: CmaEsOptimizer(cube, seed, spec.parallel, own.sigma, restarts))
 
 
 def _bayesian(spec: ExperimentSpec, seed: int) -> Search:
     own = BayesianSettings.of(spec.algorithm)
     if _of_skopt(own):
-        return skopt(spec, seed, own.base_estimator.value, own, own.acq_optimizer.value)
-    return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, max(1, own.n_initial_points)))
+        return skopt_search(spec, seed, own.base_estimator.value, own, own.acq_optimizer.value)
+    return learning_search(spec, seed, lambda cube: gaussian_process(spec, cube, seed, max(1, own.n_initial_points)))
 
 
 def _of_skopt(own: BayesianSettings) -> str:

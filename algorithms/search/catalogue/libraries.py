@@ -10,7 +10,7 @@ from algorithms.search.catalogue.algorithm import Algorithm, Extra, Seeded
 from algorithms.search.features import Feature
 from algorithms.search.port import Search
 from algorithms.search.sampling import random_search
-from algorithms.search.shell.learning import Learning, Optimizer
+from algorithms.search.shell.learning import LearningSearch, Optimizer
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 
@@ -101,17 +101,17 @@ class SkoptForest(SkoptModel):
     )
 
 
-def learning(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]) -> Search:
+def learning_search(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]) -> Search:
     """A search that learns; where there is one point only, no library has to cope with that."""
     cube = Cube.of(spec)
-    return random_search(cube, seed) if cube.size == 1 else Learning(cube, seed, optimizer(cube))
+    return random_search(cube, seed) if cube.size == 1 else LearningSearch(cube, seed, optimizer(cube))
 
 
-def optuna(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search:
+def optuna_search(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search:
     """A search that learns with one of Optuna's samplers."""
     from algorithms.search.optimizers.optuna import OptunaOptimizer
 
-    return learning(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.targets)))
+    return learning_search(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.targets)))
 
 
 def _tpe(spec: ExperimentSpec, seed: int) -> Search:
@@ -119,38 +119,38 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
 
     own = OptunaTpe.of(spec.algorithm)
     startup, candidates = own.n_startup_trials, own.n_ei_candidates
-    return optuna(spec, seed, tpe(multivariate=own.multivariate, startup=startup, candidates=candidates))
+    return optuna_search(spec, seed, tpe(multivariate=own.multivariate, startup=startup, candidates=candidates))
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import gp
 
-    return optuna(spec, seed, gp(Startup.of(spec.algorithm).n_startup_trials))
+    return optuna_search(spec, seed, gp(Startup.of(spec.algorithm).n_startup_trials))
 
 
 def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import cmaes
 
     own = OptunaCmaEs.of(spec.algorithm)
-    return optuna(spec, seed, cmaes(own.n_startup_trials, own.popsize))
+    return optuna_search(spec, seed, cmaes(own.n_startup_trials, own.popsize))
 
 
 def _nsga2(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import nsga2
 
-    return optuna(spec, seed, nsga2(Population.of(spec.algorithm).population_size))
+    return optuna_search(spec, seed, nsga2(Population.of(spec.algorithm).population_size))
 
 
 def _nsga3(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import nsga3
 
-    return optuna(spec, seed, nsga3(Population.of(spec.algorithm).population_size))
+    return optuna_search(spec, seed, nsga3(Population.of(spec.algorithm).population_size))
 
 
 def _qmc(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import qmc
 
-    return optuna(spec, seed, qmc(OptunaQmc.of(spec.algorithm).qmc_type.value))
+    return optuna_search(spec, seed, qmc(OptunaQmc.of(spec.algorithm).qmc_type.value))
 
 
 def _hyperopt_tpe(spec: ExperimentSpec, seed: int) -> Search:
@@ -158,31 +158,31 @@ def _hyperopt_tpe(spec: ExperimentSpec, seed: int) -> Search:
 
     own = HyperoptTpe.of(spec.algorithm)
     suggest = parzen(own.n_startup_jobs, own.n_EI_candidates, own.gamma, own.prior_weight)
-    return learning(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, suggest))
+    return learning_search(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, suggest))
 
 
 def _hyperopt_anneal(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.hyperopt import ANNEAL, HyperoptOptimizer
 
-    return learning(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, ANNEAL))
+    return learning_search(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, ANNEAL))
 
 
-def skopt(spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto") -> Search:
+def skopt_search(spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto") -> Search:
     """A search that learns with one of skopt's models."""
     from algorithms.search.optimizers.skopt import Model, SkoptOptimizer
 
     model = Model(estimator, own.n_initial_points, own.acq_func.value, optimizer)
-    return learning(spec, seed, lambda cube: SkoptOptimizer(cube, seed, model))
+    return learning_search(spec, seed, lambda cube: SkoptOptimizer(cube, seed, model))
 
 
 def _skopt_gp(spec: ExperimentSpec, seed: int) -> Search:
     own = SkoptGp.of(spec.algorithm)
-    return skopt(spec, seed, "GP", own, own.acq_optimizer.value)
+    return skopt_search(spec, seed, "GP", own, own.acq_optimizer.value)
 
 
 def _skopt_forest(spec: ExperimentSpec, seed: int) -> Search:
     own = SkoptForest.of(spec.algorithm)
-    return skopt(spec, seed, own.base_estimator.value, own)
+    return skopt_search(spec, seed, own.base_estimator.value, own)
 
 
 LIBRARY_ALGORITHMS = {

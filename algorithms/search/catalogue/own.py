@@ -6,8 +6,8 @@ from dataclasses import replace
 from pydantic import Field
 
 from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
-from algorithms.search.catalogue.libraries import learning
-from algorithms.search.optimizers.portfolio import OF_SEVERAL, NevergradName, Situation, gaussian, pick
+from algorithms.search.catalogue.libraries import learning_search
+from algorithms.search.optimizers.portfolio import OF_SEVERAL, NevergradName, Situation, gaussian_suggestions, pick
 from algorithms.search.port import Search
 from algorithms.search.shell.learning import Optimizer
 from algorithms.search.shell.relay import Best, Relay
@@ -33,11 +33,13 @@ class NevergradSettings(Seeded):
 def picks(spec: ExperimentSpec) -> str:
     """In words, what the default picks for a valid `spec`, or `nevergrad` whose optimizer is left to us."""
     situation, name = _situation(spec), algorithm_of(spec)
-    if name == DEFAULT and (first := gaussian(situation)) != 0:
+    if name == DEFAULT and (first := gaussian_suggestions(situation)) != 0:
         total = spec.max_trial_count
         if first is None or (total is not None and total <= first):
             return "gp"
-        return f"gp for the first {first} trials, then {pick(NevergradName.AUTO, _after(situation, first)).optimizer}"
+        return (
+            f"gp for the first {first} trials, then {pick(NevergradName.AUTO, _remaining(situation, first)).optimizer}"
+        )
     if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is NevergradName.AUTO:
         return str(pick(NevergradName.AUTO, situation).optimizer)
     return ""
@@ -50,17 +52,17 @@ def _situation(spec: ExperimentSpec) -> Situation:
 
 def _auto(spec: ExperimentSpec, seed: int) -> Search:
     situation = _situation(spec)
-    cube, first = situation.cube, gaussian(situation)
+    cube, first = situation.cube, gaussian_suggestions(situation)
     if first == 0:
         return _nevergrad(spec, seed)
     start = GpSettings().n_initial_points
     if first is None or cube.size == 1:
-        return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
-    gp, rest = gaussian_process(spec, cube, seed, start), _after(situation, first)
-    return Relay(cube, seed, gp, first, lambda best: _going_on(rest, seed, best))
+        return learning_search(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
+    gp, rest = gaussian_process(spec, cube, seed, start), _remaining(situation, first)
+    return Relay(cube, seed, gp, first, lambda best: _nevergrad_from(rest, seed, best))
 
 
-def _going_on(situation: Situation, seed: int, best: Best | None) -> Optimizer:
+def _nevergrad_from(situation: Situation, seed: int, best: Best | None) -> Optimizer:
     """Nevergrad, from the best point on."""
     from algorithms.search.optimizers.nevergrad import NevergradOptimizer  # its import takes a second
 
@@ -72,7 +74,7 @@ def _going_on(situation: Situation, seed: int, best: Best | None) -> Optimizer:
     return optimizer
 
 
-def _after(situation: Situation, first: int) -> Situation:
+def _remaining(situation: Situation, first: int) -> Situation:
     """What Nevergrad plans for."""
     return replace(situation, budget=max(1, situation.budget - first))
 
@@ -86,7 +88,7 @@ def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) ->
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
     start = GpSettings.of(spec.algorithm).n_initial_points
-    return learning(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
+    return learning_search(spec, seed, lambda cube: gaussian_process(spec, cube, seed, start))
 
 
 def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:

@@ -12,7 +12,7 @@ from algorithms.search.catalogue.algorithm import Algorithm, Seeded
 from algorithms.search.features import Feature
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.shell.learning import Candidate, Learning
+from algorithms.search.shell.learning import Candidate, LearningSearch
 from algorithms.settings import catalogue_entry
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
@@ -51,7 +51,7 @@ class PluginOptimizer:
     """A plugin as an optimizer; handles are not needed."""
 
     stateless = False
-    honest = False
+    takes_failures = False
 
     def __init__(self, cube: Cube, name: str, plugin: Plugin) -> None:
         self._cube, self._name, self._plugin = cube, name, plugin
@@ -74,7 +74,7 @@ class PluginOptimizer:
         self._plugin.tell(candidate.assignment, outcome.losses[0])
 
 
-def found(taken: Mapping[str, Algorithm]) -> Mapping[str, tuple[EntryPoint, ...]]:
+def find_plugins(taken: Mapping[str, Algorithm]) -> Mapping[str, tuple[EntryPoint, ...]]:
     """The entry points by name, of which none is loaded; names of `taken` are left to whom they belong to."""
     points: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=GROUP):
@@ -82,7 +82,7 @@ def found(taken: Mapping[str, Algorithm]) -> Mapping[str, tuple[EntryPoint, ...]
     return {name: those for name, those in sorted(points.items()) if name not in taken}
 
 
-def clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
+def name_clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
     """Plugins whose names are not theirs to use."""
     for point in entry_points(group=GROUP):
         if point.name in taken:
@@ -90,7 +90,7 @@ def clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
 
 
 @cache
-def loaded(points: tuple[EntryPoint, ...]) -> Algorithm | Fault:
+def load_plugin(points: tuple[EntryPoint, ...]) -> Algorithm | Fault:
     """The plugin of one name, or why there is none; its own errors are caught here."""
     if len(points) > 1:
         return Fault(f"is offered by {', '.join(map(_origin, points))}: uninstall all but one")
@@ -115,7 +115,7 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
 
     def create(spec: ExperimentSpec, seed: int) -> Search:
         cube = Cube.of(spec)
-        return Learning(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
+        return LearningSearch(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
 
     return Algorithm(summary, schema, create, lacks | {Feature.SEVERAL_OBJECTIVES})
 

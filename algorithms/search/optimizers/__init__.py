@@ -1,1 +1,1 @@
-"""What makes suggestions: the Gaussian process, and the libraries, each behind the port of `shell/learning.py`."""
+"""Optimizers, as `shell/learning.py` defines them: the Gaussian process, and one module for each library."""

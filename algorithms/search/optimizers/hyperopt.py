@@ -1,4 +1,4 @@
-"""Hyperopt's algorithms behind the port: the only module that imports it."""
+"""Hyperopt's algorithms as optimizers; the only module that imports hyperopt."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,24 +16,24 @@ from events.spec.space import Assignment
 
 Document = dict[str, Any]
 Suggest = Callable[[list[int], Domain, Trials, int], Sequence[Document]]
-"""As Hyperopt's `suggest` functions: ids of the trials to make, the space, what is known, a seed."""
+"""A `suggest` function of Hyperopt: of the ids of the new trials, the space, the known trials and a seed."""
 
 
 class HyperoptOptimizer:
-    """Ask and tell by a pure function of the trials and a seed; handles are Hyperopt's documents.
+    """Suggestions by a pure function of the trials and a seed; handles are Hyperopt's documents.
 
-    Trials that run count as the worst, as Hyperopt does with those without a loss.
+    Running trials count as the worst, which is what Hyperopt makes of trials without a loss.
     """
 
     stateless = True
-    honest = False
+    takes_failures = False
 
     def __init__(self, cube: Cube, seed: int, suggest: Suggest) -> None:
         self._space, self._seed, self._suggest = RawSpace(cube), seed, suggest
         self._domain = Domain(lambda point: None, {side.name: _expression(side) for side in self._space})
         self._trials = Trials()
         self._latest: Document | None = None
-        """Asked for, but perhaps dropped: not among the trials yet."""
+        """The latest candidate, which may still be dropped, and so is not among the trials yet."""
         self._asked = (0, 0)
         self._count = 0
 
@@ -42,7 +42,7 @@ class HyperoptOptimizer:
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
         seed = seed_from(f"{self._seed}/hyperopt/{number}/{self._asked[1]}", 2**31)
-        (document,) = self._suggest([self._next()], self._domain, self._trials, seed)
+        (document,) = self._suggest([self._next_id()], self._domain, self._trials, seed)
         drawn = {side.name: document["misc"]["vals"][side.name][0] for side in self._space}
         assignment = self._space.assignment(drawn)
         self._note(document, assignment)
@@ -52,7 +52,7 @@ class HyperoptOptimizer:
         if self._space.raws(assignment) is None:
             return None
         self._settle()
-        tid = self._next()
+        tid = self._next_id()
         misc = {"tid": tid, "cmd": self._domain.cmd, "workdir": self._domain.workdir}
         (document,) = self._trials.new_trial_docs([tid], [None], [self._domain.new_result()], [misc])
         self._note(document, assignment)
@@ -68,7 +68,7 @@ class HyperoptOptimizer:
         candidate.handle["result"] = {"status": STATUS_OK, "loss": loss}
 
     def _note(self, document: Document, assignment: Assignment) -> None:
-        """Keep the point as it is read from the journal, and without the parameters that it does not have."""
+        """Write into `document` the point as a journal would give it back, without absent parameters."""
         raws = self._space.raws(assignment) or {}
         document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._space}
         document["misc"]["idxs"] = {name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()}
@@ -80,7 +80,7 @@ class HyperoptOptimizer:
             self._latest = None
         self._trials.refresh()
 
-    def _next(self) -> int:
+    def _next_id(self) -> int:
         self._count += 1
         return self._count
 
@@ -108,4 +108,4 @@ def parzen(startup: int, candidates: int, gamma: float, prior_weight: float) -> 
 
 
 ANNEAL: Suggest = anneal.suggest
-"""Draws near good points, nearer the more are known, in the manner of simulated annealing."""
+"""Draws near good points, nearer with each result, in the manner of simulated annealing."""

@@ -1,4 +1,4 @@
-"""Optuna's samplers behind the port: the only module that imports it."""
+"""Optuna's samplers as optimizers; the only module that imports optuna."""
 
 import math
 import warnings
@@ -22,38 +22,38 @@ from events.spec.space import Assignment
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 MOST_GOOD = 25
-"""As in Hyperopt."""
+"""Results that count as good at most where `gamma` is given, as in Hyperopt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """One of Optuna's samplers, and what can be relied on."""
+    """How to make one of Optuna's samplers, and what it can do."""
 
     make: Callable[[int], BaseSampler]
-    """With a seed below 2**32."""
+    """Makes the sampler from a seed below 2**32."""
     stateless: bool
-    """Does it work on the trials alone? Then it is made anew, with a seed of its own, for each suggestion."""
-    honest: bool
-    """Does it know missed constraints?"""
+    """Does a suggestion depend on the trials alone? Then the sampler is made anew for each, with a seed of its own."""
+    takes_failures: bool
+    """Can it be told failures and missed constraints as they are?"""
     ranks_pruned: bool = False
-    """Does it rank trials that were cut off, or failed, behind all others?"""
+    """Does it rank trials that were stopped early, or failed, behind all others?"""
     attempts: int = 10
-    """Times that it is asked for a new point, before a random one is better than to wait for more."""
+    """How often it is asked for a new point before a random one is taken, as each call may take long."""
 
 
 class OptunaOptimizer:
-    """Ask and tell of one study in memory; handles are its trials. Global random states are left alone.
+    """One study in memory; handles are its trials. Global random states are not changed.
 
-    A step, a list or a category is an index for Optuna, all else a float in [0, 1] that the cube decodes: its uniform
-    prior is then exactly the distribution of the parameter.
+    Optuna sees a parameter with a step, a list or categories as an index, and any other as a float in [0, 1] that the
+    cube decodes, so that a uniform prior is exactly the distribution of the parameter.
     """
 
     def __init__(self, cube: Cube, seed: int, sampler: Sampler, objectives: int = 1) -> None:
-        self.stateless, self.honest = sampler.stateless, sampler.honest
+        self.stateless, self.takes_failures = sampler.stateless, sampler.takes_failures
         self._space, self._seed, self._sampler = RawSpace(cube), seed, sampler
         self._distributions = {side.name: _distribution(side) for side in self._space}
         self._asked = (0, 0)
-        self._rounding = Rounding(self._space, self._made())
+        self._rounding = Rounding(self._space, self._make_sampler())
         self._replaying = optuna.samplers.RandomSampler(seed=0)
         self._study = optuna.create_study(directions=["minimize"] * objectives, sampler=self._rounding)
 
@@ -62,14 +62,14 @@ class OptunaOptimizer:
         self._asked = number, attempt + 1 if number == last else 0
         if self.stateless:
             spent = self._asked[1] >= self._sampler.attempts
-            self._rounding.inner = optuna.samplers.RandomSampler(self._drawn()) if spent else self._made()
+            self._rounding.inner = optuna.samplers.RandomSampler(self._next_seed()) if spent else self._make_sampler()
         self._rounding.drawn = {}
         with np.errstate(all="ignore"):
             trial = self._study.ask(self._distributions)
         candidate = Candidate(self._space.assignment(trial.params | self._rounding.drawn), trial)
         if trial.params.keys() <= candidate.assignment.keys():
             return candidate
-        existing = self.foreign(candidate.assignment)  # without the parameters that do not exist beside the others
+        existing = self.foreign(candidate.assignment)  # without the parameters that are absent
         if existing is None:
             return candidate  # the constraints forbid it
         self.drop(candidate)
@@ -80,12 +80,12 @@ class OptunaOptimizer:
         if raws is None:
             return None
         self._study.enqueue_trial(raws)
-        self._study.sampler = self._replaying  # nothing has to be thought about
+        self._study.sampler = self._replaying  # the values are given: the real sampler has nothing to do
         trial = self._study.ask({name: self._distributions[name] for name in raws})
         self._study.sampler = self._rounding
         if isinstance(self._rounding.inner, optuna.samplers.NSGAIISampler | optuna.samplers.NSGAIIISampler):
             frozen = self._study.get_trials(deepcopy=False)[trial.number]
-            self._rounding.inner.get_trial_generation(self._study, frozen)  # it joins the population of now
+            self._rounding.inner.get_trial_generation(self._study, frozen)  # it joins the current population
         return Candidate(assignment, trial)
 
     def drop(self, candidate: Candidate) -> None:
@@ -105,22 +105,22 @@ class OptunaOptimizer:
         else:
             self._study.tell(trial, losses)
 
-    def _made(self) -> BaseSampler:
+    def _make_sampler(self) -> BaseSampler:
         warnings.filterwarnings("ignore", category=FutureWarning, message="`(gamma|prior_weight)`")  # to go in Optuna 6
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        return self._sampler.make(self._drawn())
+        return self._sampler.make(self._next_seed())
 
-    def _drawn(self) -> int:
-        """A seed that is a function of the search's seed, the suggestion's number and the attempt at it."""
+    def _next_seed(self) -> int:
+        """A seed below 2**32, a function of the search's seed, the suggestion's number and the attempt at it."""
         number, attempt = self._asked
         return seed_from(f"{self._seed}/optuna/{number}/{attempt}", 2**32)
 
 
 class Rounding(BaseSampler):
-    """Draws with another sampler, and keeps what the point's values are known by when they come from the journal.
+    """Draws with the sampler `inner`, and rounds each draw to what the journal keeps of it.
 
-    A float has more digits than the value it decodes to; without this, a search that is rebuilt from its journal
-    would know slightly different points.
+    A float has more digits than the value that it decodes to. Without rounding, a search that is rebuilt from its
+    journal would know slightly different points.
     """
 
     def __init__(self, space: RawSpace, inner: BaseSampler) -> None:
@@ -186,7 +186,7 @@ def tpe(
             prior_weight=None if prior_weight == 1.0 else prior_weight,
         )
 
-    return Sampler(make, stateless=True, honest=True, ranks_pruned=True, attempts=3)
+    return Sampler(make, stateless=True, takes_failures=True, ranks_pruned=True, attempts=3)
 
 
 def gp(startup: int) -> Sampler:
@@ -194,7 +194,7 @@ def gp(startup: int) -> Sampler:
     return Sampler(
         lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup),
         stateless=True,
-        honest=False,
+        takes_failures=False,
         attempts=1,
     )
 
@@ -206,21 +206,25 @@ def cmaes(startup: int, population: int | None) -> Sampler:
             seed=seed, n_startup_trials=startup, popsize=population, warn_independent_sampling=False
         ),
         stateless=False,
-        honest=False,
+        takes_failures=False,
     )
 
 
 def nsga2(population: int) -> Sampler:
     """NSGA-II (Deb et al. 2002)."""
     return Sampler(
-        lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=population), stateless=False, honest=True
+        lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=population),
+        stateless=False,
+        takes_failures=True,
     )
 
 
 def nsga3(population: int) -> Sampler:
     """NSGA-III (Deb and Jain 2014)."""
     return Sampler(
-        lambda seed: optuna.samplers.NSGAIIISampler(seed=seed, population_size=population), stateless=False, honest=True
+        lambda seed: optuna.samplers.NSGAIIISampler(seed=seed, population_size=population),
+        stateless=False,
+        takes_failures=True,
     )
 
 
@@ -231,5 +235,5 @@ def qmc(sequence: str) -> Sampler:
             seed=seed, qmc_type=sequence, scramble=True, warn_independent_sampling=False
         ),
         stateless=False,
-        honest=True,
+        takes_failures=True,
     )

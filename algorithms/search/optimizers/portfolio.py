@@ -1,4 +1,4 @@
-"""What `auto` takes, and which of Nevergrad's optimizers, each with the measurement behind it."""
+"""The tables by which `auto` picks a search and one of Nevergrad's optimizers, with the measurement behind each row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from algorithms.space.encoding import Cube
 
 
 class NevergradName(StrEnum):
-    """Nevergrad's names; each here is deterministic under a seed, replayable and bounded in memory.
+    """Names of Nevergrad's optimizers that are deterministic under a seed, replayable and bounded in memory.
 
     A name may also be written in lower case with hyphens, as in Katib, and without its end OnePlusOne:
-    `portfolio-discrete`, `two-points-de`. Left out, measured on flat cubes of 1 to 30 dimensions: those that raise
-    beyond the budget (Hammersley, Halton, LHS, LhsDE, Portfolio), that refuse points of others (EDA) or small budgets
-    (ES), that stall for 0.1 to 3 s again and again (MetaModel, BO, HyperOpt), or that block while a trial runs
-    (Cobyla, NGOptRW). NGOpt stalls for up to a second where it starts its model.
+    `portfolio-discrete`, `two-points-de`. Left out, as measured on flat cubes of 1 to 30 dimensions, are those that
+    raise beyond the budget (Hammersley, Halton, LHS, LhsDE, Portfolio), that refuse points of another origin (EDA) or
+    small budgets (ES), that repeatedly take 0.1 to 3 s (MetaModel, BO, HyperOpt), and that block while a trial runs
+    (Cobyla, NGOptRW). NGOpt takes up to a second when it starts its model.
     """
 
     AUTO = "auto"
@@ -46,13 +46,13 @@ def _plain(name: str) -> str:
 OF_SEVERAL = frozenset(
     {NevergradName.AUTO, NevergradName.DE, NevergradName.TWO_POINTS_DE, NevergradName.ROTATED_TWO_POINTS_DE}
 )
-"""Those that look at all losses of a point. To the others Nevergrad tells the hypervolume so far
-instead, which takes ever longer to compute."""
+"""The optimizers that use all losses of a point. To the others Nevergrad tells the hypervolume so far instead, which
+takes longer with each result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of an experiment before it starts."""
+    """What is known of an experiment before it starts: its space, trials planned, trials at a time, objectives."""
 
     cube: Cube
     budget: int
@@ -62,25 +62,25 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """An optimizer, and after how many results it is started anew from the best point (None: never)."""
+    """An optimizer, and after how many results each it begins anew at the best point (None: never)."""
 
     optimizer: NevergradName
     restart_every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One line of the table of `auto`: how many suggestions the Gaussian process makes, before Nevergrad does."""
+class AutoRow:
+    """One row of the table of `auto`: how many suggestions the Gaussian process makes before Nevergrad takes over."""
 
     when: Callable[[Situation], bool]
-    gaussian: int | None
-    """None: all."""
+    gaussian_suggestions: int | None
+    """None means all."""
     measured: str
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table: the first whose `when` holds is taken."""
+class NevergradRow:
+    """One row of the table of Nevergrad's optimizers; the first whose `when` holds is taken."""
 
     when: Callable[[Situation], bool]
     pick: Pick
@@ -88,21 +88,21 @@ class Row:
 
 
 GAUSSIAN = 500
-"""Suggestions that the Gaussian process makes at most."""
+"""How many suggestions the Gaussian process makes at most."""
 AUTO = (
-    Turn(
+    AutoRow(
         lambda s: s.objectives > 1,
         None,
         "benchmark fronts, 5 problems, 5 seeds: .105 (w=1) and .090 (w=10) of the hypervolume missed at 100 trials; "
         "Optuna's TPE .178 and .262, Nevergrad .338 and .328, NSGA-II .376 and .372, random .387",
     ),
-    Turn(
+    AutoRow(
         lambda s: s.cube.width > 80,
         0,
         "Ackley, Levy and an ellipsoid of 100 parameters: regret .525 (Nevergrad) and .565 (gp) at 150 trials, random "
         ".803; of 60 .497 and .457, of 30 .382 and .375 (2 seeds each)",
     ),
-    Turn(
+    AutoRow(
         lambda s: True,
         GAUSSIAN,
         "benchmark quality, reporting half, 10 seeds: mean regret at 100 trials .085 (w=1) and .101 (w=10), that of "
@@ -112,39 +112,39 @@ AUTO = (
 )
 
 
-def gaussian(situation: Situation) -> int | None:
-    """How many suggestions the Gaussian process makes before it is Nevergrad's turn; None: all."""
-    return next(turn.gaussian for turn in AUTO if turn.when(situation))
+def gaussian_suggestions(situation: Situation) -> int | None:
+    """How many suggestions the Gaussian process makes before Nevergrad takes over; None means all."""
+    return next(turn.gaussian_suggestions for turn in AUTO if turn.when(situation))
 
 
 # Regret = (best found - best known) / (median of random points - best known), mean over 20 tuning problems of 2 to 20
 # dimensions (tables of MLPs, XGBoost, NAS-Bench-201, synthetic) and 10 seeds, flat cube; w = trials in parallel.
 NEVERGRAD = (
-    Row(
+    NevergradRow(
         lambda s: s.objectives > 1,
         Pick(NevergradName.ROTATED_TWO_POINTS_DE),
         "hypervolume short of the best known by .253 (w=1) and .227 (w=10) at 100 trials, .162 (w=1) "
         "at 200; DE .250, .250, .171; TwoPointsDE .247, .255, .172; Sobol .263, .263, .217; random .290, .290, .235 "
         "(ZDT1 to 3, DTLZ2 with 3 objectives, a mixed space; 5 seeds)",
     ),
-    Row(
+    NevergradRow(
         lambda s: s.cube.categorical,
         Pick(NevergradName.PORTFOLIO_DISCRETE),
         "categorical: regret .057 (w=1) and .050 (w=10) at 100 trials; OnePlusOne .231 and .188, random .184 and .186",
     ),
-    Row(
+    NevergradRow(
         lambda s: s.parallel <= 2 and s.budget >= 100 and s.cube.width >= 2,
         Pick(NevergradName.CMA),
         "w=1: regret .218 at 100 and .189 at 200 trials; OnePlusOne .225 and .218, random .316 and .291",
     ),
-    Row(
+    NevergradRow(
         lambda s: s.parallel > 2 and s.budget > 100,
         Pick(NevergradName.ONE_PLUS_ONE, restart_every=25),
         "w=10: regret .203 at 100 and .180 at 200 trials when rebuilt from all results, .248 and .241 without, "
         "CMA .289 and .214; on 6 synthetic problems .337 and .297 when begun anew at the best point, .359 and .347 "
         "when rebuilt, .347 and .327 without",
     ),
-    Row(
+    NevergradRow(
         lambda s: True,
         Pick(NevergradName.ONE_PLUS_ONE),
         "up to 100 trials: regret .251 (w=1) and .280 (w=10) at 50 trials; random .348 and .349, CMA .279 and .371",
@@ -153,7 +153,7 @@ NEVERGRAD = (
 
 
 def pick(wanted: NevergradName, situation: Situation) -> Pick:
-    """The optimizer asked for, or what the table says for `auto`."""
+    """The optimizer that is `wanted`, or for `auto` that of the first row that fits."""
     if wanted is NevergradName.AUTO:
         return next(row.pick for row in NEVERGRAD if row.when(situation))
     if wanted is NevergradName.DIAGONAL_CMA and situation.cube.width == 1:

@@ -1,4 +1,4 @@
-"""The search space in the terms that libraries share: floats in [0, 1], ordered and unordered whole numbers."""
+"""The search space as libraries see it: floats in [0, 1], and whole numbers with and without an order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ from algorithms.space.encoding import MIDDLE, Cube
 from events.spec.space import Assignment, Distribution, Parameter, ParameterType, Scalar
 
 MOST_VALUES = 2**31
-"""What has more values is a float: libraries count in C."""
+"""A parameter with more values is a float for libraries, which count in C integers."""
 Raw = float | int
-"""A value as the library has it."""
+"""A value as the library has it: a float of a UNIT side, a whole number of the others."""
 
 
 class Kind(Enum):
     UNIT = auto()
-    """A float in [0, 1], as likely everywhere: the cube's decoding makes the distribution, exactly."""
+    """A float in [0, 1], uniformly distributed; the cube's decoding makes the parameter's distribution of it."""
     ORDER = auto()
-    """One of 0 … size-1, equally likely, in their order."""
+    """A whole number from 0 to size - 1, equally likely, ordered."""
     CHOICE = auto()
-    """One of 0 … size-1, equally likely, none nearer to another."""
+    """A whole number from 0 to size - 1, equally likely, without an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawSide:
-    """One side of the cube."""
+    """One side of the cube: one parameter."""
 
     name: str
     kind: Kind
     size: int
-    """Of ORDER and CHOICE; else 0."""
+    """How many values ORDER and CHOICE have; 0 for UNIT."""
     dimension: Dimension
 
     def place(self, raw: Raw) -> float:
-        """Where `raw` is on the side, in [0, 1]."""
+        """The coordinate in [0, 1] of `raw`."""
         return float(raw) if self.kind is Kind.UNIT else (2 * int(raw) + 1) / (2 * self.size)
 
     def raw(self, place: float) -> Raw:
@@ -42,7 +42,7 @@ class RawSide:
         return place if self.kind is Kind.UNIT else min(int(place * self.size), self.size - 1)
 
     def rounded(self, raw: Raw) -> Raw:
-        """What `raw` is known by once its value has been written down: a float has more digits than a value."""
+        """`raw` as it is read back once its value was written down, as a float has more digits than a value."""
         if self.kind is not Kind.UNIT:
             return int(raw)
         place = self.dimension.encode(self.dimension.decode(float(raw)))
@@ -50,7 +50,7 @@ class RawSide:
 
 
 class RawSpace:
-    """The sides of a cube, those of several values, in their order."""
+    """The sides of a cube in their order, without parameters that have one value only."""
 
     def __init__(self, cube: Cube) -> None:
         self._cube = cube
@@ -64,11 +64,11 @@ class RawSpace:
         return sum(side is not None for side in self._every)
 
     def assignment(self, raws: Mapping[str, Raw]) -> dict[str, Scalar]:
-        """What `raws`, one for each side, stand for."""
+        """The assignment that `raws`, one for each side by name, stand for."""
         return self._cube.decode([side.place(raws[side.name]) if side else MIDDLE for side in self._every])
 
     def raws(self, assignment: Assignment) -> dict[str, Raw] | None:
-        """The inverse, of the parameters that there are; None if `assignment` is not of this space."""
+        """The inverse of `assignment`, without absent parameters; None if `assignment` is not of this space."""
         point = self._cube.encode(assignment)
         if point is None:
             return None

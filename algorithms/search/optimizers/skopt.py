@@ -1,4 +1,4 @@
-"""scikit-optimize behind the port: the only module that imports it."""
+"""scikit-optimize's models as optimizers; the only module that imports skopt."""
 
 import warnings
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Point = tuple[Raw, ...]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """skopt's settings of the same names."""
+    """Settings of `skopt.Optimizer`, with its names."""
 
     base_estimator: str
     n_initial_points: int
@@ -32,12 +32,12 @@ class Model:
 
 
 class SkoptOptimizer:
-    """Ask and tell of a model that is fitted for each suggestion; handles are points in skopt's terms.
+    """A model that is fitted anew for each suggestion; handles are points as skopt has them.
 
-    Trials that run count with the best loss so far (the constant liar of Ginsbourger et al. 2010, skopt's `cl_min`).
+    Running trials count with the best loss so far (the constant liar of Ginsbourger et al. 2010, skopt's `cl_min`).
     """
 
-    honest = False
+    takes_failures = False
 
     def __init__(self, cube: Cube, seed: int, model: Model) -> None:
         self.stateless = model.acq_func != HEDGE
@@ -45,28 +45,28 @@ class SkoptOptimizer:
         self._running: list[Point] = []
         self._known: list[tuple[Point, float]] = []
         self._hedge: tuple[Any, Any] | None = None
-        """What each acquisition function has gained, and what each proposed last."""
+        """For `gp_hedge`: what each acquisition function has gained, and what each proposed last."""
         self._asked = (0, 0)
 
     def ask(self, number: int) -> Candidate:
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
-        if self._asked[1]:  # skopt, too, takes a random point where its model wants a known one
+        if self._asked[1]:  # as skopt itself does where its model proposes a known point
             drawn = uniform(f"{self._seed}/skopt/again/{number}/{self._asked[1]}", len(self._space))
-            return self._noted(
+            return self._note(
                 self._space.assignment({s.name: s.raw(u) for s, u in zip(self._space, drawn, strict=True)})
             )
-        # skopt warns of points that it would take twice, numpy and scikit-learn of fits that did not converge
+        # skopt warns of points that it proposes twice, numpy and scikit-learn of fits that did not converge
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            point = self._proposed()
+            point = self._propose()
         assignment = self._space.assignment(
             {side.name: _plain(raw) for side, raw in zip(self._space, point, strict=True)}
         )
-        return self._noted(assignment)
+        return self._note(assignment)
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
-        return None if self._space.raws(assignment) is None else self._noted(assignment)
+        return None if self._space.raws(assignment) is None else self._note(assignment)
 
     def drop(self, candidate: Candidate) -> None:
         self._running.remove(candidate.handle)
@@ -76,14 +76,14 @@ class SkoptOptimizer:
         self._running.remove(candidate.handle)
         self._known.append((candidate.handle, loss))
 
-    def _noted(self, assignment: Assignment) -> Candidate:
+    def _note(self, assignment: Assignment) -> Candidate:
         raws = self._space.raws(assignment) or {}
         point = tuple(raws.get(side.name, side.raw(MIDDLE)) for side in self._space)
         self._running.append(point)
         return Candidate(assignment, point)
 
-    def _proposed(self) -> list[Any]:
-        fresh = self._fresh()
+    def _propose(self) -> list[Any]:
+        fresh = self._new_optimizer()
         if not self._known:
             return list(fresh.ask())
         if self._hedge is not None:
@@ -95,7 +95,7 @@ class SkoptOptimizer:
             self._hedge = fresh.gains_, fresh.next_xs_
         return list(fresh.ask())
 
-    def _fresh(self) -> Any:
+    def _new_optimizer(self) -> Any:
         seed = seed_from(f"{self._seed}/skopt/{self._asked[0]}", 2**31)
         model = self._model
         return skopt.Optimizer(
@@ -109,7 +109,7 @@ class SkoptOptimizer:
 
 
 class Boosted(GradientBoostingQuantileRegressor):  # type: ignore[misc]
-    """skopt's GBRT, which scikit-learn since 1.6 does not take for a regressor otherwise."""
+    """skopt's GBRT, tagged as a regressor, which scikit-learn requires since 1.6."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

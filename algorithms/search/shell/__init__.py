@@ -1,1 +1,1 @@
-"""What all searches that learn share: the port around an optimizer, points that are new, results that are finite."""
+"""What learning searches share: the port around an optimizer, no point twice, failures as losses, warm starts."""

@@ -1,4 +1,4 @@
-"""A search that learns: an optimizer, and around it the bookkeeping that all of them share."""
+"""The shell of every search that learns: it adds to an optimizer the bookkeeping that the port asks for."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
 ATTEMPTS = 10
-"""Times the optimizer is asked again for a point that is new and allowed.
+"""How often the optimizer is asked for a point that is new and allowed, before a random one is taken.
 
 Measured with Nevergrad on three constrained problems (4 and 5 dimensions; 60, 150 and 200 trials, 1 to 10 in parallel;
-median of 11 seeds): 30 or 100 attempts find no better points than 10. To tell forbidden points as failures instead is
+median of 11 seeds): 30 or 100 attempts find no better points than 10. Telling forbidden points as failures instead is
 worse on the ordinal problem at 60 trials (0.29 against 0.09, random 0.24), better at 200 with 10 in parallel (0.02
 against 0.05). Nevergrad's own `register_cheap_constraint` finds as good points as dropping, takes 50 times as long, and
 gives up with a warning after 500 points.
@@ -22,39 +22,41 @@ gives up with a warning after 500 points.
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A suggestion, and what the optimizer knows it by."""
+    """A point that may be suggested, and the optimizer's own handle of it."""
 
     assignment: Assignment
     handle: Any
 
 
 class Optimizer(Protocol):
-    """Ask and tell without bookkeeping: it may repeat itself, and is told each candidate at most once."""
+    """Suggests without bookkeeping: it may repeat a point, and is told each candidate at most once."""
 
     stateless: bool
-    """Does a suggestion follow from its number, what was told and what runs? Then histories need no asking again."""
-    honest: bool
-    """Is it told outcomes as they are? Else failures and missed constraints become finite losses."""
+    """Is a suggestion a function of its number, the results and what runs? Then a replay need not ask for it."""
+    takes_failures: bool
+    """Does it take outcomes as they are? Else failures and missed constraints become finite losses."""
 
     def ask(self, number: int) -> Candidate:
         """A candidate for suggestion `number`, from 1."""
         ...
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
-        """A candidate for somebody else's suggestion; None if it is not of this space."""
+        """A candidate for a point that it did not suggest; None if that is not of this space."""
         ...
 
     def drop(self, candidate: Candidate) -> None:
-        """`candidate` was not suggested: it will never be told."""
+        """Forget `candidate`, which was not suggested and will never be told."""
         ...
 
-    def tell(self, candidate: Candidate, outcome: Outcome) -> None: ...
+    def tell(self, candidate: Candidate, outcome: Outcome) -> None:
+        """Learn the outcome of `candidate`; it has losses, unless `takes_failures`."""
+        ...
 
 
-class Learning:
-    """The search port around an optimizer: no point twice, results by the number of the trial.
+class LearningSearch:
+    """The port Search around an optimizer: no point twice, results by the number of the trial.
 
-    State beyond the optimizer's own is the set of suggested points and the trials not yet told.
+    Its state, beside the optimizer's own, is the set of suggested points and the trials without an outcome.
     """
 
     def __init__(self, cube: Cube, seed: int, optimizer: Optimizer) -> None:
@@ -96,7 +98,7 @@ class Learning:
         return self._novelty.exhausted
 
     def _candidate(self) -> Candidate | None:
-        """The optimizer's next new point, else a random one that it will be told of as not its own."""
+        """The optimizer's next point that is new, else a random one; None if the space is used up."""
         if self.exhausted:
             return None
         optimizer = self._turn()
@@ -109,7 +111,7 @@ class Learning:
         return None if fresh is None else optimizer.foreign(fresh)
 
     def _turn(self) -> Optimizer:
-        """Whose turn it is to make the next suggestion."""
+        """The optimizer that makes the next suggestion."""
         return self._optimizer
 
     def _note(self, candidate: Candidate | None) -> None:
@@ -118,7 +120,7 @@ class Learning:
             self._pending[self._count] = candidate
 
     def _learn(self, candidate: Candidate, outcome: Outcome) -> None:
-        if self._optimizer.honest:
+        if self._optimizer.takes_failures:
             self._optimizer.tell(candidate, outcome)
             return
         for known, losses in self._penalties.ready(candidate, outcome):

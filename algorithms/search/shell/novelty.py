@@ -1,4 +1,4 @@
-"""No point twice: remembers what was suggested and finds points that were not."""
+"""No point twice: the set of suggested points, and ways to draw one that is new."""
 
 from collections.abc import Iterable
 from hashlib import shake_128
@@ -10,18 +10,18 @@ from events.errors import RefusalError
 from events.spec.space import Assignment, Scalar
 
 DRAWS_BEFORE_WALK = 30
-"""Random draws before a finite space is walked instead; a continuum is then taken as it comes."""
+"""After so many random draws a finite space is walked in order instead; of a continuum a known point is taken."""
 MOST_DRAWS = 100_000
-"""Draws for those that the constraints allow; a space that passes the check has one in a thousand, or more."""
+"""How many points are drawn at most to find allowed ones; in a space that passes the check, one in 1,000 is."""
 MANTISSA_BITS = 53
 
 
 class InfeasibleError(RefusalError, RuntimeError):
-    """So many points were drawn, and the constraints allow none."""
+    """The constraints allow none of MOST_DRAWS random points."""
 
 
 class Novelty:
-    """What was suggested so far: a set of 8-byte keys, under 150 bytes a suggestion."""
+    """The points suggested so far, as a set of 8-byte keys: less than 150 bytes for each."""
 
     def __init__(self, cube: Cube, seed: int) -> None:
         self._cube = cube
@@ -47,14 +47,14 @@ class Novelty:
         return True
 
     def first(self, drawn: Iterable[dict[str, Scalar]]) -> dict[str, Scalar] | None:
-        """Claim the first new one among DRAWS_BEFORE_WALK that the constraints allow; None if there is none."""
+        """Claim the first new point among DRAWS_BEFORE_WALK allowed ones of `drawn`; None if there is none."""
         allowed = filter(self._cube.allows, islice(drawn, MOST_DRAWS))
         return next(filter(self.claim, islice(allowed, DRAWS_BEFORE_WALK)), None)
 
     def random(self, index: int) -> dict[str, Scalar] | None:
-        """Claim a point drawn by the parameters' distributions, a function of seed, `index` and what is claimed.
+        """Claim a point drawn by the parameters' distributions, a function of seed, `index` and the claimed points.
 
-        Raises InfeasibleError.
+        None if the space is used up; raises InfeasibleError.
         """
         if self.exhausted:
             return None
@@ -74,7 +74,7 @@ class Novelty:
         return assignment
 
     def _next(self) -> tuple[int, dict[str, Scalar]] | None:
-        """The next point of the walk that is allowed and not claimed, and its key. Each place is passed once."""
+        """The next point of the walk that is allowed and new, and its key; the walk passes each place once."""
         assert self._size is not None
         while self._walked < self._size and len(self._seen) < self._size:
             assignment = self._cube.at(self._walk[self._walked])
@@ -88,7 +88,7 @@ class Novelty:
         return self._cube.decode(uniform(f"{self._seed}/{index}/{attempt}", self._cube.width))
 
     def _again(self, index: int) -> dict[str, Scalar]:
-        """A point of a continuum whose values are few, again."""
+        """A known point once more, in a continuum of which few values can be told apart."""
         drawn = (self._draw(index, attempt) for attempt in range(MOST_DRAWS))
         allowed = list(islice(filter(self._cube.allows, drawn), DRAWS_BEFORE_WALK))
         if not allowed:

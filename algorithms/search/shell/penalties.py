@@ -1,4 +1,4 @@
-"""Failures and missed constraints as finite losses, for optimizers that know nothing else."""
+"""Failures and missed constraints as finite losses, for optimizers that take nothing else."""
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -8,24 +8,24 @@ from algorithms.search.outcome import Outcome
 _Candidate = TypeVar("_Candidate")
 Losses = tuple[float, ...]
 LARGEST_LOSS = 1e18
-"""Losses are cut off here: optimizers square them."""
+"""Losses are cut off at this size, as optimizers square them."""
 MARGIN = 0.1
-"""A failed trial counts as worse than the worst by this share of the losses' range."""
+"""A failed trial is worse than the worst loss by this share of the range of losses."""
 
 
 @dataclass(slots=True)
 class Penalties(Generic[_Candidate]):
-    """A failure, which cannot be valued before there is a proper loss to compare it with, is held back until then."""
+    """Turns outcomes into losses. Failures are held back until there is a loss to compare them with."""
 
     best: Losses | None = None
     worst: Losses = ()
     held: list[tuple[_Candidate, Outcome]] = field(default_factory=list)
 
     def ready(self, candidate: _Candidate, outcome: Outcome) -> list[tuple[_Candidate, Losses]]:
-        """The losses that can be told now that `candidate` has `outcome`, in the order of telling.
+        """The candidates and losses to be told now that `candidate` has `outcome`, in their order.
 
-        A failure is worse than the worst; a missed constraint, too, the more it is missed: also before anything is
-        valid, so that the way to there is found.
+        A failure gets a loss worse than the worst. So does a missed constraint, the worse the more it is missed, also
+        before any point is feasible, so that the optimizer finds the way to one.
         """
         if outcome.failed and self.best is None:
             self.held.append((candidate, outcome))

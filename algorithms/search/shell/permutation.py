@@ -1,4 +1,4 @@
-"""A seeded shuffle of 0 … n-1 that is never written down: any n, constant memory."""
+"""A seeded permutation of 0 to n - 1 in constant memory, for any n."""
 
 from hashlib import blake2b
 
@@ -6,10 +6,10 @@ ROUNDS = 8
 
 
 class Permutation:
-    """A bijection of 0 … size-1, looked up place by place.
+    """A bijection of 0 to size - 1; `self[place]` is the number at a place, and raises IndexError beyond the end.
 
-    A Feistel network over the next power of four (Luby and Rackoff 1988); results outside are sent through again
-    ("cycle walking", Black and Rogaway 2002), fewer than four times on average.
+    A Feistel network over the next power of four (Luby and Rackoff 1988). Results beyond the end are put through it
+    again ("cycle walking", Black and Rogaway 2002), fewer than four times on average.
     """
 
     def __init__(self, size: int, seed: int) -> None:

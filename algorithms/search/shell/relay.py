@@ -1,9 +1,9 @@
-"""Two optimizers in turn: the second one makes all suggestions from some number on, and begins at the best point."""
+"""Two optimizers one after the other: the second begins at the best point of the first."""
 
 from collections.abc import Callable
 
 from algorithms.search.outcome import Outcome
-from algorithms.search.shell.learning import Candidate, Learning, Optimizer
+from algorithms.search.shell.learning import Candidate, LearningSearch, Optimizer
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
@@ -11,11 +11,14 @@ Best = tuple[Assignment, float]
 
 
 Successor = Callable[[Best | None], Optimizer]
-"""Makes the second optimizer, given the best feasible point so far and its loss, if there is one."""
+"""Makes the second optimizer, given the best feasible point so far and its loss, if any."""
 
 
-class Relay(Learning):
-    """A search of one objective. What runs when the turn changes is told to the second optimizer as somebody else's."""
+class Relay(LearningSearch):
+    """A search of one objective whose first `last` suggestions come from `first`, and all others from its successor.
+
+    Trials that run at the change are told to the successor as points that it did not suggest.
+    """
 
     def __init__(self, cube: Cube, seed: int, first: Optimizer, last: int, successor: Successor) -> None:
         super().__init__(cube, seed, first)

@@ -1,4 +1,4 @@
-"""Points that a person wants tried first, around any search."""
+"""Points that the user wants tried first, before those of any search."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,7 +15,7 @@ from events.spec.warm_start import Point
 
 
 class SuggestedFirst:
-    """The first suggestions are the given points, of which the search is told as of somebody else's."""
+    """Suggests the given points first, then those of `search`, which adopts the given ones."""
 
     def __init__(self, search: Search, points: Sequence[Assignment]) -> None:
         self._search = search
@@ -48,10 +48,10 @@ class SuggestedFirst:
         return self._count >= len(self._points) and self._search.exhausted
 
 
-def completed(cube: Cube, points: Sequence[Point], seed: int) -> list[Assignment]:
-    """The points with what is missing drawn by the distributions, a function of the seed; no two alike.
+def complete_points(cube: Cube, points: Sequence[Point], seed: int) -> list[Assignment]:
+    """The points with missing parameters drawn by their distributions, a function of the seed; no two are alike.
 
-    A point is left out if all that it could become is there already.
+    A point is left out if each completion of it is among the others.
     """
     given = [_read(cube, point) for point in points]
     whole = [cube.key(values) for values in given]
@@ -96,13 +96,13 @@ def suggestion_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _read(cube: Cube, point: Point) -> dict[str, Scalar]:
-    """What is given of a valid point, as this space writes it, in its order."""
+    """The given values of a valid point, as this space writes them, in its order."""
     read = {one.name: value_of(one, point[one.name]) for one in cube.parameters if one.name in point}
     return {name: value for name, value in read.items() if value is not None}
 
 
 def _impossible(cube: Cube, values: Mapping[str, Scalar]) -> str:
-    """Why no point of the space has these values; nothing if there is one."""
+    """Why no point of the space has these values; empty if there is one."""
     known = {parameter.name: parameter for parameter in cube.parameters}
     for name in values:
         condition = known[name].condition
@@ -116,7 +116,7 @@ def _impossible(cube: Cube, values: Mapping[str, Scalar]) -> str:
 
 
 def _drawn(cube: Cube, values: Mapping[str, Scalar], text: str) -> Iterator[Assignment]:
-    """Random points of the space that have these values; fewer if MOST_DRAWS are spent."""
+    """Random points of the space that have these values, from MOST_DRAWS draws that `text` seeds."""
     for attempt in range(MOST_DRAWS):
         drawn = cube.decode(uniform(f"{text}/{attempt}", cube.width), values)
         if values.keys() <= drawn.keys() and cube.allows(drawn):

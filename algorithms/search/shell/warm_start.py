@@ -1,32 +1,32 @@
-"""What a person knows beforehand → the search: earlier results are learnt, suggested points come first."""
+"""Give a search what the user knows beforehand: it learns earlier results, and suggested points come first."""
 
 from collections.abc import Iterator
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.shell.suggested_first import SuggestedFirst, completed, suggestion_problems
+from algorithms.search.shell.suggested_first import SuggestedFirst, complete_points, suggestion_problems
 from algorithms.space.encoding import Cube
-from algorithms.space.reading import Fitted, fitted
+from algorithms.space.reading import FittedRows, fit_rows
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
 
-def informed(spec: ExperimentSpec, seed: int, search: Search) -> Search:
-    """`search`, having learnt the rows of a valid `spec`, behind its suggested points."""
-    for assignment, value in warmth(spec).used:
+def start_warm(spec: ExperimentSpec, seed: int, search: Search) -> Search:
+    """`search` after it has learnt the rows of a valid `spec`, preceded by the spec's suggested points."""
+    for assignment, value in warm_start_rows(spec).used:
         search.learn(assignment, Outcome((spec.target.loss(value),)))
-    points = completed(Cube.of(spec), spec.suggested, seed) if spec.suggested else []
+    points = complete_points(Cube.of(spec), spec.suggested, seed) if spec.suggested else []
     return SuggestedFirst(search, points) if points else search
 
 
-def warmth(spec: ExperimentSpec) -> Fitted:
-    """What of the earlier results fits into the space of `spec`."""
+def warm_start_rows(spec: ExperimentSpec) -> FittedRows:
+    """The earlier results of `spec` that fit into its space."""
     rows = spec.warm_start.rows if spec.warm_start else None
-    return fitted(Cube.of(spec), rows) if rows else Fitted()
+    return fit_rows(Cube.of(spec), rows) if rows else FittedRows()
 
 
-def informing_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Points and rows that make no sense in a space that is valid."""
+def warm_start_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Problems of suggested points and earlier results in a valid space."""
     if spec.suggested:
         yield from suggestion_problems(spec)
     warm = spec.warm_start
@@ -37,7 +37,7 @@ def informing_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if warm.rows is None and warm.file is not None:
         words = "is read by the command line only (run, submit, check); give rows or experiment here"
         yield Problem(("spec", "warmStart", "file"), words)
-    if warm.rows and not (found := warmth(spec)).used:
+    if warm.rows and not (found := warm_start_rows(spec)).used:
         yield Problem(
             ("spec", "warmStart"), f"no row fits into this search space: {'; '.join(list(found.words())[1:])}"
         )

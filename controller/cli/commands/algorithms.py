@@ -85,9 +85,9 @@ def _known(name: str) -> str:
 
 
 def _test(name: str, trials: int, output: ListOutput) -> None:
-    from algorithms.conformance import Subject, examined  # numpy, and whatever the algorithm needs
+    from algorithms.conformance import Subject, examine  # numpy, and whatever the algorithm needs
 
-    verdicts = list(examined(Subject(name, trials=trials)))
+    verdicts = list(examine(Subject(name, trials=trials)))
     if output is ListOutput.JSON:
         typer.echo(as_json([asdict(verdict) for verdict in verdicts]))
     else:

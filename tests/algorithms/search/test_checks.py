@@ -51,7 +51,7 @@ def test_an_unknown_algorithm_is_told_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", TO_COME)
-def test_katibs_other_algorithms_are_still_to_come(name: str) -> None:
+def test_katibs_other_algorithms_are_not_supported_yet(name: str) -> None:
     message = f"{name!r} is not supported yet; there are: {KNOWN}"
     assert found(experiment(MIXED, name)) == [Problem(NAME, message)]
 
@@ -103,7 +103,7 @@ def test_settings_are_checked(algorithm: str, setting: str, value: Scalar, field
     assert found(spec) == [Problem((*SETTINGS, 0, field), message)]
 
 
-def test_a_setting_stands_once() -> None:
+def test_a_setting_is_listed_once() -> None:
     spec = experiment(SMALL, "random")
     assert spec.algorithm is not None
     twice = tuple(Setting(name="random_state", value=value) for value in ("1", "2"))
@@ -121,7 +121,7 @@ def test_grid_needs_steps_for_doubles() -> None:
     assert found(experiment([ranged("x", DOUBLE, 1, 1)], "grid")) == []
 
 
-def test_what_is_still_to_come_is_said() -> None:
+def test_what_is_not_supported_yet_is_said() -> None:
     losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
     spec = experiment(MIXED).model_copy(update={"objectives": losses, "nas_config": NasConfig()})
     assert found(spec) == [

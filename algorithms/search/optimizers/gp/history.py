@@ -74,7 +74,7 @@ def warp(losses: Array, unit: float = MEDIAN) -> Array:
     return np.asarray((warped - warped.mean()) / warped.std())
 
 
-def values(losses: Array, unit: float = MEDIAN) -> Array:
+def to_values(losses: Array, unit: float = MEDIAN) -> Array:
     """Warped losses (n,), with failures, NaN, as worse than the worst."""
     known = np.isfinite(losses)
     if not known.any():
@@ -85,10 +85,10 @@ def values(losses: Array, unit: float = MEDIAN) -> Array:
     return warped
 
 
-def squashed(violations: Array) -> Array:
+def squash(violations: Array) -> Array:
     """Violations (n,) in units of their median size, large ones by the logarithm; 0 stays the limit."""
     told = np.isfinite(violations)
     sizes = np.abs(violations[told & (violations != 0)])
-    squashed = np.full(len(violations), np.nan)
-    squashed[told] = np.arcsinh(violations[told] / np.median(sizes)) if len(sizes) else 0.0
-    return squashed
+    squash = np.full(len(violations), np.nan)
+    squash[told] = np.arcsinh(violations[told] / np.median(sizes)) if len(sizes) else 0.0
+    return squash

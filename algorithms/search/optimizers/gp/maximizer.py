@@ -14,16 +14,16 @@ from algorithms.search.optimizers.gp.acquisition import Acquisition
 from algorithms.search.optimizers.gp.geometry import Array, Geometry, Mask
 
 Allowed = Callable[[Array], Mask]
-WORK, LEAST, MOST = 60_000, 96, 768
+WORK, LEAST_CANDIDATES, MOST_CANDIDATES = 60_000, 96, 768
 """Candidates times points known, and the bounds of the number of candidates."""
 THOROUGH = (6, 20, 2, 6)
 """Points that are improved, gradient steps, how often continua and other sides take turns, and moves in each turn."""
 FAST = (2, 6, 1, 2)
 """The same where many points run already and the exact maximum matters little."""
-SHORT = 12
+SHORT_SIDE = 12
 """Sides with up to so many values are tried in full."""
-LONG_SAMPLE = 8
-FEWEST, MOVES = 12, 48
+LONG_SIDE_SAMPLE = 8
+FEWEST_MOVES, MOST_MOVES = 12, 48
 """Single moves tried at a time, at least and at most."""
 
 
@@ -34,13 +34,13 @@ class AcquisitionMaximizer:
     geometry: Geometry
     acquisition: Acquisition
     rng: np.random.Generator
-    hasty: bool = False
+    fast: bool = False
     allowed: Allowed | None = None
 
     def run(self, centres: Array) -> tuple[Array, Array]:
         """Points with their values, in descending order; `centres` are the best points known, best first."""
         g, d = self.geometry, len(self.geometry.sides)
-        count = int(np.clip(self._count, LEAST, MOST)) // (2 if self.hasty else 1)
+        count = int(np.clip(self._count, LEAST_CANDIDATES, MOST_CANDIDATES)) // (2 if self.fast else 1)
         near = count // 3
         candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
         scores = self._value(candidates)
@@ -60,7 +60,7 @@ class AcquisitionMaximizer:
 
     @property
     def _effort(self) -> tuple[int, int, int, int]:
-        return FAST if self.hasty else THOROUGH
+        return FAST if self.fast else THOROUGH
 
     @property
     def _count(self) -> float:
@@ -141,12 +141,12 @@ class AcquisitionMaximizer:
     def _moves(self) -> tuple[NDArray[np.intp], Array]:
         """The sides and levels to try: all of a short side, a sample of a long one."""
         tried = {
-            j: grid if len(grid) <= SHORT else self.rng.choice(grid, LONG_SAMPLE, replace=False)
+            j: grid if len(grid) <= SHORT_SIDE else self.rng.choice(grid, LONG_SIDE_SAMPLE, replace=False)
             for j, grid in self.geometry.grids.items()
         }
         sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])
         levels = np.concatenate(list(tried.values()))
-        most = int(np.clip(self._count / FEWEST, FEWEST, MOVES))
+        most = int(np.clip(self._count / FEWEST_MOVES, FEWEST_MOVES, MOST_MOVES))
         if len(sides) > most:
             some = self.rng.choice(len(sides), most, replace=False)
             sides, levels = sides[some], levels[some]

@@ -54,7 +54,7 @@ def prior(d: int) -> tuple[Array, Array]:
     return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD, TREND_SPREAD])
 
 
-def curves(points: Array, ordered: NDArray[np.intp]) -> Array:
+def trend_terms(points: Array, ordered: NDArray[np.intp]) -> Array:
     """What the trend is a sum of (n, 2k): Legendre's polynomials of degrees 1 and 2 on the k `ordered` of d sides.
 
     With a level for each choice of the others beside them, the trend's variance is 1 in the mean of all points.
@@ -63,7 +63,7 @@ def curves(points: Array, ordered: NDArray[np.intp]) -> Array:
     return np.hstack([z * math.sqrt(1.5), (1.5 * z * z - 0.5) * math.sqrt(2.5)]) / math.sqrt(points.shape[1])
 
 
-def bends(points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
+def trend_slopes(points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
     """The derivatives of the `curves` of degrees 1 and 2 by the coordinates of `sides`, (s, k) each."""
     z, d = 2 * points[:, sides] - 1, points.shape[1]
     return np.full(z.shape, 2 * math.sqrt(1.5 / d)), 6 * math.sqrt(2.5 / d) * z
@@ -85,7 +85,7 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     n, d = points.shape
     gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
     gaps[categorical] = gaps[categorical] > 0
-    bent = curves(points, np.flatnonzero(~categorical))
+    bent = trend_terms(points, np.flatnonzero(~categorical))
     alike = bent @ bent.T + (1 - gaps[categorical]).sum(axis=0) / d
     gaps = gaps.reshape(d, n * n)
     mean, deviation = prior(d)
@@ -142,7 +142,7 @@ class Posterior:
         self.points = points
         self._scaled = points[:, self._ordered] * self._scale
         self._norms = np.einsum("ij,ij->i", self._scaled, self._scaled)
-        self._curves = curves(points, self._ordered)
+        self._curves = trend_terms(points, self._ordered)
 
     def given(self, pending: Array) -> Posterior:
         """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
@@ -167,17 +167,17 @@ class Posterior:
         return more
 
     def mean(self, points: Array) -> Array:
-        return np.asarray(self._covariance(points, curves(points, self._ordered))[0] @ self._alpha)
+        return np.asarray(self._covariance(points, trend_terms(points, self._ordered))[0] @ self._alpha)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
-        bent = curves(points, self._ordered)
+        bent = trend_terms(points, self._ordered)
         cross = self._covariance(points, bent)[0]
         return cross @ self._alpha, self._deviation(bent, cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
-        bent = curves(points, self._ordered)
+        bent = trend_terms(points, self._ordered)
         cross, slope = self._covariance(points, bent)
         half = cross @ self._root.T
         deviation = self._deviation(bent, half)
@@ -187,13 +187,13 @@ class Posterior:
         by_mean = weights * (pull @ z - x * pull.sum(axis=1)[:, None])
         by_deviation = weights * (push @ z - x * push.sum(axis=1)[:, None])
         left = bent - back @ self._curves
-        by_mean += self._trending(points, sides, (self._alpha @ self._curves)[None, :])
-        by_deviation -= self._trending(points, sides, left)
+        by_mean += self._trend_gradients(points, sides, (self._alpha @ self._curves)[None, :])
+        by_deviation -= self._trend_gradients(points, sides, left)
         return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
 
-    def _trending(self, points: Array, sides: NDArray[np.intp], sizes: Array) -> Array:
+    def _trend_gradients(self, points: Array, sides: NDArray[np.intp], sizes: Array) -> Array:
         """The derivatives (s, len(sides)) of a trend with curves of `sizes` (1 or s, 2k)."""
-        first, (one, two) = np.searchsorted(self._ordered, sides), bends(points, sides)
+        first, (one, two) = np.searchsorted(self._ordered, sides), trend_slopes(points, sides)
         return self.hyper.trend * (one * sizes[:, first] + two * sizes[:, first + len(self._ordered)])
 
     def _deviation(self, bent: Array, half: Array) -> Array:

@@ -21,7 +21,7 @@ class GaussianProcess:
     """
 
     stateless = True
-    honest = True
+    takes_failures = True
 
     def __init__(self, cube: Cube, seed: int, start: int, objectives: int = 1, constraints: int = 0) -> None:
         self._cube = cube

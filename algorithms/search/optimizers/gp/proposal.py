@@ -90,8 +90,8 @@ class Proposer:
         if self._every is not None:
             points = self._every[self._new(self._every, history, pending)]
             return points[np.argsort(-acquisition(points), kind="stable")]
-        hasty = len(pending) >= MANY
-        points, scores = AcquisitionMaximizer(self._geometry, acquisition, rng, hasty, self._allowed).run(
+        fast = len(pending) >= MANY
+        points, scores = AcquisitionMaximizer(self._geometry, acquisition, rng, fast, self._allowed).run(
             surrogate.centres
         )
         return points[scores > -np.inf]

@@ -11,21 +11,21 @@ from scipy.special import erfcx
 
 from algorithms.search.optimizers.gp.acquisition import Constraint
 from algorithms.search.optimizers.gp.geometry import Array, Mask
-from algorithms.search.optimizers.gp.history import History, squashed, values
+from algorithms.search.optimizers.gp.history import History, squash, to_values
 from algorithms.search.optimizers.gp.model import Hyper, Posterior, fit, prior
 
-DOUBT = 0.1
+PARTIAL_NOISE = 0.1
 """Variance of the noise of partial results, in units of warped losses."""
-EARLIER_NOISE, PATIENCE = 0.2, 8
+EARLIER_NOISE, EARLIER_DOUBLING = 0.2, 8
 """The same of results of another experiment, which grows by as much with each PATIENCE results of this one: where they
 contradict each other, only these are true. Measured with the benchmark `transfer`: trusted to the end (0.03) or with
 patience for ever (0.3), they keep a search away from an optimum that has moved far for 100 trials."""
 AUGMENT = 0.05
 """Weight of the sum beside the largest loss (Knowles 2006)."""
 CENTRES = 5
-KEPT, FITTED, CUBES = 200, 128, 300_000
+MOST_KEPT, MOST_FITTED, MOST_FIT_WORK = 200, 128, 300_000
 """The most results in the model, in a fit, and of sides times squared results in a fit."""
-DENSE, STRIDE = 20, 10
+FIT_EACH_UNTIL, FIT_SHARE = 20, 10
 """Up to so many results hyperparameters are fitted at each one, then at about each tenth more."""
 
 
@@ -67,13 +67,13 @@ class Surrogates:
     def _learn(self, history: History, weights: Array, view: View) -> Surrogate:
         objectives = len(weights)
         hypers = self._hypers(history, view)
-        hyper, y = scalarised(hypers[:objectives], targets(history, view.unit)[:, :objectives], weights)
-        rows = active(y, KEPT)
+        hyper, y = scalarise(hypers[:objectives], targets(history, view.unit)[:, :objectives], weights)
+        rows = active_rows(y, MOST_KEPT)
         history, y = history.rows(rows), y[rows]
         posterior = self._posterior(hyper, history, self._imputed(hyper, history, y))
         limits = tuple(
             Constraint(self._posterior(limit, history.rows(told), column[told]), 0.0)
-            for limit, column in zip(hypers[objectives:], map(squashed, history.violations.T), strict=True)
+            for limit, column in zip(hypers[objectives:], map(squash, history.violations.T), strict=True)
             if (told := np.flatnonzero(np.isfinite(column))).size
         )
         feasible = history.feasible
@@ -88,7 +88,7 @@ class Surrogates:
         """Hyperparameters of all objectives, then of all constraints."""
         if not view.fitted:
             return [Hyper.of(prior(self._width)[0])] * (history.losses.shape[1] + history.violations.shape[1])
-        history = history.head(milestone(len(history)))
+        history = history.head(fit_count(len(history)))
         key = history.key()
         if view.unit not in self._fits or self._fits[view.unit][0] != key:
             self._fits[view.unit] = key, [self._fit(history, column) for column in targets(history, view.unit).T]
@@ -98,7 +98,7 @@ class Surrogates:
         rows = np.flatnonzero(np.isfinite(column))
         if len(rows) < 2:
             return Hyper.of(prior(self._width)[0])
-        rows = rows[active(column[rows], min(FITTED, math.isqrt(CUBES // self._width)))]
+        rows = rows[active_rows(column[rows], min(MOST_FITTED, math.isqrt(MOST_FIT_WORK // self._width)))]
         return fit(history.points[rows], column[rows], noise_variance(history.rows(rows)), self._categorical)
 
     def _posterior(self, hyper: Hyper, history: History, y: Array) -> Posterior:
@@ -118,33 +118,33 @@ class Surrogates:
 
 def noise_variance(history: History) -> Array:
     """Variance (n,) of the noise that is known beforehand."""
-    distrust = EARLIER_NOISE * (1 + np.count_nonzero(~history.earlier) / PATIENCE)
-    return np.asarray(DOUBT * history.partial + distrust * history.earlier)
+    distrust = EARLIER_NOISE * (1 + np.count_nonzero(~history.earlier) / EARLIER_DOUBLING)
+    return np.asarray(PARTIAL_NOISE * history.partial + distrust * history.earlier)
 
 
 def targets(history: History, unit: float) -> Array:
     """Warped losses, then squashed violations, one column each."""
-    losses = [values(column, unit) for column in history.losses.T]
-    return np.column_stack(losses + [squashed(column) for column in history.violations.T])
+    losses = [to_values(column, unit) for column in history.losses.T]
+    return np.column_stack(losses + [squash(column) for column in history.violations.T])
 
 
-def scalarised(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper, Array]:
+def scalarise(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper, Array]:
     """One loss (n,) of several (n, m) by an augmented Chebyshev norm (ParEGO, Knowles 2006); fits are averaged."""
     if len(hypers) == 1:
         return hypers[0], losses[:, 0]
     low, high = losses.min(axis=0), losses.max(axis=0)
     scaled = weights * (losses - low) / np.where(high > low, high - low, 1.0)
     theta = np.sum([weight * hyper.theta for weight, hyper in zip(weights, hypers, strict=True)], axis=0)
-    return Hyper.of(theta), values(scaled.max(axis=1) + AUGMENT * scaled.sum(axis=1))
+    return Hyper.of(theta), to_values(scaled.max(axis=1) + AUGMENT * scaled.sum(axis=1))
 
 
-def milestone(count: int) -> int:
+def fit_count(count: int) -> int:
     """How many results the hyperparameters are fitted to where there are `count`: all at first, then in steps."""
-    step = max(1, count // STRIDE) if count > DENSE else 1
+    step = max(1, count // FIT_SHARE) if count > FIT_EACH_UNTIL else 1
     return count // step * step
 
 
-def active(y: Array, limit: int) -> NDArray[np.intp]:
+def active_rows(y: Array, limit: int) -> NDArray[np.intp]:
     """The rows that a model is made of: all, or the best half of the limit and the latest."""
     if len(y) <= limit:
         return np.arange(len(y))

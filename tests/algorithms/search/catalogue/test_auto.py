@@ -8,7 +8,7 @@ from algorithms.search import create_search, picks
 from algorithms.search.catalogue import own
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.optimizers import portfolio
-from algorithms.search.optimizers.portfolio import AUTO, GAUSSIAN, Turn
+from algorithms.search.optimizers.portfolio import AUTO, GAUSSIAN, AutoRow
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
 from algorithms.space.encoding import Cube
@@ -23,7 +23,7 @@ SPACE = [ranged(name, DOUBLE, 0, 1) for name in "abc"]
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nevergrad's turn comes after few trials."""
-    turns = Turn(lambda s: s.objectives > 1, None, ""), Turn(lambda _: True, EARLY, "")
+    turns = AutoRow(lambda s: s.objectives > 1, None, ""), AutoRow(lambda _: True, EARLY, "")
     monkeypatch.setattr(portfolio, "AUTO", turns)
 
 

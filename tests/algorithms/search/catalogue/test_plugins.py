@@ -10,10 +10,10 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner
 
-from algorithms.conformance import Subject, examined
+from algorithms.conformance import Subject, examine
 from algorithms.search import create_search, plugin_faults, search_catalogue, search_problems
 from algorithms.search.catalogue.algorithm import Algorithm
-from algorithms.search.catalogue.plugins import loaded
+from algorithms.search.catalogue.plugins import load_plugin
 from algorithms.search.features import Feature
 from algorithms.search.registry import find_algorithm
 from algorithms.space.encoding import Cube
@@ -44,7 +44,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield put
     sys.modules.pop("toys", None)
     sys.modules.pop("veteran", None)
-    loaded.cache_clear()
+    load_plugin.cache_clear()
 
 
 TOYS = dedent("""
@@ -110,7 +110,7 @@ def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
     assert "Random points, as a plugin" in [entry.summary for entry in search_catalogue() if entry.name == "good"]
     found = create_search(experiment(MIXED, "good"), 1).ask(20)
     assert len({str(one) for one in found}) == 20
-    assert {one.promise: one.fault for one in examined(Subject("good", trials=13)) if one.fault} == {}
+    assert {one.promise: one.fault for one in examine(Subject("good", trials=13)) if one.fault} == {}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
 )
 def test_the_suite_sees_a_broken_promise(install: Install, target: str, promise: str, words: str) -> None:
     install("toy-pack", toy=f"toys:{target}")
-    broken = {one.promise: one.fault for one in examined(Subject("toy", trials=13)) if one.fault}
+    broken = {one.promise: one.fault for one in examine(Subject("toy", trials=13)) if one.fault}
     assert words in (broken[promise] or "")
 
 

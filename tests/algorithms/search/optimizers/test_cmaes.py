@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from algorithms.search import create_search
-from algorithms.search.optimizers.cmaes import Evolution
-from algorithms.search.shell.learning import Learning
+from algorithms.search.optimizers.cmaes import CmaEsOptimizer
+from algorithms.search.shell.learning import LearningSearch
 from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 from tests.algorithms.spaces import DOUBLE, INT, experiment, outcome, ranged
@@ -18,7 +18,7 @@ def sphere(point: Assignment, at: float = 2.0) -> float:
     return sum((float(value) - at) ** 2 for value in point.values())
 
 
-def run(search: Learning | Any, trials: int, *, late: int = 0, at: float = 2.0) -> list[float]:
+def run(search: LearningSearch | Any, trials: int, *, late: int = 0, at: float = 2.0) -> list[float]:
     """The losses, each told `late` trials after its point was suggested."""
     losses: list[float] = []
     for trial in range(1, trials + 1):
@@ -44,7 +44,7 @@ def test_a_small_space_does_not_stop_the_generations() -> None:
 
 
 def test_a_point_suggested_again_counts_with_its_known_loss() -> None:
-    evolution = Evolution(Cube(SQUARE), 1, 1, 1 / 6, "none")
+    evolution = CmaEsOptimizer(Cube(SQUARE), 1, 1, 1 / 6, "none")
     first = evolution.ask(1)
     evolution.tell(first, outcome(1.0))
     mean = evolution._strategy.mean.copy()
@@ -56,8 +56,8 @@ def test_a_point_suggested_again_counts_with_its_known_loss() -> None:
 @pytest.mark.parametrize(("restarts", "sizes"), [("none", {6}), ("ipop", {6, 12, 24}), ("bipop", {6, 12, 24})])
 def test_restarts_grow_the_population(restarts: str, sizes: set[int]) -> None:
     cube = Cube(SQUARE)
-    evolution = Evolution(cube, 1, 1, 1 / 6, restarts)
-    search, seen = Learning(cube, 1, evolution), set()
+    evolution = CmaEsOptimizer(cube, 1, 1, 1 / 6, restarts)
+    search, seen = LearningSearch(cube, 1, evolution), set()
     for trial in range(1, 1500):
         search.ask(1)
         search.tell(trial, outcome(1.0))

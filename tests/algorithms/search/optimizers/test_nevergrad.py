@@ -8,7 +8,7 @@ import pytest
 from algorithms.search import create_search
 from algorithms.search.optimizers.nevergrad import NevergradOptimizer
 from algorithms.search.optimizers.portfolio import NevergradName, Pick, Situation, pick
-from algorithms.search.shell.learning import Learning
+from algorithms.search.shell.learning import LearningSearch
 from algorithms.space.encoding import Cube
 from events.spec.space import Parameter, ParameterType
 from tests.algorithms.spaces import DOUBLE, INT, MIXED, OPTIMIZERS, experiment, listed, of_each_family, outcome, ranged
@@ -50,8 +50,8 @@ def test_wide_spaces_and_long_runs_raise_no_warnings(optimizer: str) -> None:
         search.tell(trial - (trial * 7) % 20, outcome(loss))
 
 
-def searching(space: Sequence[Parameter], chosen: Pick, budget: int) -> Learning:
-    return Learning(Cube(space), 1, NevergradOptimizer(Cube(space), 1, chosen, budget, 10))
+def searching(space: Sequence[Parameter], chosen: Pick, budget: int) -> LearningSearch:
+    return LearningSearch(Cube(space), 1, NevergradOptimizer(Cube(space), 1, chosen, budget, 10))
 
 
 def test_a_restart_goes_on_from_the_best_point() -> None:

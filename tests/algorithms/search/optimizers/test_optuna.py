@@ -8,7 +8,7 @@ import pytest
 from algorithms.search import create_search
 from algorithms.search.optimizers.optuna import OptunaOptimizer, Sampler, nsga2, nsga3, tpe
 from algorithms.search.outcome import FAILED, Outcome
-from algorithms.search.shell.learning import Learning
+from algorithms.search.shell.learning import LearningSearch
 from algorithms.space.encoding import Cube
 from tests.algorithms.spaces import DOUBLE, MIXED, experiment, outcome, ranged
 
@@ -22,9 +22,9 @@ SQUARE = [ranged(name, DOUBLE, 0, 1) for name in "ab"]
 everyone = pytest.mark.parametrize("name", SAMPLERS)
 
 
-def searching(name: str, objectives: int) -> Learning:
+def searching(name: str, objectives: int) -> LearningSearch:
     cube = Cube(SQUARE)
-    return Learning(cube, 3, OptunaOptimizer(cube, 3, SAMPLERS[name](), objectives))
+    return LearningSearch(cube, 3, OptunaOptimizer(cube, 3, SAMPLERS[name](), objectives))
 
 
 @everyone

@@ -7,7 +7,7 @@ import pytest
 
 from algorithms.search import create_search, search_problems
 from algorithms.search.journal import Asked, Told, restore
-from algorithms.search.shell.suggested_first import completed
+from algorithms.search.shell.suggested_first import complete_points
 from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
@@ -98,7 +98,7 @@ def test_the_search_learns_from_them() -> None:
 def test_what_is_missing_is_drawn_by_its_law(distribution: Distribution) -> None:
     space = (ranged("x", DOUBLE, 1, 1000, distribution=distribution), ranged("n", INT, 1, 10**9))
     cube = Cube(space)
-    found = sorted(float(one["x"]) for one in completed(cube, [{"n": n} for n in range(1, 801)], 3))
+    found = sorted(float(one["x"]) for one in complete_points(cube, [{"n": n} for n in range(1, 801)], 3))
     assert len(found) == 800
     for share in (0.25, 0.5, 0.75):
         expected = float(cube.decode([share, 0])["x"])
@@ -107,7 +107,7 @@ def test_what_is_missing_is_drawn_by_its_law(distribution: Distribution) -> None
 
 def test_conditions_and_constraints_hold_for_what_is_drawn() -> None:
     cube = Cube(TREE, ["layers <= 3"])
-    found = completed(cube, [{"nesterov": True}, {"dropout": 0.1}, {"layers": 3}], 1)
+    found = complete_points(cube, [{"nesterov": True}, {"dropout": 0.1}, {"layers": 3}], 1)
     assert [cube.key(one) is not None for one in found] == [True] * 3
     assert found[0]["momentum"] in (0.5, 0.75, 1.0)
     assert found[1]["layers"] == 3
@@ -115,12 +115,14 @@ def test_conditions_and_constraints_hold_for_what_is_drawn() -> None:
 
 def test_points_that_cannot_differ_are_tried_once() -> None:
     cube = Cube([ranged("a", INT, 1, 1), ranged("b", INT, 1, 2)])
-    found = completed(cube, [{"b": 2}, {"b": 1}, {}], 1)
+    found = complete_points(cube, [{"b": 2}, {"b": 1}, {}], 1)
     assert found == [{"a": 1, "b": 2}, {"a": 1, "b": 1}]
 
 
 def test_numbers_are_written_as_the_space_writes_them() -> None:
-    (found,) = completed(Cube(MIXED), [{"lr": 1, "momentum": "0.3", "layers": 2.0, "batch": 8, "optimizer": "true"}], 1)
+    (found,) = complete_points(
+        Cube(MIXED), [{"lr": 1, "momentum": "0.3", "layers": 2.0, "batch": 8, "optimizer": "true"}], 1
+    )
     assert [(type(value), value) for value in found.values()] == [
         (float, 1.0), (float, 0.3), (int, 2), (str, "8"), (bool, True),
     ]  # fmt: skip

@@ -10,9 +10,9 @@ from algorithms.search import ALGORITHMS, create_search, search_problems
 from algorithms.search.features import Feature
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.outcome import Outcome
-from algorithms.search.shell.warm_start import warmth
+from algorithms.search.shell.warm_start import warm_start_rows
 from algorithms.space.encoding import Cube
-from algorithms.space.reading import fitted, value_of
+from algorithms.space.reading import fit_rows, value_of
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.placeholders import written
@@ -78,14 +78,14 @@ def test_what_the_space_wrote_is_read_again(space: tuple[Parameter, ...], data: 
     if len({str(value).lower() for one in space for value in one.space.list}) == sum(
         len(one.space.list) for one in space
     ):
-        (found,) = fitted(cube, rows((texts, 1.0))).used
+        (found,) = fit_rows(cube, rows((texts, 1.0))).used
         assert found == (assignment, 1.0)
-    (same,) = fitted(cube, rows((assignment, 1.0))).used
+    (same,) = fit_rows(cube, rows((assignment, 1.0))).used
     assert same[0].keys() == assignment.keys()
 
 
 def test_what_does_not_fit_is_left_out_and_explained() -> None:
-    found = fitted(
+    found = fit_rows(
         Cube(TREE, ["layers <= 3"]),
         rows(
             ({"optimizer": "adam", "layers": 1, "gone": 3}, 0.1),
@@ -206,4 +206,4 @@ def test_a_file_that_nobody_read_is_refused() -> None:
     spec = experiment(SPACE).model_copy(update={"warm_start": WarmStart(file="runs.csv")})
     message = "is read by the command line only (run, submit, check); give rows or experiment here"
     assert list(search_problems(spec)) == [Problem(("spec", "warmStart", "file"), message)]
-    assert warmth(spec).rows == 0
+    assert warm_start_rows(spec).rows == 0

@@ -13,7 +13,7 @@ from algorithms.search.optimizers.gp.geometry import Array, Geometry, Mask, Side
 from algorithms.search.optimizers.gp.history import History, warp
 from algorithms.search.optimizers.gp.model import Hyper, prior
 from algorithms.search.optimizers.gp.proposal import VIEWS, Proposer
-from algorithms.search.optimizers.gp.surrogate import Surrogate, Surrogates, View, milestone
+from algorithms.search.optimizers.gp.surrogate import Surrogate, Surrogates, View, fit_count
 from algorithms.space.encoding import Cube
 from tests.algorithms.search.optimizers.gp.bowl import GEOMETRY, START, bowl, continua, history_of, none, points_of, run
 from tests.algorithms.spaces import MIXED, spaces
@@ -248,8 +248,8 @@ def test_noise_does_not_choose_the_incumbent() -> None:
 
 @given(st.integers(0, 3000))
 def test_milestones_grow_and_lag_little(count: int) -> None:
-    assert 0 <= count - milestone(count) <= count / 5
-    assert milestone(count) <= milestone(count + 1)
+    assert 0 <= count - fit_count(count) <= count / 5
+    assert fit_count(count) <= fit_count(count + 1)
 
 
 @pytest.mark.parametrize("parameters", [MIXED])
