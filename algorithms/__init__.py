@@ -1,1 +1,1 @@
-"""The maths: what to try next (`search`) and how running trials go on (`scheduling`); pure, seeded, without I/O."""
+"""The maths: what to try next (`search`), how trials go on (`scheduling`); pure and seeded."""

@@ -1,4 +1,4 @@
-"""The earlier name of `algorithms.space.encoding`, which plugins import; it goes with version 0.3."""
+"""The earlier name of `algorithms.space.encoding`, for plugins; it goes with version 0.3."""
 
 import warnings
 

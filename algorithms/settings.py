@@ -1,4 +1,4 @@
-"""The settings of an algorithm: one schema that reads them, finds what is wrong, and feeds the catalogue."""
+"""The settings of an algorithm: a schema that reads them, and describes them to people."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,17 +12,22 @@ from events.spec.problem import Path, Problem
 
 KINDS = {"integer": "int", "number": "float", "boolean": "true/false"}
 LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-"""Types and bounds of JSON Schema, for people."""
+"""Types and bounds of JSON Schema in words."""
 
 
 class AlgorithmSettings(BaseModel):
-    """The settings of one algorithm, typed; a subclass lists them with defaults, bounds and one line each."""
+    """The typed settings of one algorithm; a subclass lists them with defaults, bounds and a
+    description each.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def of(cls, spec: AlgorithmSpec | None) -> Self:
-        """Read the settings of a valid `spec`; numbers may be written as strings, as in Katib."""
+        """The settings of a valid `spec`, or the defaults; numbers may be strings, as in Katib.
+
+        Raises pydantic.ValidationError.
+        """
         return cls.model_validate({name: str(value) for name, value in (spec.settings if spec else {}).items()})
 
 
@@ -59,7 +64,7 @@ def _setting_entries(schema: type[AlgorithmSettings]) -> Iterator[SettingEntry]:
 
 
 def allowed(schema: type[AlgorithmSettings], name: str) -> str:
-    """What a setting may be, in words, such as `a whole number, at least 0`."""
+    """What the value of a setting may be, in words, such as `a whole number, at least 0`."""
     words, shape = _words(schema, name), _shape(schema, name)
     if words:
         return f"one of {', '.join(words)}"
@@ -77,14 +82,14 @@ def _words(schema: type[AlgorithmSettings], name: str) -> list[str]:
 
 
 def _shape(schema: type[AlgorithmSettings], name: str) -> dict[str, Any]:
-    """The JSON schema of a setting, looked up inside `int | None` too."""
+    """The JSON schema of a setting; of `int | None`, that of `int`."""
     shape: dict[str, Any] = schema.model_json_schema()["properties"][name]
     options: list[dict[str, Any]] = shape.get("anyOf", [shape])
     return options[0]
 
 
 def setting_problems(spec: AlgorithmSpec, schema: type[AlgorithmSettings], place: Path) -> Iterator[Problem]:
-    """What is wrong with the settings of `spec`; `place` is where they stand."""
+    """Problems of the settings of `spec`, which are at `place` in the document."""
     names = [setting.name for setting in spec.algorithm_settings]
     wrong = _wrong(spec, schema)
     for index, setting in enumerate(spec.algorithm_settings):

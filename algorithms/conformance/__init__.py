@@ -1,4 +1,4 @@
-"""The conformance suite: what every algorithm promises, examined on any of them, plugins included."""
+"""The conformance suite: checks on any algorithm, plugins included, that it keeps its promises."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ __all__ = ["BrokenPromiseError", "Subject", "Verdict", "examined"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one promise."""
+    """The result of one check."""
 
     promise: str
     meaning: str
     fault: str | None
-    """How it was broken; None: it was kept."""
+    """How the promise was broken; None if it was kept."""
 
 
 def examine(subject: Subject) -> Iterator[Verdict]:
-    """Examine each promise in turn; an algorithm that raises has broken it."""
+    """Check each promise in turn; an exception of the algorithm breaks it, too."""
     for name, promise in PROMISES.items():
         fault = None
         try:
@@ -29,4 +29,4 @@ def examine(subject: Subject) -> Iterator[Verdict]:
             fault = str(error)
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
-        yield Verdict(name, (promise.__doc__ or "").strip(), fault)
+        yield Verdict(name, " ".join((promise.__doc__ or "").split()), fault)

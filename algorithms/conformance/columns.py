@@ -1,4 +1,4 @@
-"""The table of what each algorithm honours: a column is a kind of parameter or a feature, a cell is examined."""
+"""The table of what each algorithm honours: a column for each kind of parameter and feature."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +19,14 @@ from algorithms.space.dimension import dimension
 from events.spec.space import Assignment, Condition, Distribution, Parameter
 
 BESIDE = (ranged("beside", INT, 1, 50), ranged("besides", INT, 1, 50))
-"""Other parameters, as some algorithms need two numbers."""
+"""Parameters beside the examined one, as some algorithms need two numbers."""
 DRAWN = 128
 FIFTHS = 5
-"""An odd number: many algorithms begin in the middle, which steps would put on either side of a border."""
+"""An odd number: many algorithms begin in the middle, which steps would put on either side of a
+border."""
 MOST_SKEW = 0.2
-"""Share of the suggestions by which a fifth may be off; chance alone makes it 0.07, once in three times."""
+"""Share of the suggestions by which a fifth may be off; chance alone makes it 0.07, once in three
+times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,12 @@ class Column:
     """Has the first parameter so many values that fifths of its distribution can be told apart?"""
 
     def allows(self, assignment: Assignment) -> bool:
-        """Does the constraint hold, if there is one? Written without the code under test."""
+        """Does the constraint hold, if there is one? This does not use the code under test."""
         return not self.constraints or float(assignment["beside"]) + 2 * float(assignment["besides"]) <= 40
 
 
 def conditional() -> Parameter:
-    """There is x only where `beside` is large."""
+    """A parameter x that exists only where `beside` is large."""
     condition = Condition(parameter="beside", range=(25.5, 50))
     return ranged("x", INT, 1, 1000).model_copy(update={"condition": condition})
 
@@ -77,10 +79,11 @@ COLUMNS = _columns()
 
 
 class DistributionMeter:
-    """Measures by what share of the suggestions a fifth of a distribution differs from that of a uniform parameter.
+    """Measures how far the suggestions of a parameter are from its distribution, against a uniform
+    parameter.
 
-    Both searches have the same seed and no results; so it is the distribution alone that is examined, also of
-    algorithms that do not begin with random points.
+    Both searches have the same seed and no results, so that the distribution alone makes the
+    difference, also for algorithms that do not begin with random points.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -89,6 +92,9 @@ class DistributionMeter:
         self._plain = self._fifths((ranged("x", DOUBLE, 0, 1, None if endless else 0.001), *BESIDE))
 
     def skew(self, column: Column) -> float:
+        """The largest difference of any fifth of the distribution, as a share of the
+        suggestions.
+        """
         shares = self._fifths(column.parameters)
         return max(abs(one - other) for one, other in zip(shares, self._plain, strict=True))
 
@@ -102,9 +108,10 @@ class DistributionMeter:
 
 
 def cell(subject: Subject, column: Column) -> str:
-    """`yes` where what it suggests is right, `refused` where the check before the start says so.
+    """`yes` or `each once` if the suggestions are right, `refused` if the check before the start
+    says so, or `BROKEN`.
 
-    The distributions are examined by a promise of their own, which takes longer.
+    Distributions are checked by a promise of their own, which takes longer.
     """
     subject = replace(subject, constraints=column.constraints, objectives=column.objectives)
     if not subject.serves(column.parameters):
@@ -119,7 +126,9 @@ def cell(subject: Subject, column: Column) -> str:
 
 
 def rows(kept: dict[str, str]) -> list[str]:
-    """The table in Markdown; the row of an algorithm whose library is not installed is that of `kept`."""
+    """The table in Markdown; the row of an algorithm whose library is not installed is that of
+    `kept`.
+    """
     titles = [column.title for column in COLUMNS]
     lines = [f"| algorithm | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
     for name in ALGORITHMS:

@@ -1,4 +1,4 @@
-"""What every search promises, each a function that raises BrokenPromiseError."""
+"""The promises of every search; each is a function that raises BrokenPromiseError."""
 
 import json
 import random
@@ -29,7 +29,8 @@ from algorithms.space.encoding import Cube
 from events.spec.space import Assignment, Parameter, Scalar
 
 Step = tuple[int, float | None] | None
-"""A trial and its loss, None for a failure, to be told; None: ask."""
+"""A step of an experiment: a trial and its loss, None for a failure, to be told; or None, to
+ask."""
 HISTORIES: dict[str, list[float | None]] = {
     "all equal": [1.0],
     "all failed": [None],
@@ -37,14 +38,15 @@ HISTORIES: dict[str, list[float | None]] = {
     "few and tiny": [None, None, -1e-300, 1e17],
 }
 STRANGE: list[Scalar] = ["", "-1", "0.5", "1e999", "nan", "word", "none", True]
-"""No value of most settings."""
+"""Values that most settings do not allow."""
 SPACES = 12
 EDGE = 12
-"""Trials in spaces that are wide or have long lists: more than most algorithms begin with at random."""
+"""How many trials there are in wide spaces and long lists: more than most algorithms' random first
+ones."""
 
 
 def widest(subject: Subject) -> Sequence[Parameter]:
-    """The space of most kinds of parameters that it serves."""
+    """The space with the most kinds of parameters that the algorithm serves."""
     return next((space for space in (MIXED, NUMERIC, GRIDDED) if subject.serves(space)), GRIDDED)
 
 
@@ -59,7 +61,9 @@ def in_space(subject: Subject) -> None:
 
 
 def no_repetition(subject: Subject) -> None:
-    """No point is suggested twice while others are left, and a finite space ends when it is used up."""
+    """No point is suggested twice while others are left, and a finite space ends when it is used
+    up.
+    """
     space = SMALL if subject.serves(SMALL) else (*SMALL[:2], ranged("kind", INT, 1, 2))
     search = subject.search(space, 5)
     found = list(simulate(search, 25))
@@ -72,7 +76,9 @@ def no_repetition(subject: Subject) -> None:
 
 
 def edges(subject: Subject) -> None:
-    """300 parameters, lists of 1,000 values and a budget of one trial are served, if not refused before the start."""
+    """300 parameters, lists of 1,000 values and a budget of one trial are served, if not refused
+    before the start.
+    """
     for space, trials in ((WIDE, EDGE), (LONG, EDGE), (widest(subject), 1)):
         edge = replace(subject, trials=min(trials, subject.trials))
         if edge.serves(space):
@@ -84,7 +90,9 @@ def edges(subject: Subject) -> None:
 
 
 def deterministic(subject: Subject) -> None:
-    """Equal calls give equal suggestions, whatever the global random states, which are left alone."""
+    """Equal calls give equal suggestions, whatever the global random states, which are left
+    alone.
+    """
     found = []
     for noise in (1, 2):
         random.seed(noise)
@@ -107,7 +115,9 @@ def batches(subject: Subject) -> None:
 
 
 def replay(subject: Subject) -> None:
-    """Rebuilt from its journal, a search goes on as the original; another version's journal is adopted."""
+    """Rebuilt from its journal, a search goes on as the original; another version's journal is
+    adopted.
+    """
     spec, steps = subject.spec(widest(subject)), _steps(subject.trials)
     for cut in (len(steps) // 3, len(steps) - 6):
         original = subject.search(widest(subject), 9)
@@ -161,7 +171,9 @@ def adversity(subject: Subject) -> None:
 
 
 def distribution(subject: Subject) -> None:
-    """A distribution shapes the suggestions: in quantiles of it they are those that a uniform parameter has."""
+    """A distribution shapes the suggestions: in quantiles of it they are those that a uniform
+    parameter has.
+    """
     if subject.algorithm.exhaustive:
         return
     ruler = DistributionMeter(subject)
@@ -183,7 +195,9 @@ def learns_known_results(subject: Subject) -> None:
 
 
 def settings(subject: Subject) -> None:
-    """Settings are typed, can be written down as JSON, and a wrong one is refused with what is allowed."""
+    """Settings are typed, can be written down as JSON, and a wrong one is refused with what is
+    allowed.
+    """
     algorithm = subject.algorithm
     own = algorithm.schema.of(subject.spec(POINT).algorithm)
     require(algorithm.schema.model_validate(json.loads(own.model_dump_json())) == own, "settings are not serialisable")
@@ -205,7 +219,9 @@ def settings(subject: Subject) -> None:
 
 
 def features(subject: Subject) -> None:
-    """What it does not refuse, it serves: every kind of parameter, conditions, constraints, several objectives."""
+    """What it does not refuse, it serves: every kind of parameter, conditions, constraints, several
+    objectives.
+    """
     for column in COLUMNS:
         require(cell(subject, column) != "BROKEN", f"it fails with {column.title}")
 

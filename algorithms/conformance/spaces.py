@@ -1,4 +1,4 @@
-"""Search spaces that algorithms are examined on, and what is feasible in them, told without the code under test."""
+"""Search spaces for the suite, and what is feasible in them, without the code under test."""
 
 import random
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ def ranged(
     step: float | None = None,
     distribution: Distribution = Distribution.UNIFORM,
 ) -> Parameter:
-    """A double or an int."""
+    """A double or an int parameter."""
     space = FeasibleSpace(min=low, max=high, step=step, distribution=distribution)
     return Parameter(name=name, parameterType=kind, feasibleSpace=space)
 
 
 def listed(name: str, kind: ParameterType, values: Sequence[Scalar]) -> Parameter:
-    """A discrete or categorical one."""
+    """A discrete or categorical parameter."""
     return Parameter(name=name, parameterType=kind, feasibleSpace=FeasibleSpace(list=tuple(values)))
 
 
@@ -97,7 +97,7 @@ def all_feasible(parameters: Sequence[Parameter], assignment: Assignment) -> boo
 
 
 def _exists(parameter: Parameter, assignment: Assignment) -> bool:
-    """Of conditions, those with a range are known here."""
+    """Does the parameter exist? Only conditions with a range are known here."""
     condition = parameter.condition
     if condition is None or condition.range is None:
         return True

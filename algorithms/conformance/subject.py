@@ -1,4 +1,4 @@
-"""What is examined: an algorithm with settings, and how its search is made and lived through."""
+"""The subject of the suite: an algorithm with settings, its searches, simulated experiments."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,22 +16,24 @@ from events.spec.objective import Direction, Objective
 from events.spec.space import Assignment, Parameter, Scalar
 
 LATE = 4
-"""Trials that run at a time, at most."""
+"""How many trials run at a time, at most."""
 
 
 class BrokenPromiseError(RefusalError, AssertionError):
-    """What an algorithm promised, and did not keep."""
+    """An algorithm broke a promise; the message says how."""
 
 
 def require(held: bool, words: str) -> None:
-    """Raises BrokenPromiseError."""
+    """Raises BrokenPromiseError with `words` unless `held`."""
     if not held:
         raise BrokenPromiseError(words)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An algorithm by name; `trials` is how long it is watched, for slow ones a dozen."""
+    """An algorithm by name, with settings; `trials` is the length of its experiments, a dozen for
+    slow ones.
+    """
 
     name: str
     settings: Mapping[str, Scalar] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class Subject:
         )
 
     def serves(self, parameters: Sequence[Parameter]) -> bool:
-        """Does the check before the start let it pass?"""
+        """Does the check before the start accept these parameters?"""
         return not list(search_problems(self.spec(parameters)))
 
     def search(self, parameters: Sequence[Parameter], seed: int) -> Search:
@@ -70,17 +72,21 @@ class Subject:
 
 
 def loss_of(assignment: Assignment) -> float:
-    """Some loss that depends on every value."""
+    """A loss that depends on every value."""
     return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
 
 
 def outcome_of(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
-    """One loss; of further objectives the loss is its negative, so that they are in conflict."""
+    """The outcome of one loss; further objectives have its negative, so that they conflict. None is
+    a failure.
+    """
     return FAILED if loss is None else Outcome((loss, -loss, -loss)[:objectives], partial=partial)
 
 
 def simulate(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
-    """Ask one by one; results come out of order, some failed, some cut off, some late."""
+    """The suggestions of an experiment whose results come late and out of order, some failed, some
+    stopped early.
+    """
     order = random.Random(seed)
     running: list[tuple[int, Assignment]] = []
     for number in range(1, trials + 1):

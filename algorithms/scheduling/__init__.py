@@ -1,4 +1,4 @@
-"""How running trials go on: schedulers by name. Median stop is the first; the port knows what others will need."""
+"""How running trials go on: schedulers by name, of which median stop is the first."""
 
 from algorithms.scheduling.decision import (
     CONTINUE,

@@ -17,17 +17,22 @@ class Stop:
     """The trial ends now; what it has reported is its result."""
 
     reason: str
-    """In words that people read, such as `after report 4 its best loss is worse than the median`."""
+    """In words that people read, such as `after report 4 its best loss is worse than the
+    median`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The trial stands still, and its place is free, until it is promoted or stopped (ASHA, Li et al. 2020)."""
+    """The trial stands still, and its place is free, until it is promoted or stopped (ASHA, Li et
+    al. 2020).
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """The trial, running or paused, goes on to a higher fidelity (successive halving, Jamieson and Talwalkar 2016)."""
+    """The trial, running or paused, goes on to a higher fidelity (successive halving, Jamieson and
+    Talwalkar 2016).
+    """
 
     fidelity: float
     """How far, in the unit of the experiment's fidelity parameter, such as epochs."""
@@ -35,7 +40,9 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """The trial goes on from a checkpoint of another (population based training, Jaderberg et al. 2017)."""
+    """The trial goes on from a checkpoint of another (population based training, Jaderberg et al.
+    2017).
+    """
 
     source: int
     """The number of the trial whose checkpoint is taken."""

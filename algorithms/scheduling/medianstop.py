@@ -1,4 +1,4 @@
-"""The median stopping rule: a trial stops when its best is worse than half of the finished ones were at that step."""
+"""The median stopping rule: stop a trial worse than half of the others."""
 
 from __future__ import annotations  # array is no generic at run time before Python 3.12
 
@@ -12,17 +12,20 @@ from algorithms.scheduling.decision import CONTINUE, SchedulingDecision, Stop
 from algorithms.settings import AlgorithmSettings
 
 EXACT = 1024
-"""Up to this step each has its own median; later ones share one with their neighbours, 512 medians per doubling."""
+"""Each step up to this has its own median; later ones share one with their neighbours, 512 to each
+doubling."""
 
 
 class MedianSettings(AlgorithmSettings):
+    """The settings of `medianstop`, with Katib's names."""
+
     min_trials_required: int = Field(default=3, ge=1, description="succeeded trials before any is stopped")
     start_step: int = Field(default=4, ge=1, description="report from which on a trial may be stopped")
 
 
 @dataclass(slots=True)
 class Course:
-    """One running trial: its best loss, and its running averages at each slot."""
+    """What one running trial has reported: its best loss, and its running average at each slot."""
 
     last: int = 0
     """The step of its last report."""
@@ -35,11 +38,13 @@ class Course:
 class MedianStop:
     """Golovin et al. 2017 (Google Vizier), section 3.2.2, performance measured as a loss.
 
-    At each step from `start_step` on, a trial is stopped if its best loss so far is worse than the median, over the
-    succeeded trials, of their average loss up to that step; a trial that ended before counts with its last average.
-    Unlike Katib's rule of the same name it takes the median, not the mean, and looks at every step, not at one.
+    At each step from `start_step` on, a trial is stopped if its best loss so far is worse than the
+    median, over the succeeded trials, of their average loss up to that step; a trial that ended
+    before counts with its last average. Unlike Katib's rule of the same name it takes the median,
+    not the mean, and looks at every step, not at one.
 
-    `observe` costs O(1) amortised, `conclude` O(steps · log trials). Memory is 8 bytes per succeeded trial and slot.
+    `observe` costs O(1) amortised, `conclude` O(steps · log trials). Memory is 8 bytes per
+    succeeded trial and slot.
     """
 
     def __init__(self, settings: MedianSettings, metric: str) -> None:
@@ -48,9 +53,9 @@ class MedianStop:
         self._running: dict[int, Course] = {}
         self._joined: set[int] = set()
         self._slots: list[array[float]] = []
-        """For each slot the sorted averages of all succeeded trials."""
+        """For each slot, the sorted averages of all succeeded trials."""
         self._finals = array("d")
-        """Their last averages, sorted: what counts at slots that none of them reached."""
+        """The sorted last averages of all succeeded trials, for slots that none of them reached."""
 
     def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
         course = self._running.setdefault(trial, Course())
@@ -82,13 +87,13 @@ class MedianStop:
 
 
 def slot_of(step: int) -> int:
-    """Which of the kept medians a step is compared with, from 0; grows with the step, exact up to EXACT."""
+    """The number, from 0, of the median that a step is compared with; step - 1 up to EXACT."""
     shift = max(0, (step - 1).bit_length() - EXACT.bit_length() + 1)
     return ((step - 1) >> shift) + shift * EXACT // 2
 
 
 def _extend(course: Course, step: int, loss: float) -> None:
-    """Take in a report; steps that were skipped count with the average before them."""
+    """Add a report; slots that were skipped get the average before them."""
     before = course.average if course.reports else loss
     course.reports += 1
     course.average += (loss - course.average) / course.reports

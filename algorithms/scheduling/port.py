@@ -10,16 +10,19 @@ class Scheduler(Protocol):
 
     Every scheduler promises (`tests/contracts/test_scheduler.py`):
 
-    * Decisions are a function of the experiment's spec and the order of the calls; there is no clock and no
-      randomness, so that the same calls rebuild the same state.
+    * Decisions are a function of the experiment's spec and the order of the calls; there is no
+      clock and no randomness, so that the same calls rebuild the same state.
     * Numbers only tell trials apart: with other numbers, the same calls yield the same decisions.
-    * A report that is not later than the last one of its trial, or of a trial that has succeeded, changes nothing.
+    * A report that is not later than the last one of its trial, or of a trial that has succeeded,
+      changes nothing.
     * A trial that is forgotten is as if it had never reported.
     * Losses are to be minimised; which direction the objective has is not known here.
     """
 
     def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
-        """Decide about `trial` after its report number `step`, counted from 1, with a finite `loss`."""
+        """Decide about `trial` after its report number `step`, counted from 1, with a finite
+        `loss`.
+        """
         ...
 
     def conclude(self, trial: int, *, succeeded: bool) -> None:

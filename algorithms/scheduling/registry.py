@@ -11,7 +11,8 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
 CARRIED_OUT: frozenset[type[SchedulingDecision]] = frozenset({Continue, Stop})
-"""The decisions that a controller can carry out; a scheduler that makes others is refused before the start."""
+"""The decisions that a controller can carry out; a scheduler that makes others is refused before
+the start."""
 PLACE = ("spec", "earlyStopping")
 
 
@@ -44,7 +45,9 @@ def create_scheduler(spec: ExperimentSpec) -> Scheduler | None:
 
 
 def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Why no scheduler can serve `spec`: an unknown name, wrong settings, or what no controller can do yet."""
+    """Why no scheduler can serve `spec`: an unknown name, wrong settings, or what no controller can
+    do yet.
+    """
     wanted = spec.early_stopping
     if wanted is None:
         return

@@ -17,7 +17,9 @@ SETTINGS_PLACE = ("spec", "algorithm", "algorithmSettings")
 
 
 def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Problems of `spec`: an unknown algorithm or setting, a missing library, a space that cannot be honoured."""
+    """Problems of `spec`: an unknown algorithm or setting, a missing library, a space that cannot
+    be honoured.
+    """
     name = algorithm_of(spec)
     algorithm = find_algorithm(name)
     if algorithm is None:

@@ -17,7 +17,9 @@ _REMEDY = "loosen them, narrow min and max to where they hold, or let the progra
 
 
 def allowed_points(cube: Cube) -> int | None:
-    """The number of points of a finite space that the constraints allow; None if there are too many to count."""
+    """The number of points of a finite space that the constraints allow; None if there are too many
+    to count.
+    """
     if not cube.constraints:
         return cube.size
     if cube.size is None or cube.size > DRAWN:
@@ -26,7 +28,9 @@ def allowed_points(cube: Cube) -> int | None:
 
 
 def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Why allowed points of `spec` could not be found, by random draws and, in a finite space, by a random walk."""
+    """Why allowed points of `spec` could not be found, by random draws and, in a finite space, by a
+    random walk.
+    """
     if not spec.constraints:
         return
     cube = _concerned(Cube.of(spec))

@@ -28,11 +28,13 @@ class Told:
 def restore(
     spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told], step: Callable[[], object] = lambda: None
 ) -> Search:
-    """The search of `spec` and `seed` after `journal`, whose entries are in the order in which they happened.
+    """The search of `spec` and `seed` after `journal`, whose entries are in the order in which they
+    happened.
 
-    If it repeats the recorded suggestions, it continues exactly as the original would have. If not, because another
-    version of a library or of the spec made them, it adopts all suggestions, is told all outcomes, and continues in
-    its own way. `step` is called after each entry. Raises LookupError if the algorithm is not installed.
+    If it repeats the recorded suggestions, it continues exactly as the original would have. If not,
+    because another version of a library or of the spec made them, it adopts all suggestions, is
+    told all outcomes, and continues in its own way. `step` is called after each entry. Raises
+    LookupError if the algorithm is not installed.
     """
     entries = tuple(journal)
     search = create_search(spec, seed)

@@ -31,7 +31,8 @@ class Question:
     search: str
     """The name of this instance of the search; each time that it is rebuilt it has another."""
     number: int
-    """How many questions the instance has answered before this one; another instance cannot answer it."""
+    """How many questions the instance has answered before this one; another instance cannot answer
+    it."""
     news: tuple[Told, ...]
     count: int
     origin: Origin | None = None
@@ -71,8 +72,8 @@ class Searches:
     ) -> Answer | None:
         """The answer; None if the search is not here in the state that `question` names.
 
-        `journal` is read only if the question has an origin. `step` is called after each piece of work. Raises what the
-        algorithm raises, and forgets the search then.
+        `journal` is read only if the question has an origin. `step` is called after each piece of
+        work. Raises what the algorithm raises, and forgets the search then.
         """
         for name in question.forget:
             self._live.pop(name, None)

@@ -10,7 +10,8 @@ class Outcome:
     losses: tuple[float, ...] = ()
     """One finite loss for each objective, to be minimised; empty if the trial failed."""
     violations: tuple[float, ...] = ()
-    """For each outcome constraint, by how much it is missed, as a share of its bound; 0 where it holds."""
+    """For each outcome constraint, by how much it is missed, as a share of its bound; 0 where it
+    holds."""
     partial: bool = False
     """Was the trial stopped early? Then the losses are those that it had reached by then."""
     earlier: bool = False

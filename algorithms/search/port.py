@@ -11,24 +11,31 @@ class Search(Protocol):
 
     Every search promises (`tests/contracts/test_search.py`, `algorithms/conformance/promises.py`):
 
-    * Suggestions are a function of spec, seed and the order of the calls; `ask(n)` equals n times `ask(1)`.
+    * Suggestions are a function of spec, seed and the order of the calls; `ask(n)` equals n times
+      `ask(1)`.
     * The n-th suggestion that was ever returned, counted from 1, is trial n.
-    * Each is in the space and allowed by its constraints, and none is made twice while others are left.
+    * Each is in the space and allowed by its constraints, and none is made twice while others are
+      left.
     """
 
     def ask(self, count: int) -> list[Assignment]:
-        """`count` new suggestions; fewer only if nothing else is left. Raises what a plugin or library raises."""
+        """`count` new suggestions; fewer only if nothing else is left. Raises what a plugin or
+        library raises.
+        """
         ...
 
     def tell(self, trial: int, outcome: Outcome) -> None:
-        """Learn the outcome of `trial`; a second outcome of a trial, or one of an unknown trial, is ignored."""
+        """Learn the outcome of `trial`; a second outcome of a trial, or one of an unknown trial, is
+        ignored.
+        """
         ...
 
     def resume(self, assignment: Assignment) -> bool:
-        """Repeat the next suggestion, recorded as `assignment`; False if it would be another one now.
+        """Repeat the next suggestion, recorded as `assignment`; False if it would be another one
+        now.
 
-        A search whose state does not depend on the work of suggesting leaves that out, so that a journal is replayed
-        quickly.
+        A search whose state does not depend on the work of suggesting leaves that out, so that a
+        journal is replayed quickly.
         """
         ...
 
@@ -37,7 +44,9 @@ class Search(Protocol):
         ...
 
     def learn(self, assignment: Assignment, outcome: Outcome) -> None:
-        """Learn an earlier result, which is no trial of this search. To be called before the first suggestion."""
+        """Learn an earlier result, not a trial of this search. To be called before the first
+        suggestion.
+        """
         ...
 
     @property

@@ -17,12 +17,16 @@ ALGORITHMS: Mapping[str, Algorithm] = {**OWN_ALGORITHMS, **KATIB_ALGORITHMS, **L
 
 
 def algorithm_names() -> list[str]:
-    """The names of all algorithms, plugins included, also those that cannot be used; loads no plugin."""
+    """The names of all algorithms, plugins included, also those that cannot be used; loads no
+    plugin.
+    """
     return [*ALGORITHMS, *plugins.find_plugins(ALGORITHMS)]
 
 
 def find_algorithm(name: str) -> Algorithm | Fault | None:
-    """The algorithm of this name, the reason why a plugin cannot be used, or None for an unknown name."""
+    """The algorithm of this name, the reason why a plugin cannot be used, or None for an unknown
+    name.
+    """
     if name in ALGORITHMS:
         return ALGORITHMS[name]
     points = plugins.find_plugins(ALGORITHMS).get(name)
@@ -43,7 +47,9 @@ def create_search(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def imports(spec: ExperimentSpec) -> frozenset[str]:
-    """The slow modules that `create_search` will import for `spec`, as far as they are known beforehand."""
+    """The slow modules that `create_search` will import for `spec`, as far as they are known
+    beforehand.
+    """
     known = ALGORITHMS.get(algorithm_of(spec))
     return frozenset(known.imports if known else ())
 

@@ -1,4 +1,4 @@
-"""The searches that do not learn: random, grid and Sobol. They differ only in how they draw the next point."""
+"""The searches that do not learn: random, grid and Sobol."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -10,7 +10,9 @@ from events.spec.space import Assignment, Scalar
 
 
 class Draw(Protocol):
-    """Claim and return the point of suggestion number `index`, from 0; None if the space is used up."""
+    """Claim and return the point of suggestion number `index`, from 0; None if the space is used
+    up.
+    """
 
     def __call__(self, index: int) -> dict[str, Scalar] | None: ...
 
@@ -67,7 +69,9 @@ def sobol_search(cube: Cube, seed: int) -> Sampling:
 
 
 class SobolDraw:
-    """Draws the next point of the sequence that is allowed and new, or a random one if there is none near."""
+    """Draws the next point of the sequence that is allowed and new, or a random one if there is
+    none near.
+    """
 
     def __init__(self, cube: Cube, novelty: Novelty, seed: int) -> None:
         from scipy.stats import qmc  # takes a second

@@ -1,4 +1,4 @@
-"""One parameter as one side of the unit cube: [0, 1] ↔ its feasible values."""
+"""One parameter as one side of the unit cube: maps [0, 1] to its feasible values, and back."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from events.spec.space import Distribution, Parameter, ParameterType, Scalar
 LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
 NORMAL = (Distribution.NORMAL, Distribution.LOG_NORMAL)
 DIGITS = 12
-"""Of a double without a step: more than any training needs, and short to read."""
+"""Digits of a double without a step: more than any training needs, and short to read."""
 DEVIATIONS = 6
 """A normal distribution spans this many standard deviations between the bounds, as in Katib."""
 LARGEST_LOGARITHM = math.log(sys.float_info.max)
@@ -20,24 +20,35 @@ MANTISSA_BITS = 53
 
 
 class Dimension(Protocol):
-    """A parameter's values along [0, 1]; `size` counts them, None if they are a continuum.
+    """The feasible values of a parameter along [0, 1].
 
-    `decode(encode(value))` is `value` for each feasible value of a dimension with a size below 2**50.
+    `decode(encode(value))` is `value` for each feasible value of a dimension with a size below
+    2**50.
     """
 
     @property
-    def size(self) -> int | None: ...
-    def decode(self, u: float) -> Scalar: ...
+    def size(self) -> int | None:
+        """The number of values; None for a continuum."""
+        ...
+
+    def decode(self, u: float) -> Scalar:
+        """The value at `u` in [0, 1]; values fill [0, 1] in the proportions of their
+        distribution.
+        """
+        ...
+
     def encode(self, value: Scalar) -> float | None:
-        """A u that decodes to `value`; None if it is not feasible."""
+        """A number in [0, 1] that decodes to `value`; None if `value` is not feasible."""
         ...
 
     def at(self, index: int) -> Scalar:
-        """The value number `index`, from 0; only for a dimension with a size."""
+        """The value number `index`, from 0. Raises TypeError for a continuum."""
         ...
 
     def index(self, value: Scalar) -> int | None:
-        """The number of `value`; None if it is not feasible."""
+        """The number of `value`, from 0; None if it is not feasible. Raises TypeError for a
+        continuum.
+        """
         ...
 
 
@@ -82,7 +93,9 @@ class Choices:
 
 
 class Law:
-    """How a number is distributed between two bounds; works on numbers or on their logarithms."""
+    """The distribution of a number between two bounds; scaled numbers are logarithms where it is
+    logarithmic.
+    """
 
     def __init__(self, distribution: Distribution, low: float, high: float) -> None:
         self.low, self.high = low, high
@@ -99,7 +112,9 @@ class Law:
         return math.exp(min(scaled, LARGEST_LOGARITHM)) if self.logarithmic else scaled
 
     def quantile(self, u: float, start: float, end: float) -> float:
-        """The scaled number below which the share `u` of the mass between `start` and `end` (both scaled) lies."""
+        """The scaled number below which the share `u` of the probability between `start` and `end`,
+        both scaled, lies.
+        """
         if self.bell is None:
             return start * (1 - u) + end * u
         below, above = self.bell.cdf(start), self.bell.cdf(end)
@@ -146,8 +161,9 @@ class Continuum:
 class Steps:
     """An int, or a double with a step: min, min + step, … up to max, exact to the last decimal.
 
-    Each value owns the cell that reaches half-way (on the scale of its distribution) to its neighbours; the cells of
-    the end values reach as far outwards as inwards, so that end values are as likely as the law wants, not half so.
+    Each value has a cell that reaches half-way to its neighbours on the scale of the distribution.
+    The cells of the end values reach as far outwards as inwards, so that end values are as likely
+    as the distribution says, not half so.
     """
 
     def __init__(self, law: Law, step: float, whole: bool) -> None:
@@ -189,7 +205,9 @@ class Steps:
         return place + 1 if place + 1 < self.size and scaled >= self._edge(place + 1) else place
 
     def _edge(self, place: int) -> float:
-        """Where the cell number `place` begins, scaled; beyond the ends as far as the end cell reaches inwards."""
+        """Where the cell number `place` begins, scaled; the first and last cell reach outwards as
+        far as inwards.
+        """
         if place == 0:
             return 2 * self._scaled(0) - self._edge(1)
         if place == self.size:
@@ -201,7 +219,9 @@ class Steps:
 
 
 def _slice(u: float, size: int) -> int:
-    """Which of `size` equal slices of [0, 1] holds `u`; in whole numbers, as sizes may exceed what a float can hold."""
+    """The number of that of `size` equal slices of [0, 1] in which `u` is; exact for sizes beyond a
+    float's digits.
+    """
     return min(max(int(u * 2**MANTISSA_BITS) * size >> MANTISSA_BITS, 0), size - 1)
 
 

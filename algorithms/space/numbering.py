@@ -1,4 +1,4 @@
-"""The numbers of a finite space: each distinct assignment has one, from 0, though parameters may be absent."""
+"""Number the distinct assignments of a finite space, where parameters may be absent."""
 
 import math
 from bisect import bisect_right
@@ -11,24 +11,27 @@ from events.spec.space import Assignment, Condition, Parameter, Scalar
 from events.spec.space import number as number_of
 
 Places = Sequence[tuple[int, int]]
-"""Runs of places on a dimension, each from its first place to before its second; in order, apart from each other."""
+"""Ranges of places on a dimension, each from its first to before its second number; ascending,
+without overlap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Neighbouring places of a parameter at which the same others exist."""
+    """Neighbouring places of a parameter at which the same parameters exist."""
 
     start: int
     """Its first place."""
     first: int
-    """The number of its first assignment, counted in the branch."""
+    """The number of its first assignment within the branch."""
     weight: int
-    """Assignments of what exists beneath one place."""
+    """How many assignments there are beneath one of its places."""
     beneath: "tuple[Branch, ...]"
 
 
 class Branch:
-    """A parameter with those that exist at some of its values; `size` counts the assignments of all of them."""
+    """A parameter with those that depend on it; `size` is the number of assignments of all of
+    them.
+    """
 
     def __init__(self, name: str, side: Dimension, children: Sequence[tuple["Branch", Places]] = ()) -> None:
         assert side.size is not None
@@ -40,14 +43,16 @@ class Branch:
         self.size = last.first + (side.size - last.start) * last.weight
 
     def write(self, number: int, assignment: dict[str, Scalar]) -> None:
-        """Put the branch's assignment number `number` into `assignment`."""
+        """Put the assignment number `number` of the branch into `assignment`."""
         segment = self._segments[bisect_right(self._firsts, number) - 1]
         step, number = divmod(number - segment.first, segment.weight)
         assignment[self._name] = self._side.at(segment.start + step)
         write(segment.beneath, number, assignment)
 
     def number(self, assignment: Assignment) -> int | None:
-        """The inverse of `write`; None for a value that is not feasible. What should be absent is not looked at."""
+        """The inverse of `write`; None for a value that is not feasible. Parameters that do not
+        exist are ignored.
+        """
         place = self._side.index(assignment[self._name]) if self._name in assignment else None
         if place is None:
             return None
@@ -96,7 +101,7 @@ def places(side: Dimension, parent: Parameter, condition: Condition) -> Places:
 
 
 def _first(places: int, reached: Callable[[int], bool]) -> int:
-    """The first place from which on it is so; `bisect` knows no numbers of this size."""
+    """The first place from which on `reached` holds; `bisect` cannot take numbers of this size."""
     low, high = 0, places
     while low < high:
         middle = (low + high) // 2
@@ -105,7 +110,7 @@ def _first(places: int, reached: Callable[[int], bool]) -> int:
 
 
 def _segments(places: int, children: Sequence[tuple[Branch, Places]]) -> list[Segment]:
-    """Cut the places wherever a child begins or ceases to exist."""
+    """Cut the places wherever a child begins to exist, or ends."""
     cuts = sorted({0, *(edge for _, runs in children for run in runs for edge in run if edge < places)})
     beneath: list[list[Branch]] = [[] for _ in cuts]
     for child, runs in children:

@@ -12,7 +12,9 @@ from events.spec.warm_start import Row
 
 
 def value_of(parameter: Parameter, given: Scalar) -> Scalar | None:
-    """The value of `parameter` that `given` means, of the parameter's own type; None if it is not feasible."""
+    """The value of `parameter` that `given` means, of the parameter's own type; None if it is not
+    feasible.
+    """
     if parameter.type is ParameterType.CATEGORICAL:
         return next((known for known in parameter.space.list if _written(known) == _written(given)), None)
     try:
@@ -49,7 +51,9 @@ class FittedRows:
         return len(self.used) + self.left_out.total()
 
     def words(self, rows: str = "rows") -> Iterator[str]:
-        """Lines for people: how many rows are used, then one line for each reason, the most frequent first."""
+        """Lines for people: how many rows are used, then one line for each reason, the most
+        frequent first.
+        """
         yield f"{len(self.used):,} of {self.rows:,} {rows} are used"
         for reason, count in self.left_out.most_common():
             yield f"{count:,} left out: {reason}"
@@ -58,7 +62,9 @@ class FittedRows:
 
 
 def fit_rows(cube: Cube, rows: Sequence[Row]) -> FittedRows:
-    """Map results of another run to this space, without making up a value or moving one into bounds."""
+    """Map results of another run to this space, without making up a value or moving one into
+    bounds.
+    """
     found = FittedRows()
     order = outermost_first(cube.parameters)
     for row in rows:

@@ -1,1 +1,1 @@
-"""The algorithms by name, with their settings: Trialstream's own, Katib's, those of other libraries, and plugins."""
+"""The algorithms by name: Trialstream's own, Katib's, those of other libraries, and plugins."""

@@ -1,4 +1,4 @@
-"""What the registry knows of an algorithm: how to make it, its settings, what it lacks, what has to be installed."""
+"""One algorithm of the catalogue: how it is made, its settings, what it lacks, what it needs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,21 +14,23 @@ from events.spec.problem import Problem
 
 DEFAULT = "auto"
 DEFAULT_BUDGET = 200
-"""Trials to plan for where maxTrialCount is not given."""
+"""How many trials a search plans for where maxTrialCount is not given."""
 NAME_PLACE = ("spec", "algorithm", "algorithmName")
 
 
 def algorithm_of(spec: ExperimentSpec) -> str:
-    """The name of the search that `spec` asks for, or gets without asking."""
+    """The name of the algorithm that `spec` asks for, or the default."""
     return spec.algorithm.algorithm_name if spec.algorithm else DEFAULT
 
 
 class Seeded(AlgorithmSettings):
+    """The settings that every search has."""
+
     random_state: int | None = Field(default=None, ge=0, description="seed that replaces the experiment's own")
 
 
 def no_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """An algorithm without rules of its own."""
+    """The rules of an algorithm that has none."""
     yield from ()
 
 
@@ -45,23 +47,25 @@ class Extra:
         return find_spec(self.module) is None
 
     def problem(self, what: str) -> Problem:
-        """Of `what` one asks for while this is missing."""
+        """The problem of a spec that asks for `what` while the library is missing."""
         return Problem(NAME_PLACE, f"{what} needs {self.module}: pip install 'trialstream[{self.name}]'")
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One line of the registry."""
+    """One line of the catalogue."""
 
     summary: str
     schema: type[Seeded]
     create: Callable[[ExperimentSpec, int], Search]
-    """Of a spec without problems, and a seed."""
+    """Makes the search of a spec without problems, from a seed."""
     lacks: frozenset[Feature] = frozenset()
+    """The features of a spec that it cannot honour."""
     imports: tuple[str, ...] = ()
-    """Modules that `create` imports and that take long: whoever knows beforehand may import them once for many."""
+    """Slow modules that `create` imports; a process that forks may import them once for all
+    searches."""
     exhaustive: bool = False
-    """Does it take every value once, however likely it is?"""
+    """Does it suggest every value once, whatever its distribution?"""
     extra: Extra | None = None
     rules: Callable[[ExperimentSpec], Iterator[Problem]] = no_problems
-    """What else it demands of a spec whose settings are right."""
+    """Further problems of a spec whose settings are valid."""

@@ -1,4 +1,4 @@
-"""Katib's algorithms by Katib's names, with Katib's settings."""
+"""Katib's algorithms, with Katib's names and settings."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -29,7 +29,7 @@ from events.spec.space import ParameterType
 
 NUMBER_TYPES = (ParameterType.DOUBLE, ParameterType.INT)
 TO_COME = ("hyperband", "pbt", "enas", "darts")
-"""Katib's algorithms that Trialstream does not have yet."""
+"""Katib's algorithms that are not supported yet."""
 
 
 class Restarts(StrEnum):
@@ -105,7 +105,9 @@ def _bayesian(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _of_skopt(own: BayesianSettings) -> str:
-    """What is asked for beside our Gaussian process, which climbs the expected improvement; nothing if it serves."""
+    """The settings that only scikit-optimize can honour, in words; empty if our Gaussian process
+    can.
+    """
     asked = {
         f"base_estimator {own.base_estimator}": own.base_estimator is not Estimator.GP,
         f"acq_func {own.acq_func}": own.acq_func is not SkoptAcquisition.EI,
@@ -115,7 +117,9 @@ def _of_skopt(own: BayesianSettings) -> str:
 
 
 def _bayesian_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """skopt may be missing; and trees have no gradient to climb."""
+    """Problems if scikit-optimize is needed and missing, and if lbfgs is asked for a model without
+    gradients.
+    """
     own = BayesianSettings.of(spec.algorithm)
     if (asked := _of_skopt(own)) and SKOPT.missing:
         yield SKOPT.problem(f"bayesianoptimization with {asked}")

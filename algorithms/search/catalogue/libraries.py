@@ -1,4 +1,4 @@
-"""Algorithms named after the library that they come from: `optuna.tpe`, `hyperopt.anneal`, `skopt.gp` and others."""
+"""Algorithms named after their library: `optuna.tpe`, `hyperopt.anneal`, `skopt.gp` and others."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -62,7 +62,9 @@ class HyperoptTpe(Seeded):
 
 
 class SkoptAcquisition(StrEnum):
-    """skopt's names; those per second (EIps, PIps) need durations, which a search is not told."""
+    """skopt's names of acquisition functions, without EIps and PIps, which need durations that no
+    search is told.
+    """
 
     HEDGE = "gp_hedge"
     LCB = "LCB"
@@ -102,13 +104,15 @@ class SkoptForest(SkoptModel):
 
 
 def learning_search(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]) -> Search:
-    """A search that learns; where there is one point only, no library has to cope with that."""
+    """A search with this optimizer; of a space of one point, random search, as libraries fail
+    there.
+    """
     cube = Cube.of(spec)
     return random_search(cube, seed) if cube.size == 1 else LearningSearch(cube, seed, optimizer(cube))
 
 
 def optuna_search(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search:
-    """A search that learns with one of Optuna's samplers."""
+    """A search with one of Optuna's samplers."""
     from algorithms.search.optimizers.optuna import OptunaOptimizer
 
     return learning_search(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.targets)))
@@ -168,7 +172,7 @@ def _hyperopt_anneal(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def skopt_search(spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto") -> Search:
-    """A search that learns with one of skopt's models."""
+    """A search with one of skopt's models."""
     from algorithms.search.optimizers.skopt import Model, SkoptOptimizer
 
     model = Model(estimator, own.n_initial_points, own.acq_func.value, optimizer)

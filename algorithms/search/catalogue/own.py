@@ -1,4 +1,4 @@
-"""Trialstream's own algorithms: the default, a Gaussian process, and Nevergrad's optimizers."""
+"""Trialstream's own algorithms: the default `auto`, the Gaussian process `gp`, and `nevergrad`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +31,9 @@ class NevergradSettings(Seeded):
 
 
 def picks(spec: ExperimentSpec) -> str:
-    """In words, what the default picks for a valid `spec`, or `nevergrad` whose optimizer is left to us."""
+    """What `auto`, or `nevergrad` with the optimizer `auto`, picks for a valid `spec`, in words;
+    else empty.
+    """
     situation, name = _situation(spec), algorithm_of(spec)
     if name == DEFAULT and (first := gaussian_suggestions(situation)) != 0:
         total = spec.max_trial_count
@@ -63,7 +65,7 @@ def _auto(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _nevergrad_from(situation: Situation, seed: int, best: Best | None) -> Optimizer:
-    """Nevergrad, from the best point on."""
+    """Nevergrad's optimizer that begins at the best point."""
     from algorithms.search.optimizers.nevergrad import NevergradOptimizer  # its import takes a second
 
     chosen = pick(NevergradName.AUTO, situation)
@@ -75,12 +77,12 @@ def _nevergrad_from(situation: Situation, seed: int, best: Best | None) -> Optim
 
 
 def _remaining(situation: Situation, first: int) -> Situation:
-    """What Nevergrad plans for."""
+    """The situation after the first `first` trials, for which Nevergrad plans."""
     return replace(situation, budget=max(1, situation.budget - first))
 
 
 def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) -> Optimizer:
-    """The optimizer of `gp`, with `start` initial points."""
+    """The optimizer of `gp` with `start` initial points, from `seed`."""
     from algorithms.search.optimizers.gp.optimizer import GaussianProcess  # its import takes a second
 
     return GaussianProcess(cube, seed, start, len(spec.targets), len(spec.outcome_constraints))
@@ -100,7 +102,7 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 
 
 def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Several objectives need an optimizer of Nevergrad's that can honour them."""
+    """A problem if there are several objectives and the chosen optimizer cannot honour them."""
     wanted = NevergradSettings.of(spec.algorithm).optimizer
     if spec.several and wanted not in OF_SEVERAL:
         able = ", ".join(one for one in NevergradName if one in OF_SEVERAL)

@@ -1,4 +1,4 @@
-"""Algorithms of others: classes with `ask` and `tell`, found by their entry points, behind the same shell."""
+"""Plugins: classes with `ask` and `tell` that their entry points name."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,33 +22,38 @@ GROUP = "trialstream.algorithms"
 
 
 class Plugin(Protocol):
-    """What a plugin's class is; it is made as `Class(space, seed, settings)`.
+    """The class of a plugin, which is made as `Class(space, seed, settings)`.
 
-    Its docstring's first line is its summary. `Settings`, a pydantic model with a default for each field, and `lacks`,
-    the features that it cannot honour, may be left out.
+    The first line of its docstring is its summary. Optional are `Settings`, a pydantic model with a
+    default for each field, and `lacks`, the features that it cannot honour.
     """
 
     Settings: ClassVar[type[BaseModel]]
     lacks: ClassVar[frozenset[Feature]]
 
     def ask(self) -> Assignment:
-        """A point of the space, such as `space.decode([0.5] * space.width)`; it may repeat itself."""
+        """Suggest a point of the space, such as `space.decode([0.5] * space.width)`; it may repeat
+        one.
+        """
         ...
 
     def tell(self, assignment: Assignment, loss: float) -> None:
-        """A loss to be minimised, of a point that this or another search suggested; failures have a bad one."""
+        """Learn a finite loss, to be minimised, of a point that this or another search suggested.
+
+        A failure has a loss worse than the worst.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a plugin cannot be used, in words that follow its name."""
+    """The reason why a plugin cannot be used, in words that follow its name."""
 
     words: str
 
 
 class PluginOptimizer:
-    """A plugin as an optimizer; handles are not needed."""
+    """A plugin as an optimizer, without handles."""
 
     stateless = False
     takes_failures = False
@@ -56,7 +61,7 @@ class PluginOptimizer:
     def __init__(self, cube: Cube, name: str, plugin: Plugin) -> None:
         self._cube, self._name, self._plugin = cube, name, plugin
         self._space = Cube(cube.parameters)
-        """Without the constraints, which whoever asks looks at."""
+        """The space without constraints, which the shell checks."""
 
     def ask(self, number: int) -> Candidate:
         assignment = dict(self._plugin.ask())
@@ -68,14 +73,14 @@ class PluginOptimizer:
         return None if self._cube.encode(assignment) is None else Candidate(assignment, None)
 
     def drop(self, candidate: Candidate) -> None:
-        """It has no state of its own."""
+        """Nothing to forget: a plugin is not told of dropped candidates."""
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
         self._plugin.tell(candidate.assignment, outcome.losses[0])
 
 
 def find_plugins(taken: Mapping[str, Algorithm]) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """The entry points by name, of which none is loaded; names of `taken` are left to whom they belong to."""
+    """The entry points by name, without names in `taken`; none is loaded."""
     points: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=GROUP):
         points[point.name] = (*points.get(point.name, ()), point)
@@ -83,7 +88,7 @@ def find_plugins(taken: Mapping[str, Algorithm]) -> Mapping[str, tuple[EntryPoin
 
 
 def name_clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
-    """Plugins whose names are not theirs to use."""
+    """Plugins that have the name of a built-in algorithm in `taken`."""
     for point in entry_points(group=GROUP):
         if point.name in taken:
             yield point.name, Fault(f"of {_origin(point)} has the name of a built-in algorithm: rename its entry point")
@@ -91,7 +96,7 @@ def name_clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
 
 @cache
 def load_plugin(points: tuple[EntryPoint, ...]) -> Algorithm | Fault:
-    """The plugin of one name, or why there is none; its own errors are caught here."""
+    """The plugin of one name, or why it cannot be used; errors of its import are caught here."""
     if len(points) > 1:
         return Fault(f"is offered by {', '.join(map(_origin, points))}: uninstall all but one")
     (point,) = points
@@ -102,7 +107,7 @@ def load_plugin(points: tuple[EntryPoint, ...]) -> Algorithm | Fault:
 
 
 def _algorithm(name: str, plugin: Any) -> Algorithm:
-    """Raises TypeError for what is not a plugin."""
+    """The algorithm that the class `plugin` makes; raises TypeError for what is not a plugin."""
     if not isinstance(plugin, type):
         raise TypeError(f"{plugin!r} is not a class")
     for method in ("ask", "tell"):

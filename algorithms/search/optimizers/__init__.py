@@ -1,1 +1,1 @@
-"""Optimizers, as `shell/learning.py` defines them: the Gaussian process, and one module for each library."""
+"""Optimizers for the shell: the Gaussian process, and one module for each library."""

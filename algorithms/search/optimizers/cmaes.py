@@ -20,12 +20,14 @@ LEAST_SIGMA = 1e-3
 
 
 class CmaEsOptimizer:
-    """One evolution strategy after the other (Hansen 2016); handles are points (d,) of the cube and their generation.
+    """One evolution strategy after the other (Hansen 2016); handles are points (d,) of the cube and
+    their generation.
 
-    A generation ends when it has as many results as its population is large: results of its own suggestions, in the
-    order in which they are told, and known results of points that it suggested again. Results of other generations and
-    of points of another origin are left out, as in Optuna. `restarts` is `none`, `ipop` (Auger and Hansen 2005) or
-    `bipop` (Hansen 2009); `sigma` is the first step size as a share of each side.
+    A generation ends when it has as many results as its population is large: results of its own
+    suggestions, in the order in which they are told, and known results of points that it suggested
+    again. Results of other generations and of points of another origin are left out, as in Optuna.
+    `restarts` is `none`, `ipop` (Auger and Hansen 2005) or `bipop` (Hansen 2009); `sigma` is the
+    first step size as a share of each side.
     """
 
     stateless = False
@@ -34,7 +36,8 @@ class CmaEsOptimizer:
     def __init__(self, cube: Cube, seed: int, parallel: int, sigma: float, restarts: str) -> None:
         self._cube, self._seed, self._sigma, self._restarts = cube, seed, sigma, restarts
         self._least = max(4 + math.floor(3 * math.log(cube.width)), parallel)
-        """The smallest population. If fewer than run at a time, most results would be too late for their generation."""
+        """The smallest population. If fewer than run at a time, most results would be too late for
+        their generation."""
         self._known: dict[int | None, float] = {}
         self._warm: list[tuple[Any, float]] = []
         self._population: list[tuple[Any, float]] = []
@@ -77,7 +80,9 @@ class CmaEsOptimizer:
             self._evolve()
 
     def _evolve(self) -> None:
-        """Close the generation; without restarts, a strategy that has converged is not changed any more."""
+        """Close the generation; without restarts, a strategy that has converged is not changed any
+        more.
+        """
         self._spent[self._regime] += len(self._population)
         with np.errstate(all="ignore"):
             if not self._converged:
@@ -98,7 +103,9 @@ class CmaEsOptimizer:
         return self._start(np.clip(mean, 0, 1), sigma, self._least, covariance)
 
     def _restart(self) -> None:
-        """Restart from a random point with twice the population; bipop: with a small one while those have cost less."""
+        """Restart from a random point with twice the population; bipop: with a small one while
+        those have cost less.
+        """
         draws = uniform(f"{self._seed}/cmaes/restart/{self._generation}", self._cube.width + 2)
         self._regime = "small" if self._restarts == "bipop" and self._spent["small"] < self._spent["large"] else "large"
         if self._doublings == 0:

@@ -16,7 +16,8 @@ from events.spec.space import Assignment
 
 Document = dict[str, Any]
 Suggest = Callable[[list[int], Domain, Trials, int], Sequence[Document]]
-"""A `suggest` function of Hyperopt: of the ids of the new trials, the space, the known trials and a seed."""
+"""A `suggest` function of Hyperopt: of the ids of the new trials, the space, the known trials and a
+seed."""
 
 
 class HyperoptOptimizer:
@@ -68,7 +69,9 @@ class HyperoptOptimizer:
         candidate.handle["result"] = {"status": STATUS_OK, "loss": loss}
 
     def _note(self, document: Document, assignment: Assignment) -> None:
-        """Write into `document` the point as a journal would give it back, without absent parameters."""
+        """Write into `document` the point as a journal would give it back, without absent
+        parameters.
+        """
         raws = self._space.raws(assignment) or {}
         document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._space}
         document["misc"]["idxs"] = {name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()}

@@ -24,10 +24,11 @@ np.random.set_state(_states_before_import[1])
 
 
 class NevergradOptimizer:
-    """One of Nevergrad's optimizers over a flat array in [0, 1]^d (Rapin and Teytaud 2018); handles are its candidates.
+    """One of Nevergrad's optimizers over a flat array in [0, 1]^d (Rapin and Teytaud 2018); handles
+    are its candidates.
 
-    Nevergrad prunes its memory at about 1,000 points. All randomness comes from `seed`; the global random states of
-    numpy and Python are restored after each call.
+    Nevergrad prunes its memory at about 1,000 points. All randomness comes from `seed`; the global
+    random states of numpy and Python are restored after each call.
     """
 
     stateless = False
@@ -47,7 +48,8 @@ class NevergradOptimizer:
             self._optimizer = self._start()
 
     def begin_at(self, point: Sequence[float], loss: float | None = None) -> None:
-        """Begin at `point` (d,) instead of in the middle; with its `loss`, as if it were the first result.
+        """Begin at `point` (d,) instead of in the middle; with its `loss`, as if it were the first
+        result.
 
         To be called before the first suggestion.
         """
@@ -81,7 +83,9 @@ class NevergradOptimizer:
                 self._restart(*self._best)
 
     def _restart(self, loss: float, best: Any) -> None:
-        """Begin anew at the best point, with the first step size. Trials that run are told to the new optimizer."""
+        """Begin anew at the best point, with the first step size. Trials that run are told to the
+        new optimizer.
+        """
         self._optimizer = self._start()
         self._pass_start(loss, best.value)
 
@@ -91,7 +95,9 @@ class NevergradOptimizer:
         self._optimizer.tell(self._best[1], loss)
 
     def _start(self) -> Any:
-        """A new optimizer, whose random numbers depend on the seed and on how many were made before it."""
+        """A new optimizer, whose random numbers depend on the seed and on how many were made before
+        it.
+        """
         # pycma warns of a missing matplotlib, results out of order and long steps, none of which a user can change
         for category in (UserWarning, DeprecationWarning):
             warnings.filterwarnings("ignore", category=category, module=r"(cma|nevergrad)(\.|$)")
@@ -115,8 +121,8 @@ class NevergradOptimizer:
 class NevergradSearch(LearningSearch):
     """A search that uses earlier results by beginning at the best of them, which is tried first.
 
-    Told all of them, OnePlusOne would shrink its steps with each, and stay for ever at an earlier loss that cannot be
-    reached any more. Measured in docs/experiment.md.
+    Told all of them, OnePlusOne would shrink its steps with each, and stay for ever at an earlier
+    loss that cannot be reached any more. Measured in docs/experiment.md.
     """
 
     def __init__(self, cube: Cube, seed: int, optimizer: NevergradOptimizer) -> None:
@@ -143,8 +149,8 @@ class NevergradSearch(LearningSearch):
 def _tell_foreign(optimizer: Any, tell_not_asked: Callable[[Any, float], None], candidate: Any, loss: float) -> None:
     """Tell differential evolution a point that it did not suggest, in a way that a replay repeats.
 
-    With several losses, Nevergrad picks the member that makes room by a set of random names, so that each replay would
-    differ. Here the oldest member that is not on the front makes room.
+    With several losses, Nevergrad picks the member that makes room by a set of random names, so
+    that each replay would differ. Here the oldest member that is not on the front makes room.
     """
     if optimizer.num_objectives > 1 and len(optimizer.population) >= optimizer.llambda:
         front = {one.uid for one in optimizer.pareto_front()}
@@ -157,7 +163,9 @@ def _tell_foreign(optimizer: Any, tell_not_asked: Callable[[Any, float], None], 
 
 
 class GlobalRandomStates:
-    """The values of the global random states of Python and numpy that belong to one search: NGOpt draws from them."""
+    """The values of the global random states of Python and numpy that belong to one search: NGOpt
+    draws from them.
+    """
 
     _lock = threading.Lock()
 
@@ -166,7 +174,9 @@ class GlobalRandomStates:
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
-        """Within the context the global states are those of this search; afterwards they are as before."""
+        """Within the context the global states are those of this search; afterwards they are as
+        before.
+        """
         with self._lock:
             others = _swap(self._own)
             try:

@@ -32,20 +32,23 @@ class Sampler:
     make: Callable[[int], BaseSampler]
     """Makes the sampler from a seed below 2**32."""
     stateless: bool
-    """Does a suggestion depend on the trials alone? Then the sampler is made anew for each, with a seed of its own."""
+    """Does a suggestion depend on the trials alone? Then the sampler is made anew for each, with a
+    seed of its own."""
     takes_failures: bool
     """Can it be told failures and missed constraints as they are?"""
     ranks_pruned: bool = False
     """Does it rank trials that were stopped early, or failed, behind all others?"""
     attempts: int = 10
-    """How often it is asked for a new point before a random one is taken, as each call may take long."""
+    """How often it is asked for a new point before a random one is taken, as each call may take
+    long."""
 
 
 class OptunaOptimizer:
     """One study in memory; handles are its trials. Global random states are not changed.
 
-    Optuna sees a parameter with a step, a list or categories as an index, and any other as a float in [0, 1] that the
-    cube decodes, so that a uniform prior is exactly the distribution of the parameter.
+    Optuna sees a parameter with a step, a list or categories as an index, and any other as a float
+    in [0, 1] that the cube decodes, so that a uniform prior is exactly the distribution of the
+    parameter.
     """
 
     def __init__(self, cube: Cube, seed: int, sampler: Sampler, objectives: int = 1) -> None:
@@ -111,7 +114,9 @@ class OptunaOptimizer:
         return self._sampler.make(self._next_seed())
 
     def _next_seed(self) -> int:
-        """A seed below 2**32, a function of the search's seed, the suggestion's number and the attempt at it."""
+        """A seed below 2**32, a function of the search's seed, the suggestion's number and the
+        attempt at it.
+        """
         number, attempt = self._asked
         return seed_from(f"{self._seed}/optuna/{number}/{attempt}", 2**32)
 
@@ -119,8 +124,8 @@ class OptunaOptimizer:
 class Rounding(BaseSampler):
     """Draws with the sampler `inner`, and rounds each draw to what the journal keeps of it.
 
-    A float has more digits than the value that it decodes to. Without rounding, a search that is rebuilt from its
-    journal would know slightly different points.
+    A float has more digits than the value that it decodes to. Without rounding, a search that is
+    rebuilt from its journal would know slightly different points.
     """
 
     def __init__(self, space: RawSpace, inner: BaseSampler) -> None:
@@ -167,9 +172,11 @@ def tpe(
     gamma: float | None = None,
     prior_weight: float = 1.0,
 ) -> Sampler:
-    """Tree-structured Parzen estimators (Bergstra et al. 2011; several objectives: Ozaki et al. 2022).
+    """Tree-structured Parzen estimators (Bergstra et al. 2011; several objectives: Ozaki et al.
+    2022).
 
-    `gamma` is Hyperopt's: ceil(gamma · sqrt(n)) of n results, at most 25, count as good; None: a tenth of them.
+    `gamma` is Hyperopt's: ceil(gamma · sqrt(n)) of n results, at most 25, count as good; None: a
+    tenth of them.
     """
 
     def good(results: int) -> int:

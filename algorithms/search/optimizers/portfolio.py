@@ -1,4 +1,4 @@
-"""The tables by which `auto` picks a search and one of Nevergrad's optimizers, with the measurement behind each row."""
+"""The tables by which `auto` picks, with the measurement behind each row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from algorithms.space.encoding import Cube
 
 
 class NevergradName(StrEnum):
-    """Names of Nevergrad's optimizers that are deterministic under a seed, replayable and bounded in memory.
+    """Names of Nevergrad's optimizers that are deterministic under a seed, replayable and bounded
+    in memory.
 
-    A name may also be written in lower case with hyphens, as in Katib, and without its end OnePlusOne:
-    `portfolio-discrete`, `two-points-de`. Left out, as measured on flat cubes of 1 to 30 dimensions, are those that
-    raise beyond the budget (Hammersley, Halton, LHS, LhsDE, Portfolio), that refuse points of another origin (EDA) or
-    small budgets (ES), that repeatedly take 0.1 to 3 s (MetaModel, BO, HyperOpt), and that block while a trial runs
-    (Cobyla, NGOptRW). NGOpt takes up to a second when it starts its model.
+    A name may also be written in lower case with hyphens, as in Katib, and without its end
+    OnePlusOne: `portfolio-discrete`, `two-points-de`. Left out, as measured on flat cubes of 1 to
+    30 dimensions, are those that raise beyond the budget (Hammersley, Halton, LHS, LhsDE,
+    Portfolio), that refuse points of another origin (EDA) or small budgets (ES), that repeatedly
+    take 0.1 to 3 s (MetaModel, BO, HyperOpt), and that block while a trial runs (Cobyla, NGOptRW).
+    NGOpt takes up to a second when it starts its model.
     """
 
     AUTO = "auto"
@@ -46,13 +48,15 @@ def _plain(name: str) -> str:
 OF_SEVERAL = frozenset(
     {NevergradName.AUTO, NevergradName.DE, NevergradName.TWO_POINTS_DE, NevergradName.ROTATED_TWO_POINTS_DE}
 )
-"""The optimizers that use all losses of a point. To the others Nevergrad tells the hypervolume so far instead, which
-takes longer with each result."""
+"""The optimizers that use all losses of a point. To the others Nevergrad tells the hypervolume so
+far instead, which takes longer with each result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of an experiment before it starts: its space, trials planned, trials at a time, objectives."""
+    """What is known of an experiment before it starts: its space, trials planned, trials at a time,
+    objectives.
+    """
 
     cube: Cube
     budget: int
@@ -62,7 +66,9 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """An optimizer, and after how many results each it begins anew at the best point (None: never)."""
+    """An optimizer, and after how many results each it begins anew at the best point (None:
+    never).
+    """
 
     optimizer: NevergradName
     restart_every: int | None = None
@@ -70,7 +76,9 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class AutoRow:
-    """One row of the table of `auto`: how many suggestions the Gaussian process makes before Nevergrad takes over."""
+    """One row of the table of `auto`: how many suggestions the Gaussian process makes before
+    Nevergrad takes over.
+    """
 
     when: Callable[[Situation], bool]
     gaussian_suggestions: int | None
@@ -113,7 +121,9 @@ AUTO = (
 
 
 def gaussian_suggestions(situation: Situation) -> int | None:
-    """How many suggestions the Gaussian process makes before Nevergrad takes over; None means all."""
+    """How many suggestions the Gaussian process makes before Nevergrad takes over; None means
+    all.
+    """
     return next(turn.gaussian_suggestions for turn in AUTO if turn.when(situation))
 
 

@@ -1,4 +1,4 @@
-"""The search space as libraries see it: floats in [0, 1], and whole numbers with and without an order."""
+"""The search space as libraries see it: floats in [0, 1] and whole numbers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ Raw = float | int
 
 class Kind(Enum):
     UNIT = auto()
-    """A float in [0, 1], uniformly distributed; the cube's decoding makes the parameter's distribution of it."""
+    """A float in [0, 1], uniformly distributed; the cube's decoding makes the parameter's
+    distribution of it."""
     ORDER = auto()
     """A whole number from 0 to size - 1, equally likely, ordered."""
     CHOICE = auto()
@@ -42,7 +43,9 @@ class RawSide:
         return place if self.kind is Kind.UNIT else min(int(place * self.size), self.size - 1)
 
     def rounded(self, raw: Raw) -> Raw:
-        """`raw` as it is read back once its value was written down, as a float has more digits than a value."""
+        """`raw` as it is read back once its value was written down, as a float has more digits than
+        a value.
+        """
         if self.kind is not Kind.UNIT:
             return int(raw)
         place = self.dimension.encode(self.dimension.decode(float(raw)))
@@ -68,7 +71,9 @@ class RawSpace:
         return self._cube.decode([side.place(raws[side.name]) if side else MIDDLE for side in self._every])
 
     def raws(self, assignment: Assignment) -> dict[str, Raw] | None:
-        """The inverse of `assignment`, without absent parameters; None if `assignment` is not of this space."""
+        """The inverse of `assignment`, without absent parameters; None if `assignment` is not of
+        this space.
+        """
         point = self._cube.encode(assignment)
         if point is None:
             return None

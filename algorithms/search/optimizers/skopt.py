@@ -34,7 +34,8 @@ class Model:
 class SkoptOptimizer:
     """A model that is fitted anew for each suggestion; handles are points as skopt has them.
 
-    Running trials count with the best loss so far (the constant liar of Ginsbourger et al. 2010, skopt's `cl_min`).
+    Running trials count with the best loss so far (the constant liar of Ginsbourger et al. 2010,
+    skopt's `cl_min`).
     """
 
     takes_failures = False
@@ -45,7 +46,8 @@ class SkoptOptimizer:
         self._running: list[Point] = []
         self._known: list[tuple[Point, float]] = []
         self._hedge: tuple[Any, Any] | None = None
-        """For `gp_hedge`: what each acquisition function has gained, and what each proposed last."""
+        """For `gp_hedge`: what each acquisition function has gained, and what each proposed
+        last."""
         self._asked = (0, 0)
 
     def ask(self, number: int) -> Candidate:

@@ -1,1 +1,1 @@
-"""What learning searches share: the port around an optimizer, no point twice, failures as losses, warm starts."""
+"""What learning searches share: no point twice, failures as losses, replay, warm starts."""

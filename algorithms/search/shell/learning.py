@@ -1,4 +1,4 @@
-"""The shell of every search that learns: it adds to an optimizer the bookkeeping that the port asks for."""
+"""The shell around an optimizer, which makes a search of it."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,14 +10,15 @@ from algorithms.space.encoding import Cube
 from events.spec.space import Assignment
 
 ATTEMPTS = 10
-"""How often the optimizer is asked for a point that is new and allowed, before a random one is taken.
+"""How often the optimizer is asked for a point that is new and allowed, before a random one is
+taken.
 
-Measured with Nevergrad on three constrained problems (4 and 5 dimensions; 60, 150 and 200 trials, 1 to 10 in parallel;
-median of 11 seeds): 30 or 100 attempts find no better points than 10. Telling forbidden points as failures instead is
-worse on the ordinal problem at 60 trials (0.29 against 0.09, random 0.24), better at 200 with 10 in parallel (0.02
-against 0.05). Nevergrad's own `register_cheap_constraint` finds as good points as dropping, takes 50 times as long, and
-gives up with a warning after 500 points.
-"""
+Measured with Nevergrad on three constrained problems (4 and 5 dimensions; 60, 150 and 200 trials, 1
+to 10 in parallel; median of 11 seeds): 30 or 100 attempts find no better points than 10. Telling
+forbidden points as failures instead is worse on the ordinal problem at 60 trials (0.29 against
+0.09, random 0.24), better at 200 with 10 in parallel (0.02 against 0.05). Nevergrad's own
+`register_cheap_constraint` finds as good points as dropping, takes 50 times as long, and gives up
+with a warning after 500 points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,16 @@ class Candidate:
 
 
 class Optimizer(Protocol):
-    """Suggests without bookkeeping: it may repeat a point, and is told each candidate at most once."""
+    """Suggests without bookkeeping: it may repeat a point, and is told each candidate at most
+    once.
+    """
 
     stateless: bool
-    """Is a suggestion a function of its number, the results and what runs? Then a replay need not ask for it."""
+    """Is a suggestion a function of its number, the results and what runs? Then a replay need not
+    ask for it."""
     takes_failures: bool
-    """Does it take outcomes as they are? Else failures and missed constraints become finite losses."""
+    """Does it take outcomes as they are? Else failures and missed constraints become finite
+    losses."""
 
     def ask(self, number: int) -> Candidate:
         """A candidate for suggestion `number`, from 1."""
@@ -56,7 +61,8 @@ class Optimizer(Protocol):
 class LearningSearch:
     """The port Search around an optimizer: no point twice, results by the number of the trial.
 
-    Its state, beside the optimizer's own, is the set of suggested points and the trials without an outcome.
+    Its state, beside the optimizer's own, is the set of suggested points and the trials without an
+    outcome.
     """
 
     def __init__(self, cube: Cube, seed: int, optimizer: Optimizer) -> None:
@@ -98,7 +104,9 @@ class LearningSearch:
         return self._novelty.exhausted
 
     def _candidate(self) -> Candidate | None:
-        """The optimizer's next point that is new, else a random one; None if the space is used up."""
+        """The optimizer's next point that is new, else a random one; None if the space is used
+        up.
+        """
         if self.exhausted:
             return None
         optimizer = self._turn()

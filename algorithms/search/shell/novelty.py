@@ -10,9 +10,11 @@ from events.errors import RefusalError
 from events.spec.space import Assignment, Scalar
 
 DRAWS_BEFORE_WALK = 30
-"""After so many random draws a finite space is walked in order instead; of a continuum a known point is taken."""
+"""After so many random draws a finite space is walked in order instead; of a continuum a known
+point is taken."""
 MOST_DRAWS = 100_000
-"""How many points are drawn at most to find allowed ones; in a space that passes the check, one in 1,000 is."""
+"""How many points are drawn at most to find allowed ones; in a space that passes the check, one in
+1,000 is."""
 MANTISSA_BITS = 53
 
 
@@ -47,12 +49,15 @@ class Novelty:
         return True
 
     def first(self, drawn: Iterable[dict[str, Scalar]]) -> dict[str, Scalar] | None:
-        """Claim the first new point among DRAWS_BEFORE_WALK allowed ones of `drawn`; None if there is none."""
+        """Claim the first new point among DRAWS_BEFORE_WALK allowed ones of `drawn`; None if there
+        is none.
+        """
         allowed = filter(self._cube.allows, islice(drawn, MOST_DRAWS))
         return next(filter(self.claim, islice(allowed, DRAWS_BEFORE_WALK)), None)
 
     def random(self, index: int) -> dict[str, Scalar] | None:
-        """Claim a point drawn by the parameters' distributions, a function of seed, `index` and the claimed points.
+        """Claim a point drawn by the parameters' distributions, a function of seed, `index` and the
+        claimed points.
 
         None if the space is used up; raises InfeasibleError.
         """
@@ -74,7 +79,9 @@ class Novelty:
         return assignment
 
     def _next(self) -> tuple[int, dict[str, Scalar]] | None:
-        """The next point of the walk that is allowed and new, and its key; the walk passes each place once."""
+        """The next point of the walk that is allowed and new, and its key; the walk passes each
+        place once.
+        """
         assert self._size is not None
         while self._walked < self._size and len(self._seen) < self._size:
             assignment = self._cube.at(self._walk[self._walked])
@@ -97,13 +104,17 @@ class Novelty:
 
 
 def uniform(text: str, count: int) -> list[float]:
-    """`count` numbers in [0, 1) that are a function of `text`, the same on every machine and version."""
+    """`count` numbers in [0, 1) that are a function of `text`, the same on every machine and
+    version.
+    """
     digest = shake_128(text.encode()).digest(8 * count)
     words = (int.from_bytes(digest[8 * i : 8 * i + 8], "big") for i in range(count))
     return [(word >> 64 - MANTISSA_BITS) / 2**MANTISSA_BITS for word in words]
 
 
 def seed_from(text: str, limit: int) -> int:
-    """A seed from 0 to before `limit` that is a function of `text`, the same on every machine and version."""
+    """A seed from 0 to before `limit` that is a function of `text`, the same on every machine and
+    version.
+    """
     (u,) = uniform(text, 1)
     return int(u * limit)

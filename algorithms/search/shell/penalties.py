@@ -15,7 +15,9 @@ MARGIN = 0.1
 
 @dataclass(slots=True)
 class Penalties(Generic[_Candidate]):
-    """Turns outcomes into losses. Failures are held back until there is a loss to compare them with."""
+    """Turns outcomes into losses. Failures are held back until there is a loss to compare them
+    with.
+    """
 
     best: Losses | None = None
     worst: Losses = ()
@@ -24,8 +26,8 @@ class Penalties(Generic[_Candidate]):
     def ready(self, candidate: _Candidate, outcome: Outcome) -> list[tuple[_Candidate, Losses]]:
         """The candidates and losses to be told now that `candidate` has `outcome`, in their order.
 
-        A failure gets a loss worse than the worst. So does a missed constraint, the worse the more it is missed, also
-        before any point is feasible, so that the optimizer finds the way to one.
+        A failure gets a loss worse than the worst. So does a missed constraint, the worse the more
+        it is missed, also before any point is feasible, so that the optimizer finds the way to one.
         """
         if outcome.failed and self.best is None:
             self.held.append((candidate, outcome))

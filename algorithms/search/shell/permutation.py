@@ -6,10 +6,12 @@ ROUNDS = 8
 
 
 class Permutation:
-    """A bijection of 0 to size - 1; `self[place]` is the number at a place, and raises IndexError beyond the end.
+    """A bijection of 0 to size - 1; `self[place]` is the number at a place, and raises IndexError
+    beyond the end.
 
-    A Feistel network over the next power of four (Luby and Rackoff 1988). Results beyond the end are put through it
-    again ("cycle walking", Black and Rogaway 2002), fewer than four times on average.
+    A Feistel network over the next power of four (Luby and Rackoff 1988). Results beyond the end
+    are put through it again ("cycle walking", Black and Rogaway 2002), fewer than four times on
+    average.
     """
 
     def __init__(self, size: int, seed: int) -> None:

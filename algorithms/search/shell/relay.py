@@ -15,7 +15,8 @@ Successor = Callable[[Best | None], Optimizer]
 
 
 class Relay(LearningSearch):
-    """A search of one objective whose first `last` suggestions come from `first`, and all others from its successor.
+    """A search of one objective whose first `last` suggestions come from `first`, and all others
+    from its successor.
 
     Trials that run at the change are told to the successor as points that it did not suggest.
     """

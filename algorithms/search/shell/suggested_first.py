@@ -49,7 +49,8 @@ class SuggestedFirst:
 
 
 def complete_points(cube: Cube, points: Sequence[Point], seed: int) -> list[Assignment]:
-    """The points with missing parameters drawn by their distributions, a function of the seed; no two are alike.
+    """The points with missing parameters drawn by their distributions, a function of the seed; no
+    two are alike.
 
     A point is left out if each completion of it is among the others.
     """
@@ -116,7 +117,9 @@ def _impossible(cube: Cube, values: Mapping[str, Scalar]) -> str:
 
 
 def _drawn(cube: Cube, values: Mapping[str, Scalar], text: str) -> Iterator[Assignment]:
-    """Random points of the space that have these values, from MOST_DRAWS draws that `text` seeds."""
+    """Random points of the space that have these values, from MOST_DRAWS draws that `text`
+    seeds.
+    """
     for attempt in range(MOST_DRAWS):
         drawn = cube.decode(uniform(f"{text}/{attempt}", cube.width), values)
         if values.keys() <= drawn.keys() and cube.allows(drawn):

@@ -1,4 +1,4 @@
-"""Give a search what the user knows beforehand: it learns earlier results, and suggested points come first."""
+"""Give a search what is known beforehand: earlier results, and points to be tried first."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,9 @@ from events.spec.problem import Problem
 
 
 def start_warm(spec: ExperimentSpec, seed: int, search: Search) -> Search:
-    """`search` after it has learnt the rows of a valid `spec`, preceded by the spec's suggested points."""
+    """`search` after it has learnt the rows of a valid `spec`, preceded by the spec's suggested
+    points.
+    """
     for assignment, value in warm_start_rows(spec).used:
         search.learn(assignment, Outcome((spec.target.loss(value),)))
     points = complete_points(Cube.of(spec), spec.suggested, seed) if spec.suggested else []

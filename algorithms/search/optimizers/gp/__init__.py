@@ -1,1 +1,1 @@
-"""Bayesian optimisation with a small Gaussian process, in numpy and scipy alone."""
+"""Bayesian optimisation with a Gaussian process, in numpy and scipy alone."""

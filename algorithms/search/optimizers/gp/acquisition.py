@@ -1,4 +1,4 @@
-"""How much a point promises: the logarithm of the expected improvement, weighted by the odds of being feasible."""
+"""The acquisition: log expected improvement, plus the log probability of being feasible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
 def log_improvement(mean: Array, deviation: Array, best: float) -> tuple[Array, Array, Array]:
-    """log EI (s,) and its derivatives by mean and deviation, exact far into the tail (Ament et al. 2023)."""
+    """log EI (s,) below `best`, and its derivatives (s,) by mean and deviation, both (s,).
+
+    Exact far into the tail (Ament et al. 2023).
+    """
     z = (best - mean) / deviation
     near, far = np.maximum(z, -1.0), np.minimum(z, -1.0)
     density = np.exp(-0.5 * near**2 - LOG_ROOT)
@@ -32,7 +35,7 @@ def log_improvement(mean: Array, deviation: Array, best: float) -> tuple[Array, 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A posterior of violations, and the most that is feasible."""
+    """The posterior of one outcome constraint's violation, and the largest one that is feasible."""
 
     posterior: Posterior
     limit: float
@@ -40,14 +43,16 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """log(EI · Π P(feasible)) (Gardner et al. 2014); without a feasible `best` the probabilities alone."""
+    """log(EI · Π P(feasible)) (Gardner et al. 2014); without a feasible result, `best` is None and
+    EI is left out.
+    """
 
     posterior: Posterior
     best: float | None
     constraints: Sequence[Constraint] = ()
 
     def __call__(self, points: Array) -> Array:
-        """(s,) at `points` (s, d)."""
+        """The acquisition (s,) at `points` (s, d)."""
         total = np.zeros(len(points))
         if self.best is not None:
             total += log_improvement(*self.posterior.predict(points), self.best)[0]
@@ -57,7 +62,9 @@ class Acquisition:
         return total
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
-        """The same with its derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
+        """The acquisition (s,), and its derivatives (s, len(sides)) by the coordinates of `sides`,
+        which are ordered.
+        """
         total, slopes = np.zeros(len(points)), np.zeros((len(points), len(sides)))
         if self.best is not None:
             mean, deviation, d_mean, d_deviation = self.posterior.gradients(points, sides)

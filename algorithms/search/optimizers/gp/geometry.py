@@ -1,4 +1,4 @@
-"""The search space as the Gaussian process sees it: the unit cube, with the few places where its sides have values."""
+"""The search space as the Gaussian process sees it: a cube with levels along its sides."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ from events.spec.space import Parameter, ParameterType
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 FINEST = 1024
-"""A side with more values than these counts as a continuum."""
+"""A side with more values counts as a continuum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One parameter: the middles of its values' slices of [0, 1] in ascending order, None for a continuum."""
+    """One parameter. Its levels are the coordinates of its values in ascending order, None for a
+    continuum.
+    """
 
     levels: tuple[float, ...] | None = None
     categorical: bool = False
-    """Are the values without an order?"""
+    """Are the values unordered?"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """A side that counts only where the coordinate of its parent, which counts itself, is one that `meets`."""
+    """A conditional side: it exists only where its parent exists and `meets` holds for the parent's
+    coordinate.
+    """
 
     side: int
     parent: int
@@ -42,7 +46,7 @@ class Dependence:
 
 @dataclass(frozen=True)
 class Geometry:
-    """All sides of the cube, d of them."""
+    """The d sides of the cube, and which of them depend on others."""
 
     sides: tuple[Side, ...]
     dependences: tuple[Dependence, ...] = ()
@@ -54,21 +58,23 @@ class Geometry:
 
     @cached_property
     def categorical(self) -> Mask:
-        """(d,): the sides without an order."""
+        """Mask (d,) of the unordered sides."""
         return np.array([side.categorical for side in self.sides], dtype=bool)
 
     @cached_property
     def continuous(self) -> NDArray[np.intp]:
-        """The numbers of the sides that are a continuum."""
+        """The indices of the sides that are a continuum."""
         return np.array([j for j, side in enumerate(self.sides) if side.levels is None], dtype=np.intp)
 
     @cached_property
     def grids(self) -> dict[int, Array]:
-        """The levels of each side that has two or more."""
+        """The levels of each side with two or more, by the index of the side."""
         return {j: np.array(s.levels) for j, s in enumerate(self.sides) if s.levels is not None and len(s.levels) > 1}
 
     def snap(self, points: Array) -> Array:
-        """A copy of `points` (n, d), each coordinate at the nearest level of its side; absent ones in the middle."""
+        """A copy of `points` (n, d) with each coordinate at the nearest level of its side, and
+        absent ones in the middle.
+        """
         snapped = np.clip(points, 0.0, 1.0)
         for j, side in enumerate(self.sides):
             if side.levels is not None:
@@ -77,14 +83,18 @@ class Geometry:
         return self.settle(snapped)
 
     def every(self, most: int) -> Array | None:
-        """All points (n, d) of a space that has `most` at most, in no order that means anything; else None."""
+        """All points (n, d) of a space with up to `most`, in arbitrary order; None for a larger
+        one.
+        """
         if len(self.continuous) or math.prod(len(side.levels or ()) for side in self.sides) > most:
             return None
         points = np.array(list(product(*(side.levels or () for side in self.sides))))
         return np.unique(self.settle(points), axis=0)
 
     def settle(self, points: Array) -> Array:
-        """`points` (n, d) themselves, with all absent coordinates in the middle."""
+        """Move absent coordinates of `points` (n, d) to the middle, in place, and return
+        `points`.
+        """
         present = np.ones(points.shape, dtype=bool)
         for one in self.dependences:
             met = np.fromiter(map(one.meets, points[:, one.parent]), dtype=bool, count=len(points))

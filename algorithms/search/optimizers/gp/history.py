@@ -1,4 +1,4 @@
-"""What is known of a search so far, and how its losses become values that a Gaussian process can believe."""
+"""The results of a search, and their transformation to values that suit a Gaussian process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from algorithms.search.optimizers.gp.geometry import Array, Mask
 
 HIGHEST = 5.0
-"""Of warped losses, before they are scaled: 150 times the unit, beyond which all are equally bad."""
+"""The largest warped loss before scaling, of 150 times the unit; beyond it all losses are equally
+bad."""
 MEDIAN = 0.5
+"""The quantile of the losses' excess that is the unit of their warp, unless another is given."""
 WORSE = 0.25
 """A failure is worse than the worst by this share of the range of the warped losses."""
 
@@ -21,8 +23,10 @@ WORSE = 0.25
 class History:
     """Results in the order in which they were told.
 
-    points (n, d); losses (n, m) to be minimised, all NaN for a failure; partial (n,): the loss is of a trial that was
-    stopped early, which is at least about as bad; violations (n, c): above 0 where an outcome constraint is broken.
+    points (n, d) in the unit cube; losses (n, m), to be minimised, all NaN for a failure; partial
+    (n,), true for a trial that was stopped early, whose final loss may be worse; violations (n, c),
+    above 0 where an outcome constraint is missed, NaN where that is not known; earlier (n,), true
+    for a result of another experiment.
     """
 
     points: Array
@@ -30,7 +34,6 @@ class History:
     partial: Mask
     violations: Array
     earlier: Mask
-    """(n,): the result is of another experiment."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -46,12 +49,12 @@ class History:
 
     @property
     def known(self) -> Mask:
-        """Which results have losses?"""
+        """Mask (n,) of the results that have losses."""
         return np.asarray(np.isfinite(self.losses).all(axis=1))
 
     @property
     def feasible(self) -> Mask:
-        """Which of them keep all outcome constraints?"""
+        """Mask (n,) of the results that have losses and keep all outcome constraints."""
         return np.asarray(self.known & (self.violations <= 0).all(axis=1))
 
     def key(self) -> bytes:
@@ -60,10 +63,12 @@ class History:
 
 
 def warp(losses: Array, unit: float = MEDIAN) -> Array:
-    """Losses (n,), any finite ones, to mean 0 and deviation 1: log(1 + excess over the best / its quantile `unit`).
+    """Finite losses (n,) as log(1 + excess / scale), standardised; the scale is the quantile `unit`
+    of the excess.
 
-    Near the best, distances are kept; far off they shrink, so that no outlier hides what is near the best (a power
-    transform as in HEBO, Cowen-Rivers et al. 2022, with the scale from the losses themselves).
+    The excess is that over the best loss. Distances near the best are kept and those far off
+    shrink, so that no outlier hides what is near the best (a power transform as in HEBO,
+    Cowen-Rivers et al. 2022).
     """
     excess = losses / 4 - losses.min() / 4  # a quarter cannot overflow
     if not excess.any():
@@ -75,7 +80,7 @@ def warp(losses: Array, unit: float = MEDIAN) -> Array:
 
 
 def to_values(losses: Array, unit: float = MEDIAN) -> Array:
-    """Warped losses (n,), with failures, NaN, as worse than the worst."""
+    """Warped losses (n,); failures, which are NaN, become worse than the worst."""
     known = np.isfinite(losses)
     if not known.any():
         return np.zeros(len(losses))
@@ -86,7 +91,9 @@ def to_values(losses: Array, unit: float = MEDIAN) -> Array:
 
 
 def squash(violations: Array) -> Array:
-    """Violations (n,) in units of their median size, large ones by the logarithm; 0 stays the limit."""
+    """Violations (n,) in units of their median size, large ones by their logarithm; 0 remains the
+    limit.
+    """
     told = np.isfinite(violations)
     sizes = np.abs(violations[told & (violations != 0)])
     squash = np.full(len(violations), np.nan)

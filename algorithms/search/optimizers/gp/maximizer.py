@@ -1,4 +1,4 @@
-"""The maximum of an acquisition over a mixed space: scattered candidates, then gradients and best single moves."""
+"""Maximise an acquisition over a mixed space, by gradients and by moves on single sides."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from algorithms.search.optimizers.gp.geometry import Array, Geometry, Mask
 
 Allowed = Callable[[Array], Mask]
 WORK, LEAST_CANDIDATES, MOST_CANDIDATES = 60_000, 96, 768
-"""Candidates times points known, and the bounds of the number of candidates."""
+"""The product of the numbers of candidates and of known points, and the bounds of the number of
+candidates."""
 THOROUGH = (6, 20, 2, 6)
-"""Points that are improved, gradient steps, how often continua and other sides take turns, and moves in each turn."""
+"""How many points are improved, gradient steps, rounds of gradients and single moves, and single
+moves a round."""
 FAST = (2, 6, 1, 2)
-"""The same where many points run already and the exact maximum matters little."""
+"""The same where many trials run and the exact maximum matters little."""
 SHORT_SIDE = 12
-"""Sides with up to so many values are tried in full."""
+"""Of a side with up to so many values all are tried."""
 LONG_SIDE_SAMPLE = 8
 FEWEST_MOVES, MOST_MOVES = 12, 48
-"""Single moves tried at a time, at least and at most."""
+"""How many single moves are tried at a time, at least and at most."""
 
 
 @dataclass(frozen=True)
 class AcquisitionMaximizer:
-    """One search for the maximum; all randomness comes from `rng`."""
+    """One maximisation; all randomness comes from `rng`. `allowed` says which of points (s, d)
+    constraints allow.
+    """
 
     geometry: Geometry
     acquisition: Acquisition
@@ -38,7 +42,9 @@ class AcquisitionMaximizer:
     allowed: Allowed | None = None
 
     def run(self, centres: Array) -> tuple[Array, Array]:
-        """Points with their values, in descending order; `centres` are the best points known, best first."""
+        """Points (s, d) and their acquisition (s,), highest first; `centres` (k, d) are the best
+        known points, best first.
+        """
         g, d = self.geometry, len(self.geometry.sides)
         count = int(np.clip(self._count, LEAST_CANDIDATES, MOST_CANDIDATES)) // (2 if self.fast else 1)
         near = count // 3
@@ -64,11 +70,13 @@ class AcquisitionMaximizer:
 
     @property
     def _count(self) -> float:
-        """How many candidates are worth their time: fewer, the more points the model knows."""
+        """How many candidates there is time for: fewer, the more points the model has."""
         return WORK / len(self.acquisition.posterior.points)
 
     def _value(self, points: Array, known: Array | None = None) -> Array:
-        """The acquisition (s,), -inf where it is not allowed; what is no better than `known` (s,) is not looked at."""
+        """The acquisition (s,), -inf where a point is not allowed; points no better than `known`
+        (s,) are not checked.
+        """
         values = self.acquisition(points)
         values = np.where(np.isnan(values), -np.inf, values)
         if self.allowed is not None:
@@ -77,13 +85,17 @@ class AcquisitionMaximizer:
         return values
 
     def _starts(self, scores: Array) -> NDArray[np.intp]:
-        """The best candidate, and others in proportion to their expected improvement (drawn by Gumbel's trick)."""
+        """Indices of the best candidate and of others, drawn in proportion to their expected
+        improvement (Gumbel trick).
+        """
         keys = np.maximum(scores, scores.max(initial=-1e9) - 50) + self.rng.gumbel(size=len(scores))
         keys[np.argmax(scores)] = np.inf
         return np.argsort(-keys, kind="stable")[: self._effort[0]]
 
     def _around(self, centres: Array, count: int) -> Array:
-        """Mutants of the centres, the better ones more often: a few sides or all, by steps of all sizes."""
+        """`count` points near the centres, better ones more often: some sides are moved, by steps
+        of all sizes.
+        """
         d = len(self.geometry.sides)
         base = centres[(self.rng.random(count) ** 2 * len(centres)).astype(int)]
         share = np.minimum(1.0, 2.0 ** self.rng.uniform(0, math.log2(d) + 1, count) / d)
@@ -95,7 +107,9 @@ class AcquisitionMaximizer:
         return np.where(moved, new, base)
 
     def _climb(self, points: Array, values: Array) -> tuple[Array, Array]:
-        """All points at once up the gradient on the continua, in units of their length scales."""
+        """Improve all points at once by gradients on the continua, in units of the length
+        scales.
+        """
         sides = self.geometry.continuous
         if not len(sides):
             return points, values
@@ -121,7 +135,9 @@ class AcquisitionMaximizer:
         return np.where(won[:, None], moved, points), np.where(won, scores, values)
 
     def _hop(self, points: Array, values: Array) -> tuple[Array, Array]:
-        """Each point repeats its best move on a single side with values (local search of SMAC, Hutter et al. 2011)."""
+        """Improve each point by its best move on a single side, repeatedly (local search of SMAC,
+        Hutter et al. 2011).
+        """
         rows = np.arange(len(points))
         for _ in range(self._effort[3]):
             sides, levels = self._moves()
@@ -139,7 +155,9 @@ class AcquisitionMaximizer:
         return points, values
 
     def _moves(self) -> tuple[NDArray[np.intp], Array]:
-        """The sides and levels to try: all of a short side, a sample of a long one."""
+        """The sides and levels of the moves to try: all levels of a short side, a sample of those
+        of a long one.
+        """
         tried = {
             j: grid if len(grid) <= SHORT_SIDE else self.rng.choice(grid, LONG_SIDE_SAMPLE, replace=False)
             for j, grid in self.geometry.grids.items()

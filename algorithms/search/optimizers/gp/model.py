@@ -1,4 +1,4 @@
-"""The Gaussian process: a quadratic trend and a Matern-5/2 kernel, fitted by maximum a posteriori."""
+"""The Gaussian process: a quadratic trend and a Matern-5/2 kernel, fitted to the results."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ from scipy.optimize import minimize
 from algorithms.search.optimizers.gp.geometry import Array, Mask
 
 FLOOR = 1e-6
-"""Variance that is added to the noise, for the sake of the linear algebra."""
+"""Variance added to the noise, so that the covariance can be factorised."""
 TINY = 1e-12
 SCALE, SCALE_SPREAD = 0.3, 1.2
-"""Of the prior of length scales: its median for d = 1, and the deviation of the logarithm."""
+"""The prior of length scales: its median for d = 1, and the deviation of the logarithm."""
 NOISE, NOISE_SPREAD = 1e-3, 2.0
 SIGNAL_SPREAD = 1.0
 TREND, TREND_SPREAD = 0.1, 1.5
-"""Of the trend's variance. Measured on 28 tuning problems of `quality`, 6 seeds: without one, regret at 100 trials is
-1.06 (w=1) and 1.12 (w=10) times as much; with a variance for each side it is the same."""
+"""The prior of the trend's variance. Measured on 28 tuning problems of `quality`, 6 seeds: without
+one, regret at 100 trials is 1.06 (w=1) and 1.12 (w=10) times as much; with a variance for each side
+it is the same."""
 STEPS = 30
-"""The most iterations of one fit."""
+"""How many iterations one fit makes at most."""
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyperparameters: weights (d,) = 1 / length scale², and variances in units of the warped losses."""
+    """Hyperparameters: weights (d,) = 1 / length scale², and the variances of signal, noise and
+    trend.
+
+    Variances are in units of the warped losses, whose variance is 1. `theta` (d + 3,) has the
+    logarithms of length scales and variances.
+    """
 
     weights: Array
     signal: float
@@ -48,29 +54,37 @@ class Hyper:
 
 
 def prior(d: int) -> tuple[Array, Array]:
-    """Mean and deviation (d + 3,) of the normal prior of theta: scales grow with √d (Hvarfner et al. 2024)."""
+    """Mean and deviation, both (d + 3,), of the normal prior of theta; scales grow with √d
+    (Hvarfner et al. 2024).
+    """
     scale = math.log(SCALE) + 0.5 * math.log(d)
     mean = np.array([scale] * d + [0.0, math.log(NOISE), math.log(TREND)])
     return mean, np.array([SCALE_SPREAD] * d + [SIGNAL_SPREAD, NOISE_SPREAD, TREND_SPREAD])
 
 
 def trend_terms(points: Array, ordered: NDArray[np.intp]) -> Array:
-    """What the trend is a sum of (n, 2k): Legendre's polynomials of degrees 1 and 2 on the k `ordered` of d sides.
+    """The terms (n, 2k) of the trend at `points` (n, d): Legendre polynomials of degrees 1 and 2 on
+    k `ordered` sides.
 
-    With a level for each choice of the others beside them, the trend's variance is 1 in the mean of all points.
+    The trend also has a level for each choice of the other sides; its variance, averaged over the
+    cube, is then 1.
     """
     z = 2 * points[:, ordered] - 1
     return np.hstack([z * math.sqrt(1.5), (1.5 * z * z - 0.5) * math.sqrt(2.5)]) / math.sqrt(points.shape[1])
 
 
 def trend_slopes(points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
-    """The derivatives of the `curves` of degrees 1 and 2 by the coordinates of `sides`, (s, k) each."""
+    """The derivatives of the terms of degrees 1 and 2 by the coordinates of k `sides`, each (s,
+    k).
+    """
     z, d = 2 * points[:, sides] - 1, points.shape[1]
     return np.full(z.shape, 2 * math.sqrt(1.5 / d)), 6 * math.sqrt(2.5 / d) * z
 
 
 def matern(squares: Array) -> tuple[Array, Array]:
-    """Matern-5/2 and -2 times its derivative, at squared scaled distances (Rasmussen and Williams 2006, 4.17)."""
+    """The Matern-5/2 kernel and -2 times its derivative at scaled squared distances (Rasmussen and
+    Williams 2006, 4.17).
+    """
     root = np.sqrt(5.0 * squares)
     fade = np.exp(-root)
     slope = (1.0 + root) * fade
@@ -78,9 +92,10 @@ def matern(squares: Array) -> tuple[Array, Array]:
 
 
 def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
-    """Maximise likelihood times prior with L-BFGS-B (Byrd et al. 1995) from two starts; the prior's mean if it fails.
+    """The hyperparameters of the largest posterior, given `values` (n,) at `points` (n, d).
 
-    `extra` (n,) is variance of the noise known beforehand.
+    `extra` (n,) is noise variance that is known beforehand; `categorical` (d,) marks unordered
+    sides. L-BFGS-B (Byrd et al. 1995) from two starts; the mean of the prior if both fail.
     """
     n, d = points.shape
     gaps = np.square(points.T[:, :, None] - points.T[:, None, :])
@@ -115,7 +130,7 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
     best = (math.inf, mean)
     options = {"maxiter": STEPS, "gtol": 1e-2, "ftol": 1e-5}
     bounds = list(zip(mean - 4 * deviation, mean + 4 * deviation, strict=True))
-    for start in range(2):  # from the prior's mean, and from shorter scales with more noise
+    for start in range(2):  # the prior's mean, and shorter scales with more noise
         first = mean.copy()
         first[:d] -= start
         first[d + 1] += 2 * start
@@ -126,7 +141,11 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
 
 
 class Posterior:
-    """What is believed of the loss, given values (n,) at points (n, d)."""
+    """The posterior of the loss, given `values` (n,) at `points` (n, d) with known noise variances
+    `extra` (n,).
+
+    Raises LinAlgError if the covariance is singular.
+    """
 
     def __init__(self, hyper: Hyper, categorical: Mask, points: Array, values: Array, extra: Array) -> None:
         self.hyper = hyper
@@ -145,9 +164,11 @@ class Posterior:
         self._curves = trend_terms(points, self._ordered)
 
     def given(self, pending: Array) -> Posterior:
-        """Kriging believer (Ginsbourger et al. 2010): each pending point (p, d) returns its posterior mean.
+        """The posterior if each of `pending` (p, d) had its posterior mean as a result: the kriging
+        believer.
 
-        Such values change no mean, so that only the root of the inverse covariance grows.
+        Such results change no mean, so that only the root of the inverse covariance grows
+        (Ginsbourger et al. 2010). Raises LinAlgError.
         """
         if not len(pending):
             return self
@@ -167,6 +188,7 @@ class Posterior:
         return more
 
     def mean(self, points: Array) -> Array:
+        """The mean (s,) at `points` (s, d)."""
         return np.asarray(self._covariance(points, trend_terms(points, self._ordered))[0] @ self._alpha)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
@@ -176,7 +198,9 @@ class Posterior:
         return cross @ self._alpha, self._deviation(bent, cross @ self._root.T)
 
     def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
-        """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates on ordered `sides`."""
+        """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates of
+        `sides`, which are ordered.
+        """
         bent = trend_terms(points, self._ordered)
         cross, slope = self._covariance(points, bent)
         half = cross @ self._root.T
@@ -192,7 +216,9 @@ class Posterior:
         return cross @ self._alpha, deviation, by_mean, -by_deviation / deviation[:, None]
 
     def _trend_gradients(self, points: Array, sides: NDArray[np.intp], sizes: Array) -> Array:
-        """The derivatives (s, len(sides)) of a trend with curves of `sizes` (1 or s, 2k)."""
+        """The derivatives (s, len(sides)) of a trend whose terms have the factors `sizes` (1 or s,
+        2k).
+        """
         first, (one, two) = np.searchsorted(self._ordered, sides), trend_slopes(points, sides)
         return self.hyper.trend * (one * sizes[:, first] + two * sizes[:, first + len(self._ordered)])
 
@@ -202,7 +228,9 @@ class Posterior:
         return np.asarray(np.sqrt(np.maximum(variance, TINY)))
 
     def _covariance(self, points: Array, bent: Array) -> tuple[Array, Array]:
-        """Covariances (s, n) of `points` (s, d), of curves `bent`, with those known; slopes of what `matern` adds."""
+        """Covariances (s, n) of `points` (s, d), whose trend terms are `bent`, with the known ones;
+        the kernel's slopes.
+        """
         scaled = points[:, self._ordered] * self._scale
         squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
         alike = bent @ self._curves.T
@@ -215,7 +243,9 @@ class Posterior:
 
 
 def inverse_root(covariance: Array) -> Array:
-    """The inverse of the lower Cholesky factor; raises LinAlgError."""
+    """The inverse (n, n) of the lower Cholesky factor of `covariance` (n, n); raises
+    LinAlgError.
+    """
     lower = cholesky(covariance, lower=True, check_finite=False)
     inverse, info = dtrtri(lower, lower=1)
     if info or not np.isfinite(inverse[-1]).all():

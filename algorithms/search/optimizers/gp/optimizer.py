@@ -1,4 +1,4 @@
-"""The Gaussian process behind the shell that all searches share."""
+"""The Gaussian process as an optimizer of the shell."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from events.spec.space import Assignment
 
 
 class GaussianProcess:
-    """Ask and tell of proposals (Jones et al. 1998); handles are points of the cube. See docs/algorithms.md.
+    """Bayesian optimisation (Jones et al. 1998); handles are points (d,) of the cube. See
+    docs/algorithms.md.
 
-    What is kept beside the results and the running points is a cache: suggestions are a function of both and of their
-    number.
+    A suggestion is a function of its number, the results and the running points; all else that is
+    kept is a cache. `start` is the number of initial points.
     """
 
     stateless = True
@@ -29,7 +30,7 @@ class GaussianProcess:
         self._results = Results(cube.width, objectives, constraints)
         self._running: list[Array] = []
         self._dropped: tuple[int, list[Array]] = 0, []
-        """What was asked for the last number, and not suggested."""
+        """The number of the latest suggestion, and its candidates that were dropped."""
 
     def ask(self, number: int) -> Candidate:
         if self._dropped[0] != number:
@@ -39,11 +40,11 @@ class GaussianProcess:
         proposed = self._proposer.propose(self._results.history(), points, number - 1)
         assignment = self._cube.decode(proposed.tolist())
         encoded = self._cube.encode(assignment)
-        return self._noted(assignment, proposed if encoded is None else np.array(encoded))
+        return self._note(assignment, proposed if encoded is None else np.array(encoded))
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
         point = self._cube.encode(assignment)
-        return None if point is None else self._noted(assignment, np.array(point))
+        return None if point is None else self._note(assignment, np.array(point))
 
     def drop(self, candidate: Candidate) -> None:
         self._forget(candidate.handle)
@@ -53,7 +54,7 @@ class GaussianProcess:
         self._forget(candidate.handle)
         self._results.add(candidate.handle, outcome)
 
-    def _noted(self, assignment: Assignment, point: Array) -> Candidate:
+    def _note(self, assignment: Assignment, point: Array) -> Candidate:
         self._running.append(point)
         return Candidate(assignment, point)
 
@@ -65,7 +66,7 @@ class GaussianProcess:
 
 
 class Results:
-    """Outcomes in the order in which they were told, as arrays that grow by doubling."""
+    """Outcomes in the order in which they were told, in an array that grows by doubling."""
 
     def __init__(self, width: int, objectives: int, constraints: int) -> None:
         self._widths = width, objectives, constraints

@@ -1,4 +1,4 @@
-"""From the results so far to the next points: a pure function, whose costly parts are kept for the next call."""
+"""Propose the next point from the results so far; a pure function with a cache."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ from algorithms.search.optimizers.gp.maximizer import AcquisitionMaximizer, Allo
 from algorithms.search.optimizers.gp.surrogate import Surrogates, View
 
 FEW = 1024
-"""A space of so many points is looked through whole for each suggestion."""
+"""Of a space with up to so many points, all are evaluated for each suggestion."""
 EXPLORE = 6
-"""In a space with choices each so many-th suggestion is a point of the design, whatever the model says.
+"""In a space with categories, every sixth suggestion is a point of the initial design, whatever the
+model says.
 
-The model is fitted to where the search is, and sure of choices that looked bad once. Measured on nine such problems of
-`quality`, 6 seeds: mean regret at 100 trials .083, without .102 (each fourth .113, each eighth .101); .19, without .41,
-where the best choice is the hardest to set. Without choices it brings nothing.
-"""
+The model knows best where the search is, and underrates choices that looked bad once. Measured on
+nine such problems of `quality`, 6 seeds: mean regret at 100 trials .083, without .102 (each fourth
+.113, each eighth .101); .19, without .41, where the best choice is the hardest to tune. Without
+categories it changes nothing."""
 NEAR, FAR = MEDIAN, 0.9
 VIEWS = (View(NEAR), View(FAR), View(NEAR, fitted=False), View(FAR), View(NEAR), View(FAR, fitted=False))
-"""By turns, since none is right for all: what is fitted to few results may be sure of what it has not seen, and what
-looks closely at what is near the best no longer sees that better may be elsewhere.
+"""The views that suggestions use in turn, as none suits all problems: hyperparameters fitted to few
+results may be too sure of what was not tried, and a small unit of the losses hides that better
+points may lie far from the best.
 
-Measured on 28 tuning problems of `quality`: regret at 100 trials is .83 (w=1, 3 seeds) and .90 (w=10, 10 seeds) of
-what it is with the first view alone.
-"""
+Measured on 28 tuning problems of `quality`: regret at 100 trials is .83 (w=1, 3 seeds) and .90
+(w=10, 10 seeds) of what it is with the first view alone."""
 SPARE = 256
-"""Random points that stand in where the one wanted is not allowed, or not new."""
+"""How many random points stand by in case that the point of the design is not allowed or not
+new."""
 MANY = 10
-"""From so many points that run on, the next is sought in haste."""
+"""With so many running trials or more, the maximiser uses its fast settings."""
 
 
 class Proposer:
-    """Suggestion `index` is a function of seed, index, history and pending points; what is kept is a cache.
+    """Proposes points, each a function of seed, index, history and pending points; all that it
+    keeps is a cache.
 
-    The first `start` points are a design, unless results are known from before.
+    The first `start` points are those of a design, unless there are earlier results.
     """
 
     def __init__(self, geometry: Geometry, seed: int, start: int, allowed: Allowed | None = None) -> None:
@@ -52,7 +55,9 @@ class Proposer:
             self._every = self._every[allowed(self._every)]
 
     def propose(self, history: History, pending: Array, index: int) -> Array:
-        """The point (d,) of suggestion number `index`, from 0, where the points `pending` (p, d) run."""
+        """The point (d,) of suggestion number `index`, from 0, while trials at `pending` (p, d)
+        run.
+        """
         rng = np.random.default_rng([self._seed, index])
         history, pending = replace(history, points=self._geometry.snap(history.points)), self._geometry.snap(pending)
         if index == 0 and history.earlier.any() and (best := best_of(history)) is not None:
@@ -64,23 +69,26 @@ class Proposer:
                 with np.errstate(all="ignore"):
                     return self._first_new(self._promising(history, pending, rng, index), history, pending)
             except (np.linalg.LinAlgError, ValueError):
-                pass  # the design goes on: a point is always found
+                pass  # a point of the design is taken instead
         points = self._geometry.snap(np.vstack([self._design(index), rng.random((SPARE, self._width))]))
         if self._allowed is not None and (fine := self._allowed(points)).any():
             points = points[fine]
         return self._first_new(points, history, pending)
 
     def _design(self, index: int) -> Array:
-        """Point (1, d) of Sobol's sequence with Owen's scrambling (Owen 1998)."""
+        """Point number `index`, (1, d), of the Sobol sequence with Owen's scrambling (Owen
+        1998).
+        """
         sobol = qmc.Sobol(self._width, scramble=True, rng=self._seed)
-        if index:  # scipy cannot skip nothing
+        if index:  # scipy refuses to skip no point
             sobol.fast_forward(index)
         return np.asarray(sobol.random(1))
 
     def _promising(self, history: History, pending: Array, rng: np.random.Generator, index: int) -> Array:
-        """Allowed points, most promising first, if there are any; raises LinAlgError.
+        """Allowed points (s, d), those of the highest acquisition first, or (0, d); raises
+        LinAlgError.
 
-        Where there are several objectives, their weights are drawn anew.
+        The weights of several objectives are drawn anew for each call (ParEGO, Knowles 2006).
         """
         objectives = history.losses.shape[1]
         weights = rng.dirichlet(np.ones(objectives)) if objectives > 1 else np.ones(1)
@@ -97,17 +105,17 @@ class Proposer:
         return points[scores > -np.inf]
 
     def _first_new(self, points: Array, history: History, pending: Array) -> Array:
-        """The first of `points` if none is new; raises ValueError if there are none."""
+        """The first of `points` (s, d) that is new, else the first; raises ValueError if s is 0."""
         return np.asarray(points[np.argmax(self._new(points, history, pending))])
 
     def _new(self, points: Array, history: History, pending: Array) -> Mask:
-        """Which of `points` neither have a result nor run?"""
+        """Mask (s,) of those of `points` that have no result and do not run."""
         seen = {point.tobytes() for point in np.vstack([history.points, pending])}
         return np.array([point.tobytes() not in seen for point in points], dtype=bool)
 
 
 def best_of(history: History) -> Array | None:
-    """The best point (d,) of those that are feasible, by the first loss; None if there is none."""
+    """The feasible point (d,) of the least first loss; None if no result is feasible."""
     feasible = history.feasible
     losses = np.where(feasible, history.losses[:, 0], np.inf)
     return np.asarray(history.points[np.argmin(losses)]) if feasible.any() else None

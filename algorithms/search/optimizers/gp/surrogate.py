@@ -1,4 +1,4 @@
-"""What the results so far let one believe: fitted models, the best point, and the limits; kept for the next call."""
+"""The surrogate of a search: models fitted to its results, kept for the next suggestion."""
 
 from __future__ import annotations
 
@@ -15,33 +15,40 @@ from algorithms.search.optimizers.gp.history import History, squash, to_values
 from algorithms.search.optimizers.gp.model import Hyper, Posterior, fit, prior
 
 PARTIAL_NOISE = 0.1
-"""Variance of the noise of partial results, in units of warped losses."""
+"""Noise variance of results that were stopped early, in units of the warped losses."""
 EARLIER_NOISE, EARLIER_DOUBLING = 0.2, 8
-"""The same of results of another experiment, which grows by as much with each PATIENCE results of this one: where they
-contradict each other, only these are true. Measured with the benchmark `transfer`: trusted to the end (0.03) or with
-patience for ever (0.3), they keep a search away from an optimum that has moved far for 100 trials."""
+"""Noise variance of results of another experiment; it grows by as much with each EARLIER_DOUBLING
+results of this one, which are right where the two differ. Measured with the benchmark `transfer`:
+with a constant variance (0.03 or 0.3), they keep a search for 100 trials away from an optimum that
+has moved far."""
 AUGMENT = 0.05
-"""Weight of the sum beside the largest loss (Knowles 2006)."""
+"""Weight of the sum of losses beside the largest one, when several become one (Knowles 2006)."""
 CENTRES = 5
+"""How many of the best results the maximiser starts near."""
 MOST_KEPT, MOST_FITTED, MOST_FIT_WORK = 200, 128, 300_000
-"""The most results in the model, in a fit, and of sides times squared results in a fit."""
+"""How many results a model and a fit have at most, and the largest product of sides and squared
+results of a fit."""
 FIT_EACH_UNTIL, FIT_SHARE = 20, 10
-"""Up to so many results hyperparameters are fitted at each one, then at about each tenth more."""
+"""Hyperparameters are fitted anew at each result up to so many, then each time that there are a
+tenth more."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How the results are looked at for one suggestion."""
+    """How results are transformed and the model is fitted, for one suggestion."""
 
     unit: float
-    """The quantile of the losses' excess that is the unit of their warp: a large one sees less of what is near."""
+    """The quantile of the losses' excess that is the unit of their warp; a large one shrinks
+    distances near the best."""
     fitted: bool = True
-    """Are hyperparameters fitted, or those that the prior holds for likeliest?"""
+    """Are hyperparameters fitted? Else they are the mean of the prior."""
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The model of the loss; the least posterior mean at a feasible result, if any; the best results' points."""
+    """The posterior of the loss, the least mean at a feasible result, if any, the best points (k,
+    d), and constraints.
+    """
 
     posterior: Posterior
     best: float | None
@@ -50,7 +57,7 @@ class Surrogate:
 
 
 class Surrogates:
-    """`of` is a function of its arguments; what each view saw last is kept for the next suggestion, and so are fits."""
+    """Makes surrogates; the latest of each view and the fits are kept, and change no result."""
 
     def __init__(self, categorical: Mask) -> None:
         self._categorical, self._width = categorical, len(categorical)
@@ -58,7 +65,11 @@ class Surrogates:
         self._seen: dict[View, tuple[tuple[bytes, bytes], Surrogate]] = {}
 
     def of(self, history: History, weights: Array, view: View) -> Surrogate:
-        """The belief after `history` with two losses or more; `weights` (m,) of the m objectives."""
+        """The surrogate of `history`, which has two losses or more, with `weights` (m,) of the m
+        objectives.
+
+        Raises LinAlgError.
+        """
         key = history.key(), weights.tobytes()
         if view not in self._seen or self._seen[view][0] != key:
             self._seen[view] = key, self._learn(history, weights, view)
@@ -85,7 +96,7 @@ class Surrogates:
         return Surrogate(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
 
     def _hypers(self, history: History, view: View) -> list[Hyper]:
-        """Hyperparameters of all objectives, then of all constraints."""
+        """The hyperparameters of all objectives, then those of all constraints."""
         if not view.fitted:
             return [Hyper.of(prior(self._width)[0])] * (history.losses.shape[1] + history.violations.shape[1])
         history = history.head(fit_count(len(history)))
@@ -105,7 +116,12 @@ class Surrogates:
         return Posterior(hyper, self._categorical, history.points, y, noise_variance(history))
 
     def _imputed(self, hyper: Hyper, history: History, y: Array) -> Array:
-        """Partial losses as what finished ones let expect beyond them (right-censored data, Hutter et al. 2011)."""
+        """`y` (n,) with each partial loss replaced by its expectation, given that it is a lower
+        bound.
+
+        Right-censored data, Hutter et al. 2011; the expectation is by a model of the finished
+        trials.
+        """
         some, whole = np.flatnonzero(history.partial), np.flatnonzero(~history.partial)
         if not some.size or not whole.size:
             return y
@@ -117,19 +133,21 @@ class Surrogates:
 
 
 def noise_variance(history: History) -> Array:
-    """Variance (n,) of the noise that is known beforehand."""
+    """The noise variance (n,) of each result that is known beforehand."""
     distrust = EARLIER_NOISE * (1 + np.count_nonzero(~history.earlier) / EARLIER_DOUBLING)
     return np.asarray(PARTIAL_NOISE * history.partial + distrust * history.earlier)
 
 
 def targets(history: History, unit: float) -> Array:
-    """Warped losses, then squashed violations, one column each."""
+    """Warped losses and then squashed violations, (n, m + c)."""
     losses = [to_values(column, unit) for column in history.losses.T]
     return np.column_stack(losses + [squash(column) for column in history.violations.T])
 
 
 def scalarise(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper, Array]:
-    """One loss (n,) of several (n, m) by an augmented Chebyshev norm (ParEGO, Knowles 2006); fits are averaged."""
+    """One loss (n,) of several (n, m), and averaged hyperparameters, by an augmented Chebyshev norm
+    (Knowles 2006).
+    """
     if len(hypers) == 1:
         return hypers[0], losses[:, 0]
     low, high = losses.min(axis=0), losses.max(axis=0)
@@ -139,13 +157,17 @@ def scalarise(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper
 
 
 def fit_count(count: int) -> int:
-    """How many results the hyperparameters are fitted to where there are `count`: all at first, then in steps."""
+    """To how many of `count` results the hyperparameters are fitted: to all at first, then in
+    steps.
+    """
     step = max(1, count // FIT_SHARE) if count > FIT_EACH_UNTIL else 1
     return count // step * step
 
 
 def active_rows(y: Array, limit: int) -> NDArray[np.intp]:
-    """The rows that a model is made of: all, or the best half of the limit and the latest."""
+    """Indices of the rows that a model is made of: all, or the best `limit` / 2 and the latest
+    others.
+    """
     if len(y) <= limit:
         return np.arange(len(y))
     best = np.argsort(y, kind="stable")[: limit // 2]
