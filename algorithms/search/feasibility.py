@@ -9,9 +9,9 @@ from events.spec.conditions import outermost_first
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
-DRAWN = 10_000
+SAMPLED = 10_000
 LEAST_ALLOWED = 10
-"""How many of DRAWN random points have to be allowed; with fewer, finding one takes too long."""
+"""How many of SAMPLED random points have to be allowed; with fewer, finding one takes too long."""
 _WHERE = ("spec", "constraints")
 _REMEDY = "loosen them, narrow min and max to where they hold, or let the program compute one parameter from the others"
 
@@ -22,7 +22,7 @@ def allowed_points(cube: Cube) -> int | None:
     """
     if not cube.constraints:
         return cube.size
-    if cube.size is None or cube.size > DRAWN:
+    if cube.size is None or cube.size > SAMPLED:
         return None
     return sum(cube.allows(cube.at(index)) for index in range(cube.size))
 
@@ -40,12 +40,12 @@ def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
             names = ", ".join(parameter.name for parameter in cube.parameters)
             yield Problem(_WHERE, f"no values of {names} are allowed by the constraints; loosen them")
         return
-    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(DRAWN))
+    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(SAMPLED))
     if drawn < LEAST_ALLOWED:
         yield Problem(_WHERE, f"{_few(drawn)} random points are allowed by the constraints; {_REMEDY}")
     elif cube.size is not None:
         walk = Permutation(cube.size, 0)
-        met = sum(cube.allows(cube.at(walk[n])) for n in range(DRAWN))
+        met = sum(cube.allows(cube.at(walk[n])) for n in range(SAMPLED))
         if met < LEAST_ALLOWED:
             yield Problem(_WHERE, f"{_few(met)} combinations of values are allowed by the constraints; {_REMEDY}")
 
@@ -60,4 +60,4 @@ def _concerned(cube: Cube) -> Cube:
 
 
 def _few(found: int) -> str:
-    return f"only {found} of {DRAWN:,}" if found else f"none of {DRAWN:,}"
+    return f"only {found} of {SAMPLED:,}" if found else f"none of {SAMPLED:,}"

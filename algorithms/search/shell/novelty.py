@@ -5,6 +5,7 @@ from hashlib import shake_128
 from itertools import count, islice
 
 from algorithms.search.shell.permutation import Permutation
+from algorithms.space.dimension import MANTISSA_BITS
 from algorithms.space.encoding import Cube
 from events.errors import RefusalError
 from events.spec.space import Assignment, Scalar
@@ -15,7 +16,6 @@ point is taken."""
 MOST_DRAWS = 100_000
 """How many points are drawn at most to find allowed ones; in a space that passes the check, one in
 1,000 is."""
-MANTISSA_BITS = 53
 
 
 class InfeasibleError(RefusalError, RuntimeError):
