@@ -80,14 +80,17 @@ class Balancer:
         async with asyncio.TaskGroup() as tasks:
             dispatching = tasks.create_task(self.components.dispatcher.run(), name="dispatcher")
             gauges = tasks.create_task(keep_gauges(self.components, self._holdings), name="gauges")
+            running = [dispatching, gauges]
+            if (reconciler := self.components.reconciler) is not None:
+                running.append(tasks.create_task(reconciler.run(), name="reconciler"))
             try:
                 while not self.leaving.is_set():
                     await self._round(tasks)
                     await wait(self.leaving, ROUND_SECONDS)
             finally:
                 await self._hand_over_all()
-                dispatching.cancel()
-                gauges.cancel()
+                for task in running:
+                    task.cancel()
 
     def _holdings(self) -> list[Holding]:
         return [one.holding for one in self.owned.values() if one.holding is not None]

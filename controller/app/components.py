@@ -1,11 +1,11 @@
 """The parts of a controller, wired around a database, a bus and a place where trials run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
@@ -15,6 +15,7 @@ from collectors.sources.tail import Tail
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.local.program import process_problems
+from controller.core.recorded import Recorded
 from controller.flows.observe import Follow, Source
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
@@ -73,7 +74,20 @@ class EventDispatcher:
                     queue.put_nowait(event)
 
 
-Reconcile = Callable[[Holding], Coroutine[Any, Any, None]]
+class ObjectReconciler(Protocol):
+    """Shows experiments where else they are kept, and asks for what is asked for there; one for all shards."""
+
+    def serving(self, holding: Holding) -> AbstractContextManager[None]:
+        """Reconcile the experiments of a shard that we own."""
+        ...
+
+    def handle_facts(self, recorded: Sequence[Recorded]) -> None:
+        """Facts have been committed."""
+        ...
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +112,7 @@ class Components:
     """Why a spec cannot run here."""
     restart_database: Callable[[], Awaitable[None]]
     """Bring the database back, where that is ours to do."""
-    reconcile: "Reconcile | None" = None
-    """Shows the experiments of a shard where else they are kept, until cancelled."""
+    reconciler: ObjectReconciler | None = None
 
     async def forget(self, experiment: ExperimentId) -> None:
         """Delete all that is kept of an experiment that is done."""

@@ -18,9 +18,8 @@ from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.observe import Follow, Source
-from controller.flows.reconcile import Reconciler
+from controller.flows.reconcile.reconciler import Reconciler
 from controller.settings import KubernetesSettings
-from controller.store.holding import Holding
 from controller.store.postgres import Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
@@ -49,12 +48,9 @@ async def on_kubernetes(
         Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
         open_components(database, bus, pool, cluster, _follow(cluster), owner=owner, check=check) as components,
     ):
-
-        async def reconcile(holding: Holding) -> None:
-            queries = Queries(database)
-            await Reconciler(experiments, components.ledger, queries, bus, check, bus.partitions, holding).run()
-
-        yield replace(components, reconcile=reconcile)
+        ledger, queries = components.ledger, Queries(database)
+        reconciler = Reconciler(experiments, ledger, queries, bus, check, bus.partitions)
+        yield replace(components, reconciler=reconciler)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from controller.app.components import Components
@@ -26,10 +27,14 @@ Alongside = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 class FactFanOut:
-    """Gives each committed fact to every subscription, in order. `changed` is set whenever there are any."""
+    """Gives each committed fact to every subscription, in order, and to the `listeners`.
+
+    `changed` is set whenever there are any.
+    """
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
+        self.listeners: list[Callable[[Sequence[Recorded]], None]] = []
         self._subscriptions: list[asyncio.Queue[Recorded]] = []
 
     def subscribe(self) -> "asyncio.Queue[Recorded]":
@@ -42,6 +47,8 @@ class FactFanOut:
         for queue in self._subscriptions:
             for one in recorded:
                 queue.put_nowait(one)
+        for listener in self.listeners:
+            listener(recorded)
         self.changed.set()
 
 
@@ -52,7 +59,11 @@ async def serve(components: Components, shard: Shard, epoch: int, alongside: Alo
     """
     holding = await load(components.ledger, components.outbox, shard, epoch)
     facts = FactFanOut()
-    with components.dispatcher.subscribe(holding) as events:
+    with ExitStack() as stack:
+        events = stack.enter_context(components.dispatcher.subscribe(holding))
+        if (reconciler := components.reconciler) is not None:
+            stack.enter_context(reconciler.serving(holding))
+            facts.listeners.append(reconciler.handle_facts)
         async with asyncio.TaskGroup() as tasks:
             for name, flow in _flows(components, holding, facts, events).items():
                 tasks.create_task(_run(name, shard, flow), name=f"{name} of shard {shard}")
@@ -73,7 +84,7 @@ def _flows(
         components.dead_letters,
         holding,
     )
-    flows = {
+    return {
         "propose": propose(bus, components.journals, components.pool, holding, facts.subscribe()),
         "launch": launch(components.cluster, components.outbox, holding, facts.subscribe()),
         "judge": judge(bus, components.measurements, positions, holding, facts.subscribe()),
@@ -82,9 +93,6 @@ def _flows(
         "intake": intake(bus, components.ledger, positions, holding, components.check, facts.publish),
         "sweep": sweeper.sweep(),
     }
-    if components.reconcile is not None:
-        flows["reconcile"] = components.reconcile(holding)
-    return flows
 
 
 async def _run(name: str, shard: Shard, flow: Flow) -> None:

@@ -1,24 +1,24 @@
 """The objects Experiment and Trial of the cluster: watched, and written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError
 from controller.cluster.kubernetes.kinds import Kind
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, MANAGED, MANAGER, TRIAL, Object
+from controller.cluster.kubernetes.labels import MANAGED, MANAGER, Object
+from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject, TrialObject
 from controller.cluster.kubernetes.projection import format_time
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
 from events.ids import ExperimentId, TrialNumber
 from events.spec.document import KATIB, OURS
 
-FINALIZER = "trialstream.io/experiment"
 BULKY = ("managedFields", "annotations")
 """Metadata that is not kept."""
 SERVED = tuple(Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OURS, KATIB))
@@ -32,7 +32,10 @@ class Experiments:
     api: Api
     _experiments: Sequence[Reflector] = ()
     _trials: Sequence[Reflector] = ()
-    _shown: dict[str, dict[TrialNumber, Object]] = field(default_factory=dict)
+    on_change: Callable[[ExperimentId], None] = lambda _: None
+    """Called for each experiment whose object, or one of whose trials' objects, has changed or is gone."""
+    _objects: dict[ExperimentId, ExperimentObject] = field(default_factory=dict)
+    _shown: dict[str, dict[TrialNumber, TrialObject]] = field(default_factory=dict)
     """The trials that are shown, by the id of their experiment and their number."""
 
     @classmethod
@@ -46,7 +49,10 @@ class Experiments:
 
         opened = cls(api)
         opened._experiments = [
-            one for kind in SERVED if kind.api_version in versions for one in watched(kind, "", _ignore)
+            one
+            for kind in SERVED
+            if kind.api_version in versions
+            for one in watched(kind, "", opened._handle_experiment)
         ]
         opened._trials = watched(TRIALS, MANAGED, opened._handle_trial)
         async with asyncio.TaskGroup() as tasks:
@@ -60,89 +66,96 @@ class Experiments:
                 for task in running:
                     task.cancel()
 
-    def all(self) -> Iterator[Object]:
-        for reflector in self._experiments:
-            yield from list(reflector.objects.values())
+    @property
+    def objects(self) -> Mapping[ExperimentId, ExperimentObject]:
+        return self._objects
 
-    def shown(self, experiment: ExperimentId) -> Mapping[TrialNumber, Object]:
+    def shown(self, experiment: ExperimentId) -> Mapping[TrialNumber, TrialObject]:
         """The trials of an experiment that are shown, by their number."""
         return self._shown.get(str(experiment), {})
 
-    def _handle_trial(self, trial: Object, gone: bool) -> None:
-        known = trial["metadata"].get("labels") or {}
-        experiment, number = known.get(EXPERIMENT_ID, ""), TrialNumber(int(known.get(TRIAL, 0)))
-        of_it = self._shown.setdefault(experiment, {})
-        if not gone:
-            of_it[number] = trial
-        elif of_it.get(number, trial)["metadata"]["uid"] == trial["metadata"]["uid"]:
-            of_it.pop(number, None)
-        if not of_it:
-            del self._shown[experiment]
+    def _handle_experiment(self, obj: Object, gone: bool) -> None:
+        experiment = ExperimentObject.read(obj)
+        if gone:
+            self._objects.pop(experiment.id, None)
+        else:
+            self._objects[experiment.id] = experiment
+        self.on_change(experiment.id)
 
-    async def show(self, obj: Object, status: Mapping[str, Any], *, priority: Priority = Priority.URGENT) -> None:
+    def _handle_trial(self, obj: Object, gone: bool) -> None:
+        trial = TrialObject.read(obj)
+        trials = self._shown.setdefault(trial.experiment, {})
+        if not gone:
+            trials[trial.number] = trial
+        elif trials.get(trial.number, trial).uid == trial.uid:
+            trials.pop(trial.number, None)
+        if not trials:
+            del self._shown[trial.experiment]
+        with suppress(ValueError):  # a label that is no id is not ours
+            self.on_change(ExperimentId(UUID(trial.experiment)))
+
+    async def show(
+        self,
+        obj: ExperimentObject,
+        status: Mapping[str, Any],
+        *,
+        priority: Priority = Priority.URGENT,
+    ) -> None:
         """Replace the status. Raises ApiError."""
         await self.api.patch(f"{_path(obj)}/status", {"status": status}, priority=priority)
 
-    async def hold(self, obj: Object) -> None:
+    async def hold(self, obj: ExperimentObject) -> None:
         """Add our finalizer, so that a deleted object stays until `release`. Raises ApiError."""
-        others = obj["metadata"].get("finalizers") or []
-        version = obj["metadata"]["resourceVersion"]
-        metadata = {"finalizers": [*others, FINALIZER], "resourceVersion": version}
+        await self._set_finalizers(obj, [*obj.finalizers, FINALIZER])
+
+    async def release(self, obj: ExperimentObject) -> None:
+        """Remove our finalizer: nothing of the experiment is left. Raises ApiError."""
+        await self._set_finalizers(obj, [one for one in obj.finalizers if one != FINALIZER])
+
+    async def _set_finalizers(self, obj: ExperimentObject, finalizers: list[str]) -> None:
+        metadata = {"finalizers": finalizers, "resourceVersion": obj.resource_version}
         await self.api.patch(_path(obj), {"metadata": metadata})
 
-    async def release(self, obj: Object) -> None:
-        """Remove our finalizer: nothing of the experiment is left. Raises ApiError."""
-        others = [one for one in obj["metadata"].get("finalizers") or [] if one != FINALIZER]
-        version = obj["metadata"]["resourceVersion"]
-        await self.api.patch(_path(obj), {"metadata": {"finalizers": others, "resourceVersion": version}})
-
-    async def show_trial(self, trial: Mapping[str, Any], known: Object | None) -> None:
+    async def show_trial(self, trial: Mapping[str, Any], known: TrialObject | None) -> None:
         """A background write. Raises ThrottledError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
             await self.api.create(place, trial, priority=Priority.BACKGROUND)
         else:
-            status = {**dict.fromkeys(known.get("status") or ()), **trial["status"]}  # a merge keeps what is not named
+            status = {**dict.fromkeys(known.status), **trial["status"]}  # a merge keeps what is not named
             path = f"{place}/{trial['metadata']['name']}"
             await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
 
-    async def hide_trial(self, trial: Object) -> None:
+    async def hide_trial(self, trial: TrialObject) -> None:
         """A background write. Raises ThrottledError, ApiError."""
-        metadata = trial["metadata"]
-        path = TRIALS.path(metadata["namespace"], metadata["name"])
-        await self.api.delete(path, uid=metadata["uid"], propagation="Background", priority=Priority.BACKGROUND)
+        path = TRIALS.path(trial.namespace, trial.name)
+        await self.api.delete(path, uid=trial.uid, propagation="Background", priority=Priority.BACKGROUND)
 
-    async def tell(self, obj: Object, kind: str, reason: str, message: str, at: datetime) -> None:
+    async def tell(self, obj: ExperimentObject, kind: str, reason: str, message: str, at: datetime) -> None:
         """Write an Event about the object, for `kubectl describe`; an error is ignored."""
-        metadata = obj["metadata"]
         event = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+            "metadata": {"name": f"{obj.name}.{uuid4().hex[:16]}", "namespace": obj.namespace},
             "involvedObject": {
-                "apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": metadata["name"],
-                "namespace": metadata["namespace"], "uid": metadata["uid"],
+                "apiVersion": obj.api_version, "kind": obj.kind, "name": obj.name,
+                "namespace": obj.namespace, "uid": str(obj.id),
             },
             "type": kind, "reason": reason, "message": message[:1000],
             "firstTimestamp": format_time(at), "lastTimestamp": format_time(at), "count": 1,
             "source": {"component": MANAGER}, "reportingComponent": MANAGER, "reportingInstance": MANAGER,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{metadata['namespace']}/events", event, priority=Priority.URGENT)
+            await self.api.create(f"/api/v1/namespaces/{obj.namespace}/events", event, priority=Priority.URGENT)
         except ApiError:
             return
 
 
-def _path(obj: Object) -> str:
-    metadata = obj["metadata"]
-    kind = next(one for one in SERVED if one.api_version == obj["apiVersion"])
-    return kind.path(metadata["namespace"], metadata["name"])
+def _path(obj: ExperimentObject) -> str:
+    kind = next(one for one in SERVED if one.api_version == obj.api_version)
+    return kind.path(obj.namespace, obj.name)
 
 
 def _keep(obj: Object) -> Object:
     metadata = {name: value for name, value in obj["metadata"].items() if name not in BULKY}
     return {**obj, "metadata": metadata}
-
-
-def _ignore(obj: Object, gone: bool) -> None:
-    """The reconciler reads all of them again and again."""

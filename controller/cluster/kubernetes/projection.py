@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from controller.cluster.kubernetes.labels import EXPERIMENT, EXPERIMENT_ID, MANAGED_BY, MANAGER, TRIAL, Object
+from controller.cluster.kubernetes.labels import EXPERIMENT, EXPERIMENT_ID, MANAGED_BY, MANAGER, TRIAL
+from controller.cluster.kubernetes.objects import ExperimentObject
 from controller.core.experiment import Experiment, LiveTrial
 from events.facts import ExperimentState, TrialState
 from events.ids import TrialNumber, trial_name
@@ -29,7 +30,7 @@ def format_time(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def status_of(obj: Object, experiment: Experiment, best: "ShownTrial | None", at: datetime) -> Status:
+def status_of(obj: ExperimentObject, experiment: Experiment, best: "ShownTrial | None", at: datetime) -> Status:
     """The status of an experiment that was admitted. `best`: its best trial, if it has one."""
     progress, counts = experiment.progress, experiment.progress.counts
     pending = [number for number, trial in progress.live.items() if trial.state is not TrialState.RUNNING]
@@ -39,7 +40,7 @@ def status_of(obj: Object, experiment: Experiment, best: "ShownTrial | None", at
         "state": progress.state.value,
         "progress": f"{counts.concluded}{budget}",
         "best": _best_text(experiment),
-        "startTime": obj["metadata"].get("creationTimestamp"),
+        "startTime": obj.created,
         "trials": progress.proposed,
         "trialsSucceeded": counts.succeeded,
         "trialsFailed": counts.failed,
@@ -54,7 +55,7 @@ def status_of(obj: Object, experiment: Experiment, best: "ShownTrial | None", at
         "completionTime": None,
     }
     if experiment.done:
-        before = (obj.get("status") or {}).get("completionTime")
+        before = obj.status.get("completionTime")
         status["completionTime"] = before or format_time(at)
     if best is not None:
         status["currentOptimalTrial"] = _optimal(experiment, best)
@@ -72,7 +73,7 @@ def _best_text(experiment: Experiment) -> str:
     return "" if best is None else written(best.value)
 
 
-def refused_status(obj: Object, reason: str, message: str, at: datetime) -> Status:
+def refused_status(obj: ExperimentObject, reason: str, message: str, at: datetime) -> Status:
     """The status of an experiment that cannot be admitted."""
     return {"state": REFUSED, "conditions": with_condition(obj, at, "Failed", True, reason, message)}
 
@@ -85,14 +86,20 @@ class ShownTrial:
 
 
 def with_condition(
-    obj: Object, at: datetime, kind: str, holds: bool, reason: str, message: str
+    obj: ExperimentObject, at: datetime, kind: str, holds: bool, reason: str, message: str
 ) -> list[dict[str, Any]]:
     """The conditions of an object, with this one set."""
-    return _set(list((obj.get("status") or {}).get("conditions") or ()), obj, at, kind, holds, reason, message)
+    return _set(obj.conditions, obj, at, kind, holds, reason, message)
 
 
 def _set(
-    conditions: list[dict[str, Any]], obj: Object, at: datetime, kind: str, holds: bool, reason: str, message: str
+    conditions: list[dict[str, Any]],
+    obj: ExperimentObject,
+    at: datetime,
+    kind: str,
+    holds: bool,
+    reason: str,
+    message: str,
 ) -> list[dict[str, Any]]:
     """As in Katib the last changed condition comes last; its transition time changes only with its status."""
     status = "True" if holds else "False"
@@ -109,14 +116,14 @@ def _set(
         "message": message,
         "lastUpdateTime": format_time(at),
         "lastTransitionTime": before["lastTransitionTime"] if same and before else format_time(at),
-        "observedGeneration": obj["metadata"].get("generation", 0),
+        "observedGeneration": obj.generation,
     }
     return [*(one for one in conditions if one is not before), changed]
 
 
-def _conditions(obj: Object, experiment: Experiment, at: datetime) -> list[dict[str, Any]]:
+def _conditions(obj: ExperimentObject, experiment: Experiment, at: datetime) -> list[dict[str, Any]]:
     state, verdict = experiment.progress.state, experiment.progress.verdict
-    found = list((obj.get("status") or {}).get("conditions") or ())
+    found = obj.conditions
     found = _set(found, obj, at, "Created", True, "ExperimentCreated", "Experiment is created")
     found = _waiting(found, obj, experiment, at)
     for ended, kind in ENDS.items():
@@ -130,7 +137,9 @@ def _conditions(obj: Object, experiment: Experiment, at: datetime) -> list[dict[
     return _set(found, obj, at, ENDS[state], True, reason, message) if state in ENDS else found
 
 
-def _waiting(found: list[dict[str, Any]], obj: Object, experiment: Experiment, at: datetime) -> list[dict[str, Any]]:
+def _waiting(
+    found: list[dict[str, Any]], obj: ExperimentObject, experiment: Experiment, at: datetime
+) -> list[dict[str, Any]]:
     """Set TrialsWaiting: does something unusual delay a trial?"""
     delayed = next(((number, one) for number, one in experiment.progress.live.items() if one.waiting), None)
     if delayed is not None:
@@ -167,12 +176,16 @@ def _pairs(assignment: Assignment) -> list[dict[str, str]]:
 
 
 def trial_of(
-    obj: Object, experiment: Experiment, number: TrialNumber, assignment: Assignment, status: Mapping[str, Any]
+    obj: ExperimentObject,
+    experiment: Experiment,
+    number: TrialNumber,
+    assignment: Assignment,
+    status: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The object that shows a trial; its owner is the experiment's object `obj`, and it is deleted with that."""
     owner = {
-        "apiVersion": obj["apiVersion"], "kind": "Experiment", "name": experiment.identity.name,
-        "uid": obj["metadata"]["uid"], "controller": True,
+        "apiVersion": obj.api_version, "kind": "Experiment", "name": experiment.identity.name,
+        "uid": str(obj.id), "controller": True,
     }  # fmt: skip
     return {
         "apiVersion": "trialstream.io/v1alpha1",

@@ -34,7 +34,7 @@ def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: 
         async with open_api() as api, Experiments.open(api, [room], []) as opened:
 
             def status() -> object:
-                return opened.shown(NUMBER)[FIRST]["status"] if FIRST in opened.shown(NUMBER) else None
+                return opened.shown(NUMBER)[FIRST].status if FIRST in opened.shown(NUMBER) else None
 
             await opened.show_trial(_trial(room, live), None)
             await eventually_async(lambda: status() == live)

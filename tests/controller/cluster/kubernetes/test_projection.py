@@ -1,8 +1,9 @@
 """What the status of an experiment's object shows of it."""
 
 import json
-from typing import Any
+from uuid import UUID
 
+from controller.cluster.kubernetes.objects import ExperimentObject
 from controller.cluster.kubernetes.projection import MOST_NAMES, status_of
 from controller.core.experiment import Experiment
 from deploy.crds.definitions import definitions
@@ -10,7 +11,7 @@ from events.facts import Cause
 from tests.controller.core.histories import START, experiment, outcome
 from tests.controller.core.test_decisions import end, running
 
-THING: dict[str, Any] = {"metadata": {"name": "e", "uid": "1", "generation": 1}}
+OBJECT = ExperimentObject.read({"metadata": {"name": "e", "uid": str(UUID(int=1)), "generation": 1}})
 
 
 def front(members: int) -> Experiment:
@@ -22,21 +23,21 @@ def front(members: int) -> Experiment:
 
 
 def test_a_front_is_its_size_and_the_names_of_its_members() -> None:
-    status = status_of(THING, front(3), None, START)
+    status = status_of(OBJECT, front(3), None, START)
     assert status["best"] == "front of 3"
     assert status["front"] == {"size": 3, "trials": ["e-1", "e-2", "e-3"]}
     assert "currentOptimalTrial" not in status
-    assert len(status_of(THING, front(150), None, START)["front"]["trials"]) == MOST_NAMES
+    assert len(status_of(OBJECT, front(150), None, START)["front"]["trials"]) == MOST_NAMES
 
 
 def test_of_one_objective_it_is_the_value() -> None:
     watch = running(experiment(9, 3), 1)
     end(watch, 1, Cause.COMPLETED, outcome(0.5, None, None))
-    status = status_of(THING, watch.state, None, START)
+    status = status_of(OBJECT, watch.state, None, START)
     assert (status["best"], "front" in status) == ("0.5", False)
 
 
 def test_the_definition_knows_what_is_shown() -> None:
     (version,) = definitions()["experiments.trialstream.io.yaml"]["spec"]["versions"]
     known = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
-    assert json.loads(json.dumps(status_of(THING, front(2), None, START))).keys() <= known.keys()
+    assert json.loads(json.dumps(status_of(OBJECT, front(2), None, START))).keys() <= known.keys()

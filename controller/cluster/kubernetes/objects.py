@@ -1,0 +1,90 @@
+"""The objects Experiment and Trial, read once from the API's JSON into typed values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, Object
+from events.ids import ExperimentId, TrialNumber
+
+FINALIZER = "trialstream.io/experiment"
+Condition = dict[str, Any]
+"""As Kubernetes writes it: type, status, reason, message and times."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentObject:
+    """An Experiment. Its uid is the id of the experiment."""
+
+    id: ExperimentId
+    api_version: str
+    kind: str
+    name: str
+    namespace: str
+    resource_version: str
+    generation: int
+    """The version of its spec."""
+    created: str | None
+    """When, as Kubernetes writes a time."""
+    being_deleted: bool
+    finalizers: tuple[str, ...]
+    document: Mapping[str, Any]
+    """What a person wrote: apiVersion, kind, metadata, spec."""
+    status: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, obj: Object) -> "ExperimentObject":
+        metadata = obj["metadata"]
+        return cls(
+            id=ExperimentId(UUID(metadata["uid"])),
+            api_version=str(obj.get("apiVersion")),
+            kind=str(obj.get("kind")),
+            name=metadata["name"],
+            namespace=metadata.get("namespace", ""),
+            resource_version=metadata.get("resourceVersion", ""),
+            generation=metadata.get("generation", 0),
+            created=metadata.get("creationTimestamp"),
+            being_deleted=bool(metadata.get("deletionTimestamp")),
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            document={name: obj.get(name) for name in ("apiVersion", "kind", "metadata", "spec")},
+            status=obj.get("status") or {},
+        )
+
+    @property
+    def held(self) -> bool:
+        """Does our finalizer keep it until `Experiments.release`?"""
+        return FINALIZER in self.finalizers
+
+    @property
+    def conditions(self) -> list[Condition]:
+        return list(self.status.get("conditions") or ())
+
+    def with_conditions(self, conditions: Sequence[Condition]) -> "ExperimentObject":
+        return replace(self, status={**self.status, "conditions": list(conditions)})
+
+
+@dataclass(frozen=True, slots=True)
+class TrialObject:
+    """A Trial: it shows a live trial, or the best one."""
+
+    experiment: str
+    """The id of its experiment; empty if it has no such label."""
+    number: TrialNumber
+    name: str
+    namespace: str
+    uid: str
+    status: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, obj: Object) -> "TrialObject":
+        metadata = obj["metadata"]
+        labels = metadata.get("labels") or {}
+        return cls(
+            experiment=labels.get(EXPERIMENT_ID, ""),
+            number=TrialNumber(int(labels.get(TRIAL, 0))),
+            name=metadata["name"],
+            namespace=metadata.get("namespace", ""),
+            uid=metadata["uid"],
+            status=obj.get("status") or {},
+        )

@@ -1,0 +1,125 @@
+"""What is known of an experiment → the status of its object, events about it, and the objects of its trials."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.cluster.kubernetes.objects import Condition, ExperimentObject, TrialObject
+from controller.cluster.kubernetes.projection import ShownTrial, live_status, status_of, trial_of
+from controller.cluster.kubernetes.rate_limiter import Priority
+from controller.core.experiment import Experiment, LiveTrial
+from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record, sooner
+from controller.store.holding import Holding
+from events.clock import now
+from events.facts import TrialState
+from events.ids import AttemptKey, TrialNumber
+from events.spec.placeholders import written
+
+PENDING_SECONDS = 4.0
+"""A pending trial is shown after so long: most run before, and then it is one write less."""
+TrialStatus = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Writes what has changed. `show_seconds`: how long after a write the next of counters alone may follow."""
+
+    ports: Ports
+    obj: ExperimentObject
+    holding: Holding
+    record: Record
+    show_seconds: float
+
+    async def show(self, experiment: Experiment, conditions: list[Condition]) -> Delay:
+        """Make the object and those of the trials show what is known. Raises ApiError."""
+        obj = self.obj.with_conditions(conditions)
+        best = await self._best(experiment)
+        delay = await self.write(status_of(obj, experiment, best, now()))
+        return sooner(delay, await self._show_trials(experiment, best))
+
+    async def write(self, status: dict[str, Any]) -> Delay:
+        """Replace the status where it has changed; counters alone not too often."""
+        status = {**status, "observedGeneration": self.obj.generation}
+        before = self.obj.status
+        changed = {name for name, value in status.items() if before.get(name) != value}
+        if not changed:
+            return None
+        urgent = changed & {"state", "conditions", "observedGeneration"}
+        wait = self.record.shown_at + self.show_seconds - time.monotonic()
+        if wait > 0 and not urgent:
+            return wait
+        priority = Priority.URGENT if urgent else Priority.BACKGROUND
+        await self.ports.experiments.show(self.obj, status, priority=priority)
+        self.record.shown_at = time.monotonic()
+        if "conditions" in changed:
+            await self._tell(status["conditions"])
+        return INTERVAL_SECONDS
+
+    async def _tell(self, after: list[Condition]) -> None:
+        """Write an event about each condition that has come to hold."""
+        told = {(one["type"], one["status"], one.get("reason")) for one in self.obj.conditions}
+        for one in after:
+            known = (one["type"], one["status"], one.get("reason")) in told
+            if one["status"] == "True" and not known:
+                bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting")
+                kind = "Warning" if bad else "Normal"
+                await self.ports.experiments.tell(self.obj, kind, one["reason"], one["message"], now())
+
+    async def _best(self, experiment: Experiment) -> ShownTrial | None:
+        best = experiment.progress.best
+        if best is None:
+            return None
+        if self.record.best is None or self.record.best.number != best.trial:
+            row = await self.ports.queries.trial(self.obj.id, best.trial)
+            if row is None:
+                return None
+            self.record.best = ShownTrial(best.trial, row.assignment, row.observation)
+        return self.record.best
+
+    async def _show_trials(self, experiment: Experiment, best: ShownTrial | None) -> Delay:
+        """Show the live trials and the best one, and no others."""
+        shown = self.ports.experiments.shown(self.obj.id)
+        wanted, delay = self._live(experiment, shown)
+        if best is not None:
+            wanted[best.number] = _best_status(experiment)
+        gone = [number for number in shown if number not in wanted]
+        for number in gone:
+            await self.ports.experiments.hide_trial(shown[number])
+        changed = [number for number, status in wanted.items() if number not in shown or shown[number].status != status]
+        for number in changed:
+            known = self.holding.assignments.get((self.obj.id, number))
+            if best is not None and best.number == number:
+                known = best.assignment
+            assert known is not None
+            trial = trial_of(self.obj, experiment, number, known, wanted[number])
+            await self.ports.experiments.show_trial(trial, shown.get(number))
+        return sooner(delay, INTERVAL_SECONDS if changed or gone else None)
+
+    def _live(
+        self, experiment: Experiment, shown: Mapping[TrialNumber, TrialObject]
+    ) -> tuple[dict[TrialNumber, TrialStatus], Delay]:
+        """The statuses of the live trials to show, and when the next one is to be shown."""
+        wanted: dict[TrialNumber, TrialStatus] = {}
+        delay: Delay = None
+        before, self.record.pending = self.record.pending, {}
+        for number, trial in experiment.progress.live.items():
+            if (self.obj.id, number) not in self.holding.assignments:
+                continue
+            key = AttemptKey(self.obj.id, number, trial.attempt)
+            since = self.record.pending[key] = before.get(key, time.monotonic())
+            wait = since + PENDING_SECONDS - time.monotonic()
+            if number in shown or _is_notable(trial) or wait <= 0:
+                wanted[number] = live_status(trial)
+            else:
+                delay = sooner(delay, wait)
+        return wanted, delay
+
+
+def _is_notable(trial: LiveTrial) -> bool:
+    return trial.state is TrialState.RUNNING or bool(trial.waiting)
+
+
+def _best_status(experiment: Experiment) -> TrialStatus:
+    assert experiment.progress.best is not None
+    return {"state": TrialState.SUCCEEDED.value, "value": written(experiment.progress.best.value)}

@@ -1,0 +1,52 @@
+"""What each look at an object needs, and what is remembered of it between two looks."""
+
+import time
+from dataclasses import dataclass, field
+
+from controller.cluster.kubernetes.experiments import Experiments
+from controller.cluster.kubernetes.projection import ShownTrial
+from controller.flows.admit import Check
+from controller.store.ledger import Ledger
+from controller.store.queries import Queries
+from events.backoff import Backoff
+from events.bus import Bus
+from events.ids import AttemptKey
+
+INTERVAL_SECONDS = 0.5
+"""Between two looks at one object, at least: what changes in between is shown together."""
+RETRY_SECONDS = (0.5, 30.0)
+"""Before the first and between later tries after an error."""
+Delay = float | None
+"""Seconds until the next look; None: only when something has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What every look needs. `check`: the problems for which a spec cannot run here."""
+
+    experiments: Experiments
+    ledger: Ledger
+    queries: Queries
+    bus: Bus
+    check: Check
+
+
+@dataclass(slots=True)
+class Record:
+    """What is remembered of an object. Moments are those of the monotonic clock."""
+
+    known_since: float = field(default_factory=time.monotonic)
+    looked_at: float = float("-inf")
+    asked_at: float = float("-inf")
+    """When something was last asked for because of it."""
+    shown_at: float = float("-inf")
+    settled: str = ""
+    """The version of the object with which there is nothing more to do."""
+    best: ShownTrial | None = None
+    pending: dict[AttemptKey, float] = field(default_factory=dict)
+    """Since when trials are known that are not shown yet."""
+    backoff: Backoff = field(default_factory=lambda: Backoff(*RETRY_SECONDS))
+
+
+def sooner(one: Delay, other: Delay) -> Delay:
+    return min((delay for delay in (one, other) if delay is not None), default=None)

@@ -1,0 +1,158 @@
+"""One look at one object of an experiment: what is asked for there is passed on, and what is known is shown there."""
+
+import time
+from dataclasses import dataclass
+
+from controller.cluster.kubernetes.objects import Condition, ExperimentObject
+from controller.cluster.kubernetes.projection import REFUSED, refused_status, with_condition
+from controller.core.edits import edit_refusal
+from controller.core.experiment import Experiment
+from controller.flows.admit import (
+    InvalidSpecError,
+    NameTakenError,
+    WasDeletedError,
+    examine,
+    require_free_name,
+)
+from controller.flows.reconcile.display import Display
+from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record
+from controller.store.holding import Holding
+from controller.store.warm_start import UnknownEarlierError
+from events import topics
+from events.clock import now
+from events.envelope import Envelope, send
+from events.ids import consequence
+from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
+from events.spec.document import ExperimentDocument, loaded
+from events.spec.yaml import DocumentError
+
+ASK_AGAIN_SECONDS = 20.0
+REFUSED_SECONDS = 2.0
+"""Until the next look at an object whose name may become free, or whose earlier experiment may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from what there is to what should be."""
+
+    ports: Ports
+    obj: ExperimentObject
+    holding: Holding
+    record: Record
+    display: Display
+
+    async def take(self) -> Delay:
+        """Do what can be done now. Raises ApiError, and what the store and the bus raise."""
+        experiment = self.holding.experiments.get(self.obj.id)
+        if experiment is None and (stored := await self.ports.ledger.get(self.obj.id)) is not None:
+            experiment = stored[0]
+        if self.obj.being_deleted:
+            return await self._finalize(experiment)
+        if not self.obj.held:
+            await self.ports.experiments.hold(self.obj)
+            return INTERVAL_SECONDS
+        if experiment is None:
+            return await self._submit()
+        delay = await self.display.show(experiment, await self._edit(experiment))
+        if delay is None and experiment.done:
+            self._settle()
+        return delay
+
+    def _settle(self) -> None:
+        self.record.settled = self.obj.resource_version
+
+    async def _finalize(self, experiment: Experiment | None) -> Delay:
+        """Delete the experiment first, then let its object be removed."""
+        if not self.obj.held:
+            self._settle()
+            return None
+        if experiment is not None:
+            if not experiment.progress.deleting:
+                await self._ask("delete", DeletionRequested())
+            return INTERVAL_SECONDS
+        refused_before = self.obj.status.get("state") == REFUSED
+        last = max(self.record.known_since, self.record.asked_at)  # a submission may be on its way
+        waited = time.monotonic() - last > ASK_AGAIN_SECONDS
+        if refused_before or waited or await self.ports.ledger.was_deleted(self.obj.id):
+            await self.ports.experiments.release(self.obj)
+        return INTERVAL_SECONDS
+
+    async def _submit(self) -> Delay:
+        """Hand the experiment in, or say in the object why it is refused."""
+        ledger, check = self.ports.ledger, self.ports.check
+        try:
+            document = _document(self.obj)
+            await examine(ledger, check, document.namespace, document.spec)
+            await require_free_name(ledger, self.obj.id, document.namespace, document.name)
+        except DocumentError as error:
+            return await self._refuse("InvalidSpec", str(error), final=True)
+        except InvalidSpecError as error:
+            return await self._refuse("InvalidSpec", "\n".join(error.problems), final=True)
+        except UnknownEarlierError as error:
+            return await self._refuse("InvalidSpec", str(error), final=False)
+        except WasDeletedError:
+            message = "It was deleted; delete this object, too"
+            return await self._refuse("ExperimentDeleted", message, final=True)
+        except NameTakenError:
+            message = "there is another experiment of this name, which is no object here: trialstream delete NAME"
+            return await self._refuse("NameTaken", message, final=False)
+        seed = document.spec.seed
+        submitted = ExperimentSubmitted(
+            name=document.name,
+            namespace=document.namespace,
+            spec=document.spec,
+            seed=seed if seed is not None else self.obj.id.int % 2**32,
+            origin=f"{self.obj.api_version}/{self.obj.kind}",
+        )
+        await self._ask("submit", submitted)
+        return ASK_AGAIN_SECONDS
+
+    async def _refuse(self, reason: str, message: str, *, final: bool) -> Delay:
+        """`final`: nothing but a change of the object can help."""
+        delay = await self.display.write(refused_status(self.obj, reason, message, now()))
+        if not final:
+            return REFUSED_SECONDS
+        if delay is None:
+            self._settle()
+        return delay
+
+    async def _ask(self, part: str, signal: Signal) -> None:
+        """Tell the owner, which is this very process; again if nothing came of it."""
+        if time.monotonic() - self.record.asked_at < ASK_AGAIN_SECONDS:
+            return
+        self.record.asked_at = time.monotonic()
+        signal_id = consequence(self.obj.id, part)
+        request = Envelope(signal_id, None, self.obj.id, now(), signal)
+        await send(self.ports.bus, topics.SIGNALS, self.holding.shard, [request])
+
+    async def _edit(self, experiment: Experiment) -> list[Condition]:
+        """Ask for what was changed in the object; the conditions that it then has, also if that is refused."""
+        before = self.obj.conditions
+        if self.obj.generation == self.obj.status.get("observedGeneration"):
+            return before
+        try:
+            wanted = _document(self.obj).spec
+        except DocumentError as error:
+            return self._edit_condition(True, "InvalidSpec", str(error))
+        if refusal := edit_refusal(experiment, wanted):
+            return self._edit_condition(True, "NotEditable", refusal)
+        edited = EditRequested(
+            parallel_trial_count=wanted.parallel,
+            max_trial_count=wanted.max_trial_count,
+            max_failed_trial_count=wanted.max_failed_trial_count,
+        )
+        fields = edited.model_dump(exclude={"type"}).items()
+        if any(getattr(experiment.spec, name) != value for name, value in fields):
+            self.record.asked_at = float("-inf")
+            await self._ask(f"edit/{self.obj.generation}", edited)
+        if any(one.get("type") == "EditRefused" for one in before):
+            return self._edit_condition(False, "Edited", "The last edit was taken")
+        return before
+
+    def _edit_condition(self, refused: bool, reason: str, message: str) -> list[Condition]:
+        return with_condition(self.obj, now(), "EditRefused", refused, reason, message)
+
+
+def _document(obj: ExperimentObject) -> ExperimentDocument:
+    """Raises DocumentError."""
+    return loaded(dict(obj.document), {})

@@ -1,0 +1,57 @@
+"""Objects are read once, whatever is missing in them."""
+
+from uuid import UUID
+
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL
+from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject, TrialObject
+
+UID = str(UUID(int=5))
+
+
+def test_an_object_that_has_everything() -> None:
+    metadata = {
+        "uid": UID,
+        "name": "e",
+        "namespace": "n",
+        "resourceVersion": "12",
+        "generation": 3,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": "2026-01-02T00:00:00Z",
+        "finalizers": ["other", FINALIZER],
+    }
+    condition = {"type": "Created", "status": "True"}
+    raw = {
+        "apiVersion": "trialstream.io/v1alpha1",
+        "kind": "Experiment",
+        "metadata": metadata,
+        "spec": {"x": 1},
+        "status": {"state": "Running", "conditions": [condition]},
+    }
+    read = ExperimentObject.read(raw)
+    assert (read.id, read.name, read.namespace) == (UUID(int=5), "e", "n")
+    assert (read.api_version, read.kind) == ("trialstream.io/v1alpha1", "Experiment")
+    assert (read.resource_version, read.generation, read.created) == ("12", 3, "2026-01-01T00:00:00Z")
+    assert read.being_deleted
+    assert read.held
+    assert read.conditions == [condition]
+    assert read.document == {name: raw[name] for name in ("apiVersion", "kind", "metadata", "spec")}
+    assert read.with_conditions([]).conditions == []
+    assert read.with_conditions([]).status["state"] == "Running"
+    assert read.conditions == [condition]
+
+
+def test_an_object_that_is_new() -> None:
+    read = ExperimentObject.read({"metadata": {"uid": UID, "name": "e", "finalizers": None}, "status": None})
+    assert (read.generation, read.resource_version, read.created) == (0, "", None)
+    assert not read.being_deleted
+    assert not read.held
+    assert (read.conditions, read.status) == ([], {})
+
+
+def test_a_trial_without_labels_belongs_to_no_experiment() -> None:
+    metadata = {"uid": UID, "name": "e-7", "namespace": "n"}
+    labels = {EXPERIMENT_ID: UID, TRIAL: "7"}
+    ours = TrialObject.read({"metadata": {**metadata, "labels": labels}, "status": {"state": "Running"}})
+    assert (ours.experiment, ours.number, ours.status) == (UID, 7, {"state": "Running"})
+    other = TrialObject.read({"metadata": metadata})
+    assert (other.experiment, other.number, other.status) == ("", 0, {})
