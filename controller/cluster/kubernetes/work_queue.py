@@ -9,23 +9,23 @@ from typing import Generic, TypeVar
 
 from events.waiting import wait
 
-Key = TypeVar("Key", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-class WorkQueue(Generic[Key]):
+class WorkQueue(Generic[_Key]):
     """Each key is due once, at the earliest moment that was asked for, however often it was added.
 
     A key that is being worked on is given out again only after `done`.
     """
 
     def __init__(self) -> None:
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, int, Key]] = []
+        self._due: dict[_Key, float] = {}
+        self._heap: list[tuple[float, int, _Key]] = []
         self._order = count()
-        self._working: set[Key] = set()
+        self._working: set[_Key] = set()
         self._changed = asyncio.Event()
 
-    def add(self, key: Key, delay: float = 0.0) -> None:
+    def add(self, key: _Key, delay: float = 0.0) -> None:
         """It is due in `delay` seconds, or sooner if that was asked for before."""
         at = time.monotonic() + delay
         if self._due.get(key, float("inf")) <= at:
@@ -34,11 +34,11 @@ class WorkQueue(Generic[Key]):
         if key not in self._working:
             self._push(key)
 
-    def discard(self, key: Key) -> None:
+    def discard(self, key: _Key) -> None:
         """It is not due any more."""
         self._due.pop(key, None)
 
-    async def get(self) -> Key:
+    async def get(self) -> _Key:
         """The key that is due first, as soon as it is; call `done` when it has been worked on."""
         while True:
             self._changed.clear()
@@ -56,12 +56,12 @@ class WorkQueue(Generic[Key]):
                 return key
             await wait(self._changed, seconds)
 
-    def done(self, key: Key) -> None:
+    def done(self, key: _Key) -> None:
         """Nobody works on it now."""
         self._working.discard(key)
         if key in self._due:
             self._push(key)
 
-    def _push(self, key: Key) -> None:
+    def _push(self, key: _Key) -> None:
         heappush(self._heap, (self._due[key], next(self._order), key))
         self._changed.set()

@@ -14,8 +14,8 @@ from events.ids import AttemptKey
 
 INTERVAL_SECONDS = 0.5
 """Between two looks at one object, at least: what changes in between is shown together."""
-RETRY_SECONDS = (0.5, 30.0)
-"""Before the first and between later tries after an error."""
+AFTER_ERROR_SECONDS = (0.5, 30.0)
+"""Before the first and between later tries."""
 Delay = float | None
 """Seconds until the next look; None: only when something has changed."""
 
@@ -45,7 +45,7 @@ class Record:
     best: ShownTrial | None = None
     pending: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when trials are known that are not shown yet."""
-    backoff: Backoff = field(default_factory=lambda: Backoff(*RETRY_SECONDS))
+    backoff: Backoff = field(default_factory=lambda: Backoff(*AFTER_ERROR_SECONDS))
 
 
 def sooner(one: Delay, other: Delay) -> Delay:
