@@ -36,11 +36,10 @@ from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaReader, open_reader
 from events.clock import now
-from events.envelope import decode, encode
+from events.envelope import decode, encode, report_completion, report_points
 from events.facts import TrialStarted
 from events.ids import AttemptKey, Shard
 from events.metrics import Point
-from events.reports import completed, reported
 from events.spec.document import OURS
 
 PATIENCE_SECONDS = 3600.0
@@ -304,6 +303,6 @@ async def _collect(opened: Site, reader: KafkaReader) -> None:
             envelope = decode(delivery.record)
             if isinstance(envelope.body, TrialStarted):
                 key, at = AttemptKey(envelope.experiment, envelope.body.trial, envelope.body.attempt), now()
-                said = [reported(key, [Point("loss", 1, at, dice.random())], at), completed(key, at)]
+                said = [report_points(key, [Point("loss", 1, at, dice.random())], at), report_completion(key, at)]
                 records += [encode(one, topics.METRICS, Shard(delivery.record.partition)) for one in said]
         await opened.bus.publish(records)

@@ -19,7 +19,7 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(
             place, f"{kind.value} is not supported yet; {works} work now: print name=value or write it to a file"
         )
-    for index, target in enumerate(spec.targets):
+    for index, target in enumerate(spec.all_objectives):
         where = ("spec", "objectives", index) if spec.objectives else ("spec", "objective")
         yield from _too_long(target.metric, (*where, "objectiveMetricName"))
         for position, name in enumerate(target.additional_metric_names):

@@ -1,6 +1,6 @@
 """What surrounds a fact, a signal or measurements on the bus: CloudEvents 1.0, Kafka binary mode."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, get_args
@@ -10,8 +10,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from events.bus import Bus, Record
 from events.facts import Fact
-from events.ids import ExperimentId, Shard, consequence
-from events.metrics import Measurement
+from events.ids import AttemptKey, ExperimentId, Shard, consequence
+from events.metrics import Measurement, MetricsCompleted, MetricsReported, Point
 from events.signals import Signal
 from trialstream.attributes import TYPE_PREFIX, VERSION, UnreadableRecordError, attributes
 
@@ -31,6 +31,8 @@ __all__ = [
     "decode",
     "encode",
     "read_body",
+    "report_completion",
+    "report_points",
     "send",
 ]
 
@@ -143,3 +145,19 @@ async def send(bus: Bus, topic: str, shard: Shard, envelopes: Iterable[Envelope]
     """Publish envelopes to the shard's partition of `topic`."""
     record = encode if bus.durable else UnencodedRecord  # what outlives this process is bytes
     await bus.publish([record(envelope, topic, shard) for envelope in envelopes])
+
+
+def report_points(key: AttemptKey, points: Sequence[Point], at: datetime) -> Envelope:
+    """The envelope of some points of an attempt, at least one; the same points again get the same id."""
+    body = MetricsReported(trial=key.trial, attempt=key.attempt, points=tuple(points))
+    return _measured(key, body, f"{points[0].metric}/{points[0].step}", at)
+
+
+def report_completion(key: AttemptKey, at: datetime) -> Envelope:
+    """The envelope that says that everything an attempt reported is sent; sent again, it has the same id."""
+    return _measured(key, MetricsCompleted(trial=key.trial, attempt=key.attempt), "completed", at)
+
+
+def _measured(key: AttemptKey, body: Measurement, part: str, at: datetime) -> Envelope:
+    envelope_id = consequence(key.experiment, f"{body.type}/{key.trial}/{key.attempt}/{part}")
+    return Envelope(envelope_id, None, key.experiment, at, body)

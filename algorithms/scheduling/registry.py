@@ -32,7 +32,7 @@ RULES: Mapping[str, Rule] = {
     "medianstop": Rule(
         "stops a trial whose best is worse than the median of the finished ones at the same step",
         MedianSettings,
-        lambda spec: MedianStop(MedianSettings.of(spec.early_stopping), spec.target.metric),
+        lambda spec: MedianStop(MedianSettings.of(spec.early_stopping), spec.first_objective.metric),
         frozenset({Continue, Stop}),
     )
 }
@@ -51,7 +51,7 @@ def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     wanted = spec.early_stopping
     if wanted is None:
         return
-    if spec.several:
+    if spec.multi_objective:
         message = "does not go with several objectives: what is behind in one may be ahead in another; remove it"
         yield Problem(PLACE, message)
     rule = RULES.get(wanted.algorithm_name)

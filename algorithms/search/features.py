@@ -46,7 +46,7 @@ def requested_features(spec: ExperimentSpec) -> Iterator[tuple[Feature, Path]]:
         yield Feature.CONSTRAINTS, ("spec", "constraints")
     if spec.warm_start is not None:
         yield Feature.WARM_START, ("spec", "warmStart")
-    if spec.several:
+    if spec.multi_objective:
         yield Feature.SEVERAL_OBJECTIVES, ("spec", "objectives")
     if len(spec.parameters) == 1:
         yield Feature.ONE_PARAMETER, ("spec", "parameters")

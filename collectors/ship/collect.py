@@ -15,10 +15,9 @@ from events import topics
 from events.backoff import Backoff
 from events.bus import BusRefusedError, BusUnavailableError, Record
 from events.clock import now
-from events.envelope import Envelope, encode
+from events.envelope import Envelope, encode, report_completion, report_points
 from events.ids import AttemptKey, Shard
 from events.metrics import Point
-from events.reports import completed, reported
 from events.waiting import wait
 
 LINGER_SECONDS = 0.02
@@ -98,7 +97,7 @@ class Collector:
             self._keep(points)
         elif last:
             self.all_read = True
-            self.spool.add([self._record(completed(self.key, now()))], ALL_READ)
+            self.spool.add([self._record(report_completion(self.key, now()))], ALL_READ)
             self.added.set()
         return bool(points)
 
@@ -111,7 +110,7 @@ class Collector:
     def _keep(self, points: Sequence[Point]) -> None:
         rest = iter(points)
         parts = iter(lambda: list(islice(rest, RECORD_POINTS)), [])
-        self.spool.add([self._record(reported(self.key, part, now())) for part in parts], self.source.state())
+        self.spool.add([self._record(report_points(self.key, part, now())) for part in parts], self.source.state())
         self.added.set()
 
     def _record(self, envelope: Envelope) -> Record:

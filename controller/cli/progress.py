@@ -116,7 +116,7 @@ class Screen:
 
 async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, Last]:
     running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]}
-    return await queries.last_values(experiment.identity.id, running, experiment.spec.target.metric)
+    return await queries.last_values(experiment.identity.id, running, experiment.spec.first_objective.metric)
 
 
 async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
@@ -173,12 +173,14 @@ def _best(experiment: Experiment) -> Text:
     if best is None:
         return Text(f"no result yet{missed}", style="dim")
     name = trial_name(experiment.identity.name, best.trial)
-    return Text(f"best {experiment.spec.target.metric}={words.number(best.value)} by {name}{missed}", style="green")
+    return Text(
+        f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by {name}{missed}", style="green"
+    )
 
 
 def _running(experiment: Experiment, last: dict[TrialNumber, Last], now: datetime) -> Table:
     rows = Table.grid(padding=(0, 2))
-    metric = experiment.spec.target.metric
+    metric = experiment.spec.first_objective.metric
     for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]:
         seen = last.get(number)
         value = f"{metric}={words.number(seen.value)} at report {seen.step}" if seen else ""

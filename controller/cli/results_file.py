@@ -110,8 +110,8 @@ def _rows(records: Sequence[Record], spec: ExperimentSpec) -> tuple[tuple[Row, .
 
 
 def _value_column(columns: Sequence[str], spec: ExperimentSpec) -> str:
-    metric = spec.target.metric
-    wanted = (f"{metric}.{spec.target.strategy(metric).value}", f"metrics.{metric}", metric, "value")
+    metric = spec.first_objective.metric
+    wanted = (f"{metric}.{spec.first_objective.strategy(metric).value}", f"metrics.{metric}", metric, "value")
     found = next((name for name in wanted if name in columns), None)
     if found is None:
         shown = ", ".join(columns[:20]) or "none"

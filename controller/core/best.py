@@ -28,15 +28,15 @@ def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConclud
     """`progress` with what the conclusion changes of best, front, reference point and infeasible trials."""
     if fact.state not in RANKED or not complete(fact.values):
         return progress
-    if spec.several:
+    if spec.multi_objective:
         progress = replace(progress, reference=_reference(progress.reference, spec, fact.values))
     if not feasible(fact.violations):
         missed = any(amount for amount in fact.violations)
         return replace(progress, infeasible=progress.infeasible + missed)
-    if spec.several:
+    if spec.multi_objective:
         return replace(progress, front=_front(progress.front, spec, Member(fact.trial, tuple(fact.values))))
     value = fact.values[0]
-    if progress.best is not None and not spec.target.better(value, progress.best.value):
+    if progress.best is not None and not spec.first_objective.better(value, progress.best.value):
         return progress
     return replace(progress, best=Best(fact.trial, value))
 
@@ -55,9 +55,9 @@ def best_trials(progress: Progress) -> list[TrialNumber]:
 def goal_reached(experiment: Experiment) -> bool:
     """Does one trial meet the goals of all objectives that have one?"""
     spec, progress = experiment.spec, experiment.progress
-    if not spec.several:
-        return progress.best is not None and spec.target.reached(progress.best.value)
-    aims = [(place, target) for place, target in enumerate(spec.targets) if target.goal is not None]
+    if not spec.multi_objective:
+        return progress.best is not None and spec.first_objective.reached(progress.best.value)
+    aims = [(place, target) for place, target in enumerate(spec.all_objectives) if target.goal is not None]
     return bool(aims) and any(
         all(target.reached(member.values[place]) for place, target in aims) for member in progress.front
     )
@@ -66,7 +66,7 @@ def goal_reached(experiment: Experiment) -> bool:
 def reference_point(experiment: Experiment) -> tuple[float, ...] | None:
     """What the hypervolume is measured from: what the spec says, else the worst values of the first trials."""
     fixed = experiment.progress.reference
-    given = [target.reference for target in experiment.spec.targets]
+    given = [target.reference for target in experiment.spec.all_objectives]
     if None not in given:
         return tuple(value for value in given if value is not None)
     if fixed is None:
@@ -98,5 +98,5 @@ def _reference(before: Reference | None, spec: ExperimentSpec, values: Sequence[
         return Reference(tuple(values), 1)
     if before.trials >= REFERENCE_TRIALS:
         return before
-    pairs = zip(spec.targets, before.values, values, strict=True)
+    pairs = zip(spec.all_objectives, before.values, values, strict=True)
     return Reference(tuple(old if target.better(new, old) else new for target, old, new in pairs), before.trials + 1)

@@ -60,7 +60,12 @@ def _state(experiment: Experiment, trial: LiveTrial, end: End, observation: Obse
 def _missing(experiment: Experiment, observation: Observation) -> list[str]:
     """The metrics of objectives and outcome constraints without a value that counts."""
     spec = experiment.spec
-    needed = dict.fromkeys([*(target.metric for target in spec.targets), *(bound.metric for bound in spec.bounds)])
+    needed = dict.fromkeys(
+        [
+            *(target.metric for target in spec.all_objectives),
+            *(bound.metric for bound in spec.outcome_bounds),
+        ]
+    )
     return [metric for metric in needed if spec.value(observation, metric) is None]
 
 
@@ -89,7 +94,7 @@ def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Ob
             return trial.stop_message or end.message
         case TrialState.METRICS_UNAVAILABLE:
             metric = _missing(experiment, observation)[0]
-            aimed_at = metric in {target.metric for target in experiment.spec.targets}
+            aimed_at = metric in {target.metric for target in experiment.spec.all_objectives}
             what = f"the objective {metric!r}" if aimed_at else f"{metric!r}, which has an outcome constraint,"
             seen = observation.get(metric)
             if seen is not None and seen.count:

@@ -79,7 +79,9 @@ async def _restore(
     experiment = holding.experiments.get(experiment_id)
     if experiment is None or experiment.spec.early_stopping is None or experiment_id in early_stopping.rules:
         return
-    early_stopping.restore(experiment_id, await measurements.curves(experiment_id, experiment.spec.target.metric))
+    early_stopping.restore(
+        experiment_id, await measurements.curves(experiment_id, experiment.spec.first_objective.metric)
+    )
 
 
 def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
@@ -255,7 +257,7 @@ class EarlyStopping:
         return self.rules[experiment]
 
     def _objective(self, experiment: ExperimentId) -> Objective:
-        return self.holding.experiments[experiment].spec.target
+        return self.holding.experiments[experiment].spec.first_objective
 
     def _is_live(self, experiment: ExperimentId, trial: TrialNumber, attempt: int) -> bool:
         return self.holding.live(AttemptKey(experiment, trial, attempt)) is not None

@@ -11,10 +11,9 @@ from controller.store.holding import Holding
 from events import topics
 from events.bus import Bus
 from events.clock import now
-from events.envelope import Envelope, send
+from events.envelope import Envelope, report_completion, report_points, send
 from events.facts import TrialState
 from events.metrics import Point
-from events.reports import completed, reported
 from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
 POLL_SECONDS = 0.1
@@ -95,10 +94,10 @@ class MetricsFollower:
             del self.sources[key]
             while points := source.finish():
                 await self._report(key, points)
-            await self._send(completed(key, now()))
+            await self._send(report_completion(key, now()))
 
     async def _report(self, key: AttemptKey, points: Sequence[Point]) -> None:
-        await self._send(reported(key, points, now()))
+        await self._send(report_points(key, points, now()))
 
     async def _send(self, report: Envelope) -> None:
         await send(self.bus, topics.METRICS, self.holding.shard, [report])

@@ -176,7 +176,7 @@ def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if complete(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
-            missed = zip(spec.bounds, conclusion.violations, strict=True)
+            missed = zip(spec.outcome_bounds, conclusion.violations, strict=True)
             violations = tuple(
                 bound.share(amount or 0.0) for bound, amount in missed
             )  # of a curve cut off, what is known

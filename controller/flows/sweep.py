@@ -15,9 +15,8 @@ from controller.telemetry.catalogue import SILENT
 from events import topics
 from events.bus import Bus
 from events.clock import now
-from events.envelope import Envelope, send
+from events.envelope import Envelope, report_completion, send
 from events.ids import AttemptKey
-from events.reports import completed
 from events.signals import TimePassed
 
 ROUND_SECONDS = 0.5
@@ -83,7 +82,7 @@ class Sweeper:
         for key in late:
             SILENT.inc()
             self.awaiting[key] = moment
-        await self._send(topics.METRICS, [completed(key, now()) for key in late])
+        await self._send(topics.METRICS, [report_completion(key, now()) for key in late])
 
     def _awaiting_metrics(self) -> Iterator[AttemptKey]:
         for experiment_id, experiment in self.holding.experiments.items():

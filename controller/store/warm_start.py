@@ -22,7 +22,7 @@ async def with_rows(ledger: Ledger, namespace: str, spec: ExperimentSpec) -> Exp
     rows: list[Row] = []
     for name in warm.experiments:
         rows += await _rows(ledger, namespace, name, spec)
-    rows.sort(key=lambda row: spec.target.loss(row.value))
+    rows.sort(key=lambda row: spec.first_objective.loss(row.value))
     del rows[MOST_ROWS:]
     while written_size(tuple(rows)) > MOST_BYTES:
         del rows[len(rows) * 9 // 10 :]
@@ -32,7 +32,7 @@ async def with_rows(ledger: Ledger, namespace: str, spec: ExperimentSpec) -> Exp
 
 async def _rows(ledger: Ledger, namespace: str, name: str, spec: ExperimentSpec) -> list[Row]:
     """Succeeded trials alone: the value of one that was stopped early is that of a curve that was cut off."""
-    target = spec.target
+    target = spec.first_objective
     known = await ledger.find(namespace, name)
     if known is None:
         raise UnknownEarlierError(
@@ -40,10 +40,10 @@ async def _rows(ledger: Ledger, namespace: str, name: str, spec: ExperimentSpec)
             "see: trialstream list"
         )
     earlier = known[0]
-    if earlier.spec.target.metric != target.metric:
+    if earlier.spec.first_objective.metric != target.metric:
         raise UnknownEarlierError(
-            f"spec.warmStart.experiment: {name!r} optimised {earlier.spec.target.metric!r}, not {target.metric!r}; "
-            "give rows that have that value"
+            f"spec.warmStart.experiment: {name!r} optimised {earlier.spec.first_objective.metric!r}, "
+            f"not {target.metric!r}; give rows that have that value"
         )
     sign = 1.0 if target.type is Direction.MINIMIZE else -1.0
     results = await ledger.results(earlier.identity.id, sign, MOST_ROWS)

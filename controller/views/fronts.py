@@ -20,4 +20,6 @@ def front_words(experiment: Experiment) -> str:
 def outcome_metrics(experiment: Experiment) -> list[str]:
     """The metrics that a trial is judged by: those of objectives, then those of constraints."""
     spec = experiment.spec
-    return list(dict.fromkeys([*(t.metric for t in spec.targets), *(bound.metric for bound in spec.bounds)]))
+    return list(
+        dict.fromkeys([*(t.metric for t in spec.all_objectives), *(bound.metric for bound in spec.outcome_bounds)])
+    )

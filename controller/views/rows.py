@@ -24,8 +24,8 @@ class Columns:
         self._front = front
         self._metrics = [(metric, extreme) for metric in spec.metrics for extreme in EXTREMES]
         metric_names = [f"{metric}.{extreme}" for metric, extreme in self._metrics]
-        judged = [f"value.{target.metric}" for target in spec.targets if spec.several]
-        judged += ["front"] if spec.several else []
+        judged = [f"value.{target.metric}" for target in spec.all_objectives if spec.multi_objective]
+        judged += ["front"] if spec.multi_objective else []
         judged += [f"missed.{text}" for text in spec.outcome_constraints] + ["feasible"] * bool(
             spec.outcome_constraints
         )
@@ -53,8 +53,8 @@ class Columns:
 
     def _judged(self, row: TrialRow) -> Iterator[Any]:
         """What several objectives and outcome constraints say of it; None before it is concluded."""
-        if self._spec.several:
-            yield from row.values or [None] * len(self._spec.targets)
+        if self._spec.multi_objective:
+            yield from row.values or [None] * len(self._spec.all_objectives)
             yield row.number in self._front
         if self._spec.outcome_constraints:
             yield from row.violations or [None] * len(self._spec.outcome_constraints)

@@ -107,7 +107,7 @@ class Story:
             yield from self._reports(fact.observation)
         elif fact.message and fact.message != self.ended.message:
             yield f"What was found then: {words.clean(fact.message)}."
-        known = zip(self.experiment.spec.targets, fact.values, strict=False)
+        known = zip(self.experiment.spec.all_objectives, fact.values, strict=False)
         shown = [f"{words.clean(target.metric)} = {words.number(x)}" for target, x in known if x is not None]
         value = f" with {' and '.join(shown)}" if shown else ""
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."

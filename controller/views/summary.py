@@ -95,13 +95,13 @@ def document(experiment: Experiment, best: TrialRow | None, front: Sequence[Tria
         "trials": {state.value: count for state, count in trial_counts(experiment).items()},
         "infeasible": progress.infeasible,
         "best": _best(experiment, best) if best else None,
-        **(_front(experiment, front) if experiment.spec.several else {}),
+        **(_front(experiment, front) if experiment.spec.multi_objective else {}),
     }
 
 
 def _front(experiment: Experiment, rows: Sequence[TrialRow]) -> dict[str, Any]:
     volume, point = front_volume(experiment), reference_point(experiment)
-    named = zip(experiment.spec.targets, point or (), strict=point is not None)
+    named = zip(experiment.spec.all_objectives, point or (), strict=point is not None)
     return {
         "front": [_best(experiment, row) for row in rows],
         "hypervolume": volume if volume is not None and isfinite(volume) else None,
@@ -114,7 +114,7 @@ def _best(experiment: Experiment, row: TrialRow) -> dict[str, Any]:
         "trial": row.number,
         "name": trial_name(experiment.identity.name, row.number),
         "value": row.value,
-        **({"values": list(row.values)} if experiment.spec.several else {}),
+        **({"values": list(row.values)} if experiment.spec.multi_objective else {}),
         "assignment": in_order(experiment, row.assignment),
         "metrics": metric_values(experiment, row),
     }

@@ -93,21 +93,21 @@ def values(metrics: Mapping[str, float | None]) -> str:
     return ", ".join(f"{clean(name)}={number(value)}" for name, value in metrics.items())
 
 
-def aim(target: Objective) -> str:
+def objective(target: Objective) -> str:
     """Such as `minimize loss to 0.01`."""
     goal = f" to {number(target.goal)}" if target.goal is not None else ""
     return f"{target.type.value} {clean(target.metric)}{goal}"
 
 
-def aims(spec: ExperimentSpec) -> str:
+def objectives(spec: ExperimentSpec) -> str:
     """Such as `minimize error, minimize latency_ms, where latency_ms <= 20`."""
     where = f", where {' and '.join(map(clean, spec.outcome_constraints))}" if spec.outcome_constraints else ""
-    return ", ".join(map(aim, spec.targets)) + where
+    return ", ".join(map(objective, spec.all_objectives)) + where
 
 
 def aimed(spec: ExperimentSpec, row_values: Sequence[float | None]) -> str:
     """The values of the objectives with their names."""
-    return values({target.metric: value for target, value in zip(spec.targets, row_values, strict=False)})
+    return values({target.metric: value for target, value in zip(spec.all_objectives, row_values, strict=False)})
 
 
 def missed(spec: ExperimentSpec, violations: Sequence[float | None]) -> str:
@@ -163,7 +163,7 @@ def fact_words(fact: Fact) -> str:
     match fact:
         case ExperimentAdmitted(name=name, namespace=namespace, spec=spec):
             budget = count(spec.max_trial_count, "trial") if spec.max_trial_count else "trials without limit"
-            return f"experiment {namespace}/{name} admitted: {aims(spec)}, {budget}, {spec.parallel} at a time"
+            return f"experiment {namespace}/{name} admitted: {objectives(spec)}, {budget}, {spec.parallel} at a time"
         case SuggestionsRequested(request=request, count=wanted):
             return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
         case SearchExhausted():

@@ -75,35 +75,35 @@ class ExperimentSpec(SpecPart):
     """Ours: results that the search learns before the first trial."""
 
     @property
-    def targets(self) -> tuple[Objective, ...]:
-        """All objectives, whichever way they were written; validation has seen that there is one."""
+    def all_objectives(self) -> tuple[Objective, ...]:
+        """The objectives, written as `objective` or as `objectives`; validation has seen that there is one."""
         return self.objectives or ((self.objective,) if self.objective else ())
 
     @property
-    def target(self) -> Objective:
-        """The first objective; if it is the only one, the one that ranks trials."""
-        return self.targets[0]
+    def first_objective(self) -> Objective:
+        """The first objective; if it is the only one, it ranks the trials."""
+        return self.all_objectives[0]
 
     @property
-    def several(self) -> bool:
-        """Are there several objectives? Then not one trial is the best, but a Pareto front."""
-        return len(self.targets) > 1
+    def multi_objective(self) -> bool:
+        """Are there several objectives? Then the best trials are a Pareto front."""
+        return len(self.all_objectives) > 1
 
     @property
-    def bounds(self) -> tuple[OutcomeConstraint, ...]:
-        """The outcome constraints, read; validation has seen that they can be."""
+    def outcome_bounds(self) -> tuple[OutcomeConstraint, ...]:
+        """The outcome constraints as objects; validation has seen that they can be read."""
         return tuple(outcome_constraint(text) for text in self.outcome_constraints)
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """All metrics to collect, each once, objectives first, then those of the constraints."""
-        names = [t.metric for t in self.targets] + [bound.metric for bound in self.bounds]
-        return tuple(dict.fromkeys(names + [m for t in self.targets for m in t.additional_metric_names]))
+        names = [t.metric for t in self.all_objectives] + [bound.metric for bound in self.outcome_bounds]
+        return tuple(dict.fromkeys(names + [m for t in self.all_objectives for m in t.additional_metric_names]))
 
     def strategy(self, metric: str) -> Strategy:
         """Which of a trial's values of `metric` counts: as its own objective says, else the first that names it."""
-        named = [t for t in self.targets if metric == t.metric] or [
-            t for t in self.targets if metric in (*t.metrics, *(entry.name for entry in t.metric_strategies))
+        named = [t for t in self.all_objectives if metric == t.metric] or [
+            t for t in self.all_objectives if metric in (*t.metrics, *(entry.name for entry in t.metric_strategies))
         ]
         return named[0].strategy(metric) if named else Strategy.LATEST
 
@@ -114,16 +114,16 @@ class ExperimentSpec(SpecPart):
 
     def values(self, observation: Observation) -> tuple[float | None, ...]:
         """The values of the objectives."""
-        return tuple(self.value(observation, target.metric) for target in self.targets)
+        return tuple(self.value(observation, target.metric) for target in self.all_objectives)
 
     def violations(self, observation: Observation) -> tuple[float | None, ...]:
         """By how much each outcome constraint is missed; None where its metric has no value."""
-        known = [(bound, self.value(observation, bound.metric)) for bound in self.bounds]
+        known = [(bound, self.value(observation, bound.metric)) for bound in self.outcome_bounds]
         return tuple(None if value is None else bound.missed(value) for bound, value in known)
 
     def losses(self, values: Sequence[float]) -> tuple[float, ...]:
         """Values of the objectives as numbers to minimise."""
-        return tuple(target.loss(value) for target, value in zip(self.targets, values, strict=True))
+        return tuple(target.loss(value) for target, value in zip(self.all_objectives, values, strict=True))
 
     @property
     def parallel(self) -> int:

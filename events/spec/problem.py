@@ -1,5 +1,7 @@
 """What is wrong with a spec: one place and one sentence."""
 
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
@@ -12,3 +14,8 @@ class Problem:
 
     path: Path
     message: str
+
+
+def repeated(values: Iterable[Hashable]) -> list[Hashable]:
+    """The values that occur more than once, in the order of their first occurrence."""
+    return [value for value, times in Counter(values).items() if times > 1]

@@ -61,7 +61,7 @@ class Run:
         scheduler = create_scheduler(spec)
         assert scheduler is not None
         self.scheduler: Scheduler = scheduler
-        self.objective = spec.target
+        self.objective = spec.first_objective
         self.last: dict[int, int] = {}
         self.succeeded: set[int] = set()
 

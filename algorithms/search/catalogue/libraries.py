@@ -115,7 +115,7 @@ def optuna_search(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search
     """A search with one of Optuna's samplers."""
     from algorithms.search.optimizers.optuna import OptunaOptimizer
 
-    return learning_search(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.targets)))
+    return learning_search(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.all_objectives)))
 
 
 def _tpe(spec: ExperimentSpec, seed: int) -> Search:

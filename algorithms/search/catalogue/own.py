@@ -49,7 +49,7 @@ def picks(spec: ExperimentSpec) -> str:
 
 def _situation(spec: ExperimentSpec) -> Situation:
     budget = spec.max_trial_count or DEFAULT_BUDGET
-    return Situation(Cube.of(spec), budget, spec.parallel, len(spec.targets))
+    return Situation(Cube.of(spec), budget, spec.parallel, len(spec.all_objectives))
 
 
 def _auto(spec: ExperimentSpec, seed: int) -> Search:
@@ -85,7 +85,7 @@ def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) ->
     """The optimizer of `gp` with `start` initial points, from `seed`."""
     from algorithms.search.optimizers.gp.optimizer import GaussianProcess  # its import takes a second
 
-    return GaussianProcess(cube, seed, start, len(spec.targets), len(spec.outcome_constraints))
+    return GaussianProcess(cube, seed, start, len(spec.all_objectives), len(spec.outcome_constraints))
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
@@ -104,7 +104,7 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
     """A problem if there are several objectives and the chosen optimizer cannot honour them."""
     wanted = NevergradSettings.of(spec.algorithm).optimizer
-    if spec.several and wanted not in OF_SEVERAL:
+    if spec.multi_objective and wanted not in OF_SEVERAL:
         able = ", ".join(one for one in NevergradName if one in OF_SEVERAL)
         message = f"the optimizer {wanted} cannot honour several objectives; these can: {able}"
         yield Problem(("spec", "algorithm", "algorithmSettings"), message)

@@ -16,7 +16,7 @@ def start_warm(spec: ExperimentSpec, seed: int, search: Search) -> Search:
     points.
     """
     for assignment, value in warm_start_rows(spec).used:
-        search.learn(assignment, Outcome((spec.target.loss(value),)))
+        search.learn(assignment, Outcome((spec.first_objective.loss(value),)))
     points = complete_points(Cube.of(spec), spec.suggested, seed) if spec.suggested else []
     return SuggestedFirst(search, points) if points else search
 
@@ -34,7 +34,7 @@ def warm_start_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     warm = spec.warm_start
     if warm is None:
         return
-    if len(spec.targets) > 1:
+    if len(spec.all_objectives) > 1:
         yield Problem(("spec", "warmStart"), "rows have one value, and there are several objectives; remove it")
     if warm.rows is None and warm.file is not None:
         words = "is read by the command line only (run, submit, check); give rows or experiment here"

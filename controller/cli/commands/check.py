@@ -88,7 +88,7 @@ def _print(document: ExperimentDocument, example: Process) -> None:
 def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
     spec = document.spec
     yield "Name", f"{document.name} (namespace {document.namespace})"
-    yield "Objectives" if spec.several else "Objective", "\n".join(_objectives(spec))
+    yield "Objectives" if spec.multi_objective else "Objective", "\n".join(_objectives(spec))
     if spec.outcome_constraints:
         yield "Constraints", "\n".join(_constraints(spec))
     yield "Algorithm", algorithm(spec)
@@ -108,13 +108,13 @@ def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str
 
 
 def _objectives(spec: ExperimentSpec) -> Iterator[str]:
-    for target in spec.targets:
+    for target in spec.all_objectives:
         more = f"; also recorded: {', '.join(target.additional_metric_names)}" if target.additional_metric_names else ""
-        yield f"{words.aim(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
+        yield f"{words.objective(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
 
 
 def _constraints(spec: ExperimentSpec) -> Iterator[str]:
-    for text, bound in zip(spec.outcome_constraints, spec.bounds, strict=True):
+    for text, bound in zip(spec.outcome_constraints, spec.outcome_bounds, strict=True):
         yield f"{text}, a trial's value is its {spec.strategy(bound.metric).value}"
 
 

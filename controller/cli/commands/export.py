@@ -48,7 +48,7 @@ async def _export(
     async with reading(*where) as queries:
         found = await the_experiment(queries, *name)
         identity = found.experiment.identity
-        front = {row.number for row in await queries.front(identity)} if identity.spec.several else set()
+        front = {row.number for row in await queries.front(identity)} if identity.spec.multi_objective else set()
         columns = Columns(found.experiment, front)
         with _target(file) as target:
             if output is ExportOutput.CSV:

@@ -101,7 +101,7 @@ def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *
     typer.echo(f"{name} {progress.state.value} after {done}{ending}")
     best = tree["best"]
     if best is not None:
-        typer.echo(f"best {experiment.spec.target.metric}={words.number(best['value'])} by {best['name']}")
+        typer.echo(f"best {experiment.spec.first_objective.metric}={words.number(best['value'])} by {best['name']}")
         for key, value in best["assignment"].items():
             typer.echo(f"  {key} = {words.scalar(value)}")
     elif front:

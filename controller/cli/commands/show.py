@@ -61,7 +61,9 @@ async def _show(
         experiment = found.experiment
         best, front = await best_row(queries, experiment), await front_rows(queries, experiment, MOST_LISTED_MEMBERS)
         live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
-        last = await queries.last_values(experiment.identity.id, live, experiment.spec.target.metric, found.until)
+        last = await queries.last_values(
+            experiment.identity.id, live, experiment.spec.first_objective.metric, found.until
+        )
         proposed = experiment.progress.proposed if weigh else 0
         rows = await queries.sample(experiment.identity.id, proposed, MOST_WEIGHED) if weigh else []
     _print(found, best, front, last)
@@ -78,7 +80,7 @@ def _print_importance(found: Found, rows: list[TrialRow]) -> None:
     heading("Parameter importance")
     spec, until = found.experiment.spec, found.now
     known = [row for row in rows if row.concluded_at is not None and row.concluded_at <= until]
-    for place, target in enumerate(spec.targets):
+    for place, target in enumerate(spec.all_objectives):
         matters = importance(spec.parameters, known, place)
         shares = "" if matters is None else words.shares(matters.shares[:MOST_SHARES])
         few = f"needs at least {FEWEST} trials with values that differ"
@@ -107,7 +109,7 @@ def _facts(found: Found) -> Iterator[tuple[str, str]]:
     if found.past:
         yield "As of", f"{words.clock(found.now)} (event {experiment.progress.version:,})"
     yield "State", state_words(experiment)
-    yield "Objectives" if spec.several else "Objective", "\n".join(map(words.aim, spec.targets))
+    yield "Objectives" if spec.multi_objective else "Objective", "\n".join(map(words.objective, spec.all_objectives))
     if spec.outcome_constraints:
         missed = words.count(experiment.progress.infeasible, "trial")
         yield "Constraints", "\n".join((*spec.outcome_constraints, f"({missed} infeasible)"))
@@ -144,7 +146,7 @@ def _best(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, str]]:
 
 
 def _live(found: Found, last: dict[TrialNumber, Last]) -> Iterator[tuple[str, ...]]:
-    metric = found.experiment.spec.target.metric
+    metric = found.experiment.spec.first_objective.metric
     for number, trial in list(found.experiment.progress.live.items())[:MOST_LIVE]:
         seen = last.get(number)
         value = f"{metric}={words.number(seen.value)} (report {seen.step})" if seen else "-"

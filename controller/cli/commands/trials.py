@@ -55,10 +55,10 @@ async def _trials(
     async with reading(*where) as queries:
         found = await the_experiment(queries, *name)
         identity = found.experiment.identity
-        front = await queries.front(identity) if identity.spec.several else []
+        front = await queries.front(identity) if identity.spec.multi_objective else []
         rows = await _read(queries, found, wanted, order, front, limit)
         running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
-        last = await queries.last_values(identity.id, running, identity.spec.target.metric)
+        last = await queries.last_values(identity.id, running, identity.spec.first_objective.metric)
     columns = Columns(found.experiment, {row.number for row in front})
     if output is TrialsOutput.TABLE:
         _print_trials(found, rows, last)
@@ -77,9 +77,9 @@ async def _read(
     limit: int,
 ) -> list[TrialRow]:
     sort, only_front = order
-    identity, targets = found.experiment.identity, found.experiment.spec.targets
+    identity, targets = found.experiment.identity, found.experiment.spec.all_objectives
     place = _objective(sort, [target.metric for target in targets])
-    if only_front and not identity.spec.several:
+    if only_front and not identity.spec.multi_objective:
         raise CommandError("--front: there is one objective, so there is no front; see: --sort value", ExitCode.INVALID)
     if only_front:
         shown = sorted(front, key=lambda row: row.number if place is None else identity.spec.losses(row.known)[place])

@@ -40,7 +40,7 @@ async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, data
         sentences, conclusion = await _story(queries, found, row)
     _print(sentences)
     if row.number in best_trials(found.experiment.progress):
-        rank = "on the Pareto front" if found.experiment.spec.several else "the best trial"
+        rank = "on the Pareto front" if found.experiment.spec.multi_objective else "the best trial"
         typer.secho(f"It is {rank} so far.", fg=typer.colors.GREEN)
     if conclusion is not None:
         _print_trouble(conclusion, found, log_file(data, found, row, row.attempt))

@@ -59,7 +59,7 @@ def status_of(obj: ExperimentObject, experiment: Experiment, best: "ShownTrial |
         status["completionTime"] = before or format_time(at)
     if best is not None:
         status["currentOptimalTrial"] = _optimal(experiment, best)
-    if experiment.spec.several:
+    if experiment.spec.multi_objective:
         members = [member.trial for member in progress.front]
         status["front"] = {"size": len(members), "trials": _names(experiment, members)}
     return status

@@ -45,7 +45,7 @@ def history(subject: Subject, objective: int = 0) -> Figure | None:
     valued = [row for row in rows if row.at(objective) is not None]
     if not valued:
         return None
-    target = subject.experiment.spec.targets[objective]
+    target = subject.experiment.spec.all_objectives[objective]
     plain = [row for row in valued if not row.infeasible]
     traces = [_marks([row for row in plain if row.state is state], state, objective) for state in TrialState]
     traces.append(_infeasible([row for row in valued if row.infeasible], objective))
@@ -89,7 +89,7 @@ def _marks(rows: Sequence[TrialRow], state: TrialState, objective: int) -> Figur
 
 
 def _best_so_far(subject: Subject, objective: int) -> Figure:
-    target, best, numbers, steps = subject.experiment.spec.targets[objective], None, [], []
+    target, best, numbers, steps = subject.experiment.spec.all_objectives[objective], None, [], []
     for row in subject.trials:
         if row.ranked and (best is None or target.better(row.known[objective], best)):
             best = row.known[objective]
@@ -135,9 +135,9 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
     chosen = [known[name] for name in order[:MOST_AXES]]
     values = [short(row.known[0]) for row in rows]
     dimensions = [_dimension(parameter, rows) for parameter in chosen]
-    for place, target in enumerate(spec.targets):
+    for place, target in enumerate(spec.all_objectives):
         dimensions.append({"label": label(target.metric), "values": [short(row.known[place]) for row in rows]})
-    better_low = spec.target.type.value == "minimize"
+    better_low = spec.first_objective.type.value == "minimize"
     ordered = sorted(value for value in values if value is not None)
     bounds = (
         [ordered[0], ordered[round(0.9 * (len(ordered) - 1))]]
@@ -208,7 +208,7 @@ def slices(subject: Subject, order: Sequence[str], objective: int = 0) -> Figure
     columns, lines = min(3, len(shown)), -(-len(shown) // 3)
     layout, traces = framed(60 + 270 * lines, showlegend=False), []
     known = [row.known[objective] for row in rows]
-    values, kind, metric = [short(value) for value in known], scale_of(known), spec.targets[objective].metric
+    values, kind, metric = [short(value) for value in known], scale_of(known), spec.all_objectives[objective].metric
     for place, parameter in enumerate(shown):
         suffix = str(place + 1) if place else ""
         line, column = divmod(place, columns)
@@ -292,7 +292,7 @@ def learning(subject: Subject) -> Figure | None:
     traces = [_curve(subject, subject.shown[number], number == best, seen) for number in numbers]
     values = [value for curve in subject.curves.values() for _, value in curve]
     layout = framed(
-        460, xaxis=axis_of("report"), yaxis=axis_of(subject.experiment.spec.target.metric, scale_of(values))
+        460, xaxis=axis_of("report"), yaxis=axis_of(subject.experiment.spec.first_objective.metric, scale_of(values))
     )
     layout["legend"] = LEGEND
     layout["hovermode"] = "closest"

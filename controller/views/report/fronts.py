@@ -14,7 +14,7 @@ from events.spec.objective import Direction
 
 def tradeoffs(subject: Subject) -> Figure | None:
     """One scatter for each pair of objectives: the front, other trials, and those that miss a constraint."""
-    targets = subject.experiment.spec.targets
+    targets = subject.experiment.spec.all_objectives
     rows = [row for row in subject.trials if row.ranked or row.infeasible]
     if len(targets) < 2 or not rows:
         return None
@@ -75,7 +75,7 @@ def _cell(place: int, columns: int, lines: int) -> tuple[list[float], list[float
 def volumes(subject: Subject) -> Figure | None:
     """The hypervolume of the front after each conclusion that changed it."""
     spec, point = subject.experiment.spec, reference_point(subject.experiment)
-    if not spec.several or point is None:
+    if not spec.multi_objective or point is None:
         return None
     corner = spec.losses(point)
     numbers, values, volume = [0], [0.0], 0.0

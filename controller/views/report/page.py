@@ -31,7 +31,7 @@ def page(subject: Subject) -> str:
     """The whole document."""
     identity = subject.experiment.identity
     spec = identity.spec
-    matters = [importance(spec.parameters, subject.trials, place) for place in range(len(spec.targets))]
+    matters = [importance(spec.parameters, subject.trials, place) for place in range(len(spec.all_objectives))]
     drawn = _figures(subject, matters)
     cards = "\n".join(_cards(subject, matters, drawn))
     return f"""<!doctype html>
@@ -100,7 +100,7 @@ def _header(subject: Subject) -> str:
     experiment = subject.experiment
     identity, state = experiment.identity, experiment.progress.state
     why = state_words(experiment)
-    aim = f"{words.aims(experiment.spec)} · {algorithm_words(experiment)}"
+    aim = f"{words.objectives(experiment.spec)} · {algorithm_words(experiment)}"
     return f"""<header><div><div class="top"><h1>{text(identity.name)}</h1>
 <span class="state {state}" title="{text(why)}">{state}</span></div>
 <p>namespace {text(identity.namespace)} · {text(aim)}</p></div></header>"""
@@ -131,18 +131,18 @@ def _tiles(subject: Subject) -> str:
 def _standing(subject: Subject) -> Iterator[tuple[str, str, str]]:
     """Tiles: the best value or the front, and how many trials miss a constraint."""
     experiment = subject.experiment
-    if experiment.spec.several:
+    if experiment.spec.multi_objective:
         yield "on the Pareto front", f"{len(subject.front):,}", "best"
         yield "hypervolume", words.number(front_volume(experiment)), ""
     else:
         value = subject.best.value if subject.best else None
-        yield f"best {experiment.spec.target.metric}", words.number(value), "best"
+        yield f"best {experiment.spec.first_objective.metric}", words.number(value), "best"
     if experiment.spec.outcome_constraints:
         yield "infeasible", f"{experiment.progress.infeasible:,}", ""
 
 
 def _cards(subject: Subject, matters: Matters, drawn: figures.Figures) -> Iterator[str]:
-    sampled, targets = _sampled(subject), subject.experiment.spec.targets
+    sampled, targets = _sampled(subject), subject.experiment.spec.all_objectives
     yield _figure("Trade-offs", f"Each trial by its objectives.{sampled}", "tradeoffs", drawn)
     yield _figure("Hypervolume", f"From {text(fronts.volume_words(subject))}: the more, the better.", "volumes", drawn)
     yield _front(subject)
@@ -214,7 +214,9 @@ def _front(subject: Subject) -> str:
 
 def _importance(subject: Subject, objective: int, matters: Importance | None, drawn: figures.Figures) -> str:
     spec = subject.experiment.spec
-    title = f"Parameter importance{f' for {text(spec.targets[objective].metric)}' if spec.several else ''}"
+    title = (
+        f"Parameter importance{f' for {text(spec.all_objectives[objective].metric)}' if spec.multi_objective else ''}"
+    )
     if matters is None:
         if not drawn:
             return ""
@@ -235,7 +237,7 @@ def _ranking(subject: Subject) -> str:
         return ""
     spec = subject.experiment.spec
     names = [parameter.name for parameter in spec.parameters]
-    head = _cells("th", ["trial", "state", *(target.metric for target in spec.targets), "took", *names], 2)
+    head = _cells("th", ["trial", "state", *(target.metric for target in spec.all_objectives), "took", *names], 2)
     body = "".join(_ranked(row, names, subject) for row in rows)
     told = f"{counts_words(subject.experiment)}. The best {len(rows):,} are listed." if len(rows) > 1 else ""
     table = f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
@@ -246,7 +248,7 @@ def _ranked(row: TrialRow, names: Sequence[str], subject: Subject) -> str:
     ended = row.concluded_at or subject.found.now
     took = words.duration((ended - row.started_at).total_seconds()) if row.started_at else "-"
     cause = f"{words.CAUSES[row.cause]}: {row.message}" if row.cause and row.message else ""
-    values = [words.number(row.at(place)) for place in range(len(subject.experiment.spec.targets))]
+    values = [words.number(row.at(place)) for place in range(len(subject.experiment.spec.all_objectives))]
     state = f'<td class="{row.state}" title="{text(cause)}"><span class="dot"></span>{row.state}</td>'
     given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names]
     return f"<tr><td>{row.number}</td>{state}{_cells('td', [*values, took, *given], 0)}</tr>"

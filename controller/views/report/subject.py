@@ -47,14 +47,14 @@ class Subject:
 async def read_subject(queries: Queries, found: Found) -> Subject:
     experiment = found.experiment
     identity, spec, progress = experiment.identity, experiment.spec, experiment.progress
-    ranking = await queries.ranking(identity.id, spec.target.type, MOST_RANKED)
+    ranking = await queries.ranking(identity.id, spec.first_objective.type, MOST_RANKED)
     limit = max(1000, min(MOST_TRIALS, MOST_VALUES // max(1, len(spec.parameters))))
-    front = await queries.front(identity) if spec.several else []
+    front = await queries.front(identity) if spec.multi_objective else []
     wanted = [row.number for row in (*ranking, *front)]
     sample = await queries.sample(identity.id, progress.proposed, limit, wanted)
     shown = _shown(sample, ranking)
     curves = await queries.curves(
-        identity.id, {row.number: row.attempt for row in shown if row.attempt}, spec.target.metric, MOST_POINTS
+        identity.id, {row.number: row.attempt for row in shown if row.attempt}, spec.first_objective.metric, MOST_POINTS
     )
     best = await best_row(queries, experiment)
     return Subject(found, sample, ranking, best, front, curves, {row.number: row for row in shown})

@@ -95,14 +95,14 @@ class Watch:
         ]
         good = [fact for fact in ranked if all(amount == 0 for amount in fact.violations)]
         assert progress.infeasible == len([fact for fact in ranked if any(fact.violations)])
-        if spec.several:
+        if spec.multi_objective:
             points = ((fact.trial, spec.losses([value for value in fact.values if value is not None])) for fact in good)
             whole, kept = {trial for trial, _ in front(points)}, {member.trial for member in progress.front}
             assert kept == whole if len(whole) <= MOST_MEMBERS else kept < whole
         elif good:
             assert progress.best is not None
             assert progress.best.value == min(fact.value for fact in good if fact.value is not None)
-        assert (progress.best is None) or not spec.several
+        assert (progress.best is None) or not spec.multi_objective
         said = [fact.trial for fact in facts if isinstance(fact, TrialConcluded) and fact.best]
         new = {fact.trial for fact in facts if isinstance(fact, TrialConcluded)}
         assert said == [trial for trial in best_trials(progress) if trial in new]

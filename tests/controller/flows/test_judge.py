@@ -11,11 +11,10 @@ from controller.flows.judge import EarlyStopping
 from controller.store.holding import Holding
 from controller.store.measurements import Measured
 from events.clock import now
-from events.envelope import Envelope
+from events.envelope import Envelope, report_points
 from events.facts import Cause, TrialState
 from events.ids import AttemptKey, Shard, TrialNumber
 from events.metrics import Point
-from events.reports import reported
 from events.signals import TrialJudged
 from tests.controller.core.histories import experiment, outcome
 from tests.controller.core.test_decisions import end, running
@@ -36,7 +35,7 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
     for trial, latency in enumerate(latencies, 1):
         key = AttemptKey(number, TrialNumber(trial), 1)
         if not restored:
-            early_stopping.observe([reported(key, [Point("loss", 1, now(), 0.0)], now())])
+            early_stopping.observe([report_points(key, [Point("loss", 1, now(), 0.0)], now())])
         fact = end(watch, trial, Cause.COMPLETED, outcome(0.0, None, latency))
         assert fact is not None
         points.append(Measured(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
@@ -45,7 +44,9 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
             early_stopping.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
     if restored:
         early_stopping.restore(number, points)
-    early_stopping.observe([reported(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())])
+    early_stopping.observe(
+        [report_points(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())]
+    )
     return bool(list(early_stopping.take_stops()))
 
 
@@ -66,7 +67,7 @@ def one_running() -> tuple[EarlyStopping, AttemptKey]:
 def test_a_stop_says_which_rule_and_why() -> None:
     early_stopping, key = one_running()
     early_stopping.restore(key.experiment, [Measured(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)])
-    early_stopping.observe([reported(key, [Point("loss", 1, now(), 5.0)], now())])
+    early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
     (judged,) = early_stopping.take_stops()
     assert isinstance(judged.body, TrialJudged)
     assert judged.body.message == "medianstop: after report 1 its best loss is worse than the median"
@@ -86,4 +87,4 @@ def test_a_decision_that_cannot_be_carried_out_is_not_passed_over(
     monkeypatch.setitem(RULES, "medianstop", replace(RULES["medianstop"], create=lambda spec: Scheduler()))
     early_stopping, key = one_running()
     with pytest.raises(NotImplementedError, match="not supported yet"):
-        early_stopping.observe([reported(key, [Point("loss", 1, now(), 5.0)], now())])
+        early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])

@@ -47,7 +47,7 @@ def test_ours_has_plain_numbers_and_its_defaults() -> None:
     assert (spec.retry.max_retries, spec.retry.causes) == (0, (RetryCause.ERROR, RetryCause.SIGNAL))
     assert spec.budget.wall_clock_seconds is None
     assert spec.metrics_collector_spec.collector.kind is CollectorKind.STDOUT
-    assert spec.target.metric_strategies == (MetricStrategy(name="loss", value=Strategy.MIN),)
+    assert spec.first_objective.metric_strategies == (MetricStrategy(name="loss", value=Strategy.MIN),)
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 50])
@@ -77,7 +77,7 @@ def test_ours_takes_its_additions() -> None:
     spec = load(text).spec
     assert (spec.seed, spec.budget.wall_clock_seconds, spec.trial_template.timeout_seconds) == (7, 60, 1.5)
     assert (spec.retry.max_retries, spec.retry.causes) == (2, (RetryCause.OUT_OF_MEMORY,))
-    assert (spec.target.metric, spec.target.goal) == ("accuracy", 1)
+    assert (spec.first_objective.metric, spec.first_objective.goal) == ("accuracy", 1)
     assert spec.trial_template.command is not None
     assert spec.trial_template.command[0] == "python"
 
@@ -120,7 +120,7 @@ def test_strategies_follow_the_direction_and_those_given_come_first() -> None:
     )
     objective = load(
         edited(KATIB, ("type: minimize", "type: maximize"), ("objectiveMetricName: loss", more))
-    ).spec.target
+    ).spec.first_objective
     written = [(strategy.name, strategy.value.value) for strategy in objective.metric_strategies]
     assert written == [("b", "latest"), ("loss", "max"), ("a", "max")]
 

@@ -83,7 +83,7 @@ def test_every_metric_is_collected_and_of_a_bounded_one_the_last_value_counts() 
 def test_katib_knows_neither_and_we_say_so() -> None:
     more = "objectiveMetricName: loss\n    reference: 3\n  outcomeConstraints: [a <= 1]"
     document = load(edited(KATIB, ("objectiveMetricName: loss", more)))
-    assert document.spec.target.reference is None
+    assert document.spec.first_objective.reference is None
     assert document.spec.outcome_constraints == ()
     assert [warning.split(" is ignored")[0] for warning in document.warnings] == [
         "line 11, spec.outcomeConstraints",
