@@ -38,6 +38,15 @@ def of_each_family(names: Iterable[str]) -> list[Any]:
     return rest_is_long(names, lambda name: name in FAMILIES or name not in OPTIMIZERS)
 
 
+MODELS = ("gp", "tpe", "multivariate-tpe", "optuna.tpe", "optuna.cmaes")
+"""They take seconds for a hundred suggestions and more."""
+
+
+def without_models(names: Iterable[str]) -> list[Any]:
+    """As `of_each_family`, and algorithms that take seconds are left to the long tier, too."""
+    return rest_is_long(names, lambda name: name in FAMILIES or name not in (*MODELS, *OPTIMIZERS))
+
+
 def algorithm_spec(name: str, settings: Mapping[str, Scalar]) -> AlgorithmSpec:
     listed_settings = tuple(Setting(name=key, value=value) for key, value in settings.items())
     return AlgorithmSpec(algorithm_name=name, algorithm_settings=listed_settings)

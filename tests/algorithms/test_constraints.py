@@ -16,7 +16,6 @@ from events.spec.problem import Problem
 from events.spec.space import Assignment, Distribution, Parameter, ParameterType
 from tests.algorithms.spaces import (
     DOUBLE,
-    FAMILIES,
     INT,
     OPTIMIZERS,
     PLAIN,
@@ -26,8 +25,9 @@ from tests.algorithms.spaces import (
     outcome,
     ranged,
     under,
+    without_models,
 )
-from tests.tiers import rest_is_long, tiered
+from tests.tiers import tiered
 
 GRID = (
     ranged("a", INT, 1, 6),
@@ -47,8 +47,6 @@ SMOOTH = (
 )
 SMOOTH_RULES = ("lr_end <= lr_start", "dropout1 + 2*dropout2 <= 0.9", "layers < 4")
 NAMES = [*PLAIN, *OPTIMIZERS]
-MODELS = ("gp", "tpe", "multivariate-tpe", "optuna.tpe", "optuna.cmaes")
-"""They take seconds for hundreds of suggestions."""
 everyone = pytest.mark.parametrize("name", of_each_family(NAMES))
 
 
@@ -84,7 +82,7 @@ def test_every_suggestion_is_allowed(name: str) -> None:
     assert all(obeys(one) for one in found)
 
 
-@pytest.mark.parametrize("name", rest_is_long(NAMES, lambda name: name in FAMILIES or name not in MODELS + OPTIMIZERS))
+@pytest.mark.parametrize("name", without_models(NAMES))
 def test_what_is_allowed_is_used_up_exactly(name: str) -> None:
     spec = spec_for(name, GRID, RULES, 2000)
     cube = Cube(GRID)

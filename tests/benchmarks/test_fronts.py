@@ -23,7 +23,7 @@ def test_no_point_is_beyond_the_front(name: str) -> None:
     assert hypervolume([*problem.front, *losses], reference) == pytest.approx(whole, rel=GRAIN)
 
 
-@pytest.mark.parametrize("workers", [1, 10])
+@pytest.mark.parametrize("workers", [1, pytest.param(10, marks=pytest.mark.long)])
 def test_a_model_of_the_objectives_misses_less_than_random_points(workers: int) -> None:
     random, gp = (shortfall(name, PROBLEMS["zdt1"], workers, 0) for name in ("random", "gp"))
     assert 0 < gp < random / 2

@@ -16,6 +16,7 @@ from benchmarks.quality.results import read
 SMALL = ["--problems", "branin2,camel2", "--contenders", "nevergrad,random", "--trials", "25", "--seeds", "2"]
 
 
+@pytest.mark.long
 def test_it_runs_reports_and_goes_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file, page = tmp_path / "results.jsonl", tmp_path / "quality.md"
     page.write_text(f"before\n{BEGIN}old\n{END}after\n")

@@ -13,6 +13,7 @@ from benchmarks.quality.results import Key, append, parsed, read, result
 from benchmarks.quality.runs import Wanted, run
 from benchmarks.quality.simulation import Contender, Course, Task, simulate
 from events.spec.space import Assignment
+from tests.tiers import rest_is_long
 
 LINE = (double("x", 0.0, 1.0),)
 
@@ -112,7 +113,7 @@ def test_ours_run_and_repeat(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", rest_is_long(PEERS, lambda name: not name.startswith("skopt")))
 @pytest.mark.parametrize("subject", ["network8", "ordinal6"])
 def test_peers_suggest_feasible_values_and_repeat(name: str, subject: str) -> None:
     if missing(name):

@@ -25,6 +25,7 @@ from tests.algorithms.spaces import (
     of_each_family,
     outcome,
     ranged,
+    without_models,
 )
 
 everyone = pytest.mark.parametrize("name", of_each_family([*PLAIN, *OPTIMIZERS]))
@@ -70,7 +71,7 @@ def test_they_are_resumed_exactly_and_adopted_where_another_version_made_them(na
         assert not [one for one in adopted if one in known and one not in (WHOLE,)]
 
 
-@everyone
+@pytest.mark.parametrize("name", without_models([*PLAIN, *OPTIMIZERS]))
 def test_a_finite_space_is_used_up_with_them(name: str) -> None:
     points: list[Point] = [{"layers": 3}, {"optimizer": "sgd", "momentum": 0.5, "nesterov": True, "layers": 1}]
     search = create_search(spec_for(name, TREE, points, trials=200), seed=2)
