@@ -21,7 +21,7 @@ from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.document import completed
+from events.spec.document import with_defaults
 from events.spec.experiment import ExperimentSpec
 
 IMAGE, COLLECTOR = "trialstream/python:3.11", "trialstream/collector:dev"
@@ -139,7 +139,7 @@ def _launch(place: str, code: str) -> Launch:
         strict=False,
     )
     key = AttemptKey(ExperimentId(uuid4()), TrialNumber(1), 1)
-    return Launch(key, "bench", place, completed(spec), {"lr": 0.5}, None, Shard(0))
+    return Launch(key, "bench", place, with_defaults(spec), {"lr": 0.5}, None, Shard(0))
 
 
 def _sidecar(settings: KafkaSettings) -> Sidecar:

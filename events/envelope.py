@@ -1,4 +1,4 @@
-"""What surrounds a fact, a signal or measurements on the bus: CloudEvents 1.0, Kafka binary mode."""
+"""The envelope of a fact, a signal or measurements on the bus: CloudEvents 1.0 in Kafka's binary mode."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
 
 
 class UnencodedRecord(Record):
-    """The record of an envelope, encoded when somebody looks at its bytes: within one process hardly anybody does."""
+    """The record of an envelope, encoded only when its bytes are asked for, which within one process is rare."""
 
     __slots__ = ("envelope",)
     envelope: Envelope
@@ -75,7 +75,7 @@ class UnencodedRecord(Record):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        """Reached for what has not been set: each part is encoded once."""
+        """Called for an attribute that is not set yet: each part is encoded once."""
         if name not in _PARTS:
             raise AttributeError(name)
         part = _PARTS[name](self.envelope)
@@ -128,7 +128,7 @@ def decode(record: Record) -> Envelope:
 
 def read_body(kind: str, value: bytes) -> Body:
     """The body of a record with this ce_type. What people submit is read strictly; a fact may have been written by a
-    newer version, so what is not known of it is passed over, also in its spec. Raises UnreadableRecordError."""
+    newer version, so fields that are not known are ignored, also in its spec. Raises UnreadableRecordError."""
     if not (kind.startswith(TYPE_PREFIX) and kind.endswith(VERSION)):
         raise UnreadableRecordError(f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}")
     try:

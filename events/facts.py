@@ -54,9 +54,9 @@ class Cause(StrEnum):
     """The program could not be started."""
     TIMEOUT = "Timeout"
     LOST = "Lost"
-    """What ran it is gone (machine, node, supervisor), and nobody knows the exit status."""
+    """What ran it is gone (machine, node, supervisor), so the exit status is unknown."""
     PREEMPTED = "Preempted"
-    """Taken away by the cluster for something else."""
+    """Ended by the cluster to make room for something else."""
     CANCELLED = "Cancelled"
     """Stopped because we asked for it."""
 
@@ -101,7 +101,7 @@ class ExperimentAdmitted(Message):
 
 
 class SuggestionsRequested(Message):
-    """The search shall suggest `count` trials; requests of an experiment are numbered from 1."""
+    """The search is asked to suggest `count` trials; requests of an experiment are numbered from 1."""
 
     type: Literal["suggestions.requested"] = "suggestions.requested"
     request: int
@@ -117,7 +117,7 @@ class TrialProposed(Message):
 
 
 class TrialScheduled(Message):
-    """An attempt of the trial shall start; attempts are numbered from 1."""
+    """An attempt of the trial is to start; attempts are numbered from 1."""
 
     type: Literal["trial.scheduled"] = "trial.scheduled"
     trial: TrialNumber
@@ -125,7 +125,7 @@ class TrialScheduled(Message):
 
 
 class TrialWaiting(Message):
-    """The attempt does not start for now; `reason` is a word of Kubernetes, such as Unschedulable."""
+    """The attempt cannot start yet; `reason` is a word of Kubernetes, such as Unschedulable."""
 
     type: Literal["trial.waiting"] = "trial.waiting"
     trial: TrialNumber
@@ -196,7 +196,7 @@ class TrialConcluded(Message):
     @model_validator(mode="before")
     @classmethod
     def _with_values(cls, data: Any) -> Any:
-        """A fact from before there could be several objectives says one value."""
+        """Facts written before there could be several objectives have one value."""
         if isinstance(data, dict) and "values" not in data and data.get("value") is not None:
             return {**data, "values": (data["value"],)}
         return data
@@ -256,7 +256,7 @@ class ExperimentConcluded(Message):
 
 
 class ExperimentDeleting(Message):
-    """The experiment shall be forgotten once nothing of it runs any more."""
+    """The experiment is deleted as soon as nothing of it runs any more."""
 
     type: Literal["experiment.deleting"] = "experiment.deleting"
 
@@ -294,5 +294,5 @@ _FACTS = frozenset(get_args(Fact))
 
 
 def is_fact(message: object) -> TypeGuard[Fact]:
-    """As `isinstance(message, Fact)`, which asks one class after the other: twenty questions of a model's metaclass."""
+    """As `isinstance(message, Fact)`, but faster: that compares with one class after the other."""
     return type(message) in _FACTS

@@ -1,4 +1,4 @@
-"""Identifiers that cannot be mistaken for one another, and the names that follow from them."""
+"""Identifiers, each of its own type, and the names and ids that follow from them."""
 
 from dataclasses import dataclass
 from typing import NewType

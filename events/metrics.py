@@ -1,4 +1,4 @@
-"""Measurements: what an attempt reported, one point per value, and the word that all is reported."""
+"""Measurements: the values that an attempt reported, and the message that there are no more."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -8,7 +8,7 @@ from events.ids import TrialNumber
 from events.model import Message
 
 MAX_METRIC_NAME = 128
-"""Characters; a longer name is not a metric of ours."""
+"""Characters; metrics with longer names are not collected."""
 
 Value = Annotated[
     float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}], "title": "Value"})

@@ -39,7 +39,7 @@ class ExtensionRequested(Message):
 
 
 class EditRequested(Message):
-    """What may be changed of a spec shall be so from now on; None = no limit."""
+    """These limits of the spec hold from now on; None = no limit."""
 
     type: Literal["experiment.edit"] = "experiment.edit"
     parallel_trial_count: int
@@ -65,7 +65,7 @@ class SuggestionsMade(Message):
 
 
 class TrialJudged(Message):
-    """An early-stopping rule found that the attempt is hopeless."""
+    """An early-stopping rule found that the attempt is not worth continuing."""
 
     type: Literal["trial.judged"] = "trial.judged"
     trial: TrialNumber
@@ -74,7 +74,7 @@ class TrialJudged(Message):
 
 
 class WorkloadWaiting(Message):
-    """The attempt cannot start, or does not run, for now."""
+    """The attempt cannot start yet, or does not run at the moment."""
 
     type: Literal["workload.waiting"] = "workload.waiting"
     trial: TrialNumber
@@ -134,5 +134,5 @@ _SIGNALS = frozenset(get_args(Signal))
 
 
 def is_signal(message: object) -> TypeGuard[Signal]:
-    """As `isinstance(message, Signal)`, at the price of one question."""
+    """As `isinstance(message, Signal)`, but faster: that compares with one class after the other."""
     return type(message) in _SIGNALS

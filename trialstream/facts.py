@@ -35,9 +35,9 @@ class Cause(Word):
     """The program could not be started."""
     TIMEOUT = "Timeout"
     LOST = "Lost"
-    """What ran it is gone (machine, node, supervisor), and nobody knows the exit status."""
+    """What ran it is gone (machine, node, supervisor), so the exit status is unknown."""
     PREEMPTED = "Preempted"
-    """Taken away by the cluster for something else."""
+    """Ended by the cluster to make room for something else."""
     CANCELLED = "Cancelled"
     """Stopped because we asked for it."""
 
@@ -99,7 +99,7 @@ class ExperimentAdmitted:
 
 @dataclass(frozen=True)
 class SuggestionsRequested:
-    """The search shall suggest `count` trials; requests of an experiment are numbered from 1."""
+    """The search is asked to suggest `count` trials; requests of an experiment are numbered from 1."""
 
     type: ClassVar[str] = "suggestions.requested"
     request: int
@@ -117,7 +117,7 @@ class TrialProposed:
 
 @dataclass(frozen=True)
 class TrialScheduled:
-    """An attempt of the trial shall start; attempts are numbered from 1."""
+    """An attempt of the trial is to start; attempts are numbered from 1."""
 
     type: ClassVar[str] = "trial.scheduled"
     trial: int
@@ -126,7 +126,7 @@ class TrialScheduled:
 
 @dataclass(frozen=True)
 class TrialWaiting:
-    """The attempt does not start for now; `reason` is a word of Kubernetes, such as Unschedulable."""
+    """The attempt cannot start yet; `reason` is a word of Kubernetes, such as Unschedulable."""
 
     type: ClassVar[str] = "trial.waiting"
     trial: int
@@ -263,7 +263,7 @@ class ExperimentConcluded:
 
 @dataclass(frozen=True)
 class ExperimentDeleting:
-    """The experiment shall be forgotten once nothing of it runs any more."""
+    """The experiment is deleted as soon as nothing of it runs any more."""
 
     type: ClassVar[str] = "experiment.deleting"
 

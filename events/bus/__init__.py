@@ -4,7 +4,7 @@
 2. `publish` returns once every record can be fetched.
 3. A subscription opened at a position delivers each record from there on, also those delivered before.
 4. `fetch` returns within its wait, with nothing if nothing came.
-5. Nothing waits for ever: what cannot be done for now raises BusUnavailableError, what a person has to mend
+5. No call waits for ever: what does not work now raises BusUnavailableError, and what a person has to correct raises
    BusRefusedError.
 """
 

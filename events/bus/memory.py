@@ -1,4 +1,4 @@
-"""The in-process bus: it keeps every promise of the port but durability."""
+"""The bus within one process: it keeps every promise of the port except durability."""
 
 import asyncio
 from collections import deque

@@ -89,7 +89,7 @@ def _field(name: str, info: FieldInfo) -> str:
 
 
 def _annotation(annotation: Any) -> str:
-    """As Python 3.9 evaluates it. The spec stays as it is in JSON: with the names of an experiment file."""
+    """The annotation as Python 3.9 evaluates it. A spec stays JSON, with the names of an experiment file."""
     if annotation is ExperimentSpec:
         return "Mapping[str, Any]"
     if supertype := getattr(annotation, "__supertype__", None):

@@ -1,4 +1,4 @@
-"""When a parameter exists: what a condition means for the values of its parent, and what can be wrong with it."""
+"""Conditions of parameters: when one holds, and what can be wrong with it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -7,7 +7,7 @@ from events.spec.problem import Path, Problem
 from events.spec.space import Condition, Parameter, ParameterType, Scalar, number
 
 DEEPEST = 20
-"""Conditions upon conditions; more than any program reads."""
+"""Length of a chain of conditions; far more than a person can follow."""
 WORDS = ParameterType.CATEGORICAL
 
 
@@ -87,7 +87,7 @@ def _endless(parameter: Parameter, line: Sequence[str]) -> str:
 def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> Iterator[Problem]:
     if parent.type in (ParameterType.DOUBLE, ParameterType.INT):
         if parent.space.min is None or parent.space.max is None or (parent.space.step or 1) <= 0:
-            return  # said where the parameter stands
+            return  # the problem is reported at the parameter itself
     elif not parent.space.list:
         return
     if condition.range is not None:

@@ -1,4 +1,4 @@
-"""A YAML document → a named, complete, valid ExperimentSpec, or all its problems at once."""
+"""From a YAML document to a complete and valid ExperimentSpec, or to all problems of the document at once."""
 
 import json
 from collections.abc import Mapping
@@ -53,10 +53,10 @@ class ExperimentDocument:
 def load(text: bytes) -> ExperimentDocument:
     """Read and check `text`; raise DocumentError (InvalidDocumentError if it is YAML) otherwise."""
     document = read(text)
-    return loaded(document.tree, document.lines)
+    return load_tree(document.tree, document.lines)
 
 
-def loaded(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:
+def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:
     """As `load`, of what was parsed already; `lines` of the text by path, if there was one."""
     katib = tree.get("apiVersion") == KATIB
     found = list(_head(tree))
@@ -70,7 +70,7 @@ def loaded(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocumen
     spec, shape_problems = _shaped(body, lines, warnings, forgiving=katib)
     found += shape_problems
     if spec is not None:
-        spec = completed(spec)
+        spec = with_defaults(spec)
         found += problems(spec, katib=katib)
     if found or spec is None:
         raise InvalidDocumentError(found, lines)
@@ -79,7 +79,7 @@ def loaded(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocumen
     return ExperimentDocument(metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings))
 
 
-def completed(spec: ExperimentSpec) -> ExperimentSpec:
+def with_defaults(spec: ExperimentSpec) -> ExperimentSpec:
     """Fill in Katib's defaults, so that equal experiments have equal specs."""
     parallel = spec.parallel_trial_count
     if parallel is None:
@@ -96,7 +96,7 @@ def completed(spec: ExperimentSpec) -> ExperimentSpec:
 
 
 def _bounded(spec: ExperimentSpec) -> set[str]:
-    """The metrics of outcome constraints, as far as they can be read: of those the last value counts."""
+    """The metrics of the outcome constraints that can be read. Of these metrics the last value counts."""
     bounded: set[str] = set()
     for text in spec.outcome_constraints:
         with suppress(ValueError):
@@ -165,7 +165,7 @@ def _head(tree: dict[str, Any]) -> list[Problem]:
 
 
 def _katib_strings(body: dict[str, Any]) -> list[Problem]:
-    """Katib's types want strings where people like to write numbers; its API server refuses the rest."""
+    """Katib's types demand strings where people like to write numbers; its API server refuses numbers there."""
     found: list[Problem] = []
     remedy = f"must be a string: put it in quotes, or use apiVersion {OURS}"
 
@@ -196,7 +196,7 @@ def _items(tree: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings: list[str]) -> dict[str, Any]:
-    """Katib drops fields that it does not know; so do we, but we say so."""
+    """The body without our additions: Katib drops fields that it does not know; so do we, with a warning."""
     body = dict(body)
     for name in ADDITIONS:
         if body.pop(name, None) is not None:
@@ -237,7 +237,7 @@ def _shaped(
 
 
 def _problem(error: ErrorDetails) -> Problem:
-    """pydantic tells one error for each type that a scalar may have; people need the one sentence."""
+    """pydantic reports one error for each type that a scalar may have; a person needs one sentence."""
     path: Path = ("spec", *error["loc"])
     if error["type"] in _SCALAR_TYPES and path[-1] in ("bool", "int", "float", "str"):
         return Problem(path[:-1], "must be a word, a number, true or false")

@@ -1,4 +1,4 @@
-"""Outcome constraints: what a trial's metrics must keep for it to be the best, such as `latency_ms <= 20`."""
+"""Outcome constraints: limits that the metrics of the best trial must keep, such as `latency_ms <= 20`."""
 
 import re
 from collections.abc import Sequence

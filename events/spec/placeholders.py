@@ -1,4 +1,4 @@
-"""Trial templates: placeholders are replaced in the parsed tree, never in the text of a document."""
+"""Placeholders of a trial template: found and replaced in the parsed tree, never in the text of a document."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -45,8 +45,8 @@ def substitute(tree: Any, values: Mapping[str, Scalar], absent: Set[str] = froze
     """A copy of `tree` with every placeholder replaced.
 
     A string that is one placeholder becomes the value itself (a number stays a number); within a longer
-    string the value is written out. What stands for a name in `absent` is left out: the item of a list, with the option
-    before it, or the key of a mapping. Raises TemplateError for a name without a value.
+    string the value is written out. What a placeholder of a name in `absent` stands for is left out: the
+    item of a list, with the option before it, or the key of a mapping. Raises TemplateError for a name without a value.
     """
     match tree:
         case str():
@@ -70,8 +70,8 @@ def alone(value: Any) -> str | None:
 
 
 def _existing(items: Sequence[Any], absent: Set[str]) -> list[Any]:
-    """The items that do not stand for an absent value; an option goes with the value that follows it, a variable of
-    the environment with its name."""
+    """The items without those of absent values; an option is left out with the value that follows it, a variable of the
+    environment with its name."""
     kept: list[Any] = []
     for item in items:
         variable = isinstance(item, Mapping) and item.keys() == {"name", "value"}
@@ -83,7 +83,7 @@ def _existing(items: Sequence[Any], absent: Set[str]) -> list[Any]:
 
 
 def entangled(tree: Any, names: Set[str]) -> Iterator[str]:
-    """Those of `names` whose placeholders stand in longer strings or in keys, where they could not be left out."""
+    """Those of `names` whose placeholders are part of longer strings or of keys, so that they cannot be left out."""
     match tree:
         case str():
             yield from (name for name in PLACEHOLDER.findall(tree) if name in names and alone(tree) != name)
@@ -112,7 +112,7 @@ def _value(values: Mapping[str, Scalar], name: str) -> Scalar:
 
 
 def metadata_value(reference: str, template: TrialTemplate, trial: str, namespace: str) -> str | None:
-    """The value of a reference such as `${trialSpec.Name}`; None if it is no metadata reference."""
+    """The value of a reference such as `${trialSpec.Name}`; None if it is not a reference to metadata."""
     found = METADATA.match(reference)
     if not found:
         return None
@@ -157,7 +157,7 @@ def absent_names(spec: ExperimentSpec, assignment: Assignment) -> frozenset[str]
 
 
 def placeholders_of(template: TrialTemplate, parameters: Set[str]) -> Set[str]:
-    """The names by which the template calls `parameters`."""
+    """The placeholders that refer to `parameters`."""
     if not template.trial_parameters:
         return parameters
     return {entry.name for entry in template.trial_parameters if entry.reference in parameters}

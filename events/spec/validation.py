@@ -12,7 +12,7 @@ from events.spec.problem import Path, repeated
 from events.spec.problem import Problem as Problem
 from events.spec.space_validation import space_problems
 from events.spec.template_validation import template_problems
-from events.spec.warm_start import knowledge_problems
+from events.spec.warm_start import warm_start_problems
 
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 40
@@ -26,7 +26,7 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     yield from _outcomes(spec)
     yield from _counts(spec, katib)
     yield from space_problems(spec, katib=katib)
-    yield from knowledge_problems(spec.suggested, spec.warm_start)
+    yield from warm_start_problems(spec.suggested, spec.warm_start)
     if spec.warm_start is not None and spec.multi_objective:
         yield Problem(
             ("spec", "warmStart"), "has one value a row, and there are several objectives; keep one, or remove it"

@@ -1,4 +1,4 @@
-"""What is known before the first trial: points to try first, and results of earlier runs."""
+"""Points to try first, and results of earlier runs that the search learns from."""
 
 from collections.abc import Iterator, Mapping
 
@@ -49,8 +49,8 @@ def written_size(rows: tuple[Row, ...]) -> int:
     return sum(len(row.model_dump_json().encode()) + 1 for row in rows)
 
 
-def knowledge_problems(suggested: tuple[Point, ...], warm: WarmStart | None) -> Iterator[Problem]:
-    """What is wrong with them that can be seen without the search space."""
+def warm_start_problems(suggested: tuple[Point, ...], warm: WarmStart | None) -> Iterator[Problem]:
+    """What is wrong with them, as far as it can be seen without the search space."""
     if len(suggested) > MOST_POINTS:
         yield Problem(
             ("spec", "suggested"), f"{len(suggested):,} points are too many; at most {MOST_POINTS:,} are allowed"
@@ -67,7 +67,7 @@ def knowledge_problems(suggested: tuple[Point, ...], warm: WarmStart | None) -> 
 
 
 def rows_problems(rows: tuple[Row, ...], place: Path) -> Iterator[Problem]:
-    """Are there too many, or too much in them?"""
+    """Are there too many rows, or too many bytes in them?"""
     if len(rows) > MOST_ROWS:
         yield Problem(place, f"{len(rows):,} rows are too many; keep the best {MOST_ROWS:,}")
     elif written_size(rows) > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""Read one YAML document safely: bounded in size, depth and aliases, with the line of every node."""
+"""Reads one YAML document safely: limits of size, depth and aliases, and the line of every node."""
 
 import math
 import re
@@ -16,7 +16,7 @@ MAX_DEPTH = 64
 
 
 class DocumentError(RefusalError, ValueError):
-    """The text is no acceptable document; the message says where and why."""
+    """The text cannot be read as a document; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ _Loader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
 
 
 def read(text: bytes) -> Document:
-    """Parse `text`; raise DocumentError if it is too large, malformed, or no mapping."""
+    """Parse `text`; raise DocumentError if it is too large, malformed, or not a mapping."""
     if len(text) > MAX_BYTES:
         raise DocumentError(f"the document has {len(text):,} bytes; at most {MAX_BYTES:,} are allowed")
     try:
@@ -78,7 +78,7 @@ def read(text: bytes) -> Document:
 
 
 def _check_depth(text: str) -> None:
-    """Before any node is composed: libyaml composes by recursion, and a deep document would end the process."""
+    """Refuse a deep document before it is composed: libyaml composes by recursion and would end the process."""
     loader = _Loader(text)
     depth = 0
     try:
@@ -115,7 +115,7 @@ def _only_document(text: str) -> yaml.Node:
 
 
 def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int], above: frozenset[int]) -> None:
-    """Count the nodes as they unfold (an alias counts each time), note lines, refuse what is out of bounds."""
+    """Count the nodes (an alias counts each time it is used), note their lines, refuse what is too large."""
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
     seen[0] += 1

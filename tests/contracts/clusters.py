@@ -19,7 +19,7 @@ from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.simulated import Answer, SimulatedCluster
 from events.facts import Cause
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.document import completed
+from events.spec.document import with_defaults
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.kubernetes import COLLECTOR, namespace, objects
@@ -65,7 +65,7 @@ class Place:
 def _spec(template: Mapping[str, Any]) -> ExperimentSpec:
     tree = {"objective": OBJECTIVE, "parameters": PARAMETERS, "trialTemplate": template}
     spec = ExperimentSpec.model_validate(tree, strict=False)
-    return completed(spec) if template else spec
+    return with_defaults(spec) if template else spec
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from events.clock import now
 from events.envelope import Envelope, send
 from events.ids import consequence
 from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
-from events.spec.document import ExperimentDocument, loaded
+from events.spec.document import ExperimentDocument, load_tree
 from events.spec.yaml import DocumentError
 
 ASK_AGAIN_SECONDS = 20.0
@@ -155,4 +155,4 @@ class Step:
 
 def _document(obj: ExperimentObject) -> ExperimentDocument:
     """Raises DocumentError."""
-    return loaded(dict(obj.document), {})
+    return load_tree(dict(obj.document), {})

@@ -1,4 +1,4 @@
-"""The bus of a controller: a publisher, a consumer for its shards, and a pulse that tells whether Kafka is there."""
+"""The bus of a controller: a publisher, consumers for its shards, and a regular check that Kafka answers."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from trialstream.kafka.connection import BrokerProbe, limit_client_logs
 from trialstream.kafka.settings import KafkaSettings
 
 PULSE_SECONDS, AGAIN_SECONDS = 2.0, 0.5
-"""Between two looks; after one that failed."""
+"""Between two checks that Kafka answers; after a check that failed."""
 SHARDED = (topics.SIGNALS, topics.METRICS, topics.EVENTS)
 """The topics whose partitions are the shards."""
 
@@ -30,7 +30,7 @@ class KafkaBus:
         self._contact = BrokerProbe(settings)
         self._publisher = Publisher(settings)
         self._shared: dict[str, SharedConsumer] = {}
-        """For each topic that is read by shards: a flood of metrics is not in the way of signals."""
+        """One for each topic that is read by shards, so that many metrics do not delay signals."""
         self._sharing: dict[str, AsyncExitStack] = {}
         self._opening = asyncio.Lock()
         self._shared_consumers: set[SharedConsumer] = set()
@@ -58,7 +58,7 @@ class KafkaBus:
         place = TopicPartition(self._settings.topic(topic), partition)
         shared = await self._ready(topic)
         async with AsyncExitStack() as stack:
-            if not shared.is_free(place):  # somebody else reads it, too
+            if not shared.is_free(place):  # another subscription reads it, too
                 await self._contact.topic(place.topic)
                 shared = await stack.enter_async_context(self._open([place]))
             yield await stack.enter_async_context(shared.subscribe(topic, partition, position))
@@ -84,7 +84,7 @@ class KafkaBus:
                 self._shared_consumers.discard(shared)
 
     async def look(self) -> None:
-        """See which topics there are. Raises BusUnavailableError or BusRefusedError."""
+        """Ask which topics exist. Raises BusUnavailableError or BusRefusedError."""
         found = await self._contact.describe([self._settings.topic(topic) for topic in topics.ALL])
         for name, topic in found.items():
             if self._ids.get(name, topic.log_id) != topic.log_id:
@@ -94,7 +94,7 @@ class KafkaBus:
         self._counts = {name: topic.partitions for name, topic in found.items()}
 
     async def pulse(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check regularly that Kafka answers, until cancelled."""
         while True:
             try:
                 await self.look()

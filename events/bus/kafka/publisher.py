@@ -20,7 +20,7 @@ MAX_RECORD_BYTES = 900 * 1024
 """Key, headers and value of a record: what brokers take by default, with a margin."""
 PUBLISH_SECONDS = 15.0
 COMPRESSION = "lz4" if find_spec("cramjam") else "gzip"
-"""LZ4 comes with a library that the collector's image does without: it is memory in every pod."""
+"""LZ4 needs a library that the collector's image leaves out, to save memory in every pod."""
 START_SECONDS = 10.0
 
 
@@ -115,7 +115,7 @@ def _check(record: Record) -> None:
 
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings) -> AsyncGenerator[Publisher]:
-    """A publisher alone, for who only reports. It connects with its first record."""
+    """A publisher alone, for programs that only report. It connects when the first record is published."""
     limit_client_logs()
     publisher = Publisher(settings)
     try:

@@ -1,4 +1,4 @@
-"""One consumer for many partitions: each is fetched while somebody subscribes to it and has room for more."""
+"""One consumer for many partitions: each is fetched while it has a subscription with room for more."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000
 """Of one partition, fetched ahead; then it is paused until half of it is taken."""
 START_SECONDS = 10.0
 SILENT_LOOKS = 15
-"""So often may the broker answer us while the consumer fetches nothing: 30 s. Counted, since clocks jump."""
+"""Answers of the broker during which the consumer may fetch nothing (30 s); counted, because clocks jump."""
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +69,7 @@ class KafkaSubscription:
             self.position = taken[-1][0].position + 1
             self._bytes -= sum(weight for _, weight in taken)
         if len(self._waiting) <= MOST_RECORDS // 2 and self._bytes <= MOST_BYTES // 2:
-            self._shared.go_on(self._partition, self)
+            self._shared.resume(self._partition, self)
         return [one for one, _ in taken]
 
     def release(self, position: int) -> None:
@@ -85,7 +85,7 @@ class KafkaSubscription:
         self._arrived.set()
 
     def lose(self, error: BusUnavailableError | BusRefusedError) -> None:
-        """What comes next is not what should come next, or nothing will."""
+        """The records that follow are missing: the next fetch raises BusUnavailableError."""
         self._lost = error
         self._arrived.set()
 
@@ -106,7 +106,7 @@ class SharedConsumer:
         self._subscriptions: dict[TopicPartition, KafkaSubscription] = {}
         self.closing = False
         self.broken = False
-        """It fetches nothing any more: make another."""
+        """True when it will fetch nothing more: make another."""
 
     def is_free(self, partition: TopicPartition) -> bool:
         """Is it of this shared, and does nobody subscribe to it?"""
@@ -138,7 +138,7 @@ class SharedConsumer:
                 (end,) = (await self._consumer.end_offsets([place])).values()
         return first, end
 
-    def go_on(self, partition: TopicPartition, subscription: KafkaSubscription) -> None:
+    def resume(self, partition: TopicPartition, subscription: KafkaSubscription) -> None:
         """The subscription has room again."""
         if self._subscriptions.get(partition) is subscription and partition in self._consumer.paused():
             self._consumer.seek(partition, subscription.next)
@@ -171,7 +171,7 @@ class SharedConsumer:
         try:
             while not self.closing:
                 await self._turn()
-        except Exception as error:  # whatever it is: to start anew is the remedy, to go on without a pump is not
+        except Exception as error:  # whatever failed: a new consumer has to be made
             _log.warning("fetching from Kafka failed: %r", error)
             self.give_up(f"fetching from Kafka failed: {error!r}")
 

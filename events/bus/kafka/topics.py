@@ -1,4 +1,4 @@
-"""The topics as they are made in Kafka, and whether they are as they should be."""
+"""The topics of an installation in Kafka: made, checked and deleted."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -124,7 +124,7 @@ async def delete(settings: KafkaSettings) -> None:
 
 
 async def seen(settings: KafkaSettings, names: list[str], *, there: bool) -> None:
-    """Wait until the brokers say of the topics that they are there, or gone: they agree a moment later."""
+    """Wait until the brokers report the topics as present, or as gone: they agree only after a moment."""
     contact = BrokerProbe(settings)
     try:
         with translated("make or delete topics"):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from events.spec.warm_start import MOST_ROWS, Row, WarmStart, knowledge_problems
+from events.spec.warm_start import MOST_ROWS, Row, WarmStart, warm_start_problems
 
 
 def found(warm: WarmStart | None, points: int = 0) -> list[str]:
-    return [f"{problem.path[-1]}: {problem.message}" for problem in knowledge_problems(({"x": 1},) * points, warm)]
+    return [f"{problem.path[-1]}: {problem.message}" for problem in warm_start_problems(({"x": 1},) * points, warm)]
 
 
 ROW = Row(parameters={"x": 1}, value=0.5)

@@ -14,7 +14,7 @@ from controller.cluster.kubernetes.labels import workload_name
 from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
 from events.ids import ExperimentId, TrialNumber
-from events.spec.document import completed
+from events.spec.document import with_defaults
 from events.spec.experiment import ExperimentSpec
 from tests.collectors.shipping import SHARD
 from tests.controller.cluster.identity import identity
@@ -52,7 +52,7 @@ class Stage:
             strict=False,
         )
         key = AttemptKey(self.experiment, TrialNumber(trial), attempt)
-        return Launch(key, "exp", self.namespace, completed(spec), {"lr": 0.25}, None, SHARD)
+        return Launch(key, "exp", self.namespace, with_defaults(spec), {"lr": 0.25}, None, SHARD)
 
     async def start(self, trial: int, tree: dict[str, Any] | None, **template: Any) -> Launch:
         launch = self.launch(trial, tree, **template)

@@ -16,7 +16,7 @@ from controller.cluster.kubernetes.labels import Rules
 from controller.cluster.kubernetes.phases import Pending, Phase, Running, phase
 from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
 from events.facts import Cause
-from events.spec.document import completed
+from events.spec.document import with_defaults
 from events.spec.experiment import ExperimentSpec
 
 UTC = timezone.utc  # noqa: UP017
@@ -28,7 +28,7 @@ CONTAINERS = {"PyTorchJob": "pytorch", "TFJob": "tensorflow", "TrainJob": "node"
 def rules(kind: str) -> Rules:
     """Katib's defaults of the kind."""
     spec = ExperimentSpec.model_validate({"trialTemplate": {"trialSpec": {"kind": kind}}}, strict=False)
-    template = completed(spec).trial_template
+    template = with_defaults(spec).trial_template
     condition = (template.success_condition or "", template.failure_condition or "")
     return Rules(*condition, CONTAINERS[kind], template.primary_pod_labels)
 
