@@ -1,1 +1,1 @@
-"""The wiring: the parts of a controller, the flows of a shard, and the two ways to own shards: alone or with others."""
+"""Wiring: the parts of a controller, the flows of a shard, and owning shards alone or among several controllers."""

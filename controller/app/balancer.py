@@ -30,10 +30,10 @@ from events.waiting import wait
 
 ROUND_SECONDS = 0.3
 LEAVE_SECONDS = 3.0
-"""How long handing over may take: whoever takes over does not depend on it."""
+"""How long handing over may take; the next owner does not depend on it."""
 STOP_SECONDS = 1.0
 BUS_SECONDS = 10.0
-"""A controller without a broker for so long gives way."""
+"""A controller that has had no contact with Kafka for so long releases its shards."""
 RETRY_SECONDS = (0.1, 5.0)
 """Before the first and between later tries to serve a shard; after a longer service the first comes again."""
 
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class OwnedShard:
-    """A shard that we own and serve; `trouble` says why it does not work at the moment."""
+    """A shard that we own and serve; `trouble` says why it fails at the moment."""
 
     epoch: int
     task: "asyncio.Task[None]"
@@ -52,7 +52,7 @@ class OwnedShard:
 
 @dataclass(slots=True)
 class Balancer:
-    """The shards of one controller. `run` until `leaving` is set."""
+    """The shards of one controller. `run` ends when `leaving` is set."""
 
     components: Components
     shards: int
@@ -64,7 +64,7 @@ class Balancer:
     renewed_at: float = 0.0
 
     def reasons(self) -> Iterator[str]:
-        """Why this controller is not ready; nothing when it is."""
+        """Why this controller is not ready; none if it is."""
         if self.trouble:
             yield self.trouble
         elif not self.surveyed:
@@ -74,7 +74,7 @@ class Balancer:
                 yield f"shard {shard}: {serving.trouble}"
 
     async def run(self) -> None:
-        """Own, serve, hand over. Raises StoreRefusedError if the database has another number of shards."""
+        """Own, serve and hand over shards. Raises StoreRefusedError if the database has another number of shards."""
         await self.components.leases.make_shards(self.shards)
         SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
@@ -96,7 +96,7 @@ class Balancer:
         return [one.holding for one in self.owned.values() if one.holding is not None]
 
     async def _round(self, tasks: asyncio.TaskGroup) -> None:
-        """Renew, look around, and do one step towards an even share."""
+        """Renew the leases, survey the shards, and take one step towards an even share."""
         fit = self.components.bus.healthy_within(BUS_SECONDS)
         try:
             async with asyncio.timeout(LEASE_SECONDS / 2):
@@ -126,7 +126,7 @@ class Balancer:
         await self._drop(*lost, why="taken over by another controller")
 
     async def _withdraw(self) -> None:
-        """Cut off from the broker: those who are not shall have the shards."""
+        """Release all shards, for we have no contact with Kafka: other controllers may have it."""
         self._report(f"no contact with Kafka for {BUS_SECONDS:.0f} s")
         self.surveyed = False
         if self.components.leases.epochs or self.registered:
@@ -154,14 +154,14 @@ class Balancer:
             await self.components.leases.release(last)
 
     def _share(self, survey: Survey) -> int:
-        """An even share; the first controllers by name have one more if it does not come out even."""
+        """How many shards we should own; the first controllers by name take the remainder."""
         me, others = self.components.leases.owner, survey.controllers
         if me not in others:
             others = sorted([*others, me])
         return self.shards // len(others) + (others.index(me) < self.shards % len(others))
 
     async def _serve(self, shard: Shard, epoch: int) -> None:
-        """Run the flows of the shard, again after each outage, until it is not ours any more."""
+        """Run the flows of the shard, again after each outage, until it is no longer ours."""
 
         async def ready(holding: Holding, _: asyncio.Event) -> None:
             self.owned[shard].trouble, self.owned[shard].holding = "", holding
@@ -201,7 +201,7 @@ class Balancer:
             self.components.leases.forget(shard)
 
     async def _drop(self, *shards: Shard, why: str) -> None:
-        """They are not ours any more."""
+        """Stop serving shards that are no longer ours."""
         for shard in shards:
             CHANGES.labels("dropped").inc()
             _log.warning("shard %d is dropped: %s", shard, why)
@@ -209,7 +209,7 @@ class Balancer:
         self.components.leases.forget(*shards)
 
     async def _stop(self, *shards: Shard) -> None:
-        """End the flows of shards; what does not end in time is fenced by the next epoch."""
+        """End the flows of shards; one that takes too long is fenced by the next epoch."""
         tasks = [self.owned.pop(shard).task for shard in shards if shard in self.owned]
         for shard in shards:
             with suppress(KeyError):
@@ -222,7 +222,7 @@ class Balancer:
                 _log.warning("%d shards take long to stop; they are fenced", len(late))
 
     async def _hand_over_all(self) -> None:
-        """Leave in order, within LEAVE_SECONDS even if nobody answers."""
+        """Release all shards, within LEAVE_SECONDS even if the database does not answer."""
         mine = list(self.owned)
         await self._stop(*mine)
         with suppress(StoreUnavailableError, StoreRefusedError, TimeoutError):

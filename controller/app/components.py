@@ -44,7 +44,7 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def simulated_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Everything for which this version cannot rehearse `spec`."""
+    """Everything for which this version cannot simulate `spec`."""
     yield from search_problems(spec)
     yield from scheduler_problems(spec)
 
@@ -58,7 +58,7 @@ class EventDispatcher:
 
     @contextmanager
     def subscribe(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
-        """The events of the experiments of one shard; what came before is found by the sweep."""
+        """The events about one shard's experiments from now on; the sweep finds what came before."""
         subscription: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
         self.subscriptions.append(subscription)
         try:
@@ -67,7 +67,7 @@ class EventDispatcher:
             self.subscriptions.remove(subscription)
 
     async def run(self) -> None:
-        """Distribute, until cancelled."""
+        """Pass events on, until cancelled."""
         async for event in self.cluster.watch():
             for holding, queue in self.subscriptions:
                 if event.key.experiment in holding.experiments:
@@ -75,18 +75,18 @@ class EventDispatcher:
 
 
 class ObjectReconciler(Protocol):
-    """Shows experiments where else they are kept, and asks for what is asked for there; one for all shards."""
+    """Reconciles experiments with the objects of a cluster, for all shards of this process."""
 
     def serving(self, holding: Holding) -> AbstractContextManager[None]:
         """Reconcile the experiments of a shard that we own."""
         ...
 
     def handle_facts(self, recorded: Sequence[Recorded]) -> None:
-        """Facts have been committed."""
+        """React to facts that have been committed."""
         ...
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Reconcile, until cancelled."""
         ...
 
 
@@ -111,7 +111,7 @@ class Components:
     check: Callable[[ExperimentSpec], Iterator[Problem]]
     """Why a spec cannot run here."""
     restart_database: Callable[[], Awaitable[None]]
-    """Bring the database back, where that is ours to do."""
+    """Start the database again, where it is ours to start."""
     reconciler: ObjectReconciler | None = None
 
     async def forget(self, experiment: ExperimentId) -> None:
@@ -122,7 +122,7 @@ class Components:
 
 
 async def leave_alone() -> None:
-    """The database is somebody else's: all that we can do is to wait for it."""
+    """Do nothing: the database is not ours to start, so we can only wait for it."""
 
 
 @asynccontextmanager
@@ -163,7 +163,7 @@ async def open_components(
 
 
 def local_follow(cluster: LocalCluster) -> Follow:
-    """Hear a local attempt by reading the file that it writes."""
+    """Read the metrics of a local attempt from the file that it writes."""
 
     def follow(launched: Launch) -> Source:
         collector = launched.spec.metrics_collector_spec

@@ -1,4 +1,4 @@
-"""The gauges of a controller: how much there is of everything, looked at every few seconds."""
+"""The gauges of a controller: counts of experiments, trials, effects and connections, set every few seconds."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ STATES = (ExperimentState.RUNNING, ExperimentState.PAUSED)
 
 
 async def set_gauges(components: Components, holdings: Collection[Holding]) -> None:
-    """Set them for the shards that we hold; what Postgres does not tell now keeps its value."""
+    """Set the gauges for our shards; while Postgres is away, those that need it keep their values."""
     _set_states(holdings)
     in_use, idle = components.database.connections()
     POOL.labels("in_use").set(in_use)
@@ -49,7 +49,7 @@ def _set_states(holdings: Collection[Holding]) -> None:
 
 
 async def keep_gauges(components: Components, holdings: Callable[[], Collection[Holding]]) -> None:
-    """For ever."""
+    """Set the gauges every few seconds, until cancelled."""
     while True:
         await set_gauges(components, holdings())
         await asyncio.sleep(EVERY_SECONDS)

@@ -1,4 +1,4 @@
-"""The controller as a process: open what it needs, again after each failure, and leave in order when it is told to."""
+"""The controller as a process: it opens what it needs, again after each failure, and leaves in order when told to."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ POOL = 12
 RETRY_SECONDS = (0.5, 5.0)
 """Before the first and between later tries to open what a controller needs."""
 LEAVE_SECONDS = 8.0
-"""Leaving in order may take so long; then the process ends all the same."""
+"""Leaving in order may take so long; then the process is ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,14 +99,14 @@ class Service:
     name: str = field(default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}")
 
     def reasons(self) -> Iterator[str]:
-        """Why it is not ready; nothing when it is."""
+        """Why it is not ready; none if it is."""
         if self.balancer is None:
             yield self.trouble
         else:
             yield from self.balancer.reasons()
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT."""
+        """Work until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, self._leave)

@@ -21,7 +21,7 @@ from events.bus import BusRefusedError, BusUnavailableError
 from events.ids import Shard
 
 PASSING = (StoreUnavailableError, StoreRefusedError, BusUnavailableError, BusRefusedError, OSError)
-"""What may pass by itself, or once a person has mended it: no database, no broker, no supervisor, a full disk."""
+"""Errors that pass by themselves or when a person acts: no database, no broker, a full disk."""
 Flow = Coroutine[Any, Any, None]
 Alongside = Callable[[Holding, asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -74,7 +74,7 @@ async def serve(components: Components, shard: Shard, epoch: int, alongside: Alo
 def _flows(
     components: Components, holding: Holding, facts: FactFanOut, events: "asyncio.Queue[Event]"
 ) -> dict[str, Flow]:
-    """The flows by name; none has begun yet."""
+    """The flows by name, not yet started."""
     bus, positions = components.bus, components.positions
     sweeper = Sweeper(
         components.cluster,
@@ -96,13 +96,13 @@ def _flows(
 
 
 async def _run(name: str, shard: Shard, flow: Flow) -> None:
-    """A flow ends by being cancelled, or with an error. Raises RuntimeError if it just ends."""
+    """Run a flow, which ends only by an error or a cancellation. Raises RuntimeError if it returns."""
     await flow
     raise RuntimeError(f"the flow {name!r} of shard {shard} has ended; it should run until cancelled")
 
 
 def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception that says what to do: being fenced or a fault of ours before an outage."""
+    """The exception that decides what to do: a fault of the program first, then fencing, then an outage."""
     leaves: list[BaseException] = []
     for one in group.exceptions:
         leaves += [reason(one)] if isinstance(one, BaseExceptionGroup) else [one]

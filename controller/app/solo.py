@@ -1,4 +1,4 @@
-"""One experiment, a shard of its own, seen through by this process alone: what `trialstream run` does."""
+"""One experiment in a shard of its own, run by this process alone, as `trialstream run` does."""
 
 import asyncio
 import logging
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class _SettledError(AbandonError):
-    """Not an error: what was waited for has come, so the flows end."""
+    """Not an error: the experiment is at rest, so the flows end."""
 
 
 def at_rest(experiment: Experiment) -> bool:
-    """Does nothing more happen unless somebody asks for it?"""
+    """Is the experiment done, or paused with all its trials?"""
     live = experiment.progress.live.values()
     paused = experiment.progress.state is ExperimentState.PAUSED
     return experiment.done or (paused and all(trial.state is TrialState.PAUSED for trial in live))
@@ -82,7 +82,7 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
 
 
 async def _is_settled(components: Components, holding: Holding, experiment: ExperimentId) -> bool:
-    """Is everything decided, does no request wait, and is every effect done?"""
+    """Is the experiment at rest, with no request waiting and no effect left to do?"""
     known = holding.experiments.get(experiment)
     if known is not None and not at_rest(known):
         return False
@@ -91,7 +91,7 @@ async def _is_settled(components: Components, holding: Holding, experiment: Expe
 
 @dataclass(slots=True)
 class _Outage:
-    """Since when it does not work, and how long to wait until the next try."""
+    """Since when tries fail, and how long to wait until the next."""
 
     since: float | None = None
     backoff: Backoff = field(default_factory=lambda: Backoff(*RETRY_SECONDS))

@@ -1,1 +1,1 @@
-"""The loops. Each takes one kind of input and does one thing with it; they talk through signals and facts."""
+"""The loops of a controller: each takes one kind of input; they communicate by signals and facts."""

@@ -1,4 +1,4 @@
-"""Signals → decisions: what waits together is decided together, in order, and committed in one transaction."""
+"""Signals → decisions: those that wait together are decided on in order; each experiment has one transaction."""
 
 import time
 import traceback
@@ -44,7 +44,7 @@ from events.signals import (
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.03
-"""How long observations that nobody waits for are kept for company; anything else is decided on at once, with them."""
+"""How long observations that nobody waits for are collected; any other signal is decided on at once, with them."""
 REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
 """What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
 DEFERRABLE = WorkloadStarted | WorkloadEnded
@@ -81,7 +81,7 @@ async def intake(
 
 @dataclass(slots=True)
 class SignalProcessor:
-    """Where the signals of a shard are dealt with, a batch at a time."""
+    """Processes the signals of a shard, a batch at a time."""
 
     ledger: Ledger
     holding: Holding
@@ -103,7 +103,7 @@ class SignalProcessor:
         return received
 
     async def process(self, received: Sequence[ReceivedSignal]) -> None:
-        """Decide on all, then commit one experiment after the other; the last commit moves the position."""
+        """Decide on all, then commit each experiment; the last commit also moves the position."""
         groups: dict[ExperimentId, list[ReceivedSignal]] = {}
         for one in received:
             groups.setdefault(one.envelope.experiment, []).append(one)
@@ -138,7 +138,7 @@ class SignalProcessor:
     async def _look_up(
         self, experiment_id: ExperimentId, received: list[ReceivedSignal]
     ) -> tuple[Experiment | None, list[ReceivedSignal]]:
-        """The experiment if these received found it, or ask something of one that is done."""
+        """The experiment, if these signals submit it or request something of one that is done."""
         try:
             known = await self.ledger.get(experiment_id)
         except ValidationError as error:
@@ -174,7 +174,7 @@ class SignalProcessor:
     async def _fresh(
         self, experiment: ExperimentId, received: list[ReceivedSignal]
     ) -> tuple[list[ReceivedSignal], list[UUID]]:
-        """Without the requests that were decided on before, or that stand here twice; and the marks of the new ones."""
+        """The signals without requests that were decided on before or are repeated; and the ids of the new requests."""
         requests = {one.envelope.id for one in received if _is_request(one)}
         if not requests:
             return received, []
@@ -238,7 +238,7 @@ def _is_request(one: ReceivedSignal) -> bool:
 
 
 def _with_first_tick(envelope: Envelope) -> Iterable[Envelope]:
-    """A new experiment begins at once: what makes it begin is that time passes."""
+    """Let a new experiment begin at once, by a first tick after its submission."""
     yield envelope
     if isinstance(envelope.body, ExperimentSubmitted):
         envelope_id = consequence(envelope.id, "begin")

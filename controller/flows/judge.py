@@ -1,4 +1,4 @@
-"""Measurements → stored once, judged by the stopping rule, and summed up when an attempt has reported everything."""
+"""Measurements → stored once, shown to the early-stopping rule, and summarized when an attempt has reported all."""
 
 import asyncio
 from collections import deque
@@ -38,13 +38,13 @@ MAX_RECORDS = 20_000
 """Records that are read ahead at most, and their bytes."""
 MAX_BYTES = 16_000_000
 TURN_BYTES = 500_000
-"""Bytes that are dealt with at once, some 7,000 points, shared by the experiments that have any."""
+"""Bytes that are processed at once, some 7,000 points, shared by the experiments that have any."""
 
 
 async def judge(
     bus: Bus, measurements: Measurements, positions: Positions, holding: Holding, facts: "asyncio.Queue[Recorded]"
 ) -> None:
-    """Take in the measurements of the shard, until cancelled."""
+    """Store and judge the measurements of the shard, until cancelled."""
     early_stopping = EarlyStopping(holding)
     for experiment_id in list(holding.experiments):
         await _restore(early_stopping, measurements, holding, experiment_id)
@@ -62,7 +62,7 @@ async def judge(
             envelopes, dead = _decode_all(backlog.take(), holding)
             if envelopes:
                 early_stopping.observe(envelopes)
-                async with asyncio.TaskGroup() as tasks:  # a verdict does not wait for the disk
+                async with asyncio.TaskGroup() as tasks:  # stops do not wait for the disk
                     stops = send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
                     tasks.create_task(stops, name="send stops")
                     tasks.create_task(_store(measurements, holding, envelopes), name="store measurements")
@@ -85,7 +85,7 @@ async def _restore(
 
 
 def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
-    """The measurements of our experiments, and what is none; those of experiments that are over are dropped."""
+    """The measurements of live experiments, and the records that cannot be read; others are dropped."""
     found: list[Envelope] = []
     dead: list[DeadLetter] = []
     for delivery in deliveries:
@@ -102,7 +102,7 @@ def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[
 
 
 class Backlog:
-    """Records that were fetched but not dealt with, by experiment: each gets its turn, however many another has."""
+    """Fetched records by experiment: each gets its turn, however many records another has."""
 
     def __init__(self) -> None:
         self._queues: dict[bytes, deque[Delivery]] = {}
@@ -203,7 +203,7 @@ class EarlyStopping:
                     pass
 
     def learn(self, recorded: Recorded) -> None:
-        """A conclusion adds to the reference; another attempt starts over."""
+        """Tell the rule about conclusions, which it compares with, and new attempts, which start over."""
         rule = self.rules.get(recorded.envelope.experiment)
         if rule is None:
             return
@@ -218,7 +218,7 @@ class EarlyStopping:
                 pass
 
     def take_stops(self) -> Iterator[Envelope]:
-        """The judgements since the last call."""
+        """The signals to stop trials since the last call."""
         pending, self.pending = self.pending, []
         for key, message in pending:
             judged = TrialJudged(trial=key.trial, attempt=key.attempt, message=message)

@@ -18,11 +18,11 @@ from events.ids import ExperimentId
 
 Result = TypeVar("Result")
 RETRY_SECONDS = (1.0, 30.0)
-"""Before the first and between later tries of starts that were put off."""
+"""Before the first and between later tries of starts that were postponed."""
 
 
 async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Do the effects of the shard in the order of their facts, what was left undone first."""
+    """Start and stop the attempts of the shard in the order of their facts, those left undone first."""
     for due in holding.due:
         if due.effect is not Effect.PUBLISH:
             facts.put_nowait(due.recorded)
@@ -49,7 +49,7 @@ async def _next_facts(facts: "asyncio.Queue[Recorded]", seconds: float | None) -
 
 
 def _observe_gaps(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
-    """From a trial's end to the start of the next; `ended`: since when experiments wait for one."""
+    """Measure the time from a trial's end to the next start; `ended`: since when experiments wait."""
     for one in waiting:
         experiment_id = one.envelope.experiment
         match one.fact:
@@ -64,7 +64,7 @@ def _observe_gaps(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetim
 
 
 async def _execute(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> list[Recorded]:
-    """What waits is done together; of one trial, a start before its stop. What is left are starts that are put off."""
+    """Do what waits, starts before stops; the result are starts that have to be tried again."""
     starts = [one for one in waiting if isinstance(one.fact, TrialScheduled)]
     stops = [one for one in waiting if isinstance(one.fact, TrialStopRequested)]
     begun = await _gather(_start(cluster, holding, one) for one in starts)
@@ -89,7 +89,7 @@ async def _stop(cluster: Cluster, recorded: Recorded) -> None:
 
 
 async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> bool:
-    """Is it done? A trial that was concluded meanwhile, or is at another attempt, needs no start."""
+    """True when done. A trial that was concluded meanwhile, or is at another attempt, needs no start."""
     fact = recorded.fact
     assert isinstance(fact, TrialScheduled)
     key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)

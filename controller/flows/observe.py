@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 
 
 class Source(Protocol):
-    """What an attempt reports, as it grows."""
+    """Where the points of an attempt are read from."""
 
     def read(self) -> Sequence[Point]:
         """The points since the last call; call again while there are some."""
@@ -35,7 +35,7 @@ Follow = Callable[[Launch], Source]
 
 
 async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding) -> None:
-    """Heed what happens to the attempts of the shard and hear what they report, until cancelled."""
+    """Signal what happens to the attempts of the shard, and follow their metrics, until cancelled."""
     follower = MetricsFollower(follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.poll(), name="poll metrics")
@@ -55,10 +55,10 @@ class MetricsFollower:
     holding: Holding
     sources: dict[AttemptKey, Source] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """What was read is reported before anything else is read: the word that all is reported comes last."""
+    """Held from reading to reporting, so that MetricsCompleted comes after all points."""
 
     async def handle(self, events: Sequence[Event]) -> None:
-        """Say what is new of these; the end of an attempt comes after all that it reported."""
+        """Signal what is new; the end of an attempt comes after all that it reported."""
         signals: list[Envelope] = []
         for event in events:
             trial = self.holding.live(event.key)
@@ -77,7 +77,7 @@ class MetricsFollower:
             await self._finish(event.key)
 
     async def poll(self) -> None:
-        """Read what running attempts have reported, again and again."""
+        """Read what running attempts have reported, until cancelled."""
         while True:
             for key in list(self.sources):
                 async with self.lock:
@@ -87,7 +87,7 @@ class MetricsFollower:
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.lock:
-            if self.holding.live(key) is None:  # it was concluded while we waited for our turn
+            if self.holding.live(key) is None:  # it was concluded while we waited for the lock
                 self.sources.pop(key, None)
                 return
             source = self._source(key)
@@ -111,7 +111,7 @@ class MetricsFollower:
 
 
 def _signal_for(event: Event, trial: LiveTrial) -> Signal | None:
-    """What the event says that is not known of the trial."""
+    """The signal for what the event adds to what is known of the trial."""
     key = event.key
     match event:
         case Waiting(reason=reason, message=message) if trial.state is TrialState.PENDING and trial.waiting != reason:

@@ -30,7 +30,7 @@ from events.spec.space import Assignment
 
 @dataclass(slots=True)
 class SearchSession:
-    """What a live search has said, and been told, and what it has still to be told."""
+    """What a live search has suggested and been told, and what it has not been told yet."""
 
     asked: int
     told: int
@@ -43,7 +43,7 @@ class SearchSession:
     """Its last answer: by trial, what it suggested, and how much it had been told."""
 
     def matches(self, fact: TrialProposed) -> bool:
-        """Is this what it said? An answer of the owner before may have been decided on in the place of its own."""
+        """Did it suggest this? The answer of an earlier owner may have been decided on instead."""
         return self.last_answer.get(fact.trial) == (fact.assignment, fact.told)
 
     def question(self, spec: ExperimentSpec, count: int) -> Question:
@@ -51,7 +51,7 @@ class SearchSession:
         return Question(self.name, self.answered, news, count)
 
     def record_answer(self, assignments: Sequence[Assignment]) -> None:
-        """It has answered, knowing the news."""
+        """Record its answer to a question that told it all that it did not know."""
         self.told += len(self.untold)
         self.untold.clear()
         self.last_answer = {TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)}
@@ -60,7 +60,7 @@ class SearchSession:
 
 
 async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Answer every request of the shard, the open ones of the owner before first; no experiment waits for another."""
+    """Answer every request for suggestions of the shard, open ones first; experiments do not wait for each other."""
     queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
     async with asyncio.TaskGroup() as tasks:
 
@@ -144,7 +144,7 @@ class Proposer:
         )
 
     async def _ask_search(self, experiment: Experiment, count: int) -> Suggestions:
-        """What the search says; its journal is read when it is not live, or no worker has it."""
+        """The suggestions; the journal is read if the search is not live, or no worker has it."""
         journal: Journal | None = None
         if self.session is None or self.session.asked != experiment.progress.proposed:
             self._forget()
@@ -172,7 +172,7 @@ def origin(experiment: Experiment) -> Origin:
 
 
 def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
-    """What a conclusion teaches: losses, a failure by the trial's own fault, or nothing."""
+    """What the search is told of a conclusion: losses, a failure by the trial's own fault, or nothing."""
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if complete(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
@@ -190,7 +190,7 @@ def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator
 
 
 def journal_entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
-    """The journal as the search needs it to go on as it would have."""
+    """The journal in the order in which the search was asked and told, from which it can be rebuilt."""
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:

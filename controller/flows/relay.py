@@ -1,4 +1,4 @@
-"""Facts → the public stream, in order, at least once; the last fact of a deleted experiment takes the rest with it."""
+"""Facts → the public stream, in order, at least once; after its last fact a deleted experiment is removed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ Forget = Callable[[ExperimentId], Awaitable[None]]
 
 
 async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, facts: "asyncio.Queue[Recorded]") -> None:
-    """Publish the facts of the shard, what was left undone first; a fact is forgotten once it is out.
+    """Publish the facts of the shard, those left undone first; a published fact leaves the outbox.
 
     `forget` deletes all that is kept of an experiment.
     """
@@ -39,7 +39,7 @@ async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, fact
 
 
 async def _publish(bus: Bus, outbox: Outbox, holding: Holding, waiting: Sequence[Recorded]) -> None:
-    """The fact of a deletion stays due until all is deleted, which takes it along."""
+    """Publish; a deletion stays in the outbox until the whole experiment is removed."""
     await send(bus, topics.EVENTS, holding.shard, [one.envelope for one in waiting])
     done = [(one.envelope.experiment, one.seq) for one in waiting if not isinstance(one.fact, ExperimentDeleted)]
     await outbox.done(Effect.PUBLISH, done)

@@ -1,4 +1,4 @@
-"""Levels beside edges: people's letters, the clock, silent collectors, and what should run compared with what does."""
+"""A regular look at what no event reports: requests, the clock, silent collectors, and what should run."""
 
 import asyncio
 import time
@@ -23,13 +23,13 @@ ROUND_SECONDS = 0.5
 COMPARE_EVERY = 20
 """Rounds between two comparisons with the cluster."""
 COLLECTOR_SECONDS = 60.0
-"""How long an attempt's collector may take, after the end, to say that all is reported."""
+"""How long after the end of an attempt its collector may take to report everything."""
 MAX_DEAD_LETTERS = 100
 
 
 @dataclass(slots=True)
 class Sweeper:
-    """Looks after the experiments of a shard."""
+    """Looks at the experiments of a shard again and again."""
 
     cluster: Cluster
     ledger: Ledger
@@ -38,10 +38,10 @@ class Sweeper:
     dead_letters: DeadLetters
     holding: Holding
     awaiting: dict[AttemptKey, float] = field(default_factory=dict)
-    """Since when the end of an attempt is known, but not all that it reported."""
+    """Since when attempts have ended without having reported everything."""
 
     async def sweep(self) -> None:
-        """At once, and then again and again."""
+        """Compare and tick at once, then regularly, until cancelled."""
         await self._tick(everybody=True)
         turn = 0
         while True:
@@ -64,7 +64,7 @@ class Sweeper:
             await self.cluster.sweep(experiment.identity, (), self.holding.wants)
 
     async def _tick(self, *, everybody: bool) -> None:
-        """Say that time has passed: to each experiment at the start, then to those whose deadline has come."""
+        """Signal that time has passed: to each experiment at the start, later to those whose deadline has come."""
         at = now()
         late = [
             experiment_id
@@ -75,7 +75,7 @@ class Sweeper:
         await self._send(topics.SIGNALS, ticks)
 
     async def _complete_overdue(self) -> None:
-        """An attempt is judged by what has come, if its collector takes too long to say that this is all."""
+        """Complete attempts whose collectors take too long: they are judged by what has come."""
         moment = time.monotonic()
         self.awaiting = {key: self.awaiting.get(key, moment) for key in self._awaiting_metrics()}
         late = [key for key, since in self.awaiting.items() if moment - since > COLLECTOR_SECONDS]

@@ -1,4 +1,4 @@
-"""The program that every worker is a fork of: it imports once what takes long, so that a worker starts in a moment.
+"""The program that starts workers by forking: it imports slow libraries once, so each worker starts quickly.
 
 Lines of JSON over the socket that is its standard input:
 
@@ -32,7 +32,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with(parent: int) -> None:
-    """End when the process `parent` does, on Linux also while we are busy."""
+    """End this process when `parent` ends; on Linux at once, even in the middle of a computation."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we could ask to die with it
@@ -40,7 +40,7 @@ def die_with(parent: int) -> None:
 
 
 class Forkserver:
-    """One thread, one loop: requests, and workers that end."""
+    """One thread with one loop: it handles requests, and workers that end."""
 
     def __init__(self, control: socket.socket, memory: int) -> None:
         self._control = control
@@ -52,7 +52,7 @@ class Forkserver:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> NoReturn:
-        """Until the other side is gone."""
+        """Handle requests until the controller closes the socket."""
         for end in (self._wake, self._alarm):
             end.setblocking(False)
         signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
@@ -77,7 +77,7 @@ class Forkserver:
 
     def _execute(self, request: dict[str, Any]) -> None:
         if "kill" in request:
-            if request["kill"] in self._workers:  # else it was reaped, and its number may be another's
+            if request["kill"] in self._workers:  # else it has ended, and its pid may be another process's
                 os.kill(request["kill"], signal.SIGKILL)
             return
         self._import(set(request["modules"]) - self._modules)
@@ -94,7 +94,7 @@ class Forkserver:
         self._send({"pid": pid, "modules": sorted(self._modules)})
 
     def _import(self, modules: set[str]) -> None:
-        """Whoever needs a module that cannot be imported will say so itself."""
+        """Import what can be imported; a worker that needs a missing module reports that itself."""
         for name in sorted(modules):
             with suppress(Exception):
                 import_module(name)
@@ -107,16 +107,16 @@ class Forkserver:
             self._wake.recv(2**16)
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                if ended[0] in self._workers:  # a library may have had children of its own
+                if ended[0] in self._workers:  # a library may have child processes of its own
                     self._workers.discard(ended[0])
                     self._send({"ended": ended[0], "status": ended[1]})
 
     def _send(self, message: dict[str, Any]) -> None:
-        with suppress(ConnectionError):  # that the other side is gone is heard by the next read
+        with suppress(ConnectionError):  # the next read notices that the controller is gone
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
     def _become_worker(self, connection: socket.socket, parent: int) -> NoReturn:
-        """In the child: nothing of the parent's stays open."""
+        """Run as a worker, in the child process; nothing of the parent's stays open."""
         status = 1
         try:
             die_with(parent)
@@ -141,7 +141,7 @@ class Forkserver:
 
 
 def _limit(memory: int) -> None:
-    """Bytes that may be written to; no core is left behind."""
+    """Limit the writable memory of this process to so many bytes, and write no core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

@@ -1,4 +1,4 @@
-"""The pool of workers: who asks a search gets a free one, best the one that has it; what is killed is asked again."""
+"""The pool of worker processes: it assigns questions to workers, and asks again when a worker dies."""
 
 import asyncio
 import json
@@ -25,16 +25,16 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
 MAX_TRIES = 3
-"""Workers that one question may cost."""
+"""A question fails when so many workers have died over it."""
 GROW_SECONDS = 0.05
-"""Seconds until another worker is started because all are busy."""
+"""A question that has waited so long, with all workers busy, starts another worker."""
 MOVE_SECONDS = 0.25
-"""Seconds until a worker takes a search that another one has: it has to make it from its journal."""
+"""A question that has waited so long for the worker that has its search moves to a free one, which rebuilds it."""
 IDLE_SECONDS = 300.0
 STATUS_SECONDS = 5.0
-"""For the forkserver to say how a worker ended."""
+"""How long the forkserver may take to report how a worker ended."""
 ENTRIES_PER_FRAME = 1_000
-"""Entries of a journal in one frame: the event loop breathes between them."""
+"""Entries of a journal in one frame; the event loop runs other tasks between frames."""
 
 Journal = tuple[Origin, Iterable[Asked | Told]]
 Recall = Callable[[], Awaitable[Journal]]
@@ -46,7 +46,7 @@ class SearchFailedError(RefusalError):
 
 
 class _WorkerEndedError(RetryError):
-    """The worker is gone; `cause` is one of few words."""
+    """The worker has ended; `cause` is a label of the metric of restarts."""
 
     def __init__(self, cause: str, words: str) -> None:
         super().__init__(words)
@@ -64,7 +64,7 @@ class _Worker:
     process: Process
     searches: set[str] = field(default_factory=set)
     forgotten: list[str] = field(default_factory=list)
-    """Searches that it has and that nobody will ask it again."""
+    """Searches that it has, and that it may drop with its next question."""
     busy: bool = False
     idle_since: float = field(default_factory=time.monotonic)
     memory: int = 0
@@ -100,7 +100,7 @@ class Pool:
         self._closed = False
 
     async def ask(self, question: Question, spec: ExperimentSpec, recall: Recall) -> Suggestions:
-        """The answer. `recall` reads the journal, all that the search knows before this question, if it is needed.
+        """The suggestions. `recall` reads the journal up to this question; it is called if the search must be rebuilt.
 
         Raises SearchFailedError; OSError if no worker can be started; and what `recall` raises.
         """
@@ -122,13 +122,13 @@ class Pool:
                 return Suggestions(reply["assignments"], reply["exhausted"])
 
     def forget(self, search: str) -> None:
-        """Nobody will ask it again."""
+        """Drop a search: nobody will ask it again."""
         if (owner := self._owners.pop(search, None)) is not None:
             owner.searches.discard(search)
             owner.forgotten.append(search)
 
     async def _wait_for_reply(self, pending: _PendingQuestion) -> dict[str, Any]:
-        """Wait for a worker and for its answer; who waits no longer leaves a worker that ends the work all the same."""
+        """Wait for a worker and its reply. If the caller is cancelled, the worker still finishes the question."""
         self._queue.append(pending)
         self._assign()
         loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ class Pool:
                 timer.cancel()
 
     def _assign(self) -> None:
-        """Hand what waits to who is free, the first come first; start another worker if that does not do."""
+        """Give waiting questions to free workers, oldest first; start another worker if some still have to wait."""
         if self._closed:
             return
         self._queue = [pending for pending in self._queue if not pending.reply.done()]
@@ -171,7 +171,7 @@ class Pool:
         return min(able, key=lambda worker: len(worker.searches), default=None)
 
     def _add_worker(self, pending: _PendingQuestion, free: list[_Worker]) -> None:
-        """Start another worker, in the place of one that is `free` but does not suit if there may be no more."""
+        """Start another worker; at the limit it replaces a free one that lacks the libraries."""
         if self._starting:
             return
         if len(self._workers) >= self._settings.workers:
@@ -182,7 +182,7 @@ class Pool:
         self._start_task(self._start_worker(imports(pending.spec)), "start of a worker")
 
     async def _start_worker(self, modules: frozenset[str]) -> None:
-        """One more worker; if there can be none, whoever cannot wait for another is told."""
+        """Start one more worker. If that fails, so do the questions that no existing worker can answer."""
         try:
             worker = _Worker(await (await self._forkserver()).fork(modules))
         except OSError as error:  # TimeoutError is one
@@ -205,7 +205,7 @@ class Pool:
         return self._server
 
     async def _serve(self, worker: _Worker, pending: _PendingQuestion) -> None:
-        """Get the answer, or the reason why there is none, and be free again."""
+        """Have a worker answer a question, and set the reply or the error."""
         try:
             reply = await self._exchange(worker, pending)
             if not pending.reply.done():
@@ -238,7 +238,7 @@ class Pool:
     async def _ask_worker(
         self, worker: _Worker, question: Question, journal: Iterable[Asked | Told] = ()
     ) -> dict[str, Any]:
-        """What the worker says; nothing if it does not have the search. Raises _WorkerEndedError."""
+        """The reply of the worker; empty if it does not have the search. Raises _WorkerEndedError."""
         writer, entries = worker.process.writer, iter(journal)
         forget, worker.forgotten = tuple(worker.forgotten), []
         try:
@@ -265,7 +265,7 @@ class Pool:
             await writer.drain()
 
     async def _explain_exit(self, process: Process) -> _WorkerEndedError:
-        """Of what it died."""
+        """Why a worker has ended."""
         done, _ = await asyncio.wait({process.ended}, timeout=STATUS_SECONDS)
         status = process.ended.result() if done else None
         if status is None:
@@ -291,7 +291,7 @@ class Pool:
         )
 
     def _remove(self, worker: _Worker) -> None:
-        """It is gone, or shall be; what it had is made again elsewhere when it is asked for."""
+        """End a worker, if it has not ended; its searches are rebuilt elsewhere when they are asked for."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)
@@ -311,7 +311,7 @@ class Pool:
         task.add_done_callback(self._running.discard)
 
     async def _remove_idle(self) -> None:
-        """For ever."""
+        """End workers that were idle for IDLE_SECONDS; runs until cancelled."""
         while True:
             await asyncio.sleep(IDLE_SECONDS / 10)
             for worker in list(self._workers):
@@ -329,18 +329,18 @@ class Pool:
 
 
 def can_answer(worker: _Worker, pending: _PendingQuestion) -> bool:
-    """Has it imported what the search needs?"""
+    """Has the worker imported what the search needs?"""
     return imports(pending.spec) <= worker.process.modules
 
 
 @asynccontextmanager
 async def open_pool(settings: SuggestionSettings | None = None) -> AsyncGenerator[Pool]:
-    """A pool, until it is left; without settings their defaults hold. Raises OSError."""
+    """A pool with its forkserver; both end with the context. Raises OSError."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         pool = Pool(settings or SuggestionSettings(), tasks)
         try:
-            await pool._forkserver()  # it imports while others start
+            await pool._forkserver()  # it imports while other parts start
             pool._start_task(pool._remove_idle(), "idle workers")
             yield pool
         except Exception as error:  # kept out of the task group, which would wrap it

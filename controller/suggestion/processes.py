@@ -1,4 +1,4 @@
-"""The controller's side of the forkserver: start it, get workers from it, hear how they end, end them all."""
+"""The controller's side of the forkserver: start it, get workers from it, learn how they end, and end them all."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ from controller.suggestion.wire import LENGTH, MAX_FRAME_BYTES
 from events.program import command
 
 START_SECONDS = 60.0
-"""For a worker, imports included."""
+"""How long the start of a worker may take, imports included."""
 _KEPT = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _KEPT_BY_PREFIX = ("LC_", "PYTHON")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 
 def environment() -> dict[str, str]:
-    """What a worker needs of ours, and no secrets; one thread, so that sums come out the same on each machine."""
+    """A worker's environment: no secrets, and one thread, so that sums are the same on each machine."""
     kept = {
         name: value for name, value in os.environ.items()
         if name in _KEPT or name.startswith(_KEPT_BY_PREFIX)
@@ -33,11 +33,11 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Process:
-    """A worker: the way to it, and `ended`, which gets its status, or None if nobody knows."""
+    """A worker: its streams, and `ended`, which gets its exit status, or None if that is unknown."""
 
     pid: int
     modules: frozenset[str]
-    """Modules that take long to import and that it has."""
+    """The slow modules that it has imported."""
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     ended: "asyncio.Future[int | None]"
@@ -64,7 +64,7 @@ class Forkserver(asyncio.Protocol):
 
     @classmethod
     async def start(cls, memory: int) -> "Forkserver":
-        """Start it; it answers as soon as it can. `memory`: bytes for each worker. Raises OSError."""
+        """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises OSError."""
         program, ours = _launch(memory)
         _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)
         return server
@@ -91,7 +91,7 @@ class Forkserver(asyncio.Protocol):
         return Process(answer["pid"], frozenset(answer["modules"]), reader, writer, ended)
 
     def kill(self, process: Process) -> None:
-        """SIGKILL, unless it has ended; only its parent knows for sure that the number is still its own."""
+        """Kill a worker, unless it has ended; the forkserver does it, for only the parent can trust the pid."""
         process.writer.close()
         if not self.lost and not process.ended.done():
             with suppress(OSError):
@@ -108,7 +108,7 @@ class Forkserver(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self.lost:  # what it had still to say came too late
+        if self.lost:  # it was given up; late messages are ignored
             return
         *lines, self._lines = (self._lines + data).split(b"\n")
         for line in lines:
@@ -132,11 +132,11 @@ class Forkserver(asyncio.Protocol):
             reply.set_result((message, ended))
 
     def _end_all(self) -> None:
-        """Its process group is its own until we have waited for it."""
+        """Kill its process group; the id stays its own until we have waited for it."""
         if self.lost:
             return
         self.lost = True
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of processes that have ended
+        with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for processes that have ended
             os.killpg(self._program.pid, signal.SIGKILL)
         for reply in self._asked:
             if not reply.done():

@@ -1,4 +1,4 @@
-"""What goes between the pool and a worker: frames, each with its length before it.
+"""The messages between the pool and a worker: frames, each preceded by its length.
 
 To a worker: pickled lists (a journal's entries), then a pickled `algorithms.search.live.Question`. From a worker, where
 anybody's algorithm may run: an empty frame when pieces of the work are done, then a JSON object with `assignments`,
@@ -20,7 +20,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def receive(connection: socket.socket) -> bytes | None:
-    """The next frame, for the worker, which may wait; None when the other side is gone."""
+    """Wait for the next frame, in the worker; None when the controller has closed the socket."""
     head = _exactly(connection, LENGTH.size)
     return None if head is None else _exactly(connection, LENGTH.unpack(head)[0])
 

@@ -1,4 +1,4 @@
-"""The program of a worker: it answers questions to searches, one after the other, until its socket is closed."""
+"""The program of a worker: it answers questions about searches, one by one, until its socket is closed."""
 
 import ctypes
 import gc
@@ -17,13 +17,13 @@ from controller.suggestion.wire import framed, receive
 
 REPORT_SECONDS = 0.1
 MEMORY_SHARE = 0.5
-"""From this share of its memory on a worker forgets searches."""
+"""A worker that uses more than this share of its memory drops searches."""
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PAGE = resource.getpagesize()
 
 
 def serve(connection: socket.socket, memory: int) -> None:
-    """Answer until the other side is gone. `memory`: bytes. Raises MemoryError, OSError."""
+    """Answer until the socket is closed. `memory`: bytes. Raises MemoryError, OSError."""
     searches, progress = Searches(), ProgressReporter(connection)
     journal: list[Asked | Told] = []
     while (frame := receive(connection)) is not None:
@@ -37,7 +37,7 @@ def serve(connection: socket.socket, memory: int) -> None:
 
 
 class ProgressReporter:
-    """Says that a piece of work is done, not more often than the other side cares."""
+    """Reports that the work goes on, at most once in REPORT_SECONDS."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -66,7 +66,7 @@ def _answer(searches: Searches, question: Question, journal: list[Asked | Told],
 
 
 def resident() -> int:
-    """The bytes that this process holds in memory; where the system does not say, the most that it ever held."""
+    """The bytes that this process holds in memory; where that is unknown, the most that it ever held."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE
@@ -76,12 +76,12 @@ def resident() -> int:
 
 
 def _free_memory(searches: Searches, memory: int) -> None:
-    """Forget what was not asked for the longest time while too much is held; what is left over is the last one's."""
+    """Drop the least recently asked searches while too much memory is used; the last one stays."""
     while len(searches) > 1 and resident() > memory * MEMORY_SHARE:
         for _ in range(len(searches) // 2):
             searches.forget_oldest()
         gc.collect()
         if _LIBC is not None and hasattr(_LIBC, "malloc_trim"):  # musl has none
             _LIBC.malloc_trim(0)
-    if resident() > memory:  # where the system does not see to it
+    if resident() > memory:  # where the system enforces no limit
         raise MemoryError
