@@ -1,1 +1,1 @@
-"""What is needed to run Trialstream for others."""
+"""What is needed to run Trialstream as a service: images, custom resources, monitoring."""

@@ -34,7 +34,7 @@ from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import Pool, open_pool
 from controller.telemetry.catalogue import BUILD
-from controller.telemetry.ports import metrics, reasons, served
+from controller.telemetry.ports import health_page, metrics_page, serve
 from controller.telemetry.watchdog import Watchdog
 from events.backoff import Backoff
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
@@ -111,7 +111,7 @@ class Service:
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, self._leave)
         watchdog = Watchdog()
-        with self._ports(watchdog), watchdog.watching():
+        with self._ports(watchdog), watchdog.running():
             async with asyncio.TaskGroup() as tasks:
                 beating = tasks.create_task(watchdog.beat(), name="watchdog")
                 working = tasks.create_task(self._work(), name="controller")
@@ -125,12 +125,12 @@ class Service:
     def _ports(self, watchdog: Watchdog) -> Iterator[None]:
         """Answer for metrics and health. Raises OSError if a port is taken."""
         BUILD.labels(version("trialstream"), platform.python_version()).set(1)
-        pages = {"/healthz": reasons(watchdog.problems), "/readyz": reasons(lambda: list(self.reasons()))}
+        pages = {"/healthz": health_page(watchdog.problems), "/readyz": health_page(lambda: list(self.reasons()))}
         with ExitStack() as stack:
             if self.options.metrics_port:
-                stack.enter_context(served(self.options.host, self.options.metrics_port, {"/metrics": metrics}))
+                stack.enter_context(serve(self.options.host, self.options.metrics_port, {"/metrics": metrics_page}))
             if self.options.health_port:
-                stack.enter_context(served(self.options.host, self.options.health_port, pages))
+                stack.enter_context(serve(self.options.host, self.options.health_port, pages))
             yield
 
     def _leave(self) -> None:

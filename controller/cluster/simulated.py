@@ -29,7 +29,7 @@ class Answer:
     message: str = ""
 
 
-REMEMBERED = 10_000
+REMEMBERED_ATTEMPTS = 10_000
 """Ended attempts that are still known not to be started again."""
 
 Function = Callable[[Assignment], Answer]
@@ -167,7 +167,7 @@ class SimulatedCluster:
 
     def _remember(self, key: AttemptKey, run: _Run) -> None:
         self._ended[key] = None if run.followed else run
-        if len(self._ended) > REMEMBERED:
+        if len(self._ended) > REMEMBERED_ATTEMPTS:
             del self._ended[next(iter(self._ended))]
 
     def follow(self, launch: Launch) -> SimulatedSource:

@@ -1,1 +1,1 @@
-"""What a controller tells of itself: its metrics, its health, and the ports where they are asked."""
+"""A controller's metrics and health, and the HTTP ports where both can be read."""

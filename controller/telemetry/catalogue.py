@@ -1,4 +1,4 @@
-"""Every metric of a controller: its name, its bounded labels, what it means, and what to do when it looks bad."""
+"""Every metric of a controller: name, labels, meaning, and what to do when it looks bad."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,27 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds: what should take milliseconds."""
+"""Buckets in seconds, for what should take milliseconds."""
 SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Seconds: what waits for others."""
+"""Buckets in seconds, for what waits for other processes."""
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """What the documentation says beside the metrics themselves, by name."""
+    """Makes the metrics, and keeps their remedies and labels, by name, for the documentation."""
 
     remedies: dict[str, str] = field(default_factory=dict)
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def counter(
-        self, name: str, meaning: str, *labels: str, first: Iterable[Sequence[str]] = (), remedy: str = ""
+        self,
+        name: str,
+        meaning: str,
+        *labels: str,
+        first: Iterable[Sequence[str]] = (),
+        remedy: str = "",
     ) -> Counter:
-        """`first`: values of the labels that are there from the start, at 0, as a rate needs a value before."""
+        """`first`: label values that are 0 from the start, because a rate needs an earlier value."""
         self.remedies[name], self.labels[name] = remedy, labels
         made = Counter(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
         for values in first:
@@ -43,111 +48,164 @@ CATALOGUE = Catalogue()
 
 EXPERIMENTS = CATALOGUE.gauge("experiments", "Experiments of this controller's shards that are not over.", "state")
 TRIALS = CATALOGUE.gauge("trials", "Trials of this controller's shards without a conclusion.", "state")
-FACTS = CATALOGUE.counter("facts", "Facts decided, by their type: every transition of experiments and trials.", "type")
+FACTS = CATALOGUE.counter("facts", "Facts by type: every change of state of an experiment or a trial.", "type")
 CONCLUSIONS = CATALOGUE.counter(
-    "trial_conclusions", "Trials concluded, by state and cause.", "state", "cause",
-    remedy="Many Failed, Lost or MetricsUnavailable: `trialstream trials NAME`, then `trialstream why NAME TRIAL`.",
-)  # fmt: skip
-SUGGESTIONS = CATALOGUE.counter("suggestions", "Suggestions made by searches.")
+    "trial_conclusions",
+    "Trials concluded, by state and cause.",
+    "state",
+    "cause",
+    remedy="Many Failed or Lost: `trialstream trials NAME`, then `trialstream why NAME TRIAL`.",
+)
+SUGGESTIONS = CATALOGUE.counter("suggestions", "Suggestions that searches have made.")
 SUGGESTION_FAILURES = CATALOGUE.counter(
-    "suggestion_failures", "Requests that a search answered with an error; the experiment ends as Failed.",
+    "suggestion_failures",
+    "Requests that a search answered with an error; its experiment fails.",
     remedy="`trialstream show NAME` has the error; it is the algorithm's or its settings'.",
-)  # fmt: skip
+)
 SUGGESTION = CATALOGUE.seconds(
-    "suggestion", "From the request for suggestions to the answer.", "algorithm", slow=True,
-    remedy="Some optimizers need long per suggestion: choose another, or a larger parallelTrialCount.",
-)  # fmt: skip
+    "suggestion",
+    "Time from the request for suggestions to the answer.",
+    "algorithm",
+    slow=True,
+    remedy="Some algorithms are slow: choose another one, or a larger parallelTrialCount.",
+)
 SEARCHING = CATALOGUE.seconds(
-    "searching", "A search's own part of it: computing, in its worker.", "algorithm", slow=True,
-    remedy="Much less than suggestion_seconds: they wait for workers; raise `workers` of [suggestion], or add cores.",
-)  # fmt: skip
+    "searching",
+    "The part of suggestion_seconds in which the search computes, in its worker.",
+    "algorithm",
+    slow=True,
+    remedy="Much less than suggestion_seconds: raise `workers` in [suggestion], or add cores.",
+)
 REBUILDS = CATALOGUE.counter(
-    "search_rebuilds", "Searches made from their journal: new ones, and those that were lost, moved or forgotten.",
-    remedy="Many more than experiments: workers are killed, or have too little memory for all searches.",
-)  # fmt: skip
-WORKERS = CATALOGUE.gauge("workers", "Worker processes of searches.")
+    "search_rebuilds",
+    "Searches built from their journal: new, lost, moved, or removed from memory.",
+    remedy="Many more than experiments: workers are killed, or have too little memory.",
+)
+WORKERS = CATALOGUE.gauge("workers", "Processes that run searches.")
 WORKER_MEMORY = CATALOGUE.gauge(
-    "worker_memory_bytes", "What the workers of searches hold, together; libraries that they share count in each.",
-    remedy="`memory_mib` of [suggestion] limits each, `workers` their number.",
-)  # fmt: skip
+    "worker_memory_bytes",
+    "Memory of all workers; shared libraries are counted in each.",
+    remedy="In [suggestion], `memory_mib` limits each worker and `workers` their number.",
+)
 WORKER_RESTARTS = CATALOGUE.counter(
-    "worker_restarts", "Workers that died or were killed at work, by cause; what they were asked was asked again.",
+    "worker_restarts",
+    "Workers that died or were killed at work, by cause; their requests were repeated.",
     "cause",
     first=[(cause,) for cause in ("slow", "memory", "signal", "exit", "nonsense", "unknown")],
-    remedy="slow, memory: an algorithm goes beyond its limits, the log says so. signal: what else kills processes?",
-)  # fmt: skip
+    remedy="slow, memory: an algorithm exceeds its limits, see the log. signal: something kills them.",
+)
 DECISION = CATALOGUE.seconds(
-    "decision", "From signals fetched to their facts committed, for each batch.",
-    remedy="Look at transaction_seconds: mostly it is Postgres; else at loop_lag_seconds.",
-)  # fmt: skip
+    "decision",
+    "Time from fetching a batch of signals to committing its facts.",
+    remedy="Usually Postgres is slow: see transaction_seconds; otherwise see loop_lag_seconds.",
+)
 STOP = CATALOGUE.seconds(
-    "stop", "From a measurement's time to the judgement that its trial is hopeless.",
-    remedy="Look at consumer_lag_records of trialstream.metrics.",
-)  # fmt: skip
+    "stop",
+    "Time from a measurement to the decision to stop its trial early.",
+    remedy="See consumer_lag_records of the topic trialstream.metrics.",
+)
 NEXT_START = CATALOGUE.seconds(
-    "next_start", "From the end of a trial to the start of the next of its experiment.", slow=True,
-    remedy="Look at suggestion_seconds and at where trials run.",
-)  # fmt: skip
-POINTS = CATALOGUE.counter("points", "Measurements taken in, repetitions included.")
-RECORDS = CATALOGUE.counter("records", "Records dealt with, by topic.", "topic")
+    "next_start",
+    "Time from the end of a trial to the start of the next one of its experiment.",
+    slow=True,
+    remedy="See suggestion_seconds, and whether the place where trials run is slow.",
+)
+POINTS = CATALOGUE.counter("points", "Measurements received, including repeated ones.")
+RECORDS = CATALOGUE.counter("records", "Records processed, by topic.", "topic")
 LAG = CATALOGUE.gauge(
-    "consumer_lag_records", "Records of our shards that are not yet dealt with.", "topic", "shard",
-    remedy="Growing: add controllers, or find the experiment that floods; look at transaction_seconds.",
-)  # fmt: skip
-OUTBOX = CATALOGUE.gauge("outbox_effects", "Effects of our shards that are still to be done.", "effect")
+    "consumer_lag_records",
+    "Records of this controller's shards that are not processed yet.",
+    "topic",
+    "shard",
+    remedy="If it grows: add controllers, or find the experiment that sends too much.",
+)
+OUTBOX = CATALOGUE.gauge(
+    "outbox_effects",
+    "Starts, stops and publications that are not done yet.",
+    "effect",
+)
 OUTBOX_AGE = CATALOGUE.gauge(
-    "outbox_age_seconds", "Age of the oldest effect that is still to be done.", "effect",
-    remedy="publish: Kafka does not take the facts. start, stop: the place where trials run does not act.",
-)  # fmt: skip
+    "outbox_age_seconds",
+    "Age of the oldest effect that is not done yet.",
+    "effect",
+    remedy="publish: Kafka accepts no facts. start, stop: the place where trials run does not react.",
+)
 DEAD_LETTERS = CATALOGUE.counter(
-    "dead_letters", "Records put aside, by topic.", "topic",
-    remedy="`trialstream dead-letters list`: mend the cause, then redrive or drop.",
-)  # fmt: skip
-DEAD_LETTERS_KEPT = CATALOGUE.gauge("dead_letters_kept", "Records put aside that nobody has seen to.", "topic")
+    "dead_letters",
+    "Records put aside because they cannot be processed, by topic.",
+    "topic",
+    remedy="`trialstream dead-letters list`: remove the cause, then redrive or drop them.",
+)
+DEAD_LETTERS_KEPT = CATALOGUE.gauge(
+    "dead_letters_kept", "Records put aside that were neither redriven nor dropped.", "topic"
+)
 SHARDS = CATALOGUE.gauge(
-    "shards_owned", "Shards that this controller owns.",
-    remedy="The sum over controllers must be the number of partitions; else /readyz of each says why.",
-)  # fmt: skip
-SHARDS_IN_ALL = CATALOGUE.gauge("shards", "Shards of the installation, the same for all controllers.")
+    "shards_owned",
+    "Shards that this controller owns.",
+    remedy="The sum over all controllers must be trialstream_shards; if not, see /readyz of each.",
+)
+SHARDS_IN_ALL = CATALOGUE.gauge("shards", "All shards of the installation; every controller reports the same number.")
 SHARDS_IN_TROUBLE = CATALOGUE.gauge(
-    "shards_in_trouble", "Shards that we own whose flows fail and start again.",
+    "shards_in_trouble",
+    "Shards of this controller whose work fails and is restarted.",
     remedy="/readyz and the log say why.",
-)  # fmt: skip
-EPOCH = CATALOGUE.gauge("shard_epoch", "The epoch under which a shard is owned.", "shard")
-CHANGES = CATALOGUE.counter("shard_changes", "Shards claimed, handed over, dropped.", "change")
+)
+EPOCH = CATALOGUE.gauge("shard_epoch", "The number of the shard's ownership; it grows with each owner.", "shard")
+CHANGES = CATALOGUE.counter("shard_changes", "Shards claimed, handed over or dropped, by change.", "change")
 FENCINGS = CATALOGUE.counter(
-    "fencings", "Times that we found somebody else owning what we thought was ours.",
-    remedy="Some at each crash are normal. Many: leases run out; look at loop_lag_seconds and Postgres.",
-)  # fmt: skip
+    "fencings",
+    "Times that a write was refused because another controller owns the shard by now.",
+    remedy="A few at each crash are normal. Many: leases run out; see loop_lag_seconds and Postgres.",
+)
 TRANSACTION = CATALOGUE.seconds(
-    "transaction", "Statements on Postgres, by kind.", "kind",
-    remedy="Slow disk, locks, or too few CPUs for Postgres.",
-)  # fmt: skip
+    "transaction",
+    "Time of statements on Postgres, by kind.",
+    "kind",
+    remedy="Postgres has a slow disk, waits for locks, or has too few CPUs.",
+)
 DATABASE_ERRORS = CATALOGUE.counter(
-    "database_errors", "Statements on Postgres that failed.", "kind",
-    remedy="away: is it up, and can we reach it? refused: the log says what it refuses.",
-)  # fmt: skip
+    "database_errors",
+    "Statements on Postgres that failed.",
+    "kind",
+    remedy="away: check that Postgres runs and can be reached. refused: the log says what it refuses.",
+)
 POOL = CATALOGUE.gauge(
-    "database_connections", "Connections to Postgres.", "state",
-    remedy="None idle for long: Postgres is slow, or the pool too small.",
-)  # fmt: skip
+    "database_connections",
+    "Connections to Postgres, by state.",
+    "state",
+    remedy="If none is idle for long, Postgres is slow or the pool is too small.",
+)
 BUS_ERRORS = CATALOGUE.counter(
-    "bus_errors", "Times that Kafka did not take or give records.", remedy="Is Kafka up? /readyz and the log say more."
+    "bus_errors",
+    "Times that sending records to Kafka or fetching them failed.",
+    remedy="Check that Kafka runs; /readyz and the log say more.",
 )
 LOOP_LAG = CATALOGUE.seconds(
-    "loop_lag", "How late the event loop is.",
-    remedy="Something blocks it: the watchdog writes the stack to the log after 5 s.",
-)  # fmt: skip
+    "loop_lag",
+    "Delay of the event loop.",
+    remedy="Something blocks the loop; after 5 s the watchdog writes the stack to the log.",
+)
 BLOCKED = CATALOGUE.counter(
-    "loop_blocked", "Times that the event loop was blocked for 5 s.", remedy="The stack is in the log: a fault of ours."
+    "loop_blocked",
+    "Times that the event loop was blocked for 5 s.",
+    remedy="The stack is in the log; this is a bug in Trialstream.",
 )
 SILENT = CATALOGUE.counter(
-    "silent_collectors", "Attempts judged without the word of their collector that all is reported.",
-    remedy="Collectors die or cannot reach Kafka: see collector.log in the attempt's folder.",
-)  # fmt: skip
-BUILD = CATALOGUE.gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
+    "silent_collectors",
+    "Attempts concluded although their collector never reported that it is done.",
+    remedy="Collectors die or cannot reach Kafka; see collector.log beside the attempt's log.",
+)
+BUILD = CATALOGUE.gauge(
+    "build_info",
+    "Always 1; the labels are the versions of Trialstream and Python.",
+    "version",
+    "python",
+)
 API_REQUESTS = CATALOGUE.counter(
-    "kubernetes_requests", "Requests to the API server, by verb and kind of answer; none = there was no answer.",
-    "verb", "code", first=[(verb, "2xx") for verb in ("GET", "POST", "PATCH", "DELETE")],
-    remedy="Many 4xx: the log names the refusals, mostly missing permissions. 5xx or none: the API server is away.",
-)  # fmt: skip
+    "kubernetes_requests",
+    "Requests to the API server, by verb and status class; none = no answer.",
+    "verb",
+    "code",
+    first=[(verb, "2xx") for verb in ("GET", "POST", "PATCH", "DELETE")],
+    remedy="Many 4xx: see the log, mostly missing permissions. 5xx, none: the server is unavailable.",
+)

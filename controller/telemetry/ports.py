@@ -1,4 +1,4 @@
-"""The ports: /metrics on one, /healthz and /readyz on another, each answered by threads of its own."""
+"""The HTTP ports for metrics and health; their threads answer even if the event loop is blocked."""
 
 import logging
 import socket
@@ -14,23 +14,24 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from controller.telemetry.catalogue import REGISTRY
 
-PATIENCE_SECONDS = 5.0
-"""For each piece of a request."""
+CLIENT_SECONDS = 5.0
+"""How long a client may take for each part of its request."""
 MOST_CLIENTS = 32
-"""At once, for each port; one more, and the oldest is cut off: who asks in a normal way is long done."""
-Answer = tuple[int, str, bytes]
-Page = Callable[[], Answer]
+"""Connections at once for each port; one more, and the oldest is closed: a normal request has long ended by then."""
+Response = tuple[int, str, bytes]
+"""Status, content type, body."""
+Page = Callable[[], Response]
 
 _log = logging.getLogger(__name__)
 
 
-def metrics() -> Answer:
-    """All metrics as Prometheus reads them."""
+def metrics_page() -> Response:
+    """All metrics in the format of Prometheus."""
     return 200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
 
 
-def answer(page: Page) -> Answer:
-    """The page, or that it failed: the client is told, and the log why."""
+def render(page: Page) -> Response:
+    """The page; if it raises, status 500, and the log says why."""
     try:
         return page()
     except Exception:
@@ -38,18 +39,19 @@ def answer(page: Page) -> Answer:
         return 500, "text/plain", b"failed; the log says why\n"
 
 
-def reasons(why: Callable[[], list[str]]) -> Page:
-    """A page that is fine while there is no reason why not."""
+def health_page(find_problems: Callable[[], list[str]]) -> Page:
+    """A page with status 200 while there are no problems, else 503 with one problem a line."""
 
-    def page() -> Answer:
-        found = why()
-        return (503 if found else 200), "text/plain; charset=utf-8", ("\n".join(found or ["ok"]) + "\n").encode()
+    def page() -> Response:
+        problems = find_problems()
+        text = "\n".join(problems or ["ok"]) + "\n"
+        return (503 if problems else 200), "text/plain; charset=utf-8", text.encode()
 
     return page
 
 
-class Server(ThreadingHTTPServer):
-    """A thread for each client, a bounded number of them."""
+class PageServer(ThreadingHTTPServer):
+    """Serves each client in a thread of its own, at most MOST_CLIENTS at once."""
 
     daemon_threads = True
     request_queue_size = MOST_CLIENTS
@@ -60,40 +62,42 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Without the look-up of our own name, which may take seconds."""
+        """Bind without looking up our own host name, which may take seconds."""
         TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         while len(self._clients) >= MOST_CLIENTS:
-            _cut_off(self._clients.popleft())
+            _close(self._clients.popleft())
         self._clients.append(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        with suppress(ValueError):  # it may have been cut off
+        with suppress(ValueError):  # it may be closed already
             self._clients.remove(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news; the standard answer is a traceback on stderr."""
+        """Log at DEBUG only: clients may close their connections. The default prints a traceback."""
         _log.debug("a request from %s failed", client_address, exc_info=True)
 
 
-def _cut_off(client: socket.socket) -> None:
+def _close(client: socket.socket) -> None:
     with suppress(OSError):
         client.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
-def served(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
-    """Answer GET and HEAD for these pages until left; the port, which is chosen if 0 was asked for. Raises OSError."""
+def serve(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
+    """Answer GET and HEAD for `pages`, by path, while the context is open. Yields the port; `port` 0: any free one.
+
+    Raises OSError if the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = PATIENCE_SECONDS
+        timeout = CLIENT_SECONDS
 
         def do_GET(self) -> None:
             page = pages.get(self.path.partition("?")[0])
-            code, kind, body = answer(page) if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
+            code, kind, body = render(page) if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
             self.send_response(code)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -105,11 +109,11 @@ def served(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with Server((host, port), Handler) as server:
+    with PageServer((host, port), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
         thread.start()
         try:
             yield server.server_address[1]
         finally:
             server.shutdown()
-            thread.join(PATIENCE_SECONDS)
+            thread.join(CLIENT_SECONDS)

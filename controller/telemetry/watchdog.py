@@ -1,4 +1,4 @@
-"""A thread that notices when the event loop is blocked: it says where, and in the end it ends the process."""
+"""A thread that notices when the event loop is blocked: it logs the stack, and after a minute ends the process."""
 
 import asyncio
 import logging
@@ -16,54 +16,63 @@ from controller.telemetry.catalogue import BLOCKED, LOOP_LAG
 BEAT_SECONDS = 0.25
 LOOK_SECONDS = 0.5
 ALARM_SECONDS, ALIVE_SECONDS, END_SECONDS = 5.0, 10.0, 60.0
-"""Blocked for so long: the stack is written; /healthz fails; the process ends."""
+"""How long the loop is blocked before the stack is logged, /healthz fails, and the process ends."""
 EXIT_CODE = 70
 WRITE_SECONDS = 1.0
-"""What the loop is blocked on may be the log itself (a full pipe), so nothing waits longer for it."""
+"""How long the watchdog waits for its own output: the loop may be blocked by the log itself, such as a full pipe."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """`beat` runs in the loop, the thread looks whether it does."""
+    """`beat` counts in the event loop; `watch`, in a thread, notices when the count stands still."""
 
     beats: int = 0
     silent: float = 0.0
-    """Seconds without a beat, counted by the thread's own looks: a frozen process is not a blocked loop."""
+    """Seconds without a beat, summed over the thread's own looks, so that a frozen process does not count."""
     closing: Event = field(default_factory=Event)
 
     def problems(self) -> list[str]:
         """Why the process is not alive; nothing while it is."""
-        return [f"the event loop is blocked for {self.silent:.0f} s"] if self.silent >= ALIVE_SECONDS else []
+        return [f"the event loop has been blocked for {self.silent:.0f} s"] if self.silent >= ALIVE_SECONDS else []
 
     async def beat(self) -> None:
-        """For ever; also measures how late the loop is."""
+        """Run until cancelled; also measures how late the loop is."""
         while True:
             due = time.monotonic() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
             self.beats += 1
             LOOP_LAG.observe(max(0.0, time.monotonic() - due))
 
-    def look(self) -> None:
-        """The thread: until `closing`."""
-        seen, told = self.beats, False
+    def watch(self) -> None:
+        """The thread: runs until `closing` is set."""
+        seen, logged = self.beats, False
         while not self.closing.wait(LOOK_SECONDS):
             if self.beats != seen:
-                seen, told, self.silent = self.beats, False, 0.0
+                seen, logged, self.silent = self.beats, False, 0.0
                 continue
             self.silent += LOOK_SECONDS
-            if self.silent >= ALARM_SECONDS and not told:
-                told = True
+            if self.silent >= ALARM_SECONDS and not logged:
+                logged = True
                 BLOCKED.inc()
-                _aside(_log.error, "the event loop is blocked for %.0f s:\n%s", self.silent, _stack())
+                _in_thread(
+                    _log.error,
+                    "the event loop has been blocked for %.0f s:\n%s",
+                    self.silent,
+                    _stack(),
+                )
             if self.silent >= END_SECONDS:
-                _aside(os.write, 2, f"the event loop is blocked for {self.silent:.0f} s: ending\n".encode())
+                _in_thread(
+                    os.write,
+                    2,
+                    f"the event loop has been blocked for {self.silent:.0f} s: ending\n".encode(),
+                )
                 os._exit(EXIT_CODE)
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch the loop of the main thread, which has to run `beat`."""
-        thread = Thread(target=self.look, daemon=True)
+    def running(self) -> Iterator[None]:
+        """Watch the event loop of the main thread, which has to run `beat`, while the context is open."""
+        thread = Thread(target=self.watch, daemon=True)
         thread.start()
         try:
             yield
@@ -71,8 +80,8 @@ class Watchdog:
             self.closing.set()
 
 
-def _aside(write: Callable[..., object], *words: object) -> None:
-    """Write from a thread of its own, and go on even if that cannot."""
+def _in_thread(write: Callable[..., object], *words: object) -> None:
+    """Write from a thread of its own, and return after WRITE_SECONDS even if that is blocked."""
     writing = Thread(target=write, args=words, daemon=True)
     writing.start()
     writing.join(WRITE_SECONDS)

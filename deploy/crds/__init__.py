@@ -1,1 +1,1 @@
-"""Custom resource definitions, generated from the models."""
+"""The custom resource definitions, generated from the models."""

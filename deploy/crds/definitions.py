@@ -1,20 +1,20 @@
-"""The kinds that people and the controller write: Experiment, in our group and in Katib's, and Trial."""
+"""The custom resources: Experiment, in our API group and in Katib's, and Trial."""
 
 from typing import Any
 
-from deploy.crds.schema import structural
+from deploy.crds.schema import structural_schema
 from events.facts import ExperimentState, TrialState
 from events.spec.document import ADDITIONS, OBJECTIVE_ADDITIONS, TEMPLATE_ADDITIONS
 from events.spec.experiment import ExperimentSpec
 
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
 MOST_SHOWN = 100
-"""Names in a list of the status: the rest is in the counters."""
+"""Names in a list of the status; the counters have the total."""
 _TEXT, _NUMBER, _TIME = {"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date-time"}
 
 
 def definitions() -> dict[str, dict[str, Any]]:
-    """The documents by file name."""
+    """File name → definition."""
     return {
         "experiments.trialstream.io.yaml": _experiment("trialstream.io", "v1alpha1", strict=True),
         "experiments.kubeflow.org.yaml": _experiment("kubeflow.org", "v1beta1", strict=False),
@@ -23,7 +23,7 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 
 def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
-    spec = structural(ExperimentSpec.model_json_schema(by_alias=True), closed=strict)
+    spec = structural_schema(ExperimentSpec.model_json_schema(by_alias=True), closed=strict)
     if not strict:
         for name in ADDITIONS:
             spec["properties"].pop(name, None)
@@ -58,8 +58,8 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
 
 
 def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """What CEL can say; the controller says the rest in the condition EditRefused."""
-    fixed = [name for name, schema in spec["properties"].items() if name not in EDITABLE and _seen_by_cel(schema)]
+    """The rules that CEL can express; the controller reports all others in the condition EditRefused."""
+    fixed = [name for name, schema in spec["properties"].items() if name not in EDITABLE and _is_visible_to_cel(schema)]
     allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
     rules = [
         {
@@ -78,11 +78,11 @@ def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return rules
 
 
-def _seen_by_cel(schema: dict[str, Any]) -> bool:
-    """A rule may not name a field whose values have no type, nor a list or a map of such."""
+def _is_visible_to_cel(schema: dict[str, Any]) -> bool:
+    """A rule cannot use a field whose values have no type, nor a list or map of such values."""
     if "items" in schema:
-        return _seen_by_cel(schema["items"])
-    return _seen_by_cel(schema["additionalProperties"]) if "additionalProperties" in schema else "type" in schema
+        return _is_visible_to_cel(schema["items"])
+    return _is_visible_to_cel(schema["additionalProperties"]) if "additionalProperties" in schema else "type" in schema
 
 
 def _experiment_status() -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _experiment_status() -> dict[str, Any]:
     metric = {"type": "object", "properties": dict.fromkeys(("name", "min", "max", "latest"), _TEXT)}
     names = {"type": "array", "items": _TEXT, "maxItems": MOST_SHOWN}
     return _described(
-        "Written by the controller; Postgres has the whole story.",
+        "Written by the controller; Postgres has the whole history.",
         state={"type": "string", "enum": [*(one.value for one in ExperimentState), "Refused"]},
         progress=_TEXT,
         best=_TEXT,
@@ -117,7 +117,7 @@ def _experiment_status() -> dict[str, Any]:
 
 def _conditions() -> dict[str, Any]:
     condition = _described(
-        "One thing that is so, or is not.",
+        "One aspect of the state.",
         type=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT,
         lastTransitionTime=_TIME, lastUpdateTime=_TIME, observedGeneration=_NUMBER,
     )  # fmt: skip
@@ -129,15 +129,15 @@ def _trial() -> dict[str, Any]:
     pair = {"type": "object", "properties": {"name": _TEXT, "value": _TEXT}}
     schema = {
         "type": "object",
-        "description": "A live trial, or the best one, as the controller shows it: to change it changes nothing.",
+        "description": "A running trial, or the best one, shown by the controller; changing it has no effect.",
         "properties": {
             "spec": _described(
-                "What was suggested.",
+                "The suggestion.",
                 experiment=_TEXT, trial=_NUMBER, parameterAssignments={"type": "array", "items": pair},
             ),
             # No subresource: the controller alone writes it, and one request writes it whole.
             "status": _described(
-                "What became of it.",
+                "The state of the trial.",
                 state={"type": "string", "enum": [one.value for one in TrialState]},
                 attempt=_NUMBER, reason=_TEXT, value=_TEXT,
             ),

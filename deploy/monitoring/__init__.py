@@ -1,1 +1,1 @@
-"""What Prometheus and Grafana need to watch controllers; `python -m deploy.monitoring` writes the files anew."""
+"""Configuration of Prometheus and Grafana for controllers; `python -m deploy.monitoring` generates the files."""

@@ -1,11 +1,11 @@
-"""The alerts: when a person should look, and at what."""
+"""The alerts: when a person has to act, and where to look."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`expression` in PromQL has to hold for `minutes`."""
+    """Fires when `expression`, in PromQL, has held for `minutes`."""
 
     name: str
     expression: str
@@ -19,11 +19,11 @@ ALERTS = (
     Alert(
         "TrialstreamShardsUnowned",
         "sum(trialstream_shards_owned) < max(trialstream_shards) or absent(trialstream_shards_owned)", 1,
-        "Shards are without an owner: their experiments stand still.", "critical",
+        "Shards have no owner, so their experiments stand still.", "critical",
     ),
     Alert(
         "TrialstreamShardsInTrouble", "sum(trialstream_shards_in_trouble) > 0", 1,
-        "Shards fail and start again; /readyz and the log say why.", "critical",
+        "Shards fail and are restarted; /readyz and the log say why.", "critical",
     ),
     Alert(
         "TrialstreamLagGrowing",
@@ -32,18 +32,18 @@ ALERTS = (
         "Controllers do not keep up with the records of a topic.",
     ),
     Alert("TrialstreamOutboxOld", "max by (effect) (trialstream_outbox_age_seconds) > 60", 1,
-          "Decided effects are not done for a minute."),
+          "Starts, stops or publications have not been done for a minute."),
     Alert("TrialstreamDeadLetters", "max by (topic) (trialstream_dead_letters_kept) > 0", 0,
-          "Records were put aside and nobody has seen to them: trialstream dead-letters list."),
+          "Records were put aside because they cannot be processed: trialstream dead-letters list."),
     Alert("TrialstreamDatabaseErrors", "sum(rate(trialstream_database_errors_total[5m])) > 0.1", 2,
           "Statements on Postgres fail.", "critical"),
     Alert("TrialstreamBusErrors", "sum(rate(trialstream_bus_errors_total[5m])) > 0.1", 2, "Kafka fails.", "critical"),
     Alert("TrialstreamLoopBlocked", "increase(trialstream_loop_blocked_total[10m]) > 0", 0,
           "An event loop was blocked; the stack is in the log."),
     Alert("TrialstreamFencings", "sum(increase(trialstream_fencings_total[10m])) > 48", 0,
-          "Shards change hands again and again."),
+          "Shards change their owner again and again."),
     Alert("TrialstreamSearchesFail", "sum(increase(trialstream_suggestion_failures_total[10m])) > 0", 0,
           "A search has failed, and its experiment with it."),
     Alert("TrialstreamCollectorsSilent", "sum(increase(trialstream_silent_collectors_total[10m])) > 0", 0,
-          "Attempts are judged without the word of their collector."),
+          "Attempts are concluded although their collector never said that everything is reported."),
 )  # fmt: skip

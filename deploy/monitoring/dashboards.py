@@ -1,4 +1,4 @@
-"""The dashboards as Grafana reads them: operations from Prometheus, one experiment from Postgres."""
+"""The dashboards of Grafana: operations, from Prometheus, and one experiment, from Postgres."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ POSTGRES = {"type": "grafana-postgresql-datasource", "uid": "${postgres}"}
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One graph or table; each query with its legend."""
+    """One graph or table; each query has a legend."""
 
     title: str
     queries: Sequence[tuple[str, str]]
@@ -36,7 +36,7 @@ def _rate(metric: str, label: str) -> tuple[str, str]:
 OPERATIONS = (
     Panel(
         "Shards by controller",
-        [("trialstream_shards_owned", "{{instance}}"), ("max(trialstream_shards)", "there are")],
+        [("trialstream_shards_owned", "{{instance}}"), ("max(trialstream_shards)", "all")],
     ),
     Panel("Shards in trouble", [("trialstream_shards_in_trouble", "{{instance}}")]),
     Panel("Shards changing hands per second", [_rate("trialstream_shard_changes_total", "change")], "ops"),
@@ -48,10 +48,10 @@ OPERATIONS = (
     Panel("Records per second", [_rate("trialstream_records_total", "topic")], "ops"),
     Panel("Lag in records", [("sum by (topic) (trialstream_consumer_lag_records)", "{{topic}}")]),
     _latency("Decision", "trialstream_decision_seconds"),
-    _latency("Metric to judgement", "trialstream_stop_seconds"),
+    _latency("Metric to early stop", "trialstream_stop_seconds"),
     _latency("End to next start", "trialstream_next_start_seconds"),
     _latency("Suggestion", "trialstream_suggestion_seconds"),
-    _latency("Suggestion, computing alone", "trialstream_searching_seconds"),
+    _latency("Suggestion, computing only", "trialstream_searching_seconds"),
     Panel("Workers of searches", [("trialstream_workers", "{{instance}}")]),
     Panel("Memory of the workers", [("trialstream_worker_memory_bytes", "{{instance}}")], "bytes"),
     Panel(
@@ -82,7 +82,7 @@ OPERATIONS = (
         "s",
     ),
     _latency("Event loop lag", "trialstream_loop_lag_seconds"),
-    Panel("Effects still to be done", [("sum by (effect) (trialstream_outbox_effects)", "{{effect}}")]),
+    Panel("Effects not done yet", [("sum by (effect) (trialstream_outbox_effects)", "{{effect}}")]),
     Panel("Age of the oldest effect", [("max by (effect) (trialstream_outbox_age_seconds)", "{{effect}}")], "s"),
     Panel("Dead letters kept", [("max by (topic) (trialstream_dead_letters_kept)", "{{topic}}")]),
     Panel("Dead letters per second", [_rate("trialstream_dead_letters_total", "topic")], "ops"),
@@ -149,7 +149,7 @@ EXPERIMENT = (
     ),
     Panel("Value and best so far, in the order of conclusions", [(_BEST_SO_FAR, "")], kind="xychart"),
     Panel("Best trials", [(_BEST, "")], kind="table"),
-    Panel("The objective as it is reported", [(_CURVES, "")]),
+    Panel("The objective as reported", [(_CURVES, "")]),
     Panel(
         "What happened",
         [(f"SELECT at, seq, type, trial FROM fact WHERE experiment = {_THIS} ORDER BY seq DESC LIMIT 200", "")],
@@ -158,13 +158,13 @@ EXPERIMENT = (
 )  # fmt: skip
 
 
-def operations() -> dict[str, Any]:
-    """How the controllers do."""
+def operations_dashboard() -> dict[str, Any]:
+    """How the controllers work."""
     return _dashboard("trialstream-operations", "Trialstream: operations", OPERATIONS, PROMETHEUS, _prometheus())
 
 
-def experiment() -> dict[str, Any]:
-    """How one experiment does. Names of experiments are no labels in Prometheus, so this asks Postgres."""
+def experiment_dashboard() -> dict[str, Any]:
+    """How one experiment proceeds; from Postgres, because experiments are not labels in Prometheus."""
     names = "SELECT name FROM experiment WHERE namespace = '$namespace' ORDER BY created_at DESC"
     variables: list[dict[str, Any]] = [
         {"name": "postgres", "type": "datasource", "query": "grafana-postgresql-datasource"},
@@ -190,11 +190,11 @@ def _dashboard(
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": variables},
-        "panels": list(_placed(panels, source)),
+        "panels": list(_panels(panels, source)),
     }
 
 
-def _placed(panels: Sequence[Panel], source: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _panels(panels: Sequence[Panel], source: dict[str, str]) -> Iterator[dict[str, Any]]:
     for number, panel in enumerate(panels):
         yield {
             "id": number + 1,
@@ -209,7 +209,7 @@ def _placed(panels: Sequence[Panel], source: dict[str, str]) -> Iterator[dict[st
 
 
 def _description(panel: Panel) -> str:
-    """What the catalogue says of the metrics that the panel shows."""
+    """Meaning and remedies of the metrics that the panel shows, from the catalogue."""
     shown = " ".join(query for query, _ in panel.queries)
     known = [one for one in REGISTRY.collect() if re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
     remedies = (CATALOGUE.remedies[one.name.removeprefix("trialstream_")] for one in known)

@@ -1,4 +1,4 @@
-"""All generated files by their names: scrape config, alert rules, dashboards, and the page of metrics."""
+"""All generated files: scrape configuration, alert rules, dashboards, and docs/monitoring.md."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from controller.telemetry.catalogue import CATALOGUE, REGISTRY
 from deploy.monitoring.alerts import ALERTS
-from deploy.monitoring.dashboards import experiment, operations
+from deploy.monitoring.dashboards import experiment_dashboard, operations_dashboard
 
 FOLDER = Path(__file__).parent
 PAGE = "../../docs/monitoring.md"
@@ -40,15 +40,15 @@ _SOURCES = {
 }
 
 
-def written() -> dict[str, str]:
-    """Name (from this folder) → text."""
+def generated_files() -> dict[str, str]:
+    """Name, relative to this folder → text."""
     return {
         "prometheus.yml": _yaml(_PROMETHEUS),
         "alerts.yml": _yaml({"groups": [{"name": "trialstream", "rules": [_rule(one) for one in ALERTS]}]}),
         "grafana/provisioning/dashboards/trialstream.yml": _yaml(_PROVIDER),
         "grafana/provisioning/datasources/trialstream.yml": _yaml(_SOURCES),
-        "grafana/operations.json": json.dumps(operations(), indent=2) + "\n",
-        "grafana/experiment.json": json.dumps(experiment(), indent=2) + "\n",
+        "grafana/operations.json": json.dumps(operations_dashboard(), indent=2) + "\n",
+        "grafana/experiment.json": json.dumps(experiment_dashboard(), indent=2) + "\n",
         PAGE: _page(),
     }
 
@@ -74,24 +74,24 @@ def _page() -> str:
         "A controller answers on `--metrics-port` with the metrics below, on `--health-port` with `/healthz` (is the",
         "event loop alive?) and `/readyz` (does it own its share and reach Kafka and Postgres? with reasons). Both",
         "bind to 127.0.0.1 unless `--host` says otherwise. Labels are bounded: no experiment, trial, metric or",
-        "namespace is one; one experiment is looked at with its own dashboard, from Postgres.",
+        "namespace is one; the dashboard of a single experiment reads Postgres instead.",
         "",
         "`deploy/monitoring/` has a scrape config, alert rules with test cases, and two Grafana dashboards, written",
-        "by `python -m deploy.monitoring`. This page is, too.",
+        "by `python -m deploy.monitoring`, as is this page.",
         "",
         "* Prometheus: put the addresses of all controllers in `prometheus.yml`.",
         "* Grafana: copy `grafana/provisioning/` to its folder of that name, the dashboards to",
         "  `/var/lib/grafana/dashboards`, and change the addresses of the two data sources.",
-        "* The dashboard of one experiment needs a user of Postgres that may read and no more; it sees all",
+        "* The dashboard of one experiment needs a user of Postgres that may only read; it sees all",
         "  namespaces: `CREATE ROLE grafana LOGIN PASSWORD '...'`, then",
         "  `GRANT SELECT ON experiment, trial, measurement, fact TO grafana`.",
-        "* Gauges of a controller are of the shards that it owns: add them up. `trialstream_shards` and",
-        "  `trialstream_dead_letters_kept` are the same for all: take the largest.",
+        "* Gauges of a controller cover the shards that it owns: add them up. `trialstream_shards` and",
+        "  `trialstream_dead_letters_kept` are the same for all: take the maximum.",
         "",
-        "A loop that is blocked for 5 s is written to the log with its stack, from 10 s on `/healthz` answers 503, and",
-        "after 60 s the process ends with code 70, for whatever started it to start it again. A process that is frozen",
+        "When the event loop is blocked for 5 s, its stack is logged; from 10 s on `/healthz` answers 503, and",
+        "after 60 s the process ends with code 70, and whatever started it can restart it. A process that is frozen",
         "as a whole (SIGSTOP, a suspended machine) does not count. Code in C that holds Python's lock stops the",
-        "watchdog and `/healthz` as well: no answer within a second or two is a bad answer, too.",
+        "watchdog and `/healthz`, too: treat no answer within two seconds as a failure.",
         "",
         "## Metrics",
         "",

@@ -7,20 +7,20 @@ import pytest
 import yaml
 
 import deploy.crds
-from deploy.crds.__main__ import written
+from deploy.crds.__main__ import generated_files
 from tests.kubernetes import kubectl, namespace
 
 FOLDER = Path(deploy.crds.__file__).parent
 KATIB = Path(__file__).parents[1] / "katib"
 
 
-@pytest.mark.parametrize("name", sorted(written()))
+@pytest.mark.parametrize("name", sorted(generated_files()))
 def test_generated_files_are_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text() == written()[name], "run: make docs"
+    assert (FOLDER / name).read_text() == generated_files()[name], "run: make docs"
 
 
 def test_no_rule_names_a_field_of_which_the_server_knows_no_type() -> None:
-    (version,) = yaml.safe_load(written()["experiments.trialstream.io.yaml"])["spec"]["versions"]
+    (version,) = yaml.safe_load(generated_files()["experiments.trialstream.io.yaml"])["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     ruled = {
         name for name in spec["properties"] for one in spec["x-kubernetes-validations"] if f".{name})" in one["rule"]

@@ -22,8 +22,8 @@ import yaml
 from controller.store.postgres import open_database
 from controller.telemetry.catalogue import CATALOGUE, REGISTRY
 from deploy.monitoring.alerts import ALERTS
-from deploy.monitoring.dashboards import EXPERIMENT, OPERATIONS, experiment, operations
-from deploy.monitoring.files import FOLDER, written
+from deploy.monitoring.dashboards import EXPERIMENT, OPERATIONS, experiment_dashboard, operations_dashboard
+from deploy.monitoring.files import FOLDER, generated_files
 from events import topics
 from events.bus import Record
 from events.bus.kafka import KafkaSettings, open_bus
@@ -60,9 +60,9 @@ def tool(name: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("name", written())
+@pytest.mark.parametrize("name", generated_files())
 def test_generated_files_are_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text() == written()[name], "run: python -m deploy.monitoring"
+    assert (FOLDER / name).read_text() == generated_files()[name], "run: python -m deploy.monitoring"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_every_alert_has_a_case() -> None:
     assert "TrialstreamControllerDown" in named
 
 
-@pytest.mark.parametrize("dashboard", [operations(), experiment()], ids=lambda one: str(one["uid"]))
+@pytest.mark.parametrize("dashboard", [operations_dashboard(), experiment_dashboard()], ids=lambda one: str(one["uid"]))
 def test_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -93,7 +93,7 @@ def test_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
 
 
 def test_every_metric_is_on_a_panel_that_explains_it() -> None:
-    panels = operations()["panels"]
+    panels = operations_dashboard()["panels"]
     shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
     missing = [one.name for one in REGISTRY.collect() if not re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
     assert missing == []

@@ -8,7 +8,7 @@ from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api_errors import ApiError
 from events.backoff import Backoff
 
-RETRY_SECONDS = (0.5, 30.0)
+DELETE_RETRY_SECONDS = (0.5, 30.0)
 """Before the first retry, and at most between later ones."""
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Deletions:
             task.cancel()
 
     async def _retry(self, key: AttemptKey) -> None:
-        backoff = Backoff(*RETRY_SECONDS)
+        backoff = Backoff(*DELETE_RETRY_SECONDS)
         while True:
             try:
                 return await self._delete(key)

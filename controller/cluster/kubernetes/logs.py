@@ -12,9 +12,9 @@ from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableErr
 from controller.cluster.kubernetes.pods import Pod
 from events.backoff import Backoff
 
-SILENCE_SECONDS = 300.0
+LOG_SILENCE_SECONDS = 300.0
 """After this long without a byte the log is requested again."""
-PAUSE_SECONDS = (0.5, 15.0)
+LOG_RETRY_SECONDS = (0.5, 15.0)
 TRIES = 8
 """In a row without a byte; after that the log counts as complete."""
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Logs:
 
     async def _follow(self, key: AttemptKey, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        backoff, tries = Backoff(*PAUSE_SECONDS), 0
+        backoff, tries = Backoff(*LOG_RETRY_SECONDS), 0
         while tries < TRIES:
             before = self._size(key)
             try:
@@ -78,7 +78,7 @@ class Logs:
         """Append what the file does not have yet; the API always starts with the first byte."""
         known = self._size(key)
         with self.path(key).open("ab") as file:
-            async for chunk in self.api.chunks(path, silence=SILENCE_SECONDS, container=container, follow="true"):
+            async for chunk in self.api.chunks(path, silence=LOG_SILENCE_SECONDS, container=container, follow="true"):
                 new = chunk[known:] if known else chunk
                 known = max(0, known - len(chunk))
                 file.write(new)

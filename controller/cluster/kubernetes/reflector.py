@@ -21,12 +21,12 @@ from events.backoff import Backoff
 
 PAGE = 500
 WATCH_SECONDS = (240, 300)
-SILENCE_SECONDS = 70.0
+WATCH_SILENCE_SECONDS = 70.0
 """Longer than the minute between two bookmarks."""
 RELIST_SECONDS = 300.0
 LIST_SECONDS = 60.0
 """For one page; after a minute the server itself gives up."""
-PAUSE_SECONDS = (0.2, 30.0)
+WATCH_RETRY_SECONDS = (0.2, 30.0)
 UNREADABLE = "Unreadable"
 SHORT_SECONDS = 1.0
 """A watch that ends sooner has failed."""
@@ -61,7 +61,7 @@ class Reflector:
 
     async def run(self) -> None:
         """List and watch; after a failure again, after a growing pause. Also list every RELIST_SECONDS."""
-        backoff = Backoff(*PAUSE_SECONDS)
+        backoff = Backoff(*WATCH_RETRY_SECONDS)
         due = 0.0
         while True:
             began = time.monotonic()
@@ -74,7 +74,7 @@ class Reflector:
             except ApiError as error:
                 self._handle_error(error)
                 retry_after = getattr(error, "retry_after", 0.0)
-            if time.monotonic() - began > PAUSE_SECONDS[1]:
+            if time.monotonic() - began > WATCH_RETRY_SECONDS[1]:
                 backoff.reset()
             await asyncio.sleep(max(retry_after, backoff.next()))
 
@@ -133,7 +133,7 @@ class Reflector:
     async def _watch_once(self, until: float) -> None:
         lines = self.api.lines(
             self.resource.path,
-            silence=SILENCE_SECONDS,
+            silence=WATCH_SILENCE_SECONDS,
             watch="true",
             allowWatchBookmarks="true",
             resourceVersion=self.version,

@@ -15,7 +15,7 @@ COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
 METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
-LINGER_SECONDS = 0.5
+DELIVERY_SECONDS = 0.5
 """Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share nodes and Kafka."""
 WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
 """Put before a command whose output is collected; see deploy/image/run."""
@@ -106,7 +106,7 @@ def _arguments(launch: Launch, file: str) -> list[str]:
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
         "--shard", str(launch.shard), "--spec", spec_json,
         *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
-        "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(LINGER_SECONDS),
+        "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(DELIVERY_SECONDS),
     ]  # fmt: skip
     return [word.replace("$", "$$") for word in words]
 

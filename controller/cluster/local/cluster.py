@@ -14,7 +14,7 @@ from controller.cluster.local import messages
 from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.connection import sockets_folder
 from controller.cluster.local.json_socket import Message
-from controller.cluster.local.messages import ended_event, key_of, path_of
+from controller.cluster.local.messages import attempt_path, ended_event, parse_path
 from controller.cluster.local.program import ProcessError, render_process
 from controller.cluster.local.supervisors import Supervisors
 from controller.core.experiment import Identity
@@ -23,7 +23,7 @@ from events.ids import ExperimentId
 from events.spec.collector import CollectorKind
 from events.spec.placeholders import TemplateError
 
-REMEMBERED = 4096
+REMEMBERED_ENDS = 4096
 """Ends that are kept in memory: a full disk may keep one from being written for a while."""
 FORGET_SECONDS = 20.0
 """How long the processes of an experiment may take to end after SIGKILL."""
@@ -108,13 +108,13 @@ class LocalCluster:
                 await self._end(key, Cause.LOST, "there is no trace of this attempt")
             else:
                 await self._report(key)
-        for key in map(key_of, self._supervisors.running(experiment.id)):
+        for key in map(parse_path, self._supervisors.running(experiment.id)):
             if not wanted(key):
                 await self.stop(key)
 
     def present(self) -> set[ExperimentId]:
         """As the port says."""
-        return {key_of(path).experiment for path in self._supervisors.running()}
+        return {parse_path(path).experiment for path in self._supervisors.running()}
 
     async def kill_all(self, experiment: ExperimentId) -> None:
         """SIGKILL to all that runs of the experiment, at once; each ends as cancelled. Raises OSError."""
@@ -141,7 +141,7 @@ class LocalCluster:
         return Path(self._attempt(launch.key).metrics, name or "metrics")
 
     def _attempt(self, key: AttemptKey) -> Attempt:
-        return Attempt(str(self._data), path_of(key))
+        return Attempt(str(self._data), attempt_path(key))
 
     def _start_request(self, launch: Launch) -> Message:
         metrics = self.metrics_path(launch)
@@ -174,7 +174,7 @@ class LocalCluster:
 
     async def _report_all(self, paths: Collection[str]) -> None:
         for path in paths:
-            await self._report(key_of(path))
+            await self._report(parse_path(path))
 
     async def _report(self, key: AttemptKey) -> None:
         """Yield what is known of an attempt that a supervisor has claimed."""
@@ -196,7 +196,7 @@ class LocalCluster:
     def _emit(self, event: Started | Ended) -> None:
         if isinstance(event, Ended):
             self._ended[event.key] = event
-            if len(self._ended) > REMEMBERED:
+            if len(self._ended) > REMEMBERED_ENDS:
                 self._ended.popitem(last=False)
         self._events.put_nowait(event)
 

@@ -7,7 +7,7 @@ from controller.cluster.local.attempts import Attempt, ExitRecord, Register
 from controller.cluster.local.server import log_error
 from events.backoff import Backoff
 
-RETRY_SECONDS = (0.2, 10.0)
+WRITE_RETRY_SECONDS = (0.2, 10.0)
 """Before the first retry, and at most between later ones."""
 
 
@@ -17,7 +17,7 @@ class ExitRecords:
     def __init__(self, register: Register) -> None:
         self._register = register
         self._unwritten: dict[str, tuple[Attempt, ExitRecord]] = {}
-        self._backoff = Backoff(*RETRY_SECONDS)
+        self._backoff = Backoff(*WRITE_RETRY_SECONDS)
         self.retry_at = float("inf")
 
     def __iter__(self) -> Iterator[tuple[Attempt, ExitRecord]]:

@@ -10,13 +10,13 @@ from events.facts import Cause
 from events.ids import ExperimentId, TrialNumber
 
 
-def path_of(key: AttemptKey) -> str:
+def attempt_path(key: AttemptKey) -> str:
     """The attempt's key in messages, and its folder below `<data>/experiments`."""
     return f"{key.experiment}/{key.trial}/{key.attempt}"
 
 
-def key_of(path: str) -> AttemptKey:
-    """The attempt that `path_of` has written."""
+def parse_path(path: str) -> AttemptKey:
+    """The attempt that `attempt_path` has written."""
     experiment, trial, attempt = path.split("/")
     return AttemptKey(ExperimentId(UUID(experiment)), TrialNumber(int(trial)), int(attempt))
 
@@ -25,7 +25,7 @@ def start_request(key: AttemptKey, process: Process, grace: float, *, metrics_fo
     """`grace` in seconds; `metrics_folder`: make a folder for the attempt's metrics file first."""
     return {
         "op": "start",
-        "key": path_of(key),
+        "key": attempt_path(key),
         "argv": process.argv,
         "env": process.env,
         "cwd": process.cwd,
@@ -38,13 +38,13 @@ def start_request(key: AttemptKey, process: Process, grace: float, *, metrics_fo
 
 def failed_start_request(key: AttemptKey, error: str) -> Message:
     """The attempt is claimed and ends with SPAWN_FAILURE, so that no controller tries it again."""
-    return {"op": "start", "key": path_of(key), "error": error}
+    return {"op": "start", "key": attempt_path(key), "error": error}
 
 
 def stop_request(key: AttemptKey, grace: float, cause: Cause, message: str) -> Message:
     return {
         "op": "stop",
-        "key": path_of(key),
+        "key": attempt_path(key),
         "grace": grace,
         "cause": cause.value,
         "message": message,
@@ -57,7 +57,7 @@ def kill_request(experiment: ExperimentId) -> Message:
 
 def event_of(message: Message) -> Started | Ended:
     """A supervisor's `started` or `ended` as an event of the port."""
-    key = key_of(message["key"])
+    key = parse_path(message["key"])
     if message["event"] == "started":
         return Started(key, message["collector"])
     end = ExitRecord(message["cause"], message["exit_code"], message["message"], message.get("collector", False))

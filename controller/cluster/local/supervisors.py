@@ -10,7 +10,7 @@ from controller.cluster import Ended, Started
 from controller.cluster.local.attempts import Register
 from controller.cluster.local.connection import SupervisorConnection, launch_supervisor
 from controller.cluster.local.json_socket import Message
-from controller.cluster.local.messages import ended_event, event_of, key_of
+from controller.cluster.local.messages import ended_event, event_of, parse_path
 from events.ids import ExperimentId
 
 MAX_LAUNCHES = 3
@@ -93,7 +93,7 @@ class Supervisors:
                     return None
                 self._connections[name] = connection
                 for path in connection.running:
-                    self._emit(Started(key_of(path), path in connection.with_collector))
+                    self._emit(Started(parse_path(path), path in connection.with_collector))
                 self._tasks.create_task(self._listen(connection), name=f"listen to supervisor {name}")
             return connection
 
@@ -138,5 +138,5 @@ class Supervisors:
 
     async def _record_losses(self, name: str) -> None:
         for path, end in await asyncio.to_thread(Register(str(self._data), name).record_losses):
-            self._emit(ended_event(key_of(path), end))
+            self._emit(ended_event(parse_path(path), end))
         (self._sockets / f"{name}.sock").unlink(missing_ok=True)

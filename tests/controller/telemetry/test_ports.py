@@ -9,20 +9,20 @@ from http.client import HTTPConnection
 
 import pytest
 
-from controller.telemetry.ports import MOST_CLIENTS, Answer, metrics, reasons, served
+from controller.telemetry.ports import MOST_CLIENTS, Response, health_page, metrics_page, serve
 
-TROUBLES: list[str] = []
+PROBLEMS: list[str] = []
 
 
-def broken() -> Answer:
+def broken() -> Response:
     raise RuntimeError("secret")
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    TROUBLES.clear()
-    pages = {"/metrics": metrics, "/readyz": reasons(lambda: list(TROUBLES)), "/broken": broken}
-    with served("127.0.0.1", 0, pages) as port:
+    PROBLEMS.clear()
+    pages = {"/metrics": metrics_page, "/readyz": health_page(lambda: list(PROBLEMS)), "/broken": broken}
+    with serve("127.0.0.1", 0, pages) as port:
         yield port
 
 
@@ -37,7 +37,7 @@ def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
 
 def test_pages(port: int) -> None:
     assert ask(port, "/readyz") == (200, "ok\n")
-    TROUBLES.append("no contact with Kafka for 10 s")
+    PROBLEMS.append("no contact with Kafka for 10 s")
     assert ask(port, "/readyz?verbose") == (503, "no contact with Kafka for 10 s\n")
     with socket.create_connection(("127.0.0.1", port), 5) as head, head.makefile("rb") as answer:
         head.sendall(b"HEAD /readyz HTTP/1.0\r\n\r\n")
@@ -70,7 +70,10 @@ def test_clients_that_say_nothing_do_not_keep_others_out(port: int) -> None:
 
 
 def test_closed_at_the_end_although_a_client_is_silent() -> None:
-    with served("127.0.0.1", 0, {"/metrics": metrics}) as port, socket.create_connection(("127.0.0.1", port)) as silent:
+    with (
+        serve("127.0.0.1", 0, {"/metrics": metrics_page}) as port,
+        socket.create_connection(("127.0.0.1", port)) as silent,
+    ):
         silent.sendall(b"GET")
         assert ask(port, "/metrics")[0] == 200
     with pytest.raises(urllib.error.URLError):
@@ -78,5 +81,5 @@ def test_closed_at_the_end_although_a_client_is_silent() -> None:
 
 
 def test_a_port_that_is_taken(port: int) -> None:
-    with pytest.raises(OSError, match="in use"), served("127.0.0.1", port, {}):
+    with pytest.raises(OSError, match="in use"), serve("127.0.0.1", port, {}):
         pass

@@ -80,7 +80,7 @@ def play(room: str, folder: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene)
 def test_what_was_missed_in_trouble_is_seen_afterwards(
     trouble: str, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr(reflector, "WATCH_SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(reflector, "WATCH_SECONDS", (2, 3))
 
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
