@@ -32,6 +32,7 @@
     │   ├── TemplateError               a placeholder in a template
     │   ├── TokenRefusedError           a token of another stream
     │   ├── UnknownEarlierError         an earlier experiment that is not there
+    │   ├── UnknownOrderError           what trials cannot be sorted by
     │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
     │   └── UnreadableRecordError       a record that this version does not understand

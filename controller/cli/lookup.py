@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +11,7 @@ from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
 from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
 from controller.store.queries import Found, Queries, TrialRow
+from controller.views.time_travel import trial_as_of
 from events.facts import TrialState
 from events.ids import trial_number
 
@@ -62,30 +62,7 @@ async def the_trial(queries: Queries, found: Found, text: str) -> TrialRow:
         there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
         when = f" (as of {found.now.isoformat()})" if found.past else ""
         raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", ExitCode.NOT_FOUND)
-    return _then(row, found)
-
-
-def _then(row: TrialRow, found: Found) -> TrialRow:
-    """A trial's row at the moment of `found`: it had no conclusion while the trial was live."""
-    live = found.experiment.progress.live.get(row.number)
-    if live is None:
-        return row
-    started_at = row.started_at if row.started_at and row.started_at <= found.now else None
-    return replace(
-        row,
-        state=live.state,
-        attempt=live.attempt,
-        ordinal=None,
-        cause=None,
-        exit_code=None,
-        message="",
-        observation={},
-        value=None,
-        values=(),
-        violations=(),
-        started_at=started_at,
-        concluded_at=None,
-    )
+    return trial_as_of(row, found)
 
 
 def states(texts: list[str]) -> list[TrialState]:

@@ -14,14 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.core.experiment import Experiment
-from controller.core.recorded import Recorded
 from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.queries import Found, Last, Queries
 from controller.views import words
-from controller.views.fronts import front_words
-from controller.views.summary import trial_counts
-from events.facts import TERMINAL, SuggestionsRequested, TrialConcluded, TrialProposed, TrialStarted, TrialState
-from events.ids import TrialNumber, trial_name
+from controller.views.progress import best_line, concluded_words, news_line, running_trials, time_left_words
+from events.facts import SuggestionsRequested, TrialStarted
+from events.ids import TrialNumber
 
 Answer = TypeVar("Answer")
 REFRESH_SECONDS = 0.4
@@ -73,22 +71,8 @@ class Lines:
         facts = await _unless_away(queries.facts(experiment.identity.id, seen + 1))
         for recorded in facts or ():
             if not isinstance(recorded.fact, QUIET):
-                self.say(_line(experiment, recorded))
+                self.say(news_line(experiment, recorded))
         return facts[-1].seq if facts else seen
-
-
-def _line(experiment: Experiment, recorded: Recorded) -> str:
-    at = recorded.envelope.at.astimezone().strftime("%H:%M:%S")
-    match recorded.fact:
-        case TrialProposed(trial=trial, assignment=assignment):
-            return f"{at} {trial_name(experiment.identity.name, trial)} tries {words.assignment(assignment)}"
-        case TrialConcluded(trial=trial, state=state, value=value, values=known, message=message) as fact:
-            shown = words.aimed(experiment.spec, known) if value is not None else message
-            if missed := words.missed(experiment.spec, fact.violations):
-                shown += f" (misses {missed})"
-            return f"{at} {trial_name(experiment.identity.name, trial)} {state.value} {shown}".rstrip()
-        case fact:
-            return f"{at} {words.fact_words(fact)}"
 
 
 class Screen:
@@ -129,7 +113,7 @@ async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
 
 def _picture(found: Found, last: dict[TrialNumber, Last], began: datetime, at_start: int) -> Group:
     experiment = found.experiment
-    return Group(_bar(found, began, at_start), _best(experiment), _running(experiment, last, found.now))
+    return Group(_bar(found, began, at_start), _best(experiment), _running(experiment, last))
 
 
 def _bar(found: Found, began: datetime, at_start: int) -> Table:
@@ -137,56 +121,26 @@ def _bar(found: Found, began: datetime, at_start: int) -> Table:
     done, total = progress.counts.concluded, spec.max_trial_count
     row = Table.grid(padding=(0, 1))
     shown = f"{done}/{total}" if total else str(done)
-    counts = ", ".join(
-        f"{count} {state.value}"
-        for state, count in trial_counts(found.experiment).items()
-        if count and state in TERMINAL
-    )
     row.add_row(
         Text(found.experiment.identity.name, style="bold"),
         ProgressBar(total=total, completed=done, width=30, pulse=total is None),
         Text(shown),
-        Text(counts, style="dim"),
-        Text(_time_left(found, began, at_start), style="dim"),
+        Text(concluded_words(found.experiment), style="dim"),
+        Text(time_left_words(found, began, at_start), style="dim"),
     )
     return row
 
 
-def _time_left(found: Found, began: datetime, at_start: int) -> str:
-    """At the pace of this run; for a wall-clock budget, what is left of it."""
-    progress, spec = found.experiment.progress, found.experiment.spec
-    if progress.deadline is not None:
-        return f"{words.duration(max(0.0, (progress.deadline - found.now).total_seconds()))} of the budget left"
-    done = progress.counts.concluded - at_start
-    if spec.max_trial_count is None or done <= 0:
-        return ""
-    pace = (found.now - began).total_seconds() / done
-    return f"about {words.duration(pace * (spec.max_trial_count - progress.counts.concluded))} left"
-
-
 def _best(experiment: Experiment) -> Text:
-    best = experiment.progress.best
-    infeasible = experiment.progress.infeasible
-    missed = f"; {words.count(infeasible, 'trial')} infeasible" if infeasible else ""
-    if experiment.progress.front:
-        return Text(f"front: {front_words(experiment)}{missed}", style="green")
-    if best is None:
-        return Text(f"no result yet{missed}", style="dim")
-    name = trial_name(experiment.identity.name, best.trial)
-    return Text(
-        f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by {name}{missed}", style="green"
-    )
+    progress = experiment.progress
+    return Text(best_line(experiment), style="green" if progress.front or progress.best is not None else "dim")
 
 
-def _running(experiment: Experiment, last: dict[TrialNumber, Last], now: datetime) -> Table:
+def _running(experiment: Experiment, last: dict[TrialNumber, Last]) -> Table:
     rows = Table.grid(padding=(0, 2))
-    metric = experiment.spec.first_objective.metric
-    for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]:
-        seen = last.get(number)
-        value = f"{metric}={words.number(seen.value)} at report {seen.step}" if seen else ""
-        state = "stopping" if trial.stopping else trial.state.value
-        style = "" if trial.state is TrialState.RUNNING else "dim"
-        rows.add_row(Text(f"  {trial_name(experiment.identity.name, number)}", style), Text(state, style), Text(value))
+    for name, state, value, runs in running_trials(experiment, last, MOST_TRIALS):
+        style = "" if runs else "dim"
+        rows.add_row(Text(f"  {name}", style), Text(state, style), Text(value))
     hidden = len(experiment.progress.live) - MOST_TRIALS
     if hidden > 0:
         rows.add_row(Text(f"  and {hidden} more", style="dim"))

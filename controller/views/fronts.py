@@ -2,7 +2,9 @@
 
 from controller.core.best import MOST_MEMBERS, front_volume, reference_point
 from controller.core.experiment import Experiment
+from controller.store.queries import TrialRow
 from controller.views import words
+from controller.views.summary import in_order
 
 
 def front_words(experiment: Experiment) -> str:
@@ -23,3 +25,16 @@ def outcome_metrics(experiment: Experiment) -> list[str]:
     return list(
         dict.fromkeys([*(t.metric for t in spec.all_objectives), *(bound.metric for bound in spec.outcome_bounds)])
     )
+
+
+def front_titles(experiment: Experiment) -> list[str]:
+    """The titles of a table of the front; all of its columns are numbers."""
+    return ["#", *outcome_metrics(experiment), *(parameter.name for parameter in experiment.spec.parameters)]
+
+
+def front_cells(experiment: Experiment, row: TrialRow) -> list[str]:
+    """One member under `front_titles`."""
+    given = in_order(experiment, row.assignment)
+    shown = [words.number(experiment.spec.value(row.observation, metric)) for metric in outcome_metrics(experiment)]
+    names = [parameter.name for parameter in experiment.spec.parameters]
+    return [str(row.number), *shown, *(words.scalar(given[name]) if name in given else "-" for name in names)]

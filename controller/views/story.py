@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller.core.best import best_trials
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.store.queries import Found, Queries, TrialRow
 from controller.views import words
 from controller.views.summary import in_order
 from events.facts import (
@@ -22,8 +24,11 @@ from events.facts import (
     TrialStopRequested,
     TrialWaiting,
 )
-from events.ids import trial_name
+from events.ids import TrialNumber, trial_name
 from events.spec.objective import Observation, Summary
+
+MOST_ATTEMPTS = 20
+"""Attempts, the last ones, whose reports are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,27 @@ class Story:
 
     def _since(self, earlier: datetime | None, at: datetime) -> str:
         return words.duration((at - earlier).total_seconds()) if earlier else "some time"
+
+
+async def read_story(queries: Queries, found: Found, row: TrialRow) -> tuple[list[Sentence], TrialConcluded | None]:
+    """The story of a trial, and its conclusion if it has one."""
+    identity = found.experiment.identity
+    facts = await queries.trial_facts(identity.id, row.number, found.experiment.progress.version)
+    first = max(1, row.attempt - MOST_ATTEMPTS + 1)
+    reported = {
+        attempt: await queries.reported(identity.id, row.number, attempt, found.until)
+        for attempt in range(first, row.attempt + 1)
+    }
+    story = Story(found.experiment, reported)
+    last = facts[-1].fact if facts else None
+    return story.tell(facts, found.now), last if isinstance(last, TrialConcluded) else None
+
+
+def rank_words(experiment: Experiment, trial: TrialNumber) -> str | None:
+    """Whether the trial is the best, or on the front, as far as is known; None if not."""
+    if trial not in best_trials(experiment.progress):
+        return None
+    return f"It is {'on the Pareto front' if experiment.spec.multi_objective else 'the best trial'} so far."
 
 
 def advice(conclusion: TrialConcluded, experiment: str) -> str | None:

@@ -9,11 +9,6 @@ from uuid import UUID
 
 import typer
 
-from algorithms.search import algorithm_of, picks
-from algorithms.search.feasibility import allowed_points
-from algorithms.search.sampling import random_search
-from algorithms.space.dimension import dimension
-from algorithms.space.encoding import MIDDLE, Cube
 from controller.cli.errors import complain, warn
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment
@@ -22,12 +17,10 @@ from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.local.program import Process, render_process
 from controller.views import words
+from controller.views.plan import PARAMETER_TITLES, algorithm_plan, example_point, parameter_rows, plan
 from controller.views.summary import as_json
-from controller.views.warm_start import known_before
 from events.ids import ExperimentId, TrialNumber, trial_name
 from events.spec.document import ExperimentDocument
-from events.spec.experiment import ExperimentSpec
-from events.spec.space import Assignment, Condition, Parameter, ParameterType
 from events.spec.yaml import DocumentError
 
 NOWHERE = ExperimentId(UUID(int=0))
@@ -58,13 +51,6 @@ def example_trial(document: ExperimentDocument, origin: Path) -> Process:
     return render_process(launch, METRICS)
 
 
-def example_point(spec: ExperimentSpec) -> Assignment:
-    """The middle of the search space, or a random point if the constraints do not allow that."""
-    cube = Cube.of(spec)
-    middle = cube.decode([MIDDLE] * cube.width)
-    return middle if cube.allows(middle) else random_search(cube, 0).ask(1)[0]
-
-
 def _refuse(file: Path, error: DocumentError, output: ListOutput) -> None:
     found = str(error).split("\n")
     if output is ListOutput.JSON:
@@ -75,109 +61,14 @@ def _refuse(file: Path, error: DocumentError, output: ListOutput) -> None:
 
 
 def _print(document: ExperimentDocument, example: Process) -> None:
-    pairs(_facts(document, example))
+    here = f"as processes on this machine ({os.cpu_count()} processors), in {example.cwd}"
+    pairs([*plan(document, example.timeout), ("Runs", here)])
     heading("Parameters")
-    titles = ("name", "type", "from", "to", "values", "distribution", "exists if")
-    rows = [(*_range(parameter), condition(parameter.condition)) for parameter in document.spec.parameters]
-    shown = len(titles) if any(parameter.condition for parameter in document.spec.parameters) else -1
-    table(titles[:shown], [row[:shown] for row in rows], ("from", "to", "values"))
+    shown = len(PARAMETER_TITLES) if any(one.condition for one in document.spec.parameters) else -1
+    rows = [row[:shown] for row in parameter_rows(document.spec)]
+    table(PARAMETER_TITLES[:shown], rows, ("from", "to", "values"))
     heading("A trial would run such as")
     pairs(_example(document, example))
-
-
-def _facts(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
-    spec = document.spec
-    yield "Name", f"{document.name} (namespace {document.namespace})"
-    yield "Objectives" if spec.multi_objective else "Objective", "\n".join(_objectives(spec))
-    if spec.outcome_constraints:
-        yield "Constraints", "\n".join(_constraints(spec))
-    yield "Algorithm", algorithm(spec)
-    yield (
-        "Early stopping",
-        _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings) if spec.early_stopping else "none",
-    )
-    if spec.constraints:
-        yield "Constraints", "\n".join(spec.constraints)
-    yield from known_before(spec)
-    yield "Trials", "\n".join(_budgets(spec))
-    if example.timeout is not None:
-        yield "Time a trial", f"at most {words.duration(example.timeout)}"
-    yield "Retries", _retries(spec)
-    yield "Metrics from", _collector(spec)
-    yield "Runs", f"as processes on this machine ({os.cpu_count()} processors), in {example.cwd}"
-
-
-def _objectives(spec: ExperimentSpec) -> Iterator[str]:
-    for target in spec.all_objectives:
-        more = f"; also recorded: {', '.join(target.additional_metric_names)}" if target.additional_metric_names else ""
-        yield f"{words.objective(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
-
-
-def _constraints(spec: ExperimentSpec) -> Iterator[str]:
-    for text, bound in zip(spec.outcome_constraints, spec.outcome_bounds, strict=True):
-        yield f"{text}, a trial's value is its {spec.strategy(bound.metric).value}"
-
-
-def algorithm(spec: ExperimentSpec) -> str:
-    """The search, its settings, and what `auto` picks."""
-    name = algorithm_of(spec)
-    text = _settings(name, spec.algorithm.settings if spec.algorithm else {})
-    picked = picks(spec)
-    return f"{text}; auto picks {picked}" if picked else text
-
-
-def _settings(name: str, settings: dict[str, Any]) -> str:
-    return f"{name} ({words.assignment(settings)})" if settings else name
-
-
-def _budgets(spec: ExperimentSpec) -> Iterator[str]:
-    total = f"{spec.max_trial_count:,}" if spec.max_trial_count else "without limit"
-    yield f"{total}, {spec.parallel} at a time"
-    size = allowed_points(Cube.of(spec))
-    if size is not None and (spec.max_trial_count is None or size < spec.max_trial_count):
-        yield f"the search space has only {size:,} different points; the experiment ends when all are tried"
-    if spec.max_failed_trial_count is not None:
-        yield f"fails after {words.count(spec.max_failed_trial_count, 'failed trial')}"
-    if spec.budget.wall_clock_seconds is not None:
-        yield f"ends after {words.duration(spec.budget.wall_clock_seconds)}"
-
-
-def _retries(spec: ExperimentSpec) -> str:
-    if not spec.retry.max_retries:
-        return "none for a trial's own failures"
-    return f"{spec.retry.max_retries} after {', '.join(spec.retry.causes)}"
-
-
-def _collector(spec: ExperimentSpec) -> str:
-    collector = spec.metrics_collector_spec
-    kind = collector.collector.kind.value
-    return f"{kind} {collector.path} ({collector.format.value})" if kind == "File" else kind
-
-
-def _range(parameter: Parameter) -> tuple[str, ...]:
-    side = dimension(parameter)
-    size = f"{side.size:,}" if side.size is not None else "any"
-    if parameter.type in (ParameterType.CATEGORICAL, ParameterType.DISCRETE):
-        values = [words.scalar(value) for value in parameter.space.list]
-        return (parameter.name, parameter.type, "-", "-", size, _shortened(", ".join(values)))
-    low, high = words.scalar(side.decode(0.0)), words.scalar(side.decode(1.0))
-    step = f", step {words.number(parameter.space.step)}" if parameter.space.step is not None else ""
-    return (parameter.name, parameter.type, low, high, size, f"{parameter.space.distribution}{step}")
-
-
-def condition(given: Condition | None) -> str:
-    """When a parameter exists, such as `optimizer is sgd or adam`."""
-    if given is None:
-        return "always"
-    if given.range is not None:
-        low, high = map(words.number, given.range)
-        return f"{given.parameter} is {low} to {high}"
-    values = given.in_ if given.in_ is not None else (given.equals,)
-    return _shortened(f"{given.parameter} is {' or '.join(words.scalar(one) for one in values if one is not None)}")
-
-
-def _shortened(text: str, most: int = 100) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _example(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
@@ -197,7 +88,7 @@ def _tree(document: ExperimentDocument, example: Process) -> dict[str, Any]:
         "warnings": list(document.warnings),
         "name": document.name,
         "namespace": document.namespace,
-        "algorithm": algorithm(document.spec),
+        "algorithm": algorithm_plan(document.spec),
         "example": {"command": list(example.argv), "environment": dict(example.env), "folder": example.cwd},
         "spec": document.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }

@@ -15,11 +15,11 @@ from controller.cli.options import DEFAULT_DATA, Data, Kafka, ListFormat, ListOu
 from controller.cli.tables import pairs, table
 from controller.store.dead_letters import DeadLetters, Kept
 from controller.views import words
+from controller.views.dead_letters import TITLES, letter_cells, letter_facts, letter_tree, value_text
 from controller.views.summary import as_json
 from events.bus.kafka import open_bus
 
 MOST = 100
-SHOWN_CHARACTERS = 4_000
 
 
 class DeadLettersAction(StrEnum):
@@ -95,13 +95,9 @@ async def _chosen(letters: DeadLetters, ids: list[str]) -> list[Kept]:
 
 def _list(kept: list[Kept], counts: dict[str, int], output: ListOutput) -> None:
     if output is ListOutput.JSON:
-        typer.echo(as_json([_tree(one) for one in kept]))
+        typer.echo(as_json([letter_tree(one) for one in kept]))
         return
-    rows = [
-        (str(one.id)[:8], words.clock(one.at), _place(one), words.clean(one.reason.splitlines()[0][:80]))
-        for one in kept
-    ]
-    table(("id", "when", "record", "why"), rows)
+    table(TITLES, map(letter_cells, kept))
     total = sum(counts.values())
     if total > len(kept):
         typer.echo(f"... and {total - len(kept):,} more")
@@ -109,31 +105,7 @@ def _list(kept: list[Kept], counts: dict[str, int], output: ListOutput) -> None:
 
 def _show(one: Kept, output: ListOutput) -> None:
     if output is ListOutput.JSON:
-        typer.echo(as_json(_tree(one)))
+        typer.echo(as_json(letter_tree(one)))
         return
-    value = one.record.value[:SHOWN_CHARACTERS].decode(errors="replace")
-    headers = [(name, words.clean(text.decode(errors="replace"))) for name, text in one.record.headers]
-    pairs([("Id", str(one.id)), ("Record", _place(one)), ("When", words.clock(one.at)), ("Why", one.reason), *headers])
-    typer.echo(f"\n{value}")
-
-
-def _why(one: Kept) -> str:
-    return words.clean(one.reason.splitlines()[0][:80]) if one.reason else ""
-
-
-def _place(one: Kept) -> str:
-    return f"{one.record.topic}[{one.record.partition}]@{one.position}"
-
-
-def _tree(one: Kept) -> dict[str, object]:
-    return {
-        "id": str(one.id),
-        "topic": one.record.topic,
-        "partition": one.record.partition,
-        "position": one.position,
-        "at": one.at.isoformat(),
-        "reason": one.reason,
-        "key": one.record.key.decode(errors="replace"),
-        "headers": {name: text.decode(errors="replace") for name, text in one.record.headers},
-        "value": one.record.value.decode(errors="replace"),
-    }
+    pairs(letter_facts(one))
+    typer.echo(f"\n{value_text(one)}")

@@ -14,7 +14,7 @@ from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, 
 from controller.core.recorded import Recorded
 from controller.store.queries import Queries
 from controller.views import words
-from events.envelope import SOURCE, TYPE_PREFIX, VERSION
+from controller.views.cloud_events import cloud_event
 from events.facts import ExperimentConcluded, ExperimentResumed
 from events.ids import ExperimentId
 
@@ -79,20 +79,3 @@ def _line(one: Recorded, output: StreamOutput) -> str:
     if output is StreamOutput.TEXT:
         return f"{one.seq:>6}  {words.clock(one.envelope.at)}  {words.fact_words(one.fact)}"
     return json.dumps(cloud_event(one), ensure_ascii=False, allow_nan=False)
-
-
-def cloud_event(one: Recorded) -> dict[str, object]:
-    """A fact as a CloudEvent 1.0 in JSON; `seq` is its place among the facts of its experiment, from 1."""
-    envelope = one.envelope
-    return {
-        "specversion": "1.0",
-        "id": str(envelope.id),
-        "source": SOURCE,
-        "type": f"{TYPE_PREFIX}{envelope.body.type}{VERSION}",
-        "subject": str(envelope.experiment),
-        "time": envelope.at.isoformat(),
-        "datacontenttype": "application/json",
-        **({"cause": str(envelope.cause)} if envelope.cause else {}),
-        "seq": one.seq,
-        "data": envelope.body.model_dump(mode="json", by_alias=True),
-    }

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from controller.cli.lookup import reading
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Url, has_store
 from controller.cli.tables import table
 from controller.store.queries import MOST_LISTED, Listed
-from controller.views import words
+from controller.views.experiments import TITLES, experiment_cells, experiment_tree
 from controller.views.summary import as_json
 
 Ns = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace; default: all.")]
@@ -30,53 +30,21 @@ def experiments(
 
 async def _experiments(namespace: str | None, limit: int, output: ListOutput, data: Path, database: str | None) -> None:
     if not has_store(data, database):
-        _print_experiments([], output)
+        _print_experiments([], [], output)
         return
     async with reading(data, database) as queries:
         now = await queries.now()
         rows = await queries.experiments(namespace, limit)
-    _print_experiments([(row, words.age(row.created_at, now)) for row in rows], output)
+    _print_experiments(rows, [experiment_cells(row, now) for row in rows], output)
 
 
-def _print_experiments(rows: list[tuple[Listed, str]], output: ListOutput) -> None:
+def _print_experiments(rows: list[Listed], cells: list[tuple[str, ...]], output: ListOutput) -> None:
     if output is ListOutput.JSON:
-        typer.echo(as_json([_listed_json(row) for row, _ in rows]))
+        typer.echo(as_json([experiment_tree(row) for row in rows]))
     elif not rows:
         typer.echo("There are no experiments here yet. Start one: trialstream run FILE")
     else:
-        several = {row.namespace for row, _ in rows} != {DEFAULT_NAMESPACE}
-        titles = ("name", "namespace", "state", "trials", "running", "best", "age")
-        lines = [_experiment_cells(row, age) for row, age in rows]
-        shown = [index for index, title in enumerate(titles) if several or title != "namespace"]
-        table(
-            [titles[index] for index in shown],
-            [[line[index] for index in shown] for line in lines],
-            ("running", "best"),
-        )
-
-
-def _experiment_cells(row: Listed, age: str) -> tuple[str, ...]:
-    done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
-    return (
-        row.name,
-        row.namespace,
-        row.state,
-        done,
-        str(row.live),
-        f"front of {row.front}" if row.front else words.number(row.best),
-        age,
-    )
-
-
-def _listed_json(row: Listed) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "namespace": row.namespace,
-        "state": row.state.value,
-        "concluded": row.concluded,
-        "maxTrialCount": row.budget,
-        "live": row.live,
-        "best": row.best,
-        "front": row.front,
-        "createdAt": row.created_at.isoformat(),
-    }
+        several = {row.namespace for row in rows} != {DEFAULT_NAMESPACE}
+        shown = [place for place, title in enumerate(TITLES) if several or title != "namespace"]
+        lines = ([line[place] for place in shown] for line in cells)
+        table([TITLES[place] for place in shown], lines, ("running", "best"))

@@ -11,12 +11,11 @@ from controller.cli.errors import CommandError, complain
 from controller.cli.exits import ExitCode
 from controller.cli.lookup import POLL_SECONDS, reading, the_experiment, the_trial
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
-from controller.cluster.local.attempts import Attempt
 from controller.store.queries import Found, Queries, TrialRow
+from controller.views.logs import last_lines, log_file, missing_words
 from events.facts import TERMINAL
 
 CHUNK = 64 * 1024
-TAIL_BYTES = 16 * 1024
 
 
 def logs(
@@ -32,23 +31,6 @@ def logs(
     asyncio.run(_logs((name, namespace, trial), attempt, follow, data, database))
 
 
-def log_file(data: Path, found: Found, row: TrialRow, attempt: int) -> Path:
-    """Where a local attempt's output is kept."""
-    return Path(Attempt(str(data.absolute()), f"{found.experiment.identity.id}/{row.number}/{attempt}").log)
-
-
-def last_lines(file: Path, most: int) -> list[str]:
-    """The last lines of a log; none if there is no log."""
-    try:
-        with file.open("rb") as opened:
-            start = max(0, opened.seek(0, 2) - TAIL_BYTES)
-            opened.seek(start)
-            lines = opened.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []
-    return [line for line in lines[1 if start else 0 :] if line.strip()][-most:]
-
-
 async def _logs(
     wanted: tuple[str, str, str], attempt: int | None, follow: bool, data: Path, database: str | None
 ) -> None:
@@ -61,7 +43,7 @@ async def _logs(
         if follow:
             await _follow(queries, found, row, chosen, file)
         elif not file.exists():
-            raise CommandError(_missing(found, row, chosen, file), ExitCode.NOT_FOUND)
+            raise CommandError(missing_words(found, row, chosen, file), ExitCode.NOT_FOUND)
         else:
             _print_from(file, 0)
 
@@ -89,15 +71,5 @@ async def _follow(queries: Queries, found: Found, row: TrialRow, attempt: int, f
         if not over:
             await asyncio.sleep(POLL_SECONDS)
     if printed == 0 and not last_lines(file, 1):
-        complain(_missing(found, row, attempt, file))
+        complain(missing_words(found, row, attempt, file))
         raise typer.Exit(ExitCode.NOT_FOUND)
-
-
-def _missing(found: Found, row: TrialRow, attempt: int, file: Path) -> str:
-    if attempt > row.attempt:
-        there = f"it had attempts 1 to {row.attempt}" if row.attempt else "it has not started yet"
-        return f"trial {row.number} of {found.experiment.identity.name} has no attempt {attempt}; {there}"
-    return (
-        f"attempt {attempt} of trial {row.number} left no log at {file}; "
-        "it did not start, or it ran elsewhere: name the folder of that run with --data"
-    )

@@ -12,13 +12,10 @@ from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, states, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.tables import table
-from controller.store.queries import Found, Last, Queries, TrialRow
-from controller.views import words
-from controller.views.fronts import outcome_metrics
+from controller.store.queries import Found
 from controller.views.rows import Columns, csv_text
 from controller.views.summary import as_json
-from events.facts import TrialState
-from events.ids import TrialNumber
+from controller.views.trials import Selection, Trials, UnknownOrderError, read_trials, trial_cells, trial_titles
 
 
 class TrialsOutput(StrEnum):
@@ -41,84 +38,31 @@ def trials(
     database: Url = None,
 ) -> None:
     """List the trials of an experiment with their parameters and metrics."""
-    asyncio.run(_trials((name, namespace), states(state or []), (sort, front), limit, output, (data, database)))
-
-
-async def _trials(
-    name: tuple[str, str],
-    wanted: list[TrialState],
-    order: tuple[str, bool],
-    limit: int,
-    output: TrialsOutput,
-    where: tuple[Path, str | None],
-) -> None:
-    async with reading(*where) as queries:
-        found = await the_experiment(queries, *name)
-        identity = found.experiment.identity
-        front = await queries.front(identity) if identity.spec.multi_objective else []
-        rows = await _read(queries, found, wanted, order, front, limit)
-        running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
-        last = await queries.last_values(identity.id, running, identity.spec.first_objective.metric)
-    columns = Columns(found.experiment, {row.number for row in front})
+    wanted = Selection(states(state or []), sort, front, limit)
+    found, read = asyncio.run(_read((name, namespace), wanted, data, database))
+    columns = Columns(found.experiment, read.front)
     if output is TrialsOutput.TABLE:
-        _print_trials(found, rows, last)
+        _print(found, read)
     elif output is TrialsOutput.CSV:
-        typer.echo(csv_text(columns.names, (columns.row(row) for row in rows)), nl=False)
+        typer.echo(csv_text(columns.names, (columns.row(row) for row in read.rows)), nl=False)
     else:
-        typer.echo(as_json([columns.tree(row) for row in rows]))
+        typer.echo(as_json([columns.tree(row) for row in read.rows]))
 
 
-async def _read(
-    queries: Queries,
-    found: Found,
-    wanted: list[TrialState],
-    order: tuple[str, bool],
-    front: list[TrialRow],
-    limit: int,
-) -> list[TrialRow]:
-    sort, only_front = order
-    identity, targets = found.experiment.identity, found.experiment.spec.all_objectives
-    place = _objective(sort, [target.metric for target in targets])
-    if only_front and not identity.spec.multi_objective:
-        raise CommandError("--front: there is one objective, so there is no front; see: --sort value", ExitCode.INVALID)
-    if only_front:
-        shown = sorted(front, key=lambda row: row.number if place is None else identity.spec.losses(row.known)[place])
-        return [row for row in shown if not wanted or row.state in wanted][:limit]
-    if place is None:
-        return await queries.first(identity.id, limit, wanted)
-    return await queries.ranking(identity.id, targets[place].type, limit, wanted, place)
+async def _read(name: tuple[str, str], wanted: Selection, data: Path, database: str | None) -> tuple[Found, Trials]:
+    async with reading(data, database) as queries:
+        found = await the_experiment(queries, *name)
+        if wanted.only_front and not found.experiment.spec.multi_objective:
+            message = "--front: there is one objective, so there is no front; see: --sort value"
+            raise CommandError(message, ExitCode.INVALID)
+        try:
+            return found, await read_trials(queries, found, wanted)
+        except UnknownOrderError as error:
+            raise CommandError(f"--sort: {error}", ExitCode.INVALID) from None
 
 
-def _objective(sort: str, metrics: list[str]) -> int | None:
-    """By which objective to sort; None = by number."""
-    if sort in metrics:
-        return metrics.index(sort)
-    if sort in ("number", "value"):
-        return 0 if sort == "value" else None
-    raise CommandError(
-        f"--sort: {sort!r} is not known; there are: number, value, {', '.join(metrics)}", ExitCode.INVALID
-    )
-
-
-def _print_trials(found: Found, rows: list[TrialRow], last: dict[TrialNumber, Last]) -> None:
-    spec, proposed = found.experiment.spec, found.experiment.progress.proposed
-    parameters = [parameter.name for parameter in spec.parameters]
-    metrics = outcome_metrics(found.experiment)
-    bounded = ["feasible"] if spec.outcome_constraints else []
-    titles = ["#", "state", *metrics, *bounded, "took", *parameters]
-    cells = (_trial_cells(found, row, last.get(row.number), parameters) for row in rows)
-    table(titles, cells, ("#", *metrics, *parameters))
-    if len(rows) < proposed and not rows:
-        typer.echo("No trial is in this state." if proposed else "There are no trials yet.")
-
-
-def _trial_cells(found: Found, row: TrialRow, last: Last | None, parameters: list[str]) -> list[str]:
-    began, ended = row.started_at, row.concluded_at or found.now
-    took = words.duration((ended - began).total_seconds()) if began else "-"
-    spec = found.experiment.spec
-    values = [words.number(spec.value(row.observation, metric)) for metric in outcome_metrics(found.experiment)]
-    if last:
-        values[0] = f"{words.number(last.value)} at {last.step}"
-    kept = ["yes" if row.ranked else "no" if row.infeasible else "-"] if spec.outcome_constraints else []
-    given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in parameters]
-    return [str(row.number), row.state, *values, *kept, took, *given]
+def _print(found: Found, read: Trials) -> None:
+    titles, numbers = trial_titles(found)
+    table(titles, (trial_cells(found, row, read.last.get(row.number)) for row in read.rows), numbers)
+    if not read.rows:
+        typer.echo("No trial is in this state." if found.experiment.progress.proposed else "There are no trials yet.")

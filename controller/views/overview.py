@@ -1,0 +1,100 @@
+"""One experiment on one page: its facts, its best trial, its running trials, and how much each parameter matters."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from controller.core.experiment import Experiment
+from controller.store.queries import Found, Last, Queries, TrialRow
+from controller.views import words
+from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words
+from controller.views.warm_start import known_before
+from events.facts import TrialState
+from events.ids import TrialNumber
+
+MOST_WEIGHED, MOST_SHARES = 1000, 6
+"""Trials from which importance is estimated, and parameters that are listed."""
+MOST_LIVE = 50
+"""Running trials that are shown."""
+LIVE_TITLES = ("#", "state", "attempt", "last value", "when")
+
+
+async def read_last(queries: Queries, found: Found) -> Mapping[TrialNumber, Last]:
+    """What the running trials, at most MOST_LIVE, had reported last."""
+    experiment = found.experiment
+    live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
+    return await queries.last_values(experiment.identity.id, live, experiment.spec.first_objective.metric, found.until)
+
+
+async def read_weighed(queries: Queries, found: Found) -> Sequence[TrialRow]:
+    """A sample of the concluded trials, from which importance is estimated."""
+    identity, proposed = found.experiment.identity, found.experiment.progress.proposed
+    rows = await queries.sample(identity.id, proposed, MOST_WEIGHED)
+    return [row for row in rows if row.concluded_at is not None and row.concluded_at <= found.now]
+
+
+def experiment_facts(found: Found) -> Iterator[tuple[str, str]]:
+    """Everything about the experiment itself, as titles and texts."""
+    experiment, spec = found.experiment, found.experiment.spec
+    identity = experiment.identity
+    yield "Name", f"{identity.name} (namespace {identity.namespace})"
+    if found.past:
+        yield "As of", f"{words.clock(found.now)} (event {experiment.progress.version:,})"
+    yield "State", state_words(experiment)
+    yield "Objectives" if spec.multi_objective else "Objective", "\n".join(map(words.objective, spec.all_objectives))
+    if spec.outcome_constraints:
+        missed = words.count(experiment.progress.infeasible, "trial")
+        yield "Constraints", "\n".join((*spec.outcome_constraints, f"({missed} infeasible)"))
+    yield "Trials", counts_words(experiment)
+    yield "Algorithm", algorithm_words(experiment)
+    yield from known_before(spec)
+    yield from budgets(experiment, found.now)
+    yield "Created", f"{words.clock(found.created_at)} ({words.age(found.created_at, found.now)} ago)"
+    if found.concluded_at is not None:
+        took = words.duration((found.concluded_at - found.created_at).total_seconds())
+        yield "Concluded", f"{words.clock(found.concluded_at)} (after {took})"
+    yield "Id", str(identity.id)
+
+
+def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:
+    """What limits the experiment beside the number of trials."""
+    spec, progress = experiment.spec, experiment.progress
+    yield "Parallel", str(spec.parallel)
+    if spec.max_failed_trial_count is not None:
+        counts = progress.counts
+        yield "Failures", f"{counts.failed + counts.metrics_unavailable} of {spec.max_failed_trial_count} allowed"
+    if spec.budget.wall_clock_seconds is not None:
+        left = progress.seconds_left
+        if progress.deadline is not None:
+            left = max(0.0, (progress.deadline - now).total_seconds())
+        rest = f", {words.duration(left)} left" if left is not None else ""
+        yield "Time limit", f"{words.duration(spec.budget.wall_clock_seconds)}{rest}"
+
+
+def best_facts(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, str]]:
+    """The metrics and the parameters of the best trial, as titles and texts."""
+    yield "Metrics", words.values(metric_values(experiment, best))
+    for name, value in in_order(experiment, best.assignment).items():
+        yield words.clean(name), words.scalar(value)
+
+
+def live_rows(found: Found, last: Mapping[TrialNumber, Last]) -> Iterator[tuple[str, ...]]:
+    """A row under LIVE_TITLES for each trial without a conclusion, at most MOST_LIVE; `last` is what they reported."""
+    metric = found.experiment.spec.first_objective.metric
+    for number, trial in list(found.experiment.progress.live.items())[:MOST_LIVE]:
+        seen = last.get(number)
+        value = f"{metric}={words.number(seen.value)} (report {seen.step})" if seen else "-"
+        when = f"{words.age(seen.at, found.now)} ago" if seen else "-"
+        state = trial.state if trial.end is None else TrialState.RUNNING
+        yield str(number), state, str(trial.attempt), value, when
+
+
+def importance_words(experiment: Experiment, rows: Sequence[TrialRow]) -> Iterator[str]:
+    """For each objective the parameters that matter most; a report says how that is estimated."""
+    from controller.views.importance import FEWEST, importance  # what it needs takes a second to import
+
+    for place, target in enumerate(experiment.spec.all_objectives):
+        matters = importance(experiment.spec.parameters, rows, place)
+        shares = "" if matters is None else words.shares(matters.shares[:MOST_SHARES])
+        few = f"needs at least {FEWEST} trials with values that differ"
+        trust = "" if matters is None else f" (explains {matters.explained:.0%} of the differences in rank)"
+        yield f"{words.clean(target.metric)}: {shares or few}{trust}"
