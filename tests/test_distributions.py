@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -74,18 +75,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=rest_is_long(["borrowed", "downloaded"], lambda one: one == "borrowed"))
-def local(
-    request: pytest.FixtureRequest, wheels: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Environment]:
+def local(request: pytest.FixtureRequest, wheels: Path) -> Iterator[Environment]:
     """`trialstream[local]`; what it depends on is that of this environment, or comes from the package index."""
-    made = Environment.made(tmp_path_factory.mktemp("local") / "env", sys.executable)
-    if request.param == "borrowed":
-        made.install("--no-deps", *map(str, wheels.glob("*.whl")))
-        made.borrow()
-    else:
-        made.install("--find-links", str(wheels), f"trialstream[local]=={PROJECT['version']}")
-    yield made
-    shutil.rmtree(made.folder)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # for root, Postgres runs as nobody, who has to reach its programs in here
+        made = Environment.made(Path(folder) / "env", sys.executable)
+        if request.param == "borrowed":
+            made.install("--no-deps", *map(str, wheels.glob("*.whl")))
+            made.borrow()
+        else:
+            made.install("--find-links", str(wheels), f"trialstream[local]=={PROJECT['version']}")
+        yield made
 
 
 def test_what_is_written_twice_is_written_alike() -> None:
