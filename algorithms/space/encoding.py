@@ -9,7 +9,7 @@ from algorithms.space import numbering
 from algorithms.space.dimension import Dimension, dimension
 from algorithms.space.numbering import Branch
 from events.spec.conditions import outermost_first, predicate
-from events.spec.constraints import read
+from events.spec.constraints import parse_constraint
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment, Parameter, ParameterType, Scalar
 
@@ -28,7 +28,7 @@ class Cube:
     def __init__(self, parameters: Iterable[Parameter], constraints: Iterable[str] = ()) -> None:
         self.parameters = tuple(parameters)
         self.texts = tuple(constraints)
-        self.constraints = tuple(read(text) for text in self.texts)
+        self.constraints = tuple(parse_constraint(text) for text in self.texts)
         self._sides = {parameter.name: dimension(parameter) for parameter in self.parameters}
         self._conditions = _conditions(self.parameters)
         self._order = [parameter.name for parameter in outermost_first(self.parameters)]

@@ -40,7 +40,10 @@ def experiment_facts(found: Found) -> Iterator[tuple[str, str]]:
     if found.past:
         yield "As of", f"{words.clock(found.now)} (event {experiment.progress.version:,})"
     yield "State", state_words(experiment)
-    yield "Objectives" if spec.multi_objective else "Objective", "\n".join(map(words.objective, spec.all_objectives))
+    yield (
+        "Objectives" if spec.multi_objective else "Objective",
+        "\n".join(map(words.objective_words, spec.all_objectives)),
+    )
     if spec.outcome_constraints:
         missed = words.count(experiment.progress.infeasible, "trial")
         yield "Constraints", "\n".join((*spec.outcome_constraints, f"({missed} infeasible)"))

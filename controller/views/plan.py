@@ -54,7 +54,7 @@ def example_point(spec: ExperimentSpec) -> Assignment:
 def _objectives(spec: ExperimentSpec) -> Iterator[str]:
     for target in spec.all_objectives:
         more = f"; also recorded: {', '.join(target.additional_metric_names)}" if target.additional_metric_names else ""
-        yield f"{words.objective(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
+        yield f"{words.objective_words(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
 
 
 def _constraints(spec: ExperimentSpec) -> Iterator[str]:

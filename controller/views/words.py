@@ -93,16 +93,16 @@ def values(metrics: Mapping[str, float | None]) -> str:
     return ", ".join(f"{clean(name)}={number(value)}" for name, value in metrics.items())
 
 
-def objective(target: Objective) -> str:
+def objective_words(target: Objective) -> str:
     """Such as `minimize loss to 0.01`."""
     goal = f" to {number(target.goal)}" if target.goal is not None else ""
     return f"{target.type.value} {clean(target.metric)}{goal}"
 
 
-def objectives(spec: ExperimentSpec) -> str:
+def objectives_words(spec: ExperimentSpec) -> str:
     """Such as `minimize error, minimize latency_ms, where latency_ms <= 20`."""
     where = f", where {' and '.join(map(clean, spec.outcome_constraints))}" if spec.outcome_constraints else ""
-    return ", ".join(map(objective, spec.all_objectives)) + where
+    return ", ".join(map(objective_words, spec.all_objectives)) + where
 
 
 def aimed(spec: ExperimentSpec, row_values: Sequence[float | None]) -> str:
@@ -163,7 +163,9 @@ def fact_words(fact: Fact) -> str:
     match fact:
         case ExperimentAdmitted(name=name, namespace=namespace, spec=spec):
             budget = count(spec.max_trial_count, "trial") if spec.max_trial_count else "trials without limit"
-            return f"experiment {namespace}/{name} admitted: {objectives(spec)}, {budget}, {spec.parallel} at a time"
+            return (
+                f"experiment {namespace}/{name} admitted: {objectives_words(spec)}, {budget}, {spec.parallel} at a time"
+            )
         case SuggestionsRequested(request=request, count=wanted):
             return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
         case SearchExhausted():

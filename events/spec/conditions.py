@@ -49,7 +49,7 @@ def condition_problems(parameters: Sequence[Parameter]) -> Iterator[Problem]:
             yield from _meaning_problems(condition, parent, place)
 
 
-def feasible(parameter: Parameter, value: Scalar) -> bool:
+def is_value(parameter: Parameter, value: Scalar) -> bool:
     """Is `value` one of the values of `parameter`? Numbers may be written as strings."""
     if parameter.type is WORDS:
         return str(value) in {str(known) for known in parameter.space.list}
@@ -101,7 +101,7 @@ def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> I
     if not _listed(condition):
         yield Problem((*place, field), f"is empty, so the parameter never exists; list values of {parent.name!r}")
     for index, value in enumerate(_listed(condition)):
-        if not feasible(parent, value):
+        if not is_value(parent, value):
             where = (*place, field, index) if field == "in" else (*place, field)
             yield Problem(where, f"{value!r} is not a value of {parent.name!r}, {values_in_words(parent)}")
 
@@ -120,7 +120,7 @@ def _range_problems(bounds: tuple[float, float], parent: Parameter, place: Path)
 def _meets(parent: Parameter, low: float, high: float) -> bool:
     """Does a value of `parent` lie between the two?"""
     if parent.type is ParameterType.DISCRETE:
-        return any(low <= number(value) <= high for value in parent.space.list if feasible(parent, value))
+        return any(low <= number(value) <= high for value in parent.space.list if is_value(parent, value))
     if parent.type is ParameterType.DOUBLE and parent.space.step is None:
         return max(low, parent.low) < min(high, parent.high) or (
             parent.low == parent.high and low <= parent.low <= high

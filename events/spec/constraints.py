@@ -1,4 +1,4 @@
-"""Linear constraints between parameters, such as `dropout1 + 2*dropout2 <= 0.9`: read, checked, and exact."""
+"""Linear constraints between parameters, such as `dropout1 + 2*dropout2 <= 0.9`: parsed, checked, and exact."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class Constraint:
         return exact < 0 or (exact == 0 and not self.strict)
 
 
-def read(text: str) -> Constraint:
+def parse_constraint(text: str) -> Constraint:
     """The constraint that is written as `text`. Raises ConstraintError."""
     if len(text) > LONGEST:
         raise ConstraintError(f"has more than {LONGEST} characters; split it")
@@ -80,7 +80,7 @@ def constraint_problems(parameters: Sequence[Parameter], texts: Sequence[str]) -
     known = {parameter.name: parameter for parameter in parameters}
     for index, text in enumerate(texts):
         try:
-            constraint = read(text)
+            constraint = parse_constraint(text)
         except ConstraintError as error:
             yield Problem((*where, index), f"{text[:LONGEST]!r} {error}")
             continue

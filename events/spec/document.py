@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from events.spec.collector import CollectorKind
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.objective import MetricStrategy, Objective, Strategy
-from events.spec.outcomes import outcome_constraint
+from events.spec.outcomes import parse_outcome_constraint
 from events.spec.problem import Path, Problem
 from events.spec.template import TrialTemplate
 from events.spec.validation import name_problem, problems
@@ -100,7 +100,7 @@ def _bounded(spec: ExperimentSpec) -> set[str]:
     bounded: set[str] = set()
     for text in spec.outcome_constraints:
         with suppress(ValueError):
-            bounded.add(outcome_constraint(text).metric)
+            bounded.add(parse_outcome_constraint(text).metric)
     return bounded
 
 

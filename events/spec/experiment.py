@@ -10,7 +10,7 @@ from events.spec.algorithm import AlgorithmSpec
 from events.spec.collector import MetricsCollectorSpec
 from events.spec.nas import NasConfig
 from events.spec.objective import Objective, Observation, Strategy
-from events.spec.outcomes import OutcomeConstraint, outcome_constraint
+from events.spec.outcomes import OutcomeConstraint, parse_outcome_constraint
 from events.spec.space import Parameter, Scalar
 from events.spec.template import TrialTemplate
 from events.spec.warm_start import WarmStart
@@ -92,7 +92,7 @@ class ExperimentSpec(SpecPart):
     @property
     def outcome_bounds(self) -> tuple[OutcomeConstraint, ...]:
         """The outcome constraints as objects; validation has seen that they can be read."""
-        return tuple(outcome_constraint(text) for text in self.outcome_constraints)
+        return tuple(parse_outcome_constraint(text) for text in self.outcome_constraints)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class OutcomeConstraint:
 
 
 @lru_cache(maxsize=1000)
-def outcome_constraint(text: str) -> OutcomeConstraint:
+def parse_outcome_constraint(text: str) -> OutcomeConstraint:
     """Read `METRIC <= NUMBER` or `METRIC >= NUMBER`; the last sign counts, should the metric's name have one.
 
     Raises ValueError with what is wrong.

@@ -7,7 +7,7 @@ import re2
 
 from events.spec.collector import CollectorKind, MetricsCollectorSpec
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
-from events.spec.outcomes import outcome_constraint
+from events.spec.outcomes import parse_outcome_constraint
 from events.spec.problem import Path, repeated
 from events.spec.problem import Problem as Problem
 from events.spec.space_validation import space_problems
@@ -75,7 +75,7 @@ def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(where, f"{len(spec.outcome_constraints)} are too many; at most {MOST_CONSTRAINTS}")
     for index, text in enumerate(spec.outcome_constraints):
         try:
-            constraint = outcome_constraint(text)
+            constraint = parse_outcome_constraint(text)
         except ValueError as error:
             yield Problem((*where, index), str(error))
             continue

@@ -12,7 +12,8 @@ MOST_POINTS = 1_000
 MOST_ROWS = 1_000
 MOST_BYTES = 512 * 1024
 """Of the rows, written as JSON: they are part of a fact, which has to fit into one record of Kafka."""
-Point = Mapping[str, Scalar]
+PartialAssignment = Mapping[str, Scalar]
+"""A point to try first: values of some or all parameters."""
 
 
 class Row(SpecPart):
@@ -49,7 +50,7 @@ def written_size(rows: tuple[Row, ...]) -> int:
     return sum(len(row.model_dump_json().encode()) + 1 for row in rows)
 
 
-def warm_start_problems(suggested: tuple[Point, ...], warm: WarmStart | None) -> Iterator[Problem]:
+def warm_start_problems(suggested: tuple[PartialAssignment, ...], warm: WarmStart | None) -> Iterator[Problem]:
     """What is wrong with them, as far as it can be seen without the search space."""
     if len(suggested) > MOST_POINTS:
         yield Problem(

@@ -11,7 +11,7 @@ from events.spec.conditions import predicate, values_in_words
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Path, Problem
 from events.spec.space import Assignment, Scalar
-from events.spec.warm_start import Point
+from events.spec.warm_start import PartialAssignment
 
 
 class SuggestedFirst:
@@ -48,7 +48,7 @@ class SuggestedFirst:
         return self._count >= len(self._points) and self._search.exhausted
 
 
-def complete_points(cube: Cube, points: Sequence[Point], seed: int) -> list[Assignment]:
+def complete_points(cube: Cube, points: Sequence[PartialAssignment], seed: int) -> list[Assignment]:
     """The points with missing parameters drawn by their distributions, a function of the seed; no
     two are alike.
 
@@ -96,7 +96,7 @@ def suggestion_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         seen.append(values)
 
 
-def _read(cube: Cube, point: Point) -> dict[str, Scalar]:
+def _read(cube: Cube, point: PartialAssignment) -> dict[str, Scalar]:
     """The given values of a valid point, as this space writes them, in its order."""
     read = {one.name: value_of(one, point[one.name]) for one in cube.parameters if one.name in point}
     return {name: value for name, value in read.items() if value is not None}

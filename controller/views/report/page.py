@@ -100,7 +100,7 @@ def _header(subject: Subject) -> str:
     experiment = subject.experiment
     identity, state = experiment.identity, experiment.progress.state
     why = state_words(experiment)
-    aim = f"{words.objectives(experiment.spec)} · {algorithm_words(experiment)}"
+    aim = f"{words.objectives_words(experiment.spec)} · {algorithm_words(experiment)}"
     return f"""<header><div><div class="top"><h1>{text(identity.name)}</h1>
 <span class="state {state}" title="{text(why)}">{state}</span></div>
 <p>namespace {text(identity.namespace)} · {text(aim)}</p></div></header>"""

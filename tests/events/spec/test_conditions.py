@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from events.spec.conditions import DEEPEST, condition_problems, feasible, outermost_first, predicate
+from events.spec.conditions import DEEPEST, condition_problems, is_value, outermost_first, predicate
 from events.spec.problem import Problem
 from events.spec.space import Condition, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
 
@@ -126,5 +126,5 @@ def test_conditions_may_stand_upon_each_other_but_not_without_end() -> None:
 )
 def test_which_values_a_parameter_has(name: str, values: list[Scalar], strangers: list[Scalar]) -> None:
     parameter = next(one for one in space() if one.name == name)
-    assert all(feasible(parameter, value) for value in values)
-    assert not any(feasible(parameter, value) for value in strangers)
+    assert all(is_value(parameter, value) for value in values)
+    assert not any(is_value(parameter, value) for value in strangers)

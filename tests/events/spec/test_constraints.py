@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.spec.constraints import ConstraintError, constraint_problems, read
+from events.spec.constraints import ConstraintError, constraint_problems, parse_constraint
 from events.spec.space import Assignment, FeasibleSpace, Parameter, ParameterType
 
 NUMBERS = st.one_of(st.integers(-1000, 1000), st.integers(-1000, 1000).map(lambda n: n / 100))
@@ -40,7 +40,7 @@ def test_it_means_what_it_says(
     left: tuple[str, str], right: tuple[str, str], sign: str, values: tuple[float, float, float]
 ) -> None:
     try:
-        constraint = read(f"{left[0]} {sign} {right[0]}")
+        constraint = parse_constraint(f"{left[0]} {sign} {right[0]}")
     except ConstraintError as error:
         assert "does not depend on any parameter" in str(error) or "500 characters" in str(error)  # noqa: PT017
         return
@@ -68,7 +68,7 @@ def test_it_means_what_it_says(
     ],
 )
 def test_examples(text: str, assignment: Assignment, holds: bool) -> None:
-    assert read(text).holds(assignment) is holds
+    assert parse_constraint(text).holds(assignment) is holds
 
 
 EQUATION = (
@@ -107,14 +107,14 @@ FORM = "write it such as: a + 2*b <= 0.9"
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_with_the_remedy(text: str, message: str) -> None:
     with pytest.raises(ConstraintError) as error:
-        read(text)
+        parse_constraint(text)
     assert str(error.value) == message
 
 
 @given(st.text(alphabet="ab01.+-*/()<>=` e", max_size=30) | st.text(max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        assert read(text).names
+        assert parse_constraint(text).names
     except ConstraintError as error:
         assert str(error)  # noqa: PT017
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from events.spec.document import load
 from events.spec.objective import Strategy, Summary
-from events.spec.outcomes import feasible, outcome_constraint
+from events.spec.outcomes import feasible, parse_outcome_constraint
 from tests.events.texts import KATIB, OURS, edited
 
 SEVERAL = (
@@ -30,7 +30,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 def test_what_is_written_is_read(metric: str, upper: bool, bound: float, space: str) -> None:
     text = f"{metric}{space}{'<=' if upper else '>='}{space}{bound!r}"
     try:
-        read = outcome_constraint(text)
+        read = parse_outcome_constraint(text)
     except ValueError:
         assert "\x85" in text or "\u2028" in text or "\u2029" in text  # no line of a file has these
         return
@@ -39,7 +39,7 @@ def test_what_is_written_is_read(metric: str, upper: bool, bound: float, space: 
 
 @given(finite, st.floats(-1e100, 1e100), st.booleans())
 def test_a_bound_is_missed_beyond_it_alone(value: float, bound: float, upper: bool) -> None:
-    constraint = outcome_constraint(f"m {'<=' if upper else '>='} {bound!r}")
+    constraint = parse_outcome_constraint(f"m {'<=' if upper else '>='} {bound!r}")
     holds = value <= bound if upper else value >= bound
     assert (constraint.missed(value) == 0) == holds
     assert feasible([0, constraint.missed(value)]) == holds
@@ -64,7 +64,7 @@ def test_what_is_not_known_does_not_hold() -> None:
 )
 def test_what_is_no_constraint_is_told(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        outcome_constraint(text)
+        parse_outcome_constraint(text)
 
 
 def test_every_metric_is_collected_and_of_a_bounded_one_the_last_value_counts() -> None:

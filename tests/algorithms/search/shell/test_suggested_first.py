@@ -12,7 +12,7 @@ from algorithms.space.encoding import Cube
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.space import Distribution, Parameter
-from events.spec.warm_start import Point
+from events.spec.warm_start import PartialAssignment
 from tests.algorithms.spaces import (
     DOUBLE,
     GRIDDED,
@@ -29,11 +29,11 @@ from tests.algorithms.spaces import (
 )
 
 everyone = pytest.mark.parametrize("name", of_each_family([*PLAIN, *OPTIMIZERS]))
-WHOLE: Point = {"momentum": 0.3, "layers": 2, "batch": "8", "optimizer": "adam"}
-PARTIAL: Point = {"layers": 5, "optimizer": True}
+WHOLE: PartialAssignment = {"momentum": 0.3, "layers": 2, "batch": "8", "optimizer": "adam"}
+PARTIAL: PartialAssignment = {"layers": 5, "optimizer": True}
 
 
-def spec_for(name: str, space: Sequence[Parameter], points: Sequence[Point], **more: Any) -> ExperimentSpec:
+def spec_for(name: str, space: Sequence[Parameter], points: Sequence[PartialAssignment], **more: Any) -> ExperimentSpec:
     chosen = (name, {}) if name in PLAIN else ("nevergrad", {"optimizer": name})
     return experiment(space, *chosen, **more).model_copy(update={"suggested": tuple(map(dict, points))})
 
@@ -73,7 +73,10 @@ def test_they_are_resumed_exactly_and_adopted_where_another_version_made_them(na
 
 @pytest.mark.parametrize("name", without_models([*PLAIN, *OPTIMIZERS]))
 def test_a_finite_space_is_used_up_with_them(name: str) -> None:
-    points: list[Point] = [{"layers": 3}, {"optimizer": "sgd", "momentum": 0.5, "nesterov": True, "layers": 1}]
+    points: list[PartialAssignment] = [
+        {"layers": 3},
+        {"optimizer": "sgd", "momentum": 0.5, "nesterov": True, "layers": 1},
+    ]
     search = create_search(spec_for(name, TREE, points, trials=200), seed=2)
     found = []
     for trial in range(1, 137):
@@ -146,6 +149,6 @@ def test_numbers_are_written_as_the_space_writes_them() -> None:
         ({"layers": 3.0}, (), "is listed twice, first as number 0; remove one"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(point: Point, place: tuple[str, ...], message: str) -> None:
+def test_what_makes_no_sense_is_refused(point: PartialAssignment, place: tuple[str, ...], message: str) -> None:
     spec = spec_for("random", TREE, [{"layers": 3}, point], constraints=["layers <= 3"])
     assert list(search_problems(spec)) == [Problem(("spec", "suggested", 1, *place), message)]
