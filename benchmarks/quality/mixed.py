@@ -11,7 +11,7 @@ from events.spec.space import Assignment, Parameter, Scalar
 
 Term = Callable[[Assignment], float]
 FLOOR = 0.05
-"""The loss at the target: no training reaches 0."""
+"""The loss at the optimum, as no training reaches 0."""
 
 
 def summed(parameters: tuple[Parameter, ...], terms: list[Term], deviation: float = 0.0) -> Function:
@@ -29,7 +29,7 @@ def bowl(parameter: Parameter, target: Scalar, weight: float) -> Term:
 
 
 def wedge(parameter: Parameter, target: Scalar, weight: float) -> Term:
-    """As `bowl`, but with a sharp bottom."""
+    """As `bowl`, with a sharp minimum."""
     at = fraction(parameter, target)
     reach = max(at, 1 - at)
     return lambda assignment: weight * abs(fraction(parameter, assignment[parameter.name]) - at) / reach
@@ -83,7 +83,7 @@ def network() -> Function:
 
 
 def boosting() -> Function:
-    """10 parameters of boosted trees, noisy; more rounds want a smaller rate."""
+    """10 parameters of boosted trees, noisy; more rounds need a smaller rate."""
     rate, rounds = double("rate", 1e-3, 1.0, log=True), integer("rounds", 10, 2000, log=True)
     depth, leaves = integer("depth", 1, 14), integer("leaves", 2, 256, log=True)
     rows, columns = double("rows", 0.1, 1.0), double("columns", 0.1, 1.0)
@@ -167,7 +167,7 @@ def by_optimizer() -> Function:
 
 
 def by_layers() -> Function:
-    """Up to five layers with units and dropout each; those of a layer that is not there are inert."""
+    """Up to five layers with units and dropout each; those of an absent layer have no effect."""
     layers, rate = integer("layers", 1, 5), double("rate", 1e-5, 1e-1, log=True)
     units = [integer(f"units{index}", 8, 512, log=True) for index in range(1, 6)]
     dropout = [double(f"dropout{index}", 0.0, 0.7) for index in range(1, 6)]

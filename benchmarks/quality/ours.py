@@ -16,7 +16,7 @@ from events.spec.space import Assignment
 
 
 class Ours:
-    """A search behind its port."""
+    """One of our searches as a contender."""
 
     def __init__(self, name: str, task: Task) -> None:
         self._search = create_search(spec(name, task), task.seed)
@@ -29,7 +29,7 @@ class Ours:
 
 
 def spec(name: str, task: Task) -> ExperimentSpec:
-    """The experiment that someone would submit for this task."""
+    """The experiment that a user would submit for this task."""
     algorithm, *settings = name.split(":")
     pairs = [setting.partition("=") for setting in settings]
     wanted = ExperimentSpec(
@@ -49,7 +49,7 @@ def spec(name: str, task: Task) -> ExperimentSpec:
 
 
 def digest() -> str:
-    """A tag of all code of the searches as it is now: any change of it makes results stale."""
+    """A digest of all code in `algorithms/`: any change of it makes results stale."""
     folder = Path(algorithms.__file__).parent
     content = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""The generated part of docs/quality.md, between its markers, and the plots beside it."""
+"""Write the generated part of docs/quality.md, and its plots."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PLOTS = "benchmarks"
 
 
 def write(folder: Path, found: Shown) -> None:
-    """Renew the page in `folder`, and the plots in its folder `benchmarks`."""
+    """Write the page in `folder`, and the plots in its folder `benchmarks`."""
     page, drawn = folder / "quality.md", folder / PLOTS
     drawn.mkdir(parents=True, exist_ok=True)
     before, _, rest = page.read_text().partition(BEGIN) if page.exists() else ("# Quality of the searches\n\n", "", "")

@@ -18,7 +18,7 @@ def last_place(parameter: Parameter) -> int:
 
 
 def value_of(parameter: Parameter, found: Any) -> Scalar:
-    """A peer's number or word as a feasible value; those of lists are places."""
+    """A number or word of a peer as a feasible value; of a list it is the place."""
     if parameter.type in (ParameterType.DISCRETE, ParameterType.CATEGORICAL):
         return parameter.space.list[int(found)]
     held = min(max(float(found), parameter.low), parameter.high)
@@ -70,7 +70,7 @@ def optuna_mtpe(task: Task) -> Optuna:
 
 
 def _tpe(task: Task, *, multivariate: bool) -> Any:
-    """With pessimistic guesses for running trials where several run, as Optuna advises."""
+    """Optuna's TPE, with the constant liar where several trials run, as Optuna advises."""
     from optuna.samplers import TPESampler
 
     return TPESampler(seed=task.seed, multivariate=multivariate, constant_liar=task.workers > 1)

@@ -1,4 +1,4 @@
-"""What a problem of the benchmark `quality` is, and the short words in which its parameters are written."""
+"""A problem of the benchmark `quality`, and short functions to write down its parameters."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 class Half(StrEnum):
-    """Settings may be chosen by the tuning half; the bars are judged by the reporting half alone."""
+    """Settings are chosen on the tuning half only; bars are checked on the reporting half only."""
 
     TUNING = "tuning"
     REPORTING = "reporting"
@@ -28,13 +28,13 @@ class Half(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is minimised: `true` is the mean of what `observed` shows with one seed or another."""
+    """The function to be minimised; `true` is the mean of `observed` over all seeds."""
 
     parameters: tuple[Parameter, ...]
     true: Callable[[Assignment], float]
     observed: Callable[[Assignment, int], float]
     least: float | None = None
-    """The least true loss, where the function can tell."""
+    """The least true loss, if the function knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ class Problem:
 
 
 def exact(parameters: tuple[Parameter, ...], true: Callable[[Assignment], float]) -> Function:
-    """A function that shows its true loss."""
+    """A function whose observed loss is the true one."""
     return Function(parameters, true, lambda assignment, seed: true(assignment))
 
 
 def noisy(parameters: tuple[Parameter, ...], true: Callable[[Assignment], float], deviation: float) -> Function:
-    """A function that shows its true loss with normal noise."""
+    """A function whose observed loss is the true one with normal noise."""
     return Function(
         parameters, true, lambda assignment, seed: true(assignment) + deviation * drawn(assignment, seed).gauss(0, 1)
     )
 
 
 def drawn(assignment: Assignment, seed: int) -> Random:
-    """Random numbers that follow from the assignment and the seed."""
+    """Random numbers that are a function of the assignment and the seed."""
     return Random(f"{seed}/{sorted(assignment.items())}")
 
 

@@ -18,7 +18,7 @@ SCALES = Path(__file__).with_name("scales.json")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table of problems; `best` is the best true loss where mathematics knows it."""
+    """One row of the table of problems; `best` is the least true loss where it is known exactly."""
 
     name: str
     kind: Kind
@@ -43,7 +43,7 @@ def _own(name: str, kind: Kind, make: Callable[[], Function]) -> Row:
 
 
 def _measured(name: str, kind: Kind, make: Callable[[], Function]) -> Row:
-    """One whose best loss is found by looking."""
+    """A row whose least loss is found by a search."""
     return Row(name, kind, make)
 
 

@@ -17,7 +17,7 @@ RATIO_BUDGET = 100
 WHOLE_SHARE = 0.9
 """A contender with this share of the most pairs counts among those that were run in full."""
 SEEDS = 5
-"""Ranks among slow contenders are judged where there are as many runs of each problem; fewer say little."""
+"""Ranks among slow contenders are reported with so many runs of each problem; fewer say little."""
 TPE, GP = "optuna.tpe", "optuna.gp"
 
 
@@ -68,7 +68,7 @@ class Field:
 
     @property
     def seeds(self) -> float:
-        """Runs of each problem, in the mean."""
+        """The mean number of runs of a problem."""
         return len(self.scores.pairs) / len({name for name, _ in self.scores.pairs})
 
     @property
@@ -105,7 +105,7 @@ def _field(scores: Scores, contenders: Sequence[str], budgets: Sequence[int]) ->
 
 
 def figures(found: Shown) -> dict[str, float]:
-    """On the reporting half; those that cannot be told from the results are left out."""
+    """The figures of the reporting half, without those for which results are missing."""
     told: dict[str, float] = {}
     for name, workers, peer in (
         ("regret_ratio_w1", 1, TPE), ("regret_ratio_w10", 10, TPE), ("gp_ratio_w1", 1, GP),
@@ -128,7 +128,7 @@ def figures(found: Shown) -> dict[str, float]:
 
 
 def versus(found: Shown, workers: int, peer: str) -> Estimate | None:
-    """The champion's mean regret over a peer's on the reporting half."""
+    """The mean regret of the champion divided by that of a peer, on the reporting half."""
     if workers not in found.scores or found.scores[workers].regrets.shape[2] < RATIO_BUDGET:
         return None
     return ratio(found.half(workers, Half.REPORTING), found.champion, peer, RATIO_BUDGET)
@@ -204,7 +204,7 @@ def _kinds(found: Shown, workers: int, place: int) -> str:
 
 
 def _runs(found: Shown) -> str:
-    """What there is of each contender."""
+    """How many runs there are of each contender."""
     counts: dict[tuple[str, str, int], Counter[int]] = {}
     for one in found.results:
         counts.setdefault((one.key.contender, one.key.version, one.trials), Counter())[one.key.workers] += 1

@@ -1,4 +1,4 @@
-"""Results as a file of JSON lines, one a run: written as they come, and never made twice."""
+"""Results in a file of JSON lines, one for each run; a run that is there is not made again."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What tells runs apart; of two with the same key the longer counts."""
+    """The key of a run; of two runs with one key the longer counts."""
 
     contender: str
     version: str
@@ -75,7 +75,7 @@ def parsed(line: str) -> Result:
 
 
 def append(file: Path, results: Iterable[Result]) -> None:
-    """Each as a line of its own, in one write, so that two programs may add to the same file."""
+    """Append each result as a line, in one write, so that two programs may share the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     for one in results:
         fields = asdict(one)

@@ -1,4 +1,4 @@
-"""Makes the runs that are not there yet, in processes with one thread each."""
+"""Make the runs that are missing, in processes with one thread each."""
 
 import multiprocessing
 import os
@@ -45,7 +45,7 @@ def complete(file: Path, wanted: Sequence[Wanted], processes: int) -> dict[Key, 
 
 
 def _made(missing: Sequence[Wanted], processes: int) -> Iterator[Result]:
-    """As they come; one that fails is said, and made the next time. Whoever stops listening stops them."""
+    """Results as they come; a failure is printed, and that run is made the next time. Closing stops all."""
     for name in THREADS:
         os.environ[name] = "1"
     context = multiprocessing.get_context("spawn")
@@ -62,5 +62,5 @@ def _made(missing: Sequence[Wanted], processes: int) -> Iterator[Result]:
 
 
 def _silenced() -> None:
-    """Peers warn of what a benchmark cannot change."""
+    """Silence warnings of peers about what a benchmark cannot change."""
     warnings.simplefilter("ignore")

@@ -15,7 +15,7 @@ from benchmarks.quality.problems import ROWS, SCALES, Row
 
 POINTS = 4_000
 GENERATIONS, SURVIVORS, CHILDREN = 40, 60, 80
-"""Of the search for the least loss, each child made anew of one survivor."""
+"""The sizes of the evolution that looks for the least loss; each child has one parent."""
 
 
 def median_loss(name: str, function: Function) -> float:

@@ -18,7 +18,7 @@ from events.spec.space import Assignment
 Point = "np.ndarray[Any, np.dtype[np.float64]]"
 Surface = Callable[[Any], float]
 CENTRE_MARGIN, SIDE_MARGIN = 0.12, 0.1
-"""How far a moved optimum stays from the middle of each side, and from its ends."""
+"""The least distance of a moved optimum from the middle of each side and from its ends."""
 
 
 def on_cube(surface: Surface, width: int) -> Function:
