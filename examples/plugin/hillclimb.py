@@ -1,4 +1,4 @@
-"""A search of one's own: two methods, and settings where they are wanted."""
+"""A plugin: a class with two methods, and optional settings."""
 
 from random import Random
 
