@@ -97,13 +97,13 @@ class Town:
         await self.bus.publish(records)
 
     async def until(self, settled: Callable[[Experiment | None], bool], name: str) -> Experiment | None:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                known = await Ledger(self.database).find("default", name)
-                experiment = known[0] if known else None
-                if settled(experiment):
-                    return experiment
-                await asyncio.sleep(0.05)
+        async def seen() -> list[Experiment | None]:
+            known = await Ledger(self.database).find("default", name)
+            experiment = known[0] if known else None
+            return [experiment] if settled(experiment) else []
+
+        (experiment,) = await eventually_async(seen, name, within=PATIENCE)
+        return experiment
 
     async def done(self, name: str) -> Experiment:
         found = await self.until(lambda known: known is not None and known.done, name)

@@ -17,6 +17,7 @@ from events.ids import ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsCompleted, MetricsReported, Point
 from events.signals import WorkloadEnded, WorkloadStarted
 from tests.controller.core.histories import experiment
+from tests.eventually import eventually_async
 
 KEY = AttemptKey(ExperimentId(UUID(int=1)), TrialNumber(1), 1)
 
@@ -45,44 +46,38 @@ def holding() -> Holding:
     return Holding(Shard(7), 1, {KEY.experiment: state}, {(KEY.experiment, KEY.trial): {"x": 0.5}})
 
 
-def test_all_points_come_before_the_word_that_they_are_all() -> None:
-    async def scene() -> None:
-        bus = MemoryBus()
-        follower = MetricsFollower(lambda _: Script(), bus, holding())
-        async with (
-            bus.subscribe(topics.METRICS, 7, 0) as metrics,
-            bus.subscribe(topics.SIGNALS, 7, 0) as signals,
-        ):
-            await follower.handle([Started(KEY)])
-            async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(follower.poll())
-                await asyncio.sleep(0.01)
-                await follower.handle([Ended(KEY, Cause.COMPLETED, 0)])
-                listening.cancel()
-            said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
-            seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
-        steps = [point.step for body in said if isinstance(body, MetricsReported) for point in body.points]
-        assert steps == [1, 2, 3]
-        assert said[-1] == MetricsCompleted(trial=KEY.trial, attempt=1)
-        assert seen == [
-            WorkloadStarted(trial=KEY.trial, attempt=1),
-            WorkloadEnded(trial=KEY.trial, attempt=1, cause=Cause.COMPLETED, exit_code=0),
-        ]
-
-    asyncio.run(scene())
+async def test_all_points_come_before_the_word_that_they_are_all() -> None:
+    bus, script = MemoryBus(), Script()
+    follower = MetricsFollower(lambda _: script, bus, holding())
+    async with (
+        bus.subscribe(topics.METRICS, 7, 0) as metrics,
+        bus.subscribe(topics.SIGNALS, 7, 0) as signals,
+    ):
+        await follower.handle([Started(KEY)])
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(follower.poll())
+            await eventually_async(lambda: script.batches == [[2], [3]], "it was polled")
+            await follower.handle([Ended(KEY, Cause.COMPLETED, 0)])
+            listening.cancel()
+        said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
+        seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
+    steps = [point.step for body in said if isinstance(body, MetricsReported) for point in body.points]
+    assert steps == [1, 2, 3]
+    assert said[-1] == MetricsCompleted(trial=KEY.trial, attempt=1)
+    assert seen == [
+        WorkloadStarted(trial=KEY.trial, attempt=1),
+        WorkloadEnded(trial=KEY.trial, attempt=1, cause=Cause.COMPLETED, exit_code=0),
+    ]
 
 
-def test_an_attempt_that_is_not_live_is_old_news() -> None:
-    async def scene() -> None:
-        bus = MemoryBus()
+async def test_an_attempt_that_is_not_live_is_old_news() -> None:
+    bus = MemoryBus()
 
-        def follow(launch: Launch) -> Script:
-            raise AssertionError(launch)
+    def follow(launch: Launch) -> Script:
+        raise AssertionError(launch)
 
-        follower = MetricsFollower(follow, bus, holding())
-        await follower.handle([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
-        await follower.handle([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
-        async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
-            assert await signals.fetch(10, 0) == ()
-
-    asyncio.run(scene())
+    follower = MetricsFollower(follow, bus, holding())
+    await follower.handle([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
+    await follower.handle([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
+    async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
+        assert await signals.fetch(10, 0) == ()

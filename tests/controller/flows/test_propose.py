@@ -22,7 +22,7 @@ ALGORITHMS = {
 
 
 @pytest.mark.parametrize("name", rest_is_long(ALGORITHMS, lambda name: name == "random"))
-def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> None:
+async def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> None:
     async def rage(stage: Stage) -> None:
         dice, before = random.Random(4), -1
         while True:
@@ -32,19 +32,16 @@ def test_killed_workers_change_no_suggestion(database_url: str, name: str) -> No
                 for worker in workers():
                     kill(worker)
 
-    async def story() -> None:
-        calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))
-        async with open_pool() as pool:
-            async with on_stage(database_url, calm, pool=pool) as stage:
-                await stage.run_to_rest()
-                expected = await stage.assignments()
-            async with on_stage(database_url, rough, pool=pool) as stage, asyncio.TaskGroup() as tasks:
-                raging = tasks.create_task(rage(stage))
-                await stage.run_to_rest()
-                raging.cancel()
-                assert await stage.assignments() == expected
-
-    asyncio.run(story())
+    calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))
+    async with open_pool() as pool:
+        async with on_stage(database_url, calm, pool=pool) as stage:
+            await stage.run_to_rest()
+            expected = await stage.assignments()
+        async with on_stage(database_url, rough, pool=pool) as stage, asyncio.TaskGroup() as tasks:
+            raging = tasks.create_task(rage(stage))
+            await stage.run_to_rest()
+            raging.cancel()
+            assert await stage.assignments() == expected
 
 
 WORDS = {
@@ -55,26 +52,23 @@ WORDS = {
 }
 
 
-def test_a_bad_algorithm_ends_its_own_experiment_alone(
+async def test_a_bad_algorithm_ends_its_own_experiment_alone(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(install(tmp_path)))
 
-    async def story() -> None:
-        async with open_pool(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
+    async with open_pool(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
 
-            async def lived(wanted: Wanted) -> Experiment:
-                async with on_stage(database_url, wanted, pool=pool) as stage:
-                    return await stage.run_to_rest()
+        async def lived(wanted: Wanted) -> Experiment:
+            async with on_stage(database_url, wanted, pool=pool) as stage:
+                return await stage.run_to_rest()
 
-            bad = [lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS]
-            good, *ended = await asyncio.gather(lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad)
-        assert good.progress.state is ExperimentState.SUCCEEDED
-        for experiment, words in zip(ended, WORDS.values(), strict=True):
-            verdict = experiment.progress.verdict
-            assert verdict is not None
-            assert (verdict.state, verdict.reason) == (ExperimentState.FAILED, Reason.SEARCH_FAILED)
-            assert verdict.message.startswith("the search failed: ")
-            assert words in verdict.message
-
-    asyncio.run(story())
+        bad = [lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS]
+        good, *ended = await asyncio.gather(lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad)
+    assert good.progress.state is ExperimentState.SUCCEEDED
+    for experiment, words in zip(ended, WORDS.values(), strict=True):
+        verdict = experiment.progress.verdict
+        assert verdict is not None
+        assert (verdict.state, verdict.reason) == (ExperimentState.FAILED, Reason.SEARCH_FAILED)
+        assert verdict.message.startswith("the search failed: ")
+        assert words in verdict.message

@@ -1,6 +1,5 @@
 """An experiment that starts from an earlier one: its rows are taken once, and replayed exactly."""
 
-import asyncio
 from uuid import uuid4
 
 import pytest
@@ -33,22 +32,19 @@ def warm(name: str, *earlier: str, trials: int = 8, step: float = 0.01) -> Wante
     return Wanted(name, trials=trials, algorithm=NEVERGRAD, extra=f"warmStart: {{experiment: [{names}]}}", step=step)
 
 
-def test_the_best_results_come_first_and_are_part_of_what_was_admitted(database_url: str) -> None:
-    async def lives() -> None:
-        earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
-        async with on_stage(database_url, Wanted(earlier, trials=12)) as stage:
-            best = (await stage.run_to_rest()).progress.best
-            assert best is not None
-            tried = await stage.assignments()
-        async with on_stage(database_url, warm(later, earlier)) as stage:
-            await goes_on(stage, later, earlier, len(tried))
-            assert (await stage.assignments())[0] == tried[best.trial - 1]
-        async with on_stage(database_url, warm(f"{later}-b", earlier, step=0.02)) as stage:
-            known = stage.admission.experiment.spec.warm_start
-            assert known is not None
-            assert len(known.rows or ()) == 12  # what does not fit is kept, and explained
-
-    asyncio.run(lives())
+async def test_the_best_results_come_first_and_are_part_of_what_was_admitted(database_url: str) -> None:
+    earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
+    async with on_stage(database_url, Wanted(earlier, trials=12)) as stage:
+        best = (await stage.run_to_rest()).progress.best
+        assert best is not None
+        tried = await stage.assignments()
+    async with on_stage(database_url, warm(later, earlier)) as stage:
+        await goes_on(stage, later, earlier, len(tried))
+        assert (await stage.assignments())[0] == tried[best.trial - 1]
+    async with on_stage(database_url, warm(f"{later}-b", earlier, step=0.02)) as stage:
+        known = stage.admission.experiment.spec.warm_start
+        assert known is not None
+        assert len(known.rows or ()) == 12  # what does not fit is kept, and explained
 
 
 async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
@@ -79,50 +75,41 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
         list(continuation(done, load(warm(later, "other").text.encode()).spec))
 
 
-def test_the_best_of_several_are_mixed(database_url: str) -> None:
-    async def lives() -> None:
-        one, two, later = (f"{word}-{uuid4().hex[:8]}" for word in ("one", "two", "later"))
-        for name in (one, two):
-            async with on_stage(database_url, Wanted(name, trials=5)) as stage:
-                await stage.run_to_rest()
-        async with on_stage(database_url, warm(later, one, two)) as stage:
-            known = stage.admission.experiment.spec.warm_start
-            assert known is not None
-            assert [row.value for row in known.rows or ()] == sorted(2 * [row.value for row in (known.rows or ())[::2]])
-
-    asyncio.run(lives())
-
-
-def test_what_is_not_there_is_refused_before_anything_is_admitted(database_url: str) -> None:
-    async def lives() -> None:
-        name = f"later-{uuid4().hex[:8]}"
-        with pytest.raises(UnknownEarlierError, match="there is no experiment 'nobody' in namespace 'default'"):
-            async with on_stage(database_url, warm(name, "nobody")):
-                pass
-        async with on_stage(database_url, Wanted(name, trials=1)) as stage:
-            assert stage.admission.new
-
-    asyncio.run(lives())
-
-
-def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(database_url: str) -> None:
-    async def lives() -> None:
-        earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
-        async with on_stage(database_url, Wanted(earlier, trials=6)) as stage:
+async def test_the_best_of_several_are_mixed(database_url: str) -> None:
+    one, two, later = (f"{word}-{uuid4().hex[:8]}" for word in ("one", "two", "later"))
+    for name in (one, two):
+        async with on_stage(database_url, Wanted(name, trials=5)) as stage:
             await stage.run_to_rest()
-            shard = stage.admission.shard
-            epoch = await stage.components.leases.claim(shard)
-            assert epoch is not None
-            processor = SignalProcessor(stage.components.ledger, Holding(shard, epoch), no_problems, list, None)  # type: ignore[arg-type]
-            made = await processor._admit(submitted(warm(later, earlier)))
-            assert made is not None
-            assert made.spec.warm_start is not None
-            assert len(made.spec.warm_start.rows or ()) == 6
-            assert await processor._admit(submitted(warm(f"{later}-b", "nobody"))) is None
-            (dead,) = processor.dead_letters
-            assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
+    async with on_stage(database_url, warm(later, one, two)) as stage:
+        known = stage.admission.experiment.spec.warm_start
+        assert known is not None
+        assert [row.value for row in known.rows or ()] == sorted(2 * [row.value for row in (known.rows or ())[::2]])
 
-    asyncio.run(lives())
+
+async def test_what_is_not_there_is_refused_before_anything_is_admitted(database_url: str) -> None:
+    name = f"later-{uuid4().hex[:8]}"
+    with pytest.raises(UnknownEarlierError, match="there is no experiment 'nobody' in namespace 'default'"):
+        async with on_stage(database_url, warm(name, "nobody")):
+            pass
+    async with on_stage(database_url, Wanted(name, trials=1)) as stage:
+        assert stage.admission.new
+
+
+async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(database_url: str) -> None:
+    earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
+    async with on_stage(database_url, Wanted(earlier, trials=6)) as stage:
+        await stage.run_to_rest()
+        shard = stage.admission.shard
+        epoch = await stage.components.leases.claim(shard)
+        assert epoch is not None
+        processor = SignalProcessor(stage.components.ledger, Holding(shard, epoch), no_problems, list, None)  # type: ignore[arg-type]
+        made = await processor._admit(submitted(warm(later, earlier)))
+        assert made is not None
+        assert made.spec.warm_start is not None
+        assert len(made.spec.warm_start.rows or ()) == 6
+        assert await processor._admit(submitted(warm(f"{later}-b", "nobody"))) is None
+        (dead,) = processor.dead_letters
+        assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
 
 
 def no_problems(spec: ExperimentSpec) -> list[Problem]:

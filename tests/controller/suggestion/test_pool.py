@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from algorithms.search import create_search
 from controller.settings import MIB, USUAL_MEMORY, SuggestionSettings
-from controller.suggestion.pool import MOVE_SECONDS, Pool, SearchFailedError, open_pool
+from controller.suggestion.pool import Pool, SearchFailedError, open_pool
 from controller.suggestion.processes import Forkserver
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
@@ -42,13 +43,12 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(install(tmp_path)))
 
 
-def with_pool(story: Callable[[Pool], Awaitable[None]], settings: SuggestionSettings = ROOMY) -> None:
-    async def run() -> None:
-        async with open_pool(settings) as pool:
-            await story(pool)
-        assert servers() == []
-
-    asyncio.run(run())
+@asynccontextmanager
+async def opened(settings: SuggestionSettings = ROOMY) -> AsyncGenerator[Pool]:
+    """A pool of which nothing is left in the end."""
+    async with open_pool(settings) as pool:
+        yield pool
+    assert servers() == []
 
 
 def calm(wanted: ExperimentSpec, trials: int = TRIALS) -> list[Assignment]:
@@ -61,8 +61,8 @@ def calm(wanted: ExperimentSpec, trials: int = TRIALS) -> list[Assignment]:
 
 
 @pytest.mark.parametrize("name", rest_is_long(LEARNERS, lambda name: name in ("random", "cma")))
-def test_kills_at_random_change_no_suggestion(name: str) -> None:
-    async def story(pool: Pool) -> None:
+async def test_kills_at_random_change_no_suggestion(name: str) -> None:
+    async with opened() as pool:
         asker, dice, kills = Asker(pool, LEARNERS[name]), random.Random(name), 0
         await asker.ask()
         while len(asker.assignments) < TRIALS:
@@ -77,11 +77,9 @@ def test_kills_at_random_change_no_suggestion(name: str) -> None:
         assert asker.recalled > KILLS / 2
         assert asker.assignments == calm(LEARNERS[name])
 
-    with_pool(story)
 
-
-def test_all_at_once_while_workers_and_the_forkserver_are_killed() -> None:
-    async def story(pool: Pool) -> None:
+async def test_all_at_once_while_workers_and_the_forkserver_are_killed() -> None:
+    async with opened() as pool:
         askers = [Asker(pool, wanted) for wanted in LEARNERS.values()]
 
         dice, spared = random.Random(1), set[str]()
@@ -103,11 +101,9 @@ def test_all_at_once_while_workers_and_the_forkserver_are_killed() -> None:
             await asker.ask()
             assert asker.assignments == calm(asker.spec, TRIALS + 1)
 
-    with_pool(story)
 
-
-def test_a_live_search_is_told_only_what_is_new() -> None:
-    async def story(pool: Pool) -> None:
+async def test_a_live_search_is_told_only_what_is_new() -> None:
+    async with opened() as pool:
         askers = [Asker(pool, LEARNERS["random"]) for _ in range(5)]
         for _ in range(20):
             for asker in askers:
@@ -117,46 +113,38 @@ def test_a_live_search_is_told_only_what_is_new() -> None:
         await askers[0].ask()
         assert askers[0].recalled == 2
 
-    with_pool(story)
 
-
-def test_a_worker_without_the_libraries_makes_room_for_one_that_has_them() -> None:
-    async def story(pool: Pool) -> None:
+async def test_a_worker_without_the_libraries_makes_room_for_one_that_has_them() -> None:
+    async with opened(SuggestionSettings(workers=1)) as pool:
         askers = [Asker(pool, LEARNERS[name]) for name in ("random", "sobol", "auto", "random")]
         for asker in askers * 2:
             await asker.ask()
         assert [asker.assignments for asker in askers] == [calm(asker.spec, 2) for asker in askers]
         assert len(workers()) == 1
 
-    with_pool(story, SuggestionSettings(workers=1))
 
-
-def test_while_a_home_is_busy_for_a_moment_no_other_worker_is_ended_or_started() -> None:
+async def test_while_a_home_is_busy_for_a_moment_no_other_worker_is_ended_or_started() -> None:
     """More experiments than workers, all asking without a pause: each search stays where it is live."""
 
-    async def story(pool: Pool) -> None:
+    async with opened(SuggestionSettings(workers=2)) as pool:
         askers = [Asker(pool, LEARNERS["auto"]) for _ in range(20)]
         for _ in range(10):
             await asyncio.gather(*(asker.ask() for asker in askers))
         assert len(workers()) <= 2
         assert [asker.assignments for asker in askers] == [calm(LEARNERS["auto"], 10)] * 20
 
-    with_pool(story, SuggestionSettings(workers=2))
-
 
 @pytest.mark.usefixtures("hostile")
-def test_a_long_replay_is_not_slow_while_it_gets_on() -> None:
+async def test_a_long_replay_is_not_slow_while_it_gets_on() -> None:
     """Each replayed entry takes a second and a half, all of them more than the limit of four."""
 
-    async def story(pool: Pool) -> None:
+    async with opened(SuggestionSettings(workers=1, timeout_seconds=4)) as pool:
         asker = Asker(pool, spec("nap"))
         for _ in range(7):
             await asker.ask()
         kill(workers()[0])
         await asker.ask()
         assert asker.recalled == 2
-
-    with_pool(story, SuggestionSettings(workers=1, timeout_seconds=4))
 
 
 FATES = {
@@ -173,7 +161,7 @@ FATES = {
 
 
 @pytest.mark.usefixtures("hostile")
-def test_what_happened_is_said_and_others_go_on() -> None:
+async def test_what_happened_is_said_and_others_go_on() -> None:
     """All bad algorithms at once, more of them than workers, and a good one that hears nothing of it."""
 
     async def fate(pool: Pool, name: str) -> str:
@@ -182,7 +170,7 @@ def test_what_happened_is_said_and_others_go_on() -> None:
             await asker.go_on()
         return str(failure.value)
 
-    async def story(pool: Pool) -> None:
+    async with opened(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
         good = Asker(pool, LEARNERS["auto"])
         await good.ask()
         fates = asyncio.gather(*(fate(pool, name) for name in FATES))
@@ -194,19 +182,17 @@ def test_what_happened_is_said_and_others_go_on() -> None:
             assert ("[suggestion]" in said) == (name in ("sleep", "spin", "eat"))
         assert good.assignments == calm(good.spec, len(good.assignments))
 
-    with_pool(story, SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400))
-
 
 @pytest.mark.usefixtures("hostile")
 @pytest.mark.parametrize("deed", ["sleep", "spin"])
-def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: str) -> None:
-    async def story(pool: Pool) -> None:
+async def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: str) -> None:
+    async with opened(SuggestionSettings(workers=2, timeout_seconds=600)) as pool:
         bad, good = Asker(pool, spec(deed)), Asker(pool, LEARNERS["random"])
         for asker in (bad, good, bad):
             await asker.ask()
         assert len(workers()) == 1
         hanging = asyncio.get_running_loop().create_task(bad.ask(5))
-        await asyncio.sleep(MOVE_SECONDS)
+        await asyncio.sleep(0)  # it is asked first
         for _ in range(5):
             await good.ask()
         assert not hanging.done()
@@ -216,12 +202,10 @@ def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: str) -
         await asyncio.wait({hanging})
         await good.ask()
 
-    with_pool(story, SuggestionSettings(workers=2, timeout_seconds=600))
-
 
 @pytest.mark.usefixtures("hostile")
-def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
-    async def story(pool: Pool) -> None:
+async def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
+    async with opened(SuggestionSettings(workers=2)) as pool:
         slow, beside, elsewhere = Asker(pool, spec("nap")), *(Asker(pool, LEARNERS["random"]) for _ in range(2))
         await slow.ask(3)
         await beside.ask()
@@ -231,45 +215,39 @@ def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
         await elsewhere.ask()
         assert (beside.recalled, elsewhere.recalled) == (2, 1)
 
-    with_pool(story, SuggestionSettings(workers=2))
 
-
-def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
-    async def story() -> None:
-        complaints: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
-        server = await Forkserver.start(USUAL_MEMORY * MIB)
-        process = await server.fork([])
-        worker = psutil.Process(process.pid)
-        worker.kill()
-        process.writer.close()
-        psutil.wait_procs([worker], timeout=10)  # nothing is read meanwhile
-        await server.close()
-        assert complaints == []
-
-    asyncio.run(story())
+async def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    server = await Forkserver.start(USUAL_MEMORY * MIB)
+    process = await server.fork([])
+    worker = psutil.Process(process.pid)
+    worker.kill()
+    process.writer.close()
+    psutil.wait_procs([worker], timeout=10)  # nothing is read meanwhile
+    await server.close()
+    assert complaints == []
 
 
 @pytest.mark.usefixtures("hostile")
-def test_a_worker_whose_question_nobody_waits_for_is_free_again() -> None:
-    async def story(pool: Pool) -> None:
+async def test_a_worker_whose_question_nobody_waits_for_is_free_again() -> None:
+    async with opened(SuggestionSettings(workers=1, timeout_seconds=4)) as pool:
         bad, good = Asker(pool, spec("sleep")), Asker(pool, LEARNERS["random"])
+        await bad.ask()
         hanging = asyncio.get_running_loop().create_task(bad.ask(5))
-        await asyncio.sleep(1)
+        await asyncio.sleep(0)  # the worker has the question
         hanging.cancel()
         await good.ask()
         assert len(workers()) == 1
 
-    with_pool(story, SuggestionSettings(workers=1, timeout_seconds=4))
-
 
 @pytest.mark.usefixtures("hostile")
-def test_a_worker_has_no_secrets_and_no_files_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_has_no_secrets_and_no_files_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIALSTREAM_DATABASE", "postgresql://u:hunter2@db")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
 
-    async def story(pool: Pool) -> None:
+    async with opened() as pool:
         ours, theirs = socket.socketpair()
         with ours, theirs, pytest.raises(SearchFailedError) as told:
             await Asker(pool, spec("look")).ask(5)
@@ -277,8 +255,6 @@ def test_a_worker_has_no_secrets_and_no_files_of_ours(monkeypatch: pytest.Monkey
         assert "hunter2" not in str(seen)
         assert seen["environment"]["OMP_NUM_THREADS"] == "1"
         assert sum(file.startswith("socket:") for file in seen["files"]) == 1
-
-    with_pool(story)
 
 
 CONTROLLER = """
