@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from controller.cli.tables import heading, table
 from controller.core.experiment import Experiment
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views.fronts import front_cells, front_titles, front_words
 
 MOST_LISTED_MEMBERS = 20

@@ -10,7 +10,9 @@ from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
 from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
-from controller.store.queries import Found, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views.time_travel import trial_as_of
 from events.facts import TrialState
 from events.ids import trial_number
@@ -29,40 +31,40 @@ async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
         yield Queries(opened)
 
 
-async def the_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> Found:
+async def the_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> ExperimentSnapshot:
     """The experiment of this name, as it is or as it was at the moment `at`; raises CommandError with the names that
     come close, or what `at` may be."""
     wanted = full_name(name, namespace)
-    found = await queries.find(*wanted)
-    if found is None:
-        raise CommandError(_unknown(wanted, await queries.names()), ExitCode.NOT_FOUND)
-    return found if at is None else await _as_of(queries, found, at)
+    snapshot = await queries.experiments.find(*wanted)
+    if snapshot is None:
+        raise CommandError(_unknown(wanted, await queries.experiments.names()), ExitCode.NOT_FOUND)
+    return snapshot if at is None else await _as_of(queries, snapshot, at)
 
 
-async def _as_of(queries: Queries, found: Found, at: str) -> Found:
-    when = read_moment("--at", at, found.now)
-    moment = await queries.moment(found.experiment.identity.id, when)
+async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> ExperimentSnapshot:
+    when = read_moment("--at", at, snapshot.now)
+    moment = await queries.experiments.moment(snapshot.experiment.identity.id, when)
     if moment is None:
-        name = short_name((found.experiment.identity.namespace, found.experiment.identity.name))
+        name = short_name((snapshot.experiment.identity.namespace, snapshot.experiment.identity.name))
         if isinstance(when, datetime):
-            message = f"{name} did not exist at {when.isoformat()}; it was created at {found.created_at.isoformat()}"
+            message = f"{name} did not exist at {when.isoformat()}; it was created at {snapshot.created_at.isoformat()}"
         else:
-            last = found.experiment.progress.version
+            last = snapshot.experiment.progress.version
             message = f"{name} has no event {at!r}; its events are 1 to {last}, see: trialstream events {name}"
         raise CommandError(message, ExitCode.NOT_FOUND)
-    return await queries.as_of(found, moment)
+    return await queries.experiments.as_of(snapshot, moment)
 
 
-async def the_trial(queries: Queries, found: Found, text: str) -> TrialRow:
+async def the_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) -> TrialRow:
     """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is none."""
-    identity, proposed = found.experiment.identity, found.experiment.progress.proposed
+    identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
     number = trial_number(identity.name, text)
-    row = await queries.trial(identity.id, number) if number is not None and number <= proposed else None
+    row = await queries.trials.get(identity.id, number) if number is not None and number <= proposed else None
     if row is None:
         there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
-        when = f" (as of {found.now.isoformat()})" if found.past else ""
+        when = f" (as of {snapshot.now.isoformat()})" if snapshot.past else ""
         raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", ExitCode.NOT_FOUND)
-    return trial_as_of(row, found)
+    return trial_as_of(row, snapshot)
 
 
 def states(texts: list[str]) -> list[TrialState]:

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from controller.core.experiment import Experiment
 from controller.store import StoreRefusedError, StoreUnavailableError
-from controller.store.queries import Found, Last, Queries
+from controller.store.queries import Queries
+from controller.store.queries.curves import LatestValue
+from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views import words
 from controller.views.progress import best_line, concluded_words, news_line, running_trials, time_left_words
 from events.facts import SuggestionsRequested, TrialStarted
@@ -68,7 +70,7 @@ class Lines:
             raise
 
     async def _news(self, queries: Queries, experiment: Experiment, seen: int) -> int:
-        facts = await _unless_away(queries.facts(experiment.identity.id, seen + 1))
+        facts = await _unless_away(queries.facts.page(experiment.identity.id, seen + 1))
         for recorded in facts or ():
             if not isinstance(recorded.fact, QUIET):
                 self.say(news_line(experiment, recorded))
@@ -90,17 +92,17 @@ class Screen:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             began: datetime | None = None
             while True:
-                found = await _unless_away(queries.find(*name))
-                if found is not None:
-                    began = began or found.now
-                    last = await _unless_away(_last_values(queries, found.experiment)) or {}
-                    live.update(_picture(found, last, began, at_start), refresh=True)
+                snapshot = await _unless_away(queries.experiments.find(*name))
+                if snapshot is not None:
+                    began = began or snapshot.now
+                    last = await _unless_away(_last_values(queries, snapshot.experiment)) or {}
+                    live.update(_picture(snapshot, last, began, at_start), refresh=True)
                 await asyncio.sleep(REFRESH_SECONDS)
 
 
-async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, Last]:
+async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, LatestValue]:
     running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]}
-    return await queries.last_values(experiment.identity.id, running, experiment.spec.first_objective.metric)
+    return await queries.curves.last_values(experiment.identity.id, running, experiment.spec.first_objective.metric)
 
 
 async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
@@ -111,22 +113,24 @@ async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
         return None
 
 
-def _picture(found: Found, last: dict[TrialNumber, Last], began: datetime, at_start: int) -> Group:
-    experiment = found.experiment
-    return Group(_bar(found, began, at_start), _best(experiment), _running(experiment, last))
+def _picture(
+    snapshot: ExperimentSnapshot, last: dict[TrialNumber, LatestValue], began: datetime, at_start: int
+) -> Group:
+    experiment = snapshot.experiment
+    return Group(_bar(snapshot, began, at_start), _best(experiment), _running(experiment, last))
 
 
-def _bar(found: Found, began: datetime, at_start: int) -> Table:
-    progress, spec = found.experiment.progress, found.experiment.spec
+def _bar(snapshot: ExperimentSnapshot, began: datetime, at_start: int) -> Table:
+    progress, spec = snapshot.experiment.progress, snapshot.experiment.spec
     done, total = progress.counts.concluded, spec.max_trial_count
     row = Table.grid(padding=(0, 1))
     shown = f"{done}/{total}" if total else str(done)
     row.add_row(
-        Text(found.experiment.identity.name, style="bold"),
+        Text(snapshot.experiment.identity.name, style="bold"),
         ProgressBar(total=total, completed=done, width=30, pulse=total is None),
         Text(shown),
-        Text(concluded_words(found.experiment), style="dim"),
-        Text(time_left_words(found, began, at_start), style="dim"),
+        Text(concluded_words(snapshot.experiment), style="dim"),
+        Text(time_left_words(snapshot, began, at_start), style="dim"),
     )
     return row
 
@@ -136,7 +140,7 @@ def _best(experiment: Experiment) -> Text:
     return Text(best_line(experiment), style="green" if progress.front or progress.best is not None else "dim")
 
 
-def _running(experiment: Experiment, last: dict[TrialNumber, Last]) -> Table:
+def _running(experiment: Experiment, last: dict[TrialNumber, LatestValue]) -> Table:
     rows = Table.grid(padding=(0, 2))
     for name, state, value, runs in running_trials(experiment, last, MOST_TRIALS):
         style = "" if runs else "dim"

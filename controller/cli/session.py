@@ -173,8 +173,8 @@ async def stop_locally(
     components: Components, cluster: LocalCluster, name: str, namespace: str
 ) -> tuple[Experiment, Shard]:
     """Stop an experiment and wait until nothing of it runs, as its owner if it has none. Raises CommandError."""
-    found = await the_experiment(Queries(components.database), name, namespace)
-    identity = found.experiment.identity
+    snapshot = await the_experiment(Queries(components.database), name, namespace)
+    identity = snapshot.experiment.identity
     known = await components.ledger.find(identity.namespace, identity.name)
     if known is None:
         raise CommandError(f"the experiment {name!r} was deleted meanwhile", ExitCode.NOT_FOUND)

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from controller.store.queries import Listed
+from controller.store.queries.experiments import ExperimentSummary
 from controller.views import words
 
 TITLES = ("name", "namespace", "state", "trials", "running", "best", "age")
 
 
-def experiment_cells(row: Listed, now: datetime) -> tuple[str, ...]:
+def experiment_cells(row: ExperimentSummary, now: datetime) -> tuple[str, ...]:
     """The texts under TITLES."""
     done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
     return (
@@ -23,7 +23,7 @@ def experiment_cells(row: Listed, now: datetime) -> tuple[str, ...]:
     )
 
 
-def experiment_tree(row: Listed) -> dict[str, Any]:
+def experiment_tree(row: ExperimentSummary) -> dict[str, Any]:
     """As JSON values."""
     return {
         "name": row.name,

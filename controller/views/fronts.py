@@ -2,7 +2,7 @@
 
 from controller.core.best import MOST_MEMBERS, front_volume, reference_point
 from controller.core.experiment import Experiment
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.summary import in_order
 

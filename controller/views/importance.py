@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.space.dimension import dimension
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views.sampling import thinned
 from events.spec.space import Parameter
 

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from controller.cluster.local.attempts import Attempt
-from controller.store.queries import Found, TrialRow
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 
 TAIL_BYTES = 16 * 1024
 """Read from the end of a log for its last lines."""
 
 
-def log_file(data: Path, found: Found, row: TrialRow, attempt: int) -> Path:
+def log_file(data: Path, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int) -> Path:
     """Where a local attempt's output is kept."""
-    return Path(Attempt(str(data.absolute()), f"{found.experiment.identity.id}/{row.number}/{attempt}").log)
+    return Path(Attempt(str(data.absolute()), f"{snapshot.experiment.identity.id}/{row.number}/{attempt}").log)
 
 
 def last_lines(file: Path, most: int) -> list[str]:
@@ -26,11 +27,11 @@ def last_lines(file: Path, most: int) -> list[str]:
     return [line for line in lines[1 if start else 0 :] if line.strip()][-most:]
 
 
-def missing_words(found: Found, row: TrialRow, attempt: int, file: Path) -> str:
+def missing_words(snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, file: Path) -> str:
     """Why there is no log of this attempt at `file`."""
     if attempt > row.attempt:
         there = f"it had attempts 1 to {row.attempt}" if row.attempt else "it has not started yet"
-        return f"trial {row.number} of {found.experiment.identity.name} has no attempt {attempt}; {there}"
+        return f"trial {row.number} of {snapshot.experiment.identity.name} has no attempt {attempt}; {there}"
     return (
         f"attempt {attempt} of trial {row.number} left no log at {file}; "
         "it did not start, or it ran elsewhere: name the folder of that run with --data"

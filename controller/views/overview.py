@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.experiment import Experiment
-from controller.store.queries import Found, Last, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.curves import LatestValue
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words
 from controller.views.warm_start import known_before
@@ -18,27 +21,29 @@ MOST_LIVE = 50
 LIVE_TITLES = ("#", "state", "attempt", "last value", "when")
 
 
-async def read_last(queries: Queries, found: Found) -> Mapping[TrialNumber, Last]:
+async def read_last(queries: Queries, snapshot: ExperimentSnapshot) -> Mapping[TrialNumber, LatestValue]:
     """What the running trials, at most MOST_LIVE, had reported last."""
-    experiment = found.experiment
+    experiment = snapshot.experiment
     live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
-    return await queries.last_values(experiment.identity.id, live, experiment.spec.first_objective.metric, found.until)
+    return await queries.curves.last_values(
+        experiment.identity.id, live, experiment.spec.first_objective.metric, snapshot.until
+    )
 
 
-async def read_weighed(queries: Queries, found: Found) -> Sequence[TrialRow]:
+async def read_weighed(queries: Queries, snapshot: ExperimentSnapshot) -> Sequence[TrialRow]:
     """A sample of the concluded trials, from which importance is estimated."""
-    identity, proposed = found.experiment.identity, found.experiment.progress.proposed
-    rows = await queries.sample(identity.id, proposed, MOST_WEIGHED)
-    return [row for row in rows if row.concluded_at is not None and row.concluded_at <= found.now]
+    identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
+    rows = await queries.trials.sample(identity.id, proposed, MOST_WEIGHED)
+    return [row for row in rows if row.concluded_at is not None and row.concluded_at <= snapshot.now]
 
 
-def experiment_facts(found: Found) -> Iterator[tuple[str, str]]:
+def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
     """Everything about the experiment itself, as titles and texts."""
-    experiment, spec = found.experiment, found.experiment.spec
+    experiment, spec = snapshot.experiment, snapshot.experiment.spec
     identity = experiment.identity
     yield "Name", f"{identity.name} (namespace {identity.namespace})"
-    if found.past:
-        yield "As of", f"{words.clock(found.now)} (event {experiment.progress.version:,})"
+    if snapshot.past:
+        yield "As of", f"{words.clock(snapshot.now)} (event {experiment.progress.version:,})"
     yield "State", state_words(experiment)
     yield (
         "Objectives" if spec.multi_objective else "Objective",
@@ -50,11 +55,11 @@ def experiment_facts(found: Found) -> Iterator[tuple[str, str]]:
     yield "Trials", counts_words(experiment)
     yield "Algorithm", algorithm_words(experiment)
     yield from known_before(spec)
-    yield from budgets(experiment, found.now)
-    yield "Created", f"{words.clock(found.created_at)} ({words.age(found.created_at, found.now)} ago)"
-    if found.concluded_at is not None:
-        took = words.duration((found.concluded_at - found.created_at).total_seconds())
-        yield "Concluded", f"{words.clock(found.concluded_at)} (after {took})"
+    yield from budgets(experiment, snapshot.now)
+    yield "Created", f"{words.clock(snapshot.created_at)} ({words.age(snapshot.created_at, snapshot.now)} ago)"
+    if snapshot.concluded_at is not None:
+        took = words.duration((snapshot.concluded_at - snapshot.created_at).total_seconds())
+        yield "Concluded", f"{words.clock(snapshot.concluded_at)} (after {took})"
     yield "Id", str(identity.id)
 
 
@@ -80,13 +85,13 @@ def best_facts(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, st
         yield words.clean(name), words.scalar(value)
 
 
-def live_rows(found: Found, last: Mapping[TrialNumber, Last]) -> Iterator[tuple[str, ...]]:
+def live_rows(snapshot: ExperimentSnapshot, last: Mapping[TrialNumber, LatestValue]) -> Iterator[tuple[str, ...]]:
     """A row under LIVE_TITLES for each trial without a conclusion, at most MOST_LIVE; `last` is what they reported."""
-    metric = found.experiment.spec.first_objective.metric
-    for number, trial in list(found.experiment.progress.live.items())[:MOST_LIVE]:
+    metric = snapshot.experiment.spec.first_objective.metric
+    for number, trial in list(snapshot.experiment.progress.live.items())[:MOST_LIVE]:
         seen = last.get(number)
         value = f"{metric}={words.number(seen.value)} (report {seen.step})" if seen else "-"
-        when = f"{words.age(seen.at, found.now)} ago" if seen else "-"
+        when = f"{words.age(seen.at, snapshot.now)} ago" if seen else "-"
         state = trial.state if trial.end is None else TrialState.RUNNING
         yield str(number), state, str(trial.attempt), value, when
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
-from controller.store.queries import Found, Last
+from controller.store.queries.curves import LatestValue
+from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views import words
 from controller.views.fronts import front_words
 from controller.views.summary import trial_counts
@@ -45,15 +46,15 @@ def concluded_words(experiment: Experiment) -> str:
     return ", ".join(f"{count} {state.value}" for state, count in counts if count and state in TERMINAL)
 
 
-def time_left_words(found: Found, began: datetime, at_start: int) -> str:
+def time_left_words(snapshot: ExperimentSnapshot, began: datetime, at_start: int) -> str:
     """At the pace since `began`, when `at_start` trials were concluded; of a wall-clock budget, what is left of it."""
-    progress, spec = found.experiment.progress, found.experiment.spec
+    progress, spec = snapshot.experiment.progress, snapshot.experiment.spec
     if progress.deadline is not None:
-        return f"{words.duration(max(0.0, (progress.deadline - found.now).total_seconds()))} of the budget left"
+        return f"{words.duration(max(0.0, (progress.deadline - snapshot.now).total_seconds()))} of the budget left"
     done = progress.counts.concluded - at_start
     if spec.max_trial_count is None or done <= 0:
         return ""
-    pace = (found.now - began).total_seconds() / done
+    pace = (snapshot.now - began).total_seconds() / done
     return f"about {words.duration(pace * (spec.max_trial_count - progress.counts.concluded))} left"
 
 
@@ -70,7 +71,9 @@ def best_line(experiment: Experiment) -> str:
     return f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by {name}{missed}"
 
 
-def running_trials(experiment: Experiment, last: Mapping[TrialNumber, Last], most: int) -> Iterator[RunningTrial]:
+def running_trials(
+    experiment: Experiment, last: Mapping[TrialNumber, LatestValue], most: int
+) -> Iterator[RunningTrial]:
     """The trials without a conclusion, at most so many; `last` is what they have reported last."""
     metric = experiment.spec.first_objective.metric
     for number, trial in list(experiment.progress.live.items())[:most]:

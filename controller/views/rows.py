@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from controller.core.experiment import Experiment
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from events.ids import TrialNumber, trial_name
 from events.spec.outcomes import feasible
 

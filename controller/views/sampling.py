@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 
 
 def thinned(rows: Sequence[TrialRow], most: int) -> Sequence[TrialRow]:

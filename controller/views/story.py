@@ -8,7 +8,9 @@ from controller.core.best import best_trials
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
-from controller.store.queries import Found, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.summary import in_order
 from events.facts import (
@@ -145,18 +147,20 @@ class Story:
         return words.duration((at - earlier).total_seconds()) if earlier else "some time"
 
 
-async def read_story(queries: Queries, found: Found, row: TrialRow) -> tuple[list[Sentence], TrialConcluded | None]:
+async def read_story(
+    queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow
+) -> tuple[list[Sentence], TrialConcluded | None]:
     """The story of a trial, and its conclusion if it has one."""
-    identity = found.experiment.identity
-    facts = await queries.trial_facts(identity.id, row.number, found.experiment.progress.version)
+    identity = snapshot.experiment.identity
+    facts = await queries.facts.of_trial(identity.id, row.number, snapshot.experiment.progress.version)
     first = max(1, row.attempt - MOST_ATTEMPTS + 1)
     reported = {
-        attempt: await queries.reported(identity.id, row.number, attempt, found.until)
+        attempt: await queries.curves.reported(identity.id, row.number, attempt, snapshot.until)
         for attempt in range(first, row.attempt + 1)
     }
-    story = Story(found.experiment, reported)
+    story = Story(snapshot.experiment, reported)
     last = facts[-1].fact if facts else None
-    return story.tell(facts, found.now), last if isinstance(last, TrialConcluded) else None
+    return story.tell(facts, snapshot.now), last if isinstance(last, TrialConcluded) else None
 
 
 def rank_words(experiment: Experiment, trial: TrialNumber) -> str | None:

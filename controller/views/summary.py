@@ -9,7 +9,9 @@ from typing import Any
 from algorithms.search import algorithm_of
 from controller.core.best import front_volume, reference_point
 from controller.core.experiment import Experiment
-from controller.store.queries import Found, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from events.facts import TrialState
 from events.ids import trial_name
@@ -122,26 +124,30 @@ def _best(experiment: Experiment, row: TrialRow) -> dict[str, Any]:
 
 async def best_row(queries: Queries, experiment: Experiment) -> TrialRow | None:
     best = experiment.progress.best
-    return await queries.trial(experiment.identity.id, best.trial) if best else None
+    return await queries.trials.get(experiment.identity.id, best.trial) if best else None
 
 
 async def front_rows(queries: Queries, experiment: Experiment, limit: int | None = None) -> list[TrialRow]:
     """The members of the front that the state keeps, the best of the first objective first."""
     spec = experiment.spec
     members = sorted(experiment.progress.front, key=lambda member: spec.losses(member.values))
-    return await queries.these(experiment.identity.id, [member.trial for member in members[:limit]])
+    return await queries.trials.numbered(experiment.identity.id, [member.trial for member in members[:limit]])
 
 
-async def read_document(queries: Queries, found: Found) -> dict[str, Any]:
+async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[str, Any]:
     """`document` of an experiment, its best trials read, with its times; of an earlier moment also which one."""
-    best, front = await best_row(queries, found.experiment), await front_rows(queries, found.experiment)
-    tree = document(found.experiment, best, front)
-    concluded = found.concluded_at
+    best, front = await best_row(queries, snapshot.experiment), await front_rows(queries, snapshot.experiment)
+    tree = document(snapshot.experiment, best, front)
+    concluded = snapshot.concluded_at
     return {
         **tree,
-        "createdAt": found.created_at.isoformat(),
+        "createdAt": snapshot.created_at.isoformat(),
         "concludedAt": concluded.isoformat() if concluded else None,
-        **({"asOf": {"time": found.now.isoformat(), "event": found.experiment.progress.version}} if found.past else {}),
+        **(
+            {"asOf": {"time": snapshot.now.isoformat(), "event": snapshot.experiment.progress.version}}
+            if snapshot.past
+            else {}
+        ),
     }
 
 

@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 
-from controller.store.queries import Found, TrialRow
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 
 
-def trial_as_of(row: TrialRow, found: Found) -> TrialRow:
-    """The row of a trial as it was at the moment of `found`: without the conclusion of a trial that was still live."""
-    live = found.experiment.progress.live.get(row.number)
+def trial_as_of(row: TrialRow, snapshot: ExperimentSnapshot) -> TrialRow:
+    """The row of a trial as it was at the moment of `snapshot`; a trial that was still live has no conclusion."""
+    live = snapshot.experiment.progress.live.get(row.number)
     if live is None:
         return row
-    started_at = row.started_at if row.started_at and row.started_at <= found.now else None
+    started_at = row.started_at if row.started_at and row.started_at <= snapshot.now else None
     return replace(
         row,
         state=live.state,

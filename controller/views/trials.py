@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.store.queries import Found, Last, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.curves import LatestValue
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.fronts import outcome_metrics
 from events.errors import RefusalError
@@ -35,23 +38,23 @@ class Trials:
 
     rows: Sequence[TrialRow]
     front: set[TrialNumber]
-    last: Mapping[TrialNumber, Last]
+    last: Mapping[TrialNumber, LatestValue]
 
 
-async def read_trials(queries: Queries, found: Found, wanted: Selection) -> Trials:
+async def read_trials(queries: Queries, snapshot: ExperimentSnapshot, wanted: Selection) -> Trials:
     """Read the selected trials. Raises UnknownOrderError."""
-    identity = found.experiment.identity
+    identity = snapshot.experiment.identity
     order = objective(wanted.sort, identity.spec)
-    front = await queries.front(identity) if identity.spec.multi_objective else []
+    front = await queries.trials.front(identity) if identity.spec.multi_objective else []
     if wanted.only_front:
         rows = _of_front(front, wanted, identity.spec, order)
     elif order is None:
-        rows = await queries.first(identity.id, wanted.limit, wanted.states)
+        rows = await queries.trials.first(identity.id, wanted.limit, wanted.states)
     else:
         direction = identity.spec.all_objectives[order].type
-        rows = await queries.ranking(identity.id, direction, wanted.limit, wanted.states, order)
+        rows = await queries.trials.ranking(identity.id, direction, wanted.limit, wanted.states, order)
     running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
-    last = await queries.last_values(identity.id, running, identity.spec.first_objective.metric)
+    last = await queries.curves.last_values(identity.id, running, identity.spec.first_objective.metric)
     return Trials(rows, {row.number for row in front}, last)
 
 
@@ -70,21 +73,21 @@ def _of_front(front: list[TrialRow], wanted: Selection, spec: ExperimentSpec, or
     return [row for row in ordered if not wanted.states or row.state in wanted.states][: wanted.limit]
 
 
-def trial_titles(found: Found) -> tuple[list[str], set[str]]:
+def trial_titles(snapshot: ExperimentSnapshot) -> tuple[list[str], set[str]]:
     """The titles of a table of trials, and which of its columns are numbers."""
-    spec = found.experiment.spec
+    spec = snapshot.experiment.spec
     parameters = [parameter.name for parameter in spec.parameters]
-    metrics = outcome_metrics(found.experiment)
+    metrics = outcome_metrics(snapshot.experiment)
     bounded = ["feasible"] if spec.outcome_constraints else []
     return ["#", "state", *metrics, *bounded, "took", *parameters], {"#", *metrics, *parameters}
 
 
-def trial_cells(found: Found, row: TrialRow, last: Last | None) -> list[str]:
+def trial_cells(snapshot: ExperimentSnapshot, row: TrialRow, last: LatestValue | None) -> list[str]:
     """One trial under `trial_titles`; `last` is what it has reported last, if it runs."""
-    began, ended = row.started_at, row.concluded_at or found.now
+    began, ended = row.started_at, row.concluded_at or snapshot.now
     took = words.duration((ended - began).total_seconds()) if began else "-"
-    spec = found.experiment.spec
-    values = [words.number(spec.value(row.observation, metric)) for metric in outcome_metrics(found.experiment)]
+    spec = snapshot.experiment.spec
+    values = [words.number(spec.value(row.observation, metric)) for metric in outcome_metrics(snapshot.experiment)]
     if last:
         values[0] = f"{words.number(last.value)} at {last.step}"
     kept = ["yes" if row.ranked else "no" if row.infeasible else "-"] if spec.outcome_constraints else []

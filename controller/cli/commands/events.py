@@ -46,7 +46,7 @@ async def _stream(
         experiment = (await the_experiment(queries, *name)).experiment.identity.id
         over = False
         while True:
-            page = await queries.facts(experiment, start)
+            page = await queries.facts.page(experiment, start)
             for one in page:
                 typer.echo(_line(one, output))
                 over = _over(one, over)
@@ -71,7 +71,7 @@ def _over(one: Recorded, over: bool) -> bool:
 
 async def _was_over(queries: Queries, experiment: ExperimentId, start: int) -> bool:
     """Did the experiment conclude before the first event that was asked for, so that none will come?"""
-    before = await queries.facts(experiment, max(1, start - 1), 1)
+    before = await queries.facts.page(experiment, max(1, start - 1), 1)
     return not before or isinstance(before[0].fact, ExperimentConcluded)
 
 

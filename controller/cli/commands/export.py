@@ -15,7 +15,7 @@ from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views.rows import Columns, csv_text
 
 
@@ -46,14 +46,14 @@ async def _export(
 ) -> None:
     written = 0
     async with reading(*where) as queries:
-        found = await the_experiment(queries, *name)
-        identity = found.experiment.identity
-        front = {row.number for row in await queries.front(identity)} if identity.spec.multi_objective else set()
-        columns = Columns(found.experiment, front)
+        snapshot = await the_experiment(queries, *name)
+        identity = snapshot.experiment.identity
+        front = {row.number for row in await queries.trials.front(identity)} if identity.spec.multi_objective else set()
+        columns = Columns(snapshot.experiment, front)
         with _target(file) as target:
             if output is ExportOutput.CSV:
                 target.write(csv_text(columns.names, ()))
-            async for row in queries.trials(identity.id):
+            async for row in queries.trials.every(identity.id):
                 target.write(_line(columns, row, output))
                 written += 1
     if file is not None:

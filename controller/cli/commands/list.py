@@ -9,7 +9,7 @@ import typer
 from controller.cli.lookup import reading
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Url, has_store
 from controller.cli.tables import table
-from controller.store.queries import MOST_LISTED, Listed
+from controller.store.queries.experiments import MOST_LISTED, ExperimentSummary
 from controller.views.experiments import TITLES, experiment_cells, experiment_tree
 from controller.views.summary import as_json
 
@@ -33,12 +33,12 @@ async def _experiments(namespace: str | None, limit: int, output: ListOutput, da
         _print_experiments([], [], output)
         return
     async with reading(data, database) as queries:
-        now = await queries.now()
-        rows = await queries.experiments(namespace, limit)
+        now = await queries.experiments.now()
+        rows = await queries.experiments.newest(namespace, limit)
     _print_experiments(rows, [experiment_cells(row, now) for row in rows], output)
 
 
-def _print_experiments(rows: list[Listed], cells: list[tuple[str, ...]], output: ListOutput) -> None:
+def _print_experiments(rows: list[ExperimentSummary], cells: list[tuple[str, ...]], output: ListOutput) -> None:
     if output is ListOutput.JSON:
         typer.echo(as_json([experiment_tree(row) for row in rows]))
     elif not rows:

@@ -11,7 +11,9 @@ from controller.cli.errors import CommandError, complain
 from controller.cli.exits import ExitCode
 from controller.cli.lookup import POLL_SECONDS, reading, the_experiment, the_trial
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
-from controller.store.queries import Found, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views.logs import last_lines, log_file, missing_words
 from events.facts import TERMINAL
 
@@ -36,14 +38,14 @@ async def _logs(
 ) -> None:
     name, namespace, trial = wanted
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, name, namespace)
-        row = await the_trial(queries, found, trial)
+        snapshot = await the_experiment(queries, name, namespace)
+        row = await the_trial(queries, snapshot, trial)
         chosen = attempt or max(row.attempt, 1)
-        file = log_file(data, found, row, chosen)
+        file = log_file(data, snapshot, row, chosen)
         if follow:
-            await _follow(queries, found, row, chosen, file)
+            await _follow(queries, snapshot, row, chosen, file)
         elif not file.exists():
-            raise CommandError(missing_words(found, row, chosen, file), ExitCode.NOT_FOUND)
+            raise CommandError(missing_words(snapshot, row, chosen, file), ExitCode.NOT_FOUND)
         else:
             _print_from(file, 0)
 
@@ -61,15 +63,15 @@ def _print_from(file: Path, start: int) -> int:
         return start
 
 
-async def _follow(queries: Queries, found: Found, row: TrialRow, attempt: int, file: Path) -> None:
+async def _follow(queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, file: Path) -> None:
     """Print what comes until the attempt is over; what it wrote before its end is printed, too."""
     printed, over = 0, False
     while not over:
-        now = await queries.trial(found.experiment.identity.id, row.number)
+        now = await queries.trials.get(snapshot.experiment.identity.id, row.number)
         over = now is None or now.state in TERMINAL or now.attempt > attempt
         printed = _print_from(file, printed)
         if not over:
             await asyncio.sleep(POLL_SECONDS)
     if printed == 0 and not last_lines(file, 1):
-        complain(missing_words(found, row, attempt, file))
+        complain(missing_words(snapshot, row, attempt, file))
         raise typer.Exit(ExitCode.NOT_FOUND)

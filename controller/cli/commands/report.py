@@ -35,6 +35,6 @@ def report(
 
 async def _html(name: str, namespace: str, data: Path, database: str | None) -> tuple[str, str]:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, name, namespace)
-        subject = await read_subject(queries, found)
-    return page(subject), found.experiment.identity.name
+        snapshot = await the_experiment(queries, name, namespace)
+        subject = await read_subject(queries, snapshot)
+    return page(subject), snapshot.experiment.identity.name

@@ -19,7 +19,8 @@ from controller.cli.session import Session, accompanied, open_local_components, 
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError
-from controller.store.queries import Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.trials import TrialRow
 from controller.store.warm_start import UnknownEarlierError
 from controller.views import words
 from controller.views.summary import as_json, front_rows, read_document
@@ -83,15 +84,15 @@ async def _run(
             view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(components.database)
         await accompanied(session, view.accompany(queries, experiment))
-        found = await queries.find(experiment.identity.namespace, experiment.identity.name)
-        assert found is not None
-        tree = await read_document(queries, found)
-        front = await front_rows(queries, found.experiment, MOST_LISTED_MEMBERS)
+        snapshot = await queries.experiments.find(experiment.identity.namespace, experiment.identity.name)
+        assert snapshot is not None
+        tree = await read_document(queries, snapshot)
+        front = await front_rows(queries, snapshot.experiment, MOST_LISTED_MEMBERS)
     if output is Output.JSON:
         typer.echo(as_json(tree))
     else:
-        _tell(found.experiment, tree, front, interrupted=session.interrupts > 0)
-    return _exit(found.experiment, session)
+        _tell(snapshot.experiment, tree, front, interrupted=session.interrupts > 0)
+    return _exit(snapshot.experiment, session)
 
 
 def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool) -> None:

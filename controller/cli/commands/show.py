@@ -40,17 +40,17 @@ async def _show(
     wanted: tuple[str, str, str | None], output: ListOutput, data: Path, database: str | None, *, weigh: bool
 ) -> None:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, *wanted)
+        snapshot = await the_experiment(queries, *wanted)
         if output is ListOutput.JSON:
-            typer.echo(as_json(await read_document(queries, found)))
+            typer.echo(as_json(await read_document(queries, snapshot)))
             return
-        experiment = found.experiment
+        experiment = snapshot.experiment
         best = await best_row(queries, experiment)
         front = await front_rows(queries, experiment, MOST_LISTED_MEMBERS)
-        last = await read_last(queries, found)
-        weighed = await read_weighed(queries, found) if weigh else []
+        last = await read_last(queries, snapshot)
+        weighed = await read_weighed(queries, snapshot) if weigh else []
     name = short_name((experiment.identity.namespace, experiment.identity.name))
-    pairs(experiment_facts(found))
+    pairs(experiment_facts(snapshot))
     if best is not None:
         heading(f"Best: trial {best.number}")
         pairs(best_facts(experiment, best))
@@ -58,7 +58,7 @@ async def _show(
         show_front(experiment, front, f"trialstream trials {name} --front")
     if experiment.progress.live:
         heading("Trials without a conclusion")
-        table(LIVE_TITLES, live_rows(found, last), ("#", "attempt"))
+        table(LIVE_TITLES, live_rows(snapshot, last), ("#", "attempt"))
     if weigh:
         heading("Parameter importance")
         for line in importance_words(experiment, weighed):

@@ -12,7 +12,7 @@ from controller.cli.exits import ExitCode
 from controller.cli.lookup import reading, states, the_experiment
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.tables import table
-from controller.store.queries import Found
+from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views.rows import Columns, csv_text
 from controller.views.summary import as_json
 from controller.views.trials import Selection, Trials, UnknownOrderError, read_trials, trial_cells, trial_titles
@@ -39,30 +39,34 @@ def trials(
 ) -> None:
     """List the trials of an experiment with their parameters and metrics."""
     wanted = Selection(states(state or []), sort, front, limit)
-    found, read = asyncio.run(_read((name, namespace), wanted, data, database))
-    columns = Columns(found.experiment, read.front)
+    snapshot, read = asyncio.run(_read((name, namespace), wanted, data, database))
+    columns = Columns(snapshot.experiment, read.front)
     if output is TrialsOutput.TABLE:
-        _print(found, read)
+        _print(snapshot, read)
     elif output is TrialsOutput.CSV:
         typer.echo(csv_text(columns.names, (columns.row(row) for row in read.rows)), nl=False)
     else:
         typer.echo(as_json([columns.tree(row) for row in read.rows]))
 
 
-async def _read(name: tuple[str, str], wanted: Selection, data: Path, database: str | None) -> tuple[Found, Trials]:
+async def _read(
+    name: tuple[str, str], wanted: Selection, data: Path, database: str | None
+) -> tuple[ExperimentSnapshot, Trials]:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, *name)
-        if wanted.only_front and not found.experiment.spec.multi_objective:
+        snapshot = await the_experiment(queries, *name)
+        if wanted.only_front and not snapshot.experiment.spec.multi_objective:
             message = "--front: there is one objective, so there is no front; see: --sort value"
             raise CommandError(message, ExitCode.INVALID)
         try:
-            return found, await read_trials(queries, found, wanted)
+            return snapshot, await read_trials(queries, snapshot, wanted)
         except UnknownOrderError as error:
             raise CommandError(f"--sort: {error}", ExitCode.INVALID) from None
 
 
-def _print(found: Found, read: Trials) -> None:
-    titles, numbers = trial_titles(found)
-    table(titles, (trial_cells(found, row, read.last.get(row.number)) for row in read.rows), numbers)
+def _print(snapshot: ExperimentSnapshot, read: Trials) -> None:
+    titles, numbers = trial_titles(snapshot)
+    table(titles, (trial_cells(snapshot, row, read.last.get(row.number)) for row in read.rows), numbers)
     if not read.rows:
-        typer.echo("No trial is in this state." if found.experiment.progress.proposed else "There are no trials yet.")
+        typer.echo(
+            "No trial is in this state." if snapshot.experiment.progress.proposed else "There are no trials yet."
+        )

@@ -9,7 +9,7 @@ from controller.cli.lookup import reading, short_name, the_experiment, the_trial
 from controller.cli.moment import At
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
 from controller.cli.tables import heading
-from controller.store.queries import Found
+from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views import words
 from controller.views.logs import last_lines, log_file
 from controller.views.story import Sentence, advice, rank_words, read_story
@@ -32,14 +32,14 @@ def why(
 
 async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, database: str | None) -> None:
     async with reading(data, database) as queries:
-        found = await the_experiment(queries, *wanted)
-        row = await the_trial(queries, found, trial)
-        sentences, conclusion = await read_story(queries, found, row)
+        snapshot = await the_experiment(queries, *wanted)
+        row = await the_trial(queries, snapshot, trial)
+        sentences, conclusion = await read_story(queries, snapshot, row)
     _print(sentences)
-    if praise := rank_words(found.experiment, row.number):
+    if praise := rank_words(snapshot.experiment, row.number):
         typer.secho(praise, fg=typer.colors.GREEN)
     if conclusion is not None:
-        _print_trouble(conclusion, found, log_file(data, found, row, row.attempt))
+        _print_trouble(conclusion, snapshot, log_file(data, snapshot, row, row.attempt))
 
 
 def _print(sentences: list[Sentence]) -> None:
@@ -50,8 +50,8 @@ def _print(sentences: list[Sentence]) -> None:
         shown = clock
 
 
-def _print_trouble(conclusion: TrialConcluded, found: Found, log: Path) -> None:
-    identity = found.experiment.identity
+def _print_trouble(conclusion: TrialConcluded, snapshot: ExperimentSnapshot, log: Path) -> None:
+    identity = snapshot.experiment.identity
     said = advice(conclusion, short_name((identity.namespace, identity.name)))
     if said is None:
         return

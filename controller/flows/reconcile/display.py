@@ -71,7 +71,7 @@ class Display:
         if best is None:
             return None
         if self.record.best is None or self.record.best.number != best.trial:
-            row = await self.ports.queries.trial(self.obj.id, best.trial)
+            row = await self.ports.queries.trials.get(self.obj.id, best.trial)
             if row is None:
                 return None
             self.record.best = ShownTrial(best.trial, row.assignment, row.observation)

@@ -5,7 +5,7 @@ from math import floor, log10
 from typing import Any
 
 from algorithms.space.dimension import LOGARITHMIC
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.importance import Importance
 from controller.views.report.drawing import (

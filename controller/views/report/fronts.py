@@ -5,7 +5,7 @@ from itertools import combinations
 
 from controller.core.best import MOST_MEMBERS, reference_point
 from controller.core.pareto import Losses, added, covers, crowding
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.report.drawing import GOOD, LEGEND, MISSED, PLAIN, Figure, axis_of, framed, scale_of, short
 from controller.views.report.subject import Subject

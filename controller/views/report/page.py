@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from controller.core.best import front_volume
-from controller.store.queries import TrialRow
+from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.fronts import outcome_metrics
 from controller.views.importance import FEWEST, Importance, importance
@@ -45,7 +45,7 @@ def page(subject: Subject) -> str:
 {_tiles(subject)}
 {cards}
 </main>
-<footer>Written by Trialstream at {words.clock(subject.found.now)}. This file needs no network.</footer>
+<footer>Written by Trialstream at {words.clock(subject.snapshot.now)}. This file needs no network.</footer>
 {_scripts(drawn)}
 </body></html>
 """
@@ -107,9 +107,9 @@ def _header(subject: Subject) -> str:
 
 
 def _tiles(subject: Subject) -> str:
-    experiment, found = subject.experiment, subject.found
+    experiment, snapshot = subject.experiment, subject.snapshot
     counts = trial_counts(experiment)
-    took = ((found.concluded_at or found.now) - found.created_at).total_seconds()
+    took = ((snapshot.concluded_at or snapshot.now) - snapshot.created_at).total_seconds()
     budget = experiment.spec.max_trial_count
     failed = counts[TrialState.FAILED] + counts[TrialState.METRICS_UNAVAILABLE]
     running = len(experiment.progress.live)
@@ -120,7 +120,7 @@ def _tiles(subject: Subject) -> str:
         ("stopped early", f"{counts[TrialState.EARLY_STOPPED]:,}", ""),
         ("failed", f"{failed:,}", ""),
         *([("not concluded", f"{running:,}", "")] if running else []),
-        ("took" if found.concluded_at else "so far", words.duration(took), ""),
+        ("took" if snapshot.concluded_at else "so far", words.duration(took), ""),
     ]
     inner = "".join(
         f'<div class="tile {kind}"><b>{text(value)}</b><span>{text(name)}</span></div>' for name, value, kind in tiles
@@ -245,7 +245,7 @@ def _ranking(subject: Subject) -> str:
 
 
 def _ranked(row: TrialRow, names: Sequence[str], subject: Subject) -> str:
-    ended = row.concluded_at or subject.found.now
+    ended = row.concluded_at or subject.snapshot.now
     took = words.duration((ended - row.started_at).total_seconds()) if row.started_at else "-"
     cause = f"{words.CAUSES[row.cause]}: {row.message}" if row.cause and row.message else ""
     values = [words.number(row.at(place)) for place in range(len(subject.experiment.spec.all_objectives))]

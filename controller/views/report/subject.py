@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.core.experiment import Experiment
-from controller.store.queries import Found, Queries, TrialRow
+from controller.store.queries import Queries
+from controller.store.queries.experiments import ExperimentSnapshot
+from controller.store.queries.trials import TrialRow
 from controller.views.sampling import thinned
 from controller.views.summary import best_row
 from events.ids import TrialNumber
@@ -25,7 +27,7 @@ Curves = Mapping[TrialNumber, Sequence[tuple[int, float]]]
 class Subject:
     """All that a report shows: a sample of the trials by number, the best of all, and curves."""
 
-    found: Found
+    snapshot: ExperimentSnapshot
     trials: Sequence[TrialRow]
     ranking: Sequence[TrialRow]
     best: TrialRow | None
@@ -37,27 +39,27 @@ class Subject:
 
     @property
     def experiment(self) -> Experiment:
-        return self.found.experiment
+        return self.snapshot.experiment
 
     @property
     def thinned(self) -> bool:
         return len(self.trials) < self.experiment.progress.proposed
 
 
-async def read_subject(queries: Queries, found: Found) -> Subject:
-    experiment = found.experiment
+async def read_subject(queries: Queries, snapshot: ExperimentSnapshot) -> Subject:
+    experiment = snapshot.experiment
     identity, spec, progress = experiment.identity, experiment.spec, experiment.progress
-    ranking = await queries.ranking(identity.id, spec.first_objective.type, MOST_RANKED)
+    ranking = await queries.trials.ranking(identity.id, spec.first_objective.type, MOST_RANKED)
     limit = max(1000, min(MOST_TRIALS, MOST_VALUES // max(1, len(spec.parameters))))
-    front = await queries.front(identity) if spec.multi_objective else []
+    front = await queries.trials.front(identity) if spec.multi_objective else []
     wanted = [row.number for row in (*ranking, *front)]
-    sample = await queries.sample(identity.id, progress.proposed, limit, wanted)
+    sample = await queries.trials.sample(identity.id, progress.proposed, limit, wanted)
     shown = _shown(sample, ranking)
-    curves = await queries.curves(
+    curves = await queries.curves.thinned(
         identity.id, {row.number: row.attempt for row in shown if row.attempt}, spec.first_objective.metric, MOST_POINTS
     )
     best = await best_row(queries, experiment)
-    return Subject(found, sample, ranking, best, front, curves, {row.number: row for row in shown})
+    return Subject(snapshot, sample, ranking, best, front, curves, {row.number: row for row in shown})
 
 
 def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[TrialRow]:

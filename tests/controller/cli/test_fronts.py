@@ -118,7 +118,7 @@ def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(plac
         async with opened(place.url) as (database, leases):
             author = await admitted(database, leases, text("wide", trials=200, parallel=1, aim=SEVERAL))
             await trade(author, outcomes)
-            rows = await Queries(database).front(author.experiment.identity)
+            rows = await Queries(database).trials.front(author.experiment.identity)
             journal = await Journals(database).read(author.id)
             told = [one.values + one.violations for one in journal.conclusions]
             return len(author.experiment.progress.front), [row.number for row in rows], told

@@ -98,7 +98,7 @@ def test_importance_finds_what_matters_once_there_are_enough_trials(place: Place
         async with opened(place.url) as (database, leases):
             author = await admitted(database, leases, histories.text(f"matters-{trials}", trials=trials))
             await finish(author, trials)
-            rows = await Queries(database).first(author.id, trials)
+            rows = await Queries(database).trials.first(author.id, trials)
             return importance(author.experiment.spec.parameters, rows)
 
     result = asyncio.run(estimated())

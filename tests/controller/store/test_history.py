@@ -41,12 +41,12 @@ def test_each_moment_is_what_was_known_then(data: Path) -> None:
                 await author.hear(signal)
                 known.append(author.experiment)
             queries = Queries(database)
-            found = await queries.find("default", "moments")
+            found = await queries.experiments.find("default", "moments")
             assert found is not None
             for experiment in known:
-                moment = await queries.moment(author.id, experiment.progress.version)
+                moment = await queries.experiments.moment(author.id, experiment.progress.version)
                 assert moment is not None
-                then = await queries.as_of(found, moment)
+                then = await queries.experiments.as_of(found, moment)
                 assert then.experiment == experiment
                 assert then.past
                 assert (then.concluded_at is not None) == (experiment.progress.state is ExperimentState.STOPPED)
@@ -59,12 +59,12 @@ def test_a_time_means_all_that_is_dated_no_later(data: Path) -> None:
         async with _database(data) as (database, leases):
             author = await digits(database, leases)
             queries = Queries(database)
-            facts = await queries.facts(author.id, 1)
+            facts = await queries.facts.page(author.id, 1)
             for at in (START, START + timedelta(seconds=3), START + timedelta(seconds=3.5), author.at):
-                moment = await queries.moment(author.id, at)
+                moment = await queries.experiments.moment(author.id, at)
                 assert moment is not None
                 assert moment.seq == sum(one.envelope.at <= at for one in facts)
-            assert await queries.moment(author.id, START - timedelta(microseconds=1)) is None
+            assert await queries.experiments.moment(author.id, START - timedelta(microseconds=1)) is None
 
     asyncio.run(scene())
 
@@ -75,12 +75,12 @@ def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
             author = await admitted(database, leases, text("named"))
             other = await admitted(database, leases, text("other"))
             queries = Queries(database)
-            second = (await queries.facts(author.id, 2, 1))[0]
-            assert await queries.moment(author.id, second.envelope.id) == (2, second.envelope.at)
-            assert await queries.moment(author.id, 2) == (2, second.envelope.at)
+            second = (await queries.facts.page(author.id, 2, 1))[0]
+            assert await queries.experiments.moment(author.id, second.envelope.id) == (2, second.envelope.at)
+            assert await queries.experiments.moment(author.id, 2) == (2, second.envelope.at)
             for absent in (uuid4(), 0, 3, 10**18 - 1):
-                assert await queries.moment(author.id, absent) is None
-            assert await queries.moment(other.id, second.envelope.id) is None
+                assert await queries.experiments.moment(author.id, absent) is None
+            assert await queries.experiments.moment(other.id, second.envelope.id) is None
 
     asyncio.run(scene())
 

@@ -47,22 +47,24 @@ def test_a_trial_of_every_kind(data: Path) -> None:
 
 async def _live_values(queries: Queries, author: Author) -> None:
     live = {number: trial.attempt for number, trial in author.experiment.progress.live.items()}
-    last = await queries.last_values(author.id, live, "loss")
+    last = await queries.curves.last_values(author.id, live, "loss")
     assert {number: (one.step, one.value) for number, one in last.items()} == {5: (2, 0.4)}
-    assert await queries.last_values(author.id, {}, "loss") == {}
+    assert await queries.curves.last_values(author.id, {}, "loss") == {}
 
 
 async def _ranking(queries: Queries, author: Author) -> None:
-    best = await queries.ranking(author.id, Direction.MINIMIZE, 3)
+    best = await queries.trials.ranking(author.id, Direction.MINIMIZE, 3)
     assert [row.number for row in best] == [6, 1, 3]
-    assert [row.number for row in await queries.ranking(author.id, Direction.MAXIMIZE, 3)] == [3, 1, 6]
-    stopped = await queries.ranking(author.id, Direction.MINIMIZE, 3, [TrialState.EARLY_STOPPED])
+    assert [row.number for row in await queries.trials.ranking(author.id, Direction.MAXIMIZE, 3)] == [3, 1, 6]
+    stopped = await queries.trials.ranking(author.id, Direction.MINIMIZE, 3, [TrialState.EARLY_STOPPED])
     assert [row.number for row in stopped] == [3]
 
 
 async def _curves(queries: Queries, author: Author) -> None:
     await author.report(7, [float(step) for step in range(1, 1001)])
-    curves = await queries.curves(author.id, {TrialNumber(7): 1, TrialNumber(1): 1, TrialNumber(4): 1}, "loss", 100)
+    curves = await queries.curves.thinned(
+        author.id, {TrialNumber(7): 1, TrialNumber(1): 1, TrialNumber(4): 1}, "loss", 100
+    )
     assert curves[TrialNumber(1)] == [(1, 0.9), (2, 0.7), (3, 0.8)]
     assert TrialNumber(4) not in curves
     long = curves[TrialNumber(7)]
@@ -71,19 +73,19 @@ async def _curves(queries: Queries, author: Author) -> None:
 
 
 async def _facts_of_a_trial(queries: Queries, author: Author) -> None:
-    facts = await queries.trial_facts(author.id, TrialNumber(2), author.experiment.progress.version)
+    facts = await queries.facts.of_trial(author.id, TrialNumber(2), author.experiment.progress.version)
     assert [one.fact.type for one in facts][:3] == ["trial.proposed", "trial.scheduled", "trial.started"]
     assert isinstance(facts[-1].fact, TrialConcluded)
-    page = await queries.facts(author.id, 4, 2)
+    page = await queries.facts.page(author.id, 4, 2)
     assert [one.seq for one in page] == [4, 5]
 
 
 async def _listed(queries: Queries) -> None:
-    (row,) = await queries.experiments("default", 1)
+    (row,) = await queries.experiments.newest("default", 1)
     assert (row.name, row.concluded, row.live, row.budget, row.best) == ("digits", 5, 3, 20, 0.6)
-    assert await queries.experiments("nowhere") == []
-    assert ("default", "digits") in await queries.names()
-    assert await queries.find("default", "nothing") is None
+    assert await queries.experiments.newest("nowhere") == []
+    assert ("default", "digits") in await queries.experiments.names()
+    assert await queries.experiments.find("default", "nothing") is None
 
 
 def test_pages_hold_every_trial_once(data: Path) -> None:
@@ -91,12 +93,12 @@ def test_pages_hold_every_trial_once(data: Path) -> None:
 
     async def scene() -> None:
         async with _stage(data, "paged", trials) as (queries, author):
-            numbers = [row.number async for row in queries.trials(author.id)]
+            numbers = [row.number async for row in queries.trials.every(author.id)]
             assert numbers == list(range(1, trials + 1))
-            assert [row.number async for row in queries.trials(author.id, [TrialState.FAILED])] == []
-            sample = await queries.sample(author.id, trials, 100, [TrialNumber(1)])
+            assert [row.number async for row in queries.trials.every(author.id, [TrialState.FAILED])] == []
+            sample = await queries.trials.sample(author.id, trials, 100, [TrialNumber(1)])
             assert sample[0].number == 1
             assert 80 <= len(sample) <= 120
-            assert len(await queries.sample(author.id, trials, trials)) == trials
+            assert len(await queries.trials.sample(author.id, trials, trials)) == trials
 
     asyncio.run(scene())
