@@ -120,22 +120,19 @@ def test_labels_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 2), ("maximize", 3)])
-def test_the_best_trials_come_first(fresh_database_url: str, direction: str, best: int) -> None:
-    async def story() -> None:
-        async with on_stage(fresh_database_url, Wanted("shown", 4, 1)) as stage:
-            await stage.run_to_rest()
-        async with open_database(fresh_database_url) as database, database.connection() as connection:
-            change = connection.transaction()
-            await change.start()
-            await connection.execute("UPDATE trial SET value = CASE number WHEN 2 THEN 0 WHEN 3 THEN 9 ELSE 5 END")
-            await connection.execute("UPDATE experiment SET spec = jsonb_set(spec, '{objective,type}', $1)", direction)
-            first = await connection.fetchrow(here("Best trials"))
-            curve = await connection.fetch(here("Value and best so far, in the order of conclusions"))
-            await change.rollback()
-        assert first["number"] == best
-        assert [row["best"] for row in curve] == ([5, 0, 0, 0] if best == 2 else [5, 5, 9, 9])
-
-    asyncio.run(story())
+async def test_the_best_trials_come_first(fresh_database_url: str, direction: str, best: int) -> None:
+    async with on_stage(fresh_database_url, Wanted("shown", 4, 1)) as stage:
+        await stage.run_to_rest()
+    async with open_database(fresh_database_url) as database, database.connection() as connection:
+        change = connection.transaction()
+        await change.start()
+        await connection.execute("UPDATE trial SET value = CASE number WHEN 2 THEN 0 WHEN 3 THEN 9 ELSE 5 END")
+        await connection.execute("UPDATE experiment SET spec = jsonb_set(spec, '{objective,type}', $1)", direction)
+        first = await connection.fetchrow(here("Best trials"))
+        curve = await connection.fetch(here("Value and best so far, in the order of conclusions"))
+        await change.rollback()
+    assert first["number"] == best
+    assert [row["best"] for row in curve] == ([5, 0, 0, 0] if best == 2 else [5, 5, 9, 9])
 
 
 def here(title: str) -> str:
@@ -145,15 +142,12 @@ def here(title: str) -> str:
     return sql.replace("$__timeFilter(m.at)", "m.at > now() - interval '1 hour'")
 
 
-def test_every_panel_of_one_experiment_gets_data(fresh_database_url: str) -> None:
-    async def story() -> None:
-        async with on_stage(fresh_database_url, Wanted("shown", 10, 2)) as stage:
-            await stage.run_to_rest()
-        async with open_database(fresh_database_url) as database:
-            for panel in EXPERIMENT:
-                assert await database.fetch(here(panel.title)), panel.title
-
-    asyncio.run(story())
+async def test_every_panel_of_one_experiment_gets_data(fresh_database_url: str) -> None:
+    async with on_stage(fresh_database_url, Wanted("shown", 10, 2)) as stage:
+        await stage.run_to_rest()
+    async with open_database(fresh_database_url) as database:
+        for panel in EXPERIMENT:
+            assert await database.fetch(here(panel.title)), panel.title
 
 
 @contextmanager

@@ -26,22 +26,19 @@ def _trial(room: str, status: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
+async def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
     kubectl("apply", "-f", str(ROOT / "deploy" / "crds" / "trials.trialstream.io.yaml"))
     live, best = {"state": "Running", "attempt": 1, "reason": ""}, {"state": "Succeeded", "value": "0.5"}
 
-    async def scene() -> None:
-        async with open_api() as api, Experiments.open(api, [room], []) as opened:
+    async with open_api() as api, Experiments.open(api, [room], []) as opened:
 
-            def status() -> object:
-                return opened.shown(NUMBER)[FIRST].status if FIRST in opened.shown(NUMBER) else None
+        def status() -> object:
+            return opened.shown(NUMBER)[FIRST].status if FIRST in opened.shown(NUMBER) else None
 
-            await opened.show_trial(_trial(room, live), None)
-            await eventually_async(lambda: status() == live)
-            await opened.show_trial(_trial(room, best), opened.shown(NUMBER)[FIRST])
-            await eventually_async(lambda: status() == best)
-            await opened.hide_trial(opened.shown(NUMBER)[FIRST])
-            await eventually_async(lambda: not opened.shown(NUMBER))
-        await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
-
-    asyncio.run(scene())
+        await opened.show_trial(_trial(room, live), None)
+        await eventually_async(lambda: status() == live)
+        await opened.show_trial(_trial(room, best), opened.shown(NUMBER)[FIRST])
+        await eventually_async(lambda: status() == best)
+        await opened.hide_trial(opened.shown(NUMBER)[FIRST])
+        await eventually_async(lambda: not opened.shown(NUMBER))
+    await asyncio.sleep(0.3)  # aiohttp closes TLS a little later

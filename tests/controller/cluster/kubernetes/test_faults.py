@@ -62,21 +62,18 @@ def test_an_answer_that_is_lost_makes_no_second_workload(
     assert len(lost) == 2
 
 
-def test_a_collector_that_is_killed_goes_on_where_it_was(room: str, kafka: KafkaSettings) -> None:
+async def test_a_collector_that_is_killed_goes_on_where_it_was(room: str, kafka: KafkaSettings) -> None:
     code = "import time\nfor n in range(40):\n    print(f'loss={n}')\n    time.sleep(0.25)"
 
-    async def scene() -> None:
-        async with stage(room, kafka) as here:
-            launch = await here.start(1, job(code))
-            await here.started(1)
-            for _ in range(2):
-                await asyncio.to_thread(arrived, kafka, launch.key, 4)
-                await asyncio.to_thread(_kill_collector, launch)
-            assert (await here.ended(1)).cause is Cause.COMPLETED
-            points = losses(await asyncio.to_thread(arrived, kafka, launch.key))
-            assert points == [(n + 1, float(n)) for n in range(40)]
-
-    asyncio.run(scene())
+    async with stage(room, kafka) as here:
+        launch = await here.start(1, job(code))
+        await here.started(1)
+        for _ in range(2):
+            await asyncio.to_thread(arrived, kafka, launch.key, 4)
+            await asyncio.to_thread(_kill_collector, launch)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = losses(await asyncio.to_thread(arrived, kafka, launch.key))
+        assert points == [(n + 1, float(n)) for n in range(40)]
 
 
 def _kill_collector(launch: Launch) -> None:
@@ -87,39 +84,36 @@ def _kill_collector(launch: Launch) -> None:
             process.kill()
 
 
-def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
+async def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
     """For a minute nothing answers: what ran goes on, what should start waits, what should stop stops later."""
 
-    async def scene() -> None:
-        async with stage(room, kafka) as here:
-            ends, stops = (
-                await here.start(1, job(f"import time; time.sleep(8); {PRINTS}")),
-                await here.start(2, job(PATIENT)),
-            )
-            for trial in (1, 2):
-                await here.started(trial)
-            await asyncio.to_thread(cluster, "kill", "apiserver")
-            began = time.monotonic()
-            late = here.launch(3, job(PRINTS))
-            assert not await here.cluster.start(late)
-            assert (await here.waits(3)).reason == "Unreachable"
-            await here.cluster.stop(stops.key)
-            await here.sweep(ends, stops)
-            await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - began)))
-            await asyncio.to_thread(cluster, "start", "apiserver")
-            await eventually_async(lambda: here.cluster.start(late))
-            assert (await here.ended(1)).cause is Cause.COMPLETED
-            assert (await here.ended(2)).cause is Cause.CANCELLED
-            assert (await here.ended(3)).cause is Cause.COMPLETED
-            assert losses(await asyncio.to_thread(arrived, kafka, ends.key)) == [(1, 0.5)]
-            made = await asyncio.to_thread(objects, "jobs", "-n", room)
-            assert sorted(one["metadata"]["name"] for one in made) == sorted(map(name_of, (ends, late)))
-
-    asyncio.run(scene())
+    async with stage(room, kafka) as here:
+        ends, stops = (
+            await here.start(1, job(f"import time; time.sleep(8); {PRINTS}")),
+            await here.start(2, job(PATIENT)),
+        )
+        for trial in (1, 2):
+            await here.started(trial)
+        await asyncio.to_thread(cluster, "kill", "apiserver")
+        began = time.monotonic()
+        late = here.launch(3, job(PRINTS))
+        assert not await here.cluster.start(late)
+        assert (await here.waits(3)).reason == "Unreachable"
+        await here.cluster.stop(stops.key)
+        await here.sweep(ends, stops)
+        await asyncio.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - began)))
+        await asyncio.to_thread(cluster, "start", "apiserver")
+        await eventually_async(lambda: here.cluster.start(late))
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        assert (await here.ended(2)).cause is Cause.CANCELLED
+        assert (await here.ended(3)).cause is Cause.COMPLETED
+        assert losses(await asyncio.to_thread(arrived, kafka, ends.key)) == [(1, 0.5)]
+        made = await asyncio.to_thread(objects, "jobs", "-n", room)
+        assert sorted(one["metadata"]["name"] for one in made) == sorted(map(name_of, (ends, late)))
 
 
-def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
-    async def scene() -> None:
+async def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
+    try:
         async with stage(room, kafka) as here:
             await here.start(1, job(PATIENT))
             await here.started(1)
@@ -131,20 +125,17 @@ def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
             assert (await here.waits(2)).reason == "Unschedulable"
             await asyncio.to_thread(kubectl, "uncordon", "trialstream")
             assert (await here.ended(2)).cause is Cause.COMPLETED
-
-    try:
-        asyncio.run(scene())
     finally:
         kubectl("uncordon", "trialstream")
 
 
-def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) -> None:
+async def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) -> None:
     """Beside another node: of a cluster whose nodes are all away at once, Kubernetes takes no pod away."""
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     if len(nodes) < 2:
         pytest.skip("they need a second node: start the cluster with --fake-nodes 1")
 
-    async def scene() -> None:
+    try:
         async with stage(room, kafka) as here:
             launch = await here.start(1, job(PATIENT, terminationGracePeriodSeconds=1, tolerations=SOON))
             await here.started(1)
@@ -152,9 +143,6 @@ def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) 
             end = await _swept(here, launch)
             assert end.cause is Cause.LOST, end
             assert len(await asyncio.to_thread(objects, "jobs", "-n", room)) == 1
-
-    try:
-        asyncio.run(scene())
     finally:
         cluster("start", "kubelet")
         kubectl("wait", "--for=condition=Ready", "node/trialstream", "--timeout=60s")

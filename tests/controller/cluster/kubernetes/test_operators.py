@@ -141,14 +141,15 @@ async def _gone(room: str, launch: Launch) -> bool:
     return name_of(launch) not in pods
 
 
-def test_kueue_admits_preempts_and_admits_again(room: str, kafka: KafkaSettings) -> None:
+async def test_kueue_admits_preempts_and_admits_again(room: str, kafka: KafkaSettings) -> None:
     queue = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": {"name": "team"}}
 
     def queued(code: str) -> dict[str, Any]:
         tree = job(code, container={"resources": {"requests": {"cpu": "1500m"}}})
         return {**tree, "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "team"}}}
 
-    async def scene() -> None:
+    with operator("kueue"):
+        kubectl("create", "-n", room, "-f", "-", said={**queue, "spec": {"clusterQueue": "trialstream"}})
         async with stage(room, kafka) as here:
             first = await here.start(1, queued(PATIENT))
             await here.started(1)
@@ -167,7 +168,3 @@ def test_kueue_admits_preempts_and_admits_again(room: str, kafka: KafkaSettings)
             assert await here.cluster.start(again)
             assert (await here.ended(3)).cause is Cause.COMPLETED
             assert losses(await asyncio.to_thread(arrived, kafka, again.key)) == [(1, 0.1), (2, 0.2)]
-
-    with operator("kueue"):
-        kubectl("create", "-n", room, "-f", "-", said={**queue, "spec": {"clusterQueue": "trialstream"}})
-        asyncio.run(scene())

@@ -115,21 +115,19 @@ async def events(cluster: LocalCluster, launch: Launch) -> list[Started | Ended]
     raise AssertionError("closed")
 
 
-def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Path) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
-    async def run() -> list[Started | Ended]:
-        async with site.cluster() as cluster:
-            await cluster.start(trial)
-            await asyncio.to_thread(site.points, trial, 5)
-            async with site.cluster() as other:  # one that comes later hears the same
-                await other.sweep(identity(trial), [trial.key], lambda key: True)
-                (tmp_path / "gate").touch()
-                assert set(await events(other, trial)) == {Started(trial.key, True), ended}
-            return await events(cluster, trial)
-
     ended = Ended(trial.key, Cause.COMPLETED, 0, "", True)
-    assert asyncio.run(run()) == [Started(trial.key, True), ended]
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        await asyncio.to_thread(site.points, trial, 5)
+        async with site.cluster() as other:  # one that comes later hears the same
+            await other.sweep(identity(trial), [trial.key], lambda key: True)
+            (tmp_path / "gate").touch()
+            assert set(await events(other, trial)) == {Started(trial.key, True), ended}
+        found = await events(cluster, trial)
+    assert found == [Started(trial.key, True), ended]
     assert site.points(trial) == site.written(trial)
     eventually(lambda: not site.collectors(trial))
     environment = (site.folder(trial) / "log").read_text()
@@ -139,18 +137,15 @@ def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Path) -> 
     assert "secret" not in environment
 
 
-def test_what_never_ran_has_no_collector(site: Site, launch: Make) -> None:
+async def test_what_never_ran_has_no_collector(site: Site, launch: Make) -> None:
     lost, stopped = launch(1, "no-such-program"), launch(2, "true")
 
-    async def run() -> tuple[list[Started | Ended], list[Started | Ended]]:
-        async with site.cluster() as cluster:
-            await cluster.start(lost)
-            failed = await events(cluster, lost)
-            await cluster.stop(stopped.key)
-            await cluster.start(stopped)
-            return failed, await events(cluster, stopped)
-
-    (failure,), (cancelled, *_) = asyncio.run(run())
+    async with site.cluster() as cluster:
+        await cluster.start(lost)
+        failed = await events(cluster, lost)
+        await cluster.stop(stopped.key)
+        await cluster.start(stopped)
+        (failure,), (cancelled, *_) = failed, await events(cluster, stopped)
     assert isinstance(failure, Ended)
     assert isinstance(cancelled, Ended)
     assert (failure.cause, failure.collector) == (Cause.SPAWN_FAILURE, False)
@@ -159,60 +154,53 @@ def test_what_never_ran_has_no_collector(site: Site, launch: Make) -> None:
     assert not (site.folder(stopped) / "collector.log").exists()
 
 
-def test_a_killed_collector_is_started_again(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_killed_collector_is_started_again(site: Site, launch: Make, tmp_path: Path) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
-    async def run() -> list[Started | Ended]:
-        async with site.cluster() as cluster:
-            await cluster.start(trial)
-            for count in (5, 60):
-                await asyncio.to_thread(site.points, trial, count)
-                (one,) = site.collectors(trial)
-                one.kill()
-                await asyncio.to_thread(eventually, partial(site.replaced, trial, one))
-            (tmp_path / "gate").touch()
-            return await events(cluster, trial)
-
-    assert asyncio.run(run())[-1] == Ended(trial.key, Cause.COMPLETED, 0, "", True)
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        for count in (5, 60):
+            await asyncio.to_thread(site.points, trial, count)
+            (one,) = site.collectors(trial)
+            one.kill()
+            await asyncio.to_thread(eventually, partial(site.replaced, trial, one))
+        (tmp_path / "gate").touch()
+        found = await events(cluster, trial)
+    assert found[-1] == Ended(trial.key, Cause.COMPLETED, 0, "", True)
     assert site.points(trial) == site.written(trial)
 
 
-def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(site: Site, launch: Make) -> None:
+async def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(site: Site, launch: Make) -> None:
     """Stopped first, so that it cannot have finished."""
     trial = launch(1, "sh", "-c", "echo loss=1; sleep 60")
 
-    async def run() -> psutil.Process:
-        async with site.cluster() as cluster:
-            await cluster.start(trial)
-            await asyncio.to_thread(site.points, trial, 1)
-            (one,) = site.collectors(trial)
-            one.suspend()
-            supervisor = site.supervisor(trial)
-            await cluster.stop(trial.key)
-            assert (await events(cluster, trial))[-1].collector
-            one.kill()
-        return supervisor
-
-    supervisor = asyncio.run(run())
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        await asyncio.to_thread(site.points, trial, 1)
+        (one,) = site.collectors(trial)
+        one.suspend()
+        supervisor = site.supervisor(trial)
+        await cluster.stop(trial.key)
+        assert (await events(cluster, trial))[-1].collector
+        one.kill()
+    supervisor = supervisor
     assert site.points(trial) == [(1, 1.0)]
     eventually(lambda: not supervisor.is_running() and not site.collectors(trial))
 
 
-def test_a_collector_outlives_its_supervisor(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_collector_outlives_its_supervisor(site: Site, launch: Make, tmp_path: Path) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
-    async def run() -> list[Started | Ended]:
-        async with site.cluster() as cluster:
-            await cluster.start(trial)
-            await asyncio.to_thread(site.points, trial, 5)
-            (one,) = site.collectors(trial)
-            one.suspend()
-            site.supervisor(trial).kill()
-            found = await events(cluster, trial)
-            one.resume()
-            return found
-
-    end = asyncio.run(run())[-1]
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        await asyncio.to_thread(site.points, trial, 5)
+        (one,) = site.collectors(trial)
+        one.suspend()
+        site.supervisor(trial).kill()
+        found = await events(cluster, trial)
+        one.resume()
+        found = found
+    end = found[-1]
     assert isinstance(end, Ended)
     assert (end.cause, end.collector) == (Cause.LOST, True)
     assert site.points(trial) == site.written(trial)
@@ -220,29 +208,26 @@ def test_a_collector_outlives_its_supervisor(site: Site, launch: Make, tmp_path:
     eventually(lambda: not site.collectors(trial))
 
 
-def test_a_collector_that_cannot_start_is_tried_again(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_collector_that_cannot_start_is_tried_again(data: Path, launch: Make, tmp_path: Path) -> None:
     """Its trial runs meanwhile, and whoever asks is told that somebody will report."""
     trial, program = launch(1, "true"), tmp_path / "collector"
 
-    async def run() -> psutil.Process:
-        async with LocalCluster.open(data, collector=lambda *_: ([str(program)], dict(os.environ))) as cluster:
-            pins = launch(2, "sleep", "60")
-            await cluster.start(pins)
-            await cluster.start(trial)
-            supervisor = Site(data, NOWHERE).supervisor(pins)
-            assert await events(cluster, trial) == [
-                Started(trial.key, True),
-                Ended(trial.key, Cause.COMPLETED, 0, "", True),
-            ]
-            before = supervisor.num_fds()
-            eventually(lambda: complaints(data) >= 6)
-            eventually(lambda: supervisor.num_fds() <= before)  # a failure leaves nothing open
-            program.write_text(f"#!/bin/sh\ncat\necho $PWD >> {tmp_path}/done\n")
-            program.chmod(0o755)
-            await cluster.stop(pins.key)
-        return supervisor
-
-    supervisor = asyncio.run(run())
+    async with LocalCluster.open(data, collector=lambda *_: ([str(program)], dict(os.environ))) as cluster:
+        pins = launch(2, "sleep", "60")
+        await cluster.start(pins)
+        await cluster.start(trial)
+        supervisor = Site(data, NOWHERE).supervisor(pins)
+        assert await events(cluster, trial) == [
+            Started(trial.key, True),
+            Ended(trial.key, Cause.COMPLETED, 0, "", True),
+        ]
+        before = supervisor.num_fds()
+        eventually(lambda: complaints(data) >= 6)
+        eventually(lambda: supervisor.num_fds() <= before)  # a failure leaves nothing open
+        program.write_text(f"#!/bin/sh\ncat\necho $PWD >> {tmp_path}/done\n")
+        program.chmod(0o755)
+        await cluster.stop(pins.key)
+    supervisor = supervisor
     eventually(lambda: not supervisor.is_running())
     folders = (tmp_path / "done").read_text().splitlines()
     assert sorted(folders) == sorted(str(one.parent) for one in data.resolve().glob("experiments/*/*/*/collector.log"))
@@ -254,22 +239,20 @@ def complaints(data: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are set on Linux only")
-def test_a_supervisor_without_file_descriptors_keeps_its_trials(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_supervisor_without_file_descriptors_keeps_its_trials(site: Site, launch: Make, tmp_path: Path) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
-    async def run() -> list[Started | Ended]:
-        async with site.cluster() as cluster:
-            await cluster.start(trial)
-            await asyncio.to_thread(site.points, trial, 5)
-            supervisor = site.supervisor(trial)
-            known = supervisor.rlimit(psutil.RLIMIT_NOFILE)
-            supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds() - 1, known[1]))
-            (one,) = site.collectors(trial)
-            one.kill()
-            await asyncio.to_thread(eventually, lambda: complaints(site.data) >= 2)
-            supervisor.rlimit(psutil.RLIMIT_NOFILE, known)
-            (tmp_path / "gate").touch()
-            return await events(cluster, trial)
-
-    assert asyncio.run(run())[-1] == Ended(trial.key, Cause.COMPLETED, 0, "", True)
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        await asyncio.to_thread(site.points, trial, 5)
+        supervisor = site.supervisor(trial)
+        known = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (supervisor.num_fds() - 1, known[1]))
+        (one,) = site.collectors(trial)
+        one.kill()
+        await asyncio.to_thread(eventually, lambda: complaints(site.data) >= 2)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, known)
+        (tmp_path / "gate").touch()
+        found = await events(cluster, trial)
+    assert found[-1] == Ended(trial.key, Cause.COMPLETED, 0, "", True)
     assert site.points(trial) == site.written(trial)

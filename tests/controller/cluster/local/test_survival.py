@@ -84,21 +84,18 @@ def gone(*processes: psutil.Process) -> None:
     eventually(lambda: not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
 
 
-def test_two_controllers_race_and_each_attempt_runs_once(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_two_controllers_race_and_each_attempt_runs_once(data: Path, launch: Make, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     launches = [launch(n, "sh", "-c", f"echo {n} >> {runs}") for n in range(1, 61)]
 
-    async def run() -> None:
-        async with LocalCluster.open(data) as one, LocalCluster.open(data) as two, LocalCluster.open(data) as three:
-            await asyncio.gather(*(cluster.start(each) for each in launches for cluster in (one, two, three)))
-            found = await ends(one, len(launches))
-            assert {end.cause for end in found.values()} == {Cause.COMPLETED}
-
-    asyncio.run(run())
+    async with LocalCluster.open(data) as one, LocalCluster.open(data) as two, LocalCluster.open(data) as three:
+        await asyncio.gather(*(cluster.start(each) for each in launches for cluster in (one, two, three)))
+        found = await ends(one, len(launches))
+        assert {end.cause for end in found.values()} == {Cause.COMPLETED}
     assert sorted(map(int, runs.read_text().split())) == list(range(1, 61))
 
 
-def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None:
     """Whoever wins, both controllers tell the same end, and what was cancelled unstarted has not run."""
     launches = [launch(n, "sh", "-c", f"touch {tmp_path}/ran-{n}; sleep 60") for n in range(1, 31)]
 
@@ -109,7 +106,7 @@ def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None
             await one.sweep(identity(launches[0]), [each.key for each in launches], lambda key: True)
             return await ends(one, len(launches)), await ends(two, len(launches))
 
-    first, second = asyncio.run(run())
+    first, second = await run()
     assert first == second
     assert {end.cause for end in first.values()} == {Cause.CANCELLED}
     for each in launches:
@@ -117,79 +114,69 @@ def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None
             assert not (tmp_path / f"ran-{each.key.trial}").exists()
 
 
-def test_trials_outlive_their_controller(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_trials_outlive_their_controller(data: Path, launch: Make, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     waits, quick = launch(1, "sh", "-c", f"until test -e {gate}; do sleep 0.02; done; exit 7"), launch(2, "true")
     killed_controller(data, waits, quick)
     pid = trial_of(data, waits.key).pid
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            keys = [waits.key, quick.key]
-            await cluster.sweep(identity(waits), keys, keys.__contains__)
-            async for event in cluster.watch():
-                if event == Started(waits.key):
-                    break
-            gate.touch()
-            return await ends(cluster, 2)
-
     assert psutil.pid_exists(pid)
-    found = asyncio.run(run())
+    async with LocalCluster.open(data) as cluster:
+        keys = [waits.key, quick.key]
+        await cluster.sweep(identity(waits), keys, keys.__contains__)
+        async for event in cluster.watch():
+            if event == Started(waits.key):
+                break
+        gate.touch()
+        found = await ends(cluster, 2)
     assert (found[waits.key].cause, found[waits.key].exit_code) == (Cause.ERROR, 7)
     assert found[quick.key].cause is Cause.COMPLETED
 
 
-def test_an_adopted_trial_can_be_stopped(data: Path, launch: Make) -> None:
+async def test_an_adopted_trial_can_be_stopped(data: Path, launch: Make) -> None:
     trial = launch(1, "sleep", "60")
     killed_controller(data, trial)
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.stop(trial.key)
-            return await ends(cluster, 1)
-
-    assert asyncio.run(run())[trial.key].cause is Cause.CANCELLED
+    async with LocalCluster.open(data) as cluster:
+        await cluster.stop(trial.key)
+        found = await ends(cluster, 1)
+    assert found[trial.key].cause is Cause.CANCELLED
 
 
-def test_an_end_without_any_controller_is_found(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_an_end_without_any_controller_is_found(data: Path, launch: Make, tmp_path: Path) -> None:
     trial = launch(1, "sh", "-c", "sleep 0.3; exit 4")
     killed_controller(data, trial)
     supervisor = supervisor_of(data, trial.key)
     gone(supervisor)
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.sweep(identity(trial), [trial.key], lambda key: True)
-            return await ends(cluster, 1)
-
-    end = asyncio.run(run())[trial.key]
+    async with LocalCluster.open(data) as cluster:
+        await cluster.sweep(identity(trial), [trial.key], lambda key: True)
+        found = await ends(cluster, 1)
+    end = found[trial.key]
     assert (end.cause, end.exit_code) == (Cause.ERROR, 4)
     eventually(lambda: not list((data / "supervisors").glob("*.sock")))
 
 
-def test_a_dead_supervisor_takes_its_trials_along(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_dead_supervisor_takes_its_trials_along(data: Path, launch: Make, tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     trial = launch(1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60")
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster, LocalCluster.open(data) as other:
-            await cluster.start(trial)
-            eventually(lambda: pids.exists() and pids.read_text() != "")
-            grandchild, main = psutil.Process(int(pids.read_text())), trial_of(data, trial.key)
-            supervisor_of(data, trial.key).kill()
-            found = await ends(cluster, 1)
-            assert await ends(other, 1) == found
-            gone(grandchild, main)
-            await cluster.start(trial)
-            await cluster.start(launch(2, "true"))
-            return found | await ends(cluster, 2)
-
-    found = asyncio.run(run())
+    async with LocalCluster.open(data) as cluster, LocalCluster.open(data) as other:
+        await cluster.start(trial)
+        eventually(lambda: pids.exists() and pids.read_text() != "")
+        grandchild, main = psutil.Process(int(pids.read_text())), trial_of(data, trial.key)
+        supervisor_of(data, trial.key).kill()
+        found = await ends(cluster, 1)
+        assert await ends(other, 1) == found
+        gone(grandchild, main)
+        await cluster.start(trial)
+        await cluster.start(launch(2, "true"))
+        found = found | await ends(cluster, 2)
     assert found[trial.key].cause is Cause.LOST
     assert found[launch(2).key].cause is Cause.COMPLETED
 
 
-def test_a_supervisor_that_died_unseen_is_buried(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_supervisor_that_died_unseen_is_buried(data: Path, launch: Make, tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     trial = launch(1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60")
     killed_controller(data, trial)
@@ -199,41 +186,35 @@ def test_a_supervisor_that_died_unseen_is_buried(data: Path, launch: Make, tmp_p
     if sys.platform == "linux":
         gone(main)  # with nobody's help
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            return await ends(cluster, 1)
-
-    assert asyncio.run(run())[trial.key].cause is Cause.LOST
+    async with LocalCluster.open(data) as cluster:
+        found = await ends(cluster, 1)
+    assert found[trial.key].cause is Cause.LOST
     gone(grandchild)
 
 
-def test_claimed_by_a_dead_supervisor_it_is_lost(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_claimed_by_a_dead_supervisor_it_is_lost(data: Path, launch: Make, tmp_path: Path) -> None:
     """It died between the claim and the spawn."""
     trial = launch(1, "touch", str(tmp_path / "ran"))
     attempt(data, trial.key).claim("0123456789ab")
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.start(trial)
-            return await ends(cluster, 1)
-
-    assert asyncio.run(run())[trial.key].cause is Cause.LOST
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(trial)
+        found = await ends(cluster, 1)
+    assert found[trial.key].cause is Cause.LOST
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_supervisor_told_to_end_says_that_trials_are_lost(data: Path, launch: Make) -> None:
+async def test_a_supervisor_told_to_end_says_that_trials_are_lost(data: Path, launch: Make) -> None:
     trial = launch(1, "sh", "-c", "trap '' TERM; sleep 60; sleep 60")
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.start(trial)
-            supervisor_of(data, trial.key).terminate()
-            return await ends(cluster, 1)
-
-    assert asyncio.run(run())[trial.key].cause is Cause.LOST
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(trial)
+        supervisor_of(data, trial.key).terminate()
+        found = await ends(cluster, 1)
+    assert found[trial.key].cause is Cause.LOST
 
 
-def test_long_data_paths(tmp_path: Path, launch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_data_paths(tmp_path: Path, launch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / ("long" * 30)
     trial = launch(1, "sleep", "60")
 
@@ -245,90 +226,80 @@ def test_long_data_paths(tmp_path: Path, launch: Make, monkeypatch: pytest.Monke
                 await cluster.stop(trial.key)
                 assert (await ends(cluster, 1))[trial.key].cause is Cause.CANCELLED
 
-    asyncio.run(run(first=True))
+    await run(first=True)
     sockets = (data / "supervisors" / "elsewhere").readlink()
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert len(list(sockets.glob("*.sock"))) == 1
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # another login may have another temporary folder
-    asyncio.run(run(first=False))
+    await run(first=False)
     eventually(lambda: not list(sockets.iterdir()))
     sockets.rmdir()
 
 
-def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
+async def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
     trial = launch(1, "sh", "-c", "sleep 0.2")
 
-    async def run() -> psutil.Process:
-        async with LocalCluster.open(data) as cluster:
-            (socket,) = sockets_folder(data).glob("*.sock")
-            assert stat.S_IMODE(socket.stat().st_mode) == 0o600
-            assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-            await cluster.start(trial)
-            return supervisor_of(data, trial.key)
-
-    supervisor = asyncio.run(run())
+    async with LocalCluster.open(data) as cluster:
+        (socket,) = sockets_folder(data).glob("*.sock")
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        await cluster.start(trial)
+        supervisor = supervisor_of(data, trial.key)
     assert supervisor.is_running()
     gone(supervisor)
     assert list(sockets_folder(data).iterdir()) == []
     assert attempt(data, trial.key).exit_record()
 
 
-def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, launch: Make) -> None:
+async def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, launch: Make) -> None:
     pins = launch(1, "sleep", "60")
 
-    async def run() -> None:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.start(pins)
-            supervisor = supervisor_of(data, pins.key)
-            before = supervisor.num_fds()
-            for batch in range(10):
-                numbers = range(2 + 16 * batch, 18 + 16 * batch)
-                await asyncio.gather(*(cluster.start(launch(n, "true")) for n in numbers))
-                await ends(cluster, len(numbers))
-            eventually(lambda: supervisor.num_fds() == before)
-            assert supervisor.children() == [trial_of(data, pins.key)]
-            assert supervisor.memory_info().rss < 15_000_000
-            await cluster.forget(identity(pins))
-
-    asyncio.run(run())
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(pins)
+        supervisor = supervisor_of(data, pins.key)
+        before = supervisor.num_fds()
+        for batch in range(10):
+            numbers = range(2 + 16 * batch, 18 + 16 * batch)
+            await asyncio.gather(*(cluster.start(launch(n, "true")) for n in numbers))
+            await ends(cluster, len(numbers))
+        eventually(lambda: supervisor.num_fds() == before)
+        assert supervisor.children() == [trial_of(data, pins.key)]
+        assert supervisor.memory_info().rss < 15_000_000
+        await cluster.forget(identity(pins))
 
 
-def test_an_end_that_cannot_be_written_is_told_and_written_later(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_an_end_that_cannot_be_written_is_told_and_written_later(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     trial = launch(1, "sh", "-c", f"until test -e {gate}; do sleep 0.02; done")
     written = Path(attempt(data, trial.key).folder) / "exit.json"
 
-    async def run() -> None:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.start(trial)
-            obstacle = f"{written}.{supervisor_of(data, trial.key).pid}"  # where the file is prepared
-            os.mkdir(obstacle)
-            gate.touch()
-            assert (await ends(cluster, 1))[trial.key].cause is Cause.COMPLETED
-            async with LocalCluster.open(data) as other:
-                assert (await ends(other, 1))[trial.key].cause is Cause.COMPLETED
-            await cluster.start(trial)
-            await cluster.start(launch(2, "true"))
-            assert {end.cause for end in (await ends(cluster, 2)).values()} == {Cause.COMPLETED}
-            assert not written.exists()
-        os.rmdir(obstacle)
-        eventually(written.is_file)
-
-    asyncio.run(run())
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(trial)
+        obstacle = f"{written}.{supervisor_of(data, trial.key).pid}"  # where the file is prepared
+        os.mkdir(obstacle)
+        gate.touch()
+        assert (await ends(cluster, 1))[trial.key].cause is Cause.COMPLETED
+        async with LocalCluster.open(data) as other:
+            assert (await ends(other, 1))[trial.key].cause is Cause.COMPLETED
+        await cluster.start(trial)
+        await cluster.start(launch(2, "true"))
+        assert {end.cause for end in (await ends(cluster, 2)).values()} == {Cause.COMPLETED}
+        assert not written.exists()
+    os.rmdir(obstacle)
+    eventually(written.is_file)
     assert json.loads(written.read_text())["cause"] == "Completed"
 
 
-def test_a_log_that_cannot_be_written_fails_the_attempt_only(data: Path, launch: Make) -> None:
+async def test_a_log_that_cannot_be_written_fails_the_attempt_only(data: Path, launch: Make) -> None:
     trial = launch(1, "true")
     Path(attempt(data, trial.key).log).mkdir(parents=True)
 
-    async def run() -> dict[AttemptKey, Ended]:
-        async with LocalCluster.open(data) as cluster:
-            await cluster.start(trial)
-            await cluster.start(launch(2, "true"))
-            return await ends(cluster, 2)
-
-    found = asyncio.run(run())
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(trial)
+        await cluster.start(launch(2, "true"))
+        found = await ends(cluster, 2)
     assert found[trial.key].cause is Cause.SPAWN_FAILURE
     assert found[launch(2).key].cause is Cause.COMPLETED
 
