@@ -1,4 +1,4 @@
-"""Trials answered by a Python function in virtual time: for rehearsals and benchmarks, without any process."""
+"""Trials simulated by a Python function in virtual time, without any process: for rehearsals and benchmarks."""
 
 import asyncio
 import heapq
@@ -21,7 +21,7 @@ from events.waiting import wait
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a trial would go: its curve of metrics, one mapping per step, over `seconds` of virtual time."""
+    """How a trial proceeds: its curve of metrics, one mapping for each step, over `seconds` of virtual time."""
 
     curve: Sequence[Mapping[str, float]]
     seconds: float = 1.0
@@ -30,7 +30,7 @@ class Answer:
 
 
 REMEMBERED_ATTEMPTS = 10_000
-"""Ended attempts that are still known not to be started again."""
+"""Ended attempts that are remembered, so that they are not started again."""
 
 Function = Callable[[Assignment], Answer]
 
@@ -45,16 +45,16 @@ class _Run:
 
 @dataclass(slots=True)
 class SimulatedSource:
-    """All that a simulated attempt reports is known when it starts; paced, it is told as time passes."""
+    """What a simulated attempt measures, all known when it starts; with a `clock`, read as time passes."""
 
     points: deque[Point]
     clock: Callable[[], datetime] | None
 
     def read(self) -> Sequence[Point]:
-        told: list[Point] = []
+        due: list[Point] = []
         while self.clock is not None and self.points and self.points[0].at <= self.clock():
-            told.append(self.points.popleft())
-        return told
+            due.append(self.points.popleft())
+        return due
 
     def finish(self) -> Sequence[Point]:
         points, self.points = list(self.points), deque()
@@ -62,11 +62,11 @@ class SimulatedSource:
 
 
 class SimulatedCluster:
-    """Attempts end in the order of their virtual ends; virtual time jumps from one end to the next.
+    """The Cluster port without processes: attempts end in the order of their ends in virtual time.
 
-    `pace`: virtual seconds that pass in a second of real time; None = it jumps.
-    `reaction`: seconds of real time in which the controller may react to an end before virtual time moves on;
-    0 rehearses as fast as can be, and then an end may come too soon for what the one before should have stopped.
+    `pace`: virtual seconds in a second of real time; None = virtual time jumps from one end to the next.
+    `reaction`: seconds of real time for the controller to react to an end before virtual time moves on. With 0 it
+    is fastest, but a trial may end before the controller has stopped it because of the end before.
     """
 
     def __init__(self, function: Function, *, reaction: float = 0.0, pace: float | None = None) -> None:
@@ -77,7 +77,7 @@ class SimulatedCluster:
         self._virtual = 0.0
         self._runs: dict[AttemptKey, _Run] = {}
         self._ended: dict[AttemptKey, _Run | None] = {}
-        """With the run, as long as nobody has asked what it reports."""
+        """With the run, until its measurements were asked for."""
         self._ends: list[tuple[float, int, AttemptKey]] = []
         self._order = count()
         self._started: asyncio.Queue[AttemptKey] = asyncio.Queue()
@@ -153,7 +153,7 @@ class SimulatedCluster:
     async def sweep(
         self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
     ) -> None:
-        """Nothing survives the process, so what is expected and does not run here was lost."""
+        """Nothing outlives the process, so what is expected and does not run here is lost."""
         for key in expected:
             if key not in self._runs:
                 self._end_at_once(key, Cause.LOST)
@@ -171,7 +171,7 @@ class SimulatedCluster:
             del self._ended[next(iter(self._ended))]
 
     def follow(self, launch: Launch) -> SimulatedSource:
-        """What the attempt reports."""
+        """The measurements of the attempt."""
         run = self._followed(launch.key)
         answer = run.answer if run else self._function(launch.assignment)
         begun = run.begun if run else now()
@@ -185,7 +185,7 @@ class SimulatedCluster:
         return SimulatedSource(deque(points), None if self._pace is None else self._time)
 
     def _followed(self, key: AttemptKey) -> _Run | None:
-        """The run of an attempt that is running, or has ended and was not followed before."""
+        """The run of an attempt that is running, or that has ended and was not followed before."""
         run = self._runs.get(key) or self._ended.get(key)
         if run is not None:
             run.followed = True

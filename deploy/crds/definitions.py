@@ -154,8 +154,8 @@ def _trial() -> dict[str, Any]:
     return _definition("trialstream.io", "v1alpha1", "Trial", "trials", [], schema, columns, status=False)
 
 
-def _described(words: str, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "description": words, "properties": properties}
+def _described(description: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "description": description, "properties": properties}
 
 
 def _column(name: str, path: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:

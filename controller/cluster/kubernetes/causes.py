@@ -81,14 +81,14 @@ def _was_replaced(pod: Pod, latest_first: Sequence[Pod]) -> bool:
 
 def _eviction(pod: Pod) -> Finished | None:
     """Evicted by the cluster; or because it used too much disk, which is the trial's own fault."""
-    reason, words = str(pod.disruption.get("reason") or ""), text_of(pod.disruption, "message") or pod.message
+    reason, message = str(pod.disruption.get("reason") or ""), text_of(pod.disruption, "message") or pod.message
     evicted = pod.reason == "Evicted"
     if evicted and any(part in pod.message for part in OWN_DISK):
         return Finished(Cause.ERROR, pod.exit_code, pod.message.strip())
     if evicted or reason in EVICTIONS:
-        return Finished(Cause.PREEMPTED, pod.exit_code, words or "the pod was evicted")
+        return Finished(Cause.PREEMPTED, pod.exit_code, message or "the pod was evicted")
     if reason in NODE_LOST:
-        return Finished(Cause.LOST, pod.exit_code, words or f"the node {pod.node} is lost")
+        return Finished(Cause.LOST, pod.exit_code, message or f"the node {pod.node} is lost")
     return None
 
 
@@ -98,8 +98,10 @@ def _of_other_container(pod: Pod) -> Finished | None:
         ended = dict_of(dict_of(one, "state"), "terminated")
         code = number_of(ended, "exitCode")
         if code and text_of(one, "name") != pod.primary:
-            words = _with_message(f"the container {text_of(one, 'name')} failed with exit status {code}", _text(ended))
-            return Finished(Cause.SPAWN_FAILURE, code, words)
+            message = _with_message(
+                f"the container {text_of(one, 'name')} failed with exit status {code}", _text(ended)
+            )
+            return Finished(Cause.SPAWN_FAILURE, code, message)
     return None
 
 

@@ -126,8 +126,8 @@ class LocalCluster:
         async with asyncio.timeout(FORGET_SECONDS):
             await self._supervisors.until_none_runs(experiment.id)
         folder = self._data / "experiments" / str(experiment.id)
-        doomed = self._data / f"forgotten-{uuid4().hex}"
-        await asyncio.to_thread(_delete_folder, folder, doomed)
+        trash = self._data / f"forgotten-{uuid4().hex}"
+        await asyncio.to_thread(_delete_folder, folder, trash)
 
     def log_path(self, key: AttemptKey) -> Path:
         """The file with all that the attempt prints; it exists once the attempt was started."""
@@ -217,10 +217,10 @@ def _prepare_folders(data: Path) -> tuple[Path, Path]:
     return data, sockets_folder(data)
 
 
-def _delete_folder(folder: Path, doomed: Path) -> None:
+def _delete_folder(folder: Path, trash: Path) -> None:
     """Rename first, so that whoever still writes there finds no folder."""
     try:
-        os.rename(folder, doomed)
+        os.rename(folder, trash)
     except FileNotFoundError:
         return
-    shutil.rmtree(doomed)
+    shutil.rmtree(trash)

@@ -162,7 +162,7 @@ class Supervisor:
                 limited[pid].kill("OutOfMemory", message)
 
     def _record(self, attempt: Attempt, end: ExitRecord) -> None:
-        """Tell it, then write it down: a client that is told does not need the file."""
+        """Publish the end, then write it: a full disk delays only the file."""
         self._server.publish(_ended(attempt, end))
         self._exits.write(attempt, end)
 
