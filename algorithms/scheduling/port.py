@@ -14,7 +14,7 @@ class Scheduler(Protocol):
       clock and no randomness, so that the same calls rebuild the same state.
     * Numbers only tell trials apart: with other numbers, the same calls yield the same decisions.
     * A report that is not later than the last one of its trial, or of a trial that has succeeded,
-      changes nothing.
+      is answered with `Continue` and changes nothing.
     * A trial that is forgotten is as if it had never reported.
     * Losses are to be minimised; which direction the objective has is not known here.
     """

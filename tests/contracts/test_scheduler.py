@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.scheduling import RULES, Clone, Scheduler, SchedulingDecision, create_scheduler, scheduler_problems
+from algorithms.scheduling import (
+    CONTINUE,
+    RULES,
+    Clone,
+    Scheduler,
+    SchedulingDecision,
+    create_scheduler,
+    scheduler_problems,
+)
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction, Objective
 from events.spec.space import Scalar
@@ -40,6 +48,8 @@ class Restart:
 
 
 Call = Report | End | Restart
+BEFORE: tuple[Call, ...] = (Report(99, 1, 0.0), End(99, True))
+"""A trial that has succeeded before each history, so that there is something to compare with."""
 trials = st.integers(1, TRIALS)
 reports = st.builds(Report, trials, st.integers(1, 2), st.integers(-8, 8).map(float))
 ends = st.builds(End, trials, st.booleans())
@@ -64,6 +74,7 @@ class Run:
         self.objective = spec.first_objective
         self.last: dict[int, int] = {}
         self.succeeded: set[int] = set()
+        self.play(BEFORE)
 
     def play(self, calls: Iterable[Call]) -> list[SchedulingDecision]:
         return [decision for call in calls for decision in self._call(call)]
@@ -92,7 +103,9 @@ def renumbered(call: Call, numbers: Mapping[int, int]) -> Call:
 
 
 def with_numbers(decision: SchedulingDecision, numbers: Mapping[int, int]) -> SchedulingDecision:
-    return replace(decision, source=numbers[decision.source]) if isinstance(decision, Clone) else decision
+    if not isinstance(decision, Clone):
+        return decision
+    return replace(decision, source=numbers.get(decision.source, decision.source))
 
 
 @every_scheduler
@@ -142,7 +155,7 @@ def test_late_and_repeated_reports_change_nothing(
     for call, (trial, back, value) in zip(calls, [*late, *[(1, 0, 0.0)] * len(calls)], strict=False):
         assert disturbed.play([call]) == plain.play([call])
         if disturbed.last.get(trial, 0) > back:
-            disturbed.report(trial, disturbed.last[trial] - back, value)
+            assert disturbed.report(trial, disturbed.last[trial] - back, value) == CONTINUE
 
 
 @every_scheduler
@@ -152,7 +165,8 @@ def test_reports_of_a_trial_that_has_succeeded_change_nothing(name: str, calls: 
     disturbed, plain = Run(spec_of(name)), Run(spec_of(name))
     assert disturbed.play(calls) == plain.play(calls)
     for trial in disturbed.succeeded:
-        disturbed.report(trial, disturbed.last.get(trial, 0) + 5, -9.0)
+        for value in (-9.0, 9.0):
+            assert disturbed.report(trial, disturbed.last.get(trial, 0) + 5, value) == CONTINUE
     assert disturbed.play(after) == plain.play(after)
 
 
