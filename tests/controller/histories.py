@@ -30,12 +30,18 @@ from events.signals import (
 )
 from events.spec.document import load
 from events.spec.space import Assignment
+from tests.experiments import experiment_text
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-SPACE = """
-    - {name: lr, parameterType: double, feasibleSpace: {min: 0.0001, max: 0.1, distribution: logUniform}}
-    - {name: layers, parameterType: int, feasibleSpace: {min: 1, max: 5}}
-    - {name: opt, parameterType: categorical, feasibleSpace: {list: [adam, sgd]}}"""
+SPACE = [
+    {
+        "name": "lr",
+        "parameterType": "double",
+        "feasibleSpace": {"min": 0.0001, "max": 0.1, "distribution": "logUniform"},
+    },
+    {"name": "layers", "parameterType": "int", "feasibleSpace": {"min": 1, "max": 5}},
+    {"name": "opt", "parameterType": "categorical", "feasibleSpace": {"list": ["adam", "sgd"]}},
+]
 
 
 def text(
@@ -44,22 +50,16 @@ def text(
     trials: int = 20,
     parallel: int = 4,
     namespace: str = "default",
-    parameters: str = SPACE,
-    more: str = "",
-    aim: str = "objective: {type: minimize, objectiveMetricName: loss}",
+    **fields: Any,
 ) -> str:
-    """An experiment's YAML; `more` is added to its spec."""
-    return f"""apiVersion: trialstream.io/v1alpha1
-kind: Experiment
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  {aim}
-  algorithm: {{algorithmName: random}}
-  parameters:{parameters}
-  maxTrialCount: {trials}
-  parallelTrialCount: {parallel}
-  trialTemplate: {{command: [python, train.py]}}
-{more}"""
+    """An experiment's YAML, over SPACE unless `fields` say otherwise."""
+    mine: dict[str, Any] = {
+        "parameters": SPACE,
+        "maxTrialCount": trials,
+        "parallelTrialCount": parallel,
+        "trialTemplate": {"command": ["python", "train.py"]},
+    }
+    return experiment_text(name, namespace=namespace, **{**mine, **fields})
 
 
 class Author:
@@ -185,10 +185,14 @@ async def _report_all(author: Author, numbers: Sequence[int], steps: int) -> Non
 
 
 SIZE = "<b>size</b>"
-SEVERAL = (
-    "objectives: [{type: minimize, objectiveMetricName: loss}, "
-    f"{{type: maximize, objectiveMetricName: {SIZE}, reference: -1}}]\n  outcomeConstraints: [latency <= 5]"
-)
+SEVERAL: dict[str, Any] = {
+    "objective": None,
+    "objectives": [
+        {"type": "minimize", "objectiveMetricName": "loss"},
+        {"type": "maximize", "objectiveMetricName": SIZE, "reference": -1},
+    ],
+    "outcomeConstraints": ["latency <= 5"],
+}
 
 
 async def trade(author: Author, outcomes: Sequence[tuple[float, float, float]]) -> None:
@@ -203,7 +207,7 @@ async def trade(author: Author, outcomes: Sequence[tuple[float, float, float]]) 
 
 async def digits(database: Database, leases: Leases) -> Author:
     """One trial of every kind, then good ones; some still live."""
-    author = await admitted(database, leases, text("digits", trials=20, more="  retry: {maxRetries: 1}\n"))
+    author = await admitted(database, leases, text("digits", trials=20, retry={"maxRetries": 1}))
     await author.suggest(*(assignment(number) for number in range(1, 5)))
     await author.start(1, 2, 3, 4)
     await author.report(1, [0.9, 0.7, 0.8])

@@ -20,6 +20,7 @@ import pytest
 from controller.store.embedded import EmbeddedServer
 from tests.crash.evidence import Evidence, evidence
 from tests.eventually import eventually
+from tests.experiments import experiment_text, fields_of
 from tests.tiers import LONG, rest_is_long
 
 TRIALS = 60 if LONG else 24
@@ -38,21 +39,6 @@ with open(os.environ["DIARY"], "a") as diary:
         time.sleep(0.2)
     note("end")
 """
-SPEC = """
-apiVersion: trialstream.io/v1alpha1
-kind: Experiment
-metadata: {name: crash}
-spec:
-  objective: {type: minimize, objectiveMetricName: loss, metricStrategies: [{name: loss, value: latest}]}
-  algorithm: {algorithmName: ALGORITHM}
-  EXTRA
-  seed: 5
-  parallelTrialCount: 4
-  maxTrialCount: TRIALS
-  parameters:
-  - {name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}
-  trialTemplate: {command: [PYTHON, -S, train.py, "${trialParameters.x}"]}
-"""
 
 
 class Workshop:
@@ -66,8 +52,16 @@ class Workshop:
         (folder / "train.py").write_text(TRAIN)
 
     def submit(self, algorithm: str, extra: str = "") -> None:
-        text = SPEC.replace("ALGORITHM", algorithm).replace("EXTRA", extra).replace("TRIALS", str(TRIALS))
-        (self.folder / "crash.yaml").write_text(text.replace("PYTHON", sys.executable))
+        latest = [{"name": "loss", "value": "latest"}]
+        fields: dict[str, Any] = {
+            "objective": {"type": "minimize", "objectiveMetricName": "loss", "metricStrategies": latest},
+            "algorithm": {"algorithmName": algorithm},
+            "seed": 5,
+            "parallelTrialCount": 4,
+            "maxTrialCount": TRIALS,
+            "trialTemplate": {"command": [sys.executable, "-S", "train.py", "${trialParameters.x}"]},
+        }
+        (self.folder / "crash.yaml").write_text(experiment_text("crash", **{**fields, **fields_of(extra)}))
 
     def run(self) -> "subprocess.Popen[str]":
         """`trialstream run` in a session of its own, as in another terminal."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
@@ -25,29 +26,12 @@ from events.ids import ExperimentId, shard_of
 from events.signals import Signal
 from tests.brokers import ROOT, Brokers
 from tests.eventually import eventually
+from tests.experiments import experiment_text, fields_of
 from tests.faults.postgres import Postgres, postgres
 from tests.faults.stream import leader
 
 PATIENCE = 60.0
 TRAIN = Path(__file__).with_name("train.py")
-SPEC = """
-apiVersion: trialstream.io/v1alpha1
-kind: Experiment
-metadata: {{name: {name}}}
-spec:
-  objective:
-    {{type: minimize, objectiveMetricName: loss, additionalMetricNames: [speed],
-      metricStrategies: [{{name: loss, value: latest}}]}}
-  algorithm: {algorithm}
-  {extra}
-  seed: 5
-  parallelTrialCount: {parallel}
-  maxTrialCount: {trials}
-  parameters:
-  - {{name: x, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: 0.01}}}}
-  - {{name: y, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: 0.01}}}}
-  trialTemplate: {{command: [{command}]}}
-"""
 
 
 @dataclass(slots=True)
@@ -149,16 +133,25 @@ class Installation:
 
     def document(self, name: str, algorithm: str, *, extra: str = "", parallel: int, trials: int) -> str:
         """The experiment's file; `algorithm`: a name, or the whole as YAML."""
-        parameters = [f'"${{trialParameters.{one}}}"' for one in ("x", "y")]
-        words = [sys.executable, "-S", str(TRAIN), *parameters, str(self.runs)]
-        return SPEC.format(
-            name=name,
-            algorithm=algorithm if algorithm.startswith("{") else f"{{algorithmName: {algorithm}}}",
-            extra=extra,
-            parallel=parallel,
-            trials=trials,
-            command=", ".join(words),
-        )
+        placeholders = [f"${{trialParameters.{one}}}" for one in ("x", "y")]
+        space = {"min": 0, "max": 1, "step": 0.01}
+        fields: dict[str, Any] = {
+            "objective": {
+                "type": "minimize",
+                "objectiveMetricName": "loss",
+                "additionalMetricNames": ["speed"],
+                "metricStrategies": [{"name": "loss", "value": "latest"}],
+            },
+            "algorithm": fields_of(algorithm) if algorithm.startswith("{") else {"algorithmName": algorithm},
+            "seed": 5,
+            "parallelTrialCount": parallel,
+            "maxTrialCount": trials,
+            "parameters": [
+                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)} for name in ("x", "y")
+            ],
+            "trialTemplate": {"command": [sys.executable, "-S", str(TRAIN), *placeholders, str(self.runs)]},
+        }
+        return experiment_text(name, **{**fields, **fields_of(extra)})
 
     def ask(self, name: str, signal: Signal, letter: UUID | None = None) -> None:
         """Ask the owner of an experiment, again while no broker answers: it is one request all the same."""

@@ -11,21 +11,8 @@ from typing import Any, NamedTuple
 import psutil
 
 from controller.store.embedded import EmbeddedServer
+from tests.experiments import experiment_text, fields_of
 
-SPEC = """
-apiVersion: trialstream.io/v1alpha1
-kind: Experiment
-metadata: {{name: {name}}}
-spec:
-  objective: {{type: minimize, objectiveMetricName: loss}}
-  algorithm: {{algorithmName: random}}
-  parallelTrialCount: {parallel}
-  maxTrialCount: {trials}
-  {extra}
-  parameters:
-  - {{name: x, parameterType: double, feasibleSpace: {{min: 0, max: 1}}}}
-  trialTemplate: {{command: ["{python}", -S, {script}.py, "${{trialParameters.x}}"]}}
-"""
 QUICK = 'import sys; print(f"loss={float(sys.argv[1])}")\n'
 
 
@@ -63,9 +50,13 @@ class Desk:
         self, name: str = "desk", trials: int = 3, parallel: int = 1, script: str = "train", extra: str = ""
     ) -> str:
         """An experiment file; its name."""
-        text = SPEC.format(
-            name=name, trials=trials, parallel=parallel, script=script, extra=extra, python=sys.executable
-        )
+        command = [sys.executable, "-S", f"{script}.py", "${trialParameters.x}"]
+        fields: dict[str, Any] = {
+            "parallelTrialCount": parallel,
+            "maxTrialCount": trials,
+            "trialTemplate": {"command": command},
+        }
+        text = experiment_text(name, **{**fields, **fields_of(extra)})
         (self.folder / f"{name}.yaml").write_text(text)
         return f"{name}.yaml"
 

@@ -13,9 +13,10 @@ from tests.controller.histories import SEVERAL, Author, admitted, digits, finish
 from tests.folding import check_all
 
 EVIL = "</script><img src=x onerror=alert(1)>"
-EVIL_SPACE = f"""
-    - {{name: "<b>lr</b>", parameterType: double, feasibleSpace: {{min: 0.0, max: 1.0}}}}
-    - {{name: kind, parameterType: categorical, feasibleSpace: {{list: ["{EVIL}", "x\\u2028\\e[31my&amp;"]}}}}"""
+EVIL_SPACE = [
+    {"name": "<b>lr</b>", "parameterType": "double", "feasibleSpace": {"min": 0.0, "max": 1.0}},
+    {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": [EVIL, "x\u2028\x1b[31my&amp;"]}},
+]
 
 OUTCOMES = [(3.0, 9.0, 5.0), (1.0, 2.0, 0.0), (0.5, 99.0, 7.5), (2.0, 1.0, 0.0), (2.0, 5.0, 1.0), (3.0, 9.0, 0.0)]
 """Loss, size and latency of the trials of `trade`: 1, 2 and 5 are the front, 3 is infeasible."""
@@ -45,7 +46,7 @@ class Place:
             await finish(self.authors["done"], 12, steps=3)
             self.authors["evil"] = await admitted(database, leases, text("evil", trials=12, parameters=EVIL_SPACE))
             await self._evil(self.authors["evil"])
-            self.authors["trade"] = await admitted(database, leases, text("trade", parallel=1, aim=SEVERAL))
+            self.authors["trade"] = await admitted(database, leases, text("trade", parallel=1, **SEVERAL))
             await trade(self.authors["trade"], OUTCOMES)
 
     async def _evil(self, author: Author) -> None:

@@ -116,7 +116,7 @@ def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(plac
 
     async def scene() -> tuple[int, list[int], list[tuple[float | None, ...]]]:
         async with opened(place.url) as (database, leases):
-            author = await admitted(database, leases, text("wide", trials=200, parallel=1, aim=SEVERAL))
+            author = await admitted(database, leases, text("wide", trials=200, parallel=1, **SEVERAL))
             await trade(author, outcomes)
             rows = await Queries(database).trials.front(author.experiment.identity)
             journal = await Journals(database).read(author.id)

@@ -1,6 +1,7 @@
 """Random histories of an experiment: signals in any order, doubled, delayed, of any attempt."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -25,8 +26,8 @@ from events.signals import (
     WorkloadStarted,
     WorkloadWaiting,
 )
-from events.spec.document import load
 from events.spec.objective import Observation, Summary
+from tests.experiments import experiment_spec, fields_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,26 +42,19 @@ def experiment(
     several: bool = False,
 ) -> Experiment:
     """A new experiment that minimises `loss` or, with `several`, `loss` and `size` where `latency <= 5`."""
-    aim = f"{{type: minimize, objectiveMetricName: loss{'' if goal is None else f', goal: {goal}'}}}"
-    other = "{type: maximize, objectiveMetricName: size, goal: 5}"
-    lines = [
-        "apiVersion: trialstream.io/v1alpha1",
-        "kind: Experiment",
-        "metadata: {name: e}",
-        "spec:",
-        *(
-            [f"  objectives: [{aim}, {other}]", "  outcomeConstraints: [latency <= 5]"]
-            if several
-            else [f"  objective: {aim}"]
-        ),
-        f"  parallelTrialCount: {parallel}",
-        *([] if total is None else [f"  maxTrialCount: {total}"]),
-        *([] if failed is None else [f"  maxFailedTrialCount: {failed}"]),
-        "  parameters: [{name: x, parameterType: double, feasibleSpace: {min: 0, max: 1}}]",
-        "  trialTemplate: {command: [train]}",
-        extra,
-    ]
-    spec = load("\n".join(lines).encode()).spec
+    loss: dict[str, Any] = {"type": "minimize", "objectiveMetricName": "loss"}
+    loss |= {} if goal is None else {"goal": goal}
+    size = {"type": "maximize", "objectiveMetricName": "size", "goal": 5}
+    fields: dict[str, Any] = {
+        "objective": None if several else loss,
+        "objectives": [loss, size] if several else None,
+        "outcomeConstraints": ["latency <= 5"] if several else None,
+        "algorithm": None,
+        "parallelTrialCount": parallel,
+        "maxTrialCount": total,
+        "maxFailedTrialCount": failed,
+    }
+    spec = experiment_spec(**{**fields, **fields_of(extra)})
     deadline = None if seconds is None else START + timedelta(seconds=seconds)
     admitted = ExperimentAdmitted(name="e", namespace="default", spec=spec, seed=1, deadline=deadline)
     return begin(ExperimentId(UUID(int=1)), admitted)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from controller.app.components import Components, open_components
@@ -21,6 +22,7 @@ from events.ids import ExperimentId
 from events.signals import ExperimentSubmitted
 from events.spec.document import load
 from events.spec.space import Assignment
+from tests.experiments import experiment_text, fields_of
 
 
 def bowl(assignment: Assignment) -> Answer:
@@ -44,23 +46,23 @@ class Wanted:
 
     @property
     def text(self) -> str:
-        goal = "" if self.goal is None else f", goal: {self.goal}"
-        return f"""
-apiVersion: trialstream.io/v1alpha1
-kind: Experiment
-metadata: {{name: {self.name}}}
-spec:
-  objective: {{type: minimize, objectiveMetricName: loss{goal}, metricStrategies: [{{name: loss, value: latest}}]}}
-  algorithm: {self.algorithm}
-  seed: 11
-  parallelTrialCount: {self.parallel}
-  maxTrialCount: {self.trials}
-  parameters:
-  - {{name: x, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: {self.step}}}}}
-  - {{name: y, parameterType: double, feasibleSpace: {{min: 0, max: 1, step: {self.step}}}}}
-  trialTemplate: {{command: [train]}}
-  {self.extra}
-"""
+        space = {"min": 0, "max": 1, "step": self.step}
+        fields: dict[str, Any] = {
+            "objective": {
+                "type": "minimize",
+                "objectiveMetricName": "loss",
+                "goal": self.goal,
+                "metricStrategies": [{"name": "loss", "value": "latest"}],
+            },
+            "algorithm": fields_of(self.algorithm),
+            "seed": 11,
+            "parallelTrialCount": self.parallel,
+            "maxTrialCount": self.trials,
+            "parameters": [
+                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)} for name in ("x", "y")
+            ],
+        }
+        return experiment_text(self.name, **{**fields, **fields_of(self.extra)})
 
 
 @dataclass(slots=True)
