@@ -22,7 +22,6 @@ from controller.core.experiment import Experiment
 from controller.flows.admit import Admission, admit
 from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.embedded import EmbeddedServer
-from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.queries import Queries
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
@@ -58,11 +57,7 @@ async def open_local_components(data: Path, database: str | None) -> AsyncGenera
 async def submit_locally(
     components: Components, document: ExperimentDocument, origin: Path, seed: int | None
 ) -> Admission:
-    """Submit the experiment; trials will start in the folder `origin`. Raises DifferentSpecError, CommandError."""
-    known = await components.ledger.find(document.namespace, document.name)
-    if known is not None and known[1] < FIRST_EMBEDDED_SHARD:
-        message = f"{document.name!r} is an experiment of the controllers; hand it in with: trialstream submit"
-        raise CommandError(f"{message}, or use another name", ExitCode.CONFLICT)
+    """Submit the experiment; its trials will start in the folder `origin`. Raises as `admit`."""
     envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submission(document, origin, seed))
     return await admit(components.ledger, components.mailbox, components.check, envelope)
 

@@ -13,7 +13,7 @@ from controller.core.decide import admitted
 from controller.core.differences import Difference, differences
 from controller.core.evolve import begin
 from controller.core.experiment import Experiment
-from controller.store.ledger import Ledger
+from controller.store.ledger import FIRST_EMBEDDED_SHARD, Ledger
 from controller.store.outbox import Mailbox
 from controller.store.warm_start import with_rows
 from events.envelope import Envelope
@@ -99,20 +99,27 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     """Record the experiment in a shard of its own, or continue (and perhaps extend) the one that
     has its name.
 
-    Raises DifferentSpecError, and as `examine`.
+    Raises DifferentSpecError, NameTakenError if that one belongs to the controllers, and as `examine`.
     """
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
     known = await ledger.find(body.namespace, body.name)
     if known is None:
-        await ledger.admit_alone(*await prepare(ledger, check, submitted))
-        known = await ledger.find(body.namespace, body.name)
+        experiment, first = await prepare(ledger, check, submitted)
+        shard = await ledger.admit_alone(experiment, first)
+        if shard is not None:
+            return Admission(experiment, shard, new=True)
+        known = await ledger.find(body.namespace, body.name)  # somebody else has just recorded it
         assert known is not None
-        if known[0].identity.id == submitted.experiment:
-            return Admission(*known, new=True)
-    for request in continuation(known[0], body.spec):
-        await mailbox.add(uuid4(), known[0].identity.id, submitted.at, request)
-    return Admission(*known, new=False)
+    experiment, shard = known
+    if shard < FIRST_EMBEDDED_SHARD:
+        raise NameTakenError(
+            f"{body.name!r} is an experiment of the controllers; hand it in with: trialstream submit, "
+            "or use another name"
+        )
+    for request in continuation(experiment, body.spec):
+        await mailbox.add(uuid4(), experiment.identity.id, submitted.at, request)
+    return Admission(experiment, shard, new=False)
 
 
 def continuation(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:

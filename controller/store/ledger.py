@@ -74,23 +74,7 @@ class EffectRow(NamedTuple):
 
 _COMMIT = Statement.load("commit.sql")
 
-_ADMIT = """
-WITH {place},
-made AS (
-    INSERT INTO experiment (id, shard, namespace, name, spec, seed, origin, state, progress, version, created_at)
-    SELECT $2, place.id, $3, $4, $5, $6, $7, $8, $9, 1, $10 FROM place
-    WHERE NOT EXISTS (SELECT FROM deleted WHERE experiment = $2)
-    ON CONFLICT DO NOTHING RETURNING id),
-told AS (
-    INSERT INTO fact (experiment, seq, id, cause, at, type, data, epoch)
-    SELECT made.id, 1, $11, $12, $10, $13, $14, $1 FROM made),
-due AS (INSERT INTO outbox (experiment, seq, effect) SELECT made.id, 1, $15 FROM made)
-SELECT (SELECT count(*) FROM place) AS place, (SELECT count(*) FROM made) AS made
-"""
-_ADMIT_ALONE = _ADMIT.format(
-    place="place AS (INSERT INTO shard (id) SELECT nextval('embedded_shard') WHERE $1::bigint IS NULL RETURNING id)"
-)
-_ADMIT_HERE = _ADMIT.format(place="place AS (SELECT id FROM shard WHERE id = $16 AND epoch = $1 FOR SHARE)")
+_ADMIT = Statement.load("admit.sql")
 
 
 class Ledger:
@@ -99,17 +83,23 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def admit_alone(self, experiment: Experiment, admitted: Envelope) -> bool:
-        """Record a new experiment in a shard of its own; False if its name is taken."""
-        row = await self._database.row(_ADMIT_ALONE, None, *_admitted_values(experiment, admitted))
-        return row is not None and row["made"] == 1
+    async def admit_alone(self, experiment: Experiment, admitted: Envelope) -> Shard | None:
+        """Record a new experiment in a shard of its own, and return that; None if the name is taken."""
+        row = await self._admit(experiment, admitted, None, None)
+        return Shard(row["shard"]) if row["made"] else None
 
     async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard, epoch: int) -> bool:
         """Record a new experiment in our shard; False if its name is taken, or it was deleted. Raises FencedError."""
-        row = await self._database.row(_ADMIT_HERE, epoch, *_admitted_values(experiment, admitted), shard)
-        if row is None or not row["place"]:
+        row = await self._admit(experiment, admitted, shard, epoch)
+        if row["shard"] is None:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
         return bool(row["made"])
+
+    async def _admit(self, experiment: Experiment, admitted: Envelope, shard: Shard | None, epoch: int | None) -> Any:
+        values = _ADMIT.values(shard=shard, epoch=epoch, **_admitted_values(experiment, admitted))
+        row = await self._database.row(_ADMIT.sql, *values)
+        assert row is not None
+        return row
 
     async def find(self, namespace: str, name: str) -> tuple[Experiment, Shard] | None:
         """The experiment of this name, and its shard."""
@@ -199,26 +189,26 @@ class Ledger:
             raise FencedError(f"shard {shard}: {known}")
 
 
-def _admitted_values(experiment: Experiment, admitted: Envelope) -> tuple[Any, ...]:
+def _admitted_values(experiment: Experiment, admitted: Envelope) -> dict[str, Any]:
     identity = experiment.identity
     fact = admitted.body
     assert isinstance(fact, ExperimentAdmitted)
-    return (
-        identity.id,
-        identity.namespace,
-        identity.name,
-        identity.spec.model_dump(mode="json"),
-        identity.seed,
-        identity.origin,
-        experiment.progress.state,
-        _state(experiment.progress),
-        admitted.at,
-        admitted.id,
-        admitted.cause,
-        fact.type,
-        fact.model_dump(mode="json"),
-        Effect.PUBLISH,
-    )
+    return {
+        "experiment": identity.id,
+        "namespace": identity.namespace,
+        "name": identity.name,
+        "spec": identity.spec.model_dump(mode="json"),
+        "seed": identity.seed,
+        "origin": identity.origin,
+        "state": experiment.progress.state,
+        "progress": _state(experiment.progress),
+        "at": admitted.at,
+        "fact": admitted.id,
+        "cause": admitted.cause,
+        "type": fact.type,
+        "data": fact.model_dump(mode="json"),
+        "effect": Effect.PUBLISH,
+    }
 
 
 def _readable(rows: Sequence[Any]) -> list[Experiment]:

@@ -142,12 +142,13 @@ async def admitted(database: Database, leases: Leases, yaml: str) -> Author:
     fact = ExperimentAdmitted(name=document.name, namespace=document.namespace, spec=document.spec, seed=1)
     fresh = begin(ExperimentId(uuid4()), fact)
     ledger = Ledger(database)
-    assert await ledger.admit_alone(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
+    shard = await ledger.admit_alone(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
+    assert shard is not None
     known = await ledger.find(document.namespace, document.name)
-    assert known is not None
-    epoch = await leases.claim(known[1])
+    assert known == (fresh, shard)
+    epoch = await leases.claim(shard)
     assert epoch is not None
-    author = Author(database, known[0], known[1], epoch)
+    author = Author(database, fresh, shard, epoch)
     await author.hear(TimePassed())
     return author
 

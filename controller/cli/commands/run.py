@@ -18,7 +18,7 @@ from controller.cli.progress import Lines, Screen, Silent, View
 from controller.cli.session import Session, accompanied, open_local_components, submit_locally
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
-from controller.flows.admit import DifferentSpecError
+from controller.flows.admit import DifferentSpecError, NameTakenError
 from controller.store.queries import Queries
 from controller.store.queries.trials import TrialRow
 from controller.store.warm_start import UnknownEarlierError
@@ -72,7 +72,7 @@ async def _run(
     async with open_local_components(data, database) as (components, cluster):
         try:
             admission = await submit_locally(components, document, origin, seed)
-        except DifferentSpecError as error:
+        except (DifferentSpecError, NameTakenError) as error:
             raise CommandError(str(error), ExitCode.CONFLICT) from None
         except UnknownEarlierError as error:
             raise CommandError(str(error), ExitCode.INVALID) from None

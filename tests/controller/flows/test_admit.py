@@ -9,15 +9,17 @@ from controller.flows.admit import (
     InvalidSpecError,
     NameTakenError,
     WasDeletedError,
+    admit,
     continuation,
     examine,
     prepare,
     require_free_name,
 )
+from controller.store import FencedError
 from events.clock import now
 from events.envelope import Envelope
 from events.facts import ExperimentAdmitted
-from events.ids import ExperimentId
+from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
@@ -79,3 +81,21 @@ async def test_more_trials_are_asked_for_before_it_is_resumed(database_url: str)
             ExtensionRequested(max_trial_count=6),
             ResumeRequested(),
         ]
+
+
+async def test_a_run_neither_takes_over_nor_extends_an_experiment_of_the_controllers(fresh_database_url: str) -> None:
+    name = f"shared-{uuid4().hex[:8]}"
+    body = ExperimentSubmitted(name=name, namespace="default", spec=spec_of(Wanted(name)), seed=3)
+    submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
+    async with on_stage(fresh_database_url, Wanted("owner", 1)) as stage:
+        components = stage.components
+        await components.leases.make_shards(1)
+        epoch = await components.leases.claim(Shard(0))
+        assert epoch is not None
+        new = await prepare(components.ledger, no_problems, submitted)
+        assert await components.ledger.admit(*new, Shard(0), epoch)
+        with pytest.raises(NameTakenError, match="of the controllers"):
+            await admit(components.ledger, components.mailbox, no_problems, submitted)
+        assert await components.mailbox.requests(Shard(0)) == []
+        with pytest.raises(FencedError):
+            await components.ledger.admit(*new, Shard(0), epoch - 1)

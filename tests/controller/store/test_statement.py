@@ -25,7 +25,8 @@ def test_what_is_missing_or_not_asked_for_is_refused(given: dict[str, int]) -> N
         Statement("SELECT :a, :b").values(**given)
 
 
-def test_the_commit_names_all_its_values() -> None:
-    statement = Statement.load("commit.sql")
+@pytest.mark.parametrize("file", ["admit.sql", "commit.sql"])
+def test_a_file_names_all_its_values(file: str) -> None:
+    statement = Statement.load(file)
     assert ":" not in statement.sql.replace("::", "").partition("WITH")[2]
     assert "$1" in statement.sql
