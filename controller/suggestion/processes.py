@@ -1,5 +1,4 @@
-"""The controller's side of the forkserver: start it, get workers from it, learn how they end, and
-end them all."""
+"""The controller's side of the forkserver: start it, get workers from it, learn how they end, and end them all."""
 
 import asyncio
 import json
@@ -24,8 +23,7 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 
 def environment() -> dict[str, str]:
-    """A worker's environment: no secrets, and one thread, so that sums are the same on each
-    machine."""
+    """A worker's environment: no secrets, and one thread, so that sums are the same on each machine."""
     kept = {
         name: value for name, value in os.environ.items()
         if name in _KEPT or name.startswith(_KEPT_BY_PREFIX)
@@ -35,8 +33,7 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Process:
-    """A worker: its streams, and `ended`, which gets its exit status, or None if that is
-    unknown."""
+    """A worker: its streams, and `ended`, which gets its exit status, or None if that is unknown."""
 
     pid: int
     modules: frozenset[str]
@@ -46,8 +43,7 @@ class Process:
     ended: "asyncio.Future[int | None]"
 
     async def read(self) -> bytes:
-        """The next frame. Raises IncompleteReadError, ConnectionError, ValueError if it cannot be
-        one."""
+        """The next frame. Raises IncompleteReadError, ConnectionError, ValueError if it cannot be one."""
         (size,) = LENGTH.unpack(await self.reader.readexactly(LENGTH.size))
         if size > MAX_FRAME_BYTES:
             raise ValueError(f"a frame of {size:,} bytes")
@@ -55,8 +51,7 @@ class Process:
 
 
 class Forkserver(asyncio.Protocol):
-    """One running forkserver. `lost`: it is gone, and its workers with it. Use
-    `Forkserver.start`."""
+    """One running forkserver. `lost`: it is gone, and its workers with it. Use `Forkserver.start`."""
 
     def __init__(self, program: "subprocess.Popen[bytes]", control: socket.socket) -> None:
         self._program = program
@@ -69,8 +64,7 @@ class Forkserver(asyncio.Protocol):
 
     @classmethod
     async def start(cls, memory: int) -> "Forkserver":
-        """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises
-        OSError."""
+        """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises OSError."""
         program, ours = _launch(memory)
         _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)
         return server
@@ -97,8 +91,7 @@ class Forkserver(asyncio.Protocol):
         return Process(answer["pid"], frozenset(answer["modules"]), reader, writer, ended)
 
     def kill(self, process: Process) -> None:
-        """Kill a worker, unless it has ended; the forkserver does it, for only the parent can trust
-        the pid."""
+        """Kill a worker, unless it has ended; the forkserver does it, for only the parent can trust the pid."""
         process.writer.close()
         if not self.lost and not process.ended.done():
             with suppress(OSError):
