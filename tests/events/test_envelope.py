@@ -1,6 +1,5 @@
 """What is encoded is decoded the same; what cannot be read is an UnreadableRecordError and nothing else."""
 
-import asyncio
 import json
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -196,14 +195,12 @@ def test_extremes_are_unreadable(value: bytes) -> None:
         decode(replace(RECORD, value=value))
 
 
-def test_send_publishes_to_the_shards_partition() -> None:
-    async def sent() -> list[Envelope]:
-        bus = MemoryBus()
-        await send(bus, topics.EVENTS, Shard(4), [ROOT, *ROOT.consequences([StopRequested()])])
-        async with bus.subscribe(topics.EVENTS, 4, 0) as subscription:
-            return [decode(delivery.record) for delivery in await subscription.fetch(10, 1)]
-
-    assert asyncio.run(sent()) == [ROOT, *ROOT.consequences([StopRequested()])]
+async def test_send_publishes_to_the_shards_partition() -> None:
+    bus = MemoryBus()
+    await send(bus, topics.EVENTS, Shard(4), [ROOT, *ROOT.consequences([StopRequested()])])
+    async with bus.subscribe(topics.EVENTS, 4, 0) as subscription:
+        sent = [decode(delivery.record) for delivery in await subscription.fetch(10, 1)]
+    assert sent == [ROOT, *ROOT.consequences([StopRequested()])]
 
 
 @pytest.mark.parametrize(("durable", "kind"), [(True, Record), (False, UnencodedRecord)])

@@ -45,53 +45,47 @@ async def hearing(subscription: Subscription, heard: list[int], until: asyncio.E
         heard += [int(one.record.value) for one in found]
 
 
-def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Brokers) -> None:
+async def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Brokers) -> None:
     settings = broker.settings
 
-    async def story() -> None:
-        await create(settings, partitions=2)
-        sent: list[int] = []
-        heard: list[int] = []
-        enough = asyncio.Event()
-        async with open_bus(settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(publishing(bus, sent, enough))
-                tasks.create_task(hearing(subscription, heard, enough))
-                await eventually_async(lambda: len(heard) >= 20)
-                await asyncio.to_thread(broker.kill)
-                await asyncio.to_thread(broker.start)
-                before = len(sent)
-                await eventually_async(lambda: len(sent) >= before + 20)
-                enough.set()
-            assert bus.healthy_within(5)
-        assert list(dict.fromkeys(heard)) == list(range(len(dict.fromkeys(heard))))  # first seen in order
-        assert set(sent) <= set(heard)
-
-    asyncio.run(story())
+    await create(settings, partitions=2)
+    sent: list[int] = []
+    heard: list[int] = []
+    enough = asyncio.Event()
+    async with open_bus(settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(publishing(bus, sent, enough))
+            tasks.create_task(hearing(subscription, heard, enough))
+            await eventually_async(lambda: len(heard) >= 20)
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+            before = len(sent)
+            await eventually_async(lambda: len(sent) >= before + 20)
+            enough.set()
+        assert bus.healthy_within(5)
+    assert list(dict.fromkeys(heard)) == list(range(len(dict.fromkeys(heard))))  # first seen in order
+    assert set(sent) <= set(heard)
 
 
-def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> None:
-    async def story() -> None:
-        await create(broker.settings, partitions=2)
-        async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
-            await bus.publish([record(1)])
-            await asyncio.to_thread(broker.freeze)
-            began = time.monotonic()
-            assert [one.position for one in await subscription.fetch(10, 1)] in ([], [0])
-            assert time.monotonic() - began < 2
-            with pytest.raises(BusUnavailableError):
-                await bus.publish([record(2)])
-            assert 1 < time.monotonic() - began < 20
-            assert not bus.healthy_within(10)
-            await asyncio.to_thread(broker.thaw)
-            await eventually_async(lambda: bus.healthy_within(1), within=20)
-            await bus.publish([record(3)])
-            heard = [1] * subscription.position
-            while 3 not in heard:
-                heard += [int(one.record.value) for one in await subscription.fetch(10, 5)]
-            assert list(dict.fromkeys(heard)) in ([1, 3], [1, 2, 3])
-
-    asyncio.run(story())
+async def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> None:
+    await create(broker.settings, partitions=2)
+    async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+        await bus.publish([record(1)])
+        await asyncio.to_thread(broker.freeze)
+        began = time.monotonic()
+        assert [one.position for one in await subscription.fetch(10, 1)] in ([], [0])
+        assert time.monotonic() - began < 2
+        with pytest.raises(BusUnavailableError):
+            await bus.publish([record(2)])
+        assert 1 < time.monotonic() - began < 20
+        assert not bus.healthy_within(10)
+        await asyncio.to_thread(broker.thaw)
+        await eventually_async(lambda: bus.healthy_within(1), within=20)
+        await bus.publish([record(3)])
+        heard = [1] * subscription.position
+        while 3 not in heard:
+            heard += [int(one.record.value) for one in await subscription.fetch(10, 5)]
+        assert list(dict.fromkeys(heard)) in ([1, 3], [1, 2, 3])
 
 
 def test_a_dead_broker_is_noticed_and_left_in_time(broker: Brokers) -> None:

@@ -19,40 +19,32 @@ def write(path: Path) -> None:
         file.write("x")
 
 
-def test_what_is_written_is_noticed(tmp_path: Path) -> None:
+async def test_what_is_written_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "log"
-
-    async def story() -> None:
-        changed = asyncio.Event()
-        with watching(path, changed.set) as watch:
-            assert watch.patience() == LOOK_SECONDS  # there is no file yet
-            path.touch()
-            assert watch.patience() == 0.0  # what was written before must be looked for
-            assert watch.patience() == QUIET_SECONDS
-            for _ in range(3):
-                write(path)
-                await noticed(changed)
-            assert watch.patience() == QUIET_SECONDS
-
-    asyncio.run(story())
-
-
-def test_a_file_that_takes_the_name_of_another_is_watched(tmp_path: Path) -> None:
-    path, other = tmp_path / "log", tmp_path / "other"
-
-    async def story() -> None:
-        changed = asyncio.Event()
+    changed = asyncio.Event()
+    with watching(path, changed.set) as watch:
+        assert watch.patience() == LOOK_SECONDS  # there is no file yet
         path.touch()
-        other.touch()
-        with watching(path, changed.set) as watch:
-            assert watch.patience() == 0.0
-            other.rename(path)
-            assert watch.patience() == 0.0
-            changed.clear()
+        assert watch.patience() == 0.0  # what was written before must be looked for
+        assert watch.patience() == QUIET_SECONDS
+        for _ in range(3):
             write(path)
             await noticed(changed)
+        assert watch.patience() == QUIET_SECONDS
 
-    asyncio.run(story())
+
+async def test_a_file_that_takes_the_name_of_another_is_watched(tmp_path: Path) -> None:
+    path, other = tmp_path / "log", tmp_path / "other"
+    changed = asyncio.Event()
+    path.touch()
+    other.touch()
+    with watching(path, changed.set) as watch:
+        assert watch.patience() == 0.0
+        other.rename(path)
+        assert watch.patience() == 0.0
+        changed.clear()
+        write(path)
+        await noticed(changed)
 
 
 def test_without_the_system_it_is_looked_at_often(tmp_path: Path) -> None:
