@@ -52,7 +52,7 @@ def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if wanted is None:
         return
     if spec.multi_objective:
-        message = "does not go with several objectives: what is behind in one may be ahead in another; remove it"
+        message = "cannot be used with several objectives: what is behind in one may be ahead in another; remove it"
         yield Problem(PLACE, message)
     rule = RULES.get(wanted.algorithm_name)
     if rule is None:

@@ -200,14 +200,18 @@ def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings
     body = dict(body)
     for name in ADDITIONS:
         if body.pop(name, None) is not None:
-            warnings.append(_ignored(("spec", name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
+            warnings.append(
+                _ignored(("spec", name), lines, f"; it is an addition of Trialstream: use apiVersion {OURS}")
+            )
     for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
         if not isinstance(body.get(part), dict):
             continue
         body[part] = dict(body[part])
         for name in additions:
             if body[part].pop(name, None) is not None:
-                warnings.append(_ignored(("spec", part, name), lines, f"; it is Trialstream's: use apiVersion {OURS}"))
+                warnings.append(
+                    _ignored(("spec", part, name), lines, f"; it is an addition of Trialstream: use apiVersion {OURS}")
+                )
     collector = (body.get("metricsCollectorSpec") or {}) if isinstance(body.get("metricsCollectorSpec"), dict) else {}
     if isinstance(collector.get("collector"), dict) and collector["collector"].get("kind") == "None":
         body["metricsCollectorSpec"] = {

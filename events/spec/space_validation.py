@@ -24,7 +24,9 @@ def space_problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     for index, parameter in enumerate(spec.parameters):
         yield from _parameter(parameter, (*where, index))
         if katib and parameter.condition:
-            yield Problem((*where, index, "condition"), "is Trialstream's: use apiVersion trialstream.io/v1alpha1")
+            yield Problem(
+                (*where, index, "condition"), "is an addition of Trialstream: use apiVersion trialstream.io/v1alpha1"
+            )
     yield from condition_problems(spec.parameters)
     yield from constraint_problems(spec.parameters, spec.constraints)
 
@@ -44,7 +46,7 @@ def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
     kind = parameter.type.value
     if space.list:
         yield Problem(
-            (*place, "list"), f"does not go with type {kind}; use min and max, or type discrete or categorical"
+            (*place, "list"), f"cannot be used with type {kind}; use min and max, or type discrete or categorical"
         )
     if space.min is None or space.max is None:
         missing = " and ".join(name for name, value in (("min", space.min), ("max", space.max)) if value is None)
@@ -67,7 +69,7 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
     kind = parameter.type.value
     for field in ("min", "max", "step"):
         if getattr(space, field) is not None:
-            yield Problem((*place, field), f"does not go with type {kind}; use list, or type double or int")
+            yield Problem((*place, field), f"cannot be used with type {kind}; use list, or type double or int")
     if not space.list:
         yield Problem((*place, "list"), f"type {kind} needs at least one value")
     for name in repeated(str(value) for value in space.list):
@@ -81,5 +83,5 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if space.distribution is not Distribution.UNIFORM:
         yield Problem(
             (*place, "distribution"),
-            f"{space.distribution.value} does not go with type {kind}; values are drawn uniformly",
+            f"{space.distribution.value} cannot be used with type {kind}; values are drawn uniformly",
         )

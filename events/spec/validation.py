@@ -112,7 +112,7 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
         if path.path is not None and not path.path.startswith("/"):
             yield Problem((*place, "path"), f"{path.path!r} must be absolute")
     if spec.format.value == "JSON" and spec.source is not None and spec.source.filter is not None:
-        yield Problem((*where, "source", "filter"), "does not go with format JSON; remove it")
+        yield Problem((*where, "source", "filter"), "cannot be used with format JSON; remove it")
     for index, expression in enumerate(spec.filters):
         at = (*where, "source", "filter", "metricsFormat", index)
         try:

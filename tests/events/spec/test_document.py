@@ -132,7 +132,7 @@ def test_katib_drops_what_it_does_not_know_and_we_say_so() -> None:
         ("  trialTemplate:", "  early: {}\n  budget: {wallClockSeconds: 1}\n  trialTemplate:\n    timeoutSeconds: 3"),
     )
     document = load(text)
-    ignored = "is ignored; it is Trialstream's: use apiVersion trialstream.io/v1alpha1"
+    ignored = "is ignored; it is an addition of Trialstream: use apiVersion trialstream.io/v1alpha1"
     assert document.warnings == (
         f"line 18, spec.budget {ignored}",
         f"line 20, spec.trialTemplate.timeoutSeconds {ignored}",
