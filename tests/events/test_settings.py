@@ -35,6 +35,7 @@ def test_without_either_there_is_none(tmp_path: Path) -> None:
         ("databse = 1", "databse is not known; allowed are database, kafka"),
         ("[kafka]\nbotstrap = 'x:1'", "must be a table of bootstrap, prefix"),
         ("kafka = 3", "must be a table of bootstrap"),
+        ("[kafka]\nbootstrap = 'k:1'\nsecurity = 'TLS'", r"settings.toml: kafka: .*_SECURITY is 'TLS'; allowed are"),
     ],
 )
 def test_a_file_with_a_fault_is_refused_with_the_remedy(tmp_path: Path, text: str, words: str) -> None:

@@ -100,7 +100,12 @@ class KafkaSettings:
             )
         values = {name: str(value) for name, value in filed.items()}
         values |= {name: text for name in known if (text := environ.get(variable(name)))}
-        return cls(**values) if values.get("bootstrap") else None
+        if not values.get("bootstrap"):
+            return None
+        try:
+            return cls(**values)
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}" if filed else str(error)) from None
 
     def to_environment(self) -> dict[str, str]:
         """What a child process needs to find the same Kafka."""
