@@ -1,4 +1,4 @@
-"""What is best: of one objective a trial, of several a Pareto front; only trials that keep every outcome constraint."""
+"""The best trial of one objective, or the Pareto front of several. Only trials that keep every constraint count."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,20 +12,20 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.outcomes import feasible
 
 RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
-"""States whose trials may be the best: a failed or killed trial's last words do not win."""
+"""States whose trials can be the best. What failed and killed trials reported last does not count."""
 MOST_MEMBERS = 100
-"""Members of the front that the state keeps; beyond that the most crowded one goes, never the newest."""
+"""Members of the front that the state keeps. Of more, the most crowded one is dropped, but never the newest."""
 REFERENCE_TRIALS = 10
-"""The first so many trials with values fix the reference point of the hypervolume."""
+"""How many trials, the first ones with values, set the reference point of the hypervolume."""
 
 
 def complete(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
-    """Is there a value for each objective?"""
+    """Whether there is a value for each objective."""
     return bool(values) and None not in values
 
 
 def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConcluded) -> Progress:
-    """`progress` with what the conclusion changes of best, front, reference point and infeasible trials."""
+    """`progress` after a conclusion: with its best trial, front, reference point and count of infeasible trials."""
     if fact.state not in RANKED or not complete(fact.values):
         return progress
     if spec.multi_objective:
@@ -42,7 +42,7 @@ def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConclud
 
 
 def is_best(experiment: Experiment, fact: TrialConcluded) -> bool:
-    """Does the conclusion make its trial the best, or one of the front?"""
+    """Whether the conclusion makes its trial the best, or a member of the front."""
     progress = with_conclusion(experiment.progress, experiment.spec, fact)
     return fact.trial in best_trials(progress)
 
@@ -53,7 +53,7 @@ def best_trials(progress: Progress) -> list[TrialNumber]:
 
 
 def goal_reached(experiment: Experiment) -> bool:
-    """Does one trial meet the goals of all objectives that have one?"""
+    """Whether one trial meets the goals of all objectives that have one."""
     spec, progress = experiment.spec, experiment.progress
     if not spec.multi_objective:
         return progress.best is not None and spec.first_objective.reached(progress.best.value)
@@ -64,7 +64,7 @@ def goal_reached(experiment: Experiment) -> bool:
 
 
 def reference_point(experiment: Experiment) -> tuple[float, ...] | None:
-    """What the hypervolume is measured from: what the spec says, else the worst values of the first trials."""
+    """The point from which the hypervolume is measured: as in the spec, else the worst values of the first trials."""
     fixed = experiment.progress.reference
     given = [target.reference for target in experiment.spec.all_objectives]
     if None not in given:

@@ -34,7 +34,11 @@ def kill(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
 
 
 def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
-    """A cancelled or lost attempt is not the trial's end, unless the trial was judged; a failed one may be retried."""
+    """Whether the trial gets another attempt.
+
+    It does after a cancelled or lost attempt, unless early stopping has stopped it. After a failed one, the retry
+    policy of the spec decides.
+    """
     match end.cause:
         case Cause.CANCELLED:
             return trial.stopping is not StopReason.EARLY_STOPPING
@@ -94,8 +98,8 @@ def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Ob
             return trial.stop_message or end.message
         case TrialState.METRICS_UNAVAILABLE:
             metric = _missing(experiment, observation)[0]
-            aimed_at = metric in {target.metric for target in experiment.spec.all_objectives}
-            what = f"the objective {metric!r}" if aimed_at else f"{metric!r}, which has an outcome constraint,"
+            is_objective = metric in {target.metric for target in experiment.spec.all_objectives}
+            what = f"the objective {metric!r}" if is_objective else f"{metric!r}, which has an outcome constraint,"
             seen = observation.get(metric)
             if seen is not None and seen.count:
                 times = "once" if seen.count == 1 else f"{seen.count} times"

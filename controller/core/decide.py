@@ -1,4 +1,4 @@
-"""Say which facts follow from a signal; change nothing."""
+"""Decide which facts follow from a signal. Nothing is changed here."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +61,7 @@ WALL_CLOCK = Verdict(
 
 
 class Decision:
-    """Facts in the making: each is folded at once, so the next one is decided on what is then known."""
+    """The facts that were decided so far. Each is applied at once: the next one is decided on the state after it."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -74,7 +74,10 @@ class Decision:
 
 
 def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[tuple[Fact, ...], Experiment]:
-    """The facts that follow from `signal`, heard at `at`, and what is known after them; none if it says nothing new."""
+    """The facts that follow from `signal`, received at `at`, and the experiment after them.
+
+    There are no facts if the signal says nothing new.
+    """
     decision = Decision(experiment)
     _react(decision, signal, at)
     if decision.facts or isinstance(signal, TimePassed):
@@ -118,7 +121,7 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             if deadline is not None and at >= deadline:
                 _end(decision, WALL_CLOCK)
         case ExperimentSubmitted():
-            pass  # the same experiment once more
+            pass  # submitted a second time: nothing changes
         case _:
             assert_never(signal)
 
@@ -126,7 +129,7 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
 def _update_trial(
     decision: Decision, signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
 ) -> None:
-    """What is said of another attempt, or of a trial that is not live, is old news."""
+    """Signals about an earlier attempt, or about a trial that is not live, are out of date and ignored."""
     number = signal.trial
     trial = decision.experiment.progress.live.get(number)
     if trial is None or trial.attempt != signal.attempt or trial.state is TrialState.PAUSED:
@@ -149,7 +152,10 @@ def _update_trial(
 
 
 def _record_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
-    """An attempt is over when its end and its observation are known. A conclusion says both; else the news is kept."""
+    """Record `news`, the end or the observation of an attempt. Once both are known, the attempt is over.
+
+    A conclusion contains both, so then the news is not recorded by itself.
+    """
     if trial.end is None or trial.observation is None:
         decision.add(news)
         return
@@ -164,7 +170,7 @@ def _stop_request(number: TrialNumber, trial: LiveTrial, reason: StopReason, mes
 
 
 def _propose(decision: Decision, made: SuggestionsMade) -> None:
-    """Suggestions become trials, never more than were asked for."""
+    """Make trials of the suggestions, never more than were requested."""
     progress = decision.experiment.progress
     if progress.request is None or progress.request.number != made.request:
         return
@@ -193,7 +199,7 @@ def _delete(decision: Decision) -> None:
 
 
 def _end(decision: Decision, verdict: Verdict) -> None:
-    """Decide the end, once; what still runs is asked to stop."""
+    """Decide how the experiment ends, unless that is decided already. Running trials are asked to stop."""
     if decision.experiment.done or decision.experiment.progress.verdict is not None:
         return
     decision.add(ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message))
@@ -221,7 +227,7 @@ def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
 
 
 def _resume(decision: Decision, at: datetime) -> None:
-    """A paused experiment goes on, and one that a person stopped, even before the stop is over."""
+    """Resume an experiment that is paused, or that a person stopped, even while its trials are still stopping."""
     experiment = decision.experiment
     progress, verdict = experiment.progress, experiment.progress.verdict
     paused = verdict is None and progress.state is ExperimentState.PAUSED
@@ -240,7 +246,7 @@ def _reopen(decision: Decision, at: datetime) -> None:
 
 
 def _extend(decision: Decision, count: int, at: datetime) -> None:
-    """More trials. An experiment that ended because they were spent goes on."""
+    """Allow more trials. An experiment that ended because its trials were spent runs again."""
     limit = decision.experiment.spec.max_trial_count
     if limit is None or count <= limit or decision.experiment.progress.deleting:
         return
@@ -249,7 +255,7 @@ def _extend(decision: Decision, count: int, at: datetime) -> None:
 
 
 def _reopen_if_extended(decision: Decision, at: datetime) -> None:
-    """An experiment that ended because its trials were spent goes on if there are more."""
+    """Run the experiment again if it ended because its trials were spent and there are more now."""
     verdict = decision.experiment.progress.verdict
     spent = decision.experiment.unspent == 0
     if decision.experiment.done and verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED and not spent:
@@ -257,7 +263,10 @@ def _reopen_if_extended(decision: Decision, at: datetime) -> None:
 
 
 def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
-    """Fewer trials than there are already: it ends; less parallel: what runs goes on."""
+    """Change limits in the spec.
+
+    With fewer trials than there are already, the experiment ends. With less parallelism, running trials continue.
+    """
     edited = SpecEdited(**wanted.model_dump(exclude={"type"}))
     spec = decision.experiment.spec
     same = all(getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items())
@@ -267,7 +276,7 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
 
 
 def _continue(decision: Decision, at: datetime) -> None:
-    """After every change: has the end been reached, is there room for more trials?"""
+    """After every change, end the experiment if an end is reached, else request suggestions if there is room."""
     for verdict in _reached_ends(decision.experiment):
         _end(decision, verdict)
     experiment = decision.experiment
@@ -295,7 +304,7 @@ def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
 
 
 def _reached_ends(experiment: Experiment) -> Iterator[Verdict]:
-    """Katib's order: goal, failures, trials; then what Katib lacks."""
+    """The ends that are reached, first the one that counts: Katib's (goal, failures, trials), then ours."""
     progress, spec = experiment.progress, experiment.spec
     if experiment.done or progress.verdict is not None:
         return

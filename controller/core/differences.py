@@ -1,13 +1,13 @@
-"""Where two specs differ."""
+"""The places where two specs differ."""
 
 from events.spec.experiment import ExperimentSpec
 
 Difference = tuple[str, object, object]
-"""The place, such as spec.algorithm.algorithmName, what is old there and what is new."""
+"""The place, such as spec.algorithm.algorithmName, and the old and the new value there."""
 
 
 def differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
-    """All of them; none if the specs are equal."""
+    """All differences; an empty list if the specs are equal."""
     found: list[Difference] = []
     if old.warm_start and new.warm_start and old.warm_start.same_source(new.warm_start):
         new = new.model_copy(update={"warm_start": old.warm_start})  # its rows were taken once, when it was admitted

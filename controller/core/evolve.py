@@ -1,4 +1,4 @@
-"""Fold one fact into what is known."""
+"""Apply a fact to the state of an experiment."""
 
 from dataclasses import replace
 from functools import partial
@@ -35,7 +35,7 @@ from events.facts import (
 from events.ids import ExperimentId
 
 OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIMEOUT})
-"""Causes that spend a trial's own retries; the others are the infrastructure's."""
+"""Causes that use up the retries of a trial. The others are faults of the infrastructure."""
 
 
 def begin(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
@@ -45,7 +45,7 @@ def begin(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
 
 
 def evolve(experiment: Experiment, fact: Fact) -> Experiment:
-    """What is known after `fact`."""
+    """The experiment after `fact`."""
     identity = experiment.identity
     if isinstance(fact, BudgetExtended):
         identity = replace(identity, spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}))
@@ -56,7 +56,7 @@ def evolve(experiment: Experiment, fact: Fact) -> Experiment:
 
 def _progress(experiment: Experiment, fact: Fact) -> Progress:
     known = experiment.progress
-    change = partial(replace, known, version=known.version + 1)  # one copy a fact: it is the dearest part of folding
+    change = partial(replace, known, version=known.version + 1)  # a single copy: copying costs most
     match fact:
         case SuggestionsRequested(request=request, count=count):
             return change(requests=request, request=Request(request, count))
@@ -86,7 +86,7 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
             verdict = Verdict(state, reason, message)
             return change(state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
         case SpecEdited():
-            return change(request=None)  # it asked for as many as the spec allowed before
+            return change(request=None)  # it was for as many as the spec allowed before
         case BudgetExtended() | ExperimentDeleted():
             return change()
         case ExperimentDeleting():
@@ -127,11 +127,12 @@ def _trial(
 
 
 def end_of(fact: AttemptEnded) -> End:
+    """How the attempt ended, as the state keeps it."""
     return End(fact.cause, fact.exit_code, fact.message)
 
 
 def _next_attempt(trial: LiveTrial, attempt: int) -> LiveTrial:
-    """A new attempt; what ended the one before counts against its kind of retries."""
+    """The trial with a new attempt. The end of the one before counts as a retry or as a loss."""
     own = trial.end is not None and trial.end.cause in OWN_FAULT
     lost = trial.end is not None and not own
     return LiveTrial(TrialState.PENDING, attempt, trial.retries + own, trial.losses + lost)
@@ -147,7 +148,7 @@ _COUNTER = {
 
 
 def _without(known: Progress, fact: TrialConcluded) -> dict[str, Any]:
-    """What changes when a trial leaves the live ones and is counted."""
+    """The fields that change when a trial is concluded: it is no longer live, and it is counted."""
     live = {number: trial for number, trial in known.live.items() if number != fact.trial}
     counter = _COUNTER[fact.state]
     counts: Counts = replace(known.counts, **{counter: getattr(known.counts, counter) + 1})

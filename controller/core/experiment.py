@@ -1,4 +1,4 @@
-"""What is known of an experiment: its live trials, its counts and its best; never a list of finished trials."""
+"""The state of an experiment: its live trials, counts and best trials. Finished trials are not listed in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
 MOST_VALUES = 5_000
-"""Parameters' values that are asked for at once: their answer is one record of Kafka, which holds 900 KiB."""
+"""Most parameter values in one request for suggestions: the answer is one record of Kafka, at most 900 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is fixed when an experiment is admitted; only the spec's trial budget may grow."""
+    """What is set when an experiment is admitted. Later only limits in the spec may change."""
 
     id: ExperimentId
     name: str
@@ -47,7 +47,7 @@ class LiveTrial:
     stopping: StopReason | None = None
     stop_message: str = ""
     waiting: str = ""
-    """Why the attempt does not start, if something unusual keeps it."""
+    """Why the attempt has not started, if something unusual delays it."""
     waiting_message: str = ""
     end: End | None = None
     observation: Observation | None = None
@@ -70,6 +70,8 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Best:
+    """The best trial of one objective, with its value."""
+
     trial: TrialNumber
     value: float
 
@@ -109,7 +111,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What changes: small, whatever the number of trials."""
+    """The part of an experiment that changes. Its size does not grow with the number of trials."""
 
     state: ExperimentState = ExperimentState.RUNNING
     verdict: Verdict | None = None
@@ -118,9 +120,9 @@ class Progress:
     proposed: int = 0
     counts: Counts = Counts()
     best: Best | None = None
-    """Of one objective."""
+    """With one objective."""
     front: tuple[Member, ...] = ()
-    """Of several objectives, in the order of their conclusion."""
+    """With several objectives, in the order in which the trials were concluded."""
     reference: Reference | None = None
     infeasible: int = 0
     """Trials with values that miss an outcome constraint."""
@@ -130,16 +132,16 @@ class Progress:
     exhausted: bool = False
     deadline: datetime | None = None
     seconds_left: float | None = None
-    """Of the wall-clock budget, while no deadline runs."""
+    """What is left of the wall-clock budget while no deadline is set."""
     deleting: bool = False
-    """Shall it be forgotten as soon as it is done?"""
+    """Whether the experiment will be deleted as soon as it has ended."""
     version: int = 0
-    """Facts folded so far."""
+    """The number of facts so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """The aggregate: identity and progress."""
+    """An experiment: its identity, and its progress."""
 
     identity: Identity
     progress: Progress = Progress()
@@ -150,11 +152,12 @@ class Experiment:
 
     @property
     def done(self) -> bool:
+        """Whether the experiment has ended."""
         return self.progress.state not in (ExperimentState.RUNNING, ExperimentState.PAUSED)
 
     @property
     def active(self) -> bool:
-        """May trials be asked for and started?"""
+        """Whether trials may be requested and started."""
         return self.progress.state is ExperimentState.RUNNING and self.progress.verdict is None
 
     @property
@@ -165,7 +168,7 @@ class Experiment:
 
     @property
     def vacancies(self) -> int:
-        """How many suggestions to ask for now: none while a request is open, and no more than one record can hold."""
+        """How many suggestions to request now: none while a request is open, at most as many as one record can hold."""
         if not self.active or self.progress.exhausted or self.progress.request is not None:
             return 0
         room = self.spec.parallel - len(self.progress.live)

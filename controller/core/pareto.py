@@ -1,22 +1,24 @@
-"""Points of several losses: which of them no other beats, how crowded they lie, and the volume that they dominate."""
+"""Pareto fronts: which points no other point beats, how crowded they are, and the hypervolume that they dominate."""
 
 from collections.abc import Iterable, Sequence
 from math import inf, prod
 from typing import TypeVar
 
 Losses = Sequence[float]
-"""One a objective, to be minimised."""
+"""One for each objective, to be minimised."""
 Item = TypeVar("Item")
 
 
 def covers(one: Losses, other: Losses) -> bool:
-    """Is `one` at least as good as `other` in every objective?"""
+    """Whether `one` is at least as good as `other` in every objective."""
     return all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def front(points: Iterable[tuple[Item, Losses]]) -> list[tuple[Item, Losses]]:
-    """The points that no other covers, in the order of their first loss; of equal ones the first. Two losses take
-    O(n log n), more O(n · front)."""
+    """The points that no other point covers, in the order of their first loss; of equal points the first.
+
+    With two losses it takes O(n log n), with more O(n · size of the front).
+    """
     kept: list[tuple[Item, Losses]] = []
     lowest = inf
     for item, losses in sorted(points, key=lambda pair: tuple(pair[1])):
@@ -31,8 +33,11 @@ def front(points: Iterable[tuple[Item, Losses]]) -> list[tuple[Item, Losses]]:
 
 
 def crowding(points: Sequence[Losses]) -> list[float]:
-    """The crowding distance of each point among all (Deb et al. 2002): inf at the ends of an objective, else the sum of
-    its neighbours' distances, as shares of the objective's range."""
+    """The crowding distance of each point (Deb et al. 2002).
+
+    It is inf for the first and the last point of an objective. For the others it is the sum of the distances between
+    their two neighbours in each objective, as shares of the objective's range.
+    """
     distances = [0.0] * len(points)
     for objective in range(len(points[0]) if points else 0):
         order = sorted(range(len(points)), key=lambda place: points[place][objective])
@@ -47,8 +52,8 @@ def crowding(points: Sequence[Losses]) -> list[float]:
 def hypervolume(points: Iterable[Losses], reference: Losses) -> float:
     """The volume between the points and the reference point (Zitzler and Thiele 1998), exact.
 
-    Points that are not better than the reference in every objective add nothing. Two losses take O(n log n); more are
-    cut down one by one to what each adds to those after it (WFG: While, Bradstreet and Barone 2012).
+    Points that are not better than the reference in every objective add nothing. With two losses it takes O(n log n).
+    With more it is the sum of what each point adds to those after it (WFG: While, Bradstreet and Barone 2012).
     """
     inside = [tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))]
     return _volume([losses for _, losses in front(enumerate(inside))], reference)
@@ -64,7 +69,7 @@ def added(point: Losses, points: Iterable[Losses], reference: Losses) -> float:
 
 
 def _volume(points: Sequence[Losses], reference: Losses) -> float:
-    """Of a front, in the order of the first loss."""
+    """The hypervolume of a front that is in the order of the first loss."""
     if len(reference) > 2:
         return sum(added(point, points[place + 1 :], reference) for place, point in enumerate(points))
     volume, ceiling = 0.0, reference[-1]

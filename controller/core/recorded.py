@@ -1,4 +1,4 @@
-"""A fact in its place among those of its experiment, and the effects that it has outside Postgres."""
+"""A fact with its number in the experiment, and the effects that it has outside Postgres."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from events.facts import Fact, TrialScheduled, TrialStopRequested, is_fact
 
 
 class Effect(StrEnum):
-    """What has to be done about a fact, outside Postgres."""
+    """What has to be done outside Postgres because of a fact."""
 
     PUBLISH = "publish"
     START = "start"
@@ -18,14 +18,14 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A fact in its place: the `seq`-th of its experiment, counted from 1."""
+    """A fact with its number: the `seq`-th of its experiment, counted from 1."""
 
     seq: int
     envelope: Envelope
 
     @classmethod
     def of(cls, experiment: Identity, seq: int, envelope: Envelope) -> "Recorded":
-        """With all that its envelope says when it is published."""
+        """The fact with the number and the names that its envelope has when it is published."""
         one = envelope
         return cls(
             seq,
@@ -40,6 +40,7 @@ class Recorded:
 
 
 def effects(fact: Fact) -> tuple[Effect, ...]:
+    """What has to be done because of `fact`."""
     match fact:
         case TrialScheduled():
             return (Effect.PUBLISH, Effect.START)

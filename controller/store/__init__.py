@@ -1,4 +1,4 @@
-"""What the controller remembers, and the errors that its memory raises, split by what the caller does next."""
+"""The store: everything in Postgres. Here are its errors, by what the caller does next."""
 
 from events.errors import AbandonError, RefusalError, RetryError
 
@@ -10,7 +10,7 @@ class StoreUnavailableError(RetryError):
 
 
 class FencedError(AbandonError):
-    """Somebody else owns the shard now. Drop everything known of it."""
+    """Another process owns the shard now. Drop everything that is known of it."""
 
 
 class StoreRefusedError(RefusalError):

@@ -1,4 +1,4 @@
-"""Records that could not be read or decided on: kept with the reason until a person has seen to them."""
+"""Dead letters: records that could not be read or decided on, kept until a person redrives or drops them."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from events.ids import Shard
 
 REASON_CHARACTERS = 2_000
 SHOWN_BYTES, SHOWN_HEADER_BYTES, SHOWN_KEY_BYTES = 500_000, 100_000, 1_000
-"""Of a record's value, headers and key on the topic of dead letters; Postgres has all of it."""
+"""How much of a record's value, headers and key is on the topic of dead letters. Postgres has all of it."""
 WHERE, WHY = "trialstream-from", "trialstream-reason"
 """Headers of a dead letter on its topic."""
 
@@ -39,7 +39,7 @@ class Kept:
     at: datetime
 
     def shown(self) -> Record:
-        """The record on the topic of the dead letters: as it was, with where it stood and why it is there."""
+        """The record for the topic of dead letters: with headers that say where it was, and why it was put aside."""
         where = f"{self.record.topic}/{self.record.partition}/{self.position}"
         known = [(name, value) for name, value in self.record.headers if name not in (WHERE, WHY)]
         if sum(len(name) + len(value) for name, value in known) > SHOWN_HEADER_BYTES:
@@ -66,11 +66,13 @@ def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]
 
 
 class DeadLetters:
+    """The dead letters of one database."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def unpublished(self, shard: Shard, limit: int) -> list[Kept]:
-        """Letters of the shard that are not yet on their topic, oldest first."""
+        """At most `limit` letters of the shard that are not yet on their topic, oldest first."""
         rows = await self._database.fetch(
             "SELECT * FROM dead_letter WHERE shard = $1 AND NOT published ORDER BY at, place LIMIT $2", shard, limit
         )
@@ -80,14 +82,14 @@ class DeadLetters:
         await self._database.execute("UPDATE dead_letter SET published = true WHERE id = ANY($1)", list(ids))
 
     async def every(self, limit: int) -> list[Kept]:
-        """The oldest letters."""
+        """At most `limit` letters, oldest first."""
         return [
             _kept(row)
             for row in await self._database.fetch("SELECT * FROM dead_letter ORDER BY at, id LIMIT $1", limit)
         ]
 
     async def find(self, prefix: str) -> list[Kept]:
-        """The letters whose id begins so."""
+        """The letters whose id begins with `prefix`."""
         rows = await self._database.fetch(
             "SELECT * FROM dead_letter WHERE starts_with(id::text, $1) ORDER BY at", prefix
         )
@@ -97,7 +99,7 @@ class DeadLetters:
         await self._database.execute("DELETE FROM dead_letter WHERE id = ANY($1)", list(ids))
 
     async def count(self) -> dict[str, int]:
-        """Letters by topic."""
+        """How many letters there are, by topic."""
         rows = await self._database.fetch("SELECT topic, count(*) AS count FROM dead_letter GROUP BY topic")
         return {row["topic"]: row["count"] for row in rows}
 

@@ -1,4 +1,4 @@
-"""The embedded Postgres: the server of a wheel, started on demand under the data folder, shared by all who use it."""
+"""The embedded Postgres: installed as a wheel, started on demand, shared by all users of a data folder."""
 
 import asyncio
 import fcntl
@@ -34,7 +34,7 @@ logging_collector = off
 
 
 class EmbeddedServer:
-    """The server of one data folder. Who uses it holds a shared lock; the last to leave stops it."""
+    """The server of one data folder. Each user holds a shared lock; the last one to leave stops the server."""
 
     def __init__(self, data: Path) -> None:
         self._home = data.absolute() / "postgres"
@@ -46,7 +46,7 @@ class EmbeddedServer:
         return f"postgresql://{USER}@/postgres?host={self._sockets}"
 
     async def ensure(self) -> None:
-        """Have the server running; after a crash it recovers here. Raises StoreRefusedError if it cannot."""
+        """Start the server unless it runs; after a crash it recovers. Raises StoreRefusedError if it does not start."""
         await asyncio.to_thread(self.ensure_now)
 
     def ensure_now(self) -> None:
@@ -58,7 +58,7 @@ class EmbeddedServer:
                 self._start_patiently()
 
     def _create(self) -> None:
-        """Make the cluster beside its place and move it there whole, so that a crash leaves nothing half made."""
+        """Make the cluster in another folder, then rename that, so that a crash leaves no incomplete cluster."""
         draft = self._home / "cluster.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -69,7 +69,7 @@ class EmbeddedServer:
         draft.rename(self._cluster)
 
     def _start_patiently(self) -> None:
-        """Right after a crash, what is left of the old server may still be in the way."""
+        """Start the server, and try again for CRASH_SECONDS: remains of a crashed one may block the start."""
         deadline = time.monotonic() + CRASH_SECONDS
         while True:
             try:
@@ -131,7 +131,7 @@ class EmbeddedServer:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        """One process at a time starts or stops the server."""
+        """Hold the lock without which no process starts or stops the server."""
         with (self._home / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -155,7 +155,10 @@ def _command(home: Path, program: str, *arguments: str | Path) -> list[str]:
 
 
 def _without_root(home: Path) -> list[str]:
-    """Postgres refuses to run as root. There it runs as nobody, which may still pass through root's own folders."""
+    """For root, the command that runs a program as `nobody`, with the right to enter root's folders.
+
+    Postgres refuses to run as root.
+    """
     if os.geteuid() != 0:
         return []
     setpriv = shutil.which("setpriv")

@@ -1,4 +1,4 @@
-"""An experiment as it was at any moment: its facts folded again, a page at a time."""
+"""An experiment as it was at an earlier moment: its facts are applied again, page by page."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
@@ -14,11 +14,11 @@ from events.facts import ExperimentAdmitted
 from events.ids import ExperimentId
 
 PAGE = 1000
-"""Facts in memory at once."""
+"""How many facts or rows are read at once."""
 
 
 class Moment(NamedTuple):
-    """Just after the `seq`-th fact of an experiment, by the clock `at`."""
+    """The moment just after the `seq`-th fact of an experiment; `at` is its time."""
 
     seq: int
     at: datetime
@@ -32,13 +32,15 @@ class Then(NamedTuple):
 
 
 class History:
+    """The earlier states of the experiments in one database."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def at_time(self, experiment: ExperimentId, at: datetime) -> Moment | None:
-        """After the last fact that is dated no later than `at`; None if there is none.
+        """The moment after the last fact that is dated `at` or earlier; None if there is none.
 
-        Facts carry the clocks of those who observed, so a few neighbours may be dated in another order.
+        Facts are dated by the clocks of those who observed them, so neighbours may be dated in another order.
         """
         row = await self._database.row(
             "SELECT max(seq) AS seq FROM fact WHERE experiment = $1 AND at <= $2", experiment, at
@@ -46,7 +48,7 @@ class History:
         return Moment(row["seq"], at) if row and row["seq"] is not None else None
 
     async def at_event(self, experiment: ExperimentId, event: UUID | int) -> Moment | None:
-        """After the fact with this id or number; None if the experiment has none such."""
+        """The moment after the fact with this id or number; None if the experiment has no such fact."""
         column = "id" if isinstance(event, UUID) else "seq"
         row = await self._database.row(
             f"SELECT seq, at FROM fact WHERE experiment = $1 AND {column} = $2", experiment, event
@@ -67,7 +69,7 @@ class History:
             last = rows[-1]["seq"]
 
     async def folded(self, experiment: ExperimentId) -> AsyncGenerator[Then]:
-        """Every fact of an experiment in order, and what was known after it."""
+        """Every fact of an experiment in order, with the experiment after it."""
         known: Experiment | None = None
         async for one in self.facts(experiment):
             if isinstance(one.fact, ExperimentAdmitted):

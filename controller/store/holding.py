@@ -1,4 +1,4 @@
-"""A shard as its owner holds it in memory: a cache of what Postgres has, good for as long as the epoch is."""
+"""A shard in the memory of its owner: a cache of what Postgres has, valid for one epoch."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from events.spec.space import Assignment
 
 @dataclass(slots=True)
 class Holding:
-    """The experiments of one shard that are not done, and what is needed to go on with them."""
+    """The experiments of one shard that have not ended, and what their owner needs to continue them."""
 
     shard: Shard
     epoch: int
@@ -26,10 +26,10 @@ class Holding:
     unstarted: set[AttemptKey] = field(default_factory=set)
     """Attempts whose start is still an effect to be done."""
     due: list[Due] = field(default_factory=list)
-    """Effects that the owner before left undone."""
+    """Effects that the previous owner has not done."""
 
     def learn(self, after: Experiment, recorded: list[Recorded]) -> None:
-        """Take over what has been committed."""
+        """Apply what has been committed."""
         experiment = after.identity.id
         self.experiments[experiment] = after
         for one in recorded:
@@ -42,11 +42,11 @@ class Holding:
                     self.assignments.pop((experiment, trial), None)
 
     def forget(self, experiment: ExperimentId) -> None:
-        """It is done: only a request brings it back."""
+        """Drop an experiment that has ended; a request loads it again."""
         del self.experiments[experiment]
 
     def expected(self, experiment: ExperimentId) -> set[AttemptKey]:
-        """The attempts that should be found running, or ended, where trials run."""
+        """The attempts that the cluster should know, running or ended."""
         live = self.experiments[experiment].progress.live
         keys = {
             AttemptKey(experiment, number, trial.attempt)
@@ -56,18 +56,18 @@ class Holding:
         return keys - self.unstarted
 
     def live(self, key: AttemptKey) -> LiveTrial | None:
-        """The trial, if it is at this attempt and has no conclusion."""
+        """The trial, unless it is concluded or at another attempt."""
         experiment = self.experiments.get(key.experiment)
         trial = experiment.progress.live.get(key.trial) if experiment else None
         return trial if trial is not None and trial.attempt == key.attempt else None
 
     def wants(self, key: AttemptKey) -> bool:
-        """May this attempt run?"""
+        """Whether this attempt may run."""
         trial = self.live(key)
         return trial is not None and trial.end is None
 
     def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
-        """The signal for what was seen of an attempt: seen twice, it has the same id."""
+        """The signal for an observation of an attempt. The same observation always has the same id."""
         part = f"{signal.type}/{key.trial}/{key.attempt}"
         if isinstance(signal, WorkloadWaiting):
             part += f"/{signal.reason}"

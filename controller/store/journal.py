@@ -25,9 +25,9 @@ class Conclusion:
     state: TrialState
     cause: Cause
     values: tuple[float | None, ...]
-    """One an objective."""
+    """One for each objective."""
     violations: tuple[float | None, ...] = ()
-    """One an outcome constraint."""
+    """One for each outcome constraint."""
 
     @classmethod
     def of(cls, fact: TrialConcluded) -> "Conclusion":
@@ -36,22 +36,26 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
+    """Everything that one search has suggested and been told."""
+
     suggestions: list[PastSuggestion]
     conclusions: list[Conclusion]
     version: int
-    """Facts that were recorded when it was read: what they say is in it."""
+    """How many facts were recorded when the journal was read. It includes what they say."""
 
     def until(self, suggestions: int, conclusions: int) -> "Journal":
-        """Its beginning, with so many of both."""
+        """The journal with only its first suggestions and conclusions."""
         return Journal(self.suggestions[:suggestions], self.conclusions[:conclusions], self.version)
 
 
 class Journals:
+    """The journals of the experiments in one database."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, experiment: ExperimentId) -> Journal:
-        """All suggestions by number, all conclusions by order."""
+        """All suggestions by their number, and all conclusions in their order."""
         rows = await self._database.fetch(
             "SELECT t.number, t.assignment, t.told, t.state, t.cause, t.value, "
             "t.objective_values, t.violations, t.ordinal, e.version "
@@ -77,7 +81,7 @@ def _conclusion(row: Any) -> Conclusion:
 
 
 def objective_values(row: Any) -> tuple[float | None, ...]:
-    """The values of a row of `trial`, one an objective; none before it is concluded with any."""
+    """The values of a row of `trial`, one for each objective; none before it is concluded with any."""
     several = row["objective_values"]
     if several is not None:
         return tuple(several)

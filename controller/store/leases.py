@@ -1,4 +1,4 @@
-"""Who owns a shard: rows with an epoch that fences, and a session lock that tells at once when an owner has died."""
+"""Ownership of shards: an epoch that fences off former owners, and a session lock that shows when an owner died."""
 
 import asyncio
 import secrets
@@ -18,7 +18,7 @@ from events.ids import Shard
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-"""What becomes of a session whose server is gone."""
+"""Errors of a session whose server is gone."""
 
 _HELD = """held AS MATERIALIZED (
     SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
@@ -64,7 +64,7 @@ ON CONFLICT DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The shards that nobody owns, and the names of the controllers that live, in order."""
+    """The shards without an owner, and the names of the live controllers, in order."""
 
     free: list[Shard]
     controllers: list[str]
@@ -83,11 +83,11 @@ class Leases:
 
     @property
     def overdue(self) -> bool:
-        """Have the leases run out, for all we know? Then others may own what we think is ours."""
+        """Whether our leases may have run out, so that others may own our shards."""
         return bool(self.epochs) and time.monotonic() > self._good_until
 
     async def make_shards(self, count: int) -> None:
-        """See to it that there are `count` shards. Raises StoreRefusedError if the database has another number."""
+        """Make `count` shards if there are none. Raises StoreRefusedError if there is another number of them."""
         await self._database.execute(_MAKE, count, FIRST_EMBEDDED_SHARD)
         row = await self._database.row("SELECT count(*) AS count FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
         if row is None or row["count"] != count:
@@ -98,11 +98,11 @@ class Leases:
             )
 
     async def claim(self, shard: Shard) -> int | None:
-        """Take the shard if it is free; the new epoch, or None while somebody else owns it."""
+        """Take the shard if it is free. Returns the new epoch, or None if another process owns the shard."""
         return (await self.claim_all([shard])).get(shard)
 
     async def claim_all(self, shards: Collection[Shard]) -> dict[Shard, int]:
-        """Take those of the shards that are free; their new epochs."""
+        """Take those of the shards that are free. Returns their new epochs."""
         await self._hold_session()
         began = time.monotonic()
         rows = await self._database.fetch(_CLAIM, list(shards), self.owner, self._key, LEASE_SECONDS)
@@ -113,36 +113,39 @@ class Leases:
         return taken
 
     async def is_free(self, shard: Shard) -> bool:
-        """Could the shard be claimed now?"""
+        """Whether the shard could be claimed now."""
         row = await self._database.row(f"WITH {_HELD} SELECT {_FREE} AS free FROM shard WHERE id = $1", shard)
         return row is None or bool(row["free"])
 
     async def survey(self) -> Survey:
-        """Which shards of the cluster are free, and who lives."""
+        """Look which shards are free, and which controllers live."""
         row = await self._database.row(_SURVEY, FIRST_EMBEDDED_SHARD)
         assert row is not None
         return Survey([Shard(one) for one in row["free"]], list(row["controllers"]))
 
     async def release(self, *shards: Shard) -> None:
-        """Give shards back; a database that is away learns it when the session ends."""
+        """Give up shards. A database that is unavailable notices it when our session ends."""
         mine = {shard: self.epochs.pop(shard) for shard in shards if shard in self.epochs}
         if mine:
             with suppress(StoreUnavailableError):
                 await self._database.execute(_RELEASE, list(mine), list(mine.values()))
 
     async def withdraw(self) -> None:
-        """Want no more shards: the others' shares grow."""
+        """Leave the list of controllers, so that the others take more shards."""
         await self._database.execute("DELETE FROM controller WHERE name = $1", self.owner)
 
     async def keep(self, shard: Shard) -> None:
-        """Renew for ever; raises FencedError when the shard is somebody else's."""
+        """Renew until cancelled. Raises FencedError when another process owns the shard."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             if shard in await self.renew(wants_more=False):
                 raise FencedError(f"shard {shard} was taken over")
 
     async def renew(self, *, wants_more: bool) -> set[Shard]:
-        """Renew all leases with one statement; the shards that were lost. `wants_more`: be counted for a share."""
+        """Renew all leases with one statement. Returns the shards that were lost.
+
+        With `wants_more` we are in the list of controllers that share all shards.
+        """
         await self._hold_session()
         began = time.monotonic()
         mine = dict(self.epochs)
@@ -155,12 +158,12 @@ class Leases:
         return {shard for shard in lost if self.epochs.get(shard) == mine[shard]}
 
     def forget(self, *shards: Shard) -> None:
-        """They are somebody else's."""
+        """Drop shards that another process owns."""
         for shard in shards:
             self.epochs.pop(shard, None)
 
     async def _hold_session(self) -> None:
-        """Lock our key on a connection of its own; if that was lost, on a new one."""
+        """Lock our key on a connection of its own, on a new one if that was lost."""
         if self._session is not None and not self._session.is_closed():
             return
         session = await open_session(self._database.url)

@@ -1,4 +1,4 @@
-"""The decisions: load an experiment as it stands, and commit facts, state, trials and effects in one statement."""
+"""The ledger of decisions: loads experiments, and commits facts, state, trials and effects in one statement."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -107,13 +107,13 @@ class Ledger:
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def load(self, shard: Shard) -> list[Experiment]:
-        """All experiments of a shard that are not done, but for those that only a newer version can read."""
+        """All experiments of a shard that have not ended, without those that only a newer version can read."""
         return _readable(
             await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
         )
 
     async def done(self, shard: Shard, experiments: Collection[ExperimentId]) -> list[Experiment]:
-        """Which of these are done and of the shard, but for those that only a newer version can read."""
+        """Those of these experiments that have ended and are of the shard, as far as this version can read them."""
         if not experiments:
             return []
         text = "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL"
@@ -125,7 +125,7 @@ class Ledger:
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def results(self, experiment: ExperimentId, sign: float, limit: int) -> list[tuple[Assignment, Observation]]:
-        """What the `limit` best trials that succeeded were and observed, the lowest value times `sign` first."""
+        """Assignment and observation of the `limit` best trials that succeeded, the lowest value times `sign` first."""
         rows = await self._database.fetch(
             "SELECT assignment, observation FROM trial WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
             "ORDER BY value * $3, number LIMIT $4",
@@ -140,10 +140,11 @@ class Ledger:
         ]
 
     async def was_deleted(self, experiment: ExperimentId) -> bool:
+        """Whether there was an experiment with this id that has been deleted."""
         return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these requests have been decided on; one of them that waits in the mailbox again is deleted."""
+        """Which of these requests have been decided on. Those that are in the mailbox again are deleted there."""
         rows = await self._database.fetch(
             "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
             "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) SELECT id FROM known",

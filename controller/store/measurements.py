@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A point of a trial's curve, and what became of the trial."""
+    """A point of a trial's curve, and the state of the trial."""
 
     trial: TrialNumber
     state: str
@@ -57,11 +57,13 @@ GROUP BY a.trial, m.metric
 
 
 class Measurements:
+    """The measurements of all trials."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def store(self, shard: Shard, epoch: int, rows: Sequence[Row]) -> None:
-        """Store what is new of `rows`. Raises FencedError if the shard is somebody else's."""
+        """Store those of `rows` that are new. Raises FencedError if another process owns the shard."""
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in Row._fields]
         with TRANSACTION.labels("measurements").time():
             found = await self._database.row(_INSERT, shard, epoch, *columns)
@@ -71,7 +73,7 @@ class Measurements:
     async def summaries(
         self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]], until: datetime | None = None
     ) -> dict[TrialNumber, Observation]:
-        """What each of these (trial, attempt) reported (until then); nothing for one that reported nothing."""
+        """What each of these (trial, attempt) has reported, or had `until` then; empty if it reported nothing."""
         trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
         found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial in trials}
         for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers, until):

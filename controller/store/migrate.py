@@ -5,7 +5,7 @@ from importlib.resources import files
 from controller.store import StoreRefusedError
 from controller.store.postgres import Database
 
-LOCK = 0x7472_6961_6C73  # "trials": one migrates at a time
+LOCK = 0x7472_6961_6C73  # "trials": only one process migrates at a time
 
 
 def migrations() -> list[tuple[int, str, str]]:

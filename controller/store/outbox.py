@@ -24,13 +24,15 @@ _SIGNAL: TypeAdapter[Signal] = TypeAdapter(AnySignal)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An effect to be done about a fact."""
+    """An effect that is still to be done, and the fact it follows from."""
 
     effect: Effect
     recorded: Recorded
 
 
 class Outbox:
+    """The effects that are still to be done."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -55,11 +57,11 @@ class Outbox:
         return {row["effect"]: (row["count"], row["age"]) for row in rows}
 
     async def is_empty(self, experiment: ExperimentId) -> bool:
-        """Is every effect of the experiment done?"""
+        """Whether every effect of the experiment is done."""
         return await self._database.row("SELECT FROM outbox WHERE experiment = $1 LIMIT 1", experiment) is None
 
     async def done(self, effect: Effect, facts: Sequence[tuple[ExperimentId, int]]) -> None:
-        """Forget effects that have been done."""
+        """Delete effects that have been done."""
         with TRANSACTION.labels("outbox").time():
             await self._forget(effect, facts)
 
@@ -84,11 +86,13 @@ class Outbox:
 
 
 class Mailbox:
+    """The requests that other processes leave for the owner of an experiment."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, signal_id: UUID, experiment: ExperimentId, at: datetime, signal: Signal) -> None:
-        """Leave a request for the owner; the same id again is the same request."""
+        """Leave a request for the owner. One whose id is in the mailbox already is ignored."""
         await self._database.execute(
             "INSERT INTO mailbox (id, experiment, at, data) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             signal_id,
@@ -98,7 +102,7 @@ class Mailbox:
         )
 
     async def requests(self, shard: Shard) -> list[Envelope]:
-        """All requests to experiments of the shard that no decision has been made on, oldest first."""
+        """All requests to experiments of the shard that are not decided on, oldest first."""
         rows = await self._database.fetch(
             "SELECT m.* FROM mailbox m JOIN experiment e ON e.id = m.experiment WHERE e.shard = $1 ORDER BY m.at, m.id",
             shard,

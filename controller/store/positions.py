@@ -1,4 +1,4 @@
-"""How far a shard's owner has dealt with each topic."""
+"""The position in each topic up to which a shard's owner has processed its records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from events.ids import Shard
 
 
 class Move(NamedTuple):
-    """From where Postgres has it to where the owner is now."""
+    """A change of a position: from the one in Postgres to the one of the owner."""
 
     topic: str
     log: str
@@ -21,7 +21,7 @@ class Move(NamedTuple):
 
 @dataclass(slots=True)
 class Bookmark:
-    """Where a flow is in its topic: what Postgres knows (`stored`) and what is dealt with since (`done`)."""
+    """The position of a flow in its topic: the one in Postgres (`stored`), and the one that is reached (`done`)."""
 
     topic: str
     log: str
@@ -29,7 +29,7 @@ class Bookmark:
     done: int
 
     def move(self) -> Move | None:
-        """What is still to be stored."""
+        """The change that is still to be stored, if there is one."""
         return Move(self.topic, self.log, self.stored, self.done) if self.done != self.stored else None
 
 
@@ -56,11 +56,13 @@ SELECT count(*) AS moved FROM moved
 
 
 class Positions:
+    """The positions of all shards."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, shard: Shard, epoch: int, topic: str, log: str) -> Bookmark:
-        """Where to go on in the log `log`: at the start, if the position that is known is of another log.
+        """The position at which to continue in the log `log`: the start, if the stored one is of another log.
 
         Raises FencedError.
         """

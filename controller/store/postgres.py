@@ -1,4 +1,4 @@
-"""The connection pool: bounded in time everywhere, errors translated at one place."""
+"""The connection pool: every wait has a limit, and the driver's errors become the store's own."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -31,7 +31,7 @@ _SETTINGS = {
 }
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
-# What passes by itself: no connection, disk or memory or connections used up, server starting or stopping,
+# Errors that pass by themselves: no connection, disk or memory or connections used up, server starting or stopping,
 # lock and statement timeouts, deadlock, serialisation.
 _PASSING = (
     OSError,
@@ -64,7 +64,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """One connection, for one task. Raises StoreUnavailableError when the database goes away meanwhile."""
+        """One connection, for one task. Raises StoreUnavailableError if the database becomes unavailable meanwhile."""
         with _Translated():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
@@ -93,7 +93,7 @@ class Database:
             await connection.execute(sql, *values)
 
     def connections(self) -> tuple[int, int]:
-        """How many are in use, and how many wait for use."""
+        """How many connections are in use, and how many are idle."""
         idle = self._pool.get_idle_size()
         return self._pool.get_size() - idle, idle
 
@@ -146,7 +146,7 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
 
 
 async def open_session(url: str) -> asyncpg.Connection:
-    """A connection of its own, outside the pool: what is locked with it stays locked as long as it lives."""
+    """A connection outside the pool. What it locks stays locked as long as it lives."""
     with _Translated():
         return await asyncpg.connect(url, **_options())
 
@@ -169,7 +169,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _as_it_is(connection: Connection) -> None:
-    """A connection goes back without the usual reset, a round trip: nothing of ours outlives a transaction."""
+    """Skip the usual reset of a connection, a round trip: nothing of ours outlives a transaction."""
 
 
 async def _close(pool: asyncpg.Pool) -> None:

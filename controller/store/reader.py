@@ -1,4 +1,4 @@
-"""A subscription of a shard's owner that goes on where the owner before was: its position is kept in Postgres."""
+"""A subscription that continues where the previous owner of the shard stopped: the position is in Postgres."""
 
 import logging
 import time
@@ -13,14 +13,14 @@ from events.bus import Bus, Delivery, Subscription
 from events.ids import Shard
 
 LAZY_SECONDS = 1.0
-"""What is dealt with moves the position with the next decision, or after so long without one."""
+"""The position is stored with the next decision, or after so long without one."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Reader:
-    """Fetches, and remembers what has been dealt with. In a log that dies with the process nothing is stored."""
+    """Fetches records, and knows which are processed. Of a log that ends with the process nothing is stored."""
 
     subscription: Subscription
     positions: Positions
@@ -31,7 +31,7 @@ class Reader:
     bookmark: Bookmark | None
     stored_at: float = field(default_factory=time.monotonic)
     dead: list[DeadLetter] = field(default_factory=list)
-    """Put aside, but not yet stored: that needs a position that moves."""
+    """Records that are put aside, but not stored yet: they are stored together with a new position."""
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         """As Subscription.fetch."""
@@ -52,11 +52,11 @@ class Reader:
             self.bookmark.done = position
 
     def move(self) -> Move | None:
-        """How the position is to be moved by the next commit."""
+        """The change of the position that the next commit has to store."""
         return self.bookmark.move() if self.bookmark is not None else None
 
     def moved(self, move: Move | None) -> None:
-        """A commit has moved the position so."""
+        """Note that a commit has stored this change of the position."""
         if move is not None and self.bookmark is not None:
             self.bookmark.stored = move.after
             self.stored_at = time.monotonic()
@@ -83,7 +83,7 @@ async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topi
     async with bus.subscribe(topic, int(shard), bookmark.stored if bookmark else 0) as subscription:
         if bookmark is not None and subscription.position != bookmark.stored:
             _log.warning(
-                "%s[%d]: position %d is not in the log; going on at %d",
+                "%s[%d]: position %d is not in the log; continuing at %d",
                 topic, shard, bookmark.stored, subscription.position,
             )  # fmt: skip
             bookmark.done = subscription.position

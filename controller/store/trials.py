@@ -1,4 +1,4 @@
-"""The rows of trials that follow from facts: new rows, and updates of rows that exist."""
+"""The rows of trials that follow from facts: new rows, and updates of existing rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class NewTrial:
 
 @dataclass(slots=True)
 class TrialUpdate:
-    """What the row of a trial becomes."""
+    """The new values of an existing row of a trial."""
 
     number: TrialNumber
     state: TrialState
@@ -54,8 +54,10 @@ class TrialRows:
 
 
 def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> TrialRows:
-    """The rows to insert and to update for these facts. A trial is never proposed and concluded in one batch:
-    its workload starts only after the commit."""
+    """The rows to insert and to update for these facts.
+
+    A trial is never proposed and concluded in one batch, for its workload starts only after the commit.
+    """
     proposed: dict[TrialNumber, tuple[TrialProposed, datetime]] = {}
     updated: dict[TrialNumber, TrialUpdate] = {}
     ordinal = before.progress.counts.concluded
