@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
@@ -17,13 +18,20 @@ from controller.app.components import open_components, simulated_problems
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.simulated import Answer, SimulatedCluster
+from controller.core.recorded import Recorded
 from controller.flows.reconcile.reconciler import Reconciler
+from controller.flows.reconcile.step import Step
+from controller.store.holding import Holding
 from controller.store.postgres import open_database
 from controller.store.queries import Queries
 from controller.suggestion.pool import open_pool
 from events.bus.memory import MemoryBus
+from events.clock import now
+from events.envelope import Envelope
+from events.facts import SearchExhausted
+from events.ids import ExperimentId, Shard, shard_of
 from events.spec.space import Assignment
-from tests.controller.flows.stage import Wanted
+from tests.controller.flows.stage import Wanted, on_stage
 from tests.eventually import eventually_async
 from tests.kubernetes import ROOT, kubectl, namespace
 
@@ -153,6 +161,61 @@ async def test_objects_that_do_not_change_are_not_looked_at(
             await eventually_async(partial(_succeeded, place, f"still-{number}"), "it is done")
         await eventually_async(lambda: _quiet(looked), "nobody looks any more")
         assert len(looked) < 60
+
+
+def gone(number: int, **metadata: Any) -> dict[str, Any]:
+    """An object that is being deleted and that nobody holds: looking at it writes nothing."""
+    return {
+        "metadata": {
+            "uid": str(UUID(int=number)),
+            "name": f"gone-{number}",
+            "namespace": "default",
+            "resourceVersion": "1",
+            "deletionTimestamp": "2026-01-01T00:00:00Z",
+            **metadata,
+        }
+    }
+
+
+async def test_only_objects_of_served_shards_are_looked_at_and_again_only_when_something_changes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_stage(database_url, Wanted(f"beside-{uuid4().hex[:8]}", 1)) as stage:
+        parts, experiments = stage.components, Experiments(None)  # type: ignore[arg-type]
+        queries = Queries(parts.database)
+        reconciler = Reconciler(experiments, parts.ledger, queries, parts.bus, simulated_problems, SHARDS)
+        looked: Counter[int] = Counter()
+
+        take = Step.take
+
+        async def counted(step: Step) -> float | None:
+            looked[step.obj.id.int] += 1
+            return await take(step)
+
+        monkeypatch.setattr(Step, "take", counted)
+        for number in range(1, 41):
+            experiments._handle_experiment(gone(number), gone=False)
+        served = Shard(2)
+        ours = {n for n in range(1, 41) if shard_of("default", f"gone-{n}", SHARDS) == served}
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(reconciler.run(), name="reconciler")
+            await eventually_async(lambda: not reconciler._queue._due, "all were passed over")
+            assert not looked
+            with reconciler.serving(Holding(served, 1)):
+                await eventually_async(lambda: set(looked) == ours, "each was looked at")
+                changed = min(ours)
+                experiments._handle_experiment(gone(changed, resourceVersion="2"), gone=False)
+                await eventually_async(lambda: looked[changed] == 2, "the changed one again")
+                reconciler.handle_facts([fact(changed)])
+                await eventually_async(lambda: looked[changed] == 3, "after a fact, too")
+                reconciler.handle_facts([fact(1000)])
+            running.cancel()
+        assert looked == {number: 3 if number == changed else 1 for number in ours}
+
+
+def fact(number: int) -> Recorded:
+    experiment = ExperimentId(UUID(int=number))
+    return Recorded(1, Envelope(experiment, None, experiment, now(), SearchExhausted()))
 
 
 async def _is(found: Any, wanted: object) -> bool:
