@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from controller.cli.errors import told_plainly
+from controller.cli.errors import plain_errors
 from controller.cli.exits import ExitCode
 from events import errors
 from events.bus import BusUnavailableError
@@ -76,12 +76,12 @@ def test_the_tree_draws_no_other() -> None:
 def test_what_has_a_remedy_becomes_a_message_and_an_exit_code(
     error: Exception, code: ExitCode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as left, told_plainly():
+    with pytest.raises(typer.Exit) as left, plain_errors():
         raise error
     assert left.value.exit_code == code
     assert capsys.readouterr().err == "Error: x\n"
 
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
-    with pytest.raises(KeyError), told_plainly():
+    with pytest.raises(KeyError), plain_errors():
         raise KeyError("x")

@@ -1,4 +1,4 @@
-"""The command line: `trialstream COMMAND ...`. A command's module is imported when the command is used."""
+"""The command line `trialstream COMMAND ...`. The module of a command is imported when the command is used."""
 
 import sys
 from importlib import import_module
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from controller.cli.errors import told_plainly
+from controller.cli.errors import plain_errors
 
 # command → module and function, and its line in the help
 COMMANDS = {
@@ -20,25 +20,25 @@ COMMANDS = {
     "trials": ("trials:trials", "List the trials of an experiment."),
     "logs": ("logs:logs", "Print the log of a trial."),
     "events": ("events:stream", "Print what happened in an experiment, one event a line."),
-    "why": ("why:why", "Tell the story of one trial: why it was made, and how it ended."),
+    "why": ("why:why", "Explain one trial: why it was made, and how it ended."),
     "export": ("export:export", "Write all trials as CSV or JSON lines."),
-    "report": ("report:report", "Write a report as one HTML file that works offline."),
+    "report": ("report:report", "Write a report as a single HTML file that works offline."),
     "submit": ("submit:submit", "Hand an experiment to the controllers."),
     "pause": ("pause:pause", "Pause an experiment of the controllers."),
     "resume": ("resume:resume", "Resume a paused or stopped experiment of the controllers."),
     "stop": ("stop:stop", "Stop an experiment and its running trials."),
-    "delete": ("delete:delete", "Delete an experiment and everything known of it."),
+    "delete": ("delete:delete", "Delete an experiment with its trials, metrics, events and logs."),
     "subscribe": ("subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
     "controller": ("controller:controller", "Run a controller, one of several."),
     "collect": ("collectors.command:collect", "Collect what one trial reports: the program of the sidecar."),
-    "topics": ("topics:topics", "Make or check the topics that controllers share."),
+    "topics": ("topics:topics", "Create or check the topics that the controllers share."),
     "dead-letters": ("dead_letters:dead_letters", "List, show, redrive or drop records put aside."),
     "algorithms": ("algorithms:algorithms", "List the algorithms, or test one."),
 }
 
 
-class LateCommands(TyperGroup):
-    """Commands by name and one line of help; the real one is loaded when it is used."""
+class LazyCommands(TyperGroup):
+    """Commands as names and lines of help. A command itself is loaded when it is used."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -56,7 +56,7 @@ class LateCommands(TyperGroup):
         return name, load(name) if name and command else None, rest
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        with told_plainly():
+        with plain_errors():
             return super().invoke(ctx)
 
 
@@ -72,7 +72,7 @@ def load(name: str) -> Any:
 
 app = typer.Typer(
     name="trialstream",
-    cls=LateCommands,
+    cls=LazyCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -101,6 +101,8 @@ def options(
 
 def main() -> None:
     """The console script `trialstream`."""
-    if sys.argv[1:2] == ["collect"]:  # it has options of its own, and starts in each trial's pod: without all this
+    if sys.argv[1:2] == [
+        "collect"
+    ]:  # it has its own options, and starts in the pod of each trial: without these imports
         sys.exit(import_module("collectors.command").main(sys.argv[2:]))
     app()

@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one clear message on stderr and an exit code, never a traceback."""
+"""Errors that a person can act on: a message on stderr and an exit code, without a traceback."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ class CommandError(RefusalError):
 
 
 @contextmanager
-def told_plainly() -> Generator[None]:
-    """Turn the errors that have a remedy into a message and typer.Exit; let the others crash."""
+def plain_errors() -> Generator[None]:
+    """Turn errors that have a remedy into a message and typer.Exit. Other errors are faults and crash."""
     try:
         yield
     except KeyboardInterrupt:
@@ -28,16 +28,16 @@ def told_plainly() -> Generator[None]:
         code = _code(error)
         if code is None:
             raise
-        complain(str(error))
+        print_error(str(error))
         raise typer.Exit(code) from None
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error, in red where stderr is a terminal."""
     typer.secho(f"Error: {message}", fg=typer.colors.RED, err=True)
 
 
-def warn(message: str) -> None:
+def print_warning(message: str) -> None:
     """Print a warning, in yellow where stderr is a terminal."""
     typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
 

@@ -4,12 +4,12 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says. Scripts may rely on these numbers."""
+    """The exit codes. Scripts may rely on these numbers."""
 
     OK = 0
-    """Done; of an experiment: it has succeeded."""
+    """The command has done its work; `run`: the experiment has succeeded."""
     FAILED = 1
-    """The experiment has ended as Failed or without any value, or an unforeseen error happened."""
+    """The experiment has failed, or ended without any value; or an unexpected error."""
     INVALID = 2
     """Bad input: a wrong option, or a document with problems."""
     NOT_FOUND = 3

@@ -1,4 +1,4 @@
-"""Find what a person named, or say what there is instead."""
+"""Find the experiment, trial or state that a person named; if there is none, the error says what there is."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,8 +22,8 @@ POLL_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
-    """Queries on the store of a reading command; a data folder without one is left as it is."""
+async def open_queries(data: Path, database: str | None) -> AsyncGenerator[Queries]:
+    """The queries of a command that only reads. Raises CommandError if the data folder has no database."""
     if not has_store(data, database):
         message = f"there are no experiments in {data}; start one with: trialstream run FILE"
         raise CommandError(f"{message} (or name another folder with --data)", ExitCode.NOT_FOUND)
@@ -31,9 +31,11 @@ async def reading(data: Path, database: str | None) -> AsyncGenerator[Queries]:
         yield Queries(opened)
 
 
-async def the_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> ExperimentSnapshot:
-    """The experiment of this name, as it is or as it was at the moment `at`; raises CommandError with the names that
-    come close, or what `at` may be."""
+async def find_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> ExperimentSnapshot:
+    """The experiment of this name, as it is or as it was at the moment `at`.
+
+    Raises CommandError with the names that come close, or with what `at` may be.
+    """
     wanted = full_name(name, namespace)
     snapshot = await queries.experiments.find(*wanted)
     if snapshot is None:
@@ -55,7 +57,7 @@ async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> Exp
     return await queries.experiments.as_of(snapshot, moment)
 
 
-async def the_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) -> TrialRow:
+async def find_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) -> TrialRow:
     """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is none."""
     identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
     number = trial_number(identity.name, text)
@@ -68,7 +70,7 @@ async def the_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) -
 
 
 def states(texts: list[str]) -> list[TrialState]:
-    """Trial states as people write them: `early-stopped` is EarlyStopped."""
+    """The states of trials, from how people write them: `early-stopped` is EarlyStopped. Raises CommandError."""
     return [_state(text) for text in texts]
 
 
@@ -94,6 +96,6 @@ def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:
 
 
 def short_name(full: tuple[str, str]) -> str:
-    """A name as short as a command understands it, from (namespace, name)."""
+    """The shortest name that a command understands, from (namespace, name)."""
     namespace, name = full
     return name if namespace == DEFAULT_NAMESPACE else f"{namespace}/{name}"

@@ -1,4 +1,4 @@
-"""How a person names a moment: a time, an age, or an event."""
+"""Read how a person names a moment: by a time, an age, or an event."""
 
 import re
 from datetime import datetime, time, timedelta
@@ -55,7 +55,7 @@ def _age(text: str, now: datetime) -> datetime | None:
 
 
 def _clock(text: str, now: datetime) -> datetime | None:
-    """The last time that a local clock showed this."""
+    """The last time at which a local clock showed this."""
     if ":" not in text[:3]:
         return None
     at = datetime.combine(now.astimezone().date(), time.fromisoformat(text)).astimezone()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def default_data() -> Path:
-    """The data folder of this user."""
+    """The default data folder of this user."""
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser() / "trialstream"
 
@@ -100,13 +100,13 @@ def kafka_of(settings: "Settings") -> "KafkaSettings":
 
 
 def has_store(data: Path, database: str | None) -> bool:
-    """Is there a database to read from, without making one?"""
+    """Whether there is a database to read from. None is made."""
     return read_settings(database).database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
 
 
 @asynccontextmanager
 async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
-    """The database at the URL `database`, else the embedded one of the folder `data` (made if need be), at our schema.
+    """The database at the URL `database`, else the embedded one of the folder `data`, with the schema of this version.
 
     Raises StoreRefusedError or StoreUnavailableError, and CommandError if the folder cannot be made.
     """

@@ -1,4 +1,4 @@
-"""What `run` shows while it runs: a live view in a terminal, plain lines elsewhere, nothing when asked for JSON."""
+"""What `run` shows while it runs: a live view in a terminal, lines elsewhere, nothing with `--output json`."""
 
 import asyncio
 import os
@@ -27,16 +27,16 @@ Answer = TypeVar("Answer")
 REFRESH_SECONDS = 0.4
 MOST_TRIALS = 12
 QUIET = (SuggestionsRequested, TrialStarted)
-"""Facts that would only fill the screen."""
+"""Facts that are not shown."""
 
 
 class View(Protocol):
-    """One way to show progress; `say` may be called at any time."""
+    """A way to show progress. `say` may be called at any time."""
 
     def say(self, text: str) -> None: ...
 
-    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
-        """Show how the experiment goes on, until cancelled."""
+    async def follow(self, queries: Queries, experiment: Experiment) -> None:
+        """Show the progress of the experiment until cancelled."""
         ...
 
 
@@ -46,31 +46,31 @@ class Silent:
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+    async def follow(self, queries: Queries, experiment: Experiment) -> None:
         await asyncio.Event().wait()
 
 
 class Lines:
-    """One line for each thing that happens."""
+    """A line for each thing that happens."""
 
     def say(self, text: str) -> None:
         try:
             print(words.clean(text), flush=True)
-        except BrokenPipeError:  # nobody reads any more; the experiment goes on
+        except BrokenPipeError:  # nobody reads it any more; the experiment continues
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+    async def follow(self, queries: Queries, experiment: Experiment) -> None:
         seen = experiment.progress.version
         try:
             while True:
                 seen = await self._news(queries, experiment, seen)
                 await asyncio.sleep(REFRESH_SECONDS)
         except asyncio.CancelledError:
-            await _unless_away(self._news(queries, experiment, seen))
+            await _if_available(self._news(queries, experiment, seen))
             raise
 
     async def _news(self, queries: Queries, experiment: Experiment, seen: int) -> int:
-        facts = await _unless_away(queries.facts.page(experiment.identity.id, seen + 1))
+        facts = await _if_available(queries.facts.page(experiment.identity.id, seen + 1))
         for recorded in facts or ():
             if not isinstance(recorded.fact, QUIET):
                 self.say(news_line(experiment, recorded))
@@ -86,16 +86,16 @@ class Screen:
     def say(self, text: str) -> None:
         self._console.print(words.clean(text), markup=False, highlight=False)
 
-    async def accompany(self, queries: Queries, experiment: Experiment) -> None:
+    async def follow(self, queries: Queries, experiment: Experiment) -> None:
         name = (experiment.identity.namespace, experiment.identity.name)
         at_start = experiment.progress.counts.concluded
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             began: datetime | None = None
             while True:
-                snapshot = await _unless_away(queries.experiments.find(*name))
+                snapshot = await _if_available(queries.experiments.find(*name))
                 if snapshot is not None:
                     began = began or snapshot.now
-                    last = await _unless_away(_last_values(queries, snapshot.experiment)) or {}
+                    last = await _if_available(_last_values(queries, snapshot.experiment)) or {}
                     live.update(_picture(snapshot, last, began, at_start), refresh=True)
                 await asyncio.sleep(REFRESH_SECONDS)
 
@@ -105,8 +105,8 @@ async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNu
     return await queries.curves.last_values(experiment.identity.id, running, experiment.spec.first_objective.metric)
 
 
-async def _unless_away(question: Awaitable[Answer]) -> Answer | None:
-    """The answer; None while the database is away, for showing progress must not end a run."""
+async def _if_available(question: Awaitable[Answer]) -> Answer | None:
+    """The answer; None while the database is unavailable, for showing progress must not end a run."""
     try:
         return await question
     except (StoreUnavailableError, StoreRefusedError):

@@ -1,4 +1,4 @@
-"""A file of earlier results, CSV or JSON lines → the rows of a warm start."""
+"""Read a file of earlier results, CSV or JSON lines, as the rows of a warm start."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from events.spec.warm_start import Row, rows_problems
 
 WHERE: Place = ("spec", "warmStart", "file")
 PREFIXES = ("parameter.", "params.", "params_")
-"""Of parameters' columns, as `trialstream export`, MLflow and Optuna write them; a plain name will do, too."""
+"""Prefixes of parameters' columns, as `trialstream export`, MLflow and Optuna write them. None is needed."""
 SUCCEEDED = ("succeeded", "complete", "completed", "finished")
 MOST_BYTES = 64 * 2**20
 Record = Mapping[str, Any]
@@ -28,7 +28,7 @@ class ResultsFileError(RefusalError, ValueError):
 
 
 def with_file(spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, list[str]]:
-    """The spec with the rows of the file that its warm start names, if any, and what there is to say of them.
+    """The spec with the rows of the file that its warm start names, if it names one, and remarks about left-out lines.
 
     Raises ResultsFileError.
     """
@@ -43,6 +43,7 @@ def with_file(spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, list[
 
 
 def file_problem(error: ResultsFileError) -> Problem:
+    """The error as a problem of the document."""
     return Problem(WHERE, str(error))
 
 
@@ -54,7 +55,7 @@ def _records(file: Path) -> Iterator[Record]:
     except OSError as error:
         raise ResultsFileError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ResultsFileError(f"{file} is not UTF-8; save it as such") from None
+        raise ResultsFileError(f"{file} is not UTF-8; save it in that encoding") from None
     if len(content) > MOST_BYTES:
         raise ResultsFileError(f"{file} has more than {MOST_BYTES // 2**20} MiB; keep the best results only")
     match file.suffix.lower():
@@ -80,7 +81,7 @@ def _json_lines(text: str, file: Path) -> Iterator[Record]:
 
 
 def _flat(record: dict[str, Any]) -> Record:
-    """Objects within it as columns: `parameters` and `params`, and `metrics`."""
+    """The record with its inner objects `parameters`, `params` and `metrics` as columns."""
     flat = dict(record)
     for name, prefix in (("parameters", "parameter."), ("params", "params."), ("metrics", "metrics.")):
         inner = flat.pop(name, None)
@@ -90,7 +91,7 @@ def _flat(record: dict[str, Any]) -> Record:
 
 
 def _rows(records: Sequence[Record], spec: ExperimentSpec) -> tuple[tuple[Row, ...], Counter[str]]:
-    """The results, and how many lines have none."""
+    """The results, and how many lines are left out for each reason."""
     names = {parameter.name for parameter in spec.parameters}
     columns = dict.fromkeys(str(name) for record in records for name in record)
     value = _value_column(list(columns), spec)
@@ -120,7 +121,7 @@ def _value_column(columns: Sequence[str], spec: ExperimentSpec) -> str:
 
 
 def _parameters(record: Record, names: set[str]) -> dict[str, Scalar]:
-    """Those with a value; a column with a prefix is a parameter even if this space does not have it."""
+    """The parameters that have a value. A column with a prefix is a parameter, also if the space does not have it."""
     found = {name: record[name] for name in names if name in record}
     for column, value in record.items():
         prefix = next((prefix for prefix in PREFIXES if str(column).startswith(prefix)), None)

@@ -1,4 +1,4 @@
-"""One `run` from submission to rest: as the owner of the experiment, or following the one who owns it."""
+"""One `run`, from the submission until nothing runs: as the owner of the experiment, or following its owner."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from controller.app.solo import at_rest, run_to_rest
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import submission
-from controller.cli.lookup import the_experiment
+from controller.cli.lookup import find_experiment
 from controller.cli.options import open_store, read_settings
 from controller.cluster.local.cluster import LocalCluster
 from controller.core.experiment import Experiment
@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 @asynccontextmanager
 async def open_local_components(data: Path, database: str | None) -> AsyncGenerator[tuple[Components, LocalCluster]]:
-    """A controller on this machine: trials are processes, the bus is in this process."""
+    """The parts of a controller on this machine: trials are processes, and the bus is in memory."""
     settings = read_settings(database)
     restart_database = leave_alone if settings.database else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
@@ -63,12 +63,12 @@ async def submit_locally(
 
 
 class LeftAtOnceError(AbandonError):
-    """The person wants to leave at once: the running trials have been killed."""
+    """The person has pressed Ctrl-C twice; the running trials have been killed."""
 
 
 @dataclass(slots=True)
 class Session:
-    """What is run, and how often the person has pressed Ctrl-C."""
+    """One run of an experiment, and how often the person has pressed Ctrl-C."""
 
     components: Components
     cluster: LocalCluster
@@ -80,7 +80,7 @@ class Session:
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_to_rest(self) -> None:
-        """Until the experiment is at rest, or the person leaves."""
+        """Run the experiment until nothing of it is left to do, or the person leaves."""
         number = self.experiment.identity.id
         while not self.leaving.is_set():
             self.owns = True
@@ -93,7 +93,7 @@ class Session:
             self.say("the other run is gone; taking over")
 
     async def _follow(self) -> None:
-        """Wait while somebody else owns the experiment and it is not at rest."""
+        """Wait while another process owns the experiment and has something to do for it."""
         self.say("another run owns this experiment; following it (Ctrl-C leaves it running)")
         while not self.leaving.is_set():
             if at_rest(await self.state()) or await self.components.leases.is_free(self.shard):
@@ -101,7 +101,7 @@ class Session:
             await wait(self.leaving, FOLLOW_SECONDS)
 
     async def state(self) -> Experiment:
-        """As Postgres has it. Raises StoreRefusedError if somebody has deleted it."""
+        """The experiment as it is in Postgres. Raises StoreRefusedError if it was deleted."""
         identity = self.experiment.identity
         known = await self.components.ledger.find(identity.namespace, identity.name)
         if known is None or known[0].identity.id != identity.id:
@@ -109,7 +109,7 @@ class Session:
         return known[0]
 
     async def handle_interrupts(self) -> None:
-        """Ctrl-C once: pause, so that the same command resumes it later; twice: end everything at once."""
+        """Handle Ctrl-C: once pauses the experiment, so that the same command resumes it; twice ends all at once."""
         pressed: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,11 +140,11 @@ class Session:
 
 
 class _OverError(AbandonError):
-    """Not an error: the work is done, so what accompanies it ends."""
+    """Not an error: the work is done, and what runs beside it has to end."""
 
 
-async def accompanied(session: Session, alongside: Coroutine[None, None, None]) -> None:
-    """See the experiment through while `alongside` (its progress) runs beside it and Ctrl-C is heard."""
+async def run_alongside(session: Session, alongside: Coroutine[None, None, None]) -> None:
+    """Run the session to its end, with `alongside` (the view of its progress) beside it. Handles Ctrl-C."""
 
     async def work() -> None:
         await session.run_to_rest()
@@ -168,7 +168,7 @@ async def stop_locally(
     components: Components, cluster: LocalCluster, name: str, namespace: str
 ) -> tuple[Experiment, Shard]:
     """Stop an experiment and wait until nothing of it runs, as its owner if it has none. Raises CommandError."""
-    snapshot = await the_experiment(Queries(components.database), name, namespace)
+    snapshot = await find_experiment(Queries(components.database), name, namespace)
     identity = snapshot.experiment.identity
     known = await components.ledger.find(identity.namespace, identity.name)
     if known is None:

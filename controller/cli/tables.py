@@ -1,4 +1,4 @@
-"""Tables and key-value lists: coloured in a terminal, plain and whole where nobody looks."""
+"""Tables and lists of titles and texts: coloured in a terminal, plain and never cut in a file or a pipe."""
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -41,6 +41,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def heading(text: str) -> None:
+    """Print a heading after an empty line."""
     typer.echo("")
     typer.secho(text, bold=True)
 
@@ -61,7 +62,7 @@ def _plain(titles: Sequence[str], rows: list[list[str]], right: Collection[str])
 
 
 def _rich(titles: Sequence[str], rows: list[list[str]], right: Collection[str]) -> None:
-    # imported where somebody looks
+    # slow to import, and only needed in a terminal
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -112,7 +112,7 @@ class SignalProcessor:
         for count, batch in enumerate(batches, 1):
             move = self.reader.move() if count == len(batches) and not self.dead_letters else None
             await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
-            self.reader.moved(move)
+            self.reader.mark_stored(move)
             self._apply(batch)
         dead, self.dead_letters = self.dead_letters, []
         await self.reader.store(dead)

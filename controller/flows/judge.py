@@ -10,7 +10,7 @@ from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, St
 from controller.core.recorded import Recorded
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.measurements import Measured, Measurements, Row
+from controller.store.measurements import CurvePoint, MeasurementRow, Measurements
 from controller.store.positions import Positions
 from controller.store.reader import reading
 from controller.telemetry.catalogue import POINTS, STOP
@@ -142,7 +142,7 @@ class Backlog:
 
 async def _store(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
     rows = [
-        Row(envelope.experiment, body.trial, body.attempt, *point)
+        MeasurementRow(envelope.experiment, body.trial, body.attempt, *point)
         for envelope in envelopes
         if isinstance(body := envelope.body, MetricsReported)
         for point in body.points
@@ -176,7 +176,7 @@ class EarlyStopping:
     rules: dict[ExperimentId, Scheduler] = field(default_factory=dict)
     pending: list[tuple[AttemptKey, str]] = field(default_factory=list)
 
-    def restore(self, experiment: ExperimentId, curves: Sequence[Measured]) -> None:
+    def restore(self, experiment: ExperimentId, curves: Sequence[CurvePoint]) -> None:
         """Learn from what is stored: finished trials first, each to its end."""
         for index, one in enumerate(curves):
             self._judge(experiment, one.trial, one.step, one.value)

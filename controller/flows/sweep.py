@@ -96,7 +96,7 @@ class Sweeper:
         kept = await self.dead_letters.unpublished(self.holding.shard, MAX_DEAD_LETTERS)
         if kept:
             await self.bus.publish([one.shown() for one in kept])
-            await self.dead_letters.published([one.id for one in kept])
+            await self.dead_letters.mark_published([one.id for one in kept])
 
     async def _send(self, topic: str, envelopes: list[Envelope]) -> None:
         if envelopes:

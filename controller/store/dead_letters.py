@@ -29,7 +29,7 @@ class DeadLetter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredDeadLetter:
     """A dead letter as Postgres has it; `position` is the record's place in its partition."""
 
     id: UUID
@@ -71,29 +71,29 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def unpublished(self, shard: Shard, limit: int) -> list[Kept]:
+    async def unpublished(self, shard: Shard, limit: int) -> list[StoredDeadLetter]:
         """At most `limit` letters of the shard that are not yet on their topic, oldest first."""
         rows = await self._database.fetch(
             "SELECT * FROM dead_letter WHERE shard = $1 AND NOT published ORDER BY at, place LIMIT $2", shard, limit
         )
-        return [_kept(row) for row in rows]
+        return [_stored(row) for row in rows]
 
-    async def published(self, ids: Sequence[UUID]) -> None:
+    async def mark_published(self, ids: Sequence[UUID]) -> None:
         await self._database.execute("UPDATE dead_letter SET published = true WHERE id = ANY($1)", list(ids))
 
-    async def every(self, limit: int) -> list[Kept]:
+    async def oldest(self, limit: int) -> list[StoredDeadLetter]:
         """At most `limit` letters, oldest first."""
         return [
-            _kept(row)
+            _stored(row)
             for row in await self._database.fetch("SELECT * FROM dead_letter ORDER BY at, id LIMIT $1", limit)
         ]
 
-    async def find(self, prefix: str) -> list[Kept]:
+    async def find(self, prefix: str) -> list[StoredDeadLetter]:
         """The letters whose id begins with `prefix`."""
         rows = await self._database.fetch(
             "SELECT * FROM dead_letter WHERE starts_with(id::text, $1) ORDER BY at", prefix
         )
-        return [_kept(row) for row in rows]
+        return [_stored(row) for row in rows]
 
     async def drop(self, ids: Sequence[UUID]) -> None:
         await self._database.execute("DELETE FROM dead_letter WHERE id = ANY($1)", list(ids))
@@ -104,7 +104,7 @@ class DeadLetters:
         return {row["topic"]: row["count"] for row in rows}
 
 
-def _kept(row: Any) -> Kept:
+def _stored(row: Any) -> StoredDeadLetter:
     headers = tuple((name, b64decode(value)) for name, value in row["headers"])
     record = Record(row["topic"], row["shard"], row["key"], headers, row["value"])
-    return Kept(row["id"], record, row["place"], row["reason"], row["at"])
+    return StoredDeadLetter(row["id"], record, row["place"], row["reason"], row["at"])

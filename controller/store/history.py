@@ -24,8 +24,8 @@ class Moment(NamedTuple):
     at: datetime
 
 
-class Then(NamedTuple):
-    """A fact, and what was known after it."""
+class Step(NamedTuple):
+    """A fact, and the experiment after it."""
 
     recorded: Recorded
     experiment: Experiment
@@ -68,7 +68,7 @@ class History:
                 return
             last = rows[-1]["seq"]
 
-    async def folded(self, experiment: ExperimentId) -> AsyncGenerator[Then]:
+    async def folded(self, experiment: ExperimentId) -> AsyncGenerator[Step]:
         """Every fact of an experiment in order, with the experiment after it."""
         known: Experiment | None = None
         async for one in self.facts(experiment):
@@ -77,4 +77,4 @@ class History:
             else:
                 assert known is not None, "an experiment begins with its admission"
                 known = evolve(known, one.fact)
-            yield Then(one, known)
+            yield Step(one, known)

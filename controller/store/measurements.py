@@ -12,7 +12,7 @@ from events.spec.objective import Observation, Summary
 from events.spec.outcomes import feasible
 
 
-class Row(NamedTuple):
+class MeasurementRow(NamedTuple):
     """One point of one attempt."""
 
     experiment: ExperimentId
@@ -24,7 +24,7 @@ class Row(NamedTuple):
     value: float
 
 
-class Measured(NamedTuple):
+class CurvePoint(NamedTuple):
     """A point of a trial's curve, and the state of the trial."""
 
     trial: TrialNumber
@@ -62,9 +62,9 @@ class Measurements:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def store(self, shard: Shard, epoch: int, rows: Sequence[Row]) -> None:
+    async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
         """Store those of `rows` that are new. Raises FencedError if another process owns the shard."""
-        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in Row._fields]
+        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in MeasurementRow._fields]
         with TRANSACTION.labels("measurements").time():
             found = await self._database.row(_INSERT, shard, epoch, *columns)
         if found is None or not found["fence"]:
@@ -83,7 +83,7 @@ class Measurements:
             )
         return dict(found)
 
-    async def curves(self, experiment: ExperimentId, metric: str) -> list[Measured]:
+    async def curves(self, experiment: ExperimentId, metric: str) -> list[CurvePoint]:
         """The points of the last attempt of each trial, trial by trial, finite values only."""
         rows = await self._database.fetch(
             f"""SELECT t.number, t.state, t.violations, m.step, m.value FROM trial t
@@ -93,6 +93,6 @@ class Measurements:
             metric,
         )
         return [
-            Measured(row["number"], row["state"], feasible(row["violations"] or ()), row["step"], row["value"])
+            CurvePoint(row["number"], row["state"], feasible(row["violations"] or ()), row["step"], row["value"])
             for row in rows
         ]

@@ -27,7 +27,7 @@ class Reader:
     shard: Shard
     epoch: int
     topic: str
-    dealt: int
+    processed: int
     bookmark: Bookmark | None
     stored_at: float = field(default_factory=time.monotonic)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -44,9 +44,9 @@ class Reader:
 
     def acknowledge(self, position: int) -> None:
         """Records before `position` need not be fetched again."""
-        RECORDS.labels(self.topic).inc(max(0, position - self.dealt))
+        RECORDS.labels(self.topic).inc(max(0, position - self.processed))
         LAG.labels(self.topic, self.shard).set(self.subscription.lag)
-        self.dealt = position
+        self.processed = position
         self.subscription.release(position)
         if self.bookmark is not None:
             self.bookmark.done = position
@@ -55,7 +55,7 @@ class Reader:
         """The change of the position that the next commit has to store."""
         return self.bookmark.move() if self.bookmark is not None else None
 
-    def moved(self, move: Move | None) -> None:
+    def mark_stored(self, move: Move | None) -> None:
         """Note that a commit has stored this change of the position."""
         if move is not None and self.bookmark is not None:
             self.bookmark.stored = move.after
@@ -73,7 +73,7 @@ class Reader:
             return
         dead, self.dead = self.dead, []
         await self.positions.advance(self.shard, self.epoch, move, dead)
-        self.moved(move)
+        self.mark_stored(move)
 
 
 @asynccontextmanager

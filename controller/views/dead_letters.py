@@ -1,6 +1,6 @@
 """Dead letters: the records that were put aside, in words and as JSON values."""
 
-from controller.store.dead_letters import Kept
+from controller.store.dead_letters import StoredDeadLetter
 from controller.views import words
 
 TITLES = ("id", "when", "record", "why")
@@ -8,13 +8,13 @@ SHOWN_CHARACTERS = 4_000
 """Of a record's value."""
 
 
-def letter_cells(one: Kept) -> tuple[str, ...]:
+def letter_cells(one: StoredDeadLetter) -> tuple[str, ...]:
     """The texts under TITLES."""
     first = next(iter(one.reason.splitlines()), "")
     return str(one.id)[:8], words.clock(one.at), _place(one), words.clean(first[:80])
 
 
-def letter_facts(one: Kept) -> list[tuple[str, str]]:
+def letter_facts(one: StoredDeadLetter) -> list[tuple[str, str]]:
     """All but the value, as titles and texts."""
     headers = [(name, words.clean(text.decode(errors="replace"))) for name, text in one.record.headers]
     return [
@@ -26,16 +26,16 @@ def letter_facts(one: Kept) -> list[tuple[str, str]]:
     ]
 
 
-def value_text(one: Kept) -> str:
+def value_text(one: StoredDeadLetter) -> str:
     """The beginning of the record's value."""
     return one.record.value[:SHOWN_CHARACTERS].decode(errors="replace")
 
 
-def _place(one: Kept) -> str:
+def _place(one: StoredDeadLetter) -> str:
     return f"{one.record.topic}[{one.record.partition}]@{one.position}"
 
 
-def letter_tree(one: Kept) -> dict[str, object]:
+def letter_tree(one: StoredDeadLetter) -> dict[str, object]:
     """As JSON values."""
     return {
         "id": str(one.id),

@@ -1,4 +1,4 @@
-"""How much each parameter matters, estimated from the trials that there are, with how far to trust it.
+"""How much each parameter matters, estimated from the trials, and how reliable the estimate is.
 
 A random forest learns the rank of a trial from its parameters. A parameter's importance is how much worse the forest
 predicts trials that it has not seen when that parameter is shuffled among them (permutation importance, Breiman 2001),
@@ -17,7 +17,7 @@ from controller.views.sampling import thinned
 from events.spec.space import Parameter
 
 FEWEST = 10
-"""Trials below which nothing is said."""
+"""With fewer trials there is no estimate."""
 MOST = 1000
 FOLDS, TREES, SHUFFLES = 5, 50, 5
 
@@ -32,8 +32,7 @@ class Importance:
 
 
 def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow], objective: int = 0) -> Importance | None:
-    """Estimate from the trials with values, the infeasible ones included; None if they are fewer than FEWEST or all
-    alike."""
+    """Estimate from the trials with values, also infeasible ones; None if they are fewer than FEWEST, or all equal."""
     usable = thinned([row for row in rows if row.ranked or row.infeasible], MOST)
     if len(usable) < FEWEST or not parameters:
         return None

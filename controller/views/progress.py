@@ -1,4 +1,4 @@
-"""How an experiment goes on: what has just happened, the best so far, the time left, the running trials."""
+"""The progress of an experiment: news, the best trial so far, the time left, the running trials."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

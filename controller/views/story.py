@@ -1,4 +1,4 @@
-"""The story of one trial, told from its facts in plain sentences."""
+"""The story of one trial: its facts as sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,13 +35,15 @@ MOST_ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
+    """A sentence, and the time of what it says."""
+
     at: datetime
     text: str
 
 
 @dataclass(slots=True)
 class Story:
-    """Remembers what later sentences refer to while the facts go by."""
+    """Makes sentences of facts, and keeps what later sentences refer to."""
 
     experiment: Experiment
     reported: Mapping[int, Observation]
@@ -52,7 +54,7 @@ class Story:
     sentences: list[Sentence] = field(default_factory=list)
 
     def tell(self, facts: Sequence[Recorded], now: datetime) -> list[Sentence]:
-        """One sentence or more for each fact that says something new, and how it stands `now`."""
+        """The sentences for the facts in order, and for the state of a live trial `now`."""
         for one in facts:
             for text in self._of(one):
                 self.sentences.append(Sentence(one.envelope.at, text))

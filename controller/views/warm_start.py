@@ -1,4 +1,4 @@
-"""What the search of an experiment knows beforehand, in words."""
+"""What a search knows before its first trial, in words."""
 
 from collections.abc import Iterator
 

@@ -86,10 +86,12 @@ def scalar(value: Any) -> str:
 
 
 def assignment(values: Assignment) -> str:
+    """Such as `lr=0.1, layers=3`."""
     return ", ".join(f"{clean(name)}={scalar(value)}" for name, value in values.items())
 
 
 def values(metrics: Mapping[str, float | None]) -> str:
+    """Such as `loss=0.5, accuracy=-`."""
     return ", ".join(f"{clean(name)}={number(value)}" for name, value in metrics.items())
 
 
@@ -122,6 +124,7 @@ def shares(parts: Sequence[tuple[str, float]]) -> str:
 
 
 def extreme(target: Objective) -> str:
+    """`lowest` or `highest`: which value of the objective is the best."""
     return "lowest" if target.type is Direction.MINIMIZE else "highest"
 
 

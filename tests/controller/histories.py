@@ -13,7 +13,7 @@ from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.store.leases import Leases, open_leases
 from controller.store.ledger import Batch, Ledger
-from controller.store.measurements import Measurements, Row
+from controller.store.measurements import MeasurementRow, Measurements
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from events.envelope import Envelope
@@ -103,14 +103,17 @@ class Author:
         """Store the values as the trial's reports 1, 2, …"""
         number = TrialNumber(trial)
         attempt = self.experiment.progress.live[number].attempt
-        rows = [Row(self.id, number, attempt, metric, step, self.at, value) for step, value in enumerate(values, 1)]
+        rows = [
+            MeasurementRow(self.id, number, attempt, metric, step, self.at, value)
+            for step, value in enumerate(values, 1)
+        ]
         await self._measurements.store(self._shard, self._epoch, rows)
 
     async def report_all(self, finals: dict[int, float]) -> None:
         """Store one value of the loss for each trial."""
         live = self.experiment.progress.live
         numbers = {TrialNumber(trial): value for trial, value in finals.items()}
-        rows = [Row(self.id, n, live[n].attempt, "loss", 1, self.at, value) for n, value in numbers.items()]
+        rows = [MeasurementRow(self.id, n, live[n].attempt, "loss", 1, self.at, value) for n, value in numbers.items()]
         await self._measurements.store(self._shard, self._epoch, rows)
 
     async def end(self, *trials: int, cause: Cause = Cause.COMPLETED, exit_code: int = 0, message: str = "") -> None:

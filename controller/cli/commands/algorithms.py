@@ -1,4 +1,4 @@
-"""`algorithms`: the searches and early-stopping rules with their settings, and whether a search keeps its promises."""
+"""`algorithms`: list searches and early-stopping rules with their settings, or test a search."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from algorithms.search import plugin_faults, search_catalogue
 from algorithms.search.catalogue.algorithm import Algorithm
 from algorithms.search.registry import algorithm_names, find_algorithm
 from algorithms.settings import CatalogueEntry
-from controller.cli.errors import CommandError, warn
+from controller.cli.errors import CommandError, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.options import ListFormat, ListOutput
 from controller.cli.tables import heading, table
@@ -30,11 +30,11 @@ class AlgorithmsAction(StrEnum):
 
 def algorithms(
     action: Annotated[
-        AlgorithmsAction, typer.Argument(help="list, or test (does a search keep its promises?).")
+        AlgorithmsAction, typer.Argument(help="list, or test: does a search keep its promises?")
     ] = AlgorithmsAction.LIST,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The search to test, also a plugin.")] = None,
     output: ListFormat = ListOutput.TABLE,
-    trials: Annotated[int, typer.Option(min=13, help="How long to watch it; fewer for slow ones.")] = 30,
+    trials: Annotated[int, typer.Option(min=13, help="How many trials the test makes; fewer for slow searches.")] = 30,
 ) -> None:
     """List the search algorithms and early-stopping rules with their settings, or test a search."""
     if action is AlgorithmsAction.LIST:
@@ -55,7 +55,7 @@ def _list(output: ListOutput) -> None:
         heading("Early stopping (spec.earlyStopping.algorithmName)")
         _print(kinds["earlyStopping"])
     for name, fault in plugin_faults():
-        warn(f"the plugin {name} {fault}")
+        print_warning(f"the plugin {name} {fault}")
 
 
 def _print(entries: Sequence[CatalogueEntry]) -> None:
@@ -72,7 +72,7 @@ def _known(name: str) -> str:
     with warnings.catch_warnings(record=True, action="always") as warned:  # a plugin may import from old places
         algorithm = find_algorithm(name)
     for one in warned:
-        warn(f"{one.filename}:{one.lineno}: {one.message}")
+        print_warning(f"{one.filename}:{one.lineno}: {one.message}")
     if algorithm is None:
         raise CommandError(
             f"{name!r} is not a known algorithm; there are: {', '.join(algorithm_names())}", ExitCode.INVALID
@@ -85,7 +85,7 @@ def _known(name: str) -> str:
 
 
 def _test(name: str, trials: int, output: ListOutput) -> None:
-    from algorithms.conformance import Subject, examine  # numpy, and whatever the algorithm needs
+    from algorithms.conformance import Subject, examine  # imports numpy, and what the algorithm needs
 
     verdicts = list(examine(Subject(name, trials=trials)))
     if output is ListOutput.JSON:

@@ -1,4 +1,4 @@
-"""`check`: is an experiment file valid, and what would happen if it were run?"""
+"""`check`: whether an experiment file is valid, and what running it would do."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from controller.cli.errors import complain, warn
+from controller.cli.errors import print_error, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment
 from controller.cli.options import ExperimentFile, ListFormat, ListOutput
@@ -40,7 +40,7 @@ def check(file: ExperimentFile, output: ListFormat = ListOutput.TABLE) -> None:
         return
     _print(document, example)
     for warning in document.warnings:
-        warn(warning)
+        print_warning(warning)
     typer.secho(f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}", fg=typer.colors.GREEN)
 
 
@@ -57,7 +57,7 @@ def _refuse(file: Path, error: DocumentError, output: ListOutput) -> None:
         typer.echo(as_json({"valid": False, "problems": found, "warnings": []}))
         return
     count = words.count(len(found), "problem")
-    complain(f"{file} has {count}:\n" + "\n".join(f"  {words.clean(line)}" for line in found))
+    print_error(f"{file} has {count}:\n" + "\n".join(f"  {words.clean(line)}" for line in found))
 
 
 def _print(document: ExperimentDocument, example: Process) -> None:

@@ -1,4 +1,4 @@
-"""`controller`: own a share of the shards and serve them until SIGTERM."""
+"""`controller`: run one of several controllers until SIGTERM."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ def controller(
     metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")] = 0,
     health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")] = 0,
 ) -> None:
-    """Run a controller: one of several that share the experiments handed in with `submit`. SIGTERM hands over."""
+    """Run a controller: one of several that share the experiments of `submit`. On SIGTERM the others take over."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = read_settings(database, kafka)
     if settings.database is None:

@@ -1,4 +1,4 @@
-"""`dead-letters`: look at the records that were put aside, hand them in again, or drop them."""
+"""`dead-letters`: list, show, redrive or drop the records that were put aside."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.options import DEFAULT_DATA, Data, Kafka, ListFormat, ListOutput, Url, kafka_settings, open_store
 from controller.cli.tables import pairs, table
-from controller.store.dead_letters import DeadLetters, Kept
+from controller.store.dead_letters import DeadLetters, StoredDeadLetter
 from controller.views import words
 from controller.views.dead_letters import TITLES, letter_cells, letter_facts, letter_tree, value_text
 from controller.views.summary import as_json
@@ -31,20 +31,18 @@ class DeadLettersAction(StrEnum):
     DROP = "drop"
 
 
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="ID...", help="Ids, or how they begin; `all` means every one.")
-]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids or their beginnings, or `all`.")]
 
 
 def dead_letters(
-    action: Annotated[DeadLettersAction, typer.Argument(help="list, show, redrive (hand in again) or drop.")],
+    action: Annotated[DeadLettersAction, typer.Argument(help="list, show, redrive (publish again) or drop.")],
     ids: Ids = None,
     output: ListFormat = ListOutput.TABLE,
     data: Data = DEFAULT_DATA,
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Records that could not be read or decided on, with the reason. They stay until they are redriven or dropped."""
+    """Show records that could not be read or decided on, and why. They stay until they are redriven or dropped."""
     asyncio.run(_perform(action, ids or [], output, data, kafka, database))
 
 
@@ -53,7 +51,7 @@ async def _perform(
 ) -> None:
     async with _open(data, database) as letters:
         if action is DeadLettersAction.LIST:
-            _list(await letters.every(MOST), await letters.count(), output)
+            _list(await letters.oldest(MOST), await letters.count(), output)
             return
         chosen = await _chosen(letters, ids)
         match action:
@@ -64,7 +62,9 @@ async def _perform(
                 async with open_bus(kafka_settings(kafka)) as bus:
                     await bus.publish([one.record for one in chosen])
                 await letters.drop([one.id for one in chosen])
-                typer.echo(f"{words.count(len(chosen), 'record')} handed in again; what fails again comes back here")
+                typer.echo(
+                    f"{words.count(len(chosen), 'record')} published again; a record that fails again comes back here"
+                )
             case DeadLettersAction.DROP:
                 await letters.drop([one.id for one in chosen])
                 typer.echo(f"{words.count(len(chosen), 'record')} dropped")
@@ -76,11 +76,11 @@ async def _open(data: Path, database: str | None) -> AsyncGenerator[DeadLetters]
         yield DeadLetters(store)
 
 
-async def _chosen(letters: DeadLetters, ids: list[str]) -> list[Kept]:
+async def _chosen(letters: DeadLetters, ids: list[str]) -> list[StoredDeadLetter]:
     """The letters that were named. Raises CommandError if one is not there or not unique."""
     if not ids:
         raise CommandError("say which: the id as `dead-letters list` shows it, or `all`", ExitCode.INVALID)
-    chosen: dict[object, Kept] = {}
+    chosen: dict[object, StoredDeadLetter] = {}
     for prefix in [""] if ids == ["all"] else ids:
         found = await letters.find(prefix.lower())
         if prefix and len(found) != 1:
@@ -93,7 +93,7 @@ async def _chosen(letters: DeadLetters, ids: list[str]) -> list[Kept]:
     return list(chosen.values())
 
 
-def _list(kept: list[Kept], counts: dict[str, int], output: ListOutput) -> None:
+def _list(kept: list[StoredDeadLetter], counts: dict[str, int], output: ListOutput) -> None:
     if output is ListOutput.JSON:
         typer.echo(as_json([letter_tree(one) for one in kept]))
         return
@@ -103,7 +103,7 @@ def _list(kept: list[Kept], counts: dict[str, int], output: ListOutput) -> None:
         typer.echo(f"... and {total - len(kept):,} more")
 
 
-def _show(one: Kept, output: ListOutput) -> None:
+def _show(one: StoredDeadLetter, output: ListOutput) -> None:
     if output is ListOutput.JSON:
         typer.echo(as_json(letter_tree(one)))
         return

@@ -1,4 +1,4 @@
-"""`events`: the facts of an experiment in words, or as CloudEvents in JSON lines."""
+"""`events`: print the events of an experiment in words, or as CloudEvents in JSON lines."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.lookup import POLL_SECONDS, reading, the_experiment
+from controller.cli.lookup import POLL_SECONDS, find_experiment, open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.core.recorded import Recorded
 from controller.store.queries import Queries
@@ -42,8 +42,8 @@ def stream(
 async def _stream(
     name: tuple[str, str], follow: bool, start: int, output: StreamOutput, where: tuple[Path, str | None]
 ) -> None:
-    async with reading(*where) as queries:
-        experiment = (await the_experiment(queries, *name)).experiment.identity.id
+    async with open_queries(*where) as queries:
+        experiment = (await find_experiment(queries, *name)).experiment.identity.id
         over = False
         while True:
             page = await queries.facts.page(experiment, start)
@@ -70,7 +70,7 @@ def _over(one: Recorded, over: bool) -> bool:
 
 
 async def _was_over(queries: Queries, experiment: ExperimentId, start: int) -> bool:
-    """Did the experiment conclude before the first event that was asked for, so that none will come?"""
+    """Whether the experiment had ended before the first event that was asked for, so that none will come."""
     before = await queries.facts.page(experiment, max(1, start - 1), 1)
     return not before or isinstance(before[0].fact, ExperimentConcluded)
 

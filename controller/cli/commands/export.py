@@ -1,4 +1,4 @@
-"""`export`: all trials of an experiment as CSV or JSON lines, streamed."""
+"""`export`: write all trials of an experiment as CSV or JSON lines, page by page."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import typer
 
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
-from controller.cli.lookup import reading, the_experiment
+from controller.cli.lookup import find_experiment, open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.store.queries.trials import TrialRow
 from controller.views.rows import Columns, csv_text
@@ -45,8 +45,8 @@ async def _export(
     name: tuple[str, str], output: ExportOutput, file: Path | None, where: tuple[Path, str | None]
 ) -> None:
     written = 0
-    async with reading(*where) as queries:
-        snapshot = await the_experiment(queries, *name)
+    async with open_queries(*where) as queries:
+        snapshot = await find_experiment(queries, *name)
         identity = snapshot.experiment.identity
         front = {row.number for row in await queries.trials.front(identity)} if identity.spec.multi_objective else set()
         columns = Columns(snapshot.experiment, front)

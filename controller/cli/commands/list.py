@@ -1,4 +1,4 @@
-"""`list`: the experiments as a table, or as JSON."""
+"""`list`: print the experiments as a table, or as JSON."""
 
 import asyncio
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.lookup import reading
+from controller.cli.lookup import open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Url, has_store
 from controller.cli.tables import table
 from controller.store.queries.experiments import MOST_LISTED, ExperimentSummary
@@ -32,7 +32,7 @@ async def _experiments(namespace: str | None, limit: int, output: ListOutput, da
     if not has_store(data, database):
         _print_experiments([], [], output)
         return
-    async with reading(data, database) as queries:
+    async with open_queries(data, database) as queries:
         now = await queries.experiments.now()
         rows = await queries.experiments.newest(namespace, limit)
     _print_experiments(rows, [experiment_cells(row, now) for row in rows], output)

@@ -1,4 +1,4 @@
-"""`logs`: what a trial printed, as it is; with --follow, until it has ended."""
+"""`logs`: print the output of a trial unchanged; with --follow, until the trial has ended."""
 
 import asyncio
 import sys
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.errors import CommandError, complain
+from controller.cli.errors import CommandError, print_error
 from controller.cli.exits import ExitCode
-from controller.cli.lookup import POLL_SECONDS, reading, the_experiment, the_trial
+from controller.cli.lookup import POLL_SECONDS, find_experiment, find_trial, open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
 from controller.store.queries import Queries
 from controller.store.queries.experiments import ExperimentSnapshot
@@ -24,7 +24,7 @@ def logs(
     name: Name,
     trial: Trial,
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; default: the last.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the trial has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the trial has ended.")] = False,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
@@ -37,9 +37,9 @@ async def _logs(
     wanted: tuple[str, str, str], attempt: int | None, follow: bool, data: Path, database: str | None
 ) -> None:
     name, namespace, trial = wanted
-    async with reading(data, database) as queries:
-        snapshot = await the_experiment(queries, name, namespace)
-        row = await the_trial(queries, snapshot, trial)
+    async with open_queries(data, database) as queries:
+        snapshot = await find_experiment(queries, name, namespace)
+        row = await find_trial(queries, snapshot, trial)
         chosen = attempt or max(row.attempt, 1)
         file = log_file(data, snapshot, row, chosen)
         if follow:
@@ -51,7 +51,7 @@ async def _logs(
 
 
 def _print_from(file: Path, start: int) -> int:
-    """Copy what the file holds from `start` on to standard output; where it ends."""
+    """Copy the file from byte `start` on to standard output. Returns where the copy ended."""
     try:
         with file.open("rb") as opened:
             opened.seek(start)
@@ -64,7 +64,7 @@ def _print_from(file: Path, start: int) -> int:
 
 
 async def _follow(queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, file: Path) -> None:
-    """Print what comes until the attempt is over; what it wrote before its end is printed, too."""
+    """Print the log until the attempt is over, with all that it wrote before its end."""
     printed, over = 0, False
     while not over:
         now = await queries.trials.get(snapshot.experiment.identity.id, row.number)
@@ -73,5 +73,5 @@ async def _follow(queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow,
         if not over:
             await asyncio.sleep(POLL_SECONDS)
     if printed == 0 and not last_lines(file, 1):
-        complain(missing_words(snapshot, row, attempt, file))
+        print_error(missing_words(snapshot, row, attempt, file))
         raise typer.Exit(ExitCode.NOT_FOUND)

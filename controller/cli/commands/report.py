@@ -1,4 +1,4 @@
-"""`report`: an experiment as one HTML file that works offline."""
+"""`report`: write an experiment as a single HTML file that works offline."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
-from controller.cli.lookup import reading, the_experiment
+from controller.cli.lookup import find_experiment, open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.views.report.page import page
 from controller.views.report.subject import read_subject
@@ -23,7 +23,7 @@ def report(
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
-    """Write a report as one HTML file that works offline."""
+    """Write a report as a single HTML file that works offline."""
     html, short = asyncio.run(_html(name, namespace, data, database))
     target = file or Path(f"{short}.html")
     try:
@@ -34,7 +34,7 @@ def report(
 
 
 async def _html(name: str, namespace: str, data: Path, database: str | None) -> tuple[str, str]:
-    async with reading(data, database) as queries:
-        snapshot = await the_experiment(queries, name, namespace)
+    async with open_queries(data, database) as queries:
+        snapshot = await find_experiment(queries, name, namespace)
         subject = await read_subject(queries, snapshot)
     return page(subject), snapshot.experiment.identity.name

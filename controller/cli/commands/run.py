@@ -1,4 +1,4 @@
-"""`run`: submit an experiment, or resume it, and say how it ended."""
+"""`run`: run an experiment, or resume it, and print how it ended."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from controller.cli.errors import CommandError, warn
+from controller.cli.errors import CommandError, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
 from controller.cli.options import DEFAULT_DATA, Data, ExperimentFile, Seed, Url
 from controller.cli.progress import Lines, Screen, Silent, View
-from controller.cli.session import Session, accompanied, open_local_components, submit_locally
+from controller.cli.session import Session, open_local_components, run_alongside, submit_locally
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError, NameTakenError
@@ -49,7 +49,7 @@ def run(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     document = load_experiment(file)
     for warning in document.warnings:
-        warn(warning)
+        print_warning(warning)
     raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
 
 
@@ -83,7 +83,7 @@ async def _run(
         for title, text in known_before(experiment.spec) if admission.new else ():
             view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(components.database)
-        await accompanied(session, view.accompany(queries, experiment))
+        await run_alongside(session, view.follow(queries, experiment))
         snapshot = await queries.experiments.find(experiment.identity.namespace, experiment.identity.name)
         assert snapshot is not None
         tree = await read_document(queries, snapshot)
@@ -124,7 +124,7 @@ def _exit(experiment: Experiment, session: Session) -> ExitCode:
         case ExperimentState.SUCCEEDED if best_trials(experiment.progress):
             return ExitCode.OK
         case ExperimentState.SUCCEEDED:
-            return ExitCode.FAILED  # the budget is spent, but no trial is any good
+            return ExitCode.FAILED  # all trials are spent, but none has a value that counts
         case ExperimentState.FAILED:
             return ExitCode.FAILED
         case _:

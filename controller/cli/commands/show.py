@@ -1,4 +1,4 @@
-"""`show`: everything about one experiment on one screen."""
+"""`show`: print everything about one experiment."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
-from controller.cli.lookup import reading, short_name, the_experiment
+from controller.cli.lookup import find_experiment, open_queries, short_name
 from controller.cli.moment import At
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Name, Namespace, Url
 from controller.cli.tables import heading, pairs, table
@@ -39,8 +39,8 @@ def show(
 async def _show(
     wanted: tuple[str, str, str | None], output: ListOutput, data: Path, database: str | None, *, weigh: bool
 ) -> None:
-    async with reading(data, database) as queries:
-        snapshot = await the_experiment(queries, *wanted)
+    async with open_queries(data, database) as queries:
+        snapshot = await find_experiment(queries, *wanted)
         if output is ListOutput.JSON:
             typer.echo(as_json(await read_document(queries, snapshot)))
             return

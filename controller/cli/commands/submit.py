@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from controller.cli.client import ControllerClient, open_client, require_controllers
-from controller.cli.errors import CommandError, warn
+from controller.cli.errors import CommandError, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment, submission
 from controller.cli.options import DEFAULT_DATA, ExperimentFile, Kafka, Seed, Url, kafka_settings
@@ -29,7 +29,7 @@ def submit(
     """Hand an experiment to the controllers: the same file again resumes it, a larger maxTrialCount extends it."""
     document = load_experiment(file)
     for warning in document.warnings:
-        warn(warning)
+        print_warning(warning)
     experiment = asyncio.run(_submit(document, file.absolute().parent, seed, kafka, database))
     name = experiment.identity.name
     typer.echo(

@@ -1,4 +1,4 @@
-"""`subscribe`: the events of all experiments as they come, from Kafka, in words or as CloudEvents in JSON lines."""
+"""`subscribe`: print events as they come from Kafka, in words or as CloudEvents in JSON lines."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def subscribe(
     ] = NOW,
     group: Annotated[
         str | None,
-        typer.Option("--group", help="Kafka keeps the place under this name; the next start continues there."),
+        typer.Option("--group", help="Kafka keeps the position under this name; the next start continues there."),
     ] = None,
     output: Annotated[
         StreamOutput, typer.Option("--output", "-o", help="Words, or CloudEvents in JSON.")

@@ -1,4 +1,4 @@
-"""`trials`: the trials of an experiment as a table, JSON or CSV."""
+"""`trials`: print the trials of an experiment as a table, JSON or CSV."""
 
 import asyncio
 from enum import StrEnum
@@ -9,7 +9,7 @@ import typer
 
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
-from controller.cli.lookup import reading, states, the_experiment
+from controller.cli.lookup import find_experiment, open_queries, states
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Url
 from controller.cli.tables import table
 from controller.store.queries.experiments import ExperimentSnapshot
@@ -52,8 +52,8 @@ def trials(
 async def _read(
     name: tuple[str, str], wanted: Selection, data: Path, database: str | None
 ) -> tuple[ExperimentSnapshot, Trials]:
-    async with reading(data, database) as queries:
-        snapshot = await the_experiment(queries, *name)
+    async with open_queries(data, database) as queries:
+        snapshot = await find_experiment(queries, *name)
         if wanted.only_front and not snapshot.experiment.spec.multi_objective:
             message = "--front: there is one objective, so there is no front; see: --sort value"
             raise CommandError(message, ExitCode.INVALID)

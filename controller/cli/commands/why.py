@@ -1,11 +1,11 @@
-"""`why`: print the story of one trial, and what to do if it failed."""
+"""`why`: explain one trial, and say what to do if it failed."""
 
 import asyncio
 from pathlib import Path
 
 import typer
 
-from controller.cli.lookup import reading, short_name, the_experiment, the_trial
+from controller.cli.lookup import find_experiment, find_trial, open_queries, short_name
 from controller.cli.moment import At
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
 from controller.cli.tables import heading
@@ -26,14 +26,14 @@ def why(
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
-    """Tell the story of one trial: why it was made, how it went, and how it ended."""
+    """Explain one trial: why it was made, how it went, and how it ended."""
     asyncio.run(_why((name, namespace, at), trial, data, database))
 
 
 async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, database: str | None) -> None:
-    async with reading(data, database) as queries:
-        snapshot = await the_experiment(queries, *wanted)
-        row = await the_trial(queries, snapshot, trial)
+    async with open_queries(data, database) as queries:
+        snapshot = await find_experiment(queries, *wanted)
+        row = await find_trial(queries, snapshot, trial)
         sentences, conclusion = await read_story(queries, snapshot, row)
     _print(sentences)
     if praise := rank_words(snapshot.experiment, row.number):

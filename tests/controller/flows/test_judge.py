@@ -9,7 +9,7 @@ from algorithms.scheduling import RULES, Clone, Pause, Promote, SchedulingDecisi
 from controller.core.recorded import Recorded
 from controller.flows.judge import EarlyStopping
 from controller.store.holding import Holding
-from controller.store.measurements import Measured
+from controller.store.measurements import CurvePoint
 from events.clock import now
 from events.envelope import Envelope, report_points
 from events.facts import Cause, TrialState
@@ -31,14 +31,14 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
     number = watch.state.identity.id
     holding = Holding(Shard(1), 1, experiments={number: watch.state})
     early_stopping = EarlyStopping(holding)
-    points: list[Measured] = []
+    points: list[CurvePoint] = []
     for trial, latency in enumerate(latencies, 1):
         key = AttemptKey(number, TrialNumber(trial), 1)
         if not restored:
             early_stopping.observe([report_points(key, [Point("loss", 1, now(), 0.0)], now())])
         fact = end(watch, trial, Cause.COMPLETED, outcome(0.0, None, latency))
         assert fact is not None
-        points.append(Measured(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
+        points.append(CurvePoint(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
         holding.experiments[number] = watch.state
         if not restored:
             early_stopping.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
@@ -66,7 +66,7 @@ def one_running() -> tuple[EarlyStopping, AttemptKey]:
 
 def test_a_stop_says_which_rule_and_why() -> None:
     early_stopping, key = one_running()
-    early_stopping.restore(key.experiment, [Measured(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)])
+    early_stopping.restore(key.experiment, [CurvePoint(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)])
     early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
     (judged,) = early_stopping.take_stops()
     assert isinstance(judged.body, TrialJudged)

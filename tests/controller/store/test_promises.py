@@ -14,7 +14,7 @@ from controller.store import FencedError, StoreRefusedError, StoreUnavailableErr
 from controller.store.journal import Journals
 from controller.store.leases import Leases, open_leases
 from controller.store.ledger import Batch, Ledger
-from controller.store.measurements import Measurements, Row
+from controller.store.measurements import MeasurementRow, Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.postgres import Database, open_database
@@ -61,7 +61,7 @@ def test_a_stale_owner_commits_nothing(play: Callable[[Scene], None]) -> None:
         await leases.claim(author._shard)  # the same owner anew: the epoch has moved on
         with pytest.raises(FencedError):
             await author.suggest({"lr": 0.01, "layers": 1, "opt": "adam"})
-        point = Row(author.id, TrialNumber(1), 1, "loss", 1, now(), 1.0)
+        point = MeasurementRow(author.id, TrialNumber(1), 1, "loss", 1, now(), 1.0)
         with pytest.raises(FencedError):
             await Measurements(database).store(author._shard, author._epoch, [point])
         assert await rows(database, author) == before
@@ -153,7 +153,9 @@ def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(play: C
     async def scene(database: Database, leases: Leases) -> None:
         author = await admitted(database, leases, text(a_name()))
         values = [3.0, math.nan, -math.inf, 1.0, math.inf, 2.0, math.nan]
-        points = [Row(author.id, TrialNumber(1), 1, "loss", n, now(), value) for n, value in enumerate(values, 1)]
+        points = [
+            MeasurementRow(author.id, TrialNumber(1), 1, "loss", n, now(), value) for n, value in enumerate(values, 1)
+        ]
         measurements = Measurements(database)
         for batch in (points[:4], points, points[2:]):
             await measurements.store(author._shard, author._epoch, batch)
@@ -166,7 +168,7 @@ def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(play: C
     play(scene)
 
 
-def replace_value(row: Row, value: float) -> Row:
+def replace_value(row: MeasurementRow, value: float) -> MeasurementRow:
     return row._replace(value=value)
 
 
