@@ -1,6 +1,5 @@
 """Several objectives and outcome constraints, as every command tells them."""
 
-import asyncio
 import csv
 import io
 import json
@@ -10,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from controller.cli.exits import ExitCode
-from controller.store.journal import Journals
-from controller.store.queries import Queries
-from tests.controller.cli.conftest import OUTCOMES, Place
-from tests.controller.histories import SEVERAL, SIZE, admitted, opened, text, trade
+from controller.core.best import MOST_MEMBERS
+from tests.controller.cli.place import OUTCOMES, Place
+from tests.controller.histories import SIZE
 
 # from the worst loss and the size -1: (3 - 1) * 3 + (3 - 2) * 3; the point with loss 3 adds nothing
 VOLUME = 9.0
 
 
 def test_show_has_the_front_its_volume_and_the_infeasible(place: Place) -> None:
+    assert len(OUTCOMES) < MOST_MEMBERS, "the state keeps the whole front"
     output = place.run("show", "trade").output
     assert f"Objectives   minimize loss\n             maximize {SIZE}" in output
     assert "latency <= 5\n             (1 trial infeasible)" in output
@@ -108,23 +107,3 @@ def test_the_report_draws_the_front_and_each_objective(place: Place, tmp_path: P
     assert groups == {"infeasible": [3], "other trials": [4, 6], "Pareto front": [2, 5, 1]}
     assert figures["volumes"]["data"][0]["y"][-1] == VOLUME
     assert SIZE not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
-
-
-def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(place: Place) -> None:
-    """The state keeps 100 members; here 150 trials lie on one front."""
-    outcomes = [(float(n), float(n), 0.0) for n in range(150)]
-
-    async def scene() -> tuple[int, list[int], list[tuple[float | None, ...]]]:
-        async with opened(place.url) as (database, leases):
-            author = await admitted(database, leases, text("wide", trials=200, parallel=1, **SEVERAL))
-            await trade(author, outcomes)
-            rows = await Queries(database).trials.front(author.experiment.identity)
-            journal = await Journals(database).read(author.id)
-            told = [one.values + one.violations for one in journal.conclusions]
-            return len(author.experiment.progress.front), [row.number for row in rows], told
-
-    kept, whole, told = asyncio.run(scene())
-    assert kept == 100
-    assert whole == list(range(1, 151))
-    assert told == outcomes
-    assert len(OUTCOMES) < 100

@@ -5,7 +5,7 @@ import io
 import json
 
 from controller.cli.exits import ExitCode
-from tests.controller.cli.conftest import Place
+from tests.controller.cli.place import Place
 
 
 def test_list_shows_each_experiment_with_its_progress(place: Place) -> None:

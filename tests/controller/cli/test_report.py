@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.store.queries import Queries
-from controller.views.importance import FEWEST, importance
-from controller.views.report.page import script_json, text
 from tests.controller import histories
-from tests.controller.cli.conftest import EVIL, Place
+from tests.controller.cli.place import EVIL, Place
 from tests.controller.histories import admitted, finish, opened
 
 LARGEST_BYTES = 12_000_000
@@ -63,16 +60,6 @@ def test_text_of_users_is_never_markup(place: Place, tmp_path: Path) -> None:
     assert html.count("</script>") == html.count("<script")
 
 
-def test_json_within_a_script_cannot_end_it() -> None:
-    tree = {"a</script>": ["<!--", "\u2028", "&"]}
-    assert "<" not in script_json(tree)
-    assert json.loads(script_json(tree)) == tree
-
-
-def test_text_is_escaped_within_attributes() -> None:
-    assert text("\"'<&>\n") == "&quot;&#x27;&lt;&amp;&gt;\\n"
-
-
 def test_nothing_is_loaded_from_elsewhere(place: Place, tmp_path: Path) -> None:
     html = _report(place, "done", tmp_path)
     assert "default-src 'none'" in html
@@ -90,24 +77,6 @@ def test_ten_thousand_trials_fit(place: Place, tmp_path: Path) -> None:
     html = _report(place, "large", tmp_path)
     assert len(html.encode()) < LARGEST_BYTES
     assert len(_figures(html)["history"]["data"][0]["x"]) == 10_000
-
-
-@pytest.mark.parametrize("trials", [FEWEST - 1, 60])
-def test_importance_finds_what_matters_once_there_are_enough_trials(place: Place, trials: int) -> None:
-    async def estimated() -> Any:
-        async with opened(place.url) as (database, leases):
-            author = await admitted(database, leases, histories.text(f"matters-{trials}", trials=trials))
-            await finish(author, trials)
-            rows = await Queries(database).trials.first(author.id, trials)
-            return importance(author.experiment.spec.parameters, rows)
-
-    result = asyncio.run(estimated())
-    if trials < FEWEST:
-        assert result is None
-    else:
-        assert [name for name, _ in result.shares][-1] == "layers"
-        assert result.trials == trials
-        assert sum(share for _, share in result.shares) == pytest.approx(1)
 
 
 def test_one_trial(place: Place, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 
 from controller.cli.exits import ExitCode
-from tests.controller.cli.conftest import Place
+from tests.controller.cli.place import Place
 
 
 def test_why_a_trial_succeeded(place: Place) -> None:

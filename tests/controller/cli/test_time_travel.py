@@ -8,7 +8,7 @@ import pytest
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
-from tests.controller.cli.conftest import Place
+from tests.controller.cli.place import Place
 from tests.controller.histories import START
 
 NOW = datetime(2026, 3, 2, 0, 10, tzinfo=UTC)

@@ -1,6 +1,5 @@
 """Folding the recorded facts: to any moment, in pages, and to exactly what is stored."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -31,81 +30,66 @@ async def _database(data: Path) -> AsyncGenerator[tuple[Database, Leases]]:
         yield database, leases
 
 
-def test_each_moment_is_what_was_known_then(data: Path) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            author = await admitted(database, leases, text("moments", trials=6, parallel=2))
-            known = [author.experiment]
-            for signal in (StopRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=9), TimePassed()):
-                await finish(author, 2) if len(known) == 1 else None
-                await author.hear(signal)
-                known.append(author.experiment)
-            queries = Queries(database)
-            found = await queries.experiments.find("default", "moments")
-            assert found is not None
-            for experiment in known:
-                moment = await queries.experiments.moment(author.id, experiment.progress.version)
-                assert moment is not None
-                then = await queries.experiments.as_of(found, moment)
-                assert then.experiment == experiment
-                assert then.past
-                assert (then.concluded_at is not None) == (experiment.progress.state is ExperimentState.STOPPED)
-
-    asyncio.run(scene())
+async def test_each_moment_is_what_was_known_then(data: Path) -> None:
+    async with _database(data) as (database, leases):
+        author = await admitted(database, leases, text("moments", trials=6, parallel=2))
+        known = [author.experiment]
+        for signal in (StopRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=9), TimePassed()):
+            await finish(author, 2) if len(known) == 1 else None
+            await author.hear(signal)
+            known.append(author.experiment)
+        queries = Queries(database)
+        found = await queries.experiments.find("default", "moments")
+        assert found is not None
+        for experiment in known:
+            moment = await queries.experiments.moment(author.id, experiment.progress.version)
+            assert moment is not None
+            then = await queries.experiments.as_of(found, moment)
+            assert then.experiment == experiment
+            assert then.past
+            assert (then.concluded_at is not None) == (experiment.progress.state is ExperimentState.STOPPED)
 
 
-def test_a_time_means_all_that_is_dated_no_later(data: Path) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            author = await digits(database, leases)
-            queries = Queries(database)
-            facts = await queries.facts.page(author.id, 1)
-            for at in (START, START + timedelta(seconds=3), START + timedelta(seconds=3.5), author.at):
-                moment = await queries.experiments.moment(author.id, at)
-                assert moment is not None
-                assert moment.seq == sum(one.envelope.at <= at for one in facts)
-            assert await queries.experiments.moment(author.id, START - timedelta(microseconds=1)) is None
-
-    asyncio.run(scene())
+async def test_a_time_means_all_that_is_dated_no_later(data: Path) -> None:
+    async with _database(data) as (database, leases):
+        author = await digits(database, leases)
+        queries = Queries(database)
+        facts = await queries.facts.page(author.id, 1)
+        for at in (START, START + timedelta(seconds=3), START + timedelta(seconds=3.5), author.at):
+            moment = await queries.experiments.moment(author.id, at)
+            assert moment is not None
+            assert moment.seq == sum(one.envelope.at <= at for one in facts)
+        assert await queries.experiments.moment(author.id, START - timedelta(microseconds=1)) is None
 
 
-def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            author = await admitted(database, leases, text("named"))
-            other = await admitted(database, leases, text("other"))
-            queries = Queries(database)
-            second = (await queries.facts.page(author.id, 2, 1))[0]
-            assert await queries.experiments.moment(author.id, second.envelope.id) == (2, second.envelope.at)
-            assert await queries.experiments.moment(author.id, 2) == (2, second.envelope.at)
-            for absent in (uuid4(), 0, 3, 10**18 - 1):
-                assert await queries.experiments.moment(author.id, absent) is None
-            assert await queries.experiments.moment(other.id, second.envelope.id) is None
-
-    asyncio.run(scene())
+async def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
+    async with _database(data) as (database, leases):
+        author = await admitted(database, leases, text("named"))
+        other = await admitted(database, leases, text("other"))
+        queries = Queries(database)
+        second = (await queries.facts.page(author.id, 2, 1))[0]
+        assert await queries.experiments.moment(author.id, second.envelope.id) == (2, second.envelope.at)
+        assert await queries.experiments.moment(author.id, 2) == (2, second.envelope.at)
+        for absent in (uuid4(), 0, 3, 10**18 - 1):
+            assert await queries.experiments.moment(author.id, absent) is None
+        assert await queries.experiments.moment(other.id, second.envelope.id) is None
 
 
-def test_facts_of_a_newer_version_are_read(data: Path) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            author = await admitted(database, leases, text("newer"))
-            later = "UPDATE fact SET data = jsonb_set(data, '{spec,later}', '1') WHERE experiment = $1 AND seq = 1"
-            await database.execute(later, author.id)
-            assert await differences(database, author.id) == []
-
-    asyncio.run(scene())
+async def test_facts_of_a_newer_version_are_read(data: Path) -> None:
+    async with _database(data) as (database, leases):
+        author = await admitted(database, leases, text("newer"))
+        later = "UPDATE fact SET data = jsonb_set(data, '{spec,later}', '1') WHERE experiment = $1 AND seq = 1"
+        await database.execute(later, author.id)
+        assert await differences(database, author.id) == []
 
 
-def test_more_facts_than_a_page(data: Path) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            trials = PAGE // 4
-            author = await admitted(database, leases, text("pages", trials=trials, parallel=trials))
-            await finish(author, trials)
-            assert author.experiment.progress.version > PAGE
-            assert await differences(database, author.id) == []
-
-    asyncio.run(scene())
+async def test_more_facts_than_a_page(data: Path) -> None:
+    async with _database(data) as (database, leases):
+        trials = PAGE // 4
+        author = await admitted(database, leases, text("pages", trials=trials, parallel=trials))
+        await finish(author, trials)
+        assert author.experiment.progress.version > PAGE
+        assert await differences(database, author.id) == []
 
 
 @pytest.mark.parametrize(
@@ -124,13 +108,10 @@ def test_more_facts_than_a_page(data: Path) -> None:
             "AND trial = 1", "its trial 1 should be"),
     ],
 )  # fmt: skip
-def test_what_the_facts_do_not_say_is_noticed(data: Path, change: str, told: str) -> None:
-    async def scene() -> None:
-        async with _database(data) as (database, leases):
-            author = await admitted(database, leases, text(f"e{uuid4().hex[:8]}", trials=8, parallel=2))
-            await finish(author, 2)
-            assert await differences(database, author.id) == []
-            await database.execute(change, author.id)
-            assert told in "\n".join(await differences(database, author.id))
-
-    asyncio.run(scene())
+async def test_what_the_facts_do_not_say_is_noticed(data: Path, change: str, told: str) -> None:
+    async with _database(data) as (database, leases):
+        author = await admitted(database, leases, text(f"e{uuid4().hex[:8]}", trials=8, parallel=2))
+        await finish(author, 2)
+        assert await differences(database, author.id) == []
+        await database.execute(change, author.id)
+        assert told in "\n".join(await differences(database, author.id))

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import uuid4
 
@@ -12,7 +11,7 @@ import pytest
 from controller.core.recorded import Effect
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
 from controller.store.journal import Journals
-from controller.store.leases import Leases, open_leases
+from controller.store.leases import open_leases
 from controller.store.ledger import Batch, Ledger
 from controller.store.measurements import MeasurementRow, Measurements
 from controller.store.migrate import migrate, migrations
@@ -23,19 +22,6 @@ from events.facts import Cause, TrialState
 from events.ids import Shard, TrialNumber
 from events.signals import ExtensionRequested, SuggestionsMade, WorkloadStarted
 from tests.controller.histories import Author, admitted, finish, opened, text
-
-Scene = Callable[[Database, Leases], Awaitable[None]]
-
-
-@pytest.fixture
-def play(database_url: str) -> Callable[[Scene], None]:
-    """Run a scene on the shared database."""
-
-    async def played(scene: Scene) -> None:
-        async with opened(database_url) as (database, leases):
-            await scene(database, leases)
-
-    return lambda scene: asyncio.run(played(scene))
 
 
 def a_name() -> str:
@@ -54,8 +40,8 @@ async def rows(database: Database, author: Author) -> tuple[int, int, int, int]:
     return row["facts"], row["trials"], row["effects"], row["version"]
 
 
-def test_a_stale_owner_commits_nothing(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_a_stale_owner_commits_nothing(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         before = await rows(database, author)
         await leases.claim(author._shard)  # the same owner anew: the epoch has moved on
@@ -66,11 +52,9 @@ def test_a_stale_owner_commits_nothing(play: Callable[[Scene], None]) -> None:
             await Measurements(database).store(author._shard, author._epoch, [point])
         assert await rows(database, author) == before
 
-    play(scene)
 
-
-def test_a_decision_on_an_old_state_is_refused_whole(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_a_decision_on_an_old_state_is_refused_whole(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         old = author.experiment
         await author.suggest({"lr": 0.01, "layers": 1, "opt": "adam"})
@@ -80,11 +64,9 @@ def test_a_decision_on_an_old_state_is_refused_whole(play: Callable[[Scene], Non
             await author.hear(SuggestionsMade(request=1, assignments=({"lr": 0.1},)))
         assert await rows(database, author) == before
 
-    play(scene)
 
-
-def test_what_is_loaded_is_what_was_committed(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_what_is_loaded_is_what_was_committed(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 9)
         await author.hear(ExtensionRequested(max_trial_count=30))
@@ -93,64 +75,52 @@ def test_what_is_loaded_is_what_was_committed(play: Callable[[Scene], None]) -> 
         assert found == (author.experiment, author._shard)
         assert found[0].spec.max_trial_count == 30
 
-    play(scene)
 
-
-def test_a_conclusion_never_changes(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_a_conclusion_never_changes(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 2)
         with pytest.raises(asyncpg.CheckViolationError, match="it may not become Failed"):
             await database.execute("UPDATE trial SET state = 'Failed' WHERE experiment = $1", author.id)
 
-    play(scene)
 
-
-def test_one_name_is_one_experiment(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_one_name_is_one_experiment(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         name = a_name()
         await admitted(database, leases, text(name))
         with pytest.raises(AssertionError):
             await admitted(database, leases, text(name))
 
-    play(scene)
+
+async def test_a_shard_has_one_owner_until_its_session_ends(database_url: str) -> None:
+    async with opened(database_url) as (database, first):
+        author = await admitted(database, first, text(a_name()))
+        shard = author._shard
+        async with open_leases(database, "second") as second:
+            assert await second.claim(shard) is None
+            assert not await second.is_free(shard)
+            await first.close()
+            assert await second.is_free(shard), "the owner's session is gone"
+            epoch = await second.claim(shard)
+            assert epoch == author._epoch + 1
+            assert await first.claim(shard) is None
+            await second.release(shard)
+            assert await second.is_free(shard)
 
 
-def test_a_shard_has_one_owner_until_its_session_ends(database_url: str) -> None:
-    async def scene() -> None:
-        async with opened(database_url) as (database, first):
-            author = await admitted(database, first, text(a_name()))
-            shard = author._shard
-            async with open_leases(database, "second") as second:
-                assert await second.claim(shard) is None
-                assert not await second.is_free(shard)
-                await first.close()
-                assert await second.is_free(shard), "the owner's session is gone"
-                epoch = await second.claim(shard)
-                assert epoch == author._epoch + 1
-                assert await first.claim(shard) is None
-                await second.release(shard)
-                assert await second.is_free(shard)
-
-    asyncio.run(scene())
+async def test_a_lease_that_was_not_renewed_may_be_taken(database_url: str) -> None:
+    async with opened(database_url) as (database, first):
+        author = await admitted(database, first, text(a_name()))
+        async with open_leases(database, "second") as second:
+            assert await second.claim(author._shard) is None
+            await database.execute("UPDATE shard SET expires_at = now() WHERE id = $1", author._shard)
+            assert await second.claim(author._shard) is not None
+            with pytest.raises(FencedError):
+                await asyncio.wait_for(first.keep(author._shard), 10)
 
 
-def test_a_lease_that_was_not_renewed_may_be_taken(database_url: str) -> None:
-    async def scene() -> None:
-        async with opened(database_url) as (database, first):
-            author = await admitted(database, first, text(a_name()))
-            async with open_leases(database, "second") as second:
-                assert await second.claim(author._shard) is None
-                await database.execute("UPDATE shard SET expires_at = now() WHERE id = $1", author._shard)
-                assert await second.claim(author._shard) is not None
-                with pytest.raises(FencedError):
-                    await asyncio.wait_for(first.keep(author._shard), 10)
-
-    asyncio.run(scene())
-
-
-def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         values = [3.0, math.nan, -math.inf, 1.0, math.inf, 2.0, math.nan]
         points = [
@@ -165,15 +135,13 @@ def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(play: C
         assert (summary.min, summary.max, summary.latest, summary.count) == (1.0, 3.0, None, 7)
         assert seen[TrialNumber(2)] == {}
 
-    play(scene)
-
 
 def replace_value(row: MeasurementRow, value: float) -> MeasurementRow:
     return row._replace(value=value)
 
 
-def test_the_journal_has_all_suggestions_and_conclusions_in_order(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_the_journal_has_all_suggestions_and_conclusions_in_order(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name(), parallel=3))
         await author.suggest(*({"lr": 0.001 * n, "layers": n, "opt": "sgd"} for n in (1, 2, 3)))
         await author.start(1, 2, 3)
@@ -186,11 +154,9 @@ def test_the_journal_has_all_suggestions_and_conclusions_in_order(play: Callable
         told = [(one.trial, one.state, one.values) for one in journal.conclusions]
         assert told == [(3, TrialState.SUCCEEDED, (0.3,)), (1, TrialState.FAILED, (0.1,))]
 
-    play(scene)
 
-
-def test_effects_stay_until_they_are_done(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_effects_stay_until_they_are_done(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name(), parallel=2))
         await author.suggest(*({"lr": 0.01, "layers": n, "opt": "sgd"} for n in (1, 2)))
         outbox = Outbox(database)
@@ -202,11 +168,9 @@ def test_effects_stay_until_they_are_done(play: Callable[[Scene], None]) -> None
         left = await outbox.pending(author._shard)
         assert [one for one in due if one != starts[0]] == left
 
-    play(scene)
 
-
-def test_a_letter_waits_until_it_is_decided_on(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_a_letter_waits_until_it_is_decided_on(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         mailbox, ledger, letter = Mailbox(database), Ledger(database), uuid4()
         for _ in range(2):
@@ -219,11 +183,9 @@ def test_a_letter_waits_until_it_is_decided_on(play: Callable[[Scene], None]) ->
         assert await ledger.seen(author.id, [letter, uuid4()]) == {letter}
         assert await mailbox.requests(author._shard) == []
 
-    play(scene)
 
-
-def test_started_and_concluded_in_one_batch_keeps_both_times(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_started_and_concluded_in_one_batch_keeps_both_times(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         await author.suggest({"lr": 0.01, "layers": 1, "opt": "sgd"})
         await author.hear(WorkloadStarted(trial=TrialNumber(1), attempt=1))
@@ -233,11 +195,9 @@ def test_started_and_concluded_in_one_batch_keeps_both_times(play: Callable[[Sce
         assert row is not None
         assert row["proposed_at"] < row["started_at"] < row["concluded_at"]
 
-    play(scene)
 
-
-def test_deleted_is_forgotten(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_deleted_is_forgotten(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 3)
         await Ledger(database).delete(author.id)
@@ -245,52 +205,40 @@ def test_deleted_is_forgotten(play: Callable[[Scene], None]) -> None:
             assert await database.fetch(f"SELECT FROM {table} WHERE experiment = $1", author.id) == []
         assert await database.fetch("SELECT FROM shard WHERE id = $1", author._shard) == []
 
-    play(scene)
+
+async def test_migrations_run_once_and_a_newer_database_is_refused(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        await asyncio.gather(*(migrate(database) for _ in range(4)))
+        applied = await database.fetch("SELECT number FROM migration ORDER BY number")
+        assert [row["number"] for row in applied] == [number for number, _, _ in migrations()]
+        await database.execute("INSERT INTO migration (number, name) VALUES (9999, 'future')")
+        with pytest.raises(StoreRefusedError, match="upgrade trialstream"):
+            await migrate(database)
+        await database.execute("DELETE FROM migration WHERE number = 9999")
 
 
-def test_migrations_run_once_and_a_newer_database_is_refused(database_url: str) -> None:
-    async def scene() -> None:
-        async with open_database(database_url) as database:
-            await asyncio.gather(*(migrate(database) for _ in range(4)))
-            applied = await database.fetch("SELECT number FROM migration ORDER BY number")
-            assert [row["number"] for row in applied] == [number for number, _, _ in migrations()]
-            await database.execute("INSERT INTO migration (number, name) VALUES (9999, 'future')")
-            with pytest.raises(StoreRefusedError, match="upgrade trialstream"):
-                await migrate(database)
-            await database.execute("DELETE FROM migration WHERE number = 9999")
-
-    asyncio.run(scene())
+async def test_no_database_is_said_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    nowhere = tmp_path_factory.mktemp("nowhere")
+    async with open_database(f"postgresql://x@/x?host={nowhere}") as database:
+        with pytest.raises(StoreUnavailableError):
+            await database.row("SELECT 1")
 
 
-def test_no_database_is_said_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
-    async def scene() -> None:
-        nowhere = tmp_path_factory.mktemp("nowhere")
-        async with open_database(f"postgresql://x@/x?host={nowhere}") as database:
-            with pytest.raises(StoreUnavailableError):
-                await database.row("SELECT 1")
-
-    asyncio.run(scene())
-
-
-def test_the_state_is_part_of_the_promise(play: Callable[[Scene], None]) -> None:
+async def test_the_state_is_part_of_the_promise(database_url: str) -> None:
     """A batch that claims another version than Postgres has is refused, whoever owns the shard."""
 
-    async def scene(database: Database, leases: Leases) -> None:
+    async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         wrong = replace(author.experiment, progress=replace(author.experiment.progress, version=99))
         with pytest.raises(FencedError, match="moved on"):
             await Ledger(database).commit(Shard(author._shard), author._epoch, Batch(wrong, wrong, []))
 
-    play(scene)
 
-
-def test_what_is_over_is_found_by_its_shard_alone(play: Callable[[Scene], None]) -> None:
-    async def scene(database: Database, leases: Leases) -> None:
+async def test_what_is_over_is_found_by_its_shard_alone(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
         over = await admitted(database, leases, text(a_name(), trials=2, parallel=2))
         await finish(over, 2)
         live = await admitted(database, leases, text(a_name()))
         ledger, both = Ledger(database), [over.id, live.id]
         assert [one.identity.id for one in await ledger.done(over._shard, both)] == [over.id]
         assert await ledger.done(live._shard, both) == []
-
-    play(scene)

@@ -1,6 +1,5 @@
 """The queries that people's commands rest on: bounded, in the promised order, and complete."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,11 +8,12 @@ import pytest
 
 from controller.store.embedded import embedded
 from controller.store.history import PAGE
+from controller.store.journal import Journals
 from controller.store.queries import Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
 from events.spec.objective import Direction
-from tests.controller.histories import Author, admitted, digits, finish, opened, text
+from tests.controller.histories import SEVERAL, Author, admitted, digits, finish, opened, text, trade
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +33,13 @@ async def _stage(data: Path, name: str, trials: int | None) -> AsyncGenerator[tu
             yield Queries(database), author
 
 
-def test_a_trial_of_every_kind(data: Path) -> None:
-    async def scene() -> None:
-        async with _stage(data, "digits", None) as (queries, author):
-            await _live_values(queries, author)
-            await _ranking(queries, author)
-            await _curves(queries, author)
-            await _facts_of_a_trial(queries, author)
-            await _listed(queries)
-
-    asyncio.run(scene())
+async def test_a_trial_of_every_kind(data: Path) -> None:
+    async with _stage(data, "digits", None) as (queries, author):
+        await _live_values(queries, author)
+        await _ranking(queries, author)
+        await _curves(queries, author)
+        await _facts_of_a_trial(queries, author)
+        await _listed(queries)
 
 
 async def _live_values(queries: Queries, author: Author) -> None:
@@ -88,17 +85,26 @@ async def _listed(queries: Queries) -> None:
     assert await queries.experiments.find("default", "nothing") is None
 
 
-def test_pages_hold_every_trial_once(data: Path) -> None:
+async def test_pages_hold_every_trial_once(data: Path) -> None:
     trials = PAGE + 500
+    async with _stage(data, "paged", trials) as (queries, author):
+        numbers = [row.number async for row in queries.trials.every(author.id)]
+        assert numbers == list(range(1, trials + 1))
+        assert [row.number async for row in queries.trials.every(author.id, [TrialState.FAILED])] == []
+        sample = await queries.trials.sample(author.id, trials, 100, [TrialNumber(1)])
+        assert sample[0].number == 1
+        assert 80 <= len(sample) <= 120
+        assert len(await queries.trials.sample(author.id, trials, trials)) == trials
 
-    async def scene() -> None:
-        async with _stage(data, "paged", trials) as (queries, author):
-            numbers = [row.number async for row in queries.trials.every(author.id)]
-            assert numbers == list(range(1, trials + 1))
-            assert [row.number async for row in queries.trials.every(author.id, [TrialState.FAILED])] == []
-            sample = await queries.trials.sample(author.id, trials, 100, [TrialNumber(1)])
-            assert sample[0].number == 1
-            assert 80 <= len(sample) <= 120
-            assert len(await queries.trials.sample(author.id, trials, trials)) == trials
 
-    asyncio.run(scene())
+async def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(data: Path) -> None:
+    """The state keeps 100 members; here 150 trials lie on one front."""
+    outcomes = [(float(n), float(n), 0.0) for n in range(150)]
+    async with embedded(data) as server, opened(server.url) as (database, leases):
+        author = await admitted(database, leases, text("wide", trials=200, parallel=1, **SEVERAL))
+        await trade(author, outcomes)
+        whole = await Queries(database).trials.front(author.experiment.identity)
+        journal = await Journals(database).read(author.id)
+    assert len(author.experiment.progress.front) == 100
+    assert [row.number for row in whole] == list(range(1, 151))
+    assert [one.values + one.violations for one in journal.conclusions] == outcomes
