@@ -1,12 +1,11 @@
 """Decide which facts follow from a signal. Nothing is changed here."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from controller.core.best import goal_reached
 from controller.core.conclusions import conclude_attempt, kill
+from controller.core.ends import STOPPED_BY_PERSON, WALL_CLOCK, reached_ends
 from controller.core.evolve import end_of, evolve
 from controller.core.experiment import Experiment, LiveTrial, Verdict
 from events.facts import (
@@ -52,11 +51,6 @@ from events.signals import (
     WorkloadEnded,
     WorkloadStarted,
     WorkloadWaiting,
-)
-
-STOPPED_BY_PERSON = Verdict(ExperimentState.STOPPED, Reason.STOPPED, "Experiment was stopped")
-WALL_CLOCK = Verdict(
-    ExperimentState.SUCCEEDED, Reason.WALL_CLOCK_REACHED, "Experiment has ended because its wall-clock budget is spent"
 )
 
 
@@ -277,7 +271,7 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
 
 def _continue(decision: Decision, at: datetime) -> None:
     """After every change, end the experiment if an end is reached, else request suggestions if there is room."""
-    for verdict in _reached_ends(decision.experiment):
+    for verdict in reached_ends(decision.experiment):
         _end(decision, verdict)
     experiment = decision.experiment
     progress = experiment.progress
@@ -301,24 +295,3 @@ def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
     )
     if decision.experiment.progress.deleting:
         decision.add(ExperimentDeleted())
-
-
-def _reached_ends(experiment: Experiment) -> Iterator[Verdict]:
-    """The ends that are reached, first the one that counts: Katib's (goal, failures, trials), then ours."""
-    progress, spec = experiment.progress, experiment.spec
-    if experiment.done or progress.verdict is not None:
-        return
-    if goal_reached(experiment):
-        message = "Experiment has succeeded because Objective goal has reached"
-        yield Verdict(ExperimentState.SUCCEEDED, Reason.GOAL_REACHED, message)
-    failed = progress.counts.failed + progress.counts.metrics_unavailable
-    limit = spec.max_failed_trial_count
-    if limit is not None and failed and failed >= limit:
-        message = "Experiment has failed because max failed count has reached"
-        yield Verdict(ExperimentState.FAILED, Reason.MAX_FAILED_REACHED, message)
-    if spec.max_trial_count is not None and progress.counts.concluded >= spec.max_trial_count:
-        message = "Experiment has succeeded because max trial count has reached"
-        yield Verdict(ExperimentState.SUCCEEDED, Reason.MAX_TRIALS_REACHED, message)
-    if progress.exhausted and not progress.live:
-        message = "Experiment has succeeded because the search space is exhausted"
-        yield Verdict(ExperimentState.SUCCEEDED, Reason.SEARCH_EXHAUSTED, message)

@@ -3,13 +3,13 @@
 from controller.store.dead_letters import StoredDeadLetter
 from controller.views import words
 
-TITLES = ("id", "when", "record", "why")
+LETTER_TITLES = ("id", "when", "record", "why")
 SHOWN_CHARACTERS = 4_000
 """Of a record's value."""
 
 
 def letter_cells(one: StoredDeadLetter) -> tuple[str, ...]:
-    """The texts under TITLES."""
+    """The texts under LETTER_TITLES."""
     first = next(iter(one.reason.splitlines()), "")
     return str(one.id)[:8], words.clock(one.at), _place(one), words.clean(first[:80])
 

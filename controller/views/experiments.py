@@ -6,11 +6,11 @@ from typing import Any
 from controller.store.queries.experiments import ExperimentSummary
 from controller.views import words
 
-TITLES = ("name", "namespace", "state", "trials", "running", "best", "age")
+EXPERIMENT_TITLES = ("name", "namespace", "state", "trials", "running", "best", "age")
 
 
 def experiment_cells(row: ExperimentSummary, now: datetime) -> tuple[str, ...]:
-    """The texts under TITLES."""
+    """The texts under EXPERIMENT_TITLES."""
     done = f"{row.concluded}/{row.budget}" if row.budget else str(row.concluded)
     return (
         row.name,

@@ -15,7 +15,7 @@ from controller.cli.options import DEFAULT_DATA, Data, Kafka, ListFormat, ListOu
 from controller.cli.tables import pairs, table
 from controller.store.dead_letters import DeadLetters, StoredDeadLetter
 from controller.views import words
-from controller.views.dead_letters import TITLES, letter_cells, letter_facts, letter_tree, value_text
+from controller.views.dead_letters import LETTER_TITLES, letter_cells, letter_facts, letter_tree, value_text
 from controller.views.summary import as_json
 from events.bus.kafka import open_bus
 
@@ -97,7 +97,7 @@ def _list(kept: list[StoredDeadLetter], counts: dict[str, int], output: ListOutp
     if output is ListOutput.JSON:
         typer.echo(as_json([letter_tree(one) for one in kept]))
         return
-    table(TITLES, map(letter_cells, kept))
+    table(LETTER_TITLES, map(letter_cells, kept))
     total = sum(counts.values())
     if total > len(kept):
         typer.echo(f"... and {total - len(kept):,} more")

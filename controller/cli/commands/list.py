@@ -10,7 +10,7 @@ from controller.cli.lookup import open_queries
 from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Url, has_store
 from controller.cli.tables import table
 from controller.store.queries.experiments import MOST_LISTED, ExperimentSummary
-from controller.views.experiments import TITLES, experiment_cells, experiment_tree
+from controller.views.experiments import EXPERIMENT_TITLES, experiment_cells, experiment_tree
 from controller.views.summary import as_json
 
 Ns = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace; default: all.")]
@@ -45,6 +45,6 @@ def _print_experiments(rows: list[ExperimentSummary], cells: list[tuple[str, ...
         typer.echo("There are no experiments here yet. Start one: trialstream run FILE")
     else:
         several = {row.namespace for row in rows} != {DEFAULT_NAMESPACE}
-        shown = [place for place, title in enumerate(TITLES) if several or title != "namespace"]
+        shown = [place for place, title in enumerate(EXPERIMENT_TITLES) if several or title != "namespace"]
         lines = ([line[place] for place in shown] for line in cells)
-        table([TITLES[place] for place in shown], lines, ("running", "best"))
+        table([EXPERIMENT_TITLES[place] for place in shown], lines, ("running", "best"))

@@ -27,6 +27,8 @@ LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 SPREAD = 1e3
 """Positive values that differ by more than this factor are drawn on a logarithmic axis."""
 MOST_LABEL = 40
+MOST_TICKS = 12
+"""Ticks of an axis that has one for each value."""
 
 
 def label(text: object) -> str:

@@ -13,7 +13,7 @@ from controller.store.queries.trials import TrialRow
 from controller.views import words
 from controller.views.fronts import outcome_metrics
 from controller.views.importance import FEWEST, Importance, importance
-from controller.views.report import figures, fronts
+from controller.views.report import figures, fronts, parameters
 from controller.views.report.subject import MOST_CURVES, MOST_RANKED, Subject
 from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words, trial_counts
 from events.facts import TrialState
@@ -81,13 +81,13 @@ def _figures(subject: Subject, matters: Matters) -> figures.Figures:
     made = {
         "tradeoffs": fronts.tradeoffs(subject),
         "volumes": fronts.volumes(subject),
-        "parallel": figures.parallel(subject, orders[0]),
+        "parallel": parameters.parallel(subject, orders[0]),
         "learning": figures.learning(subject),
     }
     for place, (one, order) in enumerate(zip(matters, orders, strict=True)):
         made[_numbered("history", place)] = figures.history(subject, place)
         made[_numbered("importance", place)] = figures.importances(one) if one else None
-        made[_numbered("slices", place)] = figures.slices(subject, order, place)
+        made[_numbered("slices", place)] = parameters.slices(subject, order, place)
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
