@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from trialstream.errors import RefusalError
 
-PREFIX = "ts1."
+TOKEN_PREFIX = "ts1."
 Kind = TypeVar("Kind")
 
 
@@ -30,16 +30,16 @@ class StreamPosition:
         """Letters, digits, `.`, `-` and `_` only."""
         content = {"log": self.log, "next": dict(self.positions)}
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        return PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return TOKEN_PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def is_token(text: str) -> bool:
-    return text.startswith(PREFIX)
+    return text.startswith(TOKEN_PREFIX)
 
 
 def read_token(text: str) -> StreamPosition:
     """Raises TokenRefusedError if the text was cut off or changed."""
-    coded = text[len(PREFIX) :] if is_token(text) else ""
+    coded = text[len(TOKEN_PREFIX) :] if is_token(text) else ""
     try:
         tree = json.loads(base64.b64decode(coded + "=" * (-len(coded) % 4), b"-_", validate=True))
         return StreamPosition(_kept(tree["log"], str), {int(part): _kept(at, int) for part, at in tree["next"].items()})

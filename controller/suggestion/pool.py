@@ -17,7 +17,7 @@ from algorithms.search import algorithm_of, imports
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from controller.settings import MIB, SuggestionSettings
-from controller.suggestion.processes import Forkserver, Process
+from controller.suggestion.processes import ForkserverClient, Process
 from controller.suggestion.wire import OUT_OF_MEMORY, framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
 from events.errors import RefusalError, RetryError
@@ -92,7 +92,7 @@ class Pool:
         self._settings = settings
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
-        self._server: Forkserver | None = None
+        self._server: ForkserverClient | None = None
         self._workers: list[_Worker] = []
         self._owners: dict[str, _Worker] = {}
         self._queue: list[_PendingQuestion] = []
@@ -197,11 +197,11 @@ class Pool:
         self._set_gauges()
         self._assign()
 
-    async def _forkserver(self) -> Forkserver:
+    async def _forkserver(self) -> ForkserverClient:
         if self._server is None or self._server.lost:
             if self._server is not None:
                 await self._server.close()
-            self._server = await Forkserver.start(self._settings.memory_mib * MIB)
+            self._server = await ForkserverClient.start(self._settings.memory_mib * MIB)
         return self._server
 
     async def _serve(self, worker: _Worker, pending: _PendingQuestion) -> None:

@@ -50,8 +50,8 @@ class Process:
         return await self.reader.readexactly(size)
 
 
-class Forkserver(asyncio.Protocol):
-    """One running forkserver. `lost`: it is gone, and its workers with it. Use `Forkserver.start`."""
+class ForkserverClient(asyncio.Protocol):
+    """One running forkserver. `lost`: it is gone, and its workers with it. Use `ForkserverClient.start`."""
 
     def __init__(self, program: "subprocess.Popen[bytes]", control: socket.socket) -> None:
         self._program = program
@@ -63,7 +63,7 @@ class Forkserver(asyncio.Protocol):
         self.lost = False
 
     @classmethod
-    async def start(cls, memory: int) -> "Forkserver":
+    async def start(cls, memory: int) -> "ForkserverClient":
         """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises OSError."""
         program, ours = _launch(memory)
         _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)

@@ -19,7 +19,7 @@ import pytest
 from algorithms.search import create_search
 from controller.settings import MIB, USUAL_MEMORY, SuggestionSettings
 from controller.suggestion.pool import Pool, SearchFailedError, open_pool
-from controller.suggestion.processes import Forkserver
+from controller.suggestion.processes import ForkserverClient
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
@@ -219,7 +219,7 @@ async def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
 async def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
-    server = await Forkserver.start(USUAL_MEMORY * MIB)
+    server = await ForkserverClient.start(USUAL_MEMORY * MIB)
     process = await server.fork([])
     worker = psutil.Process(process.pid)
     worker.kill()
