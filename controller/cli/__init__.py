@@ -1,4 +1,7 @@
-"""The command line `trialstream COMMAND ...`. The module of a command is imported when the command is used."""
+"""The command line `trialstream COMMAND ...`.
+
+The module of a command is imported when the command is used.
+"""
 
 import sys
 from importlib import import_module

@@ -20,7 +20,8 @@ from events.ids import ExperimentId, Shard
 from events.signals import DeletionRequested, Signal
 
 ANSWER_SECONDS = 30.0
-"""How long a command waits for a controller to act; the request waits in Kafka as long as that keeps it."""
+"""How long a command waits for a controller to act; the request waits in Kafka as long as that
+keeps it."""
 LOOK_SECONDS = 0.2
 
 
@@ -37,7 +38,8 @@ class ControllerClient:
         await send(self.bus, topics.SIGNALS, shard, envelopes)
 
     async def until(self, namespace: str, name: str, settled: Callable[[Experiment | None], bool]) -> Experiment | None:
-        """Wait until `settled` holds for the experiment (None if there is none of this name), and return it.
+        """Wait until `settled` holds for the experiment (None if there is none of this name), and
+        return it.
 
         Raises CommandError if it does not hold within ANSWER_SECONDS.
         """
@@ -72,7 +74,8 @@ async def request(
     settings: KafkaSettings,
     database: str | None,
 ) -> Experiment:
-    """Ask the controllers, and wait until `settled` holds; the experiment as it then was, or before it was deleted."""
+    """Ask the controllers, and wait until `settled` holds; the experiment as it then was, or before
+    it was deleted."""
     where = full_name(name, namespace)
     async with open_client(settings, DEFAULT_DATA, database) as client:
         known = await client.ledger.find(*where)
@@ -90,7 +93,10 @@ async def request(
 
 
 def of_controllers(name: str, namespace: str, data: Path, database: str | None) -> bool:
-    """Does the experiment belong to the controllers, and not to a `run`? Yes, too, if there is none of this name."""
+    """Does the experiment belong to the controllers, and not to a `run`?
+
+    Yes, too, if there is none of this name.
+    """
 
     async def look() -> bool:
         async with open_store(data, database) as store:

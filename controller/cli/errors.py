@@ -19,7 +19,10 @@ class CommandError(RefusalError):
 
 @contextmanager
 def plain_errors() -> Generator[None]:
-    """Turn errors that have a remedy into a message and typer.Exit. Other errors are faults and crash."""
+    """Turn errors that have a remedy into a message and typer.Exit.
+
+    Other errors are faults and crash.
+    """
     try:
         yield
     except KeyboardInterrupt:

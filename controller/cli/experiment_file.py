@@ -14,9 +14,11 @@ from events.spec.yaml import read
 
 
 def load_experiment(file: Path) -> ExperimentDocument:
-    """The document, which can run on this machine, with the results of the file that its warm start names.
+    """The document, which can run on this machine, with the results of the file that its warm start
+    names.
 
-    Raises CommandError if the file cannot be read, and DocumentError with the line of every problem.
+    Raises CommandError if the file cannot be read, and DocumentError with the line of every
+    problem.
     """
     try:
         text = file.read_bytes()
@@ -34,7 +36,8 @@ def load_experiment(file: Path) -> ExperimentDocument:
 
 
 def submission(document: ExperimentDocument, origin: Path, seed: int | None) -> ExperimentSubmitted:
-    """The request to run the document in the folder `origin`, with the seed of its spec, else `seed`, else any."""
+    """The request to run the document in the folder `origin`, with the seed of its spec, else
+    `seed`, else any."""
     chosen = document.spec.seed if document.spec.seed is not None else seed
     return ExperimentSubmitted(
         name=document.name,

@@ -1,4 +1,5 @@
-"""Find the experiment, trial or state that a person named; if there is none, the error says what there is."""
+"""Find the experiment, trial or state that a person named; if there is none, the error says what
+there is."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,7 +24,10 @@ POLL_SECONDS = 0.5
 
 @asynccontextmanager
 async def open_queries(data: Path, database: str | None) -> AsyncGenerator[Queries]:
-    """The queries of a command that only reads. Raises CommandError if the data folder has no database."""
+    """The queries of a command that only reads.
+
+    Raises CommandError if the data folder has no database.
+    """
     if not has_store(data, database):
         message = f"there are no experiments in {data}; start one with: trialstream run FILE"
         raise CommandError(f"{message} (or name another folder with --data)", ExitCode.NOT_FOUND)
@@ -58,7 +62,8 @@ async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> Exp
 
 
 async def find_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) -> TrialRow:
-    """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is none."""
+    """The trial that `text` names, such as `12` or `digits-12`; raises CommandError if there is
+    none."""
     identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
     number = trial_number(identity.name, text)
     row = await queries.trials.get(identity.id, number) if number is not None and number <= proposed else None
@@ -70,7 +75,10 @@ async def find_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) 
 
 
 def states(texts: list[str]) -> list[TrialState]:
-    """The states of trials, from how people write them: `early-stopped` is EarlyStopped. Raises CommandError."""
+    """The states of trials, from how people write them: `early-stopped` is EarlyStopped.
+
+    Raises CommandError.
+    """
     return [_state(text) for text in texts]
 
 

@@ -28,7 +28,8 @@ _NUMBER = re.compile(r"#?(\d{1,18})")
 
 
 def read_moment(option: str, text: str, now: datetime) -> datetime | UUID | int:
-    """A time not after `now`, or an event: its id, or its number among the events of its experiment."""
+    """A time not after `now`, or an event: its id, or its number among the events of its
+    experiment."""
     if number := _NUMBER.fullmatch(text):
         return int(number[1])
     try:

@@ -84,7 +84,8 @@ def read_settings(database: str | None = None, kafka: str | None = None) -> "Set
 
 
 def kafka_settings(kafka: str | None) -> "KafkaSettings":
-    """The Kafka that the option, the environment or the settings file names; raises CommandError if none is named."""
+    """The Kafka that the option, the environment or the settings file names; raises CommandError if
+    none is named."""
     return kafka_of(read_settings(kafka=kafka))
 
 
@@ -106,9 +107,11 @@ def has_store(data: Path, database: str | None) -> bool:
 
 @asynccontextmanager
 async def open_store(data: Path, database: str | None) -> AsyncGenerator[Database]:
-    """The database at the URL `database`, else the embedded one of the folder `data`, with the schema of this version.
+    """The database at the URL `database`, else the embedded one of the folder `data`, with the
+    schema of this version.
 
-    Raises StoreRefusedError or StoreUnavailableError, and CommandError if the folder cannot be made.
+    Raises StoreRefusedError or StoreUnavailableError, and CommandError if the folder cannot be
+    made.
     """
     url = read_settings(database).database_url
     if url is not None:

@@ -1,4 +1,5 @@
-"""What `run` shows while it runs: a live view in a terminal, lines elsewhere, nothing with `--output json`."""
+"""What `run` shows while it runs: a live view in a terminal, lines elsewhere, nothing with
+`--output json`."""
 
 import asyncio
 import os

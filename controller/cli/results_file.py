@@ -17,7 +17,8 @@ from events.spec.warm_start import Row, rows_problems
 
 WHERE: Place = ("spec", "warmStart", "file")
 PREFIXES = ("parameter.", "params.", "params_")
-"""Prefixes of parameters' columns, as `trialstream export`, MLflow and Optuna write them. None is needed."""
+"""Prefixes of parameters' columns, as `trialstream export`, MLflow and Optuna write them. None is
+needed."""
 SUCCEEDED = ("succeeded", "complete", "completed", "finished")
 MOST_BYTES = 64 * 2**20
 Record = Mapping[str, Any]
@@ -28,7 +29,8 @@ class ResultsFileError(RefusalError, ValueError):
 
 
 def with_file(spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, list[str]]:
-    """The spec with the rows of the file that its warm start names, if it names one, and remarks about left-out lines.
+    """The spec with the rows of the file that its warm start names, if it names one, and remarks
+    about left-out lines.
 
     Raises ResultsFileError.
     """
@@ -121,7 +123,10 @@ def _value_column(columns: Sequence[str], spec: ExperimentSpec) -> str:
 
 
 def _parameters(record: Record, names: set[str]) -> dict[str, Scalar]:
-    """The parameters that have a value. A column with a prefix is a parameter, also if the space does not have it."""
+    """The parameters that have a value.
+
+    A column with a prefix is a parameter, also if the space does not have it.
+    """
     found = {name: record[name] for name in names if name in record}
     for column, value in record.items():
         prefix = next((prefix for prefix in PREFIXES if str(column).startswith(prefix)), None)

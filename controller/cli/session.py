@@ -1,4 +1,5 @@
-"""One `run`, from the submission until nothing runs: as the owner of the experiment, or following its owner."""
+"""One `run`, from the submission until nothing runs: as the owner of the experiment, or following
+its owner."""
 
 import asyncio
 import os
@@ -109,7 +110,8 @@ class Session:
         return known[0]
 
     async def handle_interrupts(self) -> None:
-        """Handle Ctrl-C: once pauses the experiment, so that the same command resumes it; twice ends all at once."""
+        """Handle Ctrl-C: once pauses the experiment, so that the same command resumes it; twice
+        ends all at once."""
         pressed: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -144,7 +146,10 @@ class _OverError(AbandonError):
 
 
 async def run_alongside(session: Session, alongside: Coroutine[None, None, None]) -> None:
-    """Run the session to its end, with `alongside` (the view of its progress) beside it. Handles Ctrl-C."""
+    """Run the session to its end, with `alongside` (the view of its progress) beside it.
+
+    Handles Ctrl-C.
+    """
 
     async def work() -> None:
         await session.run_to_rest()
@@ -167,7 +172,10 @@ async def run_alongside(session: Session, alongside: Coroutine[None, None, None]
 async def stop_locally(
     components: Components, cluster: LocalCluster, name: str, namespace: str
 ) -> tuple[Experiment, Shard]:
-    """Stop an experiment and wait until nothing of it runs, as its owner if it has none. Raises CommandError."""
+    """Stop an experiment and wait until nothing of it runs, as its owner if it has none.
+
+    Raises CommandError.
+    """
     snapshot = await find_experiment(Queries(components.database), name, namespace)
     identity = snapshot.experiment.identity
     known = await components.ledger.find(identity.namespace, identity.name)

@@ -1,4 +1,5 @@
-"""Tables and lists of titles and texts: coloured in a terminal, plain and never cut in a file or a pipe."""
+"""Tables and lists of titles and texts: coloured in a terminal, plain and never cut in a file or a
+pipe."""
 
 import sys
 from collections.abc import Collection, Iterable, Sequence

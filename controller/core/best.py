@@ -1,4 +1,7 @@
-"""The best trial of one objective, or the Pareto front of several. Only trials that keep every constraint count."""
+"""The best trial of one objective, or the Pareto front of several.
+
+Only trials that keep every constraint count.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +15,11 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.outcomes import feasible
 
 RANKED = frozenset({TrialState.SUCCEEDED, TrialState.EARLY_STOPPED})
-"""States whose trials can be the best. What failed and killed trials reported last does not count."""
+"""States whose trials can be the best. What failed and killed trials reported last does not count.
+"""
 MOST_MEMBERS = 100
-"""Members of the front that the state keeps. Of more, the most crowded one is dropped, but never the newest."""
+"""Members of the front that the state keeps. Of more, the most crowded one is dropped, but never
+the newest."""
 REFERENCE_TRIALS = 10
 """How many trials, the first ones with values, set the reference point of the hypervolume."""
 
@@ -25,7 +30,8 @@ def complete(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
 
 
 def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConcluded) -> Progress:
-    """`progress` after a conclusion: with its best trial, front, reference point and count of infeasible trials."""
+    """`progress` after a conclusion: with its best trial, front, reference point and count of
+    infeasible trials."""
     if fact.state not in RANKED or not complete(fact.values):
         return progress
     if spec.multi_objective:
@@ -64,7 +70,8 @@ def goal_reached(experiment: Experiment) -> bool:
 
 
 def reference_point(experiment: Experiment) -> tuple[float, ...] | None:
-    """The point from which the hypervolume is measured: as in the spec, else the worst values of the first trials."""
+    """The point from which the hypervolume is measured: as in the spec, else the worst values of
+    the first trials."""
     fixed = experiment.progress.reference
     given = [target.reference for target in experiment.spec.all_objectives]
     if None not in given:

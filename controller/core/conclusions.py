@@ -10,7 +10,8 @@ from events.ids import TrialNumber
 from events.spec.objective import Observation
 
 MAX_LOSSES = 10
-"""Attempts of one trial that may be lost to the infrastructure before the trial counts as failed."""
+"""Attempts of one trial that may be lost to the infrastructure before the trial counts as failed.
+"""
 
 
 def conclude_attempt(
@@ -36,8 +37,8 @@ def kill(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
 def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
     """Whether the trial gets another attempt.
 
-    It does after a cancelled or lost attempt, unless early stopping has stopped it. After a failed one, the retry
-    policy of the spec decides.
+    It does after a cancelled or lost attempt, unless early stopping has stopped it. After a failed
+    one, the retry policy of the spec decides.
     """
     match end.cause:
         case Cause.CANCELLED:

@@ -55,7 +55,10 @@ from events.signals import (
 
 
 class Decision:
-    """The facts that were decided so far. Each is applied at once: the next one is decided on the state after it."""
+    """The facts that were decided so far.
+
+    Each is applied at once: the next one is decided on the state after it.
+    """
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -123,7 +126,8 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
 def _update_trial(
     decision: Decision, signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
 ) -> None:
-    """Signals about an earlier attempt, or about a trial that is not live, are out of date and ignored."""
+    """Signals about an earlier attempt, or about a trial that is not live, are out of date and
+    ignored."""
     number = signal.trial
     trial = decision.experiment.progress.live.get(number)
     if trial is None or trial.attempt != signal.attempt or trial.state is TrialState.PAUSED:
@@ -146,7 +150,8 @@ def _update_trial(
 
 
 def _record_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
-    """Record `news`, the end or the observation of an attempt. Once both are known, the attempt is over.
+    """Record `news`, the end or the observation of an attempt. Once both are known, the attempt is
+    over.
 
     A conclusion contains both, so then the news is not recorded by itself.
     """
@@ -193,7 +198,10 @@ def _delete(decision: Decision) -> None:
 
 
 def _end(decision: Decision, verdict: Verdict) -> None:
-    """Decide how the experiment ends, unless that is decided already. Running trials are asked to stop."""
+    """Decide how the experiment ends, unless that is decided already.
+
+    Running trials are asked to stop.
+    """
     if decision.experiment.done or decision.experiment.progress.verdict is not None:
         return
     decision.add(ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message))
@@ -221,7 +229,8 @@ def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
 
 
 def _resume(decision: Decision, at: datetime) -> None:
-    """Resume an experiment that is paused, or that a person stopped, even while its trials are still stopping."""
+    """Resume an experiment that is paused, or that a person stopped, even while its trials are
+    still stopping."""
     experiment = decision.experiment
     progress, verdict = experiment.progress, experiment.progress.verdict
     paused = verdict is None and progress.state is ExperimentState.PAUSED
@@ -259,7 +268,8 @@ def _reopen_if_extended(decision: Decision, at: datetime) -> None:
 def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
     """Change limits in the spec.
 
-    With fewer trials than there are already, the experiment ends. With less parallelism, running trials continue.
+    With fewer trials than there are already, the experiment ends. With less parallelism, running
+    trials continue.
     """
     edited = SpecEdited(**wanted.model_dump(exclude={"type"}))
     spec = decision.experiment.spec
@@ -270,7 +280,8 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
 
 
 def _continue(decision: Decision, at: datetime) -> None:
-    """After every change, end the experiment if an end is reached, else request suggestions if there is room."""
+    """After every change, end the experiment if an end is reached, else request suggestions if
+    there is room."""
     for verdict in reached_ends(decision.experiment):
         _end(decision, verdict)
     experiment = decision.experiment

@@ -13,7 +13,8 @@ WALL_CLOCK = Verdict(
 
 
 def reached_ends(experiment: Experiment) -> Iterator[Verdict]:
-    """The ends that are reached, first the one that counts: Katib's (goal, failures, trials), then ours."""
+    """The ends that are reached, first the one that counts: Katib's (goal, failures, trials), then
+    ours."""
     progress, spec = experiment.progress, experiment.spec
     if experiment.done or progress.verdict is not None:
         return

@@ -1,4 +1,7 @@
-"""The state of an experiment: its live trials, counts and best trials. Finished trials are not listed in it."""
+"""The state of an experiment: its live trials, counts and best trials.
+
+Finished trials are not listed in it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +13,8 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
 MOST_VALUES = 5_000
-"""Most parameter values in one request for suggestions: the answer is one record of Kafka, at most 900 KiB."""
+"""Most parameter values in one request for suggestions: the answer is one record of Kafka, at most
+900 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class LiveTrial:
-    """A trial without a conclusion. It is concluded when both its end and its observation are known."""
+    """A trial without a conclusion.
+
+    It is concluded when both its end and its observation are known.
+    """
 
     state: TrialState = TrialState.PROPOSED
     attempt: int = 0
@@ -168,7 +175,8 @@ class Experiment:
 
     @property
     def vacancies(self) -> int:
-        """How many suggestions to request now: none while a request is open, at most as many as one record can hold."""
+        """How many suggestions to request now: none while a request is open, at most as many as one
+        record can hold."""
         if not self.active or self.progress.exhausted or self.progress.request is not None:
             return 0
         room = self.spec.parallel - len(self.progress.live)

@@ -1,4 +1,5 @@
-"""Pareto fronts: which points no other point beats, how crowded they are, and the hypervolume that they dominate."""
+"""Pareto fronts: which points no other point beats, how crowded they are, and the hypervolume that
+they dominate."""
 
 from collections.abc import Iterable, Sequence
 from math import inf, prod
@@ -15,7 +16,8 @@ def covers(one: Losses, other: Losses) -> bool:
 
 
 def front(points: Iterable[tuple[Item, Losses]]) -> list[tuple[Item, Losses]]:
-    """The points that no other point covers, in the order of their first loss; of equal points the first.
+    """The points that no other point covers, in the order of their first loss; of equal points the
+    first.
 
     With two losses it takes O(n log n), with more O(n · size of the front).
     """
@@ -35,8 +37,8 @@ def front(points: Iterable[tuple[Item, Losses]]) -> list[tuple[Item, Losses]]:
 def crowding(points: Sequence[Losses]) -> list[float]:
     """The crowding distance of each point (Deb et al. 2002).
 
-    It is inf for the first and the last point of an objective. For the others it is the sum of the distances between
-    their two neighbours in each objective, as shares of the objective's range.
+    It is inf for the first and the last point of an objective. For the others it is the sum of the
+    distances between their two neighbours in each objective, as shares of the objective's range.
     """
     distances = [0.0] * len(points)
     for objective in range(len(points[0]) if points else 0):
@@ -52,8 +54,9 @@ def crowding(points: Sequence[Losses]) -> list[float]:
 def hypervolume(points: Iterable[Losses], reference: Losses) -> float:
     """The volume between the points and the reference point (Zitzler and Thiele 1998), exact.
 
-    Points that are not better than the reference in every objective add nothing. With two losses it takes O(n log n).
-    With more it is the sum of what each point adds to those after it (WFG: While, Bradstreet and Barone 2012).
+    Points that are not better than the reference in every objective add nothing. With two losses it
+    takes O(n log n). With more it is the sum of what each point adds to those after it (WFG: While,
+    Bradstreet and Barone 2012).
     """
     inside = [tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))]
     return _volume([losses for _, losses in front(enumerate(inside))], reference)

@@ -4,7 +4,10 @@ from events.errors import AbandonError, RefusalError, RetryError
 
 
 class StoreUnavailableError(RetryError):
-    """The database does not answer, or not in time; the result may be unknown. Reload and try again."""
+    """The database does not answer, or not in time; the result may be unknown.
+
+    Reload and try again.
+    """
 
     concerns = "database"
 

@@ -1,4 +1,5 @@
-"""Dead letters: records that could not be read or decided on, kept until a person redrives or drops them."""
+"""Dead letters: records that could not be read or decided on, kept until a person redrives or drops
+them."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from events.ids import Shard
 
 REASON_CHARACTERS = 2_000
 SHOWN_BYTES, SHOWN_HEADER_BYTES, SHOWN_KEY_BYTES = 500_000, 100_000, 1_000
-"""How much of a record's value, headers and key is on the topic of dead letters. Postgres has all of it."""
+"""How much of a record's value, headers and key is on the topic of dead letters. Postgres has all
+of it."""
 WHERE, WHY = "trialstream-from", "trialstream-reason"
 """Headers of a dead letter on its topic."""
 
@@ -39,7 +41,8 @@ class StoredDeadLetter:
     at: datetime
 
     def shown(self) -> Record:
-        """The record for the topic of dead letters: with headers that say where it was, and why it was put aside."""
+        """The record for the topic of dead letters: with headers that say where it was, and why it
+        was put aside."""
         where = f"{self.record.topic}/{self.record.partition}/{self.position}"
         known = [(name, value) for name, value in self.record.headers if name not in (WHERE, WHY)]
         if sum(len(name) + len(value) for name, value in known) > SHOWN_HEADER_BYTES:

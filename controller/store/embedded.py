@@ -1,4 +1,5 @@
-"""The embedded Postgres: installed as a wheel, started on demand, shared by all users of a data folder."""
+"""The embedded Postgres: installed as a wheel, started on demand, shared by all users of a data
+folder."""
 
 import asyncio
 import fcntl
@@ -34,7 +35,10 @@ logging_collector = off
 
 
 class EmbeddedServer:
-    """The server of one data folder. Each user holds a shared lock; the last one to leave stops the server."""
+    """The server of one data folder.
+
+    Each user holds a shared lock; the last one to leave stops the server.
+    """
 
     def __init__(self, data: Path) -> None:
         self._home = data.absolute() / "postgres"
@@ -46,7 +50,10 @@ class EmbeddedServer:
         return f"postgresql://{USER}@/postgres?host={self._sockets}"
 
     async def ensure(self) -> None:
-        """Start the server unless it runs; after a crash it recovers. Raises StoreRefusedError if it does not start."""
+        """Start the server unless it runs; after a crash it recovers.
+
+        Raises StoreRefusedError if it does not start.
+        """
         await asyncio.to_thread(self.ensure_now)
 
     def ensure_now(self) -> None:
@@ -58,7 +65,8 @@ class EmbeddedServer:
                 self._start_patiently()
 
     def _create(self) -> None:
-        """Make the cluster in another folder, then rename that, so that a crash leaves no incomplete cluster."""
+        """Make the cluster in another folder, then rename that, so that a crash leaves no
+        incomplete cluster."""
         draft = self._home / "cluster.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -69,7 +77,8 @@ class EmbeddedServer:
         draft.rename(self._cluster)
 
     def _start_patiently(self) -> None:
-        """Start the server, and try again for CRASH_SECONDS: remains of a crashed one may block the start."""
+        """Start the server, and try again for CRASH_SECONDS: remains of a crashed one may block the
+        start."""
         deadline = time.monotonic() + CRASH_SECONDS
         while True:
             try:
@@ -155,7 +164,8 @@ def _command(home: Path, program: str, *arguments: str | Path) -> list[str]:
 
 
 def _without_root(home: Path) -> list[str]:
-    """For root, the command that runs a program as `nobody`, with the right to enter root's folders.
+    """For root, the command that runs a program as `nobody`, with the right to enter root's
+    folders.
 
     Postgres refuses to run as root.
     """

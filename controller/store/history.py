@@ -40,7 +40,8 @@ class History:
     async def at_time(self, experiment: ExperimentId, at: datetime) -> Moment | None:
         """The moment after the last fact that is dated `at` or earlier; None if there is none.
 
-        Facts are dated by the clocks of those who observed them, so neighbours may be dated in another order.
+        Facts are dated by the clocks of those who observed them, so neighbours may be dated in
+        another order.
         """
         row = await self._database.row(
             "SELECT max(seq) AS seq FROM fact WHERE experiment = $1 AND at <= $2", experiment, at
@@ -48,7 +49,8 @@ class History:
         return Moment(row["seq"], at) if row and row["seq"] is not None else None
 
     async def at_event(self, experiment: ExperimentId, event: UUID | int) -> Moment | None:
-        """The moment after the fact with this id or number; None if the experiment has no such fact."""
+        """The moment after the fact with this id or number; None if the experiment has no such
+        fact."""
         column = "id" if isinstance(event, UUID) else "seq"
         row = await self._database.row(
             f"SELECT seq, at FROM fact WHERE experiment = $1 AND {column} = $2", experiment, event

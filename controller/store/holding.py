@@ -16,7 +16,8 @@ from events.spec.space import Assignment
 
 @dataclass(slots=True)
 class Holding:
-    """The experiments of one shard that have not ended, and what their owner needs to continue them."""
+    """The experiments of one shard that have not ended, and what their owner needs to continue
+    them."""
 
     shard: Shard
     epoch: int

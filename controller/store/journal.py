@@ -1,4 +1,5 @@
-"""What a search has suggested and been told, in order: enough to rebuild it with the same next suggestion."""
+"""What a search has suggested and been told, in order: enough to rebuild it with the same next
+suggestion."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,5 @@
-"""Ownership of shards: an epoch that fences off former owners, and a session lock that shows when an owner died."""
+"""Ownership of shards: an epoch that fences off former owners, and a session lock that shows when
+an owner died."""
 
 import asyncio
 import secrets
@@ -87,7 +88,10 @@ class Leases:
         return bool(self.epochs) and time.monotonic() > self._good_until
 
     async def make_shards(self, count: int) -> None:
-        """Make `count` shards if there are none. Raises StoreRefusedError if there is another number of them."""
+        """Make `count` shards if there are none.
+
+        Raises StoreRefusedError if there is another number of them.
+        """
         await self._database.execute(_MAKE, count, FIRST_EMBEDDED_SHARD)
         row = await self._database.row("SELECT count(*) AS count FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
         if row is None or row["count"] != count:
@@ -98,7 +102,10 @@ class Leases:
             )
 
     async def claim(self, shard: Shard) -> int | None:
-        """Take the shard if it is free. Returns the new epoch, or None if another process owns the shard."""
+        """Take the shard if it is free.
+
+        Returns the new epoch, or None if another process owns the shard.
+        """
         return (await self.claim_all([shard])).get(shard)
 
     async def claim_all(self, shards: Collection[Shard]) -> dict[Shard, int]:

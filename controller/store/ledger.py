@@ -1,4 +1,5 @@
-"""The ledger of decisions: loads experiments, and commits facts, state, trials and effects in one statement."""
+"""The ledger of decisions: loads experiments, and commits facts, state, trials and effects in one
+statement."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -84,12 +85,16 @@ class Ledger:
         self._database = database
 
     async def admit_alone(self, experiment: Experiment, admitted: Envelope) -> Shard | None:
-        """Record a new experiment in a shard of its own, and return that; None if the name is taken."""
+        """Record a new experiment in a shard of its own, and return that; None if the name is
+        taken."""
         row = await self._admit(experiment, admitted, None, None)
         return Shard(row["shard"]) if row["made"] else None
 
     async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard, epoch: int) -> bool:
-        """Record a new experiment in our shard; False if its name is taken, or it was deleted. Raises FencedError."""
+        """Record a new experiment in our shard; False if its name is taken, or it was deleted.
+
+        Raises FencedError.
+        """
         row = await self._admit(experiment, admitted, shard, epoch)
         if row["shard"] is None:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
@@ -107,25 +112,31 @@ class Ledger:
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def load(self, shard: Shard) -> list[Experiment]:
-        """All experiments of a shard that have not ended, without those that only a newer version can read."""
+        """All experiments of a shard that have not ended, without those that only a newer version
+        can read."""
         return _readable(
             await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
         )
 
     async def done(self, shard: Shard, experiments: Collection[ExperimentId]) -> list[Experiment]:
-        """Those of these experiments that have ended and are of the shard, as far as this version can read them."""
+        """Those of these experiments that have ended and are of the shard, as far as this version
+        can read them."""
         if not experiments:
             return []
         text = "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL"
         return _readable(await self._database.fetch(text, list(experiments), shard))
 
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
-        """The experiment with this id, and its shard. Raises ValidationError if only a newer version can read it."""
+        """The experiment with this id, and its shard.
+
+        Raises ValidationError if only a newer version can read it.
+        """
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def results(self, experiment: ExperimentId, sign: float, limit: int) -> list[tuple[Assignment, Observation]]:
-        """Assignment and observation of the `limit` best trials that succeeded, the lowest value times `sign` first."""
+        """Assignment and observation of the `limit` best trials that succeeded, the lowest value
+        times `sign` first."""
         rows = await self._database.fetch(
             "SELECT assignment, observation FROM trial WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
             "ORDER BY value * $3, number LIMIT $4",
@@ -144,7 +155,10 @@ class Ledger:
         return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these requests have been decided on. Those that are in the mailbox again are deleted there."""
+        """Which of these requests have been decided on.
+
+        Those that are in the mailbox again are deleted there.
+        """
         rows = await self._database.fetch(
             "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
             "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) SELECT id FROM known",

@@ -73,7 +73,8 @@ class Measurements:
     async def summaries(
         self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]], until: datetime | None = None
     ) -> dict[TrialNumber, Observation]:
-        """What each of these (trial, attempt) has reported, or had `until` then; empty if it reported nothing."""
+        """What each of these (trial, attempt) has reported, or had `until` then; empty if it
+        reported nothing."""
         trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
         found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial in trials}
         for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers, until):

@@ -47,7 +47,8 @@ class Outbox:
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
 
     async def waiting(self, shards: Collection[Shard]) -> dict[str, tuple[int, float]]:
-        """By effect: how many are still to be done for these shards, and the age of the oldest in seconds."""
+        """By effect: how many are still to be done for these shards, and the age of the oldest in
+        seconds."""
         rows = await self._database.fetch(
             "SELECT o.effect, count(*) AS count, extract(epoch FROM now() - min(f.at))::float8 AS age "
             "FROM outbox o JOIN fact f USING (experiment, seq) "

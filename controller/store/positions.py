@@ -21,7 +21,8 @@ class Move(NamedTuple):
 
 @dataclass(slots=True)
 class Bookmark:
-    """The position of a flow in its topic: the one in Postgres (`stored`), and the one that is reached (`done`)."""
+    """The position of a flow in its topic: the one in Postgres (`stored`), and the one that is
+    reached (`done`)."""
 
     topic: str
     log: str
@@ -62,7 +63,8 @@ class Positions:
         self._database = database
 
     async def find(self, shard: Shard, epoch: int, topic: str, log: str) -> Bookmark:
-        """The position at which to continue in the log `log`: the start, if the stored one is of another log.
+        """The position at which to continue in the log `log`: the start, if the stored one is of
+        another log.
 
         Raises FencedError.
         """

@@ -64,7 +64,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """One connection, for one task. Raises StoreUnavailableError if the database becomes unavailable meanwhile."""
+        """One connection, for one task.
+
+        Raises StoreUnavailableError if the database becomes unavailable meanwhile.
+        """
         with _Translated():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
@@ -129,7 +132,10 @@ class _Translated:
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
-    """A pool of up to `size` connections. Raises StoreUnavailableError or StoreRefusedError if none can be made."""
+    """A pool of up to `size` connections.
+
+    Raises StoreUnavailableError or StoreRefusedError if none can be made.
+    """
     with _Translated():
         try:
             pool = await asyncpg.create_pool(

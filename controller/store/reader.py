@@ -1,4 +1,5 @@
-"""A subscription that continues where the previous owner of the shard stopped: the position is in Postgres."""
+"""A subscription that continues where the previous owner of the shard stopped: the position is in
+Postgres."""
 
 import logging
 import time
@@ -20,7 +21,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Reader:
-    """Fetches records, and knows which are processed. Of a log that ends with the process nothing is stored."""
+    """Fetches records, and knows which are processed.
+
+    Of a log that ends with the process nothing is stored.
+    """
 
     subscription: Subscription
     positions: Positions
@@ -31,7 +35,8 @@ class Reader:
     bookmark: Bookmark | None
     stored_at: float = field(default_factory=time.monotonic)
     dead: list[DeadLetter] = field(default_factory=list)
-    """Records that are put aside, but not stored yet: they are stored together with a new position."""
+    """Records that are put aside, but not stored yet: they are stored together with a new position.
+    """
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
         """As Subscription.fetch."""

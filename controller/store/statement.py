@@ -9,10 +9,11 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_]+(?:\.[a-z_]+)?)")
 
 
 class Statement:
-    """One SQL statement. `:name` stands for a value, `:rows.name` for a list: that attribute of each of the rows.
+    """One SQL statement. `:name` stands for a value, `:rows.name` for a list: that attribute of
+    each of the rows.
 
-    The text in the file is the one place that says which parameters and columns there are; a parameter may occur
-    several times. `sql` is the text as Postgres takes it, with $1, $2 ….
+    The text in the file is the one place that says which parameters and columns there are; a
+    parameter may occur several times. `sql` is the text as Postgres takes it, with $1, $2 ….
     """
 
     def __init__(self, text: str) -> None:
@@ -26,7 +27,10 @@ class Statement:
         return cls(files("controller.store").joinpath(file).read_text(encoding="utf-8"))
 
     def values(self, **given: Any) -> tuple[Any, ...]:
-        """What `sql` is executed with. Raises TypeError unless each parameter is given, and nothing else."""
+        """What `sql` is executed with.
+
+        Raises TypeError unless each parameter is given, and nothing else.
+        """
         if given.keys() != self._names:
             raise TypeError(f"the statement takes {sorted(self._names)}, not {sorted(given)}")
         return tuple(self._in_order(given))

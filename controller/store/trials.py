@@ -56,7 +56,8 @@ class TrialRows:
 def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> TrialRows:
     """The rows to insert and to update for these facts.
 
-    A trial is never proposed and concluded in one batch, for its workload starts only after the commit.
+    A trial is never proposed and concluded in one batch, for its workload starts only after the
+    commit.
     """
     proposed: dict[TrialNumber, tuple[TrialProposed, datetime]] = {}
     updated: dict[TrialNumber, TrialUpdate] = {}
@@ -111,5 +112,6 @@ def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: dat
 
 
 def _array(numbers: Sequence[float | None]) -> str:
-    """As Postgres writes an array: arrays of different lengths cannot be sent as one array of arrays."""
+    """As Postgres writes an array: arrays of different lengths cannot be sent as one array of
+    arrays."""
     return "{" + ",".join("NULL" if number is None else repr(number) for number in numbers) + "}"

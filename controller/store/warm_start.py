@@ -12,7 +12,8 @@ class UnknownEarlierError(RefusalError, ValueError):
 
 
 async def with_rows(ledger: Ledger, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
-    """The spec with the results of the experiments that its warm start names, best first, as many as a fact can hold.
+    """The spec with the results of the experiments that its warm start names, best first, as many
+    as a fact can hold.
 
     Raises UnknownEarlierError.
     """
@@ -31,7 +32,8 @@ async def with_rows(ledger: Ledger, namespace: str, spec: ExperimentSpec) -> Exp
 
 
 async def _rows(ledger: Ledger, namespace: str, name: str, spec: ExperimentSpec) -> list[Row]:
-    """Succeeded trials alone: the value of one that was stopped early is that of a curve that was cut off."""
+    """Succeeded trials alone: the value of one that was stopped early is that of a curve that was
+    cut off."""
     target = spec.first_objective
     known = await ledger.find(namespace, name)
     if known is None:

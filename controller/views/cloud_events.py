@@ -5,7 +5,8 @@ from events.envelope import SOURCE, TYPE_PREFIX, VERSION
 
 
 def cloud_event(one: Recorded) -> dict[str, object]:
-    """A fact as a CloudEvent 1.0, as JSON values; `seq` is its place among the facts of its experiment, from 1."""
+    """A fact as a CloudEvent 1.0, as JSON values; `seq` is its place among the facts of its
+    experiment, from 1."""
     envelope = one.envelope
     return {
         "specversion": "1.0",

@@ -1,8 +1,9 @@
 """How much each parameter matters, estimated from the trials, and how reliable the estimate is.
 
-A random forest learns the rank of a trial from its parameters. A parameter's importance is how much worse the forest
-predicts trials that it has not seen when that parameter is shuffled among them (permutation importance, Breiman 2001),
-as a share of the sum. Ranks, so that one diverged trial does not drown the others.
+A random forest learns the rank of a trial from its parameters. A parameter's importance is how much
+worse the forest predicts trials that it has not seen when that parameter is shuffled among them
+(permutation importance, Breiman 2001), as a share of the sum. Ranks, so that one diverged trial
+does not drown the others.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,10 @@ FOLDS, TREES, SHUFFLES = 5, 50, 5
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Shares by parameter, largest first. `explained` is the R² of the forest on unseen trials: how far to trust it."""
+    """Shares by parameter, largest first.
+
+    `explained` is the R² of the forest on unseen trials: how far to trust it.
+    """
 
     shares: Sequence[tuple[str, float]]
     trials: int
@@ -32,7 +36,8 @@ class Importance:
 
 
 def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow], objective: int = 0) -> Importance | None:
-    """Estimate from the trials with values, also infeasible ones; None if they are fewer than FEWEST, or all equal."""
+    """Estimate from the trials with values, also infeasible ones; None if they are fewer than
+    FEWEST, or all equal."""
     usable = thinned([row for row in rows if row.ranked or row.infeasible], MOST)
     if len(usable) < FEWEST or not parameters:
         return None
@@ -64,7 +69,8 @@ def _ranks(values: Any) -> Any:
 
 
 def _losses(points: Any, ranks: Any) -> tuple[Any, float]:
-    """For each parameter the added squared error on unseen trials when it is shuffled; and the error without that."""
+    """For each parameter the added squared error on unseen trials when it is shuffled; and the
+    error without that."""
     from sklearn.ensemble import RandomForestRegressor  # its import takes a second
 
     random = np.random.default_rng(0)

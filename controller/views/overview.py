@@ -1,4 +1,5 @@
-"""One experiment on one page: its facts, its best trial, its running trials, and how much each parameter matters."""
+"""One experiment on one page: its facts, its best trial, its running trials, and how much each
+parameter matters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -86,7 +87,8 @@ def best_facts(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, st
 
 
 def live_rows(snapshot: ExperimentSnapshot, last: Mapping[TrialNumber, LatestValue]) -> Iterator[tuple[str, ...]]:
-    """A row under LIVE_TITLES for each trial without a conclusion, at most MOST_LIVE; `last` is what they reported."""
+    """A row under LIVE_TITLES for each trial without a conclusion, at most MOST_LIVE; `last` is
+    what they reported."""
     metric = snapshot.experiment.spec.first_objective.metric
     for number, trial in list(snapshot.experiment.progress.live.items())[:MOST_LIVE]:
         seen = last.get(number)

@@ -99,7 +99,8 @@ def _collector(spec: ExperimentSpec) -> str:
 
 
 def _range(parameter: Parameter) -> tuple[str, ...]:
-    """Name, type, lowest and highest value, how many values there are, and which or how they are spread."""
+    """Name, type, lowest and highest value, how many values there are, and which or how they are
+    spread."""
     side = dimension(parameter)
     size = f"{side.size:,}" if side.size is not None else "any"
     if parameter.type in (ParameterType.CATEGORICAL, ParameterType.DISCRETE):

@@ -47,7 +47,8 @@ def concluded_words(experiment: Experiment) -> str:
 
 
 def time_left_words(snapshot: ExperimentSnapshot, began: datetime, at_start: int) -> str:
-    """At the pace since `began`, when `at_start` trials were concluded; of a wall-clock budget, what is left of it."""
+    """At the pace since `began`, when `at_start` trials were concluded; of a wall-clock budget,
+    what is left of it."""
     progress, spec = snapshot.experiment.progress, snapshot.experiment.spec
     if progress.deadline is not None:
         return f"{words.duration(max(0.0, (progress.deadline - snapshot.now).total_seconds()))} of the budget left"

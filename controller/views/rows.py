@@ -16,7 +16,10 @@ EXTREMES = ("min", "max", "latest")
 
 
 class Columns:
-    """The columns of one experiment. A parameter has its own name, or `parameter.NAME` if another column has that."""
+    """The columns of one experiment.
+
+    A parameter has its own name, or `parameter.NAME` if another column has that.
+    """
 
     def __init__(self, experiment: Experiment, front: Collection[TrialNumber] = ()) -> None:
         self._experiment = experiment.identity.name
@@ -52,7 +55,8 @@ class Columns:
         ]
 
     def _judged(self, row: TrialRow) -> Iterator[Any]:
-        """The columns of several objectives and of outcome constraints; None before the trial is concluded."""
+        """The columns of several objectives and of outcome constraints; None before the trial is
+        concluded."""
         if self._spec.multi_objective:
             yield from row.values or [None] * len(self._spec.all_objectives)
             yield row.number in self._front

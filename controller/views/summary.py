@@ -80,10 +80,11 @@ def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar
 
 
 def document(experiment: Experiment, best: TrialRow | None, front: Sequence[TrialRow]) -> dict[str, Any]:
-    """What is known of `experiment`, whose best trial is `best`, or which has this Pareto front, as JSON values.
+    """What is known of `experiment`, whose best trial is `best`, or which has this Pareto front, as
+    JSON values.
 
-    `trials` counts the trials in each state, `infeasible` those with a value that miss a constraint; `best` is null
-    while no trial has a value, or if there are several objectives.
+    `trials` counts the trials in each state, `infeasible` those with a value that miss a
+    constraint; `best` is null while no trial has a value, or if there are several objectives.
     """
     identity, progress = experiment.identity, experiment.progress
     verdict = progress.verdict
@@ -135,7 +136,8 @@ async def front_rows(queries: Queries, experiment: Experiment, limit: int | None
 
 
 async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[str, Any]:
-    """`document` of an experiment, its best trials read, with its times; of an earlier moment also which one."""
+    """`document` of an experiment, its best trials read, with its times; of an earlier moment also
+    which one."""
     best, front = await best_row(queries, snapshot.experiment), await front_rows(queries, snapshot.experiment)
     tree = document(snapshot.experiment, best, front)
     concluded = snapshot.concluded_at

@@ -7,7 +7,8 @@ from controller.store.queries.trials import TrialRow
 
 
 def trial_as_of(row: TrialRow, snapshot: ExperimentSnapshot) -> TrialRow:
-    """The row of a trial as it was at the moment of `snapshot`; a trial that was still live has no conclusion."""
+    """The row of a trial as it was at the moment of `snapshot`; a trial that was still live has no
+    conclusion."""
     live = snapshot.experiment.progress.live.get(row.number)
     if live is None:
         return row

@@ -1,4 +1,5 @@
-"""The trials of an experiment that were asked for, in the order that was asked for, and as rows of a table."""
+"""The trials of an experiment that were asked for, in the order that was asked for, and as rows of
+a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The selected trials, the numbers of the whole front, and what running trials have reported last."""
+    """The selected trials, the numbers of the whole front, and what running trials have reported
+    last."""
 
     rows: Sequence[TrialRow]
     front: set[TrialNumber]
@@ -59,7 +61,10 @@ async def read_trials(queries: Queries, snapshot: ExperimentSnapshot, wanted: Se
 
 
 def objective(sort: str, spec: ExperimentSpec) -> int | None:
-    """The place of the objective that `sort` names; None = sort by number. Raises UnknownOrderError."""
+    """The place of the objective that `sort` names; None = sort by number.
+
+    Raises UnknownOrderError.
+    """
     metrics = [target.metric for target in spec.all_objectives]
     if sort in metrics:
         return metrics.index(sort)

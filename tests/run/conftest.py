@@ -1,4 +1,5 @@
-"""A desk: a folder with an experiment file and a data folder, and `trialstream` as a person starts it."""
+"""A desk: a folder with an experiment file and a data folder, and `trialstream` as a person starts
+it."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from tests.run.desk import Desk
 
 @pytest.fixture(scope="session")
 def stopped_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that was made, which takes a second, and stopped: for others to begin with."""
+    """The folder of a server that was made, which takes a second, and stopped: for others to begin
+    with."""
     folder = tmp_path_factory.mktemp("made")
     server = EmbeddedServer(folder)
     with server.use():

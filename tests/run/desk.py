@@ -1,4 +1,5 @@
-"""What a person has in front of them: an experiment file, a training script, a data folder, and terminals."""
+"""What a person has in front of them: an experiment file, a training script, a data folder, and
+terminals."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""A database that goes away for good, and one that comes back: nothing is lost, and the message says what to do."""
+"""A database that goes away for good, and one that comes back: nothing is lost, and the message
+says what to do."""
 
 import os
 import signal

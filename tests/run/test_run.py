@@ -1,4 +1,5 @@
-"""`trialstream run` as people use it: again, extended, interrupted, twice at once, stopped, deleted."""
+"""`trialstream run` as people use it: again, extended, interrupted, twice at once, stopped,
+deleted."""
 
 import json
 import signal

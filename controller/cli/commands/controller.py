@@ -30,7 +30,10 @@ def controller(
     metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")] = 0,
     health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")] = 0,
 ) -> None:
-    """Run a controller: one of several that share the experiments of `submit`. On SIGTERM the others take over."""
+    """Run a controller: one of several that share the experiments of `submit`.
+
+    On SIGTERM the others take over.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = read_settings(database, kafka)
     if settings.database is None:

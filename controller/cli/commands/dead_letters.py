@@ -42,7 +42,10 @@ def dead_letters(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Show records that could not be read or decided on, and why. They stay until they are redriven or dropped."""
+    """Show records that could not be read or decided on, and why.
+
+    They stay until they are redriven or dropped.
+    """
     asyncio.run(_perform(action, ids or [], output, data, kafka, database))
 
 

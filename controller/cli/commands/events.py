@@ -70,7 +70,8 @@ def _over(one: Recorded, over: bool) -> bool:
 
 
 async def _was_over(queries: Queries, experiment: ExperimentId, start: int) -> bool:
-    """Whether the experiment had ended before the first event that was asked for, so that none will come."""
+    """Whether the experiment had ended before the first event that was asked for, so that none will
+    come."""
     before = await queries.facts.page(experiment, max(1, start - 1), 1)
     return not before or isinstance(before[0].fact, ExperimentConcluded)
 

@@ -41,10 +41,13 @@ def run(
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
-    """Run an experiment, or resume it: the same file again resumes it, a larger maxTrialCount extends it.
+    """Run an experiment, or resume it: the same file again resumes it, a larger maxTrialCount
+    extends it.
 
     Ctrl-C once stops cleanly (the same command resumes it later), twice at once.
-    Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody, 130 Ctrl-C.
+
+    Exit codes: 0 succeeded, 1 failed, 2 bad input, 4 database, 5 other spec, 6 stopped by somebody,
+    130 Ctrl-C.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     document = load_experiment(file)

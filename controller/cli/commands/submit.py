@@ -26,7 +26,8 @@ def submit(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Hand an experiment to the controllers: the same file again resumes it, a larger maxTrialCount extends it."""
+    """Hand an experiment to the controllers: the same file again resumes it, a larger maxTrialCount
+    extends it."""
     document = load_experiment(file)
     for warning in document.warnings:
         print_warning(warning)
@@ -61,7 +62,10 @@ async def _submit(
 
 
 async def _require_earlier(ledger: Ledger, document: ExperimentDocument) -> None:
-    """The controller would look for the earlier experiments, too, but could not tell anybody. Raises CommandError."""
+    """The controller would look for the earlier experiments, too, but could not tell anybody.
+
+    Raises CommandError.
+    """
     try:
         await examine(ledger, _no_problems, document.namespace, document.spec)
     except UnknownEarlierError as error:

@@ -29,7 +29,10 @@ def topics(
     ] = None,
     kafka: Kafka = None,
 ) -> None:
-    """Create or check the topics that the controllers share. Exit code 2: something is wrong with them."""
+    """Create or check the topics that the controllers share.
+
+    Exit code 2: something is wrong with them.
+    """
     settings = kafka_settings(kafka)
     if action is TopicsAction.CREATE:
         made = asyncio.run(kafka_topics.create(settings, partitions, replicas))

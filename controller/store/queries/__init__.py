@@ -1,4 +1,7 @@
-"""Everything that people read: experiments, trials, curves and facts. What each query costs is bounded."""
+"""Everything that people read: experiments, trials, curves and facts.
+
+What each query costs is bounded.
+"""
 
 from controller.store.postgres import Database
 from controller.store.queries.curves import CurveQueries

@@ -44,7 +44,8 @@ class CurveQueries:
     ) -> dict[TrialNumber, LatestValue]:
         """The last value of `metric` that each of these attempts (trial → attempt) has reported.
 
-        With `until` the last one that was reported by then. Costs one index lookup for each attempt.
+        With `until` the last one that was reported by then. Costs one index lookup for each
+        attempt.
         """
         rows = await self._database.fetch(
             self._LAST, experiment, list(attempts), list(attempts.values()), metric, until

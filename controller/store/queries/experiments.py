@@ -37,7 +37,8 @@ class ExperimentSummary:
 class ExperimentSnapshot:
     """An experiment at one moment, and when it was created and concluded.
 
-    `now` is that moment: the database's clock at the time of the query, or an earlier moment if `past` is True.
+    `now` is that moment: the database's clock at the time of the query, or an earlier moment if
+    `past` is True.
     """
 
     experiment: Experiment
@@ -93,7 +94,8 @@ class ExperimentQueries:
         return ExperimentSnapshot(known[0], row["created_at"], row["concluded_at"], row["now"]) if row else None
 
     async def moment(self, experiment: ExperimentId, when: datetime | UUID | int) -> Moment | None:
-        """The moment of a time, or of a fact that is named by its id or number; None if there is none."""
+        """The moment of a time, or of a fact that is named by its id or number; None if there is
+        none."""
         if isinstance(when, datetime):
             return await self._history.at_time(experiment, when)
         return await self._history.at_event(experiment, when)

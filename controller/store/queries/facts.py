@@ -23,7 +23,8 @@ class FactQueries:
         return [recorded(row) for row in rows]
 
     async def of_trial(self, experiment: ExperimentId, number: TrialNumber, until: int) -> Sequence[Recorded]:
-        """The facts about one trial in order, at most PAGE: those among the first `until` facts of its experiment."""
+        """The facts about one trial in order, at most PAGE: those among the first `until` facts of
+        its experiment."""
         rows = await self._database.fetch(
             "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 AND seq <= $3 ORDER BY seq LIMIT $4",
             experiment,

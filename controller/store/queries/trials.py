@@ -18,7 +18,8 @@ from events.spec.outcomes import feasible
 from events.spec.space import Assignment
 
 HASHES = 2**32
-"""How many values the hash of `sample` has. Not every n-th trial: a search may repeat itself in cycles of n."""
+"""How many values the hash of `sample` has. Not every n-th trial: a search may repeat itself in
+cycles of n."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class TrialRow:
     values: tuple[float | None, ...]
     """One for each objective; None where the trial has no value."""
     violations: tuple[float | None, ...]
-    """By how much it misses each outcome constraint; 0 where it keeps one, None where that is not known."""
+    """By how much it misses each outcome constraint; 0 where it keeps one, None where that is not
+    known."""
     proposed_at: datetime
     started_at: datetime | None
     concluded_at: datetime | None
@@ -110,7 +112,8 @@ class TrialQueries:
         states: Collection[TrialState] = (),
         objective: int = 0,
     ) -> list[TrialRow]:
-        """The best `limit` trials by the `objective`-th value, best first; those that cannot be the best come last."""
+        """The best `limit` trials by the `objective`-th value, best first; those that cannot be the
+        best come last."""
         sign = 1.0 if direction is Direction.MINIMIZE else -1.0
         rows = await self._database.fetch(
             self._RANKING, experiment, list(states), list(RANKED), sign, limit, objective + 1
@@ -124,7 +127,10 @@ class TrialQueries:
     """
 
     async def front(self, identity: Identity) -> list[TrialRow]:
-        """All trials of the Pareto front, the best of the first objective first. Reads the values of all trials."""
+        """All trials of the Pareto front, the best of the first objective first.
+
+        Reads the values of all trials.
+        """
         rows = await self._database.fetch(self._OUTCOMES, identity.id, list(RANKED))
         points = ((row["number"], identity.spec.losses(row["objective_values"])) for row in rows)
         return await self.numbered(identity.id, [number for number, _ in front(points)])
@@ -147,7 +153,8 @@ class TrialQueries:
     async def sample(
         self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()
     ) -> list[TrialRow]:
-        """About `limit` of the `proposed` trials, drawn by a hash of their numbers, and all `wanted` ones."""
+        """About `limit` of the `proposed` trials, drawn by a hash of their numbers, and all
+        `wanted` ones."""
         share = min(HASHES, HASHES * limit // max(1, proposed))
         rows = await self._database.fetch(self._SAMPLE, experiment, share, list(wanted), 2 * limit + len(wanted))
         return [_trial(row) for row in rows]

@@ -1,4 +1,5 @@
-"""The figures of values: their history, learning curves, and the importance of the parameters, for plotly.js."""
+"""The figures of values: their history, learning curves, and the importance of the parameters, for
+plotly.js."""
 
 from collections.abc import Mapping, Sequence
 

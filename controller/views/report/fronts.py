@@ -1,4 +1,5 @@
-"""The figures of several objectives: every pair of them against each other, and the hypervolume as it grew."""
+"""The figures of several objectives: every pair of them against each other, and the hypervolume as
+it grew."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -13,7 +14,8 @@ from events.spec.objective import Direction
 
 
 def tradeoffs(subject: Subject) -> Figure | None:
-    """One scatter for each pair of objectives: the front, other trials, and those that miss a constraint."""
+    """One scatter for each pair of objectives: the front, other trials, and those that miss a
+    constraint."""
     targets = subject.experiment.spec.all_objectives
     rows = [row for row in subject.trials if row.ranked or row.infeasible]
     if len(targets) < 2 or not rows:

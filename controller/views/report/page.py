@@ -19,7 +19,8 @@ from controller.views.summary import algorithm_words, counts_words, in_order, me
 from events.facts import TrialState
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-"""No network at all; plotly.js compiles the programs of its WebGL figures, so it needs unsafe-eval."""
+"""No network at all; plotly.js compiles the programs of its WebGL figures, so it needs unsafe-eval.
+"""
 Matters = Sequence[Importance | None]
 """How much each parameter matters for each objective."""
 TRUSTED = 0.2

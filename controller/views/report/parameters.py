@@ -32,7 +32,8 @@ _ANGLES = {ord("<"): "\u2039", ord(">"): "\u203a"}
 
 
 def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
-    """Parallel coordinates of the trials with a value; the parameters that matter most, if they are too many."""
+    """Parallel coordinates of the trials with a value; the parameters that matter most, if they are
+    too many."""
     spec = subject.experiment.spec
     rows = thinned([row for row in subject.trials if row.ranked], MOST_LINES)
     if len(rows) < 2 or not spec.parameters:
@@ -78,13 +79,15 @@ def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
 
 
 def _places(parameter: Parameter, given: Sequence[Any]) -> list[int | None]:
-    """The numbers of categorical values in their list: two long values may look alike, but are not drawn as one."""
+    """The numbers of categorical values in their list: two long values may look alike, but are not
+    drawn as one."""
     places = {str(value): place for place, value in enumerate(parameter.space.list)}
     return [None if value is None else places.get(str(value)) for value in given]
 
 
 def _choices(parameter: Parameter) -> Figure:
-    """Ticks for the values of a categorical parameter; some ticks show HTML as text, some as HTML, so there is none."""
+    """Ticks for the values of a categorical parameter; some ticks show HTML as text, some as HTML,
+    so there is none."""
     texts = [words.scalar(value).translate(_ANGLES) for value in parameter.space.list]
     shown = [text if len(text) <= MOST_TICK else f"{text[: MOST_TICK - 1]}…" for text in texts]
     return {"tickvals": list(range(len(shown))), "ticktext": shown}

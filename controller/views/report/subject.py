@@ -63,7 +63,8 @@ async def read_subject(queries: Queries, snapshot: ExperimentSnapshot) -> Subjec
 
 
 def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[TrialRow]:
-    """The trials whose curves are drawn: half of them the best ones, the others evenly over the sample."""
+    """The trials whose curves are drawn: half of them the best ones, the others evenly over the
+    sample."""
     chosen = {row.number: row for row in ranking[: MOST_CURVES // 2]}
     rest = [row for row in sample if row.number not in chosen and row.started_at is not None]
     return [*chosen.values(), *thinned(rest, MOST_CURVES - len(chosen))]

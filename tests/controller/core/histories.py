@@ -41,7 +41,8 @@ def experiment(
     seconds: float | None = None,
     several: bool = False,
 ) -> Experiment:
-    """A new experiment that minimises `loss` or, with `several`, `loss` and `size` where `latency <= 5`."""
+    """A new experiment that minimises `loss` or, with `several`, `loss` and `size` where `latency
+    <= 5`."""
     loss: dict[str, Any] = {"type": "minimize", "objectiveMetricName": "loss"}
     loss |= {} if goal is None else {"goal": goal}
     size = {"type": "maximize", "objectiveMetricName": "size", "goal": 5}

@@ -19,7 +19,8 @@ from tests.controller.core.test_decisions import end, running
 
 
 def concluded(state: Experiment, *seen: Observation) -> tuple[Experiment, list[TrialConcluded]]:
-    """The experiment after trials 1, 2, … that succeeded with these observations, and their conclusions."""
+    """The experiment after trials 1, 2, … that succeeded with these observations, and their
+    conclusions."""
     watch = running(state, len(seen))
     made = [end(watch, trial, Cause.COMPLETED, one) for trial, one in enumerate(seen, 1)]
     assert all(made)

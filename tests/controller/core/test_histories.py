@@ -1,4 +1,5 @@
-"""Whatever comes in, in whatever order and however often: budgets hold, and a trial has one conclusion."""
+"""Whatever comes in, in whatever order and however often: budgets hold, and a trial has one
+conclusion."""
 
 import random
 from collections import Counter

@@ -1,4 +1,5 @@
-"""What the store promises: decisions whole or not at all, only by the owner, conclusions for ever, points once."""
+"""What the store promises: decisions whole or not at all, only by the owner, conclusions for ever,
+points once."""
 
 import asyncio
 import math
