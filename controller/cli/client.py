@@ -53,8 +53,8 @@ class ControllerClient:
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             raise CommandError(
-                f"no controller has acted on it within {ANSWER_SECONDS:.0f} s; the request waits in Kafka until one "
-                "does. Is one running? Start it with: trialstream controller",
+                f"no controller has acted on it within {ANSWER_SECONDS:.0f} s; the request waits "
+                "in Kafka until one does. Is one running? Start it with: trialstream controller",
                 ExitCode.FAILED,
             ) from None
 
@@ -110,7 +110,7 @@ def require_controllers(name: str, shard: Shard) -> None:
     """Raises CommandError if the experiment in this shard belongs to a `run`."""
     if shard >= FIRST_EMBEDDED_SHARD:
         raise CommandError(
-            f"{name!r} was started with `trialstream run` and belongs to that; resume it with run, stop or delete it, "
-            "or use another name",
+            f"{name!r} was started with `trialstream run` and belongs to that; resume it with run, "
+            "stop or delete it, or use another name",
             ExitCode.CONFLICT,
         )

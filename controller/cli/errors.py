@@ -10,7 +10,7 @@ from events.errors import RefusalError, RetryError
 
 
 class CommandError(RefusalError):
-    """The command cannot do what was asked; the message says why, what is allowed and what to do."""
+    """The command cannot do what was asked; the message says why, and what to do."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)

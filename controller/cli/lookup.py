@@ -53,10 +53,12 @@ async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> Exp
     if moment is None:
         name = short_name((snapshot.experiment.identity.namespace, snapshot.experiment.identity.name))
         if isinstance(when, datetime):
-            message = f"{name} did not exist at {when.isoformat()}; it was created at {snapshot.created_at.isoformat()}"
+            created = snapshot.created_at.isoformat()
+            message = f"{name} did not exist at {when.isoformat()}; it was created at {created}"
         else:
             last = snapshot.experiment.progress.version
-            message = f"{name} has no event {at!r}; its events are 1 to {last}, see: trialstream events {name}"
+            message = f"{name} has no event {at!r}; its events are 1 to {last}"
+            message += f", see: trialstream events {name}"
         raise CommandError(message, ExitCode.NOT_FOUND)
     return await queries.experiments.as_of(snapshot, moment)
 

@@ -11,8 +11,8 @@ from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 
 ALLOWED = (
-    "give a time such as 2026-03-01T12:00:00Z (without a zone: local time), a clock time such as 14:30, "
-    "an age such as 90s, 10m, 2h or 1d"
+    "give a time such as 2026-03-01T12:00:00Z (without a zone: local time), "
+    "a clock time such as 14:30, an age such as 90s, 10m, 2h or 1d"
 )
 At = Annotated[
     str | None,
@@ -45,7 +45,8 @@ def read_time(option: str, text: str, now: datetime, allowed: str = ALLOWED) -> 
     except (ValueError, OverflowError):
         raise CommandError(f"{option}: {text!r} is not a time; {allowed}", ExitCode.INVALID) from None
     if at > now:
-        message = f"{option}: {text!r} is in the future; it is {now.astimezone().isoformat(timespec='seconds')} now"
+        clock = now.astimezone().isoformat(timespec="seconds")
+        message = f"{option}: {text!r} is in the future; it is {clock} now"
         raise CommandError(message, ExitCode.INVALID)
     return at
 

@@ -57,7 +57,7 @@ Kafka = Annotated[
         "--kafka",
         metavar="HOST:PORT,...",
         show_default="TRIALSTREAM_KAFKA",
-        help="The Kafka that the controllers share; user, password and more as TRIALSTREAM_KAFKA_*.",
+        help="The Kafka of the controllers; user, password and more as TRIALSTREAM_KAFKA_*.",
     ),
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
@@ -93,8 +93,8 @@ def kafka_of(settings: "Settings") -> "KafkaSettings":
     """The Kafka of the settings; raises CommandError if they name none."""
     if settings.kafka is None:
         raise CommandError(
-            "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, or [kafka] in the "
-            "settings file. On one machine without Kafka use: trialstream run FILE",
+            "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, "
+            "or [kafka] in the settings file. On one machine without Kafka use: trialstream run FILE",
             ExitCode.INVALID,
         )
     return settings.kafka

@@ -79,7 +79,7 @@ class Lines:
 
 
 class Screen:
-    """A bar, counts, the best so far, the running trials with their last metric, and the time left."""
+    """A bar, counts, the best trial so far, the running trials with their last metric, time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -107,7 +107,7 @@ async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNu
 
 
 async def _if_available(question: Awaitable[Answer]) -> Answer | None:
-    """The answer; None while the database is unavailable, for showing progress must not end a run."""
+    """The answer, or None while the database is unavailable: a view must not end a run."""
     try:
         return await question
     except (StoreUnavailableError, StoreRefusedError):

@@ -1,1 +1,1 @@
-"""Pure functions over immutable state: what follows from a signal, and what is known after a fact."""
+"""Pure functions over immutable state: the facts after a signal, and the state after a fact."""

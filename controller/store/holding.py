@@ -68,7 +68,7 @@ class Holding:
         return trial is not None and trial.end is None
 
     def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
-        """The signal for an observation of an attempt. The same observation always has the same id."""
+        """The signal for an observation of an attempt. The same one always has the same id."""
         part = f"{signal.type}/{key.trial}/{key.attempt}"
         if isinstance(signal, WorkloadWaiting):
             part += f"/{signal.reason}"

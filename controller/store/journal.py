@@ -82,7 +82,7 @@ def _conclusion(row: Any) -> Conclusion:
 
 
 def objective_values(row: Any) -> tuple[float | None, ...]:
-    """The values of a row of `trial`, one for each objective; none before it is concluded with any."""
+    """The values of a row of `trial`, one for each objective; none before it has any."""
     several = row["objective_values"]
     if several is not None:
         return tuple(several)

@@ -63,7 +63,7 @@ class Measurements:
         self._database = database
 
     async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
-        """Store those of `rows` that are new. Raises FencedError if another process owns the shard."""
+        """Store new ones of `rows`. Raises FencedError if another process owns the shard."""
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in MeasurementRow._fields]
         with TRANSACTION.labels("measurements").time():
             found = await self._database.row(_INSERT, shard, epoch, *columns)

@@ -17,7 +17,7 @@ def migrations() -> list[tuple[int, str, str]]:
 
 
 async def migrate(database: Database) -> None:
-    """Apply what is missing. Raises StoreRefusedError if the database is newer than this version."""
+    """Apply what is missing. Raises StoreRefusedError if a newer version made the database."""
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         await connection.execute(

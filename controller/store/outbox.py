@@ -1,4 +1,4 @@
-"""Effects that are still to be done, and requests that people left for the owner of an experiment."""
+"""Effects that are still to be done, and requests for the owner of an experiment."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Outbox:
         self._database = database
 
     async def pending(self, shard: Shard) -> list[Due]:
-        """All effects of a shard that are not done; of one experiment in the order of their facts."""
+        """All effects of a shard that are not done, by experiment in the order of their facts."""
         rows = await self._database.fetch(
             "SELECT o.effect, f.*, e.name, e.namespace FROM experiment e JOIN outbox o ON o.experiment = e.id "
             "JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq WHERE e.shard = $1 "

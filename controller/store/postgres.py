@@ -25,14 +25,14 @@ _SETTINGS = {
     "timezone": "UTC",
     "search_path": "public",
     "jit": "off",
-    # Our statements look up few rows by key. A plan that is kept from when the tables were small would read them
-    # whole, and cost more with every trial.
+    # Our statements look up few rows by key. A plan that is kept from when the tables were small
+    # would read them whole, and cost more with every trial.
     "enable_seqscan": "off",
 }
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
-# Errors that pass by themselves: no connection, disk or memory or connections used up, server starting or stopping,
-# lock and statement timeouts, deadlock, serialisation.
+# Errors that pass by themselves: no connection, disk or memory or connections used up, a server
+# that starts or stops, timeouts of locks and statements, deadlock, serialisation.
 _PASSING = (
     OSError,
     TimeoutError,
@@ -175,7 +175,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _as_it_is(connection: Connection) -> None:
-    """Skip the usual reset of a connection, a round trip: nothing of ours outlives a transaction."""
+    """Skip the usual reset, which is a round trip: nothing of ours outlives a transaction."""
 
 
 async def _close(pool: asyncpg.Pool) -> None:

@@ -8,7 +8,7 @@ from events.spec.warm_start import MOST_BYTES, MOST_ROWS, Row, WarmStart, writte
 
 
 class UnknownEarlierError(RefusalError, ValueError):
-    """There is no such experiment, or its results mean something else; the message says what to do."""
+    """There is no such experiment, or its results mean something else; the message has a remedy."""
 
 
 async def with_rows(ledger: Ledger, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:

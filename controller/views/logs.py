@@ -31,7 +31,8 @@ def missing_words(snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, fil
     """Why there is no log of this attempt at `file`."""
     if attempt > row.attempt:
         there = f"it had attempts 1 to {row.attempt}" if row.attempt else "it has not started yet"
-        return f"trial {row.number} of {snapshot.experiment.identity.name} has no attempt {attempt}; {there}"
+        name = snapshot.experiment.identity.name
+        return f"trial {row.number} of {name} has no attempt {attempt}; {there}"
     return (
         f"attempt {attempt} of trial {row.number} left no log at {file}; "
         "it did not start, or it ran elsewhere: name the folder of that run with --data"

@@ -79,7 +79,7 @@ def _budgets(spec: ExperimentSpec) -> Iterator[str]:
     yield f"{total}, {spec.parallel} at a time"
     size = allowed_points(Cube.of(spec))
     if size is not None and (spec.max_trial_count is None or size < spec.max_trial_count):
-        yield f"the search space has only {size:,} different points; the experiment ends when all are tried"
+        yield f"the search space has only {size:,} points; the experiment ends when all are tried"
     if spec.max_failed_trial_count is not None:
         yield f"fails after {words.count(spec.max_failed_trial_count, 'failed trial')}"
     if spec.budget.wall_clock_seconds is not None:

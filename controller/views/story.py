@@ -169,7 +169,8 @@ def rank_words(experiment: Experiment, trial: TrialNumber) -> str | None:
     """Whether the trial is the best, or on the front, as far as is known; None if not."""
     if trial not in best_trials(experiment.progress):
         return None
-    return f"It is {'on the Pareto front' if experiment.spec.multi_objective else 'the best trial'} so far."
+    rank = "on the Pareto front" if experiment.spec.multi_objective else "the best trial"
+    return f"It is {rank} so far."
 
 
 def advice(conclusion: TrialConcluded, experiment: str) -> str | None:

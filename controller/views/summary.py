@@ -37,7 +37,8 @@ def state_words(experiment: Experiment) -> str:
     if verdict is None:
         return experiment.progress.state.value
     if not experiment.done:
-        return f"{experiment.progress.state.value} (ending as {verdict.state.value}: {verdict.message})"
+        state = experiment.progress.state.value
+        return f"{state} (ending as {verdict.state.value}: {verdict.message})"
     return f"{verdict.state.value} ({verdict.reason.value}: {verdict.message})"
 
 
@@ -71,7 +72,7 @@ def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | No
 
 
 def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar]:
-    """The assignment with its parameters in the order of the spec; JSON in the database keeps none."""
+    """The assignment in the order of the spec; JSON in the database keeps no order."""
     return {
         parameter.name: assignment[parameter.name]
         for parameter in experiment.spec.parameters

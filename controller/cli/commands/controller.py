@@ -38,8 +38,8 @@ def controller(
     settings = read_settings(database, kafka)
     if settings.database is None:
         raise CommandError(
-            "a controller needs a Postgres that all controllers reach: --database URL, TRIALSTREAM_DATABASE, or "
-            "`database` in the settings file",
+            "a controller needs a Postgres that all controllers reach: --database URL, "
+            "TRIALSTREAM_DATABASE, or `database` in the settings file",
             ExitCode.INVALID,
         )
     function = _function(cluster, answers)

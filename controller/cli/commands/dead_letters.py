@@ -65,9 +65,8 @@ async def _perform(
                 async with open_bus(kafka_settings(kafka)) as bus:
                     await bus.publish([one.record for one in chosen])
                 await letters.drop([one.id for one in chosen])
-                typer.echo(
-                    f"{words.count(len(chosen), 'record')} published again; a record that fails again comes back here"
-                )
+                count = words.count(len(chosen), "record")
+                typer.echo(f"{count} published again; a record that fails again comes back here")
             case DeadLettersAction.DROP:
                 await letters.drop([one.id for one in chosen])
                 typer.echo(f"{words.count(len(chosen), 'record')} dropped")

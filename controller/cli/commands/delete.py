@@ -20,7 +20,7 @@ def delete(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Delete an experiment: its trials, metrics, events and logs. What still runs is stopped first."""
+    """Delete an experiment: its trials, metrics, events and logs. Running trials are stopped."""
     if not yes:
         typer.confirm(f"Delete {name} with all its trials, metrics and logs?", abort=True)
     shared = read_settings(database, kafka).kafka

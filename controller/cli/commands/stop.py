@@ -20,7 +20,7 @@ def stop(
     kafka: Kafka = None,
     database: Url = None,
 ) -> None:
-    """Stop an experiment and its running trials. `run`, or `resume`, continues with what is left."""
+    """Stop an experiment and its running trials. `run` or `resume` continues with the rest."""
     shared = read_settings(database, kafka).kafka
     if shared is None or not of_controllers(name, namespace, data, database):
         work = _stop(name, namespace, data, database)

@@ -47,7 +47,7 @@ class TrialRow:
 
     @property
     def ranked(self) -> bool:
-        """Whether this trial can be the best: it has all values and misses no outcome constraint."""
+        """Whether this trial can be the best: it has all values and keeps every constraint."""
         return self.state in RANKED and complete(self.values) and feasible(self.violations)
 
     @property

@@ -32,7 +32,7 @@ MOST_TICKS = 12
 
 
 def label(text: object) -> str:
-    """A user's text for plotly.js, which reads a little HTML: escaped, on one line, not too long."""
+    """A user's text for plotly.js, which reads some HTML: escaped, on one line, not too long."""
     shown = words.scalar(text)
     return html.escape(shown if len(shown) <= MOST_LABEL else f"{shown[: MOST_LABEL - 1]}…", quote=False)
 
