@@ -60,7 +60,8 @@ class Journals:
         rows = await self._database.fetch(
             "SELECT t.number, t.assignment, t.told, t.state, t.cause, t.value, "
             "t.objective_values, t.violations, t.ordinal, e.version "
-            "FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = $1 ORDER BY t.number",
+            "FROM trial t JOIN experiment e ON e.id = t.experiment "
+            "WHERE e.id = $1 ORDER BY t.number",
             experiment,
         )
         concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])

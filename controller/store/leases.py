@@ -29,7 +29,8 @@ _FREE = "(owner IS NULL OR expires_at < now() OR session NOT IN (SELECT key FROM
 _CLAIM = f"""
 WITH {_HELD},
 taken AS (
-    UPDATE shard SET owner = $2, session = $3, epoch = epoch + 1, expires_at = now() + make_interval(secs => $4)
+    UPDATE shard SET owner = $2, session = $3, epoch = epoch + 1,
+        expires_at = now() + make_interval(secs => $4)
     WHERE id = ANY($1) AND (owner = $2 OR {_FREE}) RETURNING id, epoch),
 logged AS (INSERT INTO ownership (shard, epoch, owner) SELECT id, epoch, $2 FROM taken)
 SELECT id, epoch FROM taken
@@ -53,12 +54,14 @@ WHERE shard.id = ANY($1) AND shard.id = mine.id AND shard.epoch = mine.epoch
 _SURVEY = f"""
 WITH {_HELD},
 gone AS (DELETE FROM controller WHERE expires_at < now() - interval '1 hour')
-SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM shard WHERE id < $1 AND {_FREE}) AS free,
+SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM shard
+     WHERE id < $1 AND {_FREE}) AS free,
     (SELECT coalesce(array_agg(name ORDER BY name), '{{}}') FROM controller
      WHERE expires_at >= now() AND session IN (SELECT key FROM held)) AS controllers
 """
 _MAKE = """
-INSERT INTO shard (id) SELECT generate_series(0, $1 - 1) WHERE NOT EXISTS (SELECT FROM shard WHERE id < $2)
+INSERT INTO shard (id) SELECT generate_series(0, $1 - 1)
+WHERE NOT EXISTS (SELECT FROM shard WHERE id < $2)
 ON CONFLICT DO NOTHING
 """
 
@@ -97,8 +100,8 @@ class Leases:
         if row is None or row["count"] != count:
             known = row["count"] if row else 0
             raise StoreRefusedError(
-                f"the database has {known} shards, but the topics have {count} partitions; the number is fixed for "
-                f"ever: use topics with {known} partitions (another prefix), or another database"
+                f"the database has {known} shards, but the topics have {count} partitions; the number "
+                f"is fixed for ever: use topics with {known} partitions (another prefix), or another database"
             )
 
     async def claim(self, shard: Shard) -> int | None:

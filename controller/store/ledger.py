@@ -123,8 +123,12 @@ class Ledger:
         can read them."""
         if not experiments:
             return []
-        text = "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL"
-        return _readable(await self._database.fetch(text, list(experiments), shard))
+        rows = await self._database.fetch(
+            "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL",
+            list(experiments),
+            shard,
+        )
+        return _readable(rows)
 
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
         """The experiment with this id, and its shard.
@@ -138,7 +142,8 @@ class Ledger:
         """Assignment and observation of the `limit` best trials that succeeded, the lowest value
         times `sign` first."""
         rows = await self._database.fetch(
-            "SELECT assignment, observation FROM trial WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
+            "SELECT assignment, observation FROM trial "
+            "WHERE experiment = $1 AND state = $2 AND value IS NOT NULL "
             "ORDER BY value * $3, number LIMIT $4",
             experiment,
             TrialState.SUCCEEDED,
@@ -161,7 +166,8 @@ class Ledger:
         """
         rows = await self._database.fetch(
             "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
-            "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) SELECT id FROM known",
+            "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) "
+            "SELECT id FROM known",
             experiment,
             list(ids),
         )
@@ -175,7 +181,8 @@ class Ledger:
             await connection.execute(
                 "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
                 "DELETE FROM shard USING gone WHERE shard.id = gone.shard AND shard.id >= $2 "
-                "AND NOT EXISTS (SELECT FROM experiment e WHERE e.shard = gone.shard AND e.id <> $1)",
+                "AND NOT EXISTS "
+                "(SELECT FROM experiment e WHERE e.shard = gone.shard AND e.id <> $1)",
                 experiment,
                 FIRST_EMBEDDED_SHARD,
             )

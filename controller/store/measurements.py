@@ -38,8 +38,8 @@ _INSERT = """
 WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
 stored AS (
     INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value)
-    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[], $8::timestamptz[],
-        $9::float8[]) AS p
+    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[],
+        $8::timestamptz[], $9::float8[]) AS p
     WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT DO NOTHING)
 SELECT count(*) AS fence FROM fence
@@ -50,7 +50,8 @@ SELECT a.trial, m.metric, count(*) AS count,
     min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max,
     (array_agg(m.value ORDER BY m.step DESC))[1] AS latest
 FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
-JOIN measurement m ON m.experiment = $1 AND m.trial = ANY($2) AND m.trial = a.trial AND m.attempt = a.attempt
+JOIN measurement m
+    ON m.experiment = $1 AND m.trial = ANY($2) AND m.trial = a.trial AND m.attempt = a.attempt
     AND ($4::timestamptz IS NULL OR m.at <= $4)
 GROUP BY a.trial, m.metric
 """
@@ -88,8 +89,10 @@ class Measurements:
         """The points of the last attempt of each trial, trial by trial, finite values only."""
         rows = await self._database.fetch(
             f"""SELECT t.number, t.state, t.violations, m.step, m.value FROM trial t
-            JOIN measurement m ON m.experiment = t.experiment AND m.trial = t.number AND m.attempt = t.attempt
-            WHERE t.experiment = $1 AND m.metric = $2 AND {_FINITE} ORDER BY t.ordinal NULLS LAST, t.number, m.step""",
+            JOIN measurement m
+                ON m.experiment = t.experiment AND m.trial = t.number AND m.attempt = t.attempt
+            WHERE t.experiment = $1 AND m.metric = $2 AND {_FINITE}
+            ORDER BY t.ordinal NULLS LAST, t.number, m.step""",
             experiment,
             metric,
         )

@@ -39,9 +39,10 @@ class Outbox:
     async def pending(self, shard: Shard) -> list[Due]:
         """All effects of a shard that are not done, by experiment in the order of their facts."""
         rows = await self._database.fetch(
-            "SELECT o.effect, f.*, e.name, e.namespace FROM experiment e JOIN outbox o ON o.experiment = e.id "
-            "JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq WHERE e.shard = $1 "
-            "ORDER BY f.experiment, f.seq, o.effect",
+            "SELECT o.effect, f.*, e.name, e.namespace FROM experiment e "
+            "JOIN outbox o ON o.experiment = e.id "
+            "JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq "
+            "WHERE e.shard = $1 ORDER BY f.experiment, f.seq, o.effect",
             shard,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
@@ -50,9 +51,11 @@ class Outbox:
         """By effect: how many are still to be done for these shards, and the age of the oldest in
         seconds."""
         rows = await self._database.fetch(
-            "SELECT o.effect, count(*) AS count, extract(epoch FROM now() - min(f.at))::float8 AS age "
+            "SELECT o.effect, count(*) AS count, "
+            "extract(epoch FROM now() - min(f.at))::float8 AS age "
             "FROM outbox o JOIN fact f USING (experiment, seq) "
-            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = ANY($1)) GROUP BY o.effect",
+            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = ANY($1)) "
+            "GROUP BY o.effect",
             list(shards),
         )
         return {row["effect"]: (row["count"], row["age"]) for row in rows}
@@ -79,7 +82,8 @@ class Outbox:
     async def assignments(self, shard: Shard) -> dict[tuple[ExperimentId, TrialNumber], Assignment]:
         """The assignments of the trials without a conclusion."""
         rows = await self._database.fetch(
-            "SELECT t.experiment, t.number, t.assignment FROM trial t JOIN experiment e ON e.id = t.experiment "
+            "SELECT t.experiment, t.number, t.assignment FROM trial t "
+            "JOIN experiment e ON e.id = t.experiment "
             "WHERE e.shard = $1 AND e.concluded_at IS NULL AND t.ordinal IS NULL",
             shard,
         )

@@ -49,7 +49,8 @@ moved AS (
 kept AS (
     INSERT INTO dead_letter (id, shard, topic, place, key, headers, value, reason)
     SELECT d.id, $1, $3, d.place, d.key, d.headers::jsonb, d.value, d.reason
-    FROM moved, unnest($7::uuid[], $8::bigint[], $9::bytea[], $10::text[], $11::bytea[], $12::text[])
+    FROM moved, unnest(
+            $7::uuid[], $8::bigint[], $9::bytea[], $10::text[], $11::bytea[], $12::text[])
         AS d (id, place, key, headers, value, reason)
     ON CONFLICT DO NOTHING)
 SELECT count(*) AS moved FROM moved

@@ -30,7 +30,8 @@ class CurveQueries:
         SELECT live.trial, last.* FROM unnest($2::int[], $3::int[]) AS live (trial, attempt)
         CROSS JOIN LATERAL (
             SELECT step, at, value FROM measurement m
-            WHERE m.experiment = $1 AND m.trial = live.trial AND m.attempt = live.attempt AND m.metric = $4
+            WHERE m.experiment = $1 AND m.trial = live.trial AND m.attempt = live.attempt
+                AND m.metric = $4
                 AND ($5::timestamptz IS NULL OR m.at <= $5)
             ORDER BY step DESC LIMIT 1) AS last
     """
@@ -53,16 +54,19 @@ class CurveQueries:
         return {row["trial"]: LatestValue(row["step"], row["at"], row["value"]) for row in rows}
 
     _CURVES = """
-        SELECT shown.trial, m.step, m.value FROM unnest($2::int[], $3::int[]) AS shown (trial, attempt)
+        SELECT shown.trial, m.step, m.value
+        FROM unnest($2::int[], $3::int[]) AS shown (trial, attempt)
         CROSS JOIN LATERAL (
             SELECT step AS last FROM measurement m
-            WHERE m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt AND m.metric = $4
+            WHERE m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
+                AND m.metric = $4
             ORDER BY step DESC LIMIT 1) AS length
         CROSS JOIN LATERAL (
             SELECT generate_series(1, last, greatest(1, ceil(last::float8 / $5)::int)) AS step
             UNION SELECT last) AS wanted
-        JOIN measurement m ON m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
-            AND m.metric = $4 AND m.step = wanted.step
+        JOIN measurement m
+            ON m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
+                AND m.metric = $4 AND m.step = wanted.step
         WHERE m.value > '-Infinity' AND m.value < 'Infinity' ORDER BY shown.trial, m.step
     """
 

@@ -70,7 +70,8 @@ class ExperimentQueries:
 
     _NEWEST = """
         SELECT name, namespace, state, created_at, (spec->>'maxTrialCount')::int AS budget, progress
-        FROM experiment WHERE $1::text IS NULL OR namespace = $1 ORDER BY created_at DESC, id LIMIT $2
+        FROM experiment WHERE $1::text IS NULL OR namespace = $1
+        ORDER BY created_at DESC, id LIMIT $2
     """
 
     async def newest(self, namespace: str | None = None, limit: int = MOST_LISTED) -> list[ExperimentSummary]:

@@ -98,7 +98,8 @@ class TrialQueries:
         return [_trial(row) for row in await self._database.fetch(self._BY_NUMBER, experiment, 0, list(states), limit)]
 
     _RANKING = """
-        SELECT * FROM trial WHERE experiment = $1 AND (cardinality($2::text[]) = 0 OR state = ANY($2))
+        SELECT * FROM trial
+        WHERE experiment = $1 AND (cardinality($2::text[]) = 0 OR state = ANY($2))
         ORDER BY state = ANY($3::text[]) AND value IS NOT NULL
                 AND (violations IS NULL OR (0 = ALL(violations)) IS TRUE) DESC,
             (coalesce(objective_values, ARRAY[value]))[$6] * $4 NULLS LAST, number LIMIT $5
@@ -122,7 +123,8 @@ class TrialQueries:
 
     _OUTCOMES = """
         SELECT number, objective_values FROM trial WHERE experiment = $1 AND state = ANY($2::text[])
-            AND array_position(objective_values, NULL) IS NULL AND (violations IS NULL OR (0 = ALL(violations)) IS TRUE)
+            AND array_position(objective_values, NULL) IS NULL
+            AND (violations IS NULL OR (0 = ALL(violations)) IS TRUE)
         ORDER BY ordinal
     """
 
@@ -146,7 +148,8 @@ class TrialQueries:
 
     _SAMPLE = """
         SELECT * FROM trial
-        WHERE experiment = $1 AND ((number * 2654435761::bigint) & 4294967295 < $2::bigint OR number = ANY($3::int[]))
+        WHERE experiment = $1
+            AND ((number * 2654435761::bigint) & 4294967295 < $2::bigint OR number = ANY($3::int[]))
         ORDER BY number LIMIT $4
     """
 
