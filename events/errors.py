@@ -8,7 +8,7 @@
     │   ├── ExpiredError                Kubernetes: the list is too old, read it again
     │   ├── StoreUnavailableError       Postgres: no answer, the result may be unknown
     │   ├── ThrottledError              Kubernetes: our own limit of writes
-    │   └── _WorkerEndedError           a worker of searches: ask another
+    │   └── WorkerEndedError            a worker of searches: ask another
     ├── RefusalError                    tell the person, who has to change something
     │   ├── BrokenPromiseError          an algorithm that does not do what it promised
     │   ├── BusRefusedError             Kafka: credentials, permissions, topics

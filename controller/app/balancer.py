@@ -1,4 +1,5 @@
-"""One controller among others: own an even share of the shards, serve them, hand them over one by one."""
+"""One controller among others: own an even share of the shards, serve them, hand them over one by
+one."""
 
 import asyncio
 import logging
@@ -35,7 +36,8 @@ STOP_SECONDS = 1.0
 BUS_SECONDS = 10.0
 """A controller that has had no contact with Kafka for so long releases its shards."""
 RETRY_SECONDS = (0.1, 5.0)
-"""Before the first and between later tries to serve a shard; after a longer service the first comes again."""
+"""Before the first and between later tries to serve a shard; after a longer service the first comes
+again."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +76,8 @@ class Balancer:
                 yield f"shard {shard}: {serving.trouble}"
 
     async def run(self) -> None:
-        """Own, serve and hand over shards. Raises StoreRefusedError if the database has another number of shards."""
+        """Own, serve and hand over shards. Raises StoreRefusedError if the database has another
+        number of shards."""
         await self.components.leases.make_shards(self.shards)
         SHARDS_IN_ALL.set(self.shards)
         async with asyncio.TaskGroup() as tasks:
@@ -176,7 +179,7 @@ class Balancer:
             except Exception as alone:
                 error = alone
             if shard not in self.owned or self.owned[shard].epoch != epoch:
-                return  # we were told to stop; a task group that fails at that moment swallows the cancellation
+                return  # we were told to stop: a task group that fails just then swallows that
             if isinstance(error, FencedError):
                 FENCINGS.inc()
                 _log.warning("%s", error)

@@ -58,7 +58,8 @@ class EventDispatcher:
 
     @contextmanager
     def subscribe(self, holding: Holding) -> Iterator["asyncio.Queue[Event]"]:
-        """The events about one shard's experiments from now on; the sweep finds what came before."""
+        """The events about one shard's experiments from now on; the sweep finds what came
+        before."""
         subscription: tuple[Holding, asyncio.Queue[Event]] = (holding, asyncio.Queue())
         self.subscriptions.append(subscription)
         try:

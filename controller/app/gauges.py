@@ -1,4 +1,5 @@
-"""The gauges of a controller: counts of experiments, trials, effects and connections, set every few seconds."""
+"""The gauges of a controller: counts of experiments, trials, effects and connections, set every few
+seconds."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +19,8 @@ STATES = (ExperimentState.RUNNING, ExperimentState.PAUSED)
 
 
 async def set_gauges(components: Components, holdings: Collection[Holding]) -> None:
-    """Set the gauges for our shards; while Postgres is away, those that need it keep their values."""
+    """Set the gauges for our shards; while Postgres is away, those that need it keep their
+    values."""
     _set_states(holdings)
     in_use, idle = components.database.connections()
     POOL.labels("in_use").set(in_use)

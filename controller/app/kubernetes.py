@@ -33,7 +33,8 @@ from events.spec.problem import Problem
 async def on_kubernetes(
     database: Database, bus: KafkaBus, pool: Pool, wanted: KubernetesSettings, kafka: KafkaSettings, owner: str
 ) -> AsyncGenerator[Components]:
-    """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises OSError."""
+    """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises
+    OSError."""
     settings = _settings(wanted, kafka)
 
     def check(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -1,4 +1,5 @@
-"""The controller as a process: it opens what it needs, again after each failure, and leaves in order when told to."""
+"""The controller as a process: it opens what it needs, again after each failure, and leaves in
+order when told to."""
 
 import asyncio
 import logging
@@ -72,8 +73,9 @@ def _collector(settings: KafkaSettings) -> CollectorOf:
 
 @dataclass(frozen=True, slots=True)
 class ControllerOptions:
-    """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in virtual seconds a
-    second. `host` and ports: where metrics and health are asked; port 0 = nowhere."""
+    """What a controller is told when it starts. `answers`: what simulated trials do, and `pace` in
+    virtual seconds a second. `host` and ports: where metrics and health are asked; port 0 =
+    nowhere."""
 
     database: SecretStr
     kafka: KafkaSettings

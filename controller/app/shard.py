@@ -96,13 +96,15 @@ def _flows(
 
 
 async def _run(name: str, shard: Shard, flow: Flow) -> None:
-    """Run a flow, which ends only by an error or a cancellation. Raises RuntimeError if it returns."""
+    """Run a flow, which ends only by an error or a cancellation. Raises RuntimeError if it
+    returns."""
     await flow
     raise RuntimeError(f"the flow {name!r} of shard {shard} has ended; it should run until cancelled")
 
 
 def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception that decides what to do: a fault of the program first, then fencing, then an outage."""
+    """The exception that decides what to do: a fault of the program first, then fencing, then an
+    outage."""
     leaves: list[BaseException] = []
     for one in group.exceptions:
         leaves += [reason(one)] if isinstance(one, BaseExceptionGroup) else [one]

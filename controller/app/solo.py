@@ -17,7 +17,8 @@ from events.ids import ExperimentId, Shard
 from events.waiting import wait
 
 OUTAGE_SECONDS = 30.0
-"""How long the database, or the place where trials run, may not answer before the controller gives up."""
+"""How long the database, or the place where trials run, may not answer before the controller gives
+up."""
 RETRY_SECONDS = (0.1, 2.0)
 """Before the first and between later tries."""
 SETTLE_SECONDS = 0.2
@@ -97,7 +98,8 @@ class _Outage:
     backoff: Backoff = field(default_factory=lambda: Backoff(*RETRY_SECONDS))
 
     def pause(self, began: float, error: Exception) -> float:
-        """The seconds until the next try, after one that `began` then; raises `error` after OUTAGE_SECONDS."""
+        """The seconds until the next try, after one that `began` then; raises `error` after
+        OUTAGE_SECONDS."""
         moment = time.monotonic()
         if self.since is None or moment - began > OUTAGE_SECONDS:
             log.warning("interrupted, trying again: %s", error)

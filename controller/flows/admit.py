@@ -1,4 +1,5 @@
-"""The one door for new experiments: what may be recorded, what continues an experiment, and what is refused.
+"""The one door for new experiments: what may be recorded, what continues an experiment, and what is
+refused.
 
 `run` uses `admit`, a controller `begin`, an object of Kubernetes `examine` and `require_free_name`;
 whoever hands a spec in again asks `continuation` what has to be requested.
@@ -43,7 +44,8 @@ class WasDeletedError(RefusalError):
 
 
 class DifferentSpecError(RefusalError):
-    """An experiment of this name exists with another spec; `differences` lists (place, old, new)."""
+    """An experiment of this name exists with another spec; `differences` lists (place, old,
+    new)."""
 
     def __init__(self, name: str, differences: list[Difference]) -> None:
         self.differences = differences
@@ -66,7 +68,7 @@ class Admission:
 async def examine(ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
     """The spec as it is recorded: with the rows of its warm start.
 
-    Raises InvalidSpecError, and UnknownEarlierError if it names an earlier experiment that is not there.
+    Raises InvalidSpecError, and UnknownEarlierError if an earlier experiment is not there.
     """
     if problems := list(check(spec)):
         raise InvalidSpecError(problems)
@@ -74,7 +76,8 @@ async def examine(ledger: Ledger, check: Check, namespace: str, spec: Experiment
 
 
 async def require_free_name(ledger: Ledger, experiment: ExperimentId, namespace: str, name: str) -> None:
-    """Raises WasDeletedError, NameTakenError. To record an experiment asks the same again, in one statement."""
+    """Raises WasDeletedError, NameTakenError. To record an experiment asks the same again, in one
+    statement."""
     if await ledger.was_deleted(experiment):
         raise WasDeletedError(f"the experiment {name!r} was deleted")
     if await ledger.find(namespace, name) is not None:
@@ -82,7 +85,8 @@ async def require_free_name(ledger: Ledger, experiment: ExperimentId, namespace:
 
 
 async def prepare(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Experiment, Envelope]:
-    """The new experiment and its first fact, which are still to be recorded. Raises as `examine`."""
+    """The new experiment and its first fact, which are still to be recorded. Raises as
+    `examine`."""
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
     spec = await examine(ledger, check, body.namespace, body.spec)
@@ -92,7 +96,8 @@ async def prepare(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Ex
 
 
 async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envelope) -> Admission:
-    """Record the experiment in a shard of its own, or continue (and perhaps extend) the one that has its name.
+    """Record the experiment in a shard of its own, or continue (and perhaps extend) the one that
+    has its name.
 
     Raises DifferentSpecError, NameTakenError if that one belongs to the controllers, and as `examine`.
     """
@@ -118,8 +123,8 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
 
 
 def continuation(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
-    """The requests by which a known experiment continues as `spec`: for more trials, and to resume if it was paused or
-    stopped. Raises DifferentSpecError."""
+    """The requests by which a known experiment continues as `spec`: for more trials, and to resume
+    if it was paused or stopped. Raises DifferentSpecError."""
     if different := refused_differences(known.spec, spec):
         raise DifferentSpecError(known.identity.name, different)
     limit = spec.max_trial_count

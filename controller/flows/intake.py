@@ -1,4 +1,5 @@
-"""Signals → decisions: those that wait together are decided on in order; each experiment has one transaction."""
+"""Signals → decisions: those that wait together are decided on in order; each experiment has one
+transaction."""
 
 import time
 import traceback
@@ -44,12 +45,14 @@ from events.signals import (
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.03
-"""How long observations that nobody waits for are collected; any other signal is decided on at once, with them."""
+"""How long observations that nobody waits for are collected; any other signal is decided on at
+once, with them."""
 REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
-"""What people ask for has an effect each time it is decided on, so it is marked; observations are not."""
+"""What people ask for has an effect each time it is decided on, so it is marked; observations are
+not."""
 DEFERRABLE = WorkloadStarted | WorkloadEnded
-"""Nobody waits for what follows from these alone; an end's metrics come a moment later, once they are stored, and share
-its commit: a commit of its own would stand in their way."""
+"""Nobody waits for what follows from these alone; an end's metrics come a moment later, once they
+are stored, and share its commit: a commit of its own would stand in their way."""
 
 OnCommit = Callable[[Sequence[Recorded]], None]
 
@@ -158,7 +161,8 @@ class SignalProcessor:
         return (experiment if any(_is_request(one) for one in received) else None), received
 
     async def _admit(self, one: ReceivedSignal) -> Experiment | None:
-        """Record a new experiment; None if its spec cannot run, its name is taken, or it was deleted."""
+        """Record a new experiment; None if its spec cannot run, its name is taken, or it was
+        deleted."""
         submitted = one.envelope
         try:
             experiment, envelope = await prepare(self.ledger, self.check, submitted)
@@ -174,7 +178,8 @@ class SignalProcessor:
     async def _fresh(
         self, experiment: ExperimentId, received: list[ReceivedSignal]
     ) -> tuple[list[ReceivedSignal], list[UUID]]:
-        """The signals without requests that were decided on before or are repeated; and the ids of the new requests."""
+        """The signals without requests that were decided on before or are repeated; and the ids of
+        the new requests."""
         requests = {one.envelope.id for one in received if _is_request(one)}
         if not requests:
             return received, []

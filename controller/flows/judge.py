@@ -1,4 +1,5 @@
-"""Measurements → stored once, shown to the early-stopping rule, and summarized when an attempt has reported all."""
+"""Measurements → stored once, shown to the early-stopping rule, and summarized when an attempt has
+reported all."""
 
 import asyncio
 from collections import deque
@@ -85,7 +86,8 @@ async def _restore(
 
 
 def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
-    """The measurements of live experiments, and the records that cannot be read; others are dropped."""
+    """The measurements of live experiments, and the records that cannot be read; others are
+    dropped."""
     found: list[Envelope] = []
     dead: list[DeadLetter] = []
     for delivery in deliveries:
@@ -203,7 +205,8 @@ class EarlyStopping:
                     pass
 
     def learn(self, recorded: Recorded) -> None:
-        """Tell the rule about conclusions, which it compares with, and new attempts, which start over."""
+        """Tell the rule about conclusions, which it compares with, and new attempts, which start
+        over."""
         rule = self.rules.get(recorded.envelope.experiment)
         if rule is None:
             return

@@ -1,4 +1,5 @@
-"""Scheduled attempts and stop requests → workloads started and stopped, at least once each; both are idempotent."""
+"""Scheduled attempts and stop requests → workloads started and stopped, at least once each; both
+are idempotent."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -22,7 +23,8 @@ RETRY_SECONDS = (1.0, 30.0)
 
 
 async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Start and stop the attempts of the shard in the order of their facts, those left undone first."""
+    """Start and stop the attempts of the shard in the order of their facts, those left undone
+    first."""
     for due in holding.due:
         if due.effect is not Effect.PUBLISH:
             facts.put_nowait(due.recorded)
@@ -49,7 +51,8 @@ async def _next_facts(facts: "asyncio.Queue[Recorded]", seconds: float | None) -
 
 
 def _observe_gaps(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetime]) -> None:
-    """Measure the time from a trial's end to the next start; `ended`: since when experiments wait."""
+    """Measure the time from a trial's end to the next start; `ended`: since when experiments
+    wait."""
     for one in waiting:
         experiment_id = one.envelope.experiment
         match one.fact:
@@ -89,7 +92,8 @@ async def _stop(cluster: Cluster, recorded: Recorded) -> None:
 
 
 async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> bool:
-    """True when done. A trial that was concluded meanwhile, or is at another attempt, needs no start."""
+    """True when done. A trial that was concluded meanwhile, or is at another attempt, needs no
+    start."""
     fact = recorded.fact
     assert isinstance(fact, TrialScheduled)
     key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)

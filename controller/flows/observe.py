@@ -35,7 +35,8 @@ Follow = Callable[[Launch], Source]
 
 
 async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding) -> None:
-    """Signal what happens to the attempts of the shard, and follow their metrics, until cancelled."""
+    """Signal what happens to the attempts of the shard, and follow their metrics, until
+    cancelled."""
     follower = MetricsFollower(follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.poll(), name="poll metrics")

@@ -1,4 +1,5 @@
-"""Requests for suggestions → suggestions, asked of a search that lives in a worker and is a cache of its journal."""
+"""Requests for suggestions → suggestions, asked of a search that lives in a worker and is a cache
+of its journal."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -60,7 +61,8 @@ class SearchSession:
 
 
 async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
-    """Answer every request for suggestions of the shard, open ones first; experiments do not wait for each other."""
+    """Answer every request for suggestions of the shard, open ones first; experiments do not wait
+    for each other."""
     queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
     async with asyncio.TaskGroup() as tasks:
 
@@ -172,7 +174,8 @@ def origin(experiment: Experiment) -> Origin:
 
 
 def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
-    """What the search is told of a conclusion: losses, a failure by the trial's own fault, or nothing."""
+    """What the search is told of a conclusion: losses, a failure by the trial's own fault, or
+    nothing."""
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if complete(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
@@ -190,7 +193,8 @@ def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator
 
 
 def journal_entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:
-    """The journal in the order in which the search was asked and told, from which it can be rebuilt."""
+    """The journal in the order in which the search was asked and told, from which it can be
+    rebuilt."""
     told = 0
     for suggestion in journal.suggestions:
         for conclusion in journal.conclusions[told : suggestion.told]:

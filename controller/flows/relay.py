@@ -1,4 +1,5 @@
-"""Facts → the public stream, in order, at least once; after its last fact a deleted experiment is removed."""
+"""Facts → the public stream, in order, at least once; after its last fact a deleted experiment is
+removed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +15,8 @@ from events.ids import ExperimentId
 
 BATCH = 1_000
 LINGER_SECONDS = 0.03
-"""Facts come in quick succession: published together they cost one round trip to Postgres, not one each."""
+"""Facts come in quick succession: published together they cost one round trip to Postgres, not one
+each."""
 
 Forget = Callable[[ExperimentId], Awaitable[None]]
 

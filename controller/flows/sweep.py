@@ -1,4 +1,5 @@
-"""A regular look at what no event reports: requests, the clock, silent collectors, and what should run."""
+"""A regular look at what no event reports: requests, the clock, silent collectors, and what should
+run."""
 
 import asyncio
 import time
@@ -64,7 +65,8 @@ class Sweeper:
             await self.cluster.sweep(experiment.identity, (), self.holding.wants)
 
     async def _tick(self, *, everybody: bool) -> None:
-        """Signal that time has passed: to each experiment at the start, later to those whose deadline has come."""
+        """Signal that time has passed: to each experiment at the start, later to those whose
+        deadline has come."""
         at = now()
         late = [
             experiment_id

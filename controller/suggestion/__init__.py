@@ -1,1 +1,2 @@
-"""Searches in processes of their own, with limits; one that hangs or dies is rebuilt from its journal."""
+"""Searches in processes of their own, with limits; one that hangs or dies is rebuilt from its
+journal."""

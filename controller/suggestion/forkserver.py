@@ -1,10 +1,11 @@
-"""The program that starts workers by forking: it imports slow libraries once, so each worker starts quickly.
+"""The program that starts workers by forking: it imports slow libraries once, so each worker starts
+quickly.
 
 Lines of JSON over the socket that is its standard input:
 
-    {"modules": [name, …]}    with a file descriptor, the worker's socket: fork one that has these modules
+    {"modules": [name, …]}    with a file descriptor, the socket of the worker: fork one with them
     {"kill": pid}
-    {"pid": pid, "modules": [name, …]}    the answer to the first: all modules that the worker has; or {"error": …}
+    {"pid": pid, "modules": [name, …]}    the answer to the first: all that it has; or {"error": …}
     {"ended": pid, "status": …}    as waitpid says it
 
 When the other side is gone, all of its process group ends at once.
@@ -32,7 +33,8 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with(parent: int) -> None:
-    """End this process when `parent` ends; on Linux at once, even in the middle of a computation."""
+    """End this process when `parent` ends; on Linux at once, even in the middle of a
+    computation."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we could ask to die with it

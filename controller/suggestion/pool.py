@@ -1,11 +1,10 @@
-"""The pool of worker processes: it assigns questions to workers, and asks again when a worker dies."""
+"""The pool of worker processes: it assigns questions to workers, and asks again when a worker
+dies."""
 
 import asyncio
 import json
 import logging
-import os
 import pickle
-import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -17,10 +16,11 @@ from algorithms.search import algorithm_of, imports
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from controller.settings import MIB, SuggestionSettings
+from controller.suggestion.exits import WorkerEndedError, explain, explain_exit
 from controller.suggestion.processes import ForkserverClient, Process
-from controller.suggestion.wire import OUT_OF_MEMORY, framed
+from controller.suggestion.wire import framed
 from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
-from events.errors import RefusalError, RetryError
+from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
@@ -29,10 +29,9 @@ MAX_TRIES = 3
 GROW_SECONDS = 0.05
 """A question that has waited so long, with all workers busy, starts another worker."""
 MOVE_SECONDS = 0.25
-"""A question that has waited so long for the worker that has its search moves to a free one, which rebuilds it."""
+"""A question that has waited so long for the worker that has its search moves to a free one, which
+rebuilds it."""
 IDLE_SECONDS = 300.0
-STATUS_SECONDS = 5.0
-"""How long the forkserver may take to report how a worker ended."""
 ENTRIES_PER_FRAME = 1_000
 """Entries of a journal in one frame; the event loop runs other tasks between frames."""
 
@@ -43,14 +42,6 @@ _log = logging.getLogger(__name__)
 
 class SearchFailedError(RefusalError):
     """The search cannot answer; the message says what happened, and what to do."""
-
-
-class _WorkerEndedError(RetryError):
-    """The worker has ended; `cause` is a label of the metric of restarts."""
-
-    def __init__(self, cause: str, words: str) -> None:
-        super().__init__(words)
-        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +91,22 @@ class Pool:
         self._closed = False
 
     async def ask(self, question: Question, spec: ExperimentSpec, recall: Recall) -> Suggestions:
-        """The suggestions. `recall` reads the journal up to this question; it is called if the search must be rebuilt.
+        """The suggestions. `recall` reads the journal up to this question; it is called if the
+        search must be rebuilt.
 
         Raises SearchFailedError; OSError if no worker can be started; and what `recall` raises.
         """
-        ends: list[_WorkerEndedError] = []
+        ends: list[WorkerEndedError] = []
         while True:
             try:
                 reply = await self._wait_for_reply(
                     _PendingQuestion(question, spec, recall, asyncio.get_running_loop().create_future())
                 )
-            except _WorkerEndedError as end:
+            except WorkerEndedError as end:
                 ends.append(end)
                 _log.warning("a worker has ended, its search is asked again: %s", end)
                 if len(ends) == MAX_TRIES:
-                    raise SearchFailedError(self._explain(ends)) from None
+                    raise SearchFailedError(explain(ends)) from None
             else:
                 if "error" in reply:
                     raise SearchFailedError(reply["error"])
@@ -128,7 +120,8 @@ class Pool:
             owner.forgotten.append(search)
 
     async def _wait_for_reply(self, pending: _PendingQuestion) -> dict[str, Any]:
-        """Wait for a worker and its reply. If the caller is cancelled, the worker still finishes the question."""
+        """Wait for a worker and its reply. If the caller is cancelled, the worker still finishes
+        the question."""
         self._queue.append(pending)
         self._assign()
         loop = asyncio.get_running_loop()
@@ -140,7 +133,8 @@ class Pool:
                 timer.cancel()
 
     def _assign(self) -> None:
-        """Give waiting questions to free workers, oldest first; start another worker if some still have to wait."""
+        """Give waiting questions to free workers, oldest first; start another worker if some still
+        have to wait."""
         if self._closed:
             return
         self._queue = [pending for pending in self._queue if not pending.reply.done()]
@@ -182,7 +176,8 @@ class Pool:
         self._start_task(self._start_worker(imports(pending.spec)), "start of a worker")
 
     async def _start_worker(self, modules: frozenset[str]) -> None:
-        """Start one more worker. If that fails, so do the questions that no existing worker can answer."""
+        """Start one more worker. If that fails, so do the questions that no existing worker can
+        answer."""
         try:
             worker = _Worker(await (await self._forkserver()).fork(modules))
         except OSError as error:  # TimeoutError is one
@@ -211,7 +206,7 @@ class Pool:
             if not pending.reply.done():
                 pending.reply.set_result(reply)
         except Exception as error:
-            if isinstance(error, _WorkerEndedError):
+            if isinstance(error, WorkerEndedError):
                 WORKER_RESTARTS.labels(error.cause).inc()
                 self._remove(worker)
             if not pending.reply.done():
@@ -238,7 +233,8 @@ class Pool:
     async def _ask_worker(
         self, worker: _Worker, question: Question, journal: Iterable[Asked | Told] = ()
     ) -> dict[str, Any]:
-        """The reply of the worker; empty if it does not have the search. Raises _WorkerEndedError."""
+        """The reply of the worker; empty if it does not have the search. Raises
+        WorkerEndedError."""
         writer, entries = worker.process.writer, iter(journal)
         forget, worker.forgotten = tuple(worker.forgotten), []
         try:
@@ -251,11 +247,11 @@ class Pool:
                     payload = await worker.process.read()
             reply: dict[str, Any] = json.loads(payload)
         except TimeoutError:
-            raise _WorkerEndedError("slow", f"it took more than {self._settings.timeout_seconds:g} s") from None
+            raise WorkerEndedError("slow", f"it took more than {self._settings.timeout_seconds:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise await self._explain_exit(worker.process) from None
+            raise await explain_exit(worker.process, self._settings.memory_mib) from None
         except ValueError as error:
-            raise _WorkerEndedError("nonsense", f"its process answered nonsense ({error})") from None
+            raise WorkerEndedError("nonsense", f"its process answered nonsense ({error})") from None
         worker.memory = reply.get("memory", worker.memory)
         return reply
 
@@ -264,34 +260,9 @@ class Pool:
         async with asyncio.timeout(self._settings.timeout_seconds):
             await writer.drain()
 
-    async def _explain_exit(self, process: Process) -> _WorkerEndedError:
-        """Why a worker has ended."""
-        done, _ = await asyncio.wait({process.ended}, timeout=STATUS_SECONDS)
-        status = process.ended.result() if done else None
-        if status is None:
-            return _WorkerEndedError("unknown", "its process is gone")
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            name = next((one.name for one in signal.Signals if one == number), f"signal {number}")
-            perhaps = ", perhaps because the machine had no memory left" if name == "SIGKILL" else ""
-            return _WorkerEndedError("signal", f"its process was killed by {name}{perhaps}")
-        code = os.waitstatus_to_exitcode(status)
-        if code == OUT_OF_MEMORY:
-            return _WorkerEndedError("memory", f"it needed more than {self._settings.memory_mib:,} MiB of memory")
-        return _WorkerEndedError("exit", f"its process ended with exit status {code}")
-
-    def _explain(self, ends: list[_WorkerEndedError]) -> str:
-        words = list(dict.fromkeys(map(str, ends)))
-        remedy = {
-            "slow": ", or raise timeout_seconds in [suggestion] of the settings file",
-            "memory": ", or raise memory_mib in [suggestion] of the settings file",
-        }.get(ends[-1].cause, "")
-        return (
-            f"{'; then '.join(words)}, {MAX_TRIES} times in a row; choose another algorithm or other settings{remedy}"
-        )
-
     def _remove(self, worker: _Worker) -> None:
-        """End a worker, if it has not ended; its searches are rebuilt elsewhere when they are asked for."""
+        """End a worker, if it has not ended; its searches are rebuilt elsewhere when they are asked
+        for."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)

@@ -1,4 +1,5 @@
-"""The controller's side of the forkserver: start it, get workers from it, learn how they end, and end them all."""
+"""The controller's side of the forkserver: start it, get workers from it, learn how they end, and
+end them all."""
 
 import asyncio
 import json
@@ -23,7 +24,8 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 
 def environment() -> dict[str, str]:
-    """A worker's environment: no secrets, and one thread, so that sums are the same on each machine."""
+    """A worker's environment: no secrets, and one thread, so that sums are the same on each
+    machine."""
     kept = {
         name: value for name, value in os.environ.items()
         if name in _KEPT or name.startswith(_KEPT_BY_PREFIX)
@@ -33,7 +35,8 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Process:
-    """A worker: its streams, and `ended`, which gets its exit status, or None if that is unknown."""
+    """A worker: its streams, and `ended`, which gets its exit status, or None if that is
+    unknown."""
 
     pid: int
     modules: frozenset[str]
@@ -43,7 +46,8 @@ class Process:
     ended: "asyncio.Future[int | None]"
 
     async def read(self) -> bytes:
-        """The next frame. Raises IncompleteReadError, ConnectionError, ValueError if it cannot be one."""
+        """The next frame. Raises IncompleteReadError, ConnectionError, ValueError if it cannot be
+        one."""
         (size,) = LENGTH.unpack(await self.reader.readexactly(LENGTH.size))
         if size > MAX_FRAME_BYTES:
             raise ValueError(f"a frame of {size:,} bytes")
@@ -51,7 +55,8 @@ class Process:
 
 
 class ForkserverClient(asyncio.Protocol):
-    """One running forkserver. `lost`: it is gone, and its workers with it. Use `ForkserverClient.start`."""
+    """One running forkserver. `lost`: it is gone, and its workers with it. Use
+    `ForkserverClient.start`."""
 
     def __init__(self, program: "subprocess.Popen[bytes]", control: socket.socket) -> None:
         self._program = program
@@ -64,7 +69,8 @@ class ForkserverClient(asyncio.Protocol):
 
     @classmethod
     async def start(cls, memory: int) -> "ForkserverClient":
-        """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises OSError."""
+        """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises
+        OSError."""
         program, ours = _launch(memory)
         _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)
         return server
@@ -91,7 +97,8 @@ class ForkserverClient(asyncio.Protocol):
         return Process(answer["pid"], frozenset(answer["modules"]), reader, writer, ended)
 
     def kill(self, process: Process) -> None:
-        """Kill a worker, unless it has ended; the forkserver does it, for only the parent can trust the pid."""
+        """Kill a worker, unless it has ended; the forkserver does it, for only the parent can trust
+        the pid."""
         process.writer.close()
         if not self.lost and not process.ended.done():
             with suppress(OSError):

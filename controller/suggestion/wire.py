@@ -1,8 +1,9 @@
 """The messages between the pool and a worker: frames, each preceded by its length.
 
-To a worker: pickled lists (a journal's entries), then a pickled `algorithms.search.live.Question`. From a worker, where
-anybody's algorithm may run: an empty frame when pieces of the work are done, then a JSON object with `assignments`,
-`exhausted`, `seconds` and `memory` (bytes), or `error`, or nothing in it if the search is not there.
+To a worker: pickled lists (a journal's entries), then a pickled `algorithms.search.live.Question`.
+From a worker, where anybody's algorithm may run: an empty frame when pieces of the work are done,
+then a JSON object with `assignments`, `exhausted`, `seconds` and `memory` (bytes), or `error`, or
+nothing in it if the search is not there.
 """
 
 import socket

@@ -1,4 +1,5 @@
-"""The program of a worker: it answers questions about searches, one by one, until its socket is closed."""
+"""The program of a worker: it answers questions about searches, one by one, until its socket is
+closed."""
 
 import ctypes
 import gc
@@ -66,7 +67,8 @@ def _answer(searches: Searches, question: Question, journal: list[Asked | Told],
 
 
 def resident() -> int:
-    """The bytes that this process holds in memory; where that is unknown, the most that it ever held."""
+    """The bytes that this process holds in memory; where that is unknown, the most that it ever
+    held."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE

@@ -1,1 +1,2 @@
-"""Experiments as objects of Kubernetes ⇄ experiments as we know them: asked for there, shown there."""
+"""Experiments as objects of Kubernetes ⇄ experiments as we know them: asked for there, shown
+there."""

@@ -1,4 +1,5 @@
-"""What is known of an experiment → the status of its object, events about it, and the objects of its trials."""
+"""What is known of an experiment → the status of its object, events about it, and the objects of
+its trials."""
 
 import time
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ TrialStatus = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """Writes what has changed. `show_seconds`: how long after a write the next of counters alone may follow."""
+    """Writes what has changed. `show_seconds`: how long after a write the next of counters alone
+    may follow."""
 
     ports: Ports
     obj: ExperimentObject

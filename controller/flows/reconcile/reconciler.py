@@ -1,4 +1,5 @@
-"""One reconciler for each controller: it looks at an object when the object or its experiment has changed."""
+"""One reconciler for each controller: it looks at an object when the object or its experiment has
+changed."""
 
 import asyncio
 import logging
@@ -32,7 +33,8 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """The objects of the experiments whose shards this controller owns. Call `run`, and `serving` for each shard."""
+    """The objects of the experiments whose shards this controller owns. Call `run`, and `serving`
+    for each shard."""
 
     def __init__(
         self,
@@ -132,7 +134,8 @@ class Reconciler:
         return step.record.backoff.next()
 
     def _show_seconds(self) -> float:
-        """Longer if there are many experiments: all controllers together write MAX_SHOWN_PER_SECOND a second."""
+        """Longer if there are many experiments: all controllers together write MAX_SHOWN_PER_SECOND
+        a second."""
         ours = sum(len(holding.experiments) for holding in self._holdings.values())
         total = ours * self._shards / max(1, len(self._holdings))
         return max(SHOW_SECONDS, total / MAX_SHOWN_PER_SECOND)

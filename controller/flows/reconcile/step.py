@@ -1,4 +1,5 @@
-"""One look at one object of an experiment: what is asked for there is passed on, and what is known is shown there."""
+"""One look at one object of an experiment: what is asked for there is passed on, and what is known
+is shown there."""
 
 import time
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ from events.spec.document import ExperimentDocument, load_tree
 from events.spec.yaml import DocumentError
 
 ASK_AGAIN_SECONDS = 20.0
+NAME_TAKEN = "there is another experiment of this name, which is no object here"
 REFUSED_SECONDS = 2.0
-"""Until the next look at an object whose name may become free, or whose earlier experiment may come."""
+"""Until the next look at an object whose name may become free, or whose earlier experiment may
+come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Step:
             message = "It was deleted; delete this object, too"
             return await self._refuse("ExperimentDeleted", message, final=True)
         except NameTakenError:
-            message = "there is another experiment of this name, which is no object here: trialstream delete NAME"
+            message = f"{NAME_TAKEN}: trialstream delete NAME"
             return await self._refuse("NameTaken", message, final=False)
         seed = document.spec.seed
         submitted = ExperimentSubmitted(
@@ -126,7 +129,8 @@ class Step:
         await send(self.ports.bus, topics.SIGNALS, self.holding.shard, [request])
 
     async def _edit(self, experiment: Experiment) -> list[Condition]:
-        """Ask for what was changed in the object; the conditions that it then has, also if that is refused."""
+        """Ask for what was changed in the object; the conditions that it then has, also if that is
+        refused."""
         before = self.obj.conditions
         if self.obj.generation == self.obj.status.get("observedGeneration"):
             return before
