@@ -7,7 +7,8 @@ from algorithms.space.encoding import MIDDLE, Cube
 __all__ = ["MIDDLE", "Cube"]
 
 warnings.warn(
-    "algorithms.encoding is now algorithms.space.encoding; to annotate a plugin, trialstream.plugins has Space",
+    "algorithms.encoding is now algorithms.space.encoding; to annotate a plugin, "
+    "trialstream.plugins has Space",
     DeprecationWarning,
     stacklevel=2,
 )

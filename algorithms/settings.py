@@ -11,7 +11,12 @@ from events.spec.algorithm import AlgorithmSpec
 from events.spec.problem import Path, Problem
 
 KINDS = {"integer": "int", "number": "float", "boolean": "true/false"}
-LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+LIMITS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 """Types and bounds of JSON Schema in words."""
 
 
@@ -28,7 +33,9 @@ class AlgorithmSettings(BaseModel):
 
         Raises pydantic.ValidationError.
         """
-        return cls.model_validate({name: str(value) for name, value in (spec.settings if spec else {}).items()})
+        return cls.model_validate(
+            {name: str(value) for name, value in (spec.settings if spec else {}).items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,9 @@ def allowed(schema: type[AlgorithmSettings], name: str) -> str:
 def _words(schema: type[AlgorithmSettings], name: str) -> list[str]:
     annotation = schema.model_fields[name].annotation
     return (
-        [str(word) for word in annotation] if isinstance(annotation, type) and issubclass(annotation, StrEnum) else []
+        [str(word) for word in annotation]
+        if isinstance(annotation, type) and issubclass(annotation, StrEnum)
+        else []
     )
 
 
@@ -88,7 +97,9 @@ def _shape(schema: type[AlgorithmSettings], name: str) -> dict[str, Any]:
     return options[0]
 
 
-def setting_problems(spec: AlgorithmSpec, schema: type[AlgorithmSettings], place: Path) -> Iterator[Problem]:
+def setting_problems(
+    spec: AlgorithmSpec, schema: type[AlgorithmSettings], place: Path
+) -> Iterator[Problem]:
     """Problems of the settings of `spec`, which are at `place` in the document."""
     names = [setting.name for setting in spec.algorithm_settings]
     wrong = _wrong(spec, schema)
@@ -96,13 +107,17 @@ def setting_problems(spec: AlgorithmSpec, schema: type[AlgorithmSettings], place
         if setting.name not in schema.model_fields:
             known = ", ".join(schema.model_fields) or "none"
             yield Problem(
-                (*place, index, "name"), f"{setting.name!r} is not a setting of {spec.algorithm_name}; it has: {known}"
+                (*place, index, "name"),
+                f"{setting.name!r} is not a setting of {spec.algorithm_name}; it has: {known}",
             )
         elif setting.name in names[:index]:
             yield Problem((*place, index, "name"), f"{setting.name!r} is listed twice; remove one")
         elif setting.name in wrong:
             must = allowed(schema, setting.name)
-            yield Problem((*place, index, "value"), f"{setting.value!r} is not allowed for {setting.name}; give {must}")
+            yield Problem(
+                (*place, index, "value"),
+                f"{setting.value!r} is not allowed for {setting.name}; give {must}",
+            )
 
 
 def _wrong(spec: AlgorithmSpec, schema: type[AlgorithmSettings]) -> set[str]:

@@ -1,4 +1,5 @@
-"""The command `python -m benchmarks`: run one benchmark in a folder of its own, show its figures and their bars."""
+"""The command `python -m benchmarks`: run one benchmark in a folder of its own, show its figures
+and their bars."""
 
 import argparse
 import json
@@ -30,7 +31,9 @@ def main() -> int:
     say(f"{options.name} on {where['cores']} cores, load average {where['load']}")
     try:
         with temporary() as home:
-            outcome: Outcome = import_module(f"benchmarks.{options.name}").measure(home, quick=options.quick, **more)
+            outcome: Outcome = import_module(f"benchmarks.{options.name}").measure(
+                home, quick=options.quick, **more
+            )
     except CannotMeasureError as error:
         say(str(error))
         return 2
@@ -52,11 +55,17 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "python -m benchmarks", description="Measure how fast Trialstream is, and how good its searches are.",
-        epilog="quality has more options: docs/quality.md. `compare REV` measures two revisions: docs/benchmarks.md",
+        "python -m benchmarks",
+        description="Measure how fast Trialstream is, and how good its searches are.",
+        epilog="quality has more options: docs/quality.md. `compare REV` measures two revisions: "
+            "docs/benchmarks.md",
     )  # fmt: skip
     parser.add_argument("name", choices=list(BARS), help="the benchmark")
-    parser.add_argument("--quick", action="store_true", help="a short version, to see that it works; bars do not hold")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a short version, to see that it works; bars do not hold",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     options, arguments = parser.parse_known_args()
     options.arguments = arguments
@@ -67,7 +76,8 @@ def _options() -> argparse.Namespace:
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """A folder below the temporary one (TMPDIR chooses the disk) that takes in all that the benchmark makes."""
+    """A folder below the temporary one (TMPDIR chooses the disk) that takes in all that the
+    benchmark makes."""
     before = os.environ.get("TMPDIR")
     with tempfile.TemporaryDirectory(prefix="tsb-", ignore_cleanup_errors=True) as home:
         tempfile.tempdir = os.environ["TMPDIR"] = home

@@ -16,7 +16,8 @@ def silent(assignment: Assignment) -> Answer:
 
 
 def compared(assignment: Assignment) -> Answer:
-    """The first REFERENCES end at once, with losses that fall evenly from WORST; the others are silent."""
+    """The first REFERENCES end at once, with losses that fall evenly from WORST; the others are
+    silent."""
     if int(assignment["n"]) > REFERENCES:
         return silent(assignment)
     return Answer([{"loss": WORST - step} for step in range(REFERENCE_STEPS)], 0.001)

@@ -1,11 +1,13 @@
-"""How long the default algorithm lets a request for suggestions wait, through the pool of workers, without a database.
+"""How long the default algorithm lets a request for suggestions wait, through the pool of workers,
+without a database.
 
-One experiment of six parameters, asked for one suggestion at a time and told every result: its first 500 trials, and
-then 1,000 to 100,000 of which all but the last are a journal that a worker has to replay first; the quick version
-leaves out the 100,000. 64 suggestions at once after 200 trials. The memory of the worker that has 10,000 trials. The
-replay of 1,000 trials, as after the death of a worker. And 100 experiments of 20 trials that ask for their first
-suggestion at the same moment and for each next one a second or two later; that crowd shares the machine's cores with
-this program.
+One experiment of six parameters, asked for one suggestion at a time and told every result: its
+first 500 trials, and then 1,000 to 100,000 of which all but the last are a journal that a worker
+has to replay first; the quick version leaves out the 100,000. 64 suggestions at once after 200
+trials. The memory of the worker that has 10,000 trials. The replay of 1,000 trials, as after the
+death of a worker. And 100 experiments of 20 trials that ask for their first suggestion at the same
+moment and for each next one a second or two later; that crowd shares the machine's cores with this
+program.
 """
 
 import asyncio
@@ -50,7 +52,9 @@ spec:
   maxTrialCount: 200000
   parallelTrialCount: {parallel}
   parameters:
-  - {{name: lr, parameterType: double, feasibleSpace: {{min: 0.0001, max: 1, distribution: logUniform}}}}
+  - name: lr
+    parameterType: double
+    feasibleSpace: {{min: 0.0001, max: 1, distribution: logUniform}}
   - {{name: momentum, parameterType: double, feasibleSpace: {{min: 0, max: 1}}}}
   - {{name: decay, parameterType: double, feasibleSpace: {{min: 0, max: 0.1}}}}
   - {{name: units, parameterType: int, feasibleSpace: {{min: 8, max: 4096}}}}
@@ -129,7 +133,10 @@ async def _crowd(experiments: int, trials: int) -> dict[str, float]:
                 for _ in range(experiments)
             ]
     waits = sorted(wait for task in running for wait in task.result())
-    return {"crowd_p50_ms": 1000 * percentile(waits, 50), "crowd_p99_ms": 1000 * percentile(waits, 99)}
+    return {
+        "crowd_p50_ms": 1000 * percentile(waits, 50),
+        "crowd_p99_ms": 1000 * percentile(waits, 99),
+    }
 
 
 @dataclass(slots=True)
@@ -150,7 +157,8 @@ class Asker:
         return cls(pool, spec(), journal=list(journal[: 2 * trials]), suggested=trials)
 
     async def ask(self, count: int = 1) -> float:
-        """Seconds until the suggestions are there; their results are known at once, for the next request."""
+        """Seconds until the suggestions are there; their results are known at once, for the next
+        request."""
         question = Question(self.name, self.answered, tuple(self.news), count)
         began = time.perf_counter()
         suggested = await self.pool.ask(question, self.spec, self._recall)

@@ -1,12 +1,15 @@
-"""Thousands of trials at once on a Kubernetes of simulated nodes: how long it takes, what the API server is asked for.
+"""Thousands of trials at once on a Kubernetes of simulated nodes: how long it takes, what the API
+server is asked for.
 
-The API server, etcd, the Job controller and the scheduler are real, and so are Kafka, Postgres and the one controller,
-a process with the default settings; the nodes and their pods are simulated, so nothing in a pod runs or prints. In
-place of the collectors beside the trials this program reports one value of each trial that starts, and that it is all.
+The API server, etcd, the Job controller and the scheduler are real, and so are Kafka, Postgres and
+the one controller, a process with the default settings; the nodes and their pods are simulated, so
+nothing in a pod runs or prints. In place of the collectors beside the trials this program reports
+one value of each trial that starts, and that it is all.
 
-First bare Jobs are created with the controller's own client at its default pace, until all of them run. Then as many
-trials, of 120 experiments, and on to the end of all trials. Then one experiment with very many trials. What is asked of
-the API server is counted by the controller, and by the API server itself for the kinds that nobody else writes.
+First bare Jobs are created with the controller's own client at its default pace, until all of them
+run. Then as many trials, of 120 experiments, and on to the end of all trials. Then one experiment
+with very many trials. What is asked of the API server is counted by the controller, and by the API
+server itself for the kinds that nobody else writes.
 """
 
 import asyncio
@@ -48,18 +51,22 @@ METRICS_PORT = 17463
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 EXPERIMENTS = f"/apis/{OURS}/namespaces/{{}}/experiments"
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
-OWN = {("POST", "jobs"), ("DELETE", "jobs"), ("POST", "trials"), ("PATCH", "trials"), ("DELETE", "trials"),
+OWN = {("POST", "jobs"), ("DELETE", "jobs"), ("POST", "trials"), ("PATCH", "trials"),
+    ("DELETE", "trials"),
        ("PATCH", "experiments")}  # fmt: skip
 """What nobody but the controller asks for while it is looked at."""
 APART = 0.05
-"""How far the two counts may differ: some requests are under way when they are read, and events are left out."""
-_OUR_REQUESTS = re.compile(r'^trialstream_kubernetes_requests_total\{code="\w+",verb="(\w+)"\} (\S+)$', re.MULTILINE)
+"""How far the two counts may differ: some requests are under way when they are read, and events are
+left out."""
+_OUR_REQUESTS = re.compile(
+    r'^trialstream_kubernetes_requests_total\{code="\w+",verb="(\w+)"\} (\S+)$', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """So many experiments of `parallel` trials at once and `each` in all, whose pods run for `seconds`, the first ones
-    for `first_seconds`."""
+    """So many experiments of `parallel` trials at once and `each` in all, whose pods run for
+    `seconds`, the first ones for `first_seconds`."""
 
     experiments: int
     parallel: int
@@ -69,7 +76,8 @@ class Size:
 
     @property
     def durations(self) -> list[str]:
-        """The values of a parameter of which a grid search with seed SEED suggests the long ones first."""
+        """The values of a parameter of which a grid search with seed SEED suggests the long ones
+        first."""
         found = [""] * self.each
         order = Permutation(self.each, SEED)
         for place in range(self.each):
@@ -89,7 +97,8 @@ class Size:
 MANY, QUICK_MANY = Size(120, 30, 100, 10), Size(4, 5, 15, 5)
 LONG, QUICK_LONG = Size(1, 500, 15_000, 5), Size(1, 10, 60, 5)
 OVERLAP = 2.0, 30.0
-"""The first trials run for so many times as long as bare Jobs take until all of them run, and so many seconds more."""
+"""The first trials run for so many times as long as bare Jobs take until all of them run, and so
+many seconds more."""
 SEED = 1
 
 
@@ -99,10 +108,15 @@ def measure(home: Path, *, quick: bool) -> Outcome:
 
 async def _measure(home: Path, many: Size, long: Size) -> Outcome:
     try:
-        async with site(home) as opened, open_api(writes_per_second=KubernetesSettings().writes_per_second) as api:
+        async with (
+            site(home) as opened,
+            open_api(writes_per_second=KubernetesSettings().writes_per_second) as api,
+        ):
             await install(api)
             bare = await _bare(api, many.at_once)
-            controller = opened.open_controller("--cluster", "kubernetes", "--metrics-port", str(METRICS_PORT))
+            controller = opened.open_controller(
+                "--cluster", "kubernetes", "--metrics-port", str(METRICS_PORT)
+            )
             async with _collecting(opened):
                 times, more = OVERLAP
                 many = replace(many, first_seconds=math.ceil(times * bare + more))
@@ -114,7 +128,8 @@ async def _measure(home: Path, many: Size, long: Size) -> Outcome:
     figures = {
         "running_at_once": first.most, "bare_s": bare, "running_s": first.running_s,
         "bare_ratio": first.running_s / bare,
-        **first.figures(many), "object_kb": max(first.object_kb, last.object_kb), "memory_mib": last.memory_mib,
+        **first.figures(many), "object_kb": max(first.object_kb, last.object_kb),
+        "memory_mib": last.memory_mib,
         "long_trials_per_second": long.trials / last.seconds, "trial_objects": last.trial_objects,
         "left_over": first.left_over + last.left_over,
     }  # fmt: skip
@@ -178,10 +193,13 @@ class Run:
 
 
 async def _run(opened: Site, api: Api, controller: Controller, size: Size) -> Run:
-    """Run the experiments, from their creation until only their own objects and those of their best trials are left."""
+    """Run the experiments, from their creation until only their own objects and those of their best
+    trials are left."""
     run = Run()
     async with namespace(api) as place:
-        await opened.until("(SELECT count(*) FROM shard WHERE owner IS NOT NULL) = $1", opened.bus.partitions)
+        await opened.until(
+            "(SELECT count(*) FROM shard WHERE owner IS NOT NULL) = $1", opened.bus.partitions
+        )
         counted, asked, cpu = await requests(api), await _asked(), controller.cpu_seconds()
         began = time.monotonic()
         async with pods(api, place) as seen, asyncio.TaskGroup() as tasks:
@@ -192,7 +210,8 @@ async def _run(opened: Site, api: Api, controller: Controller, size: Size) -> Ru
             run.running_s = time.monotonic() - began
             say(f"{len(seen.running):,} trials run after {run.running_s:.1f} s")
             await opened.until(
-                "(SELECT count(*) FROM experiment WHERE namespace = $1 AND concluded_at IS NOT NULL) = $2", place,
+                "(SELECT count(*) FROM experiment WHERE namespace = $1 AND concluded_at IS "
+                    "NOT NULL) = $2", place,
                 size.experiments, within=PATIENCE_SECONDS,
             )  # fmt: skip
             run.seconds = time.monotonic() - began
@@ -213,7 +232,10 @@ async def _tidy(api: Api, place: str, size: Size) -> None:
     """Wait until the Jobs are deleted, and the Trial objects but those of the best trials."""
 
     async def tidy() -> bool:
-        return not await count(api, JOBS.format(place)) and await count(api, TRIALS.path(place)) <= size.experiments
+        return (
+            not await count(api, JOBS.format(place))
+            and await count(api, TRIALS.path(place)) <= size.experiments
+        )
 
     await until(tidy, PATIENCE_SECONDS)
 
@@ -221,7 +243,11 @@ async def _tidy(api: Api, place: str, size: Size) -> None:
 def _experiment(name: str, size: Size) -> dict[str, Any]:
     """Its one parameter is how long a trial's pod runs."""
     space: dict[str, Any]
-    kind, space, algorithm = "double", {"min": str(size.seconds), "max": str(size.seconds + 1)}, "random"
+    kind, space, algorithm = (
+        "double",
+        {"min": str(size.seconds), "max": str(size.seconds + 1)},
+        "random",
+    )
     if size.first_seconds:
         kind, space, algorithm = "categorical", {"list": size.durations}, "grid"
     return {
@@ -258,7 +284,9 @@ async def _look_once(opened: Site, api: Api, place: str, run: Run) -> None:
     states = {row["state"]: row["n"] for row in rows}
     run.most = max(run.most, states.get("Running", 0))
     things = (await api.get(EXPERIMENTS.format(place)))["items"]
-    if refused := [thing["status"] for thing in things if (thing.get("status") or {}).get("state") == REFUSED]:
+    if refused := [
+        thing["status"] for thing in things if (thing.get("status") or {}).get("state") == REFUSED
+    ]:
         raise CannotMeasureError(str(refused[0]))
     run.object_kb = max([run.object_kb, *(len(orjson.dumps(thing)) / 1000 for thing in things)])
     shown = await count(api, TRIALS.path(place))
@@ -270,7 +298,9 @@ async def _look_once(opened: Site, api: Api, place: str, run: Run) -> None:
 async def _asked() -> Mapping[str, int]:
     """The controller's own count of its requests, by verb."""
     url = f"http://127.0.0.1:{METRICS_PORT}/metrics"
-    text = (await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).read())).decode()
+    text = (
+        await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).read())
+    ).decode()
     found: dict[str, int] = {}
     for verb, number in _OUR_REQUESTS.findall(text):
         found[verb] = found.get(verb, 0) + int(float(number))
@@ -283,7 +313,9 @@ def _compare(run: Run, counted: Mapping[tuple[str, str], int]) -> None:
     ours = sum(run.asked.get(verb, 0) for verb in WRITES)
     say(", ".join(f"{verb} {kind} {counted.get((verb, kind), 0):,}" for verb, kind in sorted(OWN)))
     if abs(theirs - ours) > APART * ours:
-        raise CannotMeasureError(f"the controller counted {ours:,} writes, the API server {theirs:,}")
+        raise CannotMeasureError(
+            f"the controller counted {ours:,} writes, the API server {theirs:,}"
+        )
 
 
 @asynccontextmanager
@@ -302,7 +334,15 @@ async def _collect(opened: Site, reader: KafkaReader) -> None:
         for delivery in await reader.fetch(1_000, 1.0):
             envelope = decode(delivery.record)
             if isinstance(envelope.body, TrialStarted):
-                key, at = AttemptKey(envelope.experiment, envelope.body.trial, envelope.body.attempt), now()
-                said = [report_points(key, [Point("loss", 1, at, dice.random())], at), report_completion(key, at)]
-                records += [encode(one, topics.METRICS, Shard(delivery.record.partition)) for one in said]
+                key, at = (
+                    AttemptKey(envelope.experiment, envelope.body.trial, envelope.body.attempt),
+                    now(),
+                )
+                said = [
+                    report_points(key, [Point("loss", 1, at, dice.random())], at),
+                    report_completion(key, at),
+                ]
+                records += [
+                    encode(one, topics.METRICS, Shard(delivery.record.partition)) for one in said
+                ]
         await opened.bus.publish(records)

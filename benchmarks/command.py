@@ -1,4 +1,5 @@
-"""Run `trialstream run` as a person would, with real processes for trials, and read what Postgres has of it."""
+"""Run `trialstream run` as a person would, with real processes for trials, and read what Postgres
+has of it."""
 
 import subprocess
 import sys
@@ -33,7 +34,8 @@ _DATES = "SELECT started_at, concluded_at FROM trial WHERE state = 'Succeeded' O
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one `trialstream run` took, in seconds, and when each trial started and concluded, as Postgres dates it."""
+    """What one `trialstream run` took, in seconds, and when each trial started and concluded, as
+    Postgres dates it."""
 
     seconds: float
     dates: Sequence[tuple[datetime, datetime]]
@@ -42,11 +44,16 @@ class Run:
     @property
     def span(self) -> float:
         """Seconds from the first start to the last conclusion."""
-        return (max(end for _, end in self.dates) - min(start for start, _ in self.dates)).total_seconds()
+        return (
+            max(end for _, end in self.dates) - min(start for start, _ in self.dates)
+        ).total_seconds()
 
 
-def document(trials: int, parallel: int, words: Sequence[str], low: float = 0.0, high: float = 1.0) -> str:
-    """An experiment whose trials run the command `words` with one parameter, x, drawn from low to high."""
+def document(
+    trials: int, parallel: int, words: Sequence[str], low: float = 0.0, high: float = 1.0
+) -> str:
+    """An experiment whose trials run the command `words` with one parameter, x, drawn from low to
+    high."""
     text = DOCUMENT.format(trials=trials, parallel=parallel, low=low, high=high)
     return text + "".join(f"    - {quoted(word)}\n" for word in words)
 
@@ -57,7 +64,8 @@ def quoted(word: str) -> str:
 
 
 async def run(home: Path, text: str, trials: int) -> Run:
-    """Run the experiment `text` in a new data folder below `home`; all its trials have to succeed."""
+    """Run the experiment `text` in a new data folder below `home`; all its trials have to
+    succeed."""
     file, data = home / "experiment.yaml", home / "data"
     file.write_text(text)
     began = time.monotonic()
@@ -74,7 +82,9 @@ async def run(home: Path, text: str, trials: int) -> Run:
 def _watched(arguments: list[str], trials: int) -> None:
     """Wait for the command; each tenth of its trials is said."""
     done, lines = 0, ""
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines = (lines + line)[-2000:]
@@ -83,4 +93,6 @@ def _watched(arguments: list[str], trials: int) -> None:
                 if done * 10 // trials > (done - 1) * 10 // trials:
                     say(f"{done:,} of {trials:,} trials")
     if process.returncode != 0:
-        raise CannotMeasureError(f"trialstream run ended with {process.returncode}; its last lines:\n{lines}")
+        raise CannotMeasureError(
+            f"trialstream run ended with {process.returncode}; its last lines:\n{lines}"
+        )

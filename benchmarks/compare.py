@@ -1,4 +1,5 @@
-"""The command `python -m benchmarks compare`: two revisions measured in turn on this machine, and their ratios."""
+"""The command `python -m benchmarks compare`: two revisions measured in turn on this machine, and
+their ratios."""
 
 import argparse
 import json
@@ -23,7 +24,8 @@ LIMIT = 1.15
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The ratios of one benchmark's figures; whether its code, though it measures the same, has another text."""
+    """The ratios of one benchmark's figures; whether its code, though it measures the same, has
+    another text."""
 
     name: str
     changed: bool
@@ -35,7 +37,8 @@ class Comparison:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0 if it was compared, 1 if the guard is sure that something got slower, 2 if it cannot be."""
+    """The exit code: 0 if it was compared, 1 if the guard is sure that something got slower, 2 if
+    it cannot be."""
     options = _options(arguments)
     try:
         revision = _reference() if options.guard else options.revision
@@ -51,9 +54,11 @@ def main(arguments: Sequence[str]) -> int:
     _show(old, new, found, options)
     if options.json:
         written = {
-            "old": old.label, "new": new.label, "at": at.isoformat(timespec="seconds"), "machine": where,
+            "old": old.label, "new": new.label, "at": at.isoformat(timespec="seconds"),
+            "machine": where,
             "quick": options.quick, "pairs": options.pairs,
-            "figures": {one.name: {figure: asdict(ratio) for figure, ratio in one.ratios.items()} for one in found},
+            "figures": {one.name: {figure: asdict(ratio) for figure,
+                ratio in one.ratios.items()} for one in found},
         }  # fmt: skip
         options.json.write_text(json.dumps(written, indent=2) + "\n")
     return _judge(found) if options.guard else 0
@@ -62,11 +67,20 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks compare", description=__doc__)
     parser.add_argument(
-        "revision", nargs="?", metavar="REV", help="the old one; the new one is the working tree; none with --guard"
+        "revision",
+        nargs="?",
+        metavar="REV",
+        help="the old one; the new one is the working tree; none with --guard",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"benchmarks; {' and '.join(NAMES)} by default")
     parser.add_argument(
-        "--pairs", type=int, metavar="N", default=0, help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard"
+        "names", nargs="*", metavar="NAME", help=f"benchmarks; {' and '.join(NAMES)} by default"
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        metavar="N",
+        default=0,
+        help=f"{PAIRS} by default, {GUARD_PAIRS} of the guard",
     )
     parser.add_argument("--quick", action="store_true", help="the short versions of the benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values here, too")
@@ -85,7 +99,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.quick = options.quick or options.guard
     options.pairs = options.pairs or (GUARD_PAIRS if options.guard else PAIRS)
     if options.pairs < 1 + options.guard:
-        parser.error("of so few pairs there is no ratio, and of one no interval, without which the guard never fails")
+        parser.error(
+            "of so few pairs there is no ratio, and of one no interval, without which the "
+            "guard never fails"
+        )
     return options
 
 
@@ -103,12 +120,15 @@ def _check(old: Checkout, new: Checkout, names: Sequence[str], *, quick: bool) -
         raise CannotMeasureError(f"{old.label} has no benchmark {', '.join(missing)}")
     if differing := [name for name in names if before[name][quick] != after[name][quick]]:
         raise CannotMeasureError(
-            f"by their MEASURES, these measure something else than at {old.label}: {', '.join(differing)}; "
+            f"by their MEASURES, these measure something else than at {old.label}: "
+            f"{', '.join(differing)}; "
             "carry the benchmark back (docs/benchmarks.md says how)"
         )
 
 
-def _compare(old: Checkout, new: Checkout, name: str, home: Path, options: argparse.Namespace) -> Comparison:
+def _compare(
+    old: Checkout, new: Checkout, name: str, home: Path, options: argparse.Namespace
+) -> Comparison:
     """Run the benchmark of the old and of the new tree in turn."""
     told: dict[Checkout, list[Mapping[str, float]]] = {old: [], new: []}
     for pair in range(options.pairs):
@@ -116,15 +136,21 @@ def _compare(old: Checkout, new: Checkout, name: str, home: Path, options: argpa
             figures.append(checkout.figures(name, home / "figures.json", quick=options.quick))
             text = ", ".join(f"{figure} {value:.4g}" for figure, value in figures[-1].items())
             say(f"{name}, {pair + 1} of {options.pairs}, {checkout.label}: {text}")
-    return Comparison(name, old.source(name) != new.source(name), _ratios(name, told[old], told[new]))
+    return Comparison(
+        name, old.source(name) != new.source(name), _ratios(name, told[old], told[new])
+    )
 
 
-def _ratios(name: str, old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> Mapping[str, Ratio]:
+def _ratios(
+    name: str, old: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]
+) -> Mapping[str, Ratio]:
     """Of the figures that all runs tell; CannotMeasureError if there are none."""
     ratios: dict[str, Ratio] = {}
     for figure, bar in BARS[name].items():
         if all(figure in one for one in (*old, *new)):
-            ratios[figure] = compared([one[figure] for one in old], [one[figure] for one in new], rate=bar.is_rate)
+            ratios[figure] = compared(
+                [one[figure] for one in old], [one[figure] for one in new], rate=bar.is_rate
+            )
         elif any(figure in one for one in (*old, *new)):
             say(f"{name} {figure} is left out: not all runs tell it")
     if not ratios:
@@ -132,15 +158,26 @@ def _ratios(name: str, old: Sequence[Mapping[str, float]], new: Sequence[Mapping
     return ratios
 
 
-def _show(old: Checkout, new: Checkout, found: Sequence[Comparison], options: argparse.Namespace) -> None:
-    print(f"old: {old.label}; new: {new.label}; {options.pairs} pairs{', quick' if options.quick else ''}")
-    print(f"{'medians':30} {'old':>12} {'new':>12} {'ratio':>7}  95 % interval; above 1 is slower, or more")
+def _show(
+    old: Checkout, new: Checkout, found: Sequence[Comparison], options: argparse.Namespace
+) -> None:
+    print(
+        f"old: {old.label}; new: {new.label}; {options.pairs} "
+        f"pairs{', quick' if options.quick else ''}"
+    )
+    print(
+        f"{'medians':30} {'old':>12} {'new':>12} {'ratio':>7}  95 % interval; above 1 is "
+        "slower, or more"
+    )
     for one in found:
         for figure, ratio in one.ratios.items():
             middle = "-" if ratio.ratio is None else f"{ratio.ratio:.3f}"
             between = "not known" if ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}"
             before, after = ratio.medians
-            print(f"{one.name + ' ' + figure:30} {before:12,.3f} {after:12,.3f} {middle:>7}  {between}")
+            print(
+                f"{one.name + ' ' + figure:30} {before:12,.3f} {after:12,.3f} {middle:>7}  "
+                f"{between}"
+            )
         if one.changed:
             print(f"{one.name}: its code has changed; MEASURES says that what it measures has not.")
 
@@ -148,6 +185,8 @@ def _show(old: Checkout, new: Checkout, found: Sequence[Comparison], options: ar
 def _judge(found: Sequence[Comparison]) -> int:
     slower = [f"{one.name} {figure}" for one in found for figure in one.slower(LIMIT)]
     print(
-        f"SLOWER, surely by more than {LIMIT}: {', '.join(slower)}" if slower else f"Nothing is surely beyond {LIMIT}."
+        f"SLOWER, surely by more than {LIMIT}: {', '.join(slower)}"
+        if slower
+        else f"Nothing is surely beyond {LIMIT}."
     )
     return 1 if slower else 0

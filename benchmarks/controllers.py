@@ -1,4 +1,5 @@
-"""Controllers as processes, on the Kafka that TRIALSTREAM_KAFKA names and on a Postgres of the benchmark's own."""
+"""Controllers as processes, on the Kafka that TRIALSTREAM_KAFKA names and on a Postgres of the
+benchmark's own."""
 
 import asyncio
 import os
@@ -39,7 +40,10 @@ spec:
   - {{name: n, parameterType: int, feasibleSpace: {{min: 1, max: {trials}}}}}
   trialTemplate: {{command: [{command}]}}
 """
-MEDIAN_STOP = "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: min_trials_required, value: 3}]}"
+MEDIAN_STOP = (
+    "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: min_trials_required, "
+    "value: 3}]}"
+)
 
 
 @dataclass(slots=True)
@@ -82,14 +86,23 @@ class Site:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        mine = {name: text for name, text in os.environ.items() if not name.startswith("TRIALSTREAM_")}
+        mine = {
+            name: text for name, text in os.environ.items() if not name.startswith("TRIALSTREAM_")
+        }
         return {**mine, **self.settings.to_environment()}
 
     def open_controller(self, *options: str) -> Controller:
         """One more, as in another terminal."""
         log = self.home / f"controller-{len(self.controllers) + 1}.log"
         program = [sys.executable, "-c", "from controller.cli import main; main()", "controller"]
-        command = [*program, "--database", self.store.server.url, "--data", str(self.home / "trials"), *options]
+        command = [
+            *program,
+            "--database",
+            self.store.server.url,
+            "--data",
+            str(self.home / "trials"),
+            *options,
+        ]
         with log.open("wb") as said:
             process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
@@ -99,7 +112,8 @@ class Site:
         return self.controllers[-1]
 
     def open_simulation(self, answers: str) -> Controller:
-        """One more that simulates its trials, in real time: a function of benchmarks/answers.py says how."""
+        """One more that simulates its trials, in real time: a function of benchmarks/answers.py
+        says how."""
         return self.open_controller(
             "--cluster", "simulated", "--answers", f"benchmarks.answers:{answers}", "--pace", "1"
         )  # fmt: skip
@@ -109,36 +123,58 @@ class Site:
         command: Sequence[str] = ("true", "${trialParameters.n}"),
     ) -> ExperimentId:  # fmt: skip
         """Hand in an experiment with one parameter, n from 1 to `trials`."""
-        words = ", ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in command)
+        words = ", ".join(
+            '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in command
+        )
         text = EXPERIMENT.format(
-            name=name, algorithm=algorithm, extra=extra, parallel=parallel, trials=trials, command=words
+            name=name,
+            algorithm=algorithm,
+            extra=extra,
+            parallel=parallel,
+            trials=trials,
+            command=words,
         )
         document = load(text.encode())
         submitted = ExperimentSubmitted(name=name, namespace="default", spec=document.spec, seed=1)
         number = ExperimentId(uuid4())
-        await send(self.bus, topics.SIGNALS, self.shard(name), [Envelope(number, None, number, now(), submitted)])
+        await send(
+            self.bus,
+            topics.SIGNALS,
+            self.shard(name),
+            [Envelope(number, None, number, now(), submitted)],
+        )
         return number
 
     def shard(self, name: str) -> Shard:
         return shard_of("default", name, self.bus.partitions)
 
-    async def until(self, condition: str, *values: object, within: float = PATIENCE_SECONDS) -> None:
+    async def until(
+        self, condition: str, *values: object, within: float = PATIENCE_SECONDS
+    ) -> None:
         """Wait until a condition in SQL is true; CannotMeasureError if it never is."""
         try:
             async with asyncio.timeout(within):
-                while not (await self.database.fetch(f"SELECT {condition} AS yes", *values))[0]["yes"]:  # noqa: ASYNC110
+                sql = f"SELECT {condition} AS yes"
+                while not (await self.database.fetch(sql, *values))[0]["yes"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            said = "\n".join(one.log.read_text(errors="replace")[-2000:] for one in self.controllers)
-            raise CannotMeasureError(f"it never came: {condition}; the controllers say:\n{said}") from None
+            said = "\n".join(
+                one.log.read_text(errors="replace")[-2000:] for one in self.controllers
+            )
+            raise CannotMeasureError(
+                f"it never came: {condition}; the controllers say:\n{said}"
+            ) from None
 
 
 @asynccontextmanager
 async def site(home: Path) -> AsyncGenerator[Site]:
-    """No controller yet; none runs afterwards, and the topics are gone. CannotMeasureError without a Kafka."""
+    """No controller yet; none runs afterwards, and the topics are gone. CannotMeasureError without
+    a Kafka."""
     settings = KafkaSettings.from_environment()
     if settings is None:
-        raise CannotMeasureError("this benchmark needs a real Kafka: set TRIALSTREAM_KAFKA to its host:port")
+        raise CannotMeasureError(
+            "this benchmark needs a real Kafka: set TRIALSTREAM_KAFKA to its host:port"
+        )
     settings = replace(settings, prefix=f"bench-{uuid4().hex[:8]}")
     await asyncio.to_thread(home.mkdir, exist_ok=True)
     await create(settings)
@@ -157,4 +193,8 @@ async def site(home: Path) -> AsyncGenerator[Site]:
 def one_per_shard(shards: int) -> Iterator[str]:
     """Names of experiments, one for each shard, in the order of the shards."""
     for shard in range(shards):
-        yield next(name for number in range(100_000) if shard_of("default", name := f"e{number}", shards) == shard)
+        yield next(
+            name
+            for number in range(100_000)
+            if shard_of("default", name := f"e{number}", shards) == shard
+        )

@@ -38,10 +38,17 @@ def fed(
         for number, (key, shard) in enumerate(attempts):
             file = home / f"metrics-{number}"
             file.touch()
-            command = command_line(key, shard, MetricsCollectorSpec(), ["loss"], file, home / f"spool-{number}")
+            command = command_line(
+                key, shard, MetricsCollectorSpec(), ["loss"], file, home / f"spool-{number}"
+            )
             with (home / f"collector-{number}.log").open("wb") as said:
                 process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, start_new_session=True
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=said,
+                    stderr=said,
+                    env=environment,
+                    start_new_session=True,
                 )
             made.append(Fed(key, file, process))
         yield made

@@ -1,8 +1,10 @@
-"""How near searches of several objectives come to the true front: the share of its hypervolume that they miss.
+"""How near searches of several objectives come to the true front: the share of its hypervolume that
+they miss.
 
-ZDT1 to 3 with six parameters (Zitzler, Deb and Thiele 2000), DTLZ2 with three objectives and five parameters (Deb et
-al. 2005), and ZDT1 with whole numbers and choices in it. The reference point is what a tenth of random points are worse
-than, in each objective. Only the search is measured; no process starts.
+ZDT1 to 3 with six parameters (Zitzler, Deb and Thiele 2000), DTLZ2 with three objectives and five
+parameters (Deb et al. 2005), and ZDT1 with whole numbers and choices in it. The reference point is
+what a tenth of random points are worse than, in each objective. Only the search is measured; no
+process starts.
 """
 
 import math
@@ -68,7 +70,10 @@ def sphere(x: Sequence[float]) -> Losses:
 
 def doubles(count: int) -> tuple[Parameter, ...]:
     sides = FeasibleSpace(min=0, max=1)
-    return tuple(Parameter(name=f"x{i}", parameterType=ParameterType.DOUBLE, feasibleSpace=sides) for i in range(count))
+    return tuple(
+        Parameter(name=f"x{i}", parameterType=ParameterType.DOUBLE, feasibleSpace=sides)
+        for i in range(count)
+    )
 
 
 def mixed() -> tuple[Parameter, ...]:
@@ -94,7 +99,9 @@ PROBLEMS: Mapping[str, Problem] = {
     "zdt2": _zdt(concave, doubles(6)),
     "zdt3": _zdt(broken, doubles(6)),
     "dtlz2": Problem(
-        doubles(5), sphere, tuple(sphere([a, b, 0.5, 0.5, 0.5]) for a, b in product(LINE[::10], repeat=2))
+        doubles(5),
+        sphere,
+        tuple(sphere([a, b, 0.5, 0.5, 0.5]) for a, b in product(LINE[::10], repeat=2)),
     ),
     "mixed": _zdt(convex, mixed()),
 }
@@ -106,7 +113,10 @@ def measure(home: Path, *, quick: bool) -> Outcome:
         for name in FRONT_CONTENDERS:
             missed = []
             for problem in PROBLEMS.values():
-                missed += [shortfall(name, problem, workers, seed) for seed in range(QUICK_SEEDS if quick else SEEDS)]
+                missed += [
+                    shortfall(name, problem, workers, seed)
+                    for seed in range(QUICK_SEEDS if quick else SEEDS)
+                ]
             figures[f"{name.replace('.', '_')}_w{workers}"] = mean(missed)
             say(f"{name}, {workers} at a time: {mean(missed):.3f} of the hypervolume is missed")
     return Outcome(figures, "none", packages=("nevergrad", "optuna"))
@@ -129,7 +139,10 @@ def shortfall(name: str, problem: Problem, workers: int, seed: int) -> float:
 
 def reference_point(problem: Problem) -> Losses:
     random, cube = np.random.default_rng(0), Cube(problem.parameters)
-    points = [problem.losses(numbers(problem, cube.decode(random.random(cube.width).tolist()))) for _ in range(RANDOM)]
+    points = [
+        problem.losses(numbers(problem, cube.decode(random.random(cube.width).tolist())))
+        for _ in range(RANDOM)
+    ]
     return tuple(np.quantile(points, 0.9, axis=0).tolist())
 
 
@@ -142,7 +155,8 @@ def _spec(name: str, problem: Problem, workers: int) -> ExperimentSpec:
     return ExperimentSpec(
         parameters=problem.parameters,
         objectives=tuple(
-            Objective(type=Direction.MINIMIZE, objectiveMetricName=f"f{i}") for i in range(len(problem.front[0]))
+            Objective(type=Direction.MINIMIZE, objectiveMetricName=f"f{i}")
+            for i in range(len(problem.front[0]))
         ),
         algorithm=AlgorithmSpec(algorithm_name=name),
         max_trial_count=TRIALS,

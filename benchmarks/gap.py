@@ -1,8 +1,10 @@
-"""How long a free place stays empty: from the last act of a trial to the first act of the one that follows it.
+"""How long a free place stays empty: from the last act of a trial to the first act of the one that
+follows it.
 
-Trials are real processes under `trialstream run`. Each is a bash that notes the time from its own clock variable,
-first and last, so noting starts no process; the start of bash and its exit count as part of the gap. The k-th end,
-in order of time, frees the place that the (k + parallel)-th start takes.
+Trials are real processes under `trialstream run`. Each is a bash that notes the time from its own
+clock variable, first and last, so noting starts no process; the start of bash and its exit count as
+part of the gap. The k-th end, in order of time, frees the place that the (k + parallel)-th start
+takes.
 """
 
 import asyncio
@@ -28,15 +30,29 @@ def measure(home: Path, *, quick: bool) -> Outcome:
     words = ["bash", "-c", TRIAL.format(file=quoted(str(file))), "${trialParameters.x}"]
     say(f"{trials} trials of {SHORTEST} to {LONGEST} s, {PARALLEL} at a time")
     done = asyncio.run(run(home, document(trials, PARALLEL, words, SHORTEST, LONGEST), trials))
-    waits = gaps([(float(start), float(end)) for start, end in map(str.split, file.read_text().splitlines())], PARALLEL)
-    figures = {"gap_p50_ms": 1000 * percentile(waits, 50), "gap_p99_ms": 1000 * percentile(waits, 99)}
+    waits = gaps(
+        [
+            (float(start), float(end))
+            for start, end in map(str.split, file.read_text().splitlines())
+        ],
+        PARALLEL,
+    )
+    figures = {
+        "gap_p50_ms": 1000 * percentile(waits, 50),
+        "gap_p99_ms": 1000 * percentile(waits, 99),
+    }
     return Outcome(figures, done.postgres)
 
 
 def check_bash() -> None:
     """A bash of version 5 has a clock."""
     bash = shutil.which("bash")
-    clock = bash and subprocess.run([bash, "-c", "echo $EPOCHREALTIME"], capture_output=True, check=True).stdout.strip()
+    clock = (
+        bash
+        and subprocess.run(
+            [bash, "-c", "echo $EPOCHREALTIME"], capture_output=True, check=True
+        ).stdout.strip()
+    )
     if not clock:
         raise CannotMeasureError("this benchmark needs bash 5 or newer in PATH; install it")
 

@@ -21,7 +21,8 @@ async def _measure(home: Path, seconds: int) -> Outcome:
         for number in range(EXPERIMENTS):
             await opened.submit(f"idle-{number}", trials=TRIALS, parallel=TRIALS)
         await opened.until(
-            "(SELECT count(*) FROM trial WHERE state = 'Running') = $1 AND NOT EXISTS (SELECT FROM outbox)",
+            "(SELECT count(*) FROM trial WHERE state = 'Running') = $1 AND NOT EXISTS (SELECT "
+            "FROM outbox)",
             EXPERIMENTS * TRIALS,
         )
         await asyncio.sleep(SETTLE_SECONDS)
@@ -30,6 +31,7 @@ async def _measure(home: Path, seconds: int) -> Outcome:
         await asyncio.sleep(seconds)
         share = (controller.cpu_seconds() - before) / seconds
         return Outcome(
-            {"core_share": share, "memory_mib": controller.memory() / 2**20}, await opened.store.version(),
+            {"core_share": share, "memory_mib": controller.memory() / 2**20},
+            await opened.store.version(),
             packages=("aiokafka",),
         )  # fmt: skip

@@ -1,8 +1,10 @@
-"""How many points a second one controller stores and judges: lines in files → collectors → Kafka → rows in Postgres.
+"""How many points a second one controller stores and judges: lines in files → collectors → Kafka →
+rows in Postgres.
 
-Each of the running trials of some experiments has a file, to which this program adds lines at an even rate, and a
-collector process of its own. All of it, Kafka and Postgres included, shares the machine. The clock runs from the first
-line to the last row. Each point is compared with the median of finished trials; none is bad enough to be stopped.
+Each of the running trials of some experiments has a file, to which this program adds lines at an
+even rate, and a collector process of its own. All of it, Kafka and Postgres included, shares the
+machine. The clock runs from the first line to the last row. Each point is compared with the median
+of finished trials; none is bad enough to be stopped.
 """
 
 import asyncio
@@ -20,16 +22,19 @@ EXPERIMENTS, TRIALS = 4, 6
 RATE = 36_000
 """Lines a second, of all trials."""
 MEASURES = 1, 2
-"""The quick version compared the memory at the end with that after the last line, not after a third of the lines."""
+"""The quick version compared the memory at the end with that after the last line, not after a third
+of the lines."""
 SECONDS, QUICK_SECONDS = 60, 5
 LOOKS = 12
 """How often the memory is looked at while lines are added."""
 TICK_SECONDS = 0.05
 _LIVE = """
-SELECT e.id, e.shard, t.number FROM trial t JOIN experiment e ON e.id = t.experiment WHERE t.state = 'Running'
+SELECT e.id, e.shard, t.number FROM trial t JOIN experiment e ON e.id = t.experiment
+    WHERE t.state = 'Running'
 """
 _ROWS = """
-FROM measurement m JOIN trial t ON t.experiment = m.experiment AND t.number = m.trial WHERE t.state = 'Running'
+FROM measurement m JOIN trial t ON t.experiment = m.experiment AND t.number = m.trial
+    WHERE t.state = 'Running'
 """
 
 
@@ -61,22 +66,37 @@ async def _measure(home: Path, seconds: int) -> Outcome:
 
 
 async def _attempts(opened: Site) -> list[tuple[AttemptKey, Shard]]:
-    """The live attempts of new experiments, with finished trials before them to be compared with."""
+    """The live attempts of new experiments, with finished trials before them to be compared
+    with."""
     for number in range(EXPERIMENTS):
-        await opened.submit(f"ingest-{number}", trials=REFERENCES + TRIALS, parallel=TRIALS, extra=MEDIAN_STOP)
-    await opened.until("(SELECT count(*) FROM trial WHERE state = 'Succeeded') = $1", EXPERIMENTS * REFERENCES)
-    await opened.until("(SELECT count(*) FROM trial WHERE state = 'Running') = $1", EXPERIMENTS * TRIALS)
+        await opened.submit(
+            f"ingest-{number}", trials=REFERENCES + TRIALS, parallel=TRIALS, extra=MEDIAN_STOP
+        )
+    await opened.until(
+        "(SELECT count(*) FROM trial WHERE state = 'Succeeded') = $1", EXPERIMENTS * REFERENCES
+    )
+    await opened.until(
+        "(SELECT count(*) FROM trial WHERE state = 'Running') = $1", EXPERIMENTS * TRIALS
+    )
     rows = await opened.database.fetch(_LIVE)
-    return [(AttemptKey(ExperimentId(row["id"]), TrialNumber(row["number"]), 1), Shard(row["shard"])) for row in rows]
+    return [
+        (AttemptKey(ExperimentId(row["id"]), TrialNumber(row["number"]), 1), Shard(row["shard"]))
+        for row in rows
+    ]
 
 
 async def _feed(
     opened: Site, controller: Controller, collectors: Sequence[Fed], seconds: int
 ) -> tuple[int, float, list[int]]:
-    """Add lines evenly, and wait for the last row: how many, the seconds of it all, the controller's memory."""
+    """Add lines evenly, and wait for the last row: how many, the seconds of it all, the
+    controller's memory."""
     files = [one.file.open("ab", buffering=0) for one in collectors]
     lines = round(RATE * TICK_SECONDS / len(files))
-    text, ticks, memory = b"loss=0.5\n" * lines, round(seconds / TICK_SECONDS), [controller.memory()]
+    text, ticks, memory = (
+        b"loss=0.5\n" * lines,
+        round(seconds / TICK_SECONDS),
+        [controller.memory()],
+    )
     began = time.monotonic()
     for tick in range(1, ticks + 1):
         for file in files:

@@ -1,4 +1,5 @@
-"""What a Kubernetes shows to a benchmark: pods that run, objects that are there, what was asked of the API server."""
+"""What a Kubernetes shows to a benchmark: pods that run, objects that are there, what was asked of
+the API server."""
 
 import asyncio
 import re
@@ -13,7 +14,11 @@ import yaml
 
 from benchmarks.outcome import CannotMeasureError
 from controller.cluster.kubernetes.api import Api
-from controller.cluster.kubernetes.api_errors import ApiUnavailableError, ConflictError, NotFoundError
+from controller.cluster.kubernetes.api_errors import (
+    ApiUnavailableError,
+    ConflictError,
+    NotFoundError,
+)
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 
@@ -73,7 +78,9 @@ async def until(true: Callable[[], Awaitable[bool]], within: float = PATIENCE_SE
                         return
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
-        raise CannotMeasureError(f"it did not come within {within:.0f} s: {true.__name__}") from None
+        raise CannotMeasureError(
+            f"it did not come within {within:.0f} s: {true.__name__}"
+        ) from None
 
 
 async def create(api: Api, collection: str, body: Mapping[str, Any]) -> None:
@@ -130,7 +137,8 @@ def _phase(pod: Object) -> dict[str, Any]:
 
 
 async def requests(api: Api) -> Mapping[tuple[str, str], int]:
-    """What the API server counted until now, by verb and resource, such as (POST, jobs) or (PATCH, trials)."""
+    """What the API server counted until now, by verb and resource, such as (POST, jobs) or (PATCH,
+    trials)."""
     found: dict[tuple[str, str], int] = {}
     async for line in api.lines("/metrics", silence=SILENCE_SECONDS):
         if seen := _REQUESTS.match(line.decode()):

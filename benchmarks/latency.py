@@ -1,12 +1,15 @@
-"""How soon a controller reacts, with Kafka between: to a bad metric with a stop, and to a trial's end with the next.
+"""How soon a controller reacts, with Kafka between: to a bad metric with a stop, and to a trial's
+end with the next.
 
-Stops: 100 simulated trials run, and a collector per trial, all in this process, ships what this program writes to their
-files, 10 lines a second each. A trial's loss is constant, and finished trials have shown losses that fall evenly; so it
-is known which line of a trial makes it one to be stopped. From the writing of that line to the commit of the decision
-to stop, of which a trigger in Postgres tells; and to the moment when a subscriber hears of it.
+Stops: 100 simulated trials run, and a collector per trial, all in this process, ships what this
+program writes to their files, 10 lines a second each. A trial's loss is constant, and finished
+trials have shown losses that fall evenly; so it is known which line of a trial makes it one to be
+stopped. From the writing of that line to the commit of the decision to stop, of which a trigger in
+Postgres tells; and to the moment when a subscriber hears of it.
 
-Next: real trials with a collector process each, as `controller --cluster local` runs them; from a trial's last act to
-the first act of the one that takes its place, by the trials' own clocks, as in the benchmark `gap`.
+Next: real trials with a collector process each, as `controller --cluster local` runs them; from a
+trial's last act to the first act of the one that takes its place, by the trials' own clocks, as in
+the benchmark `gap`.
 """
 
 import asyncio
@@ -39,8 +42,8 @@ FIRST_STOP, LAST_STOP = 10, 190
 STOP_SECONDS, QUICK_STOP_SECONDS = 60, 10
 NEXT_TRIALS, QUICK_NEXT_TRIALS, PARALLEL = 160, 16, 4
 SHORTEST = 3
-"""Seconds that a real trial sleeps at least, up to two more: its collector, a process that takes half a second to
-start, is ready before."""
+"""Seconds that a real trial sleeps at least, up to two more: its collector, a process that takes
+half a second to start, is ready before."""
 TRIAL = """\
 LC_ALL=C; s=$EPOCHREALTIME; sleep $((3 + $0 % 2)).$(($0 * 7919 % 1000)); echo loss=$0; \
 echo "$s $EPOCHREALTIME" >> '{file}'"""
@@ -48,7 +51,8 @@ NAME = "latency"
 TELL = """
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('stopping', NEW.trial::text); RETURN NULL; END $$;
-CREATE TRIGGER tell AFTER INSERT ON fact FOR EACH ROW WHEN (NEW.type = 'trial.stop-requested') EXECUTE FUNCTION tell();
+CREATE TRIGGER tell AFTER INSERT ON fact FOR EACH ROW WHEN (NEW.type = 'trial.stop-requested')
+    EXECUTE FUNCTION tell();
 """
 
 
@@ -73,8 +77,8 @@ async def _measure(home: Path, *, quick: bool) -> Outcome:
 
 @dataclass(slots=True)
 class Written:
-    """A simulated trial's file. `stop_at`: the report that makes it one to be stopped; `offset`: seconds before the
-    first line."""
+    """A simulated trial's file. `stop_at`: the report that makes it one to be stopped; `offset`:
+    seconds before the first line."""
 
     collector: Collector
     file: Path
@@ -84,7 +88,8 @@ class Written:
     fatal_at: float = 0.0
 
     async def write(self) -> None:
-        """A line each tenth of a second until it has ended; the moment before the fatal one is kept."""
+        """A line each tenth of a second until it has ended; the moment before the fatal one is
+        kept."""
         await asyncio.sleep(self.offset)
         began, number = time.monotonic(), 0
         with self.file.open("ab", buffering=0) as file:
@@ -97,7 +102,8 @@ class Written:
 
 
 def losing(stop_at: int) -> float:
-    """The constant loss of a trial that is worse than the references' average from report `stop_at` on, not before.
+    """The constant loss of a trial that is worse than the references' average from report `stop_at`
+    on, not before.
 
     Their average of the reports up to s is WORST - (s - 1) / 2."""
     return WORST - (stop_at - 1) / 2 + 0.25
@@ -142,7 +148,11 @@ class Stage:
         file.touch()
         tail = Tail(file, parser_for(MetricsCollectorSpec(), ["loss"]), now)
         spool = Spool(
-            self.opened.home / f"spool-{key.trial}", topics.METRICS, self.shard, str(key.experiment).encode(), 2**24
+            self.opened.home / f"spool-{key.trial}",
+            topics.METRICS,
+            self.shard,
+            str(key.experiment).encode(),
+            2**24,
         )
         collector = Collector(key, self.shard, tail, spool)
         self.live[key.trial] = written = Written(collector, file, losing(stop_at), stop_at, offset)
@@ -166,7 +176,9 @@ async def _stops(opened: Site, seconds: int) -> Stage:
         stage = Stage(opened, opened.shard(NAME), tasks)
         await connection.add_listener("stopping", stage.hear_of_commit)
         following = tasks.create_task(stage.follow(reader))
-        await opened.submit(NAME, trials=10**6, parallel=LIVE, algorithm="random", extra=MEDIAN_STOP)
+        await opened.submit(
+            NAME, trials=10**6, parallel=LIVE, algorithm="random", extra=MEDIAN_STOP
+        )
         await asyncio.sleep(FIRST_STOP / LINES_PER_SECOND)
         for _ in range(10):
             await asyncio.sleep(seconds / 10)
@@ -188,7 +200,10 @@ async def _nexts(opened: Site, trials: int) -> Sequence[float]:
         "next", trials=trials, parallel=PARALLEL, algorithm="random",
         command=["bash", "-c", TRIAL.format(file=file), "${trialParameters.n}"],
     )  # fmt: skip
-    await opened.until("EXISTS (SELECT FROM experiment WHERE name = 'next' AND concluded_at IS NOT NULL)", within=600)
+    await opened.until(
+        "EXISTS (SELECT FROM experiment WHERE name = 'next' AND concluded_at IS NOT NULL)",
+        within=600,
+    )
     times = [line.split() for line in file.read_text().splitlines()]
     if len(times) != trials:
         raise CannotMeasureError(f"{len(times)} of {trials} trials have run")

@@ -13,9 +13,12 @@ PACKAGES = ("trialstream", "asyncpg", "nevergrad")
 
 
 def machine() -> dict[str, object]:
-    """Cores that this process may use, cpu model, memory in GiB, kernel, and the load average of the last minute."""
+    """Cores that this process may use, cpu model, memory in GiB, kernel, and the load average of
+    the last minute."""
     return {
-        "cores": len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count(),
+        "cores": len(psutil.Process().cpu_affinity())
+        if sys.platform == "linux"
+        else os.cpu_count(),
         "cpu": _cpu_model(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "kernel": platform.release(),
@@ -25,7 +28,10 @@ def machine() -> dict[str, object]:
 
 def versions(more: Iterable[str] = ()) -> dict[str, str]:
     """Of Python and of the installed packages that count, `more` among them."""
-    return {"python": platform.python_version(), **{package: version(package) for package in (*PACKAGES, *more)}}
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in (*PACKAGES, *more)},
+    }
 
 
 def _cpu_model() -> str:

@@ -11,7 +11,8 @@ class CannotMeasureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The figures by name, the Postgres that took part, and the packages whose versions count beside ours.
+    """The figures by name, the Postgres that took part, and the packages whose versions count
+    beside ours.
 
     A figure that could not be told is left out, as is a Postgres where none took part.
     """

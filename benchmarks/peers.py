@@ -1,17 +1,20 @@
-"""Ray Tune's published bookkeeping scenario, shorter: 1,000 one-second trials, 16 at a time, here and with two peers.
+"""Ray Tune's published bookkeeping scenario, shorter: 1,000 one-second trials, 16 at a time, here
+and with two peers.
 
-A trial reports one number and sleeps a second; values are drawn at random. One after the other, on this machine:
+A trial reports one number and sleeps a second; values are drawn at random. One after the other, on
+this machine:
 
-* Trialstream: the whole command `trialstream run`, from the start of Python and Postgres to the last line; each trial
-  is a process of its own (a shell that becomes `sleep`).
-* Ray Tune, set as in Ray's own release test of this scenario: `tune.run` of a function with reuse_actors=True (a
-  trial is a function call in one of 16 long-lived processes) and TUNE_GLOBAL_CHECKPOINT_S=100; only verbose=0
-  differs, for less output. Ray is told that there are 16 cores, one for each trial, as its test has them: limited
-  by max_concurrent_trials and fractions of a core instead, it keeps starting new processes and is slower still.
-  Counted from after `ray.init` to the end of `tune.run`.
-* Optuna: 16 processes that ask, sleep and tell until all trials are told, RandomSampler, RDBStorage on the same
-  Postgres as ours. Counted from the first trial's start to the last one's end, as its storage dates them, so the
-  start of Python is left out.
+* Trialstream: the whole command `trialstream run`, from the start of Python and Postgres to the
+  last line; each trial is a process of its own (a shell that becomes `sleep`).
+* Ray Tune, set as in Ray's own release test of this scenario: `tune.run` of a function with
+  reuse_actors=True (a trial is a function call in one of 16 long-lived processes) and
+  TUNE_GLOBAL_CHECKPOINT_S=100; only verbose=0 differs, for less output. Ray is told that there are
+  16 cores, one for each trial, as its test has them: limited by max_concurrent_trials and fractions
+  of a core instead, it keeps starting new processes and is slower still. Counted from after
+  `ray.init` to the end of `tune.run`.
+* Optuna: 16 processes that ask, sleep and tell until all trials are told, RandomSampler, RDBStorage
+  on the same Postgres as ours. Counted from the first trial's start to the last one's end, as its
+  storage dates them, so the start of Python is left out.
 
 The start-up that is left out for the peers is counted for Trialstream.
 """
@@ -89,7 +92,9 @@ def _optimize(url: str, trials: int) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler()
-    study = optuna.load_study(study_name=STUDY, storage=optuna.storages.RDBStorage(url), sampler=sampler)
+    study = optuna.load_study(
+        study_name=STUDY, storage=optuna.storages.RDBStorage(url), sampler=sampler
+    )
     while True:
         trial = study.ask()
         if trial.number >= trials:

@@ -14,9 +14,10 @@ CONFIDENCE = 0.95
 class Ratio:
     """One figure of two revisions.
 
-    `ratio` is the new time over the old one, of a rate the old one over the new one: above 1 is slower, or more.
-    It is the geometric mean of the pairs, None where a value is not above 0. `low` and `high` are Student's
-    interval of their logarithms, None where there are fewer than two pairs.
+    `ratio` is the new time over the old one, of a rate the old one over the new one: above 1 is
+    slower, or more. It is the geometric mean of the pairs, None where a value is not above 0. `low`
+    and `high` are Student's interval of their logarithms, None where there are fewer than two
+    pairs.
     """
 
     old: tuple[float, ...]
@@ -35,15 +36,21 @@ class Ratio:
 
 
 def compared(old: Sequence[float], new: Sequence[float], *, rate: bool) -> Ratio:
-    """The ratio of times of the same number of old and new values, each pair measured one after the other."""
+    """The ratio of times of the same number of old and new values, each pair measured one after the
+    other."""
     if min(*old, *new) <= 0:
         return Ratio(tuple(old), tuple(new))
-    over = [math.log(after / before) * (-1 if rate else 1) for before, after in zip(old, new, strict=True)]
+    over = [
+        math.log(after / before) * (-1 if rate else 1)
+        for before, after in zip(old, new, strict=True)
+    ]
     middle = fmean(over)
     if len(over) < 2:
         return Ratio(tuple(old), tuple(new), math.exp(middle))
     reach = _students_t(len(over) - 1) * stdev(over) / math.sqrt(len(over))
-    return Ratio(tuple(old), tuple(new), math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
+    return Ratio(
+        tuple(old), tuple(new), math.exp(middle), math.exp(middle - reach), math.exp(middle + reach)
+    )
 
 
 def _students_t(freedom: int) -> float:

@@ -1,7 +1,9 @@
-"""Many one-second trials as real processes under `trialstream run`: how near it comes to the least possible time.
+"""Many one-second trials as real processes under `trialstream run`: how near it comes to the least
+possible time.
 
-A trial is a shell that says its loss and becomes `sleep 1`, so nearly all of it is the second. The least possible
-time is trials / parallel seconds. The span is from the first start to the last conclusion, as Postgres dates them.
+A trial is a shell that says its loss and becomes `sleep 1`, so nearly all of it is the second. The
+least possible time is trials / parallel seconds. The span is from the first start to the last
+conclusion, as Postgres dates them.
 """
 
 import asyncio
@@ -19,4 +21,6 @@ def measure(home: Path, *, quick: bool) -> Outcome:
     floor = trials / PARALLEL
     say(f"{trials:,} trials of a second, {PARALLEL} at a time: {floor:g} s at least")
     done = asyncio.run(run(home, document(trials, PARALLEL, TRIAL), trials))
-    return Outcome({"floor_ratio": done.span / floor, "whole_run_ratio": done.seconds / floor}, done.postgres)
+    return Outcome(
+        {"floor_ratio": done.span / floor, "whole_run_ratio": done.seconds / floor}, done.postgres
+    )

@@ -38,19 +38,24 @@ KUBERNETES = Path(__file__).parents[2] / "shared" / "services" / "kubernetes"
 def measure(home: Path, *, quick: bool) -> Outcome:
     settings = KafkaSettings.from_environment()
     if settings is None or "KUBECONFIG" not in os.environ:
-        raise CannotMeasureError("needs a Kubernetes with our images (KUBECONFIG) and a Kafka its pods reach")
+        raise CannotMeasureError(
+            "needs a Kubernetes with our images (KUBECONFIG) and a Kafka its pods reach"
+        )
     asyncio.run(create(settings))
     place = f"bench-{uuid4().hex[:8]}"
     _kubectl("create", "namespace", place)
     try:
-        figures = _starts(place, settings, QUICK_ROUNDS if quick else ROUNDS) | _usage(place, settings)
+        figures = _starts(place, settings, QUICK_ROUNDS if quick else ROUNDS) | _usage(
+            place, settings
+        )
     finally:
         _kubectl("delete", "namespace", place, "--wait=false")
     return Outcome(figures, "-", packages=("aiokafka", "pydantic"))
 
 
 def _starts(place: str, settings: KafkaSettings, rounds: int) -> dict[str, float]:
-    """Milliseconds from the workload's creation to its process, bare, beside a sidecar that sleeps, and beside ours."""
+    """Milliseconds from the workload's creation to its process, bare, beside a sidecar that sleeps,
+    and beside ours."""
     kinds: dict[str, Callable[[], dict[str, Any]]] = {
         "bare": lambda: _job(place, _PRINT),
         "sleeper": lambda: _beside_a_sleeper(_job(place, _PRINT)),
@@ -61,7 +66,10 @@ def _starts(place: str, settings: KafkaSettings, rounds: int) -> dict[str, float
         for name, make in kinds.items():
             time.sleep(SPACING[number % len(SPACING)])
             took[name].append(_start(place, make()))
-        say(f"{number + 1} of {rounds}: " + ", ".join(f"{name} {each[-1]:.0f} ms" for name, each in took.items()))
+        say(
+            f"{number + 1} of {rounds}: "
+            + ", ".join(f"{name} {each[-1]:.0f} ms" for name, each in took.items())
+        )
     middle = {name: statistics.median(each) for name, each in took.items()}
     return {
         "start_bare_p50_ms": middle["bare"],
@@ -76,7 +84,9 @@ _PRINT = "import time; print(time.time(), flush=True)"
 def _start(place: str, tree: dict[str, Any]) -> float:
     name = tree["metadata"]["name"]
     client = subprocess.Popen(
-        [KUBERNETES, "kubectl", "create", "-n", place, "-f", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        [KUBERNETES, "kubectl", "create", "-n", place, "-f", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
     time.sleep(0.4)  # the client is up and waits for its input
     client.communicate(json.dumps(tree).encode())
@@ -90,7 +100,10 @@ def _start(place: str, tree: dict[str, Any]) -> float:
 def _usage(place: str, settings: KafkaSettings) -> dict[str, float]:
     """Megabytes and share of a core of a collector whose trial prints ten lines a second."""
     lines = 10 * (LINES_SECONDS + 15)
-    code = f"import time\nfor n in range({lines}):\n print(f'loss={{n}}', flush=True)\n time.sleep(0.1)"
+    code = (
+        f"import time\nfor n in range({lines}):\n print(f'loss={{n}}', flush=True)\n "
+        "time.sleep(0.1)"
+    )
     launch = _launch(place, code)
     _kubectl("create", "-n", place, "-f", "-", said=manifest(launch, _sidecar(settings), DENY))
     found = _collector(launch.key.experiment)
@@ -109,12 +122,17 @@ def _collector(experiment: ExperimentId) -> psutil.Process:
             if str(experiment) in words and "python3" in words[0]:
                 return psutil.Process(one.pid)
         time.sleep(0.2)
-    raise CannotMeasureError(f"no collector of {experiment} is to be seen among the processes of this machine")
+    raise CannotMeasureError(
+        f"no collector of {experiment} is to be seen among the processes of this machine"
+    )
 
 
 def _job(place: str, code: str) -> dict[str, Any]:
     container = {"name": "main", "image": IMAGE, "command": ["python3", "-c", code]}
-    spec = {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    spec = {
+        "backoffLimit": 0,
+        "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+    }
     metadata = {"name": f"bare-{uuid4().hex[:8]}", "namespace": place}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
@@ -133,7 +151,9 @@ def _launch(place: str, code: str) -> Launch:
     spec = ExperimentSpec.model_validate(
         {
             "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-            "parameters": [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 1}}],
+            "parameters": [
+                {"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 1}}
+            ],
             "trialTemplate": {"trialSpec": tree, "primaryContainerName": "main"},
         },
         strict=False,

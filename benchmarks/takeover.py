@@ -1,8 +1,9 @@
 """How long shards stand still when a controller is killed, is frozen, leaves, or comes.
 
-Each shard has an experiment whose simulated trials last 0.25 s, one at a time, so that facts are recorded all the time.
-A pause is the time between two events of one experiment, as a subscriber here receives them, after something was done;
-a trial that just runs is part of it. The figures are the longest pauses of all shards.
+Each shard has an experiment whose simulated trials last 0.25 s, one at a time, so that facts are
+recorded all the time. A pause is the time between two events of one experiment, as a subscriber
+here receives them, after something was done; a trial that just runs is part of it. The figures are
+the longest pauses of all shards.
 """
 
 import asyncio
@@ -78,7 +79,10 @@ async def _measure(home: Path, kills: int, others: int) -> Outcome:
         for way, count, act in ways:
             for _ in range(count):
                 joined, left = await _come_and_go(opened, listener, act)
-                worst |= {"joined": max(worst["joined"], joined), way: max(worst.get(way, 0.0), left)}
+                worst |= {
+                    "joined": max(worst["joined"], joined),
+                    way: max(worst.get(way, 0.0), left),
+                }
                 say(f"joined: {joined:.2f} s, {way}: {left:.2f} s")
         figures = {
             "worst_s": worst["killed"], "frozen_s": worst["frozen"], "graceful_s": worst["left"],
@@ -102,7 +106,9 @@ async def _usual(listener: Listener) -> float:
     return listener.longest
 
 
-async def _come_and_go(opened: Site, listener: Listener, act: Callable[[Controller], None]) -> tuple[float, float]:
+async def _come_and_go(
+    opened: Site, listener: Listener, act: Callable[[Controller], None]
+) -> tuple[float, float]:
     """The longest pause when one more controller comes, and when it goes in this way."""
     listener.begin()
     one = opened.open_simulation("short")

@@ -1,7 +1,9 @@
-"""What a warm start from an earlier experiment brings where the problem is the same, near, or another one.
+"""What a warm start from an earlier experiment brings where the problem is the same, near, or
+another one.
 
-Synthetic problems, each in an earlier and a present form: 100 trials of the earlier one, then the present one with and
-without them. Regret is the best value found above the least possible. Only the search is measured; no process starts.
+Synthetic problems, each in an earlier and a present form: 100 trials of the earlier one, then the
+present one with and without them. Regret is the best value found above the least possible. Only the
+search is measured; no process starts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +54,17 @@ def branin(shift: float) -> Function:
 
 
 def hartmann(shift: float) -> Function:
-    """Hartmann's function of six variables, its lowest point near 0.2, 0.15, 0.48, 0.28, 0.31, 0.66."""
-    widths = np.array([[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]])  # fmt: skip  # noqa: E501
-    places = 1e-4 * np.array([[1312, 1696, 5569, 124, 8283, 5886], [2329, 4135, 8307, 3736, 1004, 9991], [2348, 1451, 3522, 2883, 3047, 6650], [4047, 8828, 8732, 5743, 1091, 381]])  # fmt: skip  # noqa: E501
+    """Hartmann's function of six variables, its lowest point near 0.2, 0.15, 0.48, 0.28, 0.31,
+    0.66."""
+    widths = np.array([[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14],
+        [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]])  # fmt: skip
+    places = 1e-4 * np.array([[1312, 1696, 5569, 124, 8283, 5886],
+        [2329, 4135, 8307, 3736, 1004, 9991], [2348, 1451, 3522, 2883, 3047, 6650],
+        [4047, 8828, 8732, 5743, 1091, 381]])  # fmt: skip
     heights = np.array([1, 1.2, 3, 3.2])
-    return lambda x: float(-(heights * np.exp(-(widths * (np.array(x) + shift - places) ** 2).sum(1))).sum())
+    return lambda x: float(
+        -(heights * np.exp(-(widths * (np.array(x) + shift - places) ** 2).sum(1))).sum()
+    )
 
 
 PROBLEMS: Mapping[str, Problem] = {
@@ -74,7 +82,10 @@ def measure(home: Path, *, quick: bool) -> Outcome:
     for trials, parallel in PLANS:
         for name, problem in PROBLEMS.items():
             cold, warm = regrets(problem, trials, parallel, QUICK_SEEDS if quick else SEEDS)
-            say(f"{name}, {trials} trials, {parallel} at a time: regret {warm:.4f} warm, {cold:.4f} cold")
+            say(
+                f"{name}, {trials} trials, {parallel} at a time: regret {warm:.4f} warm, "
+                f"{cold:.4f} cold"
+            )
             figures[f"{name}_{trials}"] = max(warm, FOUND) / max(cold, FOUND)
     return Outcome(figures, "none", packages=("nevergrad", "scipy"))
 
@@ -85,7 +96,9 @@ def regrets(problem: Problem, trials: int, parallel: int, seeds: int) -> tuple[f
     warm: list[float] = []
     for seed in range(seeds):
         earlier = played(problem.earlier, problem.width, EARLIER_TRIALS, 4, 1000 + seed)
-        start = WarmStart(experiment="earlier", rows=tuple(sorted(earlier, key=lambda row: row.value)))
+        start = WarmStart(
+            experiment="earlier", rows=tuple(sorted(earlier, key=lambda row: row.value))
+        )
         for regret, known in ((cold, None), (warm, start)):
             rows = played(problem.present, problem.width, trials, parallel, seed, known)
             regret.append(min(row.value for row in rows) - problem.least)
@@ -93,7 +106,12 @@ def regrets(problem: Problem, trials: int, parallel: int, seeds: int) -> tuple[f
 
 
 def played(
-    function: Function, width: int, trials: int, parallel: int, seed: int, known: WarmStart | None = None
+    function: Function,
+    width: int,
+    trials: int,
+    parallel: int,
+    seed: int,
+    known: WarmStart | None = None,
 ) -> list[Row]:
     """An experiment's trials; the one that started first ends first."""
     search = create_search(spec(width, trials, parallel, known), seed)
@@ -105,7 +123,9 @@ def played(
             running += search.ask(1)
             started += 1
         point = running.pop(0)
-        rows.append(Row(parameters=dict(point), value=function([float(value) for value in point.values()])))
+        rows.append(
+            Row(parameters=dict(point), value=function([float(value) for value in point.values()]))
+        )
         search.tell(len(rows), Result((rows[-1].value,)))
     return rows
 

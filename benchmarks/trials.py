@@ -1,9 +1,11 @@
-"""The whole controller with its Postgres, as fast as it can: trials are answered by a function in virtual time.
+"""The whole controller with its Postgres, as fast as it can: trials are answered by a function in
+virtual time.
 
-The controller and Postgres share the machine. Speed counts from the first flow to the end of the experiment; the
-start of Postgres is left out. Memory is what the system says this process holds (RSS, after a garbage collection),
-at a fifth of the trials and when the last one starts: both times as many trials are live, and everything is warm.
-The simulated cluster is in the process, too, and what it remembers counts.
+The controller and Postgres share the machine. Speed counts from the first flow to the end of the
+experiment; the start of Postgres is left out. Memory is what the system says this process holds
+(RSS, after a garbage collection), at a fifth of the trials and when the last one starts: both times
+as many trials are live, and everything is warm. The simulated cluster is in the process, too, and
+what it remembers counts.
 """
 
 import asyncio
@@ -38,16 +40,18 @@ TRIALS, QUICK_TRIALS, PARALLEL, RUNS = 10_000, 2_000, 100, 5
 WINDOW = 1_000
 """Trials at the beginning and at the end whose durations are compared."""
 MEASURES = 2, 1
-"""What it measures, and what the quick version does: the whole one took the growth of memory from the median run, and
-all runs but the first use memory that the process has got before."""
+"""What it measures, and what the quick version does: the whole one took the growth of memory from
+the median run, and all runs but the first use memory that the process has got before."""
 SEED = 1
 _DATES = "SELECT concluded_at FROM trial WHERE state = 'Succeeded' ORDER BY ordinal"
 
 
 def measure(home: Path, *, quick: bool) -> Outcome:
-    """The medians of several runs, each on a database of its own: a window of a second feels every neighbour.
+    """The medians of several runs, each on a database of its own: a window of a second feels every
+    neighbour.
 
-    The growth of memory is that of the first run: the others use memory that the process has got before."""
+    The growth of memory is that of the first run: the others use memory that the process has got
+    before."""
     trials, runs = (QUICK_TRIALS, 1) if quick else (TRIALS, RUNS)
     outcomes = [asyncio.run(_measure(home / str(number), trials)) for number in range(runs)]
     names = outcomes[0].figures

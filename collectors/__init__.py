@@ -1,1 +1,2 @@
-"""From what a trial reports to measurements: `parsers` read lines, `sources` follow files, `ship` delivers."""
+"""From what a trial reports to measurements: `parsers` read lines, `sources` follow files, `ship`
+delivers."""

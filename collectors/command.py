@@ -1,4 +1,5 @@
-"""`trialstream collect`: the program that runs beside a trial and delivers what it reports to Kafka."""
+"""`trialstream collect`: the program that runs beside a trial and delivers what it reports to
+Kafka."""
 
 import argparse
 import asyncio
@@ -28,12 +29,19 @@ SPOOL_BYTES = 64 * 2**20
 
 
 def command_line(
-    key: AttemptKey, shard: Shard, spec: MetricsCollectorSpec, metrics: Sequence[str], file: Path, spool: Path
+    key: AttemptKey,
+    shard: Shard,
+    spec: MetricsCollectorSpec,
+    metrics: Sequence[str],
+    file: Path,
+    spool: Path,
 ) -> list[str]:
-    """The command that collects for one attempt on this machine; its environment must name the Kafka."""
+    """The command that collects for one attempt on this machine; its environment must name the
+    Kafka."""
     return command(
         "collectors",
-        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
+        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt",
+        str(key.attempt),
         "--shard", str(shard), "--spec", spec.model_dump_json(by_alias=True, exclude_defaults=True),
         *(word for metric in metrics for word in ("--metric", metric)),
         "--file", str(file), "--spool", str(spool), "--until", "stdin",
@@ -44,13 +52,23 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = argparse.ArgumentParser("trialstream collect", description=__doc__)
     options.add_argument("--experiment", type=UUID, required=True, help="the experiment's id")
     options.add_argument("--trial", type=int, required=True, help="the trial's number")
-    options.add_argument("--attempt", type=int, default=1, help="the attempt's number (default: %(default)s)")
+    options.add_argument(
+        "--attempt", type=int, default=1, help="the attempt's number (default: %(default)s)"
+    )
     options.add_argument("--shard", type=int, required=True, help="the experiment's shard")
-    options.add_argument("--spec", default="{}", help="metricsCollectorSpec as JSON (default: StdOut, text)")
-    options.add_argument("--metric", action="append", required=True, help="a metric to look for; may be repeated")
+    options.add_argument(
+        "--spec", default="{}", help="metricsCollectorSpec as JSON (default: StdOut, text)"
+    )
+    options.add_argument(
+        "--metric", action="append", required=True, help="a metric to look for; may be repeated"
+    )
     options.add_argument("--file", type=Path, required=True, help="the file that the trial writes")
-    options.add_argument("--spool", type=Path, required=True, help="folder for what is not delivered yet")
-    options.add_argument("--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)")
+    options.add_argument(
+        "--spool", type=Path, required=True, help="folder for what is not delivered yet"
+    )
+    options.add_argument(
+        "--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)"
+    )
     options.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS,
         help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
@@ -61,19 +79,23 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     options.add_argument(
         "--until", choices=("stdin", "sigterm"), default="sigterm",
-        help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: %(default)s)",
+        help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: "
+            "%(default)s)",
     )  # fmt: skip
     return options.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Collect until the trial has ended and all is delivered. Exit codes: 0 done, 1 given up, 2 bad options."""
+    """Collect until the trial has ended and all is delivered. Exit codes: 0 done, 1 given up, 2 bad
+    options."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     options = _options(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = KafkaSettings.from_environment()
         if settings is None:
-            raise SettingsError("TRIALSTREAM_KAFKA is not set: it names the Kafka to deliver to, as host:port")
+            raise SettingsError(
+                "TRIALSTREAM_KAFKA is not set: it names the Kafka to deliver to, as host:port"
+            )
         spec = MetricsCollectorSpec.model_validate_json(options.spec)
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -86,22 +108,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_collect(options, settings, spec))
     except* (BusUnavailableError, BusRefusedError) as group:
-        print(f"Error: gave up, what is not delivered stays in {options.spool}: {group.exceptions[0]}", file=sys.stderr)
+        print(
+            f"Error: gave up, what is not delivered stays in {options.spool}: "
+            f"{group.exceptions[0]}",
+            file=sys.stderr,
+        )
         code = 1
     return code
 
 
-async def _collect(options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec) -> None:
+async def _collect(
+    options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec
+) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
     tail = Tail(options.file, parser_for(spec, options.metric), now)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
-    collector = Collector(key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger)
+    collector = Collector(
+        key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger
+    )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, collector.end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # whoever started us may have held it back until now
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, {signal.SIGTERM}
+    )  # whoever started us may have held it back until now
     if options.until == "stdin":
-        listener = threading.Thread(target=_until_end_of_input, args=(loop, collector.end), daemon=True)
+        listener = threading.Thread(
+            target=_until_end_of_input, args=(loop, collector.end), daemon=True
+        )
         listener.start()
     try:
         await collector.run(lambda: open_publisher(settings))

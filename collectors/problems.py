@@ -17,7 +17,9 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
         works = " and ".join(each.value for each in WORKING)
         place = ("spec", "metricsCollectorSpec", "collector", "kind")
         yield Problem(
-            place, f"{kind.value} is not supported yet; {works} work now: print name=value or write it to a file"
+            place,
+            f"{kind.value} is not supported yet; {works} work now: print name=value or write "
+            "it to a file",
         )
     for index, target in enumerate(spec.all_objectives):
         where = ("spec", "objectives", index) if spec.objectives else ("spec", "objective")

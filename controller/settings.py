@@ -1,4 +1,5 @@
-"""All settings of controllers and of the command line, read once from the settings file and the environment."""
+"""All settings of controllers and of the command line, read once from the settings file and the
+environment."""
 
 import os
 import sys
@@ -18,7 +19,12 @@ LEAST_MEMORY, USUAL_MEMORY = 256, 2048
 """MiB of a worker; Nevergrad and what it imports take 190."""
 Version = Literal["trialstream.io/v1alpha1", "kubeflow.org/v1beta1"]
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
-_KINDS = {"boolean": "true or false", "array": "a list", "object": "a table", "string": "a text in quotes"}
+_KINDS = {
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "string": "a text in quotes",
+}
 
 
 def _workers() -> int:
@@ -28,7 +34,8 @@ def _workers() -> int:
 
 
 def _memory() -> int:
-    """MiB: no more than half of what this container or machine has, for a container may be killed as a whole."""
+    """MiB: no more than half of what this container or machine has, for a container may be killed
+    as a whole."""
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with suppress(OSError, ValueError):  # it says "max" where there is no limit
         there = min(there, int(_CGROUP.read_text()))
@@ -48,27 +55,33 @@ class SuggestionSettings(Section):
         default_factory=_workers,
         ge=1,
         le=1000,
-        description="Worker processes at most. As many hanging searches at once make all others wait.",
+        description="Worker processes at most. As many hanging searches at once make "
+        "all others wait.",
         json_schema_extra={"default": "one for each core, at most 8, and 2 more"},
     )
     timeout_seconds: float = Field(
         default=60.0,
         gt=0,
         le=86_400,
-        description="Time for one request to a search, without the import of its libraries and the replay of a "
+        description="Time for one request to a search, without the import of its libraries "
+        "and the replay of "
+        "a "
         "journal; then its worker is killed.",
     )
     memory_mib: int = Field(
         default_factory=_memory,
         ge=LEAST_MEMORY,
-        description="Memory of one worker, libraries included; a worker that asks for more fails. In Kubernetes "
+        description="Memory of one worker, libraries included; a worker that asks for more "
+        "fails. In "
+        "Kubernetes "
         "the container needs room for all workers, for it is killed as a whole.",
         json_schema_extra={"default": "half of what the machine or container has, at most 2048"},
     )
 
 
 class KubernetesSettings(Section):
-    """How trials run on Kubernetes. The defaults refuse what a trial seldom needs, see `allow_…`."""
+    """How trials run on Kubernetes. The defaults refuse what a trial seldom needs, see
+    `allow_…`."""
 
     namespaces: list[str] = Field(
         default_factory=list,
@@ -76,12 +89,16 @@ class KubernetesSettings(Section):
     )
     experiment_versions: list[Version] = Field(
         default_factory=lambda: list(get_args(Version)),
-        description="The apiVersions whose experiments are served; leave Katib's out where Katib itself runs.",
+        description="The apiVersions whose experiments are served; leave Katib's out where "
+        "Katib itself "
+        "runs.",
     )
     writes_per_second: float = Field(
         default=50.0,
         gt=0,
-        description="Requests of one controller that change something, at most, on average over seconds, so that "
+        description="Requests of one controller that change something, at most, on average "
+        "over seconds, so "
+        "that "
         "the API server is not overloaded.",
     )
     collector_image: str = Field(
@@ -91,11 +108,14 @@ class KubernetesSettings(Section):
         default="IfNotPresent", description="When the collector's image is pulled."
     )
     collector_pull_secrets: list[str] = Field(
-        default_factory=list, description="Secrets of a trial's namespace that pull the collector's image."
+        default_factory=list,
+        description="Secrets of a trial's namespace that pull the collector's image.",
     )
     collector_secret: str | None = Field(
         default=None,
-        description="A Secret in each of these namespaces with TRIALSTREAM_KAFKA_PASSWORD and the like, so that "
+        description="A Secret in each of these namespaces with TRIALSTREAM_KAFKA_PASSWORD "
+        "and the like, so "
+        "that "
         "no password stands in a workload.",
     )
     collector_requests: dict[str, str] = Field(
@@ -108,15 +128,19 @@ class KubernetesSettings(Section):
     )
     allow_privileged: bool = Field(
         default=False,
-        description="Templates may have privileged containers, added capabilities, and what else makes a pod "
+        description="Templates may have privileged containers, added capabilities, and what "
+        "else makes a pod "
         "stronger than its node.",
     )
-    allow_host_path: bool = Field(default=False, description="Templates may mount folders of the node.")
+    allow_host_path: bool = Field(
+        default=False, description="Templates may mount folders of the node."
+    )
     allow_host_namespaces: bool = Field(
         default=False, description="Templates may use the node's network, processes and IPC."
     )
     service_accounts: list[str] = Field(
-        default_factory=lambda: ["default", "argo"], description="Service accounts under which trials may run."
+        default_factory=lambda: ["default", "argo"],
+        description="Service accounts under which trials may run.",
     )
 
 
@@ -141,7 +165,8 @@ class Settings(Section):
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """What TRIALSTREAM_… and the settings file say, else the defaults.
 
-        Raises SettingsError, which names the file, each wrong setting, its value and what is allowed.
+        Raises SettingsError, which names the file, each wrong setting, its value and what is
+        allowed.
         """
         found = settings_file(environ)
         database = environ.get("TRIALSTREAM_DATABASE") or found.get("database")
@@ -153,10 +178,15 @@ class Settings(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingsError("\n".join(_sentences(error, settings_path(environ), found))) from None
+            raise SettingsError(
+                "\n".join(_sentences(error, settings_path(environ), found))
+            ) from None
 
 
-SECTIONS: Mapping[str, type[Section]] = {"kubernetes": KubernetesSettings, "suggestion": SuggestionSettings}
+SECTIONS: Mapping[str, type[Section]] = {
+    "kubernetes": KubernetesSettings,
+    "suggestion": SuggestionSettings,
+}
 
 
 def allowed(section: str, name: str) -> str:
@@ -199,4 +229,6 @@ def _sentences(error: ValidationError, path: Path, found: Mapping[str, Any]) -> 
         else:
             name = str(place[0])
             written = found[str(section)][name]
-            yield f"{path}: {section}.{name} is {written!r}; it must be {allowed(str(section), name)}"
+            yield (
+                f"{path}: {section}.{name} is {written!r}; it must be {allowed(str(section), name)}"
+            )

@@ -1,5 +1,6 @@
-"""`python -m deploy.wheels [FOLDER]` builds both distributions from this tree: the light `trialstream`, and
-`trialstream-engine`, whose packages lie within `trialstream_engine`, where only its own processes look for them.
+"""`python -m deploy.wheels [FOLDER]` builds both distributions from this tree: the light
+`trialstream`, and `trialstream-engine`, whose packages lie within `trialstream_engine`, where only
+its own processes look for them.
 """
 
 import argparse
@@ -19,7 +20,9 @@ SETUPTOOLS = 77
 LIGHT = "trialstream"
 ENGINE = ("algorithms", "collectors", "controller", "events")
 TEXTS = ("LICENSE", "README.md")
-DOOR = '"""The packages of the engine, for the processes that the command `trialstream` starts."""\n'
+DOOR = (
+    '"""The packages of the engine, for the processes that the command `trialstream` starts."""\n'
+)
 ENGINE_PROJECT = """\
 [project]
 name = "trialstream-engine"
@@ -45,7 +48,9 @@ include = ["trialstream_engine*"]
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m deploy.wheels", description=__doc__)
-    options.add_argument("folder", nargs="?", type=Path, default=ROOT / "dist", help="(default: %(default)s)")
+    options.add_argument(
+        "folder", nargs="?", type=Path, default=ROOT / "dist", help="(default: %(default)s)"
+    )
     build(options.parse_args().folder)
 
 
@@ -53,9 +58,19 @@ def build(folder: Path) -> None:
     """Leave both wheels in `folder`; the tree stays as it is."""
     with tempfile.TemporaryDirectory() as work:
         staged = [stage_light(Path(work, "light")), stage_engine(Path(work, "engine"))]
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         if int(version("setuptools").partition(".")[0]) >= SETUPTOOLS:
-            command.append("--no-build-isolation")  # what builds is here: nothing has to be downloaded
+            command.append(
+                "--no-build-isolation"
+            )  # what builds is here: nothing has to be downloaded
         subprocess.run([*command, "--wheel-dir", str(folder), *map(str, staged)], check=True)
 
 
@@ -75,7 +90,9 @@ def stage_engine(folder: Path) -> Path:
     (home / "__init__.py").write_text(DOOR)
     for name in TEXTS:
         shutil.copy(ROOT / name, folder)
-    (folder / "pyproject.toml").write_text(engine_project(tomllib.loads((ROOT / "pyproject.toml").read_text())))
+    (folder / "pyproject.toml").write_text(
+        engine_project(tomllib.loads((ROOT / "pyproject.toml").read_text()))
+    )
     return folder
 
 
@@ -85,7 +102,10 @@ def engine_project(tree: dict[str, Any]) -> str:
     values = {
         "version": project["version"],
         "description": f"The engine of {LIGHT}: {project['description']}",
-        "dependencies": [f"{LIGHT}[kafka]=={project['version']}", *tree["dependency-groups"]["engine"]],
+        "dependencies": [
+            f"{LIGHT}[kafka]=={project['version']}",
+            *tree["dependency-groups"]["engine"],
+        ],
         "requires": tree["build-system"]["requires"],
         "backend": tree["build-system"]["build-backend"],
         "data": tree["tool"]["setuptools"]["package-data"]["*"],

@@ -1,1 +1,2 @@
-"""The language that every process speaks: identifiers, the experiment spec, facts, the envelope and the bus."""
+"""The language that every process speaks: identifiers, the experiment spec, facts, the envelope and
+the bus."""

@@ -1,4 +1,5 @@
-"""Pauses between tries: each twice as long as the one before, up to a limit, and shortened at random.
+"""Pauses between tries: each twice as long as the one before, up to a limit, and shortened at
+random.
 
 It imports next to nothing, because the supervisors of local trials use it, too.
 """
@@ -7,8 +8,8 @@ import os
 
 
 class Backoff:
-    """Pauses from `first` to `longest` seconds. Each is shortened by up to half, so that those who failed together do
-    not try again together."""
+    """Pauses from `first` to `longest` seconds. Each is shortened by up to half, so that those who
+    failed together do not try again together."""
 
     __slots__ = ("_first", "_longest", "_pause")
 

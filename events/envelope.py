@@ -1,4 +1,5 @@
-"""The envelope of a fact, a signal or measurements on the bus: CloudEvents 1.0 in Kafka's binary mode."""
+"""The envelope of a fact, a signal or measurements on the bus: CloudEvents 1.0 in Kafka's binary
+mode."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -55,17 +56,20 @@ class Envelope:
     def consequences(self, bodies: Iterable[Body]) -> tuple["Envelope", ...]:
         """Wrap what follows from this event; the same again yields the same ids."""
         return tuple(
-            Envelope(consequence(self.id, n), self.id, self.experiment, self.at, body) for n, body in enumerate(bodies)
+            Envelope(consequence(self.id, n), self.id, self.experiment, self.at, body)
+            for n, body in enumerate(bodies)
         )
 
 
 def encode(envelope: Envelope, topic: str, shard: Shard) -> Record:
-    """The record for the bus: attributes in headers, the body as JSON, key = experiment id, partition = shard."""
+    """The record for the bus: attributes in headers, the body as JSON, key = experiment id,
+    partition = shard."""
     return Record(topic, shard, _key(envelope), _headers(envelope), _value(envelope))
 
 
 class UnencodedRecord(Record):
-    """The record of an envelope, encoded only when its bytes are asked for, which within one process is rare."""
+    """The record of an envelope, encoded only when its bytes are asked for, which within one
+    process is rare."""
 
     __slots__ = ("envelope",)
     envelope: Envelope
@@ -104,7 +108,9 @@ def _headers(envelope: Envelope) -> tuple[tuple[str, bytes], ...]:
     if envelope.cause is not None:
         headers.append(("ce_cause", str(envelope.cause).encode()))
     if envelope.sequence is not None:
-        headers.append(("ce_sequence", b"%020d" % envelope.sequence))  # CloudEvents compares sequences as text
+        headers.append(
+            ("ce_sequence", b"%020d" % envelope.sequence)
+        )  # CloudEvents compares sequences as text
     if envelope.name is not None:
         headers.append(("ce_experiment", envelope.name.encode()))
     if envelope.namespace is not None:
@@ -122,20 +128,32 @@ def decode(record: Record) -> Envelope:
     seen = attributes(record)
     body = read_body(seen.type, record.value)
     return Envelope(
-        seen.id, seen.cause, ExperimentId(seen.experiment), seen.at, body, seen.sequence, seen.name, seen.namespace
+        seen.id,
+        seen.cause,
+        ExperimentId(seen.experiment),
+        seen.at,
+        body,
+        seen.sequence,
+        seen.name,
+        seen.namespace,
     )
 
 
 def read_body(kind: str, value: bytes) -> Body:
-    """The body of a record with this ce_type. What people submit is read strictly; a fact may have been written by a
-    newer version, so fields that are not known are ignored, also in its spec. Raises UnreadableRecordError."""
+    """The body of a record with this ce_type. What people submit is read strictly; a fact may have
+    been written by a newer version, so fields that are not known are ignored, also in its spec.
+    Raises UnreadableRecordError."""
     if not (kind.startswith(TYPE_PREFIX) and kind.endswith(VERSION)):
-        raise UnreadableRecordError(f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}")
+        raise UnreadableRecordError(
+            f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}"
+        )
     try:
         is_fact = kind.removeprefix(TYPE_PREFIX).removesuffix(VERSION) in _FACTS
         body = _BODY.validate_json(value, extra="ignore" if is_fact else None)
     except ValidationError as error:
-        raise UnreadableRecordError(f"the body is not valid: {error.errors(include_url=False)[0]['msg']}") from None
+        raise UnreadableRecordError(
+            f"the body is not valid: {error.errors(include_url=False)[0]['msg']}"
+        ) from None
     if f"{TYPE_PREFIX}{body.type}{VERSION}" != kind:
         raise UnreadableRecordError(f"the header says {kind!r}, the body {body.type!r}")
     return body
@@ -148,13 +166,15 @@ async def send(bus: Bus, topic: str, shard: Shard, envelopes: Iterable[Envelope]
 
 
 def report_points(key: AttemptKey, points: Sequence[Point], at: datetime) -> Envelope:
-    """The envelope of some points of an attempt, at least one; the same points again get the same id."""
+    """The envelope of some points of an attempt, at least one; the same points again get the same
+    id."""
     body = MetricsReported(trial=key.trial, attempt=key.attempt, points=tuple(points))
     return _measured(key, body, f"{points[0].metric}/{points[0].step}", at)
 
 
 def report_completion(key: AttemptKey, at: datetime) -> Envelope:
-    """The envelope that says that everything an attempt reported is sent; sent again, it has the same id."""
+    """The envelope that says that everything an attempt reported is sent; sent again, it has the
+    same id."""
     return _measured(key, MetricsCompleted(trial=key.trial, attempt=key.attempt), "completed", at)
 
 

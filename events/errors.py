@@ -1,4 +1,5 @@
-"""The tree of our errors, by what the caller does next. Each error of ours is in it; `tests/test_errors.py` compares.
+"""The tree of our errors, by what the caller does next. Each error of ours is in it;
+`tests/test_errors.py` compares.
 
     TrialstreamError
     ├── RetryError                      wait, then try again
@@ -42,10 +43,11 @@
     │   ├── NotFoundError               Kubernetes: the object is gone
     │   ├── _OverError                  what a view accompanies has ended
     │   └── _SettledError               what was waited for has come
-    └── ApiError                        Kubernetes: its own words; RetryError, RefusalError or AbandonError as well
+    └── ApiError                        Kubernetes; a RetryError, RefusalError or AbandonError, too
 
-Any other exception is a fault of the program: the process crashes and starts anew from what Postgres knows. One class
-stands apart: `SpawnError` never leaves the supervisor of local trials, which imports nothing but the standard library.
+Any other exception is a fault of the program: the process crashes and starts anew from what
+Postgres knows. One class stands apart: `SpawnError` never leaves the supervisor of local trials,
+which imports nothing but the standard library.
 """
 
 from trialstream.errors import AbandonError, PoisonError, RefusalError, RetryError, TrialstreamError

@@ -1,7 +1,8 @@
 """Every fact that the controller decides, as one closed union: the public stream of an experiment.
 
-Facts are named in the past tense and carry no identity and no clock of their own: the envelope around
-them does. Readers ignore fields they do not know, so fields may be added, never removed or changed.
+Facts are named in the past tense and carry no identity and no clock of their own: the envelope
+around them does. Readers ignore fields they do not know, so fields may be added, never removed or
+changed.
 """
 
 from datetime import datetime
@@ -101,7 +102,8 @@ class ExperimentAdmitted(Message):
 
 
 class SuggestionsRequested(Message):
-    """The search is asked to suggest `count` trials; requests of an experiment are numbered from 1."""
+    """The search is asked to suggest `count` trials; requests of an experiment are numbered from
+    1."""
 
     type: Literal["suggestions.requested"] = "suggestions.requested"
     request: int
@@ -149,7 +151,8 @@ class TrialStopRequested(Message):
 
 
 class AttemptEnded(Message):
-    """The attempt's workload ended; its last metrics are still awaited, or the trial is tried again."""
+    """The attempt's workload ended; its last metrics are still awaited, or the trial is tried
+    again."""
 
     type: Literal["attempt.ended"] = "attempt.ended"
     trial: TrialNumber
@@ -175,7 +178,8 @@ class TrialPaused(Message):
 
 
 class TrialConcluded(Message):
-    """The trial has its one conclusion. `value` is the first objective's value that counts, if there is one."""
+    """The trial has its one conclusion. `value` is the first objective's value that counts, if
+    there is one."""
 
     type: Literal["trial.concluded"] = "trial.concluded"
     trial: TrialNumber
@@ -189,7 +193,8 @@ class TrialConcluded(Message):
     values: tuple[float | None, ...] = ()
     """The values that count, one an objective; None where there is no finite one."""
     violations: tuple[float | None, ...] = ()
-    """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric has no value."""
+    """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric
+    has no value."""
     best: bool = False
     """Was it now the best trial or, with several objectives, one of the Pareto front?"""
 

@@ -28,7 +28,11 @@ def trial_name(experiment: str, number: TrialNumber) -> str:
 def trial_number(experiment: str, name: str) -> TrialNumber | None:
     """Read `digits-12` or `12` back; None when it names no trial of this experiment."""
     digits = name.removeprefix(f"{experiment}-")
-    return TrialNumber(int(digits)) if digits.isascii() and digits.isdigit() and int(digits) > 0 else None
+    return (
+        TrialNumber(int(digits))
+        if digits.isascii() and digits.isdigit() and int(digits) > 0
+        else None
+    )
 
 
 def shard_of(namespace: str, name: str, shards: int) -> Shard:

@@ -11,12 +11,19 @@ MAX_METRIC_NAME = 128
 """Characters; metrics with longer names are not collected."""
 
 Value = Annotated[
-    float, WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}], "title": "Value"})
+    float,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}],
+            "title": "Value",
+        }
+    ),
 ]
 
 
 class Point(NamedTuple):
-    """One value. `step` counts the reports of this metric in this attempt, from 1; the value may be NaN or infinite."""
+    """One value. `step` counts the reports of this metric in this attempt, from 1; the value may be
+    NaN or infinite."""
 
     metric: str
     step: int

@@ -23,6 +23,7 @@ class SpecPart(BaseModel):
 
 
 class Message(BaseModel):
-    """A fact, a signal or a batch of measurements; readers may be older, so unknown fields are ignored."""
+    """A fact, a signal or a batch of measurements; readers may be older, so unknown fields are
+    ignored."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")

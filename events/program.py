@@ -12,6 +12,6 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """Like `python -P -m MODULE ARGUMENT…`, also where our packages are not on every program's path. No variable of the
-    environment says where they are, or trials would import them, too."""
+    """Like `python -P -m MODULE ARGUMENT…`, also where our packages are not on every program's
+    path. No variable of the environment says where they are, or trials would import them, too."""
     return [sys.executable, "-P", "-c", _BOOT, str(_ROOT), module, *arguments]

@@ -1,4 +1,5 @@
-"""What people ask for and what is observed of workloads, searches and the clock: the input of every decision."""
+"""What people ask for and what is observed of workloads, searches and the clock: the input of every
+decision."""
 
 from typing import Annotated, Literal, TypeGuard, get_args
 
@@ -134,5 +135,6 @@ _SIGNALS = frozenset(get_args(Signal))
 
 
 def is_signal(message: object) -> TypeGuard[Signal]:
-    """As `isinstance(message, Signal)`, but faster: that compares with one class after the other."""
+    """As `isinstance(message, Signal)`, but faster: that compares with one class after the
+    other."""
     return type(message) in _SIGNALS

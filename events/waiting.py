@@ -4,7 +4,8 @@ import asyncio
 
 
 async def wait(event: asyncio.Event, seconds: float | None) -> bool:
-    """Has the event been set? Return as soon as it is, at the latest after so many seconds; None = no limit."""
+    """Has the event been set? Return as soon as it is, at the latest after so many seconds; None =
+    no limit."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()

@@ -1,4 +1,5 @@
-"""A bowl, lowest at x = 3 and scale = 0.01: print how high the given point lies, in a few milliseconds."""
+"""A bowl, lowest at x = 3 and scale = 0.01: print how high the given point lies, in a few
+milliseconds."""
 
 import argparse
 import math
@@ -7,7 +8,9 @@ import math
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--x", type=float, default=3.0)
-    arguments.add_argument("--scale", type=float, default=0.01, help="a positive number, best at 0.01")
+    arguments.add_argument(
+        "--scale", type=float, default=0.01, help="a positive number, best at 0.01"
+    )
     arguments.add_argument("--shape", choices=["round", "steep", "flat"], default="round")
     chosen = arguments.parse_args()
 

@@ -1,4 +1,5 @@
-"""Train a small neural network on handwritten digits; print the validation accuracy after each epoch."""
+"""Train a small neural network on handwritten digits; print the validation accuracy after each
+epoch."""
 
 import argparse
 import warnings
@@ -20,7 +21,9 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     digits = load_digits()
-    x, x_valid, y, y_valid = train_test_split(digits.data, digits.target, test_size=0.3, random_state=0)
+    x, x_valid, y, y_valid = train_test_split(
+        digits.data, digits.target, test_size=0.3, random_state=0
+    )
     scaler = StandardScaler().fit(x)
     x, x_valid = scaler.transform(x), scaler.transform(x_valid)
     network = MLPClassifier(
@@ -34,7 +37,11 @@ def main() -> None:
     )
     for epoch in range(1, chosen.epochs + 1):
         network.partial_fit(x, y, classes=range(10))
-        print(f"epoch={epoch} accuracy={network.score(x_valid, y_valid):.4f} loss={network.loss_:.4f}", flush=True)
+        print(
+            f"epoch={epoch} accuracy={network.score(x_valid, y_valid):.4f} "
+            f"loss={network.loss_:.4f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

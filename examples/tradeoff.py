@@ -1,4 +1,5 @@
-"""A model of a given size: print its error, the time of an answer and the memory it needs, in a few milliseconds."""
+"""A model of a given size: print its error, the time of an answer and the memory it needs, in a few
+milliseconds."""
 
 import argparse
 import math
@@ -7,7 +8,9 @@ import math
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--width", type=int, default=64, help="more is better, and slower")
-    arguments.add_argument("--depth", type=int, default=4, help="more is better up to a point, and slower")
+    arguments.add_argument(
+        "--depth", type=int, default=4, help="more is better up to a point, and slower"
+    )
     arguments.add_argument("--learning-rate", type=float, default=0.01, help="best at 0.01")
     arguments.add_argument("--precision", choices=["float32", "float16", "int8"], default="float32")
     chosen = arguments.parse_args()

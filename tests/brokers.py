@@ -1,4 +1,5 @@
-"""A Kafka of the tests' own, whose brokers are killed, frozen and started again, and the admin's way to any."""
+"""A Kafka of the tests' own, whose brokers are killed, frozen and started again, and the admin's
+way to any."""
 
 import os
 import shlex
@@ -18,13 +19,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def program() -> Path:
-    """What starts real brokers; never those that TRIALSTREAM_KAFKA names. The test is left out where there is none."""
+    """What starts real brokers; never those that TRIALSTREAM_KAFKA names. The test is left out
+    where there is none."""
     if "TRIALSTREAM_KAFKA" not in os.environ:
         pytest.skip(NO_KAFKA)
     folder = os.environ.get("TRIALSTREAM_SERVICES_FOLDER", ROOT.parent / "shared" / "services")
     found = Path(os.environ.get("TRIALSTREAM_SERVICES_KAFKA", Path(folder, "kafka"))).absolute()
     if not found.exists():
-        pytest.skip(f"they kill brokers of their own: set TRIALSTREAM_SERVICES_KAFKA to what starts some, not {found}")
+        pytest.skip(
+            "they kill brokers of their own: set TRIALSTREAM_SERVICES_KAFKA to what starts "
+            f"some, not {found}"
+        )
     return found
 
 
@@ -33,7 +38,9 @@ class Brokers:
 
     def __init__(self, *options: str) -> None:
         self._program, self._name = program(), f"test-{uuid4().hex[:8]}"
-        said = self.command("up", "--heap", "320m", "--set", "broker.session.timeout.ms=3000", *options)
+        said = self.command(
+            "up", "--heap", "320m", "--set", "broker.session.timeout.ms=3000", *options
+        )
         named = dict(word.split("=", 1) for word in shlex.split(said) if "=" in word)
         self.settings = KafkaSettings(
             named["TRIALSTREAM_KAFKA"], user=named.get("TRIALSTREAM_KAFKA_USER", ""),
@@ -77,7 +84,8 @@ async def admin(settings: KafkaSettings) -> AsyncGenerator[AIOKafkaAdminClient]:
 
 @contextmanager
 def brokers(*options: str) -> Iterator[Brokers]:
-    """Started with these options of the program, such as "--brokers", "3"; nothing is left of them afterwards."""
+    """Started with these options of the program, such as "--brokers", "3"; nothing is left of them
+    afterwards."""
     opened = Brokers(*options)
     try:
         yield opened

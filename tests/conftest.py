@@ -1,4 +1,5 @@
-"""What all tests share: how they are run and spread, a real Postgres, topics of their own on a real Kafka."""
+"""What all tests share: how they are run and spread, a real Postgres, topics of their own on a real
+Kafka."""
 
 import asyncio
 import inspect
@@ -22,20 +23,30 @@ from tests.tiers import leave_to_long, load_profile
 
 ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 """Tests that need nothing but processor time."""
-CLUSTER = ("tests/controller/cluster/kubernetes/", "tests/contracts/test_cluster.py", "tests/deploy/")
-"""Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait for it."""
+CLUSTER = (
+    "tests/controller/cluster/kubernetes/",
+    "tests/contracts/test_cluster.py",
+    "tests/deploy/",
+)
+"""Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait
+for it."""
 MEASURED = "measured"
 """A property that a test records for the summary."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
-SERVICES = {"TRIALSTREAM_KAFKA", "TRIALSTREAM_SERVICES_KAFKA", "TRIALSTREAM_HOST_FROM_PODS"} & os.environ.keys()
+SERVICES = {
+    "TRIALSTREAM_KAFKA",
+    "TRIALSTREAM_SERVICES_KAFKA",
+    "TRIALSTREAM_HOST_FROM_PODS",
+} & os.environ.keys()
 """The variables that name a Kafka or a Kubernetes, as far as there are any."""
 
 
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
-    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all else, in order.
+    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all
+    else, in order.
 
-    Without services each process takes the next file as it gets free, those of many tests first, and in the end the
-    algorithms one by one, so that both end together.
+    Without services each process takes the next file as it gets free, those of many tests first,
+    and in the end the algorithms one by one, so that both end together.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -65,13 +76,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
         return None
-    asyncio.run(test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}))
+    asyncio.run(
+        test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters})
+    )
     return True
 
 
 @pytest.fixture(scope="session")
 def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded server at our schema, shared by the session; its facts must tell in the end how it is."""
+    """The URL of an embedded server at our schema, shared by the session; its facts must tell in
+    the end how it is."""
     server = EmbeddedServer(tmp_path_factory.mktemp("postgres"))
     with server.use():
         asyncio.run(_prepare(server))
@@ -121,10 +135,16 @@ def kafka() -> Iterator[KafkaSettings]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say plainly what was measured, and what was left out, and why."""
     passed = terminalreporter.stats.get("passed", [])
-    for measured in (text for one in passed for name, text in one.user_properties if name == MEASURED):
+    for measured in (
+        text for one in passed for name, text in one.user_properties if name == MEASURED
+    ):
         terminalreporter.write_line(f"measured: {measured}")
     skipped = terminalreporter.stats.get("skipped", [])
-    reasons = Counter(one.longrepr[2].removeprefix("Skipped: ") for one in skipped if isinstance(one.longrepr, tuple))
+    reasons = Counter(
+        one.longrepr[2].removeprefix("Skipped: ")
+        for one in skipped
+        if isinstance(one.longrepr, tuple)
+    )
     if reasons:
         terminalreporter.section("left out", sep="!")
     for reason, count in reasons.most_common():

@@ -40,9 +40,14 @@ class Environment:
         return found
 
     def run(self, program: str, *arguments: str, status: int = 0) -> str:
-        """What a program of the environment prints; it has to end with this status. Nothing leads it to this tree."""
+        """What a program of the environment prints; it has to end with this status. Nothing leads
+        it to this tree."""
         folder = self.folder / "bin"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TRIALSTREAM"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "TRIALSTREAM"))
+        }
         path = f"{folder}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             [str(folder / program), *arguments],

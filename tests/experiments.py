@@ -1,4 +1,5 @@
-"""The one builder of experiments for the tests: a valid document, of which each field can be replaced."""
+"""The one builder of experiments for the tests: a valid document, of which each field can be
+replaced."""
 
 from typing import Any
 
@@ -18,7 +19,8 @@ DEFAULTS: dict[str, Any] = {
 def experiment_tree(
     name: str = "e", *, namespace: str = "default", version: str = OURS, **fields: Any
 ) -> dict[str, Any]:
-    """An experiment's document. `fields` of the spec, named as in YAML, replace DEFAULTS; None leaves one out."""
+    """An experiment's document. `fields` of the spec, named as in YAML, replace DEFAULTS; None
+    leaves one out."""
     spec = {field: value for field, value in {**DEFAULTS, **fields}.items() if value is not None}
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": version, "kind": "Experiment", "metadata": metadata, "spec": spec}
@@ -26,7 +28,9 @@ def experiment_tree(
 
 def experiment_text(name: str = "e", **fields: Any) -> str:
     """As `experiment_tree`, as YAML with each innermost list or mapping on one line."""
-    text: str = yaml.safe_dump(experiment_tree(name, **fields), sort_keys=False, default_flow_style=None, width=10_000)
+    text: str = yaml.safe_dump(
+        experiment_tree(name, **fields), sort_keys=False, default_flow_style=None, width=10_000
+    )
     return text
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.flaky [arguments of pytest]
 
-The output ends with a line FLAKY for each of these, and the counts of both runs together. What is flaky stops nobody,
-and is to be mended.
+The output ends with a line FLAKY for each of these, and the counts of both runs together. What is
+flaky stops nobody, and is to be mended.
 """
 
 import sys
@@ -28,7 +28,9 @@ def main(*arguments: str) -> int:
     for name in sorted(first.failed - broken):
         print(f"FLAKY {name} (Python {python_version()})")
     passed = first.passed + len(first.failed - broken)
-    print(f"{passed} passed, {len(broken)} failed, {sum(first.skipped.values())} skipped", flush=True)
+    print(
+        f"{passed} passed, {len(broken)} failed, {sum(first.skipped.values())} skipped", flush=True
+    )
     return last.code
 
 

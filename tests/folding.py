@@ -1,4 +1,5 @@
-"""Fold every recorded fact again: what comes out must be what is stored, for each experiment of a database."""
+"""Fold every recorded fact again: what comes out must be what is stored, for each experiment of a
+database."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,9 @@ async def check_all(url: str) -> int:
     Raises AssertionError with all differences. An experiment that moves on meanwhile is read again.
     """
     async with open_database(url) as database:
-        numbers = [ExperimentId(row["id"]) for row in await database.fetch("SELECT id FROM experiment")]
+        numbers = [
+            ExperimentId(row["id"]) for row in await database.fetch("SELECT id FROM experiment")
+        ]
         wrong = [text for number in numbers for text in await differences(database, number)]
     assert not wrong, "\n".join(wrong)
     return len(numbers)
@@ -63,7 +66,9 @@ async def _compared(database: Database, stored: Stored) -> list[str]:
         "state": (now.progress.state.value, stored.state),
         "concluded": (now.done, stored.concluded),
     }
-    wrong = [_sentence(identity.name, what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
+    wrong = [
+        _sentence(identity.name, what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]
+    ]
     for trial in sorted({*trials, *stored.trials}):
         told, kept = trials.get(trial), stored.trials.get(trial)
         if told != kept:
@@ -76,14 +81,22 @@ def _sentence(name: str, what: str, folded: object, stored: object) -> str:
 
 
 def _note(trials: Rows, one: Recorded, now: Experiment) -> None:
-    """What the fact makes of its trial's row: state, attempt, ordinal, cause, value, values, violations."""
+    """What the fact makes of its trial's row: state, attempt, ordinal, cause, value, values,
+    violations."""
     number = getattr(one.fact, "trial", None)
     if number is None:
         return
     match one.fact:
         case TrialConcluded() as fact:
             ordinal = now.progress.counts.concluded
-            trials[number] = (fact.state.value, fact.attempt, ordinal, fact.cause.value, fact.value, *_outcome(fact))
+            trials[number] = (
+                fact.state.value,
+                fact.attempt,
+                ordinal,
+                fact.cause.value,
+                fact.value,
+                *_outcome(fact),
+            )
         case _:
             live = now.progress.live[number]
             trials[number] = (live.state.value, live.attempt, *[None] * 5)

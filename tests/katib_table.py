@@ -1,4 +1,5 @@
-"""The table of Katib's examples in docs/katib.md: `python -m tests.katib_table` writes it, a test compares."""
+"""The table of Katib's examples in docs/katib.md: `python -m tests.katib_table` writes it, a test
+compares."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,10 @@ def kubernetes_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 def table() -> str:
     rows = ["| example | on Kubernetes | on one machine |", "|---|---|---|"]
     for path in sorted((ROOT / "tests" / "katib").glob("*.yaml")):
-        rows.append(f"| `{path.name}` | {_verdict(path, kubernetes_problems)} | {_verdict(path, local_problems)} |")
+        rows.append(
+            f"| `{path.name}` | {_verdict(path, kubernetes_problems)} | "
+            f"{_verdict(path, local_problems)} |"
+        )
     return "\n".join(rows) + "\n"
 
 

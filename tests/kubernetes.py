@@ -12,7 +12,10 @@ from uuid import uuid4
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NO_KUBERNETES = "they need a Kubernetes: start one and set KUBECONFIG and TRIALSTREAM_HOST_FROM_PODS; see AGENTS.md"
+NO_KUBERNETES = (
+    "they need a Kubernetes: start one and set KUBECONFIG and TRIALSTREAM_HOST_FROM_PODS; see "
+    "AGENTS.md"
+)
 PYTHON = "trialstream/python:3.11"
 """The image of the tests' trials."""
 COLLECTOR = "trialstream/collector:dev"
@@ -25,16 +28,22 @@ def program() -> Path:
     if "KUBECONFIG" not in os.environ or "TRIALSTREAM_HOST_FROM_PODS" not in os.environ:
         pytest.skip(NO_KUBERNETES)
     folder = os.environ.get("TRIALSTREAM_SERVICES_FOLDER", ROOT.parent / "shared" / "services")
-    found = Path(os.environ.get("TRIALSTREAM_SERVICES_KUBERNETES", Path(folder, "kubernetes"))).absolute()
+    found = Path(
+        os.environ.get("TRIALSTREAM_SERVICES_KUBERNETES", Path(folder, "kubernetes"))
+    ).absolute()
     if not found.exists():
-        pytest.skip(f"they stop parts of the cluster: set TRIALSTREAM_SERVICES_KUBERNETES, for there is no {found}")
+        pytest.skip(
+            "they stop parts of the cluster: set TRIALSTREAM_SERVICES_KUBERNETES, for there "
+            f"is no {found}"
+        )
     return found
 
 
 def kubectl(*words: str, said: Any = None, check: bool = True) -> str:
     """Run kubectl; `said` goes to its standard input as JSON."""
     done = subprocess.run(
-        [program(), "kubectl", *words], text=True, capture_output=True, check=False, timeout=SECONDS,
+        [program(), "kubectl", *words], text=True, capture_output=True, check=False,
+        timeout=SECONDS,
         input=None if said is None else json.dumps(said),
     )  # fmt: skip
     assert done.returncode == 0 or not check, f"kubectl {' '.join(words)}: {done.stderr}"

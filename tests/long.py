@@ -1,9 +1,11 @@
-"""Run all tests, the long tier included, and record what came of it in tests/long.json, which is committed.
+"""Run all tests, the long tier included, and record what came of it in tests/long.json, which is
+committed.
 
     python -m tests.long [arguments of pytest]
     python -m tests.long --age
 
-The seeds are new each time, unless the environment sets them: with those of a record, a run repeats it.
+The seeds are new each time, unless the environment sets them: with those of a record, a run repeats
+it.
 """
 
 import json
@@ -27,9 +29,17 @@ SEEDS = ("FAULT_SEED", "HYPOTHESIS_SEED")
 
 def run_long(*arguments: str) -> int:
     """Run all tests and write the record; the exit status of pytest."""
-    seeds = {name: int(os.environ.get(name) or random.SystemRandom().randrange(10**6)) for name in SEEDS}
-    begun, revision, started = now(), git("describe", "--always", "--dirty", "--abbrev=40"), time.monotonic()
-    environment = os.environ | {"TEST_TIER": "long"} | {name: str(seed) for name, seed in seeds.items()}
+    seeds = {
+        name: int(os.environ.get(name) or random.SystemRandom().randrange(10**6)) for name in SEEDS
+    }
+    begun, revision, started = (
+        now(),
+        git("describe", "--always", "--dirty", "--abbrev=40"),
+        time.monotonic(),
+    )
+    environment = (
+        os.environ | {"TEST_TIER": "long"} | {name: str(seed) for name, seed in seeds.items()}
+    )
     with TemporaryDirectory() as folder:
         seed = f"--hypothesis-seed={seeds['HYPOTHESIS_SEED']}"
         run = run_tests(Path(folder), seed, *arguments, environment=environment)
@@ -49,12 +59,19 @@ def run_long(*arguments: str) -> int:
 
 
 def age(record: dict[str, Any], today: datetime, commits: str) -> str:
-    """One line on a record; `commits` is how many there were since then, or nothing where git does not know."""
+    """One line on a record; `commits` is how many there were since then, or nothing where git does
+    not know."""
     days = (today - datetime.fromisoformat(record["date"])).days
-    counts = f"{record['passed']} passed, {len(record['failed'])} failed, {sum(record['skipped'].values())} skipped"
+    counts = (
+        f"{record['passed']} passed, {len(record['failed'])} failed, "
+        f"{sum(record['skipped'].values())} skipped"
+    )
     seeds = ", ".join(f"{name}={seed}" for name, seed in record["seeds"].items())
     since = f"{days} days and {commits or 'an unknown number of'} commits ago"
-    return f"The long tier, {since}, at {record['revision'][:12]}: {counts} in {record['seconds']} s ({seeds})"
+    return (
+        f"The long tier, {since}, at {record['revision'][:12]}: {counts} in {record['seconds']} s "
+        f"({seeds})"
+    )
 
 
 def tell_age() -> str:
@@ -69,7 +86,9 @@ def tell_age() -> str:
 
 def git(*arguments: str) -> str:
     """What git says, or nothing."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

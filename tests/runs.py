@@ -10,12 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 FAILED = 1
-"""What pytest ends with when tests failed; a higher number means that the run as a whole went wrong."""
+"""What pytest ends with when tests failed; a higher number means that the run as a whole went
+wrong."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: the exit status, what failed by name, and how many passed and were skipped, and why."""
+    """How a run ended: the exit status, what failed by name, and how many passed and were skipped,
+    and why."""
 
     code: int
     failed: frozenset[str] = frozenset()
@@ -24,9 +26,17 @@ class Run:
 
 
 def run_tests(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-    """Run pytest as a person would, its output included; in `folder` it remembers what failed, for another run."""
+    """Run pytest as a person would, its output included; in `folder` it remembers what failed, for
+    another run."""
     report, last_failed = folder / "report.xml", folder / "cache" / "v" / "cache" / "lastfailed"
-    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", "-o", f"cache_dir={folder / 'cache'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        f"--junit-xml={report}",
+        "-o",
+        f"cache_dir={folder / 'cache'}",
+    ]
     code = subprocess.run([*command, *arguments], check=False, env=environment).returncode
     if code > FAILED or not report.exists():
         return Run(code or FAILED + 1)

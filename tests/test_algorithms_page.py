@@ -12,7 +12,11 @@ def test_the_page_is_up_to_date() -> None:
 def test_the_table_has_every_algorithm_and_no_broken_cell() -> None:
     text = PAGE.read_text()
     for name in ALGORITHMS:
-        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}` | ") and line.count("|") > 10)
+        (row,) = (
+            line
+            for line in text.splitlines()
+            if line.startswith(f"| `{name}` | ") and line.count("|") > 10
+        )
         cells = [cell.strip() for cell in row.strip("|").split("|")[1:]]
         assert len(cells) == len(COLUMNS)
         assert set(cells) <= {"yes", "refused", "each once"}, row

@@ -32,8 +32,23 @@ keep = []
 def pytest_of(folder: Path, text: str, *arguments: str) -> str:
     """What pytest says, with our hooks, of a test module of this text."""
     (folder / "test_it.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", f"--rootdir={folder}", *arguments]
-    done = subprocess.run([*command, str(folder / "test_it.py")], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        f"--rootdir={folder}",
+        *arguments,
+    ]
+    done = subprocess.run(
+        [*command, str(folder / "test_it.py")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout + done.stderr
 
 

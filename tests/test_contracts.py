@@ -28,7 +28,9 @@ STRAYS = {
         ("controller.app.shard", "controller.cli.exits"),
         ("controller.core.pareto", "controller.telemetry.catalogue"),
     ],
-    "Flows talk through signals and facts, never to each other": [("controller.flows.relay", "controller.flows.sweep")],
+    "Flows talk through signals and facts, never to each other": [
+        ("controller.flows.relay", "controller.flows.sweep")
+    ],
     "Only the wiring knows the collectors": [
         ("controller.flows.sweep", "collectors.sources.tail"),
         ("controller.cluster.simulated", "collectors.parsers.text"),
@@ -43,8 +45,13 @@ STRAYS = {
         ("controller.telemetry.ports", "asyncpg"),
         ("controller.views.rows", "asyncpg"),
     ],
-    "Kafka is spoken in one place": [("controller.flows.relay", "aiokafka"), ("events.bus.memory", "aiokafka")],
-    "Kubernetes is spoken in one place": [("controller.cluster.kubernetes.pods", "kubernetes_asyncio")],
+    "Kafka is spoken in one place": [
+        ("controller.flows.relay", "aiokafka"),
+        ("events.bus.memory", "aiokafka"),
+    ],
+    "Kubernetes is spoken in one place": [
+        ("controller.cluster.kubernetes.pods", "kubernetes_asyncio")
+    ],
     "Prometheus is spoken where metrics are told, and where those of trials are read": [
         ("controller.flows.sweep", "prometheus_client"),
     ],
@@ -81,16 +88,26 @@ STRAYS = {
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What lint-imports says of each contract, when all the stray imports are in a copy of the tree."""
+    """What lint-imports says of each contract, when all the stray imports are in a copy of the
+    tree."""
     tree = tmp_path_factory.mktemp("stray")
     shutil.copy(ROOT / "pyproject.toml", tree)
     for package in SETTINGS["root_packages"]:
-        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for importer, imported in (stray for strays in STRAYS.values() for stray in strays):
         module = tree.joinpath(*importer.split(".")).with_suffix(".py")
         module.write_text(f"{module.read_text()}\nimport {imported}\n")
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tree)})
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(tree)},
+    )
     assert "Broken contracts" in done.stdout, done.stdout + done.stderr
     text = " ".join(done.stdout.split("Broken contracts", 1)[1].split())
     places = sorted((text.find(f"{name} ---"), name) for name in STRAYS if f"{name} ---" in text)
@@ -111,4 +128,6 @@ def test_a_stray_import_is_refused(name: str, refused: dict[str, str]) -> None:
 
 def _is_named(told: str, importer: str, imported: str) -> bool:
     """Is the import in what lint-imports tells? Of a circle it tells the package."""
-    return (importer in told and imported in told) or f"No cycles are allowed in {importer.rpartition('.')[0]}." in told
+    return (
+        importer in told and imported in told
+    ) or f"No cycles are allowed in {importer.rpartition('.')[0]}." in told

@@ -1,5 +1,5 @@
-"""Both distributions, built of this tree and installed into empty environments: nothing of the engine can be imported
-there, and all of it works.
+"""Both distributions, built of this tree and installed into empty environments: nothing of the
+engine can be imported there, and all of it works.
 """
 
 import json
@@ -32,7 +32,8 @@ READ = """
 from trialstream.plugins import Space
 from trialstream import BEGINNING, BusUnavailableError, Event, subscribe
 from trialstream.reading import read_fact
-print(read_fact("io.trialstream.trial.paused.v1", b'{"type": "trial.paused", "trial": 4, "attempt": 2}'))
+paused = b'{"type": "trial.paused", "trial": 4, "attempt": 2}'
+print(read_fact("io.trialstream.trial.paused.v1", paused))
 try:
     subscribe("127.0.0.1:1")
 except ImportError as error:
@@ -74,11 +75,16 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=rest_is_long(["borrowed", "downloaded"], lambda one: one == "borrowed"))
+@pytest.fixture(
+    scope="module", params=rest_is_long(["borrowed", "downloaded"], lambda one: one == "borrowed")
+)
 def local(request: pytest.FixtureRequest, wheels: Path) -> Iterator[Environment]:
-    """`trialstream[local]`; what it depends on is that of this environment, or comes from the package index."""
+    """`trialstream[local]`; what it depends on is that of this environment, or comes from the
+    package index."""
     with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # for root, Postgres runs as nobody, who has to reach its programs in here
+        Path(folder).chmod(
+            0o755
+        )  # for root, Postgres runs as nobody, who has to reach its programs in here
         made = Environment.made(Path(folder) / "env", sys.executable)
         if request.param == "borrowed":
             made.install("--no-deps", *map(str, wheels.glob("*.whl")))
@@ -89,7 +95,9 @@ def local(request: pytest.FixtureRequest, wheels: Path) -> Iterator[Environment]
 
 
 def test_what_is_written_twice_is_written_alike() -> None:
-    assert PROJECT["optional-dependencies"]["local"] == [f"trialstream-engine=={PROJECT['version']}"]
+    assert PROJECT["optional-dependencies"]["local"] == [
+        f"trialstream-engine=={PROJECT['version']}"
+    ]
     assert TREE["build-system"]["requires"] == [f"setuptools>={SETUPTOOLS}"]
 
 
@@ -109,21 +117,30 @@ def test_the_light_one_is_light(
     light.run("python", "-c", TRIES)
     modules, milliseconds = light.run("python", "-W", "error", "-c", IMPORTED).split()
     size = light.size("trialstream")
-    record_property(MEASURED, f"trialstream on Python {version}: {size / 1000:.0f} kB, import {milliseconds} ms")
+    record_property(
+        MEASURED, f"trialstream on Python {version}: {size / 1000:.0f} kB, import {milliseconds} ms"
+    )
     assert (size < 200_000, int(modules) < 20, float(milliseconds) < 50) == (True, True, True)
     fact, error = light.run("python", "-W", "error", "-c", READ).splitlines()
     assert fact == "TrialPaused(trial=4, attempt=2)"
-    wanted = "needs Python 3.11" if version in ("3.9", "3.10") else "pip install 'trialstream[kafka]'"
+    wanted = (
+        "needs Python 3.11" if version in ("3.9", "3.10") else "pip install 'trialstream[kafka]'"
+    )
     assert wanted in error
     assert "pip install 'trialstream[local]'" in light.run("trialstream", "list", status=1)
     light.run("python", "-m", "compileall", "-q", "-f", str(light.packages / "trialstream"))
 
 
-def test_nobody_can_import_the_engine(local: Environment, record_property: Callable[[str, object], None]) -> None:
+def test_nobody_can_import_the_engine(
+    local: Environment, record_property: Callable[[str, object], None]
+) -> None:
     local.run("python", "-c", TRIES)
     size = local.size("trialstream_engine")
     whole = sum(file.stat().st_size for file in local.packages.rglob("*") if file.is_file())
-    record_property(MEASURED, f"trialstream-engine: {size / 1e6:.1f} MB, in an environment of {whole / 1e6:.0f} MB")
+    record_property(
+        MEASURED,
+        f"trialstream-engine: {size / 1e6:.1f} MB, in an environment of {whole / 1e6:.0f} MB",
+    )
     assert size < 5_000_000
 
 
@@ -149,4 +166,7 @@ def test_a_plugin_is_found(local: Environment, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "plugin", folder)
     local.install("--no-deps", str(folder))
     assert "hillclimb" in local.run("trialstream", "algorithms")
-    assert local.run("trialstream", "algorithms", "test", "hillclimb", "--trials", "13").count("kept") == 11
+    assert (
+        local.run("trialstream", "algorithms", "test", "hillclimb", "--trials", "13").count("kept")
+        == 11
+    )

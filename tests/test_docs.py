@@ -31,7 +31,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     files = [link for link in LINK.findall(text) if "://" not in link]
     assert [link for link in files if not (page.parent / link).exists()] == []
-    headings = {re.sub(r"[^\w -]", "", line).lower().replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.M)}
+    headings = {
+        re.sub(r"[^\w -]", "", line).lower().replace(" ", "-")
+        for line in re.findall(r"^#+ (.+)$", text, re.M)
+    }
     assert set(ANCHOR.findall(text)) - headings == set()
 
 
@@ -44,7 +47,12 @@ def test_places_in_the_code_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", MAPS, ids=of)
 def test_members_named_without_their_file_exist(page: Path) -> None:
-    known = {name for folder in FOLDERS for file in ROOT.glob(f"{folder}/**/*.py") for name in names(file)}
+    known = {
+        name
+        for folder in FOLDERS
+        for file in ROOT.glob(f"{folder}/**/*.py")
+        for name in names(file)
+    }
     assert set(MEMBER.findall(page.read_text())) - known == set()
 
 
@@ -78,7 +86,11 @@ def _names(body: list[ast.stmt], prefix: str) -> Iterator[str]:
             case ast.ClassDef(name=name, body=inner):
                 yield prefix + name
                 yield from _names(inner, f"{prefix}{name}.")
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.AnnAssign(target=ast.Name(id=name))
+            ):
                 yield prefix + name
             case ast.Assign(targets=[ast.Name(id=name)]):
                 yield prefix + name

@@ -1,4 +1,5 @@
-"""Every error of ours is in the tree that events/errors.py draws, and says by that what its caller does next."""
+"""Every error of ours is in the tree that events/errors.py draws, and says by that what its caller
+does next."""
 
 import ast
 import re
@@ -36,7 +37,9 @@ def drawn() -> dict[str, str]:
     """class → the one above it, as the docstring draws them."""
     above: list[str] = []
     found = {}
-    for indent, name in re.findall(r"^    ((?:[│├└─ ]{4})*)(\w+Error)\b", errors.__doc__ or "", re.MULTILINE):
+    for indent, name in re.findall(
+        r"^    ((?:[│├└─ ]{4})*)(\w+Error)\b", errors.__doc__ or "", re.MULTILINE
+    ):
         depth = len(indent) // 4
         above[depth:] = [name]
         found[name] = above[depth - 1] if depth else ""

@@ -18,7 +18,9 @@ def test_the_first_true_answer_is_given() -> None:
 
 
 def test_what_never_comes_fails_and_says_what_it_was() -> None:
-    with pytest.raises(AssertionError, match=r"after 0 s it is not so: the moon is blue \(last answer: None\)"):
+    with pytest.raises(
+        AssertionError, match=r"after 0 s it is not so: the moon is blue \(last answer: None\)"
+    ):
         eventually(lambda: None, "the moon is blue", within=0)
 
 

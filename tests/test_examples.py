@@ -30,7 +30,9 @@ ENDS = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_example_is_valid(name: str) -> None:
-    result = CliRunner().invoke(app, ["check", str(FOLDER / f"{name}.yaml")], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["check", str(FOLDER / f"{name}.yaml")], catch_exceptions=False
+    )
     assert result.exit_code == ExitCode.OK, result.output
     assert "is valid" in result.output
     assert "Warning" not in result.output
@@ -49,8 +51,12 @@ def test_the_katib_twin_searches_the_same_space_for_the_same_thing() -> None:
     assert katib.objective == ours.objective
     assert katib.max_trial_count == ours.max_trial_count
     assert [
-        (p.name, p.type, p.space.min, p.space.max, p.space.step, p.space.distribution) for p in katib.parameters
-    ] == [(p.name, p.type, p.space.min, p.space.max, p.space.step, p.space.distribution) for p in ours.parameters]
+        (p.name, p.type, p.space.min, p.space.max, p.space.step, p.space.distribution)
+        for p in katib.parameters
+    ] == [
+        (p.name, p.type, p.space.min, p.space.max, p.space.step, p.space.distribution)
+        for p in ours.parameters
+    ]
     assert [[str(value) for value in p.space.list] for p in katib.parameters] == [
         [str(value) for value in p.space.list] for p in ours.parameters
     ]
@@ -82,10 +88,25 @@ def test_the_tradeoff_ends_with_a_front_that_keeps_its_constraint(data: Path) ->
 def run(name: str, data: Path) -> dict[str, Any]:
     """What `run --output json` says of an example at its end."""
     file = FOLDER / f"{name}.yaml"
-    command = [sys.executable, "-m", "controller.cli", "run", str(file), "--data", str(data), "--output", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "controller.cli",
+        "run",
+        str(file),
+        "--data",
+        str(data),
+        "--output",
+        "json",
+    ]
     python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, check=False, env={**os.environ, **python}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env={**os.environ, **python},
     )
     assert done.returncode == ExitCode.OK, done.stderr
     tree: dict[str, Any] = json.loads(done.stdout)

@@ -46,7 +46,20 @@ def test_what_passes_only_again_is_named(
     tmp_path: Path, text: str, processes: int, code: int, lines: list[str]
 ) -> None:
     (tmp_path / "test_it.py").write_text(text)
-    command = [sys.executable, "-m", "tests.flaky", "-q", "-n", str(processes), f"--rootdir={tmp_path}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.flaky",
+        "-q",
+        "-n",
+        str(processes),
+        f"--rootdir={tmp_path}",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout.rstrip().split("\n\n")[-1].splitlines()) == (code, lines), done.stdout
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout.rstrip().split("\n\n")[-1].splitlines()) == (
+        code,
+        lines,
+    ), done.stdout

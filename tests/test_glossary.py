@@ -1,4 +1,5 @@
-"""The glossary has every word that names a module, and every public name that stands for two things in one layer."""
+"""The glossary has every word that names a module, and every public name that stands for two things
+in one layer."""
 
 import re
 from collections import defaultdict
@@ -28,7 +29,9 @@ def test_no_plain_word_is_left_over() -> None:
 
 def test_a_public_name_that_occurs_twice_in_a_layer_has_an_entry() -> None:
     twice = {(layer, name) for layer, name in homonyms()}
-    listed = set(re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", section("Names that occur twice"), re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", section("Names that occur twice"), re.MULTILINE)
+    )
     assert twice - listed == set()
     assert listed - twice == set()
 
@@ -63,7 +66,9 @@ def explained() -> frozenset[str]:
 
 
 def plain() -> frozenset[str]:
-    return frozenset(map(singular, re.findall(r"\w+", section("Words that mean what they mean everywhere"))))
+    return frozenset(
+        map(singular, re.findall(r"\w+", section("Words that mean what they mean everywhere")))
+    )
 
 
 def section(title: str) -> str:

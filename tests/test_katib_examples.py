@@ -19,9 +19,13 @@ FOLDER = Path(__file__).parent / "katib"
 WORKING = ("random", "grid", "tpe", "median-stop")
 THERE = f"there are: {', '.join(ALGORITHMS)}"
 TO_COME = {
-    "hyperband": f"line 15, spec.algorithm.algorithmName: 'hyperband' is not supported yet; {THERE}",
+    "hyperband": (
+        f"line 15, spec.algorithm.algorithmName: 'hyperband' is not supported yet; {THERE}"
+    ),
     # Katib's webhook refuses this one for the same reason
-    "simple-pbt": "line 10, spec.maxFailedTrialCount: 3 is more than maxTrialCount, 2; lower it or raise that",
+    "simple-pbt": (
+        "line 10, spec.maxFailedTrialCount: 3 is more than maxTrialCount, 2; lower it or raise that"
+    ),
 }
 CONCLUDED = ("Succeeded", "Failed", "EarlyStopped", "Killed", "MetricsUnavailable")
 
@@ -71,7 +75,9 @@ def test_example_runs_to_its_end(name: str, data: Path, tmp_path: Path) -> None:
     tree = run(file, data)
     wanted = yaml.safe_load(text)["spec"]["maxTrialCount"]
     assert (tree["state"], tree["reason"]) == ("Succeeded", "ExperimentMaxTrialsReached")
-    assert {state: count for state, count in tree["trials"].items() if state not in CONCLUDED and count} == {}
+    assert {
+        state: count for state, count in tree["trials"].items() if state not in CONCLUDED and count
+    } == {}
     assert sum(tree["trials"].values()) == wanted
     assert tree["trials"]["Succeeded"] + tree["trials"]["EarlyStopped"] == wanted
     assert tree["best"]["metrics"]["loss"] == tree["best"]["value"]
@@ -79,8 +85,20 @@ def test_example_runs_to_its_end(name: str, data: Path, tmp_path: Path) -> None:
 
 def run(file: Path, data: Path) -> dict[str, Any]:
     """`trialstream run`, as a person would; it must succeed."""
-    command = [sys.executable, "-m", "controller.cli", "run", str(file), "--data", str(data), "--output", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ})
+    command = [
+        sys.executable,
+        "-m",
+        "controller.cli",
+        "run",
+        str(file),
+        "--data",
+        str(data),
+        "--output",
+        "json",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ}
+    )
     assert done.returncode == ExitCode.OK, done.stderr
     assert done.stderr == ""
     tree: dict[str, Any] = json.loads(done.stdout)

@@ -1,4 +1,5 @@
-"""The long tier is left out aloud, runs under its own name, and leaves a record whose age can be told."""
+"""The long tier is left out aloud, runs under its own name, and leaves a record whose age can be
+told."""
 
 import json
 import os
@@ -34,12 +35,24 @@ def python(folder: Path, *arguments: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "FAULT_SEED": "7"}
     environment.pop("TEST_TIER", None)
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout + done.stderr
 
 
-HOOKS = ("-q", "-p", "tests.conftest", "--rootdir=.", "-W", "ignore::pytest.PytestUnknownMarkWarning")
+HOOKS = (
+    "-q",
+    "-p",
+    "tests.conftest",
+    "--rootdir=.",
+    "-W",
+    "ignore::pytest.PytestUnknownMarkWarning",
+)
 
 
 def test_the_fast_tier_says_how_many_tests_it_leaves_out(tmp_path: Path) -> None:
@@ -64,10 +77,12 @@ def test_the_long_tier_leaves_a_record(tmp_path: Path) -> None:
 
 def test_the_age_of_a_record_is_told() -> None:
     record = {
-        "revision": "0123456789abcdef", "date": "2026-01-01T12:00+00:00", "seconds": 900, "passed": 9, "failed": ["x"],
+        "revision": "0123456789abcdef", "date": "2026-01-01T12:00+00:00", "seconds": 900,
+        "passed": 9, "failed": ["x"],
         "skipped": {"they need the moon": 2}, "seeds": {"FAULT_SEED": 7},
     }  # fmt: skip
     assert age(record, datetime(2026, 1, 4, 13, tzinfo=UTC), "12") == (
-        "The long tier, 3 days and 12 commits ago, at 0123456789ab: 9 passed, 1 failed, 2 skipped in 900 s "
+        "The long tier, 3 days and 12 commits ago, at 0123456789ab: 9 passed, 1 failed, 2 skipped "
+        "in 900 s "
         "(FAULT_SEED=7)"
     )

@@ -1,4 +1,5 @@
-"""Our names are ours: no other distribution that is installed here owns one of our top-level packages."""
+"""Our names are ours: no other distribution that is installed here owns one of our top-level
+packages."""
 
 from collections.abc import Collection
 from importlib.metadata import packages_distributions

@@ -1,6 +1,8 @@
-"""The two tiers of tests: the fast one for everybody, and the long one, with more examples, seeds and rounds.
+"""The two tiers of tests: the fast one for everybody, and the long one, with more examples, seeds
+and rounds.
 
-`make test` runs the fast tier, `make test-long` all (`TEST_TIER=long`). What is marked `long` is left to the latter.
+`make test` runs the fast tier, `make test-long` all (`TEST_TIER=long`). What is marked `long` is
+left to the latter.
 """
 
 import os
@@ -24,17 +26,23 @@ def tiered(count: int) -> int:
 
 
 def rest_is_long(values: Iterable[T], in_both: Callable[[T], bool]) -> list[Any]:
-    """Parameters for `parametrize`: those for which `in_both` holds are in both tiers, the others in the long one."""
-    return [value if in_both(value) else pytest.param(value, marks=pytest.mark.long) for value in values]
+    """Parameters for `parametrize`: those for which `in_both` holds are in both tiers, the others
+    in the long one."""
+    return [
+        value if in_both(value) else pytest.param(value, marks=pytest.mark.long) for value in values
+    ]
 
 
 def load_profile() -> None:
     """Have hypothesis wait for slow examples.
 
-    How long an example takes says more about the machine and its caches than about the code: the first of a fresh
-    clone imports and compiles, and hypothesis reads all our sources for it. So no example is too slow.
+    How long an example takes says more about the machine and its caches than about the code: the
+    first of a fresh clone imports and compiles, and hypothesis reads all our sources for it. So no
+    example is too slow.
     """
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("patient")
 
 

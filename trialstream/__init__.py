@@ -32,7 +32,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name's module when the name is first used: `import trialstream` alone costs a program nothing."""
+    """Import a name's module when the name is first used: `import trialstream` alone costs a
+    program nothing."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES.get(name, 'subscription')}")

@@ -1,8 +1,10 @@
-"""What can go wrong, by what the caller does next: try again, tell a person, put the record aside, or give up."""
+"""What can go wrong, by what the caller does next: try again, tell a person, put the record aside,
+or give up."""
 
 
 class TrialstreamError(Exception):
-    """The root of all errors that we raise on purpose; any other exception is a fault of the program."""
+    """The root of all errors that we raise on purpose; any other exception is a fault of the
+    program."""
 
     concerns = "input"
     """What it is about: `input` (what a person wrote), `kafka` or `database`."""
@@ -13,7 +15,8 @@ class RetryError(TrialstreamError):
 
 
 class RefusalError(TrialstreamError):
-    """It will not work until a person changes something; the message says what is wrong and what to do."""
+    """It will not work until a person changes something; the message says what is wrong and what to
+    do."""
 
 
 class PoisonError(TrialstreamError):
@@ -21,11 +24,13 @@ class PoisonError(TrialstreamError):
 
 
 class AbandonError(TrialstreamError):
-    """What was being done is over, or belongs to another: stop at once and keep nothing that was known of it."""
+    """What was being done is over, or belongs to another: stop at once and keep nothing that was
+    known of it."""
 
 
 class BusUnavailableError(RetryError):
-    """Kafka does not answer now: no broker, no leader, or the log was replaced under a subscription."""
+    """Kafka does not answer now: no broker, no leader, or the log was replaced under a
+    subscription."""
 
     concerns = "kafka"
 

@@ -1,4 +1,5 @@
-"""One event as a subscriber gets it: a fact with its place, typed, or raw if this version does not know it."""
+"""One event as a subscriber gets it: a fact with its place, typed, or raw if this version does not
+know it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from trialstream.attributes import TYPE_PREFIX, VERSION, Attributes, UnreadableRecordError, attributes
+from trialstream.attributes import (
+    TYPE_PREFIX,
+    VERSION,
+    Attributes,
+    UnreadableRecordError,
+    attributes,
+)
 from trialstream.facts import Fact
 from trialstream.reading import read_fact
 from trialstream.records import Delivery
@@ -18,7 +25,8 @@ from trialstream.tokens import StreamPosition
 
 @dataclass(frozen=True)
 class UnknownEvent:
-    """The body of an event that a newer version has written: its type or a value in it is not known here."""
+    """The body of an event that a newer version has written: its type or a value in it is not known
+    here."""
 
     type: str
     raw: bytes
@@ -65,14 +73,23 @@ class Event:
         return self.place.token
 
     def as_cloud_event(self) -> dict[str, Any]:
-        """As a CloudEvent 1.0 in JSON: all attributes as published, and the data, also what is not known here."""
+        """As a CloudEvent 1.0 in JSON: all attributes as published, and the data, also what is not
+        known here."""
         record = self.delivery.record
         headers = {name: value.decode(errors="replace") for name, value in record.headers}
-        tree = {name.removeprefix("ce_"): value for name, value in headers.items() if name.startswith("ce_")}
+        tree = {
+            name.removeprefix("ce_"): value
+            for name, value in headers.items()
+            if name.startswith("ce_")
+        }
         data = _json(record.value)
         if data is None:
             return {**tree, "data_base64": base64.b64encode(record.value).decode()}
-        return {**tree, "datacontenttype": headers.get("content-type", "application/json"), "data": data}
+        return {
+            **tree,
+            "datacontenttype": headers.get("content-type", "application/json"),
+            "data": data,
+        }
 
 
 def read_event(delivery: Delivery, place: StreamPosition) -> Event:

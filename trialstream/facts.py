@@ -1,4 +1,7 @@
-"""The facts that the controller decides, as plain data. Generated from events/facts.py by `make docs`."""
+"""The facts that the controller decides, as plain data. Generated from events/facts.py.
+
+`make docs` writes this module.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +47,8 @@ class Cause(Word):
 
 @dataclass(frozen=True)
 class Summary:
-    """All values of one metric in one attempt: finite ones only; `latest` is None if the last was not finite."""
+    """All values of one metric in one attempt: finite ones only; `latest` is None if the last was
+    not finite."""
 
     min: Optional[float] = None
     max: Optional[float] = None
@@ -99,7 +103,8 @@ class ExperimentAdmitted:
 
 @dataclass(frozen=True)
 class SuggestionsRequested:
-    """The search is asked to suggest `count` trials; requests of an experiment are numbered from 1."""
+    """The search is asked to suggest `count` trials; requests of an experiment are numbered from
+    1."""
 
     type: ClassVar[str] = "suggestions.requested"
     request: int
@@ -153,7 +158,8 @@ class TrialStopRequested:
 
 @dataclass(frozen=True)
 class AttemptEnded:
-    """The attempt's workload ended; its last metrics are still awaited, or the trial is tried again."""
+    """The attempt's workload ended; its last metrics are still awaited, or the trial is tried
+    again."""
 
     type: ClassVar[str] = "attempt.ended"
     trial: int
@@ -182,7 +188,8 @@ class TrialPaused:
 
 @dataclass(frozen=True)
 class TrialConcluded:
-    """The trial has its one conclusion. `value` is the first objective's value that counts, if there is one."""
+    """The trial has its one conclusion. `value` is the first objective's value that counts, if
+    there is one."""
 
     type: ClassVar[str] = "trial.concluded"
     trial: int
@@ -196,7 +203,8 @@ class TrialConcluded:
     values: tuple[Optional[float], ...] = ()
     """The values that count, one an objective; None where there is no finite one."""
     violations: tuple[Optional[float], ...] = ()
-    """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric has no value."""
+    """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric
+    has no value."""
     best: bool = False
     """Was it now the best trial or, with several objectives, one of the Pareto front?"""
 

@@ -1,4 +1,5 @@
-"""What a search of one's own is given and returns: for its annotations, and for its tests without the engine."""
+"""What a search of one's own is given and returns: for its annotations, and for its tests without
+the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ Assignment = Mapping[str, Scalar]
 
 
 class Space(Protocol):
-    """The parameters of one experiment as a cube: each of its points, `width` numbers in [0, 1], is an assignment."""
+    """The parameters of one experiment as a cube: each of its points, `width` numbers in [0, 1], is
+    an assignment."""
 
     @property
     def width(self) -> int:

@@ -1,4 +1,5 @@
-"""Facts from JSON: what a fact's annotations promise is checked, what this version does not know is passed over."""
+"""Facts from JSON: what a fact's annotations promise is checked, what this version does not know is
+passed over."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ _FACTS: dict[str, type[Fact]] = {fact.type: fact for fact in get_args(Fact)}
 def read_fact(kind: str, value: bytes) -> Fact:
     """The fact of a record with this ce_type. Raises UnreadableRecordError with the reason."""
     if not (kind.startswith(TYPE_PREFIX) and kind.endswith(VERSION)):
-        raise UnreadableRecordError(f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}")
+        raise UnreadableRecordError(
+            f"the type {kind!r} is not known; this version reads {TYPE_PREFIX}*{VERSION}"
+        )
     name = kind[len(TYPE_PREFIX) : -len(VERSION)]
     if name not in _FACTS:
         raise UnreadableRecordError(f"the type {kind!r} is not known")

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Record:
-    __slots__ = ("headers", "key", "partition", "topic", "value")  # @dataclass(slots=True) needs Python 3.10
+    __slots__ = (
+        "headers",
+        "key",
+        "partition",
+        "topic",
+        "value",
+    )  # @dataclass(slots=True) needs Python 3.10
 
     topic: str
     partition: int

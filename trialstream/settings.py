@@ -18,7 +18,11 @@ def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the settings file is looked for."""
     if named := environ.get("TRIALSTREAM_SETTINGS"):
         return Path(named)
-    return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "trialstream" / "settings.toml"
+    return (
+        Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+        / "trialstream"
+        / "settings.toml"
+    )
 
 
 def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -30,13 +34,19 @@ def settings_file(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if "TRIALSTREAM_SETTINGS" in environ:
-            raise SettingsError(f"TRIALSTREAM_SETTINGS names {path}, which does not exist") from None
+            raise SettingsError(
+                f"TRIALSTREAM_SETTINGS names {path}, which does not exist"
+            ) from None
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
     unknown = set(found) - set(ALLOWED)
     if unknown:
-        raise SettingsError(f"{path}: {', '.join(sorted(unknown))} is not known; allowed are {', '.join(ALLOWED)}")
+        raise SettingsError(
+            f"{path}: {', '.join(sorted(unknown))} is not known; allowed are {', '.join(ALLOWED)}"
+        )
     if not isinstance(found.get("database", ""), str):
-        raise SettingsError(f"{path}: database is {found['database']!r}; write the URL of the database in quotes")
+        raise SettingsError(
+            f"{path}: database is {found['database']!r}; write the URL of the database in quotes"
+        )
     return found

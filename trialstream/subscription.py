@@ -1,4 +1,5 @@
-"""Subscribe to the public stream: events one by one, from any place, filtered, at least once or exactly."""
+"""Subscribe to the public stream: events one by one, from any place, filtered, at least once or
+exactly."""
 
 from __future__ import annotations
 
@@ -60,8 +61,9 @@ class Wanted:
 class Once:
     """Passes each event the first time only.
 
-    Events of one experiment come in order, each for the first time in its turn; what is repeated has been published
-    before. So it is enough to remember the highest number that was seen of each experiment.
+    Events of one experiment come in order, each for the first time in its turn; what is repeated
+    has been published before. So it is enough to remember the highest number that was seen of each
+    experiment.
     """
 
     highest: dict[UUID, int] = field(default_factory=dict)
@@ -84,7 +86,13 @@ class Subscription:
         group: str | None,
         once: Once | None,
     ) -> None:
-        self._settings, self._start, self._wanted, self._group, self._once = settings, start, wanted, group, once
+        self._settings, self._start, self._wanted, self._group, self._once = (
+            settings,
+            start,
+            wanted,
+            group,
+            once,
+        )
         self._stack = AsyncExitStack()
         self._reader: KafkaReader | None = None
         self._place = StreamPosition("", {})
@@ -96,7 +104,9 @@ class Subscription:
         start = token.positions if token else self._start
         assert not isinstance(start, StreamPosition)
         async with AsyncExitStack() as stack:
-            reader = await stack.enter_async_context(open_reader(self._settings, TOPIC, start, self._group))
+            reader = await stack.enter_async_context(
+                open_reader(self._settings, TOPIC, start, self._group)
+            )
             self._place = StreamPosition(reader.log_id, reader.positions())
             if token is not None:
                 _compare(token, self._place, self._group)
@@ -104,18 +114,23 @@ class Subscription:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._reader = None
         await self._stack.aclose()
 
     @property
     def token(self) -> str:
-        """Subscribe with `start=token` to go on after the last event that was delivered, or passed over."""
+        """Subscribe with `start=token` to go on after the last event that was delivered, or passed
+        over."""
         return self._place.token
 
     async def __aiter__(self) -> AsyncGenerator[Event]:
-        """Waits for more for ever. With a group, asking for more than was fetched says that all that was is done."""
+        """Waits for more for ever. With a group, asking for more than was fetched says that all
+        that was is done."""
         async with self._opened() as reader:
             while True:
                 deliveries = await reader.fetch(BATCH, WAIT_SECONDS)
@@ -147,7 +162,9 @@ class Subscription:
                 TOPIC, delivery.record.partition, delivery.position, error,
             )  # fmt: skip
             return None
-        if not self._wanted.fits(event) or (self._once is not None and not self._once.is_new(event)):
+        if not self._wanted.fits(event) or (
+            self._once is not None and not self._once.is_new(event)
+        ):
             return None
         return event
 
@@ -163,24 +180,25 @@ def subscribe(
     group: str | None = None,
     deduplicated: bool = False,
 ) -> Subscription:
-    """The events of all experiments, or of those that are asked for, in order per experiment, each at least once.
+    """The events of all experiments, or of those that are asked for, in order per experiment, each
+    at least once.
 
     Args:
         kafka: `host:port,…`, or full settings; None = as the environment says (TRIALSTREAM_KAFKA…).
-        start: BEGINNING (of what Kafka keeps), NOW, a time with a zone, a token of an earlier subscription, or a
+        start: BEGINNING (of what Kafka keeps), NOW, a time with a zone, a token of an earlier
+        subscription, or a
             position in each partition.
-        experiment: `NAME`, `NAMESPACE/NAME` or an id.
-        namespace: only experiments of this namespace.
-        trial: only events about the trial of this number.
-        types: only these, such as `trial.concluded`; none = all.
-        group: Kafka keeps the place under this name; where it has one, that counts and not `start`.
-        deduplicated: leave out what this subscription has delivered before. To be exact across restarts as well, keep
+        experiment: `NAME`, `NAMESPACE/NAME` or an id. namespace: only experiments of this
+        namespace. trial: only events about the trial of this number. types: only these, such as
+        `trial.concluded`; none = all. group: Kafka keeps the place under this name; where it has
+        one, that counts and not `start`. deduplicated: leave out what this subscription has
+        delivered before. To be exact across restarts as well, keep
             `event.sequence` of each experiment with your results, and pass over what is not higher.
 
-    Use it with `async for`, inside `async with` if you leave before the end. Raises ImportError without the extra
-    `kafka`, ValueError if no Kafka is named, TokenRefusedError if the token is broken, or when it is opened one of
-    another log; BusRefusedError if a person has to mend something; BusUnavailableError at any time: try again,
-    from the last token.
+    Use it with `async for`, inside `async with` if you leave before the end. Raises ImportError
+    without the extra `kafka`, ValueError if no Kafka is named, TokenRefusedError if the token is
+    broken, or when it is opened one of another log; BusRefusedError if a person has to mend
+    something; BusUnavailableError at any time: try again, from the last token.
     """
     _look_for_kafka()
     settings = _settings(kafka)
@@ -192,28 +210,45 @@ def _start(start: Start) -> Start | StreamPosition:
     if isinstance(start, str) and start not in (BEGINNING, NOW):
         return read_token(start)
     if isinstance(start, datetime) and start.tzinfo is None:
-        raise ValueError(f"start: {start.isoformat()} has no time zone; give one, such as datetime.now(timezone.utc)")
+        raise ValueError(
+            f"start: {start.isoformat()} has no time zone; give one, such as "
+            "datetime.now(timezone.utc)"
+        )
     return start
 
 
 def _compare(token: StreamPosition, found: StreamPosition, group: str | None) -> None:
-    """Can the subscription go on where the token says? Events that are no longer kept are told in the log."""
+    """Can the subscription go on where the token says? Events that are no longer kept are told in
+    the log."""
     if token.log != found.log:
         raise TokenRefusedError(
-            f"the token is of the log {token.log}, and this one is {found.log}: the topic was made anew, or it is "
+            f"the token is of the log {token.log}, and this one is {found.log}: the topic was "
+            "made anew, or it is "
             "another Kafka; start from the beginning, or from a time"
         )
-    gone = [number for number, position in token.positions.items() if found.positions.get(number, 0) > position]
+    gone = [
+        number
+        for number, position in token.positions.items()
+        if found.positions.get(number, 0) > position
+    ]
     if gone and group is None:
-        _log.warning("events after the token are no longer kept, in partitions %s; continuing with the oldest", gone)
+        _log.warning(
+            "events after the token are no longer kept, in partitions %s; continuing with the "
+            "oldest",
+            gone,
+        )
 
 
 def _look_for_kafka() -> None:
     """Raises ImportError with what to do if the extra `kafka` is not there."""
     if sys.version_info < (3, 11):
-        raise ImportError("subscribe needs Python 3.11 or newer; any Kafka client can read the events, too")
+        raise ImportError(
+            "subscribe needs Python 3.11 or newer; any Kafka client can read the events, too"
+        )
     if find_spec("aiokafka") is None:
-        raise ImportError("subscribe reads from Kafka, with an extra: pip install 'trialstream[kafka]'")
+        raise ImportError(
+            "subscribe reads from Kafka, with an extra: pip install 'trialstream[kafka]'"
+        )
 
 
 def _settings(kafka: str | KafkaSettings | None) -> KafkaSettings:

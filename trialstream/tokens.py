@@ -42,9 +42,14 @@ def read_token(text: str) -> StreamPosition:
     coded = text[len(TOKEN_PREFIX) :] if is_token(text) else ""
     try:
         tree = json.loads(base64.b64decode(coded + "=" * (-len(coded) % 4), b"-_", validate=True))
-        return StreamPosition(_kept(tree["log"], str), {int(part): _kept(at, int) for part, at in tree["next"].items()})
+        return StreamPosition(
+            _kept(tree["log"], str),
+            {int(part): _kept(at, int) for part, at in tree["next"].items()},
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise TokenRefusedError(f"{text!r} is not a token, or not all of it; give one as event.token gave it") from None
+        raise TokenRefusedError(
+            f"{text!r} is not a token, or not all of it; give one as event.token gave it"
+        ) from None
 
 
 def _kept(value: Any, kind: type[Kind]) -> Kind:

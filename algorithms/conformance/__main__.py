@@ -13,7 +13,10 @@ def page() -> str:
     """The page with a new table, which keeps the rows of libraries that are not installed."""
     text = PAGE.read_text()
     before, after = text.index(BEGIN) + len(BEGIN), text.index(END)
-    kept = {row[1]: row[0] for row in re.finditer(r"^\| `([^`]+)` \|.*$", text[before:after], re.MULTILINE)}
+    kept = {
+        row[1]: row[0]
+        for row in re.finditer(r"^\| `([^`]+)` \|.*$", text[before:after], re.MULTILINE)
+    }
     return text[:before] + "\n".join(rows(kept)) + "\n" + text[after:]
 
 

@@ -40,7 +40,10 @@ class Column:
 
     def allows(self, assignment: Assignment) -> bool:
         """Does the constraint hold, if there is one? This does not use the code under test."""
-        return not self.constraints or float(assignment["beside"]) + 2 * float(assignment["besides"]) <= 40
+        return (
+            not self.constraints
+            or float(assignment["beside"]) + 2 * float(assignment["besides"]) <= 40
+        )
 
 
 def conditional() -> Parameter:
@@ -53,21 +56,36 @@ def _columns() -> list[Column]:
     columns = []
     for distribution in Distribution:
         columns.append(
-            Column(f"double {distribution}", (ranged("x", DOUBLE, 1, 1000, None, distribution), *BESIDE), fine=True)
-        )
-    for distribution in Distribution:
-        columns.append(
             Column(
-                f"double, step, {distribution}", (ranged("x", DOUBLE, 1, 100, 0.5, distribution), *BESIDE), fine=True
+                f"double {distribution}",
+                (ranged("x", DOUBLE, 1, 1000, None, distribution), *BESIDE),
+                fine=True,
             )
         )
     for distribution in Distribution:
         columns.append(
-            Column(f"int {distribution}", (ranged("x", INT, 10, 1000, None, distribution), *BESIDE), fine=True)
+            Column(
+                f"double, step, {distribution}",
+                (ranged("x", DOUBLE, 1, 100, 0.5, distribution), *BESIDE),
+                fine=True,
+            )
+        )
+    for distribution in Distribution:
+        columns.append(
+            Column(
+                f"int {distribution}",
+                (ranged("x", INT, 10, 1000, None, distribution), *BESIDE),
+                fine=True,
+            )
         )
     columns.append(Column("discrete", (listed("x", DISCRETE, ["0.5", "2", "8", "-1"]), *BESIDE)))
     columns.append(Column("categorical", (listed("x", CATEGORICAL, ["a", "b", True]), *BESIDE)))
-    columns.append(Column("categorical only", (listed("x", CATEGORICAL, "abcde"), listed("y", CATEGORICAL, "abcde"))))
+    columns.append(
+        Column(
+            "categorical only",
+            (listed("x", CATEGORICAL, "abcde"), listed("y", CATEGORICAL, "abcde")),
+        )
+    )
     columns.append(Column("one parameter", (ranged("x", INT, 1, 1000),)))
     columns.append(Column("conditional parameter", (conditional(), *BESIDE)))
     columns.append(Column("constraint", BESIDE, ("beside + 2*besides <= 40",)))

@@ -56,8 +56,13 @@ def in_space(subject: Subject) -> None:
     for _ in range(SPACES):
         space = random_space(order)
         if subject.serves(space):
-            for assignment in simulate(subject.search(space, order.getrandbits(63)), subject.trials // 2, 1):
-                require(all_feasible(space, assignment), f"{assignment} is not in {[one.space for one in space]}")
+            for assignment in simulate(
+                subject.search(space, order.getrandbits(63)), subject.trials // 2, 1
+            ):
+                require(
+                    all_feasible(space, assignment),
+                    f"{assignment} is not in {[one.space for one in space]}",
+                )
 
 
 def no_repetition(subject: Subject) -> None:
@@ -72,7 +77,10 @@ def no_repetition(subject: Subject) -> None:
     require(search.exhausted, "it does not say that the space is used up")
     require(search.ask(1) == [], "it goes on after the end")
     wide = list(simulate(subject.search(widest(subject), 5), subject.trials))
-    require(len({str(one) for one in wide}) == subject.trials, "a point was suggested twice in a wide space")
+    require(
+        len({str(one) for one in wide}) == subject.trials,
+        "a point was suggested twice in a wide space",
+    )
 
 
 def edges(subject: Subject) -> None:
@@ -83,9 +91,13 @@ def edges(subject: Subject) -> None:
         edge = replace(subject, trials=min(trials, subject.trials))
         if edge.serves(space):
             found = list(simulate(edge.search(space, 6), edge.trials))
-            require(len({str(one) for one in found}) == edge.trials, f"{len(found)} points instead of {edge.trials}")
             require(
-                all(all_feasible(space, one) for one in found), f"a point of {len(space)} parameters is not allowed"
+                len({str(one) for one in found}) == edge.trials,
+                f"{len(found)} points instead of {edge.trials}",
+            )
+            require(
+                all(all_feasible(space, one) for one in found),
+                f"a point of {len(space)} parameters is not allowed",
             )
 
 
@@ -99,7 +111,10 @@ def deterministic(subject: Subject) -> None:
         np.random.seed(noise)
         before = random.getstate(), str(np.random.get_state())
         found.append(list(simulate(subject.search(widest(subject), 7), subject.trials)))
-        require((random.getstate(), str(np.random.get_state())) == before, "it changes a global random state")
+        require(
+            (random.getstate(), str(np.random.get_state())) == before,
+            "it changes a global random state",
+        )
     require(found[0] == found[1], "equal seeds and results give other suggestions")
     other = list(simulate(subject.search(widest(subject), 8), subject.trials))
     require(found[0] != other, "another seed gives the same suggestions")
@@ -109,7 +124,10 @@ def batches(subject: Subject) -> None:
     """n suggestions at a time are those of n times one."""
     one, other = (subject.search(widest(subject), 3) for _ in range(2))
     for count in (1, 4, 0, 3):
-        require(one.ask(count) == [a for _ in range(count) for a in other.ask(1)], f"a batch of {count} differs")
+        require(
+            one.ask(count) == [a for _ in range(count) for a in other.ask(1)],
+            f"a batch of {count} differs",
+        )
         for search in (one, other):
             search.tell(1, outcome_of(0.5))
 
@@ -128,7 +146,10 @@ def replay(subject: Subject) -> None:
     adopted = restore(spec, 2, foreign)
     adopted.tell(subject.trials, outcome_of(0.1))
     known = [entry.assignment for entry in foreign if isinstance(entry, Asked)]
-    require(not any(one in known for one in adopted.ask(5)), "a suggestion of the journal was made again")
+    require(
+        not any(one in known for one in adopted.ask(5)),
+        "a suggestion of the journal was made again",
+    )
 
 
 def _steps(trials: int) -> list[Step]:
@@ -163,10 +184,15 @@ def adversity(subject: Subject) -> None:
             search.tell(trial, outcome_of(losses[number % len(losses)], partial=number % 5 == 0))
             search.tell(trial, outcome_of(3.0))
         search.tell(10**9, outcome_of(1.0))
-        good = all(all_feasible(space, one) for one in found) and len({str(one) for one in found}) == subject.trials
+        good = (
+            all(all_feasible(space, one) for one in found)
+            and len({str(one) for one in found}) == subject.trials
+        )
         require(good, f"with results that are {words} it leaves the space or repeats itself")
     silent = subject.search(space, 1).ask(2 * subject.trials)
-    require(len({str(one) for one in silent}) == 2 * subject.trials, "without results it repeats itself")
+    require(
+        len({str(one) for one in silent}) == 2 * subject.trials, "without results it repeats itself"
+    )
     require(len(subject.search(POINT, 1).ask(2)) == 1, "a space of one point has one suggestion")
 
 
@@ -180,7 +206,10 @@ def distribution(subject: Subject) -> None:
     for column in COLUMNS:
         if column.fine and subject.serves(column.parameters):
             skew = ruler.skew(column)
-            require(skew < MOST_SKEW, f"{column.title}: a fifth of the distribution is off by {skew:.0%}")
+            require(
+                skew < MOST_SKEW,
+                f"{column.title}: a fifth of the distribution is off by {skew:.0%}",
+            )
 
 
 def learns_known_results(subject: Subject) -> None:
@@ -188,7 +217,10 @@ def learns_known_results(subject: Subject) -> None:
     space = widest(subject)
     cube, search = Cube(space), subject.search(space, 4)
     for number in range(12):
-        search.learn(cube.decode([(number + 0.5) / 12] * cube.width), outcome_of(number / 3 if number % 4 else None))
+        search.learn(
+            cube.decode([(number + 0.5) / 12] * cube.width),
+            outcome_of(number / 3 if number % 4 else None),
+        )
     search.learn({"gone": 1}, outcome_of(0.0))
     found = list(simulate(search, subject.trials // 2))
     require(all(all_feasible(space, one) for one in found), "it leaves the space")
@@ -200,7 +232,10 @@ def settings(subject: Subject) -> None:
     """
     algorithm = subject.algorithm
     own = algorithm.schema.of(subject.spec(POINT).algorithm)
-    require(algorithm.schema.model_validate(json.loads(own.model_dump_json())) == own, "settings are not serialisable")
+    require(
+        algorithm.schema.model_validate(json.loads(own.model_dump_json())) == own,
+        "settings are not serialisable",
+    )
     for name in algorithm.schema.model_fields:
         must, refused = allowed(algorithm.schema, name), 0
         for value in STRANGE:
@@ -208,13 +243,17 @@ def settings(subject: Subject) -> None:
             assert spec is not None
             found = list(setting_problems(spec, algorithm.schema, ()))
             refused += len(found)
-            require(all(must in one.message for one in found), f"the refusal of {name} does not say {must!r}")
+            require(
+                all(must in one.message for one in found),
+                f"the refusal of {name} does not say {must!r}",
+            )
         require(refused > 0, f"{name} may be anything")
     unknown = subject.spec(POINT, {"no such setting": 1}).algorithm
     assert unknown is not None
     messages = [one.message for one in setting_problems(unknown, algorithm.schema, ())]
     require(
-        len(messages) == 1 and "random_state" in messages[0], "an unknown setting is not refused with the known ones"
+        len(messages) == 1 and "random_state" in messages[0],
+        "an unknown setting is not refused with the known ones",
     )
 
 

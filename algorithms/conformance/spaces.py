@@ -3,7 +3,14 @@
 import random
 from collections.abc import Sequence
 
-from events.spec.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec.space import (
+    Assignment,
+    Distribution,
+    FeasibleSpace,
+    Parameter,
+    ParameterType,
+    Scalar,
+)
 
 DOUBLE, INT = ParameterType.DOUBLE, ParameterType.INT
 DISCRETE, CATEGORICAL = ParameterType.DISCRETE, ParameterType.CATEGORICAL
@@ -60,7 +67,11 @@ def random_space(order: random.Random) -> list[Parameter]:
 def _parameter(order: random.Random, name: str) -> Parameter:
     kind = order.choice(list(ParameterType))
     if kind is DISCRETE:
-        return listed(name, kind, sorted({str(order.randint(-200, 200) / 4) for _ in range(order.randint(1, 6))}))
+        return listed(
+            name,
+            kind,
+            sorted({str(order.randint(-200, 200) / 4) for _ in range(order.randint(1, 6))}),
+        )
     if kind is CATEGORICAL:
         words: list[Scalar] = ["", "a", "ä b", 7, 0.5, True, "nan", "${x}"]
         return listed(name, kind, order.sample(words, order.randint(1, len(words))))
@@ -69,10 +80,17 @@ def _parameter(order: random.Random, name: str) -> Parameter:
     if kind is INT:
         low = order.randint(least, 1000)
         high = low + order.choice([0, 1, 5, 1000, 2**40])
-        return ranged(name, kind, low, high, order.choice([None, None, order.randint(1, 300)]), distribution)
+        return ranged(
+            name, kind, low, high, order.choice([None, None, order.randint(1, 300)]), distribution
+        )
     bounds = sorted(order.randint(least, 100_000) / 1000 for _ in range(2))
     return ranged(
-        name, kind, bounds[0], bounds[1], order.choice([None, None, order.randint(1, 50_000) / 1000]), distribution
+        name,
+        kind,
+        bounds[0],
+        bounds[1],
+        order.choice([None, None, order.randint(1, 50_000) / 1000]),
+        distribution,
     )
 
 
@@ -86,14 +104,18 @@ def feasible(parameter: Parameter, value: Scalar) -> bool:
     step = 1 if parameter.type is INT and space.step is None else space.step
     steps = 0.0 if step is None or isinstance(value, str) else (value - parameter.low) / step
     return (
-        isinstance(value, int | float) and parameter.low <= value <= parameter.high and abs(steps - round(steps)) < 1e-6
+        isinstance(value, int | float)
+        and parameter.low <= value <= parameter.high
+        and abs(steps - round(steps)) < 1e-6
     )
 
 
 def all_feasible(parameters: Sequence[Parameter], assignment: Assignment) -> bool:
     """Has each parameter that exists a feasible value, and is there nothing else?"""
     here = [one for one in parameters if _exists(one, assignment)]
-    return assignment.keys() == {one.name for one in here} and all(feasible(one, assignment[one.name]) for one in here)
+    return assignment.keys() == {one.name for one in here} and all(
+        feasible(one, assignment[one.name]) for one in here
+    )
 
 
 def _exists(parameter: Parameter, assignment: Assignment) -> bool:
@@ -102,4 +124,6 @@ def _exists(parameter: Parameter, assignment: Assignment) -> bool:
     if condition is None or condition.range is None:
         return True
     low, high = condition.range
-    return condition.parameter in assignment and low <= float(assignment[condition.parameter]) <= high
+    return (
+        condition.parameter in assignment and low <= float(assignment[condition.parameter]) <= high
+    )

@@ -41,11 +41,15 @@ class Subject:
     constraints: tuple[str, ...] = ()
     objectives: int = 1
 
-    def spec(self, parameters: Sequence[Parameter], settings: Mapping[str, Scalar] | None = None) -> ExperimentSpec:
+    def spec(
+        self, parameters: Sequence[Parameter], settings: Mapping[str, Scalar] | None = None
+    ) -> ExperimentSpec:
         """An experiment of this algorithm over `parameters`."""
         values = {**self.settings, **(settings or {})}
         names = [f"loss{number}" for number in range(self.objectives)]
-        objectives = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=name) for name in names)
+        objectives = tuple(
+            Objective(type=Direction.MINIMIZE, objectiveMetricName=name) for name in names
+        )
         listed = tuple(Setting(name=name, value=value) for name, value in values.items())
         return ExperimentSpec(
             parameters=tuple(parameters),
@@ -73,7 +77,10 @@ class Subject:
 
 def loss_of(assignment: Assignment) -> float:
     """A loss that depends on every value."""
-    return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
+    return sum(
+        len(str(value)) + (float(value) if not isinstance(value, str) else 0.5)
+        for value in assignment.values()
+    )
 
 
 def outcome_of(loss: float | None, *, partial: bool = False, objectives: int = 1) -> Outcome:
@@ -83,7 +90,9 @@ def outcome_of(loss: float | None, *, partial: bool = False, objectives: int = 1
     return FAILED if loss is None else Outcome((loss, -loss, -loss)[:objectives], partial=partial)
 
 
-def simulate(search: Search, trials: int, seed: int = 0, objectives: int = 1) -> Iterator[Assignment]:
+def simulate(
+    search: Search, trials: int, seed: int = 0, objectives: int = 1
+) -> Iterator[Assignment]:
     """The suggestions of an experiment whose results come late and out of order, some failed, some
     stopped early.
     """
@@ -97,4 +106,7 @@ def simulate(search: Search, trials: int, seed: int = 0, objectives: int = 1) ->
             trial, assignment = running.pop(order.randrange(len(running)))
             luck = order.random()
             loss = None if luck < 0.2 else loss_of(assignment)
-            search.tell(trial, outcome_of(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives))
+            search.tell(
+                trial,
+                outcome_of(loss, partial=luck > 0.9 and objectives == 1, objectives=objectives),
+            )

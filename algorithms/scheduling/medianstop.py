@@ -19,8 +19,12 @@ doubling."""
 class MedianSettings(AlgorithmSettings):
     """The settings of `medianstop`, with Katib's names."""
 
-    min_trials_required: int = Field(default=3, ge=1, description="succeeded trials before any is stopped")
-    start_step: int = Field(default=4, ge=1, description="report from which on a trial may be stopped")
+    min_trials_required: int = Field(
+        default=3, ge=1, description="succeeded trials before any is stopped"
+    )
+    start_step: int = Field(
+        default=4, ge=1, description="report from which on a trial may be stopped"
+    )
 
 
 @dataclass(slots=True)
@@ -62,7 +66,10 @@ class MedianStop:
         if step <= course.last or trial in self._joined:
             return CONTINUE
         _extend(course, step, loss)
-        if step < self._settings.start_step or len(self._finals) < self._settings.min_trials_required:
+        if (
+            step < self._settings.start_step
+            or len(self._finals) < self._settings.min_trials_required
+        ):
             return CONTINUE
         slot = slot_of(step)
         if course.best > _median(self._slots[slot] if slot < len(self._slots) else self._finals):
@@ -82,7 +89,9 @@ class MedianStop:
         while len(self._slots) < len(course.averages):
             self._slots.append(array("d", self._finals))
         for slot, averages in enumerate(self._slots):
-            insort(averages, course.averages[slot] if slot < len(course.averages) else course.average)
+            insort(
+                averages, course.averages[slot] if slot < len(course.averages) else course.average
+            )
         insort(self._finals, course.average)
 
 

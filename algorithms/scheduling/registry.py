@@ -32,7 +32,9 @@ RULES: Mapping[str, Rule] = {
     "medianstop": Rule(
         "stops a trial whose best is worse than the median of the finished ones at the same step",
         MedianSettings,
-        lambda spec: MedianStop(MedianSettings.of(spec.early_stopping), spec.first_objective.metric),
+        lambda spec: MedianStop(
+            MedianSettings.of(spec.early_stopping), spec.first_objective.metric
+        ),
         frozenset({Continue, Stop}),
     )
 }
@@ -52,7 +54,10 @@ def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if wanted is None:
         return
     if spec.multi_objective:
-        message = "cannot be used with several objectives: what is behind in one may be ahead in another; remove it"
+        message = (
+            "cannot be used with several objectives: what is behind in one may be ahead in "
+            "another; remove it"
+        )
         yield Problem(PLACE, message)
     rule = RULES.get(wanted.algorithm_name)
     if rule is None:
@@ -60,7 +65,10 @@ def scheduler_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem((*PLACE, "algorithmName"), message)
         return
     if unsupported := sorted(kind.__name__.lower() for kind in rule.decisions - CARRIED_OUT):
-        message = f"{wanted.algorithm_name} needs to {' and '.join(unsupported)} trials, which is not supported yet"
+        message = (
+            f"{wanted.algorithm_name} needs to {' and '.join(unsupported)} trials, which is not "
+            "supported yet"
+        )
         yield Problem((*PLACE, "algorithmName"), message)
     yield from setting_problems(wanted, rule.schema, (*PLACE, "algorithmSettings"))
 

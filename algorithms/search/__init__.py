@@ -4,7 +4,13 @@ from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, algor
 from algorithms.search.catalogue.katib import TO_COME
 from algorithms.search.catalogue.own import picks
 from algorithms.search.checks import search_problems
-from algorithms.search.registry import ALGORITHMS, create_search, imports, plugin_faults, search_catalogue
+from algorithms.search.registry import (
+    ALGORITHMS,
+    create_search,
+    imports,
+    plugin_faults,
+    search_catalogue,
+)
 
 __all__ = [
     "ALGORITHMS",

@@ -28,7 +28,10 @@ def search_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if isinstance(algorithm, Fault):
         yield Problem(NAME_PLACE, f"the plugin {name} {algorithm.words}")
     if spec.nas_config is not None:
-        yield Problem(("spec", "nasConfig"), "architecture search is not supported yet; give parameters instead")
+        yield Problem(
+            ("spec", "nasConfig"),
+            "architecture search is not supported yet; give parameters instead",
+        )
     if isinstance(algorithm, Algorithm):
         yield from _own(spec, name, algorithm)
     yield from feasibility_problems(spec)
@@ -39,10 +42,17 @@ def _own(spec: ExperimentSpec, name: str, algorithm: Algorithm) -> Iterator[Prob
     """What `spec` asks of this algorithm that it cannot do."""
     if algorithm.extra is not None and algorithm.extra.missing:
         yield algorithm.extra.problem(name)
-    wrong = list(setting_problems(spec.algorithm, algorithm.schema, SETTINGS_PLACE)) if spec.algorithm else []
+    wrong = (
+        list(setting_problems(spec.algorithm, algorithm.schema, SETTINGS_PLACE))
+        if spec.algorithm
+        else []
+    )
     yield from wrong or algorithm.rules(spec)
     for feature, place in requested_features(spec):
         if feature in algorithm.lacks:
             able = ", ".join(other for other, one in ALGORITHMS.items() if feature not in one.lacks)
-            words = f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: {able}"
+            words = (
+                f"{name} cannot honour {feature.value}; {REMEDIES[feature]}; these can as it is: "
+                f"{able}"
+            )
             yield Problem(place, words)

@@ -13,7 +13,10 @@ SAMPLED = 10_000
 LEAST_ALLOWED = 10
 """How many of SAMPLED random points have to be allowed; with fewer, finding one takes too long."""
 _WHERE = ("spec", "constraints")
-_REMEDY = "loosen them, narrow min and max to where they hold, or let the program compute one parameter from the others"
+_REMEDY = (
+    "loosen them, narrow min and max to where they hold, or let the program compute one parameter "
+    "from the others"
+)
 
 
 def allowed_points(cube: Cube) -> int | None:
@@ -38,16 +41,25 @@ def feasibility_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if counted is not None:
         if counted == 0:
             names = ", ".join(parameter.name for parameter in cube.parameters)
-            yield Problem(_WHERE, f"no values of {names} are allowed by the constraints; loosen them")
+            yield Problem(
+                _WHERE, f"no values of {names} are allowed by the constraints; loosen them"
+            )
         return
-    drawn = sum(cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(SAMPLED))
+    drawn = sum(
+        cube.allows(cube.decode(uniform(f"feasibility/{n}", cube.width))) for n in range(SAMPLED)
+    )
     if drawn < LEAST_ALLOWED:
-        yield Problem(_WHERE, f"{_few(drawn)} random points are allowed by the constraints; {_REMEDY}")
+        yield Problem(
+            _WHERE, f"{_few(drawn)} random points are allowed by the constraints; {_REMEDY}"
+        )
     elif cube.size is not None:
         walk = Permutation(cube.size, 0)
         met = sum(cube.allows(cube.at(walk[n])) for n in range(SAMPLED))
         if met < LEAST_ALLOWED:
-            yield Problem(_WHERE, f"{_few(met)} combinations of values are allowed by the constraints; {_REMEDY}")
+            yield Problem(
+                _WHERE,
+                f"{_few(met)} combinations of values are allowed by the constraints; {_REMEDY}",
+            )
 
 
 def _concerned(cube: Cube) -> Cube:

@@ -26,7 +26,10 @@ class Told:
 
 
 def restore(
-    spec: ExperimentSpec, seed: int, journal: Iterable[Asked | Told], step: Callable[[], object] = lambda: None
+    spec: ExperimentSpec,
+    seed: int,
+    journal: Iterable[Asked | Told],
+    step: Callable[[], object] = lambda: None,
 ) -> Search:
     """The search of `spec` and `seed` after `journal`, whose entries are in the order in which they
     happened.
@@ -39,7 +42,11 @@ def restore(
     entries = tuple(journal)
     search = create_search(spec, seed)
     step()
-    return search if _replayed(search, entries, step) else _adopted(create_search(spec, seed), entries, step)
+    return (
+        search
+        if _replayed(search, entries, step)
+        else _adopted(create_search(spec, seed), entries, step)
+    )
 
 
 def _replayed(search: Search, entries: Sequence[Asked | Told], step: Callable[[], object]) -> bool:

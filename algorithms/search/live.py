@@ -68,7 +68,10 @@ class Searches:
         return len(self._live)
 
     def answer(
-        self, question: Question, journal: Iterable[Asked | Told] = (), step: Callable[[], object] = lambda: None
+        self,
+        question: Question,
+        journal: Iterable[Asked | Told] = (),
+        step: Callable[[], object] = lambda: None,
     ) -> Answer | None:
         """The answer; None if the search is not here in the state that `question` names.
 
@@ -79,7 +82,9 @@ class Searches:
             self._live.pop(name, None)
         live = self._live.pop(question.search, None)
         if question.origin is not None:
-            live = _Live(restore(question.origin.spec, question.origin.seed, journal, step), question.number)
+            live = _Live(
+                restore(question.origin.spec, question.origin.seed, journal, step), question.number
+            )
         if live is None or live.answered != question.number:
             return None
         for told in question.news:

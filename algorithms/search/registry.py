@@ -40,7 +40,9 @@ def create_search(spec: ExperimentSpec, seed: int) -> Search:
     """
     algorithm = find_algorithm(algorithm_of(spec))
     if not isinstance(algorithm, Algorithm):
-        raise LookupError(f"there is no algorithm {algorithm_of(spec)}: is its plugin installed here, too?")
+        raise LookupError(
+            f"there is no algorithm {algorithm_of(spec)}: is its plugin installed here, too?"
+        )
     state = algorithm.schema.of(spec.algorithm).random_state
     chosen = seed if state is None else state
     return start_warm(spec, chosen, algorithm.create(spec, chosen))
@@ -57,7 +59,11 @@ def imports(spec: ExperimentSpec) -> frozenset[str]:
 def search_catalogue() -> Sequence[CatalogueEntry]:
     """All algorithms that can be used, with their settings, for people."""
     known = ((name, find_algorithm(name)) for name in algorithm_names())
-    return [catalogue_entry(name, one.summary, one.schema) for name, one in known if isinstance(one, Algorithm)]
+    return [
+        catalogue_entry(name, one.summary, one.schema)
+        for name, one in known
+        if isinstance(one, Algorithm)
+    ]
 
 
 def plugin_faults() -> Iterator[tuple[str, str]]:

@@ -83,7 +83,9 @@ class SobolDraw:
     def __call__(self, index: int) -> dict[str, Scalar] | None:
         if self._novelty.exhausted:
             return None
-        if index > self._points.num_generated:  # adopted suggestions took their points of the sequence
+        if (
+            index > self._points.num_generated
+        ):  # adopted suggestions took their points of the sequence
             self._points.fast_forward(index - self._points.num_generated)
         return self._novelty.first(self._rest()) or self._novelty.random(index)
 

@@ -119,7 +119,13 @@ class Law:
             return start * (1 - u) + end * u
         below, above = self.bell.cdf(start), self.bell.cdf(end)
         share = below * (1 - u) + above * u
-        return start if share <= 0 else end if share >= 1 else min(max(self.bell.inv_cdf(share), start), end)
+        return (
+            start
+            if share <= 0
+            else end
+            if share >= 1
+            else min(max(self.bell.inv_cdf(share), start), end)
+        )
 
     def share(self, scaled: float, start: float, end: float) -> float:
         """The inverse of `quantile`."""
@@ -195,7 +201,9 @@ class Steps:
         if place is None or self._even or self.size == 1:
             return None if place is None else _middle(place, self.size)
         start, end = self._edge(0), self._edge(self.size)
-        below, above = (self._law.share(self._edge(edge), start, end) for edge in (place, place + 1))
+        below, above = (
+            self._law.share(self._edge(edge), start, end) for edge in (place, place + 1)
+        )
         return (below + above) / 2
 
     def _place(self, scaled: float) -> int:

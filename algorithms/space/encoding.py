@@ -50,13 +50,18 @@ class Cube:
         """Are all parameters categorical?"""
         return all(parameter.type is ParameterType.CATEGORICAL for parameter in self.parameters)
 
-    def decode(self, point: Sequence[float], fixed: Assignment = MappingProxyType({})) -> dict[str, Scalar]:
+    def decode(
+        self, point: Sequence[float], fixed: Assignment = MappingProxyType({})
+    ) -> dict[str, Scalar]:
         """The assignment at `point`, d numbers in [0, 1]; constraints may forbid it.
 
         Parameters in `fixed` have the values that it gives, where they exist.
         """
         sides = zip(self._sides.items(), point, strict=True)
-        values = {name: fixed[name] if name in fixed else side.decode(float(u)) for (name, side), u in sides}
+        values = {
+            name: fixed[name] if name in fixed else side.decode(float(u))
+            for (name, side), u in sides
+        }
         if not self._conditions:
             return values
         existing = self._existing(values)
@@ -71,7 +76,9 @@ class Cube:
         if not self._fits(assignment):
             return None
         sides = self._sides.items()
-        point = [side.encode(assignment[name]) if name in assignment else MIDDLE for name, side in sides]
+        point = [
+            side.encode(assignment[name]) if name in assignment else MIDDLE for name, side in sides
+        ]
         known = [u for u in point if u is not None]
         return known if len(known) == len(point) else None
 
@@ -112,7 +119,9 @@ class Cube:
         existing = set[str]()
         for name in self._order:
             condition = self._conditions.get(name)
-            if condition is None or (condition[0] in existing and condition[1](values.get(condition[0]))):
+            if condition is None or (
+                condition[0] in existing and condition[1](values.get(condition[0]))
+            ):
                 existing.add(name)
         return existing
 
@@ -142,7 +151,9 @@ def _total(meets: Callable[[Scalar], bool]) -> Callable[[Scalar | None], bool]:
     return total
 
 
-def _branches(parameters: Sequence[Parameter], sides: Mapping[str, Dimension]) -> tuple[Branch, ...]:
+def _branches(
+    parameters: Sequence[Parameter], sides: Mapping[str, Dimension]
+) -> tuple[Branch, ...]:
     """For each parameter that always exists, the tree of those that depend on it, built from its
     leaves.
     """
@@ -155,6 +166,8 @@ def _branches(parameters: Sequence[Parameter], sides: Mapping[str, Dimension]) -
         if condition is None:
             whole[name] = branch
         else:
-            runs = numbering.places(sides[condition.parameter], known[condition.parameter], condition)
+            runs = numbering.places(
+                sides[condition.parameter], known[condition.parameter], condition
+            )
             beneath[condition.parameter].append((branch, runs))
     return tuple(whole[parameter.name] for parameter in parameters if parameter.name in whole)

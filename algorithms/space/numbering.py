@@ -33,7 +33,9 @@ class Branch:
     them.
     """
 
-    def __init__(self, name: str, side: Dimension, children: Sequence[tuple["Branch", Places]] = ()) -> None:
+    def __init__(
+        self, name: str, side: Dimension, children: Sequence[tuple["Branch", Places]] = ()
+    ) -> None:
         assert side.size is not None
         self._name, self._side = name, side
         self._segments = _segments(side.size, children)
@@ -58,7 +60,11 @@ class Branch:
             return None
         segment = self._segments[bisect_right(self._starts, place) - 1]
         beneath = number(segment.beneath, assignment)
-        return None if beneath is None else segment.first + (place - segment.start) * segment.weight + beneath
+        return (
+            None
+            if beneath is None
+            else segment.first + (place - segment.start) * segment.weight + beneath
+        )
 
 
 def size(branches: Iterable[Branch]) -> int:
@@ -111,7 +117,9 @@ def _first(places: int, reached: Callable[[int], bool]) -> int:
 
 def _segments(places: int, children: Sequence[tuple[Branch, Places]]) -> list[Segment]:
     """Cut the places wherever a child begins to exist, or ends."""
-    cuts = sorted({0, *(edge for _, runs in children for run in runs for edge in run if edge < places)})
+    cuts = sorted(
+        {0, *(edge for _, runs in children for run in runs for edge in run if edge < places)}
+    )
     beneath: list[list[Branch]] = [[] for _ in cuts]
     for child, runs in children:
         for start, end in runs:

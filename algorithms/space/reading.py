@@ -16,7 +16,9 @@ def value_of(parameter: Parameter, given: Scalar) -> Scalar | None:
     feasible.
     """
     if parameter.type is ParameterType.CATEGORICAL:
-        return next((known for known in parameter.space.list if _written(known) == _written(given)), None)
+        return next(
+            (known for known in parameter.space.list if _written(known) == _written(given)), None
+        )
     try:
         wanted = number(given)
     except ValueError:
@@ -77,7 +79,9 @@ def fit_rows(cube: Cube, rows: Sequence[Row]) -> FittedRows:
     return found
 
 
-def _fit(cube: Cube, order: Sequence[Parameter], given: Mapping[str, Scalar]) -> tuple[dict[str, Scalar] | None, str]:
+def _fit(
+    cube: Cube, order: Sequence[Parameter], given: Mapping[str, Scalar]
+) -> tuple[dict[str, Scalar] | None, str]:
     """The assignment of a row and an empty string, or None and the reason."""
     values: dict[str, Scalar] = {}
     known = {parameter.name: parameter for parameter in order}
@@ -93,5 +97,7 @@ def _fit(cube: Cube, order: Sequence[Parameter], given: Mapping[str, Scalar]) ->
         if value is None:
             return None, f"{parameter.name} is outside of its feasible space"
         values[parameter.name] = value
-    assignment = {name: values[name] for name in (one.name for one in cube.parameters) if name in values}
+    assignment = {
+        name: values[name] for name in (one.name for one in cube.parameters) if name in values
+    }
     return (assignment, "") if cube.allows(assignment) else (None, "forbidden by the constraints")

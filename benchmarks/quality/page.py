@@ -14,18 +14,31 @@ def write(folder: Path, found: Shown) -> None:
     """Write the page in `folder`, and the plots in its folder `benchmarks`."""
     page, drawn = folder / "quality.md", folder / PLOTS
     drawn.mkdir(parents=True, exist_ok=True)
-    before, _, rest = page.read_text().partition(BEGIN) if page.exists() else ("# Quality of the searches\n\n", "", "")
+    before, _, rest = (
+        page.read_text().partition(BEGIN)
+        if page.exists()
+        else ("# Quality of the searches\n\n", "", "")
+    )
     after = rest.partition(END)[2]
-    page.write_text(before + BEGIN + "\n" + _pictures(drawn, found) + sections(found) + "\n" + END + after)
+    page.write_text(
+        before + BEGIN + "\n" + _pictures(drawn, found) + sections(found) + "\n" + END + after
+    )
 
 
 def _pictures(drawn: Path, found: Shown) -> str:
-    """The field that was run in full and, where there are slower contenders, the first of them on what they share."""
+    """The field that was run in full and, where there are slower contenders, the first of them on
+    what they share."""
     listed = {workers: fields(found.half(workers, Half.REPORTING)) for workers in found.scores}
     links = []
     for place, name in enumerate(("quality", "quality-all")):
-        panels = {workers: found_there[place] for workers, found_there in listed.items() if len(found_there) > place}
-        scores = {workers: field.scores.until(field.budgets[-1]) for workers, field in panels.items()}
+        panels = {
+            workers: found_there[place]
+            for workers, found_there in listed.items()
+            if len(found_there) > place
+        }
+        scores = {
+            workers: field.scores.until(field.budgets[-1]) for workers, field in panels.items()
+        }
         files = plots.write(drawn, name, scores) if scores else []
         links += [f"![{file.removesuffix('.svg')}]({PLOTS}/{file})\n\n" for file in files]
     return "".join(links)

@@ -1,7 +1,9 @@
-"""The field as contenders: Optuna, Hyperopt, scikit-optimize and Nevergrad, each used as its documentation says.
+"""The field as contenders: Optuna, Hyperopt, scikit-optimize and Nevergrad, each used as its
+documentation says.
 
-All get the same space in their own words: logarithmic where ours is, and lists of numbers as whole numbers that count
-their places, so that their order is known. Each is told of every result at once and asked for one trial at a time.
+All get the same space in their own words: logarithmic where ours is, and lists of numbers as whole
+numbers that count their places, so that their order is known. Each is told of every result at once
+and asked for one trial at a time.
 """
 
 import math
@@ -33,14 +35,17 @@ class Optuna:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._task, self._trials = task, list[Any]()
-        self._space = {parameter.name: _optuna_distribution(parameter) for parameter in task.parameters}
+        self._space = {
+            parameter.name: _optuna_distribution(parameter) for parameter in task.parameters
+        }
         self._study = optuna.create_study(sampler=sampler)
 
     def ask(self) -> Assignment:
         trial = self._study.ask(self._space)
         self._trials.append(trial)
         return {
-            parameter.name: value_of(parameter, trial.params[parameter.name]) for parameter in self._task.parameters
+            parameter.name: value_of(parameter, trial.params[parameter.name])
+            for parameter in self._task.parameters
         }
 
     def tell(self, trial: int, loss: float) -> None:
@@ -56,7 +61,9 @@ def _optuna_distribution(parameter: Parameter) -> Any:
         case ParameterType.DISCRETE:
             return IntDistribution(0, last_place(parameter))
         case ParameterType.INT:
-            return IntDistribution(int(parameter.low), int(parameter.high), log=logarithmic(parameter))
+            return IntDistribution(
+                int(parameter.low), int(parameter.high), log=logarithmic(parameter)
+            )
         case ParameterType.DOUBLE:
             return FloatDistribution(parameter.low, parameter.high, log=logarithmic(parameter))
 
@@ -99,13 +106,18 @@ class HyperoptTpe:
 
     def ask(self) -> Assignment:
         seed = int(self._random.integers(2**31 - 1))
-        [document] = self._hyperopt.tpe.suggest(self._trials.new_trial_ids(1), self._domain, self._trials, seed)
+        [document] = self._hyperopt.tpe.suggest(
+            self._trials.new_trial_ids(1), self._domain, self._trials, seed
+        )
         document["state"] = self._hyperopt.JOB_STATE_RUNNING
         self._trials.insert_trial_doc(document)
         self._trials.refresh()
         self._asked.append(self._trials._dynamic_trials[-1])
         found = {name: numbers[0] for name, numbers in document["misc"]["vals"].items()}
-        return {parameter.name: value_of(parameter, found[parameter.name]) for parameter in self._task.parameters}
+        return {
+            parameter.name: value_of(parameter, found[parameter.name])
+            for parameter in self._task.parameters
+        }
 
     def tell(self, trial: int, loss: float) -> None:
         document = self._asked[trial - 1]
@@ -124,7 +136,9 @@ def _hyperopt_node(parameter: Parameter) -> Any:
         case ParameterType.DISCRETE:
             return hp.quniform(name, -0.5, last_place(parameter) + 0.5, 1)
         case ParameterType.INT if logarithmic(parameter):
-            return hp.qloguniform(name, math.log(parameter.low - 0.5), math.log(parameter.high + 0.5), 1)
+            return hp.qloguniform(
+                name, math.log(parameter.low - 0.5), math.log(parameter.high + 0.5), 1
+            )
         case ParameterType.INT:
             return hp.quniform(name, parameter.low - 0.5, parameter.high + 0.5, 1)
         case ParameterType.DOUBLE if logarithmic(parameter):
@@ -149,7 +163,10 @@ class Skopt:
     def ask(self) -> Assignment:
         point = self._optimizer.ask()
         self._points.append(point)
-        return {one.name: value_of(one, found) for one, found in zip(self._task.parameters, point, strict=True)}
+        return {
+            one.name: value_of(one, found)
+            for one, found in zip(self._task.parameters, point, strict=True)
+        }
 
     def tell(self, trial: int, loss: float) -> None:
         self._optimizer.tell(self._points[trial - 1], loss)
@@ -178,11 +195,15 @@ class NGOpt:
         import numpy as np
 
         self._task, self._candidates = task, list[Any]()
-        space = ng.p.Dict(**{parameter.name: _nevergrad_parameter(parameter) for parameter in task.parameters})
+        space = ng.p.Dict(
+            **{parameter.name: _nevergrad_parameter(parameter) for parameter in task.parameters}
+        )
         space.random_state.seed(task.seed)
         np.random.seed(task.seed)
         # with one worker it may wait for a result before it suggests anything
-        self._optimizer = ng.optimizers.NGOpt(space, budget=task.trials, num_workers=max(2, task.workers))
+        self._optimizer = ng.optimizers.NGOpt(
+            space, budget=task.trials, num_workers=max(2, task.workers)
+        )
 
     def ask(self) -> Assignment:
         candidate = self._optimizer.ask()

@@ -14,20 +14,29 @@ POINTS = 60
 
 
 def write(folder: Path, name: str, fields: Mapping[int, Scores]) -> list[str]:
-    """`name`-regret.svg and `name`-rank.svg with a panel for each number of workers; the names of the files written."""
+    """`name`-regret.svg and `name`-rank.svg with a panel for each number of workers; the names of
+    the files written."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         say("no plots: matplotlib is not installed: python -m pip install --group bench")
         return []
-    matplotlib.rcParams |= {"svg.hashsalt": "trialstream", "svg.fonttype": "none", "path.simplify": True}
+    matplotlib.rcParams |= {
+        "svg.hashsalt": "trialstream",
+        "svg.fonttype": "none",
+        "path.simplify": True,
+    }
     files = []
     for measure in ("regret", "rank"):
         figure = Figure(figsize=(5.2 * len(fields), 4.2), layout="constrained")
         panels = figure.subplots(1, len(fields), squeeze=False, sharey=True)[0]
         for panel, (workers, scores) in zip(panels, fields.items(), strict=True):
-            _draw(panel, scores, mean(scores, scores.regrets if measure == "regret" else scores.ranks()))
+            _draw(
+                panel,
+                scores,
+                mean(scores, scores.regrets if measure == "regret" else scores.ranks()),
+            )
             panel.set(title=f"{workers} at a time", xlabel="results")
         panels[0].set_ylabel(f"mean {measure}")
         if measure == "regret":

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from events.spec.space import Assignment, Distribution, FeasibleSpace, Parameter, ParameterType, Scalar
+from events.spec.space import (
+    Assignment,
+    Distribution,
+    FeasibleSpace,
+    Parameter,
+    ParameterType,
+    Scalar,
+)
 
 
 class Kind(StrEnum):
@@ -39,7 +46,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A function with its scale: the best known true loss, and the median true loss of random points."""
+    """A function with its scale: the best known true loss, and the median true loss of random
+    points."""
 
     name: str
     kind: Kind
@@ -68,10 +76,14 @@ def exact(parameters: tuple[Parameter, ...], true: Callable[[Assignment], float]
     return Function(parameters, true, lambda assignment, seed: true(assignment))
 
 
-def noisy(parameters: tuple[Parameter, ...], true: Callable[[Assignment], float], deviation: float) -> Function:
+def noisy(
+    parameters: tuple[Parameter, ...], true: Callable[[Assignment], float], deviation: float
+) -> Function:
     """A function whose observed loss is the true one with normal noise."""
     return Function(
-        parameters, true, lambda assignment, seed: true(assignment) + deviation * drawn(assignment, seed).gauss(0, 1)
+        parameters,
+        true,
+        lambda assignment, seed: true(assignment) + deviation * drawn(assignment, seed).gauss(0, 1),
     )
 
 
@@ -81,19 +93,27 @@ def drawn(assignment: Assignment, seed: int) -> Random:
 
 
 def double(name: str, low: float, high: float, *, log: bool = False) -> Parameter:
-    return Parameter(name=name, parameterType=ParameterType.DOUBLE, feasibleSpace=_bounds(low, high, log))
+    return Parameter(
+        name=name, parameterType=ParameterType.DOUBLE, feasibleSpace=_bounds(low, high, log)
+    )
 
 
 def integer(name: str, low: int, high: int, *, log: bool = False) -> Parameter:
-    return Parameter(name=name, parameterType=ParameterType.INT, feasibleSpace=_bounds(low, high, log))
+    return Parameter(
+        name=name, parameterType=ParameterType.INT, feasibleSpace=_bounds(low, high, log)
+    )
 
 
 def discrete(name: str, *values: Scalar) -> Parameter:
-    return Parameter(name=name, parameterType=ParameterType.DISCRETE, feasibleSpace=FeasibleSpace(list=values))
+    return Parameter(
+        name=name, parameterType=ParameterType.DISCRETE, feasibleSpace=FeasibleSpace(list=values)
+    )
 
 
 def categorical(name: str, *values: Scalar) -> Parameter:
-    return Parameter(name=name, parameterType=ParameterType.CATEGORICAL, feasibleSpace=FeasibleSpace(list=values))
+    return Parameter(
+        name=name, parameterType=ParameterType.CATEGORICAL, feasibleSpace=FeasibleSpace(list=values)
+    )
 
 
 def _bounds(low: float, high: float, log: bool) -> FeasibleSpace:

@@ -1,4 +1,5 @@
-"""All problems of the benchmark `quality` by name, in pairs: one of each pair to tune with, one to report on.
+"""All problems of the benchmark `quality` by name, in pairs: one of each pair to tune with, one to
+report on.
 
 Results are kept by name: a problem that changes needs a new one.
 """
@@ -30,7 +31,10 @@ class Row:
 def _halved(*pairs: tuple[Row, Row]) -> tuple[Row, ...]:
     rows = []
     for tuning, reporting in pairs:
-        rows += [tuning, Row(reporting.name, reporting.kind, reporting.make, reporting.best, Half.REPORTING)]
+        rows += [
+            tuning,
+            Row(reporting.name, reporting.kind, reporting.make, reporting.best, Half.REPORTING),
+        ]
     return tuple(rows)
 
 
@@ -69,8 +73,15 @@ PAIRS = _halved(
         _surface("michalewicz5", lambda: synthetic.michalewicz, 5, -4.687658),
     ),
     (
-        _surface("branin-in-12", lambda: synthetic.hidden(synthetic.branin, (8, 3)), 12, 0.39788736),
-        _surface("hartmann6-in-20", lambda: synthetic.hidden(synthetic.hartmann6, (17, 2, 9, 12, 5, 0)), 20, -3.32237),
+        _surface(
+            "branin-in-12", lambda: synthetic.hidden(synthetic.branin, (8, 3)), 12, 0.39788736
+        ),
+        _surface(
+            "hartmann6-in-20",
+            lambda: synthetic.hidden(synthetic.hartmann6, (17, 2, 9, 12, 5, 0)),
+            20,
+            -3.32237,
+        ),
     ),
     (_own("network8", Kind.MIXED, mixed.network), _own("boosting10", Kind.MIXED, mixed.boosting)),
     (
@@ -85,8 +96,14 @@ PAIRS = _halved(
         _own("integers7", Kind.MIXED, lambda: mixed.integers(7)),
         _own("integers5", Kind.MIXED, lambda: mixed.integers(5)),
     ),
-    (_own("optimizer8", Kind.CONDITIONAL, mixed.by_optimizer), _own("model10", Kind.CONDITIONAL, mixed.by_model)),
-    (_own("layers12", Kind.CONDITIONAL, mixed.by_layers), _own("schedule9", Kind.CONDITIONAL, mixed.by_schedule)),
+    (
+        _own("optimizer8", Kind.CONDITIONAL, mixed.by_optimizer),
+        _own("model10", Kind.CONDITIONAL, mixed.by_model),
+    ),
+    (
+        _own("layers12", Kind.CONDITIONAL, mixed.by_layers),
+        _own("schedule9", Kind.CONDITIONAL, mixed.by_schedule),
+    ),
     (
         _measured("mlp-car", Kind.MLP, lambda: tables.mlp("car")),
         _measured("mlp-segment", Kind.MLP, lambda: tables.mlp("segment")),
@@ -104,12 +121,22 @@ PAIRS = _halved(
         _measured("mlp-grid-credit", Kind.MLP, lambda: tables.mlp_grid("credit_g")),
     ),
     (
-        _measured("regression-protein", Kind.REGRESSION, lambda: tables.regression("protein_structure")),
-        _measured("regression-slice", Kind.REGRESSION, lambda: tables.regression("slice_localization")),
+        _measured(
+            "regression-protein", Kind.REGRESSION, lambda: tables.regression("protein_structure")
+        ),
+        _measured(
+            "regression-slice", Kind.REGRESSION, lambda: tables.regression("slice_localization")
+        ),
     ),
     (
-        _measured("regression-naval", Kind.REGRESSION, lambda: tables.regression("naval_propulsion")),
-        _measured("regression-parkinsons", Kind.REGRESSION, lambda: tables.regression("parkinsons_telemonitoring")),
+        _measured(
+            "regression-naval", Kind.REGRESSION, lambda: tables.regression("naval_propulsion")
+        ),
+        _measured(
+            "regression-parkinsons",
+            Kind.REGRESSION,
+            lambda: tables.regression("parkinsons_telemonitoring"),
+        ),
     ),
     (
         _measured("nas-cifar10", Kind.NAS, lambda: tables.cell("cifar10")),
@@ -121,15 +148,21 @@ PAIRS = _halved(
     ),
     (
         _measured("svm-digits", Kind.TRAINING, lambda: trainings.interpolated("svm-digits")),
-        _measured("descent-digits", Kind.TRAINING, lambda: trainings.interpolated("descent-digits")),
+        _measured(
+            "descent-digits", Kind.TRAINING, lambda: trainings.interpolated("descent-digits")
+        ),
     ),
     (
-        _measured("boosting-diabetes", Kind.TRAINING, lambda: trainings.interpolated("boosting-diabetes")),
-        _measured("neighbours-cancer", Kind.TRAINING, lambda: trainings.interpolated("neighbours-cancer")),
+        _measured(
+            "boosting-diabetes", Kind.TRAINING, lambda: trainings.interpolated("boosting-diabetes")
+        ),
+        _measured(
+            "neighbours-cancer", Kind.TRAINING, lambda: trainings.interpolated("neighbours-cancer")
+        ),
     ),
 )
-# Deceptive words, and ripples in many dimensions, were in the reporting half alone: early looks at it showed that we
-# had nothing to tune them with.
+# Deceptive words, and ripples in many dimensions, were in the reporting half alone: early looks at
+# it showed that we had nothing to tune them with.
 ROWS = (
     *PAIRS,
     _own("pipeline8", Kind.MIXED, mixed.pipeline),
@@ -149,10 +182,14 @@ def problem(name: str) -> Problem:
     return Problem(row.name, row.kind, row.half, row.make(), scale["best"], scale["median"])
 
 
-def chosen(names: Sequence[str] = (), kinds: Sequence[Kind] = (), halves: Sequence[Half] = ()) -> list[Row]:
+def chosen(
+    names: Sequence[str] = (), kinds: Sequence[Kind] = (), halves: Sequence[Half] = ()
+) -> list[Row]:
     """The rows with one of these names, kinds and halves; none given means all."""
     return [
         row
         for row in ROWS
-        if (not names or row.name in names) and (not kinds or row.kind in kinds) and (not halves or row.half in halves)
+        if (not names or row.name in names)
+        and (not kinds or row.kind in kinds)
+        and (not halves or row.half in halves)
     ]

@@ -44,7 +44,9 @@ class Shown:
         return self.scores[workers].on(row.name for row in ROWS if row.half is half)
 
     def kind(self, workers: int, kind: Kind, half: Half) -> Scores:
-        return self.scores[workers].on(row.name for row in ROWS if row.kind is kind and row.half is half)
+        return self.scores[workers].on(
+            row.name for row in ROWS if row.kind is kind and row.half is half
+        )
 
 
 def shown(champion: str, results: Iterable[Result]) -> Shown:
@@ -52,7 +54,8 @@ def shown(champion: str, results: Iterable[Result]) -> Shown:
     trials = max((one.trials for one in listed), default=1)
     workers = sorted({one.key.workers for one in listed})
     scores = {
-        count: Scores.of([one for one in listed if one.key.workers == count], problem, trials) for count in workers
+        count: Scores.of([one for one in listed if one.key.workers == count], problem, trials)
+        for count in workers
     }
     return Shown(champion, listed, scores)
 
@@ -73,20 +76,30 @@ class Field:
 
     @property
     def order(self) -> list[int]:
-        """Rows by regret at the last budget at which most are compared (100 where there is one), best first."""
+        """Rows by regret at the last budget at which most are compared (100 where there is one),
+        best first."""
         column = self.budgets.index(RATIO_BUDGET) if RATIO_BUDGET in self.budgets else -1
         return [int(row) for row in np.argsort(self.regrets.mean[:, column], kind="stable")]
 
 
 def fields(scores: Scores, budgets: Sequence[int] = BUDGETS) -> list[Field]:
-    """Those run in full at the largest budget; then these and slower ones, one more each time, on what they share."""
+    """Those run in full at the largest budget; then these and slower ones, one more each time, on
+    what they share."""
     within = [budget for budget in budgets if budget <= scores.regrets.shape[2]]
     if not within or not scores.pairs:
         return []
     counts = scores.counts(within[-1])
-    whole = [name for name, count in counts.items() if count and count >= WHOLE_SHARE * max(counts.values())]
+    whole = [
+        name
+        for name, count in counts.items()
+        if count and count >= WHOLE_SHARE * max(counts.values())
+    ]
     found = [_field(scores, whole, within)] if whole else []
-    fewer = {name: count for name, count in scores.counts(within[0]).items() if count and name not in whole}
+    fewer = {
+        name: count
+        for name, count in scores.counts(within[0]).items()
+        if count and name not in whole
+    }
     for least in sorted(set(fewer.values()), reverse=True):
         names = [name for name in scores.contenders if name in whole or fewer.get(name, 0) >= least]
         shared = [budget for budget in within if all(scores.counts(budget)[name] for name in names)]
@@ -164,18 +177,30 @@ def _ratios(found: Shown) -> str:
         for peer in found.scores[workers].contenders:
             compared = versus(found, workers, peer) if peer != found.champion else None
             if compared is not None:
-                pairs = len(found.half(workers, Half.REPORTING).among([found.champion, peer], RATIO_BUDGET).pairs)
+                pairs = len(
+                    found.half(workers, Half.REPORTING)
+                    .among([found.champion, peer], RATIO_BUDGET)
+                    .pairs
+                )
                 rows.append(f"| {workers} | {peer} | {_interval(compared, ())} | {pairs} |")
     if not rows:
         return ""
-    head = f"| workers | {found.champion} / | regret ratio at {RATIO_BUDGET} trials | runs |\n|---|---|---|---|\n"
+    head = (
+        f"| workers | {found.champion} / | regret ratio at {RATIO_BUDGET} trials | runs "
+        "|\n|---|---|---|---|\n"
+    )
     return f"### Ratios on the {Half.REPORTING} half\n\n{head}" + "\n".join(rows)
 
 
 def _table(field: Field, found: Shown) -> str:
     pairs, problems = len(field.scores.pairs), len({name for name, _ in field.scores.pairs})
-    head = [f"regret at {budget}" for budget in field.budgets] + [f"rank at {budget}" for budget in field.budgets]
-    lines = [f"{problems} problems, {pairs} runs of each.\n", _row(["contender", *head, "ms a trial", "p99"])]
+    head = [f"regret at {budget}" for budget in field.budgets] + [
+        f"rank at {budget}" for budget in field.budgets
+    ]
+    lines = [
+        f"{problems} problems, {pairs} runs of each.\n",
+        _row(["contender", *head, "ms a trial", "p99"]),
+    ]
     lines.append("|---" * (len(head) + 3) + "|")
     for row in field.order:
         name = field.scores.contenders[row]
@@ -187,14 +212,22 @@ def _table(field: Field, found: Shown) -> str:
 
 
 def _kinds(found: Shown, workers: int, place: int) -> str:
-    """Regret at 100 trials by kind, halves apart: of those run in full, or (place 1) with the first slower one."""
+    """Regret at 100 trials by kind, halves apart: of those run in full, or (place 1) with the first
+    slower one."""
     budget = min(RATIO_BUDGET, found.scores[workers].regrets.shape[2])
-    columns = {(kind, half): fields(found.kind(workers, kind, half), [budget]) for kind in Kind for half in Half}
+    columns = {
+        (kind, half): fields(found.kind(workers, kind, half), [budget])
+        for kind in Kind
+        for half in Half
+    }
     told = {column: listed[place] for column, listed in columns.items() if len(listed) > place}
     if not told:
         return ""
     names = list(dict.fromkeys(name for field in told.values() for name in field.scores.contenders))
-    title = f"### By kind: regret at {budget} trials (tuning, reporting half), {_trials_at_a_time(workers)}\n"
+    title = (
+        f"### By kind: regret at {budget} trials (tuning, reporting half), "
+        f"{_trials_at_a_time(workers)}\n"
+    )
     kinds = [kind for kind in Kind if any(column[0] is kind for column in told)]
     lines = [title, _row(["contender", *kinds]), "|---" * (len(kinds) + 1) + "|"]
     for name in names:
@@ -207,11 +240,18 @@ def _runs(found: Shown) -> str:
     """How many runs there are of each contender."""
     counts: dict[tuple[str, str, int], Counter[int]] = {}
     for one in found.results:
-        counts.setdefault((one.key.contender, one.key.version, one.trials), Counter())[one.key.workers] += 1
+        counts.setdefault((one.key.contender, one.key.version, one.trials), Counter())[
+            one.key.workers
+        ] += 1
     if not counts:
         return ""
     workers = list(found.scores)
-    head = ["contender", "version", "trials of a run", *(f"runs, {_trials_at_a_time(count)}" for count in workers)]
+    head = [
+        "contender",
+        "version",
+        "trials of a run",
+        *(f"runs, {_trials_at_a_time(count)}" for count in workers),
+    ]
     lines = ["### The runs\n", _row(head), "|---" * len(head) + "|"]
     for (name, version, trials), runs in counts.items():
         lines.append(_row([name, version, str(trials), *(str(runs[count]) for count in workers)]))

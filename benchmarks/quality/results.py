@@ -27,8 +27,8 @@ class Key:
 class Result:
     """One run; the incumbents are pairs of a number of results and the true loss from then on.
 
-    `trials` were allowed, `results` came (fewer where a contender had nothing left to suggest); milliseconds of
-    processor time are for each trial's ask and tell.
+    `trials` were allowed, `results` came (fewer where a contender had nothing left to suggest);
+    milliseconds of processor time are for each trial's ask and tell.
     """
 
     key: Key
@@ -40,7 +40,8 @@ class Result:
     ms_p99: float
 
     def loss(self, results: int) -> float | None:
-        """The incumbent's true loss after so many results; None if the run was not allowed that many."""
+        """The incumbent's true loss after so many results; None if the run was not allowed that
+        many."""
         if results > self.trials or not self.incumbents:
             return None
         return max((count, loss) for count, loss in self.incumbents if count <= results)[1]
@@ -49,8 +50,10 @@ class Result:
 def result(key: Key, trials: int, course: Course) -> Result:
     times = np.array(course.milliseconds)
     return Result(
-        key, trials, len(times), [(count, float(f"{loss:.{DIGITS}g}")) for count, loss in course.incumbents],
-        round(float(times.mean()), 3), round(float(np.median(times)), 3), round(float(np.quantile(times, 0.99)), 3),
+        key, trials, len(times),
+        [(count, float(f"{loss:.{DIGITS}g}")) for count, loss in course.incumbents],
+        round(float(times.mean()), 3), round(float(np.median(times)), 3),
+        round(float(np.quantile(times, 0.99)), 3),
     )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ def run(wanted: Wanted) -> Result:
 
 
 def complete(file: Path, wanted: Sequence[Wanted], processes: int) -> dict[Key, Result]:
-    """All results of the file, after those of the wanted runs that it lacks have been made, in their order."""
+    """All results of the file, after those of the wanted runs that it lacks have been made, in
+    their order."""
     found = read(file)
     missing = [one for one in wanted if one.key not in found or found[one.key].trials < one.trials]
     for number, made in enumerate(_made(missing, processes), 1):
@@ -45,7 +46,8 @@ def complete(file: Path, wanted: Sequence[Wanted], processes: int) -> dict[Key, 
 
 
 def _made(missing: Sequence[Wanted], processes: int) -> Iterator[Result]:
-    """Results as they come; a failure is printed, and that run is made the next time. Closing stops all."""
+    """Results as they come; a failure is printed, and that run is made the next time. Closing stops
+    all."""
     for name in THREADS:
         os.environ[name] = "1"
     context = multiprocessing.get_context("spawn")

@@ -1,7 +1,9 @@
-"""Writes scales.json: the best known and the median random loss of each problem; `python -m benchmarks.quality.scales`.
+"""Writes scales.json: the best known and the median random loss of each problem; `python -m
+benchmarks.quality.scales`.
 
-The best is known from mathematics, or is the least mean of a whole table, or (where the function cannot tell) the best
-that a long search finds. The median is that of points drawn as random search draws them.
+The best is known from mathematics, or is the least mean of a whole table, or (where the function
+cannot tell) the best that a long search finds. The median is that of points drawn as random search
+draws them.
 """
 
 import json
@@ -25,7 +27,8 @@ def median_loss(name: str, function: Function) -> float:
 
 
 def found_least(name: str, function: Function) -> float:
-    """The least true loss that a simple evolution finds: survivors' children have one to three new coordinates."""
+    """The least true loss that a simple evolution finds: survivors' children have one to three new
+    coordinates."""
     cube, random = Cube(function.parameters), Random(name)
 
     def loss(point: list[float]) -> float:
@@ -35,11 +38,17 @@ def found_least(name: str, function: Function) -> float:
         fresh = random.sample(range(cube.width), random.randint(1, min(3, cube.width)))
         return [random.random() if side in fresh else u for side, u in enumerate(parent)]
 
-    known = {tuple(point): loss(point) for point in (uniform(f"{name}/{index}", cube.width) for index in range(POINTS))}
+    known = {
+        tuple(point): loss(point)
+        for point in (uniform(f"{name}/{index}", cube.width) for index in range(POINTS))
+    }
     for _ in range(GENERATIONS):
         survivors = sorted(known, key=lambda point: known[point])[:SURVIVORS]
         children = [child(list(parent)) for parent in survivors for _ in range(CHILDREN)]
-        known = {**{one: known[one] for one in survivors}, **{tuple(one): loss(one) for one in children}}
+        known = {
+            **{one: known[one] for one in survivors},
+            **{tuple(one): loss(one) for one in children},
+        }
     return min(known.values())
 
 

@@ -1,4 +1,5 @@
-"""Regrets of contenders over the same (problem, seed) pairs, their means and ranks, with bootstrap intervals."""
+"""Regrets of contenders over the same (problem, seed) pairs, their means and ranks, with bootstrap
+intervals."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ Array = Any
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`regrets` has the shape (contenders, pairs, results), not a number where a run is missing or was shorter."""
+    """`regrets` has the shape (contenders, pairs, results), not a number where a run is missing or
+    was shorter."""
 
     contenders: tuple[str, ...]
     pairs: tuple[tuple[str, int], ...]
@@ -33,7 +35,9 @@ class Scores:
         pairs = tuple(sorted({(name, seed) for _, name, seed in known}))
         regrets = np.full((len(contenders), len(pairs), trials), np.nan)
         for (contender, name, seed), one in known.items():
-            regrets[contenders.index(contender), pairs.index((name, seed))] = _curve(one, problem(name), trials)
+            regrets[contenders.index(contender), pairs.index((name, seed))] = _curve(
+                one, problem(name), trials
+            )
         return cls(contenders, pairs, regrets)
 
     def among(self, contenders: Sequence[str], results: int) -> Self:
@@ -44,7 +48,10 @@ class Scores:
 
     def on(self, problems: Iterable[str]) -> Self:
         wanted = set(problems)
-        return self._kept(range(len(self.contenders)), np.array([name in wanted for name, _ in self.pairs], dtype=bool))
+        return self._kept(
+            range(len(self.contenders)),
+            np.array([name in wanted for name, _ in self.pairs], dtype=bool),
+        )
 
     def until(self, results: int) -> Self:
         """The first `results` of each run."""
@@ -52,7 +59,9 @@ class Scores:
 
     def _kept(self, rows: Sequence[int], there: Array) -> Self:
         pairs = tuple(pair for pair, kept in zip(self.pairs, there, strict=True) if kept)
-        return type(self)(tuple(self.contenders[row] for row in rows), pairs, self.regrets[list(rows)][:, there])
+        return type(self)(
+            tuple(self.contenders[row] for row in rows), pairs, self.regrets[list(rows)][:, there]
+        )
 
     def counts(self, results: int) -> dict[str, int]:
         """How many pairs each contender has with so many results."""
@@ -60,14 +69,19 @@ class Scores:
         return dict(zip(self.contenders, (int(count) for count in there), strict=True))
 
     def ranks(self) -> Array:
-        """Of each contender on each pair, 1 for the least regret, the mean of their places for equals."""
+        """Of each contender on each pair, 1 for the least regret, the mean of their places for
+        equals."""
         return rankdata(self.regrets, axis=0)
 
     def weights(self) -> Array:
-        """How often each resample, a row, draws each pair: first problems, then as many seeds of each."""
+        """How often each resample, a row, draws each pair: first problems, then as many seeds of
+        each."""
         random = np.random.default_rng(0)
         names = sorted({name for name, _ in self.pairs})
-        places = [np.array([place for place, (name, _) in enumerate(self.pairs) if name == one]) for one in names]
+        places = [
+            np.array([place for place, (name, _) in enumerate(self.pairs) if name == one])
+            for one in names
+        ]
         drawn = np.zeros((RESAMPLES, len(self.pairs)))
         for row in drawn:
             for number in random.integers(len(places), size=len(places)):
@@ -92,7 +106,8 @@ def mean(scores: Scores, values: Array) -> Estimate:
 
 
 def ratio(scores: Scores, ours: str, theirs: str, results: int) -> Estimate | None:
-    """The mean regret of `ours` over that of `theirs`, on the pairs that both have; None if there are none."""
+    """The mean regret of `ours` over that of `theirs`, on the pairs that both have; None if there
+    are none."""
     if ours not in scores.contenders or theirs not in scores.contenders:
         return None
     both = scores.among([ours, theirs], results)

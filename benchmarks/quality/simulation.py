@@ -1,8 +1,9 @@
 """One run of one contender on one problem: an asynchronous experiment in simulated time.
 
-`workers` trials run at once; each takes a log-normal time, the same for the n-th trial of every contender, and results
-are told in the order in which trials end. A run that asks for nothing more ends early. What a contender needs for a
-trial is processor time of this process, so a busy machine does not count.
+`workers` trials run at once; each takes a log-normal time, the same for the n-th trial of every
+contender, and results are told in the order in which trials end. A run that asks for nothing more
+ends early. What a contender needs for a trial is processor time of this process, so a busy machine
+does not count.
 """
 
 import time
@@ -44,9 +45,11 @@ class Contender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a run went: where the incumbent (the best by observed loss) changed, and milliseconds for each trial.
+    """How a run went: where the incumbent (the best by observed loss) changed, and milliseconds for
+    each trial.
 
-    `incumbents` has pairs: the number of results with which it became the incumbent, and its true loss.
+    `incumbents` has pairs: the number of results with which it became the incumbent, and its true
+    loss.
     """
 
     incumbents: Sequence[tuple[int, float]]
@@ -54,7 +57,9 @@ class Course:
 
 
 def simulate(contender: Contender, problem: Problem, task: Task) -> Course:
-    durations = np.random.default_rng([task.seed, zlib.crc32(problem.name.encode())]).lognormal(0, SPREAD, task.trials)
+    durations = np.random.default_rng([task.seed, zlib.crc32(problem.name.encode())]).lognormal(
+        0, SPREAD, task.trials
+    )
     running: list[tuple[float, int, Assignment]] = []
     milliseconds: list[float] = []
     incumbents: list[tuple[int, float]] = []

@@ -1,8 +1,9 @@
 """Test functions of the field on the unit cube, their optima moved away from its centre.
 
-Branin, the six-hump camel, Hartmann, Rosenbrock, Levy, Ackley, Styblinski-Tang, Michalewicz, Griewank and Rastrigin as
-in Surjanovic and Bingham, "Virtual Library of Simulation Experiments"; two of them also with parameters that have no
-effect, as most of those that people tune have little (Bergstra and Bengio 2012).
+Branin, the six-hump camel, Hartmann, Rosenbrock, Levy, Ackley, Styblinski-Tang, Michalewicz,
+Griewank and Rastrigin as in Surjanovic and Bingham, "Virtual Library of Simulation Experiments";
+two of them also with parameters that have no effect, as most of those that people tune have little
+(Bergstra and Bengio 2012).
 """
 
 import math
@@ -34,7 +35,10 @@ def on_cube(surface: Surface, width: int) -> Function:
 def optimum(name: str, width: int) -> Any:
     """Where the optimum of `name` is put: on each side away from the middle and the ends."""
     random = Random(name)
-    offsets = [random.uniform(CENTRE_MARGIN, 0.5 - SIDE_MARGIN) * random.choice((-1, 1)) for _ in range(width)]
+    offsets = [
+        random.uniform(CENTRE_MARGIN, 0.5 - SIDE_MARGIN) * random.choice((-1, 1))
+        for _ in range(width)
+    ]
     return 0.5 + np.array(offsets)
 
 
@@ -51,9 +55,16 @@ def camel(u: Any) -> float:
 
 _HEIGHTS = np.array([1.0, 1.2, 3.0, 3.2])
 _A3 = np.array([[3, 10, 30], [0.1, 10, 35], [3, 10, 30], [0.1, 10, 35]])
-_P3 = 1e-4 * np.array([[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]])
+_P3 = 1e-4 * np.array(
+    [[3689, 1170, 2673], [4699, 4387, 7470], [1091, 8732, 5547], [381, 5743, 8828]]
+)
 _A6 = np.array(
-    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
+    [
+        [10, 3, 17, 3.5, 1.7, 8],
+        [0.05, 10, 17, 0.1, 8, 14],
+        [3, 3.5, 1.7, 10, 17, 8],
+        [17, 8, 0.05, 10, 0.1, 14],
+    ]
 )
 _P6 = 1e-4 * np.array(
     [

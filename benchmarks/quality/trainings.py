@@ -1,8 +1,10 @@
-"""Small real trainings of scikit-learn on the data that it brings along, tabulated once and interpolated by trees.
+"""Small real trainings of scikit-learn on the data that it brings along, tabulated once and
+interpolated by trees.
 
-`python -m benchmarks.quality.trainings` trains each model at random configurations on several splits of its data and
-writes the losses down in `trainings/`. A problem fits extremely randomised trees (Geurts et al. 2006) to their means;
-noise is normal, as large as the splits differ, their means set aside.
+`python -m benchmarks.quality.trainings` trains each model at random configurations on several
+splits of its data and writes the losses down in `trainings/`. A problem fits extremely randomised
+trees (Geurts et al. 2006) to their means; noise is normal, as large as the splits differ, their
+means set aside.
 """
 
 import json
@@ -27,7 +29,8 @@ CONFIGURATIONS, SPLITS, TREES, LEAF = 500, 2, 40, 3
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Parameters, the data's loader in `sklearn.datasets`, and how an estimator is made of an assignment."""
+    """Parameters, the data's loader in `sklearn.datasets`, and how an estimator is made of an
+    assignment."""
 
     parameters: tuple[Parameter, ...]
     data: str
@@ -38,7 +41,8 @@ def _svm(found: Assignment, seed: int) -> Any:
     from sklearn.svm import SVC
 
     return SVC(
-        C=found["cost"], gamma=found["gamma"], kernel=found["kernel"], degree=found["degree"], coef0=found["offset"],
+        C=found["cost"], gamma=found["gamma"], kernel=found["kernel"], degree=found["degree"],
+        coef0=found["offset"],
         shrinking=found["shrinking"] == "yes", max_iter=20_000,
     )  # fmt: skip
 
@@ -47,8 +51,10 @@ def _boosting(found: Assignment, seed: int) -> Any:
     from sklearn.ensemble import GradientBoostingRegressor
 
     return GradientBoostingRegressor(
-        learning_rate=found["rate"], n_estimators=found["rounds"], max_depth=found["depth"], subsample=found["rows"],
-        max_features=found["columns"], min_samples_leaf=found["leaf"], loss=found["loss"], random_state=seed,
+        learning_rate=found["rate"], n_estimators=found["rounds"], max_depth=found["depth"],
+        subsample=found["rows"],
+        max_features=found["columns"], min_samples_leaf=found["leaf"], loss=found["loss"],
+        random_state=seed,
     )  # fmt: skip
 
 
@@ -59,7 +65,8 @@ def _descent(found: Assignment, seed: int) -> Any:
 
     linear = SGDClassifier(
         loss=found["loss"], penalty=found["penalty"], alpha=found["alpha"], l1_ratio=found["mix"],
-        learning_rate=found["schedule"], eta0=found["rate"], power_t=found["power"], max_iter=found["epochs"],
+        learning_rate=found["schedule"], eta0=found["rate"], power_t=found["power"],
+        max_iter=found["epochs"],
         average=found["average"] == "yes", tol=None, random_state=seed,
     )  # fmt: skip
     return make_pipeline(StandardScaler(), linear)
@@ -87,7 +94,8 @@ TRAININGS = {
     ),
     "boosting-diabetes": Training(
         (
-            double("rate", 1e-3, 1.0, log=True), integer("rounds", 5, 300, log=True), integer("depth", 1, 8),
+            double("rate", 1e-3, 1.0, log=True), integer("rounds", 5, 300, log=True),
+            integer("depth", 1, 8),
             double("rows", 0.2, 1.0), double("columns", 0.1, 1.0), integer("leaf", 1, 60, log=True),
             categorical("loss", "squared_error", "absolute_error", "huber"),
         ), "load_diabetes", _boosting,
@@ -97,7 +105,8 @@ TRAININGS = {
             categorical("loss", "hinge", "log_loss", "modified_huber", "perceptron"),
             categorical("penalty", "l2", "l1", "elasticnet"), double("alpha", 1e-8, 1e0, log=True),
             double("mix", 0.0, 1.0), categorical("schedule", "constant", "optimal", "invscaling"),
-            double("rate", 1e-5, 1e1, log=True), double("power", 0.05, 0.95), integer("epochs", 1, 60, log=True),
+            double("rate", 1e-5, 1e1, log=True), double("power", 0.05, 0.95),
+            integer("epochs", 1, 60, log=True),
             categorical("average", "no", "yes"),
         ), "load_digits", _descent,
     ),
@@ -124,12 +133,15 @@ def interpolated(name: str) -> Function:
         point = [fraction(parameter, assignment[parameter.name]) for parameter in parameters]
         return sum(_reached(walk, point) for walk in walks) / len(walks)
 
-    apart = losses - losses.mean(axis=0)  # that one split is harder for all is no noise between trials
+    apart = losses - losses.mean(
+        axis=0
+    )  # that one split is harder for all is no noise between trials
     return noisy(parameters, true, float(apart.std(axis=1, ddof=1).mean()))
 
 
 Walk = tuple[list[int], list[int], list[int], list[float], list[float]]
-"""A tree as scikit-learn keeps it: left and right children, features, thresholds and values of its nodes."""
+"""A tree as scikit-learn keeps it: left and right children, features, thresholds and values of its
+nodes."""
 
 
 def _fitted(points: Any, losses: Any) -> list[Walk]:
@@ -139,7 +151,8 @@ def _fitted(points: Any, losses: Any) -> list[Walk]:
     trees = [estimator.tree_ for estimator in forest.estimators_]
     return [
         (
-            tree.children_left.tolist(), tree.children_right.tolist(), tree.feature.tolist(), tree.threshold.tolist(),
+            tree.children_left.tolist(), tree.children_right.tolist(), tree.feature.tolist(),
+            tree.threshold.tolist(),
             tree.value[:, 0, 0].tolist(),
         )
         for tree in trees
@@ -161,9 +174,13 @@ def tabulate(name: str) -> None:
     rows = []
     for index in range(CONFIGURATIONS):
         assignment = cube.decode(uniform(f"{name}/{index}", cube.width))
-        point = [fraction(parameter, assignment[parameter.name]) for parameter in training.parameters]
+        point = [
+            fraction(parameter, assignment[parameter.name]) for parameter in training.parameters
+        ]
         losses = [_loss(training, assignment, seed) for seed in range(SPLITS)]
-        rows.append({"point": [round(u, 5) for u in point], "losses": [round(loss, 5) for loss in losses]})
+        rows.append(
+            {"point": [round(u, 5) for u in point], "losses": [round(loss, 5) for loss in losses]}
+        )
     FOLDER.mkdir(exist_ok=True)
     lines = ",\n".join(json.dumps(row) for row in rows)
     (FOLDER / f"{name}.json").write_text(f'{{"rows": [\n{lines}\n]}}\n')

@@ -1,4 +1,5 @@
-"""Parsers: the metrics in one line of what a trial reports. `parser_for` chooses the one that a spec asks for."""
+"""Parsers: the metrics in one line of what a trial reports. `parser_for` chooses the one that a
+spec asks for."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,8 @@ __all__ = ["Parser", "Reading", "parser_for"]
 def parser_for(spec: MetricsCollectorSpec, metrics: Sequence[str]) -> Parser:
     """The parser of the lines that `spec` describes, which finds the wanted `metrics` in them.
 
-    Names of more than MAX_METRIC_NAME characters are never found. Raises re2.error for a filter that RE2 cannot read.
+    Names of more than MAX_METRIC_NAME characters are never found. Raises re2.error for a filter
+    that RE2 cannot read.
     """
     wanted = [metric for metric in metrics if 0 < len(metric) <= MAX_METRIC_NAME]
     if spec.format is FileFormat.JSON:

@@ -34,7 +34,8 @@ class JsonLines:
 
 def _object(line: str) -> dict[str, Any] | None:
     try:
-        # not orjson: Python's json.dumps writes NaN and Infinity, and only its json.loads reads them
+        # not orjson: Python's json.dumps writes NaN and Infinity, and only its json.loads reads
+        # them
         tree = json.loads(line)
     except (ValueError, RecursionError):
         return None

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 Reading = tuple[str, float, datetime | None]
-"""A metric's name, its value (it may be NaN or infinite), and its time (aware) if the line tells one."""
+"""A metric's name, its value (it may be NaN or infinite), and its time (aware) if the line tells
+one."""
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -22,7 +25,9 @@ class Parser(Protocol):
 
 def number(text: str) -> float | None:
     """`text` as a number, NaN and infinities included; None if it is not one."""
-    if "_" in text or not text.isascii():  # Python would read 1_000 and Arabic digits; nobody else does
+    if (
+        "_" in text or not text.isascii()
+    ):  # Python would read 1_000 and Arabic digits; nobody else does
         return None
     try:
         return float(text)
@@ -31,7 +36,8 @@ def number(text: str) -> float | None:
 
 
 def rfc3339(text: str) -> datetime | None:
-    """The time in UTC to the microsecond; None if `text` is not in RFC 3339, or no such day exists."""
+    """The time in UTC to the microsecond; None if `text` is not in RFC 3339, or no such day
+    exists."""
     if not _RFC3339.fullmatch(text):
         return None
     try:

@@ -1,4 +1,5 @@
-"""Find metrics in lines of text, such as `epoch 3: loss=0.25`, with filters on RE2 (Katib's TEXT format)."""
+"""Find metrics in lines of text, such as `epoch 3: loss=0.25`, with filters on RE2 (Katib's TEXT
+format)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,10 +14,12 @@ DEFAULT_FILTER = rf"([\w|-]+)\s*=\s*([+-]?(?:{_NUMBER}))"
 
 
 class Text:
-    """The parser of text lines: group 1 of a filter is the name, which must equal a metric, group 2 the value.
+    """The parser of text lines: group 1 of a filter is the name, which must equal a metric, group 2
+    the value.
 
-    Text that several filters match counts once; a value that cannot be read as a number is left out. RE2 runs in
-    time linear in the line, whatever the filter. Raises re2.error for a filter that RE2 cannot read.
+    Text that several filters match counts once; a value that cannot be read as a number is left
+    out. RE2 runs in time linear in the line, whatever the filter. Raises re2.error for a filter
+    that RE2 cannot read.
     """
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
@@ -39,7 +42,11 @@ class Text:
             for match in _matches(expression, line):
                 name, value = match[1].strip(), number(match[2].strip())
                 start, end = match.span(2)
-                if value is None or name not in self._metrics or {(name, start, False), (name, end, True)} & seen:
+                if (
+                    value is None
+                    or name not in self._metrics
+                    or {(name, start, False), (name, end, True)} & seen
+                ):
                     continue
                 seen |= {(name, start, False), (name, end, True)}
                 yield start, name, value

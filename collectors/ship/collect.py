@@ -1,4 +1,5 @@
-"""The collector of one attempt: reads its source, keeps what it finds in the spool, and delivers it in order."""
+"""The collector of one attempt: reads its source, keeps what it finds in the spool, and delivers it
+in order."""
 
 import asyncio
 import logging
@@ -21,15 +22,15 @@ from events.metrics import Point
 from events.waiting import wait
 
 LINGER_SECONDS = 0.02
-"""Between two readings of a file that grows all the time: what comes in between shares a record. The end of the attempt
-cuts this pause short."""
+"""Between two readings of a file that grows all the time: what comes in between shares a record.
+The end of the attempt cuts this pause short."""
 RECORD_POINTS = 2_000
 DELIVERED_AT_ONCE = 20
 """Records."""
 PAUSE_SECONDS = (0.1, 5.0)
 PATIENCE_SECONDS = 3600.0
-"""How long Kafka is waited for after the end of the attempt. Controllers wait for a collector much less long, and
-then decide by what they have."""
+"""How long Kafka is waited for after the end of the attempt. Controllers wait for a collector much
+less long, and then decide by what they have."""
 ALL_READ = b"all"
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class Collector:
     async def run(self, opened: Opened) -> None:
         """Until all is read and delivered; without a broker until PATIENCE_SECONDS after the end.
 
-        Raises BusUnavailableError or BusRefusedError (in a group) if it gave up; what is left stays in the spool."""
+        Raises BusUnavailableError or BusRefusedError (in a group) if it gave up; what is left stays
+        in the spool."""
         state = self.spool.state()
         self.all_read = state == ALL_READ
         if state is not None and not self.all_read:
@@ -91,7 +93,9 @@ class Collector:
 
     def _look(self) -> bool:
         """Keep what is new in the source, if anything is."""
-        last = self.ended.is_set()  # asked before the source is read: what is written until then is in it
+        last = (
+            self.ended.is_set()
+        )  # asked before the source is read: what is written until then is in it
         points = self.source.finish() if last else self.source.read()
         if points:
             self._keep(points)
@@ -102,7 +106,8 @@ class Collector:
         return bool(points)
 
     async def _wait(self, watch: Watch, *, found: bool) -> None:
-        """Until the next look: not at once after one that found something, unless nothing more is written."""
+        """Until the next look: not at once after one that found something, unless nothing more is
+        written."""
         news, seconds = (self.ended, self.linger) if found else (self.changed, watch.patience())
         await wait(news, seconds)
         await asyncio.sleep(0)
@@ -110,7 +115,10 @@ class Collector:
     def _keep(self, points: Sequence[Point]) -> None:
         rest = iter(points)
         parts = iter(lambda: list(islice(rest, RECORD_POINTS)), [])
-        self.spool.add([self._record(report_points(self.key, part, now())) for part in parts], self.source.state())
+        self.spool.add(
+            [self._record(report_points(self.key, part, now())) for part in parts],
+            self.source.state(),
+        )
         self.added.set()
 
     def _record(self, envelope: Envelope) -> Record:

@@ -1,4 +1,5 @@
-"""A queue on disk of what was read and is not delivered yet, with a limit, and with how far was read."""
+"""A queue on disk of what was read and is not delivered yet, with a limit, and with how far was
+read."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -11,22 +12,27 @@ from events.bus import Record
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
-CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, headers BLOB NOT NULL, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, headers BLOB NOT NULL,
+    value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL);
 """
 
 
 class Spool:
-    """A queue of records. What `add` has returned from survives the death of the process, not that of the machine."""
+    """A queue of records. What `add` has returned from survives the death of the process, not that
+    of the machine."""
 
     def __init__(self, folder: Path, topic: str, partition: int, key: bytes, limit: int) -> None:
-        """`limit`: bytes of records; beyond it there is no room. Raises OSError if the folder cannot be used."""
+        """`limit`: bytes of records; beyond it there is no room. Raises OSError if the folder
+        cannot be used."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._place = topic, partition, key
         self._limit = limit
         self._file = sqlite3.connect(folder / "spool.sqlite", isolation_level=None)
         self._file.executescript(_SCHEMA)
-        (size,) = self._file.execute("SELECT coalesce(sum(length(value)), 0) FROM record").fetchone()
+        (size,) = self._file.execute(
+            "SELECT coalesce(sum(length(value)), 0) FROM record"
+        ).fetchone()
         self._size: int = size
 
     @property
@@ -52,8 +58,13 @@ class Spool:
     def oldest(self, limit: int) -> list[tuple[int, Record]]:
         """The oldest records, in order."""
         topic, partition, key = self._place
-        rows = self._file.execute("SELECT id, headers, value FROM record ORDER BY id LIMIT ?", (limit,))
-        return [(number, Record(topic, partition, key, _unpacked(headers), value)) for number, headers, value in rows]
+        rows = self._file.execute(
+            "SELECT id, headers, value FROM record ORDER BY id LIMIT ?", (limit,)
+        )
+        return [
+            (number, Record(topic, partition, key, _unpacked(headers), value))
+            for number, headers, value in rows
+        ]
 
     def drop(self, last: int) -> None:
         """Forget the records up to the one with this number: they are delivered."""

@@ -18,13 +18,16 @@ class Watch(Protocol):
 
 
 class Source(Protocol):
-    """The points of one attempt. Each is returned once, also by another reader that restores the state of this one.
+    """The points of one attempt. Each is returned once, also by another reader that restores the
+    state of this one.
 
-    The steps of a metric count its reports from 1, so a source that is read again from its start returns equal points.
+    The steps of a metric count its reports from 1, so a source that is read again from its start
+    returns equal points.
     """
 
     def read(self) -> list[Point]:
-        """Some of the points that came since the last call. Raises OSError if the source cannot be read."""
+        """Some of the points that came since the last call. Raises OSError if the source cannot be
+        read."""
         ...
 
     def finish(self) -> list[Point]:

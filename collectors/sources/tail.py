@@ -1,4 +1,5 @@
-"""Read a growing file as measurements: each line once, in bounded memory, steps counted in file order."""
+"""Read a growing file as measurements: each line once, in bounded memory, steps counted in file
+order."""
 
 import re
 from collections import Counter, deque
@@ -26,8 +27,9 @@ _LINE_END = re.compile(rb"[\r\n]")
 class Tail:
     """The points of one file, which may not exist yet.
 
-    `step` counts the reports of each metric from 1, so whoever reads the file again from its start gets the
-    same (metric, step) for the same report. A carriage return ends a line, too: progress bars write them.
+    `step` counts the reports of each metric from 1, so whoever reads the file again from its start
+    gets the same (metric, step) for the same report. A carriage return ends a line, too: progress
+    bars write them.
     """
 
     def __init__(self, path: Path, parse: Parser, clock: Callable[[], datetime]) -> None:
@@ -42,9 +44,11 @@ class Tail:
         self._points: deque[Point] = deque()
 
     def read(self) -> list[Point]:
-        """The points of complete lines that came since the last call, within MAX_BYTES and MAX_POINTS.
+        """The points of complete lines that came since the last call, within MAX_BYTES and
+        MAX_POINTS.
 
-        An empty list means only that this part of the file had none. Raises OSError if the file cannot be read.
+        An empty list means only that this part of the file had none. Raises OSError if the file
+        cannot be read.
         """
         if self._place >= len(self._chunk) and not self._points:
             self._load()
@@ -52,7 +56,8 @@ class Tail:
         return self._taken()
 
     def finish(self) -> list[Point]:
-        """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at the end."""
+        """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at
+        the end."""
         while True:
             points = self.read()
             if points:
@@ -68,7 +73,10 @@ class Tail:
                 "offset": self._offset - len(self._chunk) + self._place,
                 "line": self._line.decode("latin-1"),
                 "steps": self._steps,
-                "points": [(metric, step, at.isoformat(), repr(value)) for metric, step, at, value in self._points],
+                "points": [
+                    (metric, step, at.isoformat(), repr(value))
+                    for metric, step, at, value in self._points
+                ],
             }
         )
 
@@ -79,7 +87,8 @@ class Tail:
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
         self._points = deque(
-            Point(metric, step, datetime.fromisoformat(at), float(value)) for metric, step, at, value in known["points"]
+            Point(metric, step, datetime.fromisoformat(at), float(value))
+            for metric, step, at, value in known["points"]
         )
 
     def watching(self, changed: Callable[[], None]) -> AbstractContextManager[FileWatch]:
@@ -90,7 +99,9 @@ class Tail:
         """Read the next chunk; False if there is nothing new."""
         try:
             with self.path.open("rb") as file:
-                if self.path.stat().st_size < self._offset:  # truncated: the program has started it anew
+                if (
+                    self.path.stat().st_size < self._offset
+                ):  # truncated: the program has started it anew
                     self._offset = 0
                     self._line.clear()
                 file.seek(self._offset)
@@ -105,7 +116,9 @@ class Tail:
         while self._place < len(self._chunk) and len(self._points) < MAX_POINTS:
             end = _LINE_END.search(self._chunk, self._place)
             stop = end.start() if end else len(self._chunk)
-            self._line += self._chunk[self._place : min(stop, self._place + MAX_LINE - len(self._line))]
+            self._line += self._chunk[
+                self._place : min(stop, self._place + MAX_LINE - len(self._line))
+            ]
             self._place = stop + 1 if end else stop
             if end:
                 self._end_line()

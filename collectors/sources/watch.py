@@ -1,4 +1,5 @@
-"""Notices at once that a file has grown, where the system can tell; elsewhere says when to look again."""
+"""Notices at once that a file has grown, where the system can tell; elsewhere says when to look
+again."""
 
 import asyncio
 import os
@@ -13,7 +14,8 @@ if sys.platform == "linux":
 LOOK_SECONDS = 0.02
 """Between two readings of a file about which the system tells nothing."""
 QUIET_SECONDS = 0.5
-"""Between two readings of a file that is watched: in the meantime another file may have taken its name."""
+"""Between two readings of a file that is watched: in the meantime another file may have taken its
+name."""
 
 
 class FileWatch:
@@ -25,7 +27,8 @@ class FileWatch:
         self._known: object = None
 
     def patience(self) -> float:
-        """Seconds until the file has to be looked at, changed or not; 0 if it is watched only from now on."""
+        """Seconds until the file has to be looked at, changed or not; 0 if it is watched only from
+        now on."""
         if self._inotify is None:
             return LOOK_SECONDS
         try:
@@ -60,7 +63,8 @@ def watching(path: Path, changed: Callable[[], None]) -> Iterator[FileWatch]:
 
 
 def _inotify() -> "Inotify | None":
-    """None on other systems, and where all that a user may have (fs.inotify.max_user_instances) are taken."""
+    """None on other systems, and where all that a user may have (fs.inotify.max_user_instances) are
+    taken."""
     if sys.platform != "linux":
         return None
     try:

@@ -235,5 +235,7 @@ class Balancer:
 
     def _report(self, trouble: str) -> None:
         if trouble != self.trouble:
-            _log.log(logging.WARNING if trouble else logging.INFO, "%s", trouble or "all is well again")
+            _log.log(
+                logging.WARNING if trouble else logging.INFO, "%s", trouble or "all is well again"
+            )
             self.trouble = trouble

@@ -10,7 +10,14 @@ from controller.app.components import Components
 from controller.core.recorded import Effect
 from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.holding import Holding
-from controller.telemetry.catalogue import DEAD_LETTERS_KEPT, EXPERIMENTS, OUTBOX, OUTBOX_AGE, POOL, TRIALS
+from controller.telemetry.catalogue import (
+    DEAD_LETTERS_KEPT,
+    EXPERIMENTS,
+    OUTBOX,
+    OUTBOX_AGE,
+    POOL,
+    TRIALS,
+)
 from events import topics
 from events.facts import TERMINAL, ExperimentState, TrialState
 

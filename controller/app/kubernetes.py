@@ -31,7 +31,12 @@ from events.spec.problem import Problem
 
 @asynccontextmanager
 async def on_kubernetes(
-    database: Database, bus: KafkaBus, pool: Pool, wanted: KubernetesSettings, kafka: KafkaSettings, owner: str
+    database: Database,
+    bus: KafkaBus,
+    pool: Pool,
+    wanted: KubernetesSettings,
+    kafka: KafkaSettings,
+    owner: str,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises
     OSError."""
@@ -47,7 +52,9 @@ async def on_kubernetes(
         open_api(writes_per_second=wanted.writes_per_second) as api,
         KubernetesCluster.open(api, settings) as cluster,
         Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
-        open_components(database, bus, pool, cluster, _follow(cluster), owner=owner, check=check) as components,
+        open_components(
+            database, bus, pool, cluster, _follow(cluster), owner=owner, check=check
+        ) as components,
     ):
         ledger, queries = components.ledger, Queries(database)
         reconciler = Reconciler(experiments, ledger, queries, bus, check, bus.partitions)
@@ -81,6 +88,10 @@ def _follow(cluster: KubernetesCluster) -> Follow:
 
     def follow(launched: Launch) -> Source:
         spec = launched.spec
-        return Tail(cluster.log_path(launched.key), parser_for(spec.metrics_collector_spec, spec.metrics), now)
+        return Tail(
+            cluster.log_path(launched.key),
+            parser_for(spec.metrics_collector_spec, spec.metrics),
+            now,
+        )
 
     return follow

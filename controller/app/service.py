@@ -25,7 +25,13 @@ from pydantic import SecretStr
 
 from collectors.command import command_line
 from controller.app.balancer import Balancer
-from controller.app.components import Components, local_follow, open_components, problems, simulated_problems
+from controller.app.components import (
+    Components,
+    local_follow,
+    open_components,
+    problems,
+    simulated_problems,
+)
 from controller.app.shard import PASSING, reason
 from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
@@ -66,7 +72,9 @@ def _collector(settings: KafkaSettings) -> CollectorOf:
     def command(launch: Launch, file: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
         assert launch.shard is not None
         spec = launch.spec.metrics_collector_spec
-        return command_line(launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool"), environment
+        return command_line(
+            launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool"
+        ), environment
 
     return command
 
@@ -98,7 +106,9 @@ class Service:
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     balancer: Balancer | None = None
     trouble: str = "starting"
-    name: str = field(default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}")
+    name: str = field(
+        default_factory=lambda: f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
+    )
 
     def reasons(self) -> Iterator[str]:
         """Why it is not ready; none if it is."""
@@ -127,10 +137,15 @@ class Service:
     def _ports(self, watchdog: Watchdog) -> Iterator[None]:
         """Answer for metrics and health. Raises OSError if a port is taken."""
         BUILD.labels(version("trialstream"), platform.python_version()).set(1)
-        pages = {"/healthz": health_page(watchdog.problems), "/readyz": health_page(lambda: list(self.reasons()))}
+        pages = {
+            "/healthz": health_page(watchdog.problems),
+            "/readyz": health_page(lambda: list(self.reasons())),
+        }
         with ExitStack() as stack:
             if self.options.metrics_port:
-                stack.enter_context(serve(self.options.host, self.options.metrics_port, {"/metrics": metrics_page}))
+                stack.enter_context(
+                    serve(self.options.host, self.options.metrics_port, {"/metrics": metrics_page})
+                )
             if self.options.health_port:
                 stack.enter_context(serve(self.options.host, self.options.health_port, pages))
             yield
@@ -186,9 +201,13 @@ class Service:
         return self._local(database, bus, pool)
 
     @asynccontextmanager
-    async def _local(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Components]:
+    async def _local(
+        self, database: Database, bus: KafkaBus, pool: Pool
+    ) -> AsyncGenerator[Components]:
         async with (
-            LocalCluster.open(self.options.data, collector=_collector(self.options.kafka)) as cluster,
+            LocalCluster.open(
+                self.options.data, collector=_collector(self.options.kafka)
+            ) as cluster,
             open_components(
                 database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems
             ) as components,
@@ -196,9 +215,13 @@ class Service:
             yield components
 
     @asynccontextmanager
-    async def _simulated(self, database: Database, bus: KafkaBus, pool: Pool) -> AsyncGenerator[Components]:
+    async def _simulated(
+        self, database: Database, bus: KafkaBus, pool: Pool
+    ) -> AsyncGenerator[Components]:
         assert self.options.answers is not None
         cluster = SimulatedCluster(self.options.answers, pace=self.options.pace)
         follow, check = cluster.follow, simulated_problems
-        async with open_components(database, bus, pool, cluster, follow, owner=self.name, check=check) as components:
+        async with open_components(
+            database, bus, pool, cluster, follow, owner=self.name, check=check
+        ) as components:
             yield components

@@ -52,7 +52,9 @@ class FactFanOut:
         self.changed.set()
 
 
-async def serve(components: Components, shard: Shard, epoch: int, alongside: Alongside | None = None) -> None:
+async def serve(
+    components: Components, shard: Shard, epoch: int, alongside: Alongside | None = None
+) -> None:
     """Run the flows of a shard that we own, until cancelled. Raises what the flows raise.
 
     `alongside` runs beside them; the event is set whenever something has been committed.
@@ -68,7 +70,9 @@ async def serve(components: Components, shard: Shard, epoch: int, alongside: Alo
             for name, flow in _flows(components, holding, facts, events).items():
                 tasks.create_task(_run(name, shard, flow), name=f"{name} of shard {shard}")
             if alongside is not None:
-                tasks.create_task(alongside(holding, facts.changed), name=f"alongside shard {shard}")
+                tasks.create_task(
+                    alongside(holding, facts.changed), name=f"alongside shard {shard}"
+                )
 
 
 def _flows(
@@ -90,7 +94,9 @@ def _flows(
         "judge": judge(bus, components.measurements, positions, holding, facts.subscribe()),
         "relay": relay(bus, components.outbox, holding, components.forget, facts.subscribe()),
         "observe": observe(events, components.follow, bus, holding),
-        "intake": intake(bus, components.ledger, positions, holding, components.check, facts.publish),
+        "intake": intake(
+            bus, components.ledger, positions, holding, components.check, facts.publish
+        ),
         "sweep": sweeper.sweep(),
     }
 
@@ -99,7 +105,9 @@ async def _run(name: str, shard: Shard, flow: Flow) -> None:
     """Run a flow, which ends only by an error or a cancellation. Raises RuntimeError if it
     returns."""
     await flow
-    raise RuntimeError(f"the flow {name!r} of shard {shard} has ended; it should run until cancelled")
+    raise RuntimeError(
+        f"the flow {name!r} of shard {shard} has ended; it should run until cancelled"
+    )
 
 
 def reason(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -87,7 +87,9 @@ async def _is_settled(components: Components, holding: Holding, experiment: Expe
     known = holding.experiments.get(experiment)
     if known is not None and not at_rest(known):
         return False
-    return not await components.mailbox.requests(holding.shard) and await components.outbox.is_empty(experiment)
+    return not await components.mailbox.requests(
+        holding.shard
+    ) and await components.outbox.is_empty(experiment)
 
 
 @dataclass(slots=True)

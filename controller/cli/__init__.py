@@ -31,9 +31,15 @@ COMMANDS = {
     "resume": ("resume:resume", "Resume a paused or stopped experiment of the controllers."),
     "stop": ("stop:stop", "Stop an experiment and its running trials."),
     "delete": ("delete:delete", "Delete an experiment with its trials, metrics, events and logs."),
-    "subscribe": ("subscribe:subscribe", "Print the events of experiments as they come from Kafka."),
+    "subscribe": (
+        "subscribe:subscribe",
+        "Print the events of experiments as they come from Kafka.",
+    ),
     "controller": ("controller:controller", "Run a controller, one of several."),
-    "collect": ("collectors.command:collect", "Collect what one trial reports: the program of the sidecar."),
+    "collect": (
+        "collectors.command:collect",
+        "Collect what one trial reports: the program of the sidecar.",
+    ),
     "topics": ("topics:topics", "Create or check the topics that the controllers share."),
     "dead-letters": ("dead_letters:dead_letters", "List, show, redrive or drop records put aside."),
     "algorithms": ("algorithms:algorithms", "List the algorithms, or test one."),
@@ -96,7 +102,10 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_say_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_say_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """Tune hyperparameters as a stream of events."""

@@ -37,7 +37,9 @@ class ControllerClient:
         envelopes = [Envelope(uuid4(), None, experiment, now(), signal) for signal in signals]
         await send(self.bus, topics.SIGNALS, shard, envelopes)
 
-    async def until(self, namespace: str, name: str, settled: Callable[[Experiment | None], bool]) -> Experiment | None:
+    async def until(
+        self, namespace: str, name: str, settled: Callable[[Experiment | None], bool]
+    ) -> Experiment | None:
         """Wait until `settled` holds for the experiment (None if there is none of this name), and
         return it.
 
@@ -60,7 +62,9 @@ class ControllerClient:
 
 
 @asynccontextmanager
-async def open_client(settings: KafkaSettings, data: Path, database: str | None) -> AsyncGenerator[ControllerClient]:
+async def open_client(
+    settings: KafkaSettings, data: Path, database: str | None
+) -> AsyncGenerator[ControllerClient]:
     """A client, for as long as the block lasts."""
     async with open_store(data, database) as store, open_bus(settings) as bus:
         yield ControllerClient(bus, Ledger(store))
@@ -81,14 +85,17 @@ async def request(
         known = await client.ledger.find(*where)
         if known is None:
             raise CommandError(
-                f"there is no experiment {name!r} in namespace {where[0]!r}; see: trialstream list", ExitCode.NOT_FOUND
+                f"there is no experiment {name!r} in namespace {where[0]!r}; see: trialstream list",
+                ExitCode.NOT_FOUND,
             )
         experiment, shard = known
         require_controllers(name, shard)
         if isinstance(signal, DeletionRequested) or not settled(experiment):
             await client.ask(experiment.identity.id, shard, signal)
         wanted = experiment.identity.id
-        after = await client.until(*where, lambda there: there is None or there.identity.id != wanted or settled(there))
+        after = await client.until(
+            *where, lambda there: there is None or there.identity.id != wanted or settled(there)
+        )
         return after or experiment
 
 

@@ -35,7 +35,9 @@ async def open_queries(data: Path, database: str | None) -> AsyncGenerator[Queri
         yield Queries(opened)
 
 
-async def find_experiment(queries: Queries, name: str, namespace: str, at: str | None = None) -> ExperimentSnapshot:
+async def find_experiment(
+    queries: Queries, name: str, namespace: str, at: str | None = None
+) -> ExperimentSnapshot:
     """The experiment of this name, as it is or as it was at the moment `at`.
 
     Raises CommandError with the names that come close, or with what `at` may be.
@@ -51,7 +53,9 @@ async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> Exp
     when = read_moment("--at", at, snapshot.now)
     moment = await queries.experiments.moment(snapshot.experiment.identity.id, when)
     if moment is None:
-        name = short_name((snapshot.experiment.identity.namespace, snapshot.experiment.identity.name))
+        name = short_name(
+            (snapshot.experiment.identity.namespace, snapshot.experiment.identity.name)
+        )
         if isinstance(when, datetime):
             created = snapshot.created_at.isoformat()
             message = f"{name} did not exist at {when.isoformat()}; it was created at {created}"
@@ -68,11 +72,17 @@ async def find_trial(queries: Queries, snapshot: ExperimentSnapshot, text: str) 
     none."""
     identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
     number = trial_number(identity.name, text)
-    row = await queries.trials.get(identity.id, number) if number is not None and number <= proposed else None
+    row = (
+        await queries.trials.get(identity.id, number)
+        if number is not None and number <= proposed
+        else None
+    )
     if row is None:
         there = f"its trials are 1 to {proposed}" if proposed else "it has no trials yet"
         when = f" (as of {snapshot.now.isoformat()})" if snapshot.past else ""
-        raise CommandError(f"{identity.name} has no trial {text!r}; {there}{when}", ExitCode.NOT_FOUND)
+        raise CommandError(
+            f"{identity.name} has no trial {text!r}; {there}{when}", ExitCode.NOT_FOUND
+        )
     return trial_as_of(row, snapshot)
 
 
@@ -90,7 +100,8 @@ def _state(text: str) -> TrialState:
         if state.lower() == plain:
             return state
     raise CommandError(
-        f"--state: {text!r} is not a state of a trial; there are: {', '.join(TrialState)}", ExitCode.INVALID
+        f"--state: {text!r} is not a state of a trial; there are: {', '.join(TrialState)}",
+        ExitCode.INVALID,
     )
 
 
@@ -102,7 +113,9 @@ def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:
     near = elsewhere or get_close_matches(short_name(wanted), list(shown.values()), n=3)
     if near:
         return f"{message}; did you mean {' or '.join(near)}?"
-    return f"{message}; see: trialstream list" if known else f"{message}; there are no experiments yet"
+    return (
+        f"{message}; see: trialstream list" if known else f"{message}; there are no experiments yet"
+    )
 
 
 def short_name(full: tuple[str, str]) -> str:

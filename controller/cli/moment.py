@@ -19,7 +19,8 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME|EVENT",
-        help="As it was then: a time, a clock time (14:30), an age (10m), or an event by its number (57) or id.",
+        help="As it was then: a time, a clock time (14:30), an age (10m), or an event by its "
+        "number (57) or id.",
     ),
 ]
 _AGE = re.compile(r"(\d+(?:\.\d+)?) ?(s|m|min|h|d)(?: ago)?")
@@ -43,7 +44,9 @@ def read_time(option: str, text: str, now: datetime, allowed: str = ALLOWED) -> 
     try:
         at = _age(text, now) or _clock(text, now) or datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise CommandError(f"{option}: {text!r} is not a time; {allowed}", ExitCode.INVALID) from None
+        raise CommandError(
+            f"{option}: {text!r} is not a time; {allowed}", ExitCode.INVALID
+        ) from None
     if at > now:
         clock = now.astimezone().isoformat(timespec="seconds")
         message = f"{option}: {text!r} is in the future; it is {clock} now"

@@ -48,7 +48,8 @@ Url = Annotated[
         "--database",
         envvar="TRIALSTREAM_DATABASE",
         metavar="URL",
-        help="A Postgres to use instead of the embedded one: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        help="A Postgres to use instead of the embedded one: "
+        "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     ),
 ]
 Kafka = Annotated[
@@ -61,11 +62,20 @@ Kafka = Annotated[
     ),
 ]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the experiment.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The experiment: NAME or NAMESPACE/NAME.")
+]
 ListFormat = Annotated[ListOutput, typer.Option("--output", "-o", help="How to print.")]
-Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The trial: its number, or its name such as digits-12.")]
-ExperimentFile = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the search, unless the file has one.")]
+Trial = Annotated[
+    str,
+    typer.Argument(metavar="TRIAL", help="The trial: its number, or its name such as digits-12."),
+]
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of the search, unless the file has one.")
+]
 DEFAULT_NAMESPACE = "default"
 
 
@@ -80,7 +90,9 @@ def read_settings(database: str | None = None, kafka: str | None = None) -> "Set
     from controller.settings import Settings
 
     named = {"TRIALSTREAM_DATABASE": database, "TRIALSTREAM_KAFKA": kafka}
-    return Settings.read({**os.environ, **{name: text for name, text in named.items() if text is not None}})
+    return Settings.read(
+        {**os.environ, **{name: text for name, text in named.items() if text is not None}}
+    )
 
 
 def kafka_settings(kafka: str | None) -> "KafkaSettings":
@@ -93,8 +105,10 @@ def kafka_of(settings: "Settings") -> "KafkaSettings":
     """The Kafka of the settings; raises CommandError if they name none."""
     if settings.kafka is None:
         raise CommandError(
-            "this needs the Kafka that the controllers share: --kafka HOST:PORT, TRIALSTREAM_KAFKA, "
-            "or [kafka] in the settings file. On one machine without Kafka use: trialstream run FILE",
+            "this needs the Kafka that the controllers share: --kafka HOST:PORT, "
+            "TRIALSTREAM_KAFKA, "
+            "or [kafka] in the settings file. On one machine without Kafka use: trialstream run "
+            "FILE",
             ExitCode.INVALID,
         )
     return settings.kafka
@@ -102,7 +116,10 @@ def kafka_of(settings: "Settings") -> "KafkaSettings":
 
 def has_store(data: Path, database: str | None) -> bool:
     """Whether there is a database to read from. None is made."""
-    return read_settings(database).database is not None or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+    return (
+        read_settings(database).database is not None
+        or (data / "postgres" / "cluster" / "PG_VERSION").exists()
+    )
 
 
 @asynccontextmanager
@@ -133,6 +150,8 @@ def _usable(data: Path) -> Path:
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        message = f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        message = (
+            f"the data folder {data} cannot be used: {error.strerror}; choose another with --data"
+        )
         raise CommandError(message, ExitCode.INVALID) from None
     return data.absolute()

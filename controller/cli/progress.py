@@ -20,7 +20,13 @@ from controller.store.queries import Queries
 from controller.store.queries.curves import LatestValue
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views import words
-from controller.views.progress import best_line, concluded_words, news_line, running_trials, time_left_words
+from controller.views.progress import (
+    best_line,
+    concluded_words,
+    news_line,
+    running_trials,
+    time_left_words,
+)
 from events.facts import SuggestionsRequested, TrialStarted
 from events.ids import TrialNumber
 
@@ -79,7 +85,8 @@ class Lines:
 
 
 class Screen:
-    """A bar, counts, the best trial so far, the running trials with their last metric, time left."""
+    """A bar, counts, the best trial so far, the running trials with their last metric, time
+    left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -102,8 +109,13 @@ class Screen:
 
 
 async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, LatestValue]:
-    running = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]}
-    return await queries.curves.last_values(experiment.identity.id, running, experiment.spec.first_objective.metric)
+    running = {
+        number: trial.attempt
+        for number, trial in list(experiment.progress.live.items())[:MOST_TRIALS]
+    }
+    return await queries.curves.last_values(
+        experiment.identity.id, running, experiment.spec.first_objective.metric
+    )
 
 
 async def _if_available(question: Awaitable[Answer]) -> Answer | None:
@@ -115,7 +127,10 @@ async def _if_available(question: Awaitable[Answer]) -> Answer | None:
 
 
 def _picture(
-    snapshot: ExperimentSnapshot, last: dict[TrialNumber, LatestValue], began: datetime, at_start: int
+    snapshot: ExperimentSnapshot,
+    last: dict[TrialNumber, LatestValue],
+    began: datetime,
+    at_start: int,
 ) -> Group:
     experiment = snapshot.experiment
     return Group(_bar(snapshot, began, at_start), _best(experiment), _running(experiment, last))
@@ -138,7 +153,10 @@ def _bar(snapshot: ExperimentSnapshot, began: datetime, at_start: int) -> Table:
 
 def _best(experiment: Experiment) -> Text:
     progress = experiment.progress
-    return Text(best_line(experiment), style="green" if progress.front or progress.best is not None else "dim")
+    return Text(
+        best_line(experiment),
+        style="green" if progress.front or progress.best is not None else "dim",
+    )
 
 
 def _running(experiment: Experiment, last: dict[TrialNumber, LatestValue]) -> Table:

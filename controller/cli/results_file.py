@@ -40,7 +40,10 @@ def with_file(spec: ExperimentSpec, folder: Path) -> tuple[ExperimentSpec, list[
     rows, left_out = _rows(list(_records(folder / warm.file)), spec)
     for problem in rows_problems(rows, WHERE):
         raise ResultsFileError(problem.message)
-    said = [f"{warm.file}: {count:,} lines are left out: {reason}" for reason, count in left_out.most_common()]
+    said = [
+        f"{warm.file}: {count:,} lines are left out: {reason}"
+        for reason, count in left_out.most_common()
+    ]
     return spec.model_copy(update={"warm_start": warm.model_copy(update={"rows": rows})}), said
 
 
@@ -59,7 +62,9 @@ def _records(file: Path) -> Iterator[Record]:
     except UnicodeDecodeError:
         raise ResultsFileError(f"{file} is not UTF-8; save it in that encoding") from None
     if len(content) > MOST_BYTES:
-        raise ResultsFileError(f"{file} has more than {MOST_BYTES // 2**20} MiB; keep the best results only")
+        raise ResultsFileError(
+            f"{file} has more than {MOST_BYTES // 2**20} MiB; keep the best results only"
+        )
     match file.suffix.lower():
         case ".csv":
             yield from csv.DictReader(io.StringIO(text, newline=""), restval="")
@@ -78,14 +83,20 @@ def _json_lines(text: str, file: Path) -> Iterator[Record]:
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            raise ResultsFileError(f"line {place} of {file} is not a JSON object; write one object a line")
+            raise ResultsFileError(
+                f"line {place} of {file} is not a JSON object; write one object a line"
+            )
         yield _flat(record)
 
 
 def _flat(record: dict[str, Any]) -> Record:
     """The record with its inner objects `parameters`, `params` and `metrics` as columns."""
     flat = dict(record)
-    for name, prefix in (("parameters", "parameter."), ("params", "params."), ("metrics", "metrics.")):
+    for name, prefix in (
+        ("parameters", "parameter."),
+        ("params", "params."),
+        ("metrics", "metrics."),
+    ):
         inner = flat.pop(name, None)
         if isinstance(inner, dict):
             flat |= {f"{prefix}{key}": value for key, value in inner.items()}
@@ -97,7 +108,9 @@ def _rows(records: Sequence[Record], spec: ExperimentSpec) -> tuple[tuple[Row, .
     names = {parameter.name for parameter in spec.parameters}
     columns = dict.fromkeys(str(name) for record in records for name in record)
     value = _value_column(list(columns), spec)
-    state = next((name for name in ("state", "status") if name in columns and name not in names), None)
+    state = next(
+        (name for name in ("state", "status") if name in columns and name not in names), None
+    )
     left_out: Counter[str] = Counter()
     rows: list[Row] = []
     for record in records:
@@ -114,11 +127,18 @@ def _rows(records: Sequence[Record], spec: ExperimentSpec) -> tuple[tuple[Row, .
 
 def _value_column(columns: Sequence[str], spec: ExperimentSpec) -> str:
     metric = spec.first_objective.metric
-    wanted = (f"{metric}.{spec.first_objective.strategy(metric).value}", f"metrics.{metric}", metric, "value")
+    wanted = (
+        f"{metric}.{spec.first_objective.strategy(metric).value}",
+        f"metrics.{metric}",
+        metric,
+        "value",
+    )
     found = next((name for name in wanted if name in columns), None)
     if found is None:
         shown = ", ".join(columns[:20]) or "none"
-        raise ResultsFileError(f"has no column for the objective: call it {metric} or value; columns are: {shown}")
+        raise ResultsFileError(
+            f"has no column for the objective: call it {metric} or value; columns are: {shown}"
+        )
     return found
 
 
@@ -132,7 +152,9 @@ def _parameters(record: Record, names: set[str]) -> dict[str, Scalar]:
         prefix = next((prefix for prefix in PREFIXES if str(column).startswith(prefix)), None)
         if prefix is not None:
             found[column.removeprefix(prefix)] = value
-    return {name: value for name, value in found.items() if isinstance(value, Scalar) and value != ""}
+    return {
+        name: value for name, value in found.items() if isinstance(value, Scalar) and value != ""
+    }
 
 
 def _number(value: Any) -> float | None:

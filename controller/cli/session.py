@@ -39,7 +39,9 @@ Say = Callable[[str], None]
 
 
 @asynccontextmanager
-async def open_local_components(data: Path, database: str | None) -> AsyncGenerator[tuple[Components, LocalCluster]]:
+async def open_local_components(
+    data: Path, database: str | None
+) -> AsyncGenerator[tuple[Components, LocalCluster]]:
     """The parts of a controller on this machine: trials are processes, and the bus is in memory."""
     settings = read_settings(database)
     restart_database = leave_alone if settings.database else EmbeddedServer(data).ensure
@@ -49,7 +51,13 @@ async def open_local_components(data: Path, database: str | None) -> AsyncGenera
         open_store(data, database) as opened,
         LocalCluster.open(data) as cluster,
         open_components(
-            opened, MemoryBus(), pool, cluster, local_follow(cluster), owner=owner, restart_database=restart_database
+            opened,
+            MemoryBus(),
+            pool,
+            cluster,
+            local_follow(cluster),
+            owner=owner,
+            restart_database=restart_database,
         ) as components,
     ):
         yield components, cluster
@@ -59,7 +67,9 @@ async def submit_locally(
     components: Components, document: ExperimentDocument, origin: Path, seed: int | None
 ) -> Admission:
     """Submit the experiment; its trials will start in the folder `origin`. Raises as `admit`."""
-    envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submission(document, origin, seed))
+    envelope = Envelope(
+        uuid4(), None, ExperimentId(uuid4()), now(), submission(document, origin, seed)
+    )
     return await admit(components.ledger, components.mailbox, components.check, envelope)
 
 
@@ -129,9 +139,13 @@ class Session:
         if not self.owns:
             self.leaving.set()
             return
-        self.say("stopping; the same command resumes it later. Ctrl-C again ends everything at once")
+        self.say(
+            "stopping; the same command resumes it later. Ctrl-C again ends everything at once"
+        )
         try:
-            await self.components.mailbox.add(uuid4(), self.experiment.identity.id, now(), PauseRequested())
+            await self.components.mailbox.add(
+                uuid4(), self.experiment.identity.id, now(), PauseRequested()
+            )
         except (StoreUnavailableError, StoreRefusedError):
             await self._leave_at_once()
 

@@ -21,7 +21,9 @@ STATE_COLOURS = {
 }
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> None:
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
+) -> None:
     """Print rows under titles; the columns named in `right` are aligned to the right."""
     cells = [[clean(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
@@ -36,7 +38,9 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
     width = max((len(key) for key, _ in shown), default=0)
     for key, value in shown:
         first, *others = value.split("\n") or [""]
-        typer.echo(f"{typer.style(key.ljust(width), bold=True)}  {_coloured(clean(first))}".rstrip())
+        typer.echo(
+            f"{typer.style(key.ljust(width), bold=True)}  {_coloured(clean(first))}".rstrip()
+        )
         for line in others:
             typer.echo(f"{' ' * width}  {clean(line)}")
 
@@ -71,7 +75,9 @@ def _rich(titles: Sequence[str], rows: list[list[str]], right: Collection[str]) 
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title in titles:
-        shown.add_column(Text(title), justify="right" if title in right else "left", overflow="fold")
+        shown.add_column(
+            Text(title), justify="right" if title in right else "left", overflow="fold"
+        )
     for row in rows:
         shown.add_row(*(Text(cell, style=STATE_COLOURS.get(cell, "")) for cell in row))
     Console().print(shown)

@@ -1,7 +1,9 @@
 """The port to the places where trials run, and the promises that each of them keeps.
 
-1. `start` is idempotent: however often it is called for an attempt, whoever calls it, the attempt runs at most once.
-2. `stop` is idempotent and returns before the end; an attempt that never started is ended, too, and stays so.
+1. `start` is idempotent: however often it is called for an attempt, whoever calls it, the attempt
+   runs at most once.
+2. `stop` is idempotent and returns before the end; an attempt that never started is ended, too, and
+   stays so.
 3. `watch` yields the start and the end of every attempt at least once; nothing more after the end.
 4. `sweep` yields again what `watch` may have missed, and stops what is not wanted.
 
@@ -35,7 +37,9 @@ class Launch:
     """The shard to which the attempt's collector reports."""
 
     @classmethod
-    def of(cls, experiment: Experiment, key: AttemptKey, assignment: Assignment, shard: Shard) -> "Launch":
+    def of(
+        cls, experiment: Experiment, key: AttemptKey, assignment: Assignment, shard: Shard
+    ) -> "Launch":
         """The launch of an attempt of an experiment's trial."""
         of = experiment.identity
         return cls(key, of.name, of.namespace, of.spec, assignment, of.origin, shard)
@@ -68,7 +72,8 @@ class Ended:
     exit_code: int | None = None
     message: str = ""
     collector: bool = False
-    """Does a collector process of its own report the attempt's measurements, and when they are complete?"""
+    """Does a collector process of its own report the attempt's measurements, and when they are
+    complete?"""
 
 
 Event = Waiting | Started | Ended
@@ -96,8 +101,12 @@ class Cluster(Protocol):
         ...
 
     async def sweep(
-        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self,
+        experiment: Identity,
+        expected: Collection[AttemptKey],
+        wanted: Callable[[AttemptKey], bool],
     ) -> None:
-        """Compare with what is there: yield again what runs or has ended of `expected` (LOST if there is
-        no trace of it), and stop what runs of this experiment and is not `wanted` at that moment."""
+        """Compare with what is there: yield again what runs or has ended of `expected` (LOST if
+        there is no trace of it), and stop what runs of this experiment and is not `wanted` at that
+        moment."""
         ...

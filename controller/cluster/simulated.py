@@ -1,4 +1,5 @@
-"""Trials simulated by a Python function in virtual time, without any process: for rehearsals and benchmarks."""
+"""Trials simulated by a Python function in virtual time, without any process: for rehearsals and
+benchmarks."""
 
 import asyncio
 import heapq
@@ -21,7 +22,8 @@ from events.waiting import wait
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a trial proceeds: its curve of metrics, one mapping for each step, over `seconds` of virtual time."""
+    """How a trial proceeds: its curve of metrics, one mapping for each step, over `seconds` of
+    virtual time."""
 
     curve: Sequence[Mapping[str, float]]
     seconds: float = 1.0
@@ -45,7 +47,8 @@ class _Run:
 
 @dataclass(slots=True)
 class SimulatedSource:
-    """What a simulated attempt measures, all known when it starts; with a `clock`, read as time passes."""
+    """What a simulated attempt measures, all known when it starts; with a `clock`, read as time
+    passes."""
 
     points: deque[Point]
     clock: Callable[[], datetime] | None
@@ -64,12 +67,15 @@ class SimulatedSource:
 class SimulatedCluster:
     """The Cluster port without processes: attempts end in the order of their ends in virtual time.
 
-    `pace`: virtual seconds in a second of real time; None = virtual time jumps from one end to the next.
-    `reaction`: seconds of real time for the controller to react to an end before virtual time moves on. With 0 it
-    is fastest, but a trial may end before the controller has stopped it because of the end before.
+    `pace`: virtual seconds in a second of real time; None = virtual time jumps from one end to the
+    next. `reaction`: seconds of real time for the controller to react to an end before virtual time
+    moves on. With 0 it is fastest, but a trial may end before the controller has stopped it because
+    of the end before.
     """
 
-    def __init__(self, function: Function, *, reaction: float = 0.0, pace: float | None = None) -> None:
+    def __init__(
+        self, function: Function, *, reaction: float = 0.0, pace: float | None = None
+    ) -> None:
         self._function = function
         self._reaction = reaction
         self._pace = pace
@@ -130,7 +136,11 @@ class SimulatedCluster:
         if not self._ends:
             return None
         self._pass_time()
-        return max(0.0, (self._ends[0][0] - self._virtual) / self._pace) if self._pace is not None else 0.0
+        return (
+            max(0.0, (self._ends[0][0] - self._virtual) / self._pace)
+            if self._pace is not None
+            else 0.0
+        )
 
     async def _until_woken(self, seconds: float | None) -> None:
         self._wake.clear()
@@ -151,18 +161,25 @@ class SimulatedCluster:
         return {key.experiment for key in self._runs}
 
     async def sweep(
-        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self,
+        experiment: Identity,
+        expected: Collection[AttemptKey],
+        wanted: Callable[[AttemptKey], bool],
     ) -> None:
         """Nothing outlives the process, so what is expected and does not run here is lost."""
         for key in expected:
             if key not in self._runs:
                 self._end_at_once(key, Cause.LOST)
-        for key in [key for key in self._runs if key.experiment == experiment.id and not wanted(key)]:
+        for key in [
+            key for key in self._runs if key.experiment == experiment.id and not wanted(key)
+        ]:
             await self.stop(key)
         self._wake.set()
 
     def _end_at_once(self, key: AttemptKey, cause: Cause) -> None:
-        self._runs[key] = _Run(Answer((), cause=cause), now(), followed=True)  # it never ran here, and reports nothing
+        self._runs[key] = _Run(
+            Answer((), cause=cause), now(), followed=True
+        )  # it never ran here, and reports nothing
         heapq.heappush(self._ends, (self._virtual, next(self._order), key))
 
     def _remember(self, key: AttemptKey, run: _Run) -> None:

@@ -40,7 +40,9 @@ def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConclud
         missed = any(amount for amount in fact.violations)
         return replace(progress, infeasible=progress.infeasible + missed)
     if spec.multi_objective:
-        return replace(progress, front=_front(progress.front, spec, Member(fact.trial, tuple(fact.values))))
+        return replace(
+            progress, front=_front(progress.front, spec, Member(fact.trial, tuple(fact.values)))
+        )
     value = fact.values[0]
     if progress.best is not None and not spec.first_objective.better(value, progress.best.value):
         return progress
@@ -55,7 +57,9 @@ def is_best(experiment: Experiment, fact: TrialConcluded) -> bool:
 
 def best_trials(progress: Progress) -> list[TrialNumber]:
     """The numbers of the best trial, or of the front's members."""
-    return [member.trial for member in progress.front] + ([progress.best.trial] if progress.best else [])
+    return [member.trial for member in progress.front] + (
+        [progress.best.trial] if progress.best else []
+    )
 
 
 def goal_reached(experiment: Experiment) -> bool:
@@ -63,9 +67,14 @@ def goal_reached(experiment: Experiment) -> bool:
     spec, progress = experiment.spec, experiment.progress
     if not spec.multi_objective:
         return progress.best is not None and spec.first_objective.reached(progress.best.value)
-    aims = [(place, target) for place, target in enumerate(spec.all_objectives) if target.goal is not None]
+    aims = [
+        (place, target)
+        for place, target in enumerate(spec.all_objectives)
+        if target.goal is not None
+    ]
     return bool(aims) and any(
-        all(target.reached(member.values[place]) for place, target in aims) for member in progress.front
+        all(target.reached(member.values[place]) for place, target in aims)
+        for member in progress.front
     )
 
 
@@ -78,7 +87,9 @@ def reference_point(experiment: Experiment) -> tuple[float, ...] | None:
         return tuple(value for value in given if value is not None)
     if fixed is None:
         return None
-    return tuple(worst if own is None else own for own, worst in zip(given, fixed.values, strict=True))
+    return tuple(
+        worst if own is None else own for own, worst in zip(given, fixed.values, strict=True)
+    )
 
 
 def front_volume(experiment: Experiment) -> float | None:
@@ -86,7 +97,9 @@ def front_volume(experiment: Experiment) -> float | None:
     spec, point = experiment.spec, reference_point(experiment)
     if point is None:
         return None
-    return hypervolume((spec.losses(member.values) for member in experiment.progress.front), spec.losses(point))
+    return hypervolume(
+        (spec.losses(member.values) for member in experiment.progress.front), spec.losses(point)
+    )
 
 
 def _front(front: Sequence[Member], spec: ExperimentSpec, new: Member) -> tuple[Member, ...]:
@@ -100,10 +113,15 @@ def _front(front: Sequence[Member], spec: ExperimentSpec, new: Member) -> tuple[
     return (*kept, new)
 
 
-def _reference(before: Reference | None, spec: ExperimentSpec, values: Sequence[float]) -> Reference:
+def _reference(
+    before: Reference | None, spec: ExperimentSpec, values: Sequence[float]
+) -> Reference:
     if before is None:
         return Reference(tuple(values), 1)
     if before.trials >= REFERENCE_TRIALS:
         return before
     pairs = zip(spec.all_objectives, before.values, values, strict=True)
-    return Reference(tuple(old if target.better(new, old) else new for target, old, new in pairs), before.trials + 1)
+    return Reference(
+        tuple(old if target.better(new, old) else new for target, old, new in pairs),
+        before.trials + 1,
+    )

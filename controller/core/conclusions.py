@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from controller.core.best import is_best
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import End, Experiment, LiveTrial
-from events.facts import Cause, Fact, StopReason, TrialConcluded, TrialPaused, TrialScheduled, TrialState
+from events.facts import (
+    Cause,
+    Fact,
+    StopReason,
+    TrialConcluded,
+    TrialPaused,
+    TrialScheduled,
+    TrialState,
+)
 from events.ids import TrialNumber
 from events.spec.objective import Observation
 
@@ -15,7 +23,11 @@ MAX_LOSSES = 10
 
 
 def conclude_attempt(
-    experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation
+    experiment: Experiment,
+    number: TrialNumber,
+    trial: LiveTrial,
+    end: End,
+    observation: Observation,
 ) -> Iterator[Fact]:
     """The facts that follow when both the workload's end and all its metrics are known."""
     again = _may_try_again(experiment, trial, end)
@@ -26,12 +38,16 @@ def conclude_attempt(
     elif again:
         yield TrialScheduled(trial=number, attempt=trial.attempt + 1)
     else:
-        yield _conclusion(experiment, number, trial, end, observation, _state(experiment, trial, end, observation))
+        yield _conclusion(
+            experiment, number, trial, end, observation, _state(experiment, trial, end, observation)
+        )
 
 
 def kill(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
     """The conclusion of a trial that waits for its next attempt when the experiment ends."""
-    return TrialConcluded(trial=number, attempt=trial.attempt, state=TrialState.KILLED, cause=Cause.CANCELLED)
+    return TrialConcluded(
+        trial=number, attempt=trial.attempt, state=TrialState.KILLED, cause=Cause.CANCELLED
+    )
 
 
 def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
@@ -53,13 +69,19 @@ def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
             return False
 
 
-def _state(experiment: Experiment, trial: LiveTrial, end: End, observation: Observation) -> TrialState:
+def _state(
+    experiment: Experiment, trial: LiveTrial, end: End, observation: Observation
+) -> TrialState:
     stopped = trial.stopping is StopReason.EARLY_STOPPING and end.cause is not Cause.COMPLETED
     if stopped:
         return TrialState.EARLY_STOPPED
     if end.cause is not Cause.COMPLETED:
         return TrialState.FAILED
-    return TrialState.METRICS_UNAVAILABLE if _missing(experiment, observation) else TrialState.SUCCEEDED
+    return (
+        TrialState.METRICS_UNAVAILABLE
+        if _missing(experiment, observation)
+        else TrialState.SUCCEEDED
+    )
 
 
 def _missing(experiment: Experiment, observation: Observation) -> list[str]:
@@ -75,7 +97,12 @@ def _missing(experiment: Experiment, observation: Observation) -> list[str]:
 
 
 def _conclusion(
-    experiment: Experiment, number: TrialNumber, trial: LiveTrial, end: End, observation: Observation, state: TrialState
+    experiment: Experiment,
+    number: TrialNumber,
+    trial: LiveTrial,
+    end: End,
+    observation: Observation,
+    state: TrialState,
 ) -> TrialConcluded:
     values = experiment.spec.values(observation)
     conclusion = TrialConcluded(
@@ -93,18 +120,26 @@ def _conclusion(
     return conclusion.model_copy(update={"best": is_best(experiment, conclusion)})
 
 
-def _message(experiment: Experiment, trial: LiveTrial, end: End, observation: Observation, state: TrialState) -> str:
+def _message(
+    experiment: Experiment, trial: LiveTrial, end: End, observation: Observation, state: TrialState
+) -> str:
     match state:
         case TrialState.EARLY_STOPPED | TrialState.KILLED:
             return trial.stop_message or end.message
         case TrialState.METRICS_UNAVAILABLE:
             metric = _missing(experiment, observation)[0]
             is_objective = metric in {target.metric for target in experiment.spec.all_objectives}
-            what = f"the objective {metric!r}" if is_objective else f"{metric!r}, which has an outcome constraint,"
+            what = (
+                f"the objective {metric!r}"
+                if is_objective
+                else f"{metric!r}, which has an outcome constraint,"
+            )
             seen = observation.get(metric)
             if seen is not None and seen.count:
                 times = "once" if seen.count == 1 else f"{seen.count} times"
                 return f"{what} was reported {times}, but has no finite value that counts"
-            return f"{what} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
+            return (
+                f"{what} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
+            )
         case _:
             return end.message

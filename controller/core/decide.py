@@ -70,7 +70,9 @@ class Decision:
             self.experiment = evolve(self.experiment, fact)
 
 
-def decide(experiment: Experiment, signal: Signal, at: datetime) -> tuple[tuple[Fact, ...], Experiment]:
+def decide(
+    experiment: Experiment, signal: Signal, at: datetime
+) -> tuple[tuple[Fact, ...], Experiment]:
     """The facts that follow from `signal`, received at `at`, and the experiment after them.
 
     There are no facts if the signal says nothing new.
@@ -97,7 +99,13 @@ def admitted(submitted: ExperimentSubmitted, at: datetime) -> ExperimentAdmitted
 
 def _react(decision: Decision, signal: Signal, at: datetime) -> None:
     match signal:
-        case WorkloadWaiting() | WorkloadStarted() | WorkloadEnded() | MetricsCollected() | TrialJudged():
+        case (
+            WorkloadWaiting()
+            | WorkloadStarted()
+            | WorkloadEnded()
+            | MetricsCollected()
+            | TrialJudged()
+        ):
             _update_trial(decision, signal)
         case SuggestionsMade():
             _propose(decision, signal)
@@ -124,7 +132,8 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
 
 
 def _update_trial(
-    decision: Decision, signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged
+    decision: Decision,
+    signal: WorkloadWaiting | WorkloadStarted | WorkloadEnded | MetricsCollected | TrialJudged,
 ) -> None:
     """Signals about an earlier attempt, or about a trial that is not live, are out of date and
     ignored."""
@@ -133,7 +142,9 @@ def _update_trial(
     if trial is None or trial.attempt != signal.attempt or trial.state is TrialState.PAUSED:
         return
     match signal:
-        case WorkloadWaiting() if trial.state is TrialState.PENDING and trial.waiting != signal.reason:
+        case WorkloadWaiting() if (
+            trial.state is TrialState.PENDING and trial.waiting != signal.reason
+        ):
             decision.add(TrialWaiting(**signal.model_dump(exclude={"type"})))
         case WorkloadStarted() if trial.state is TrialState.PENDING:
             decision.add(TrialStarted(trial=number, attempt=trial.attempt))
@@ -141,15 +152,21 @@ def _update_trial(
             ended = AttemptEnded(**signal.model_dump(exclude={"type"}))
             _record_or_conclude(decision, number, replace(trial, end=end_of(ended)), ended)
         case MetricsCollected() if trial.observation is None:
-            recorded = ObservationRecorded(trial=number, attempt=trial.attempt, observation=signal.observation)
-            _record_or_conclude(decision, number, replace(trial, observation=signal.observation), recorded)
+            recorded = ObservationRecorded(
+                trial=number, attempt=trial.attempt, observation=signal.observation
+            )
+            _record_or_conclude(
+                decision, number, replace(trial, observation=signal.observation), recorded
+            )
         case TrialJudged() if trial.stopping is None and trial.end is None:
             decision.add(_stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
         case _:
             pass
 
 
-def _record_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact) -> None:
+def _record_or_conclude(
+    decision: Decision, number: TrialNumber, trial: LiveTrial, news: Fact
+) -> None:
     """Record `news`, the end or the observation of an attempt. Once both are known, the attempt is
     over.
 
@@ -158,13 +175,17 @@ def _record_or_conclude(decision: Decision, number: TrialNumber, trial: LiveTria
     if trial.end is None or trial.observation is None:
         decision.add(news)
         return
-    following = tuple(conclude_attempt(decision.experiment, number, trial, trial.end, trial.observation))
+    following = tuple(
+        conclude_attempt(decision.experiment, number, trial, trial.end, trial.observation)
+    )
     if not isinstance(following[-1], TrialConcluded):
         decision.add(news)
     decision.add(*following)
 
 
-def _stop_request(number: TrialNumber, trial: LiveTrial, reason: StopReason, message: str = "") -> TrialStopRequested:
+def _stop_request(
+    number: TrialNumber, trial: LiveTrial, reason: StopReason, message: str = ""
+) -> TrialStopRequested:
     return TrialStopRequested(trial=number, attempt=trial.attempt, reason=reason, message=message)
 
 
@@ -173,10 +194,13 @@ def _propose(decision: Decision, made: SuggestionsMade) -> None:
     progress = decision.experiment.progress
     if progress.request is None or progress.request.number != made.request:
         return
-    for number, assignment in enumerate(made.assignments[: progress.request.count], progress.proposed + 1):
+    for number, assignment in enumerate(
+        made.assignments[: progress.request.count], progress.proposed + 1
+    ):
         trial = TrialNumber(number)
         decision.add(
-            TrialProposed(trial=trial, assignment=assignment, told=made.told), TrialScheduled(trial=trial, attempt=1)
+            TrialProposed(trial=trial, assignment=assignment, told=made.told),
+            TrialScheduled(trial=trial, attempt=1),
         )
     if made.error is not None:
         _end(decision, Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, made.error))
@@ -204,7 +228,9 @@ def _end(decision: Decision, verdict: Verdict) -> None:
     """
     if decision.experiment.done or decision.experiment.progress.verdict is not None:
         return
-    decision.add(ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message))
+    decision.add(
+        ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message)
+    )
     for number, trial in decision.experiment.progress.live.items():
         if trial.state is TrialState.PAUSED:
             decision.add(kill(number, trial))
@@ -225,7 +251,11 @@ def _pause(decision: Decision, at: datetime) -> None:
 
 def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
     deadline = experiment.progress.deadline
-    return experiment.progress.seconds_left if deadline is None else max(0.0, (deadline - at).total_seconds())
+    return (
+        experiment.progress.seconds_left
+        if deadline is None
+        else max(0.0, (deadline - at).total_seconds())
+    )
 
 
 def _resume(decision: Decision, at: datetime) -> None:
@@ -261,7 +291,12 @@ def _reopen_if_extended(decision: Decision, at: datetime) -> None:
     """Run the experiment again if it ended because its trials were spent and there are more now."""
     verdict = decision.experiment.progress.verdict
     spent = decision.experiment.unspent == 0
-    if decision.experiment.done and verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED and not spent:
+    if (
+        decision.experiment.done
+        and verdict is not None
+        and verdict.reason is Reason.MAX_TRIALS_REACHED
+        and not spent
+    ):
         _reopen(decision, at)
 
 
@@ -273,7 +308,9 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
     """
     edited = SpecEdited(**wanted.model_dump(exclude={"type"}))
     spec = decision.experiment.spec
-    same = all(getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items())
+    same = all(
+        getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items()
+    )
     if not same and not decision.experiment.progress.deleting:
         decision.add(edited)
         _reopen_if_extended(decision, at)
@@ -289,7 +326,9 @@ def _continue(decision: Decision, at: datetime) -> None:
     if progress.verdict is not None and not experiment.done and not progress.live:
         _finish(decision, progress.verdict, at)
     elif experiment.vacancies > 0:
-        decision.add(SuggestionsRequested(request=progress.requests + 1, count=experiment.vacancies))
+        decision.add(
+            SuggestionsRequested(request=progress.requests + 1, count=experiment.vacancies)
+        )
 
 
 def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:

@@ -10,7 +10,9 @@ def differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
     """All differences; an empty list if the specs are equal."""
     found: list[Difference] = []
     if old.warm_start and new.warm_start and old.warm_start.same_source(new.warm_start):
-        new = new.model_copy(update={"warm_start": old.warm_start})  # its rows were taken once, when it was admitted
+        new = new.model_copy(
+            update={"warm_start": old.warm_start}
+        )  # its rows were taken once, when it was admitted
     _compare(old.model_dump(mode="json"), new.model_dump(mode="json"), "spec", found)
     return found
 

@@ -16,7 +16,11 @@ def edit_refusal(experiment: Experiment, wanted: ExperimentSpec) -> str:
         return f"{', '.join(fixed)} may not change; editable are {', '.join(EDITABLE)}"
     verdict = experiment.progress.verdict
     spent = verdict is not None and verdict.reason is Reason.MAX_TRIALS_REACHED
-    if experiment.done and places and not (spent and wanted.resume_policy is not ResumePolicy.NEVER):
+    if (
+        experiment.done
+        and places
+        and not (spent and wanted.resume_policy is not ResumePolicy.NEVER)
+    ):
         return (
             "the experiment is over; only one that ended because its trials were spent "
             "can run again, with spec.resumePolicy LongRunning or FromVolume"

@@ -8,7 +8,9 @@ from events.facts import ExperimentState, Reason
 
 STOPPED_BY_PERSON = Verdict(ExperimentState.STOPPED, Reason.STOPPED, "Experiment was stopped")
 WALL_CLOCK = Verdict(
-    ExperimentState.SUCCEEDED, Reason.WALL_CLOCK_REACHED, "Experiment has ended because its wall-clock budget is spent"
+    ExperimentState.SUCCEEDED,
+    Reason.WALL_CLOCK_REACHED,
+    "Experiment has ended because its wall-clock budget is spent",
 )
 
 

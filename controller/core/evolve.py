@@ -5,7 +5,16 @@ from functools import partial
 from typing import Any, assert_never
 
 from controller.core.best import with_conclusion
-from controller.core.experiment import Counts, End, Experiment, Identity, LiveTrial, Progress, Request, Verdict
+from controller.core.experiment import (
+    Counts,
+    End,
+    Experiment,
+    Identity,
+    LiveTrial,
+    Progress,
+    Request,
+    Verdict,
+)
 from events.facts import (
     AttemptEnded,
     BudgetExtended,
@@ -40,7 +49,9 @@ OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIM
 
 def begin(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
     """The experiment that begins with this fact."""
-    identity = Identity(experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin)
+    identity = Identity(
+        experiment, admitted.name, admitted.namespace, admitted.spec, admitted.seed, admitted.origin
+    )
     return Experiment(identity, Progress(deadline=admitted.deadline, version=1))
 
 
@@ -48,9 +59,14 @@ def evolve(experiment: Experiment, fact: Fact) -> Experiment:
     """The experiment after `fact`."""
     identity = experiment.identity
     if isinstance(fact, BudgetExtended):
-        identity = replace(identity, spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}))
+        identity = replace(
+            identity,
+            spec=identity.spec.model_copy(update={"max_trial_count": fact.max_trial_count}),
+        )
     if isinstance(fact, SpecEdited):
-        identity = replace(identity, spec=identity.spec.model_copy(update=fact.model_dump(exclude={"type"})))
+        identity = replace(
+            identity, spec=identity.spec.model_copy(update=fact.model_dump(exclude={"type"}))
+        )
     return Experiment(identity, _progress(experiment, fact))
 
 
@@ -77,14 +93,20 @@ def _progress(experiment: Experiment, fact: Fact) -> Progress:
         ):
             return change(live={**known.live, fact.trial: _trial(known.live[fact.trial], fact)})
         case ExperimentPaused(seconds_left=left):
-            return change(state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left)
+            return change(
+                state=ExperimentState.PAUSED, request=None, deadline=None, seconds_left=left
+            )
         case ExperimentResumed(deadline=deadline):
-            return change(state=ExperimentState.RUNNING, verdict=None, deadline=deadline, seconds_left=None)
+            return change(
+                state=ExperimentState.RUNNING, verdict=None, deadline=deadline, seconds_left=None
+            )
         case ExperimentEnding(state=state, reason=reason, message=message):
             return change(verdict=Verdict(state, reason, message), request=None)
         case ExperimentConcluded(state=state, reason=reason, message=message, seconds_left=left):
             verdict = Verdict(state, reason, message)
-            return change(state=state, verdict=verdict, request=None, deadline=None, seconds_left=left)
+            return change(
+                state=state, verdict=verdict, request=None, deadline=None, seconds_left=left
+            )
         case SpecEdited():
             return change(request=None)  # it was for as many as the spec allowed before
         case BudgetExtended() | ExperimentDeleted():

@@ -72,7 +72,13 @@ class Counts:
 
     @property
     def concluded(self) -> int:
-        return self.succeeded + self.failed + self.early_stopped + self.killed + self.metrics_unavailable
+        return (
+            self.succeeded
+            + self.failed
+            + self.early_stopped
+            + self.killed
+            + self.metrics_unavailable
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,9 @@ def hypervolume(points: Iterable[Losses], reference: Losses) -> float:
     takes O(n log n). With more it is the sum of what each point adds to those after it (WFG: While,
     Bradstreet and Barone 2012).
     """
-    inside = [tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))]
+    inside = [
+        tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))
+    ]
     return _volume([losses for _, losses in front(enumerate(inside))], reference)
 
 
@@ -74,7 +76,9 @@ def added(point: Losses, points: Iterable[Losses], reference: Losses) -> float:
 def _volume(points: Sequence[Losses], reference: Losses) -> float:
     """The hypervolume of a front that is in the order of the first loss."""
     if len(reference) > 2:
-        return sum(added(point, points[place + 1 :], reference) for place, point in enumerate(points))
+        return sum(
+            added(point, points[place + 1 :], reference) for place, point in enumerate(points)
+        )
     volume, ceiling = 0.0, reference[-1]
     for first, second in points:
         volume += (reference[0] - first) * (ceiling - second)

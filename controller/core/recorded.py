@@ -29,7 +29,16 @@ class Recorded:
         one = envelope
         return cls(
             seq,
-            Envelope(one.id, one.cause, one.experiment, one.at, one.body, seq, experiment.name, experiment.namespace),
+            Envelope(
+                one.id,
+                one.cause,
+                one.experiment,
+                one.at,
+                one.body,
+                seq,
+                experiment.name,
+                experiment.namespace,
+            ),
         )
 
     @property

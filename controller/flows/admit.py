@@ -65,7 +65,9 @@ class Admission:
     new: bool
 
 
-async def examine(ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
+async def examine(
+    ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec
+) -> ExperimentSpec:
     """The spec as it is recorded: with the rows of its warm start.
 
     Raises InvalidSpecError, and UnknownEarlierError if an earlier experiment is not there.
@@ -75,7 +77,9 @@ async def examine(ledger: Ledger, check: Check, namespace: str, spec: Experiment
     return await with_rows(ledger, namespace, spec)
 
 
-async def require_free_name(ledger: Ledger, experiment: ExperimentId, namespace: str, name: str) -> None:
+async def require_free_name(
+    ledger: Ledger, experiment: ExperimentId, namespace: str, name: str
+) -> None:
     """Raises WasDeletedError, NameTakenError. To record an experiment asks the same again, in one
     statement."""
     if await ledger.was_deleted(experiment):
@@ -99,7 +103,8 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     """Record the experiment in a shard of its own, or continue (and perhaps extend) the one that
     has its name.
 
-    Raises DifferentSpecError, NameTakenError if that one belongs to the controllers, and as `examine`.
+    Raises DifferentSpecError, NameTakenError if that one belongs to the controllers, and as
+    `examine`.
     """
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
@@ -114,7 +119,8 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     experiment, shard = known
     if shard < FIRST_EMBEDDED_SHARD:
         raise NameTakenError(
-            f"{body.name!r} is an experiment of the controllers; hand it in with: trialstream submit, "
+            f"{body.name!r} is an experiment of the controllers; hand it in with: trialstream "
+            "submit, "
             "or use another name"
         )
     for request in continuation(experiment, body.spec):
@@ -122,7 +128,9 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     return Admission(experiment, shard, new=False)
 
 
-def continuation(known: Experiment, spec: ExperimentSpec) -> Iterator[ExtensionRequested | ResumeRequested]:
+def continuation(
+    known: Experiment, spec: ExperimentSpec
+) -> Iterator[ExtensionRequested | ResumeRequested]:
     """The requests by which a known experiment continues as `spec`: for more trials, and to resume
     if it was paused or stopped. Raises DifferentSpecError."""
     if different := refused_differences(known.spec, spec):

@@ -47,7 +47,14 @@ WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.03
 """How long observations that nobody waits for are collected; any other signal is decided on at
 once, with them."""
-REQUESTS = StopRequested | PauseRequested | ResumeRequested | ExtensionRequested | EditRequested | DeletionRequested
+REQUESTS = (
+    StopRequested
+    | PauseRequested
+    | ResumeRequested
+    | ExtensionRequested
+    | EditRequested
+    | DeletionRequested
+)
 """What people ask for has an effect each time it is decided on, so it is marked; observations are
 not."""
 DEFERRABLE = WorkloadStarted | WorkloadEnded
@@ -65,7 +72,12 @@ class ReceivedSignal(NamedTuple):
 
 
 async def intake(
-    bus: Bus, ledger: Ledger, positions: Positions, holding: Holding, check: Check, on_commit: OnCommit
+    bus: Bus,
+    ledger: Ledger,
+    positions: Positions,
+    holding: Holding,
+    check: Check,
+    on_commit: OnCommit,
 ) -> None:
     """Decide on every signal of the shard; tell `on_commit` the facts once they are durable.
 
@@ -145,18 +157,26 @@ class SignalProcessor:
         try:
             known = await self.ledger.get(experiment_id)
         except ValidationError as error:
-            self._reject(received, f"the experiment {experiment_id} is of a newer version: {error.errors()[0]['msg']}")
+            self._reject(
+                received,
+                f"the experiment {experiment_id} is of a newer version: {error.errors()[0]['msg']}",
+            )
             return None, []
         if known is None:
             for index, one in enumerate(received):
                 if isinstance(one.envelope.body, ExperimentSubmitted):
                     return await self._admit(one), received[index:]
-            if any(_is_request(one) for one in received) and not await self.ledger.was_deleted(experiment_id):
+            if any(_is_request(one) for one in received) and not await self.ledger.was_deleted(
+                experiment_id
+            ):
                 self._reject(received, f"there is no experiment {experiment_id}")
             return None, []
         experiment, shard = known
         if shard != self.holding.shard:
-            self._reject(received, f"the experiment {experiment_id} is of shard {shard}, not {self.holding.shard}")
+            self._reject(
+                received,
+                f"the experiment {experiment_id} is of shard {shard}, not {self.holding.shard}",
+            )
             return None, []
         return (experiment if any(_is_request(one) for one in received) else None), received
 
@@ -169,7 +189,9 @@ class SignalProcessor:
         except (InvalidSpecError, UnknownEarlierError) as error:
             self._reject([one], str(error))
             return None
-        if not await self.ledger.admit(experiment, envelope, self.holding.shard, self.holding.epoch):
+        if not await self.ledger.admit(
+            experiment, envelope, self.holding.shard, self.holding.epoch
+        ):
             return None
         self.holding.experiments[submitted.experiment] = experiment
         self.on_commit([Recorded.of(experiment.identity, 1, envelope)])
@@ -205,9 +227,13 @@ class SignalProcessor:
             for envelope in _with_first_tick(one.envelope):
                 try:
                     experiment, more = apply_signal(experiment, envelope)
-                except Exception as error:  # a fault of ours in one decision must not hold up the shard
+                except (
+                    Exception
+                ) as error:  # a fault of ours in one decision must not hold up the shard
                     reason = "".join(traceback.format_exception(error))
-                    self.dead_letters.append(DeadLetter(one.delivery, f"no decision: {reason[-1500:]}"))
+                    self.dead_letters.append(
+                        DeadLetter(one.delivery, f"no decision: {reason[-1500:]}")
+                    )
                 else:
                     recorded += more
         return experiment, recorded
@@ -230,12 +256,15 @@ def apply_signal(experiment: Experiment, envelope: Envelope) -> tuple[Experiment
     facts, after = decide(experiment, envelope.body, envelope.at)
     first = experiment.progress.version + 1
     return after, [
-        Recorded.of(experiment.identity, seq, one) for seq, one in enumerate(envelope.consequences(facts), first)
+        Recorded.of(experiment.identity, seq, one)
+        for seq, one in enumerate(envelope.consequences(facts), first)
     ]
 
 
 def _deferrable(received: Sequence[ReceivedSignal]) -> bool:
-    return 0 < len(received) < BATCH and all(isinstance(one.envelope.body, DEFERRABLE) for one in received)
+    return 0 < len(received) < BATCH and all(
+        isinstance(one.envelope.body, DEFERRABLE) for one in received
+    )
 
 
 def _is_request(one: ReceivedSignal) -> bool:

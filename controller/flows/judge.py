@@ -43,7 +43,11 @@ TURN_BYTES = 500_000
 
 
 async def judge(
-    bus: Bus, measurements: Measurements, positions: Positions, holding: Holding, facts: "asyncio.Queue[Recorded]"
+    bus: Bus,
+    measurements: Measurements,
+    positions: Positions,
+    holding: Holding,
+    facts: "asyncio.Queue[Recorded]",
 ) -> None:
     """Store and judge the measurements of the shard, until cancelled."""
     early_stopping = EarlyStopping(holding)
@@ -59,14 +63,18 @@ async def judge(
                 recorded = facts.get_nowait()
                 early_stopping.learn(recorded)
                 if isinstance(recorded.fact, ExperimentResumed):
-                    await _restore(early_stopping, measurements, holding, recorded.envelope.experiment)
+                    await _restore(
+                        early_stopping, measurements, holding, recorded.envelope.experiment
+                    )
             envelopes, dead = _decode_all(backlog.take(), holding)
             if envelopes:
                 early_stopping.observe(envelopes)
                 async with asyncio.TaskGroup() as tasks:  # stops do not wait for the disk
                     stops = send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
                     tasks.create_task(stops, name="send stops")
-                    tasks.create_task(_store(measurements, holding, envelopes), name="store measurements")
+                    tasks.create_task(
+                        _store(measurements, holding, envelopes), name="store measurements"
+                    )
                 summaries = await _summarize(measurements, holding, envelopes)
                 await send(bus, topics.SIGNALS, holding.shard, summaries)
             reader.acknowledge(backlog.oldest(reader.position))
@@ -74,18 +82,28 @@ async def judge(
 
 
 async def _restore(
-    early_stopping: "EarlyStopping", measurements: Measurements, holding: Holding, experiment_id: ExperimentId
+    early_stopping: "EarlyStopping",
+    measurements: Measurements,
+    holding: Holding,
+    experiment_id: ExperimentId,
 ) -> None:
     """Learn from what is stored, unless the rule of the experiment is live."""
     experiment = holding.experiments.get(experiment_id)
-    if experiment is None or experiment.spec.early_stopping is None or experiment_id in early_stopping.rules:
+    if (
+        experiment is None
+        or experiment.spec.early_stopping is None
+        or experiment_id in early_stopping.rules
+    ):
         return
     early_stopping.restore(
-        experiment_id, await measurements.curves(experiment_id, experiment.spec.first_objective.metric)
+        experiment_id,
+        await measurements.curves(experiment_id, experiment.spec.first_objective.metric),
     )
 
 
-def _decode_all(deliveries: Sequence[Delivery], holding: Holding) -> tuple[list[Envelope], list[DeadLetter]]:
+def _decode_all(
+    deliveries: Sequence[Delivery], holding: Holding
+) -> tuple[list[Envelope], list[DeadLetter]]:
     """The measurements of live experiments, and the records that cannot be read; others are
     dropped."""
     found: list[Envelope] = []
@@ -154,12 +172,16 @@ async def _store(measurements: Measurements, holding: Holding, envelopes: list[E
         await measurements.store(holding.shard, holding.epoch, rows)
 
 
-async def _summarize(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> list[Envelope]:
+async def _summarize(
+    measurements: Measurements, holding: Holding, envelopes: list[Envelope]
+) -> list[Envelope]:
     """The summaries of the attempts that have reported everything."""
     complete: dict[ExperimentId, dict[TrialNumber, int]] = {}
     for envelope in envelopes:
         if isinstance(envelope.body, MetricsCompleted):
-            complete.setdefault(envelope.experiment, {})[envelope.body.trial] = envelope.body.attempt
+            complete.setdefault(envelope.experiment, {})[envelope.body.trial] = (
+                envelope.body.attempt
+            )
     signals: list[Envelope] = []
     for experiment, attempts in complete.items():
         summaries = await measurements.summaries(experiment, list(attempts.items()))
@@ -186,7 +208,9 @@ class EarlyStopping:
             if last and one.state in TERMINAL:
                 rule = self._rule(experiment)
                 assert rule is not None
-                rule.conclude(one.trial, succeeded=one.state == TrialState.SUCCEEDED and one.feasible)
+                rule.conclude(
+                    one.trial, succeeded=one.state == TrialState.SUCCEEDED and one.feasible
+                )
 
     def observe(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
@@ -212,7 +236,9 @@ class EarlyStopping:
             return
         match recorded.fact:
             case TrialConcluded(trial=trial, state=state, violations=violations):
-                rule.conclude(trial, succeeded=state is TrialState.SUCCEEDED and feasible(violations))
+                rule.conclude(
+                    trial, succeeded=state is TrialState.SUCCEEDED and feasible(violations)
+                )
             case TrialScheduled(trial=trial, attempt=attempt) if attempt > 1:
                 rule.forget(trial)
             case ExperimentConcluded():
@@ -238,7 +264,9 @@ class EarlyStopping:
             case Stop(reason=reason):
                 self._stop(experiment, trial, reason)
             case Pause() | Promote() | Clone():
-                raise NotImplementedError(f"{decision} is not supported yet; admission refuses such rules")
+                raise NotImplementedError(
+                    f"{decision} is not supported yet; admission refuses such rules"
+                )
             case _:
                 assert_never(decision)
 

@@ -22,7 +22,9 @@ RETRY_SECONDS = (1.0, 30.0)
 """Before the first and between later tries of starts that were postponed."""
 
 
-async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+async def launch(
+    cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asyncio.Queue[Recorded]"
+) -> None:
     """Start and stop the attempts of the shard in the order of their facts, those left undone
     first."""
     for due in holding.due:
@@ -35,7 +37,9 @@ async def launch(cluster: Cluster, outbox: Outbox, holding: Holding, facts: "asy
         waiting = await _next_facts(facts, backoff.next() if postponed else None)
         if waiting:
             backoff.reset()
-        postponed = await _execute(cluster, outbox, holding, waiting or postponed) + (postponed if waiting else [])
+        postponed = await _execute(cluster, outbox, holding, waiting or postponed) + (
+            postponed if waiting else []
+        )
         _observe_gaps(waiting, ended)
 
 
@@ -66,7 +70,9 @@ def _observe_gaps(waiting: Iterable[Recorded], ended: dict[ExperimentId, datetim
                 pass
 
 
-async def _execute(cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]) -> list[Recorded]:
+async def _execute(
+    cluster: Cluster, outbox: Outbox, holding: Holding, waiting: list[Recorded]
+) -> list[Recorded]:
     """Do what waits, starts before stops; the result are starts that have to be tried again."""
     starts = [one for one in waiting if isinstance(one.fact, TrialScheduled)]
     stops = [one for one in waiting if isinstance(one.fact, TrialStopRequested)]
@@ -99,7 +105,9 @@ async def _start(cluster: Cluster, holding: Holding, recorded: Recorded) -> bool
     key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)
     if holding.wants(key):
         assignment = holding.assignments[key.experiment, key.trial]
-        if not await cluster.start(Launch.of(holding.experiments[key.experiment], key, assignment, holding.shard)):
+        if not await cluster.start(
+            Launch.of(holding.experiments[key.experiment], key, assignment, holding.shard)
+        ):
             return False
     holding.unstarted.discard(key)
     return True

@@ -34,7 +34,9 @@ class Source(Protocol):
 Follow = Callable[[Launch], Source]
 
 
-async def observe(events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding) -> None:
+async def observe(
+    events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding
+) -> None:
     """Signal what happens to the attempts of the shard, and follow their metrics, until
     cancelled."""
     follower = MetricsFollower(follow, bus, holding)
@@ -107,7 +109,9 @@ class MetricsFollower:
         if key not in self.sources:
             assignment = self.holding.assignments[key.experiment, key.trial]
             experiment = self.holding.experiments[key.experiment]
-            self.sources[key] = self.follow(Launch.of(experiment, key, assignment, self.holding.shard))
+            self.sources[key] = self.follow(
+                Launch.of(experiment, key, assignment, self.holding.shard)
+            )
         return self.sources[key]
 
 
@@ -115,11 +119,17 @@ def _signal_for(event: Event, trial: LiveTrial) -> Signal | None:
     """The signal for what the event adds to what is known of the trial."""
     key = event.key
     match event:
-        case Waiting(reason=reason, message=message) if trial.state is TrialState.PENDING and trial.waiting != reason:
-            return WorkloadWaiting(trial=key.trial, attempt=key.attempt, reason=reason, message=message)
+        case Waiting(reason=reason, message=message) if (
+            trial.state is TrialState.PENDING and trial.waiting != reason
+        ):
+            return WorkloadWaiting(
+                trial=key.trial, attempt=key.attempt, reason=reason, message=message
+            )
         case Started() if trial.state is TrialState.PENDING:
             return WorkloadStarted(trial=key.trial, attempt=key.attempt)
         case Ended(cause=cause, exit_code=code, message=message) if trial.end is None:
-            return WorkloadEnded(trial=key.trial, attempt=key.attempt, cause=cause, exit_code=code, message=message)
+            return WorkloadEnded(
+                trial=key.trial, attempt=key.attempt, cause=cause, exit_code=code, message=message
+            )
         case _:
             return None

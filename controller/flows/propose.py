@@ -22,7 +22,14 @@ from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
-from events.facts import Cause, ExperimentConcluded, SuggestionsRequested, TrialConcluded, TrialProposed, TrialState
+from events.facts import (
+    Cause,
+    ExperimentConcluded,
+    SuggestionsRequested,
+    TrialConcluded,
+    TrialProposed,
+    TrialState,
+)
 from events.ids import ExperimentId, TrialNumber, consequence
 from events.signals import SuggestionsMade
 from events.spec.experiment import ExperimentSpec
@@ -48,19 +55,25 @@ class SearchSession:
         return self.last_answer.get(fact.trial) == (fact.assignment, fact.told)
 
     def question(self, spec: ExperimentSpec, count: int) -> Question:
-        news = tuple(told for conclusion in self.untold for told in conclusion_entries(spec, conclusion))
+        news = tuple(
+            told for conclusion in self.untold for told in conclusion_entries(spec, conclusion)
+        )
         return Question(self.name, self.answered, news, count)
 
     def record_answer(self, assignments: Sequence[Assignment]) -> None:
         """Record its answer to a question that told it all that it did not know."""
         self.told += len(self.untold)
         self.untold.clear()
-        self.last_answer = {TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)}
+        self.last_answer = {
+            TrialNumber(n): (one, self.told) for n, one in enumerate(assignments, self.asked + 1)
+        }
         self.asked += len(assignments)
         self.answered += 1
 
 
-async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, facts: "asyncio.Queue[Recorded]") -> None:
+async def propose(
+    bus: Bus, journals: Journals, pool: Pool, holding: Holding, facts: "asyncio.Queue[Recorded]"
+) -> None:
     """Answer every request for suggestions of the shard, open ones first; experiments do not wait
     for each other."""
     queues: dict[ExperimentId, asyncio.Queue[Recorded]] = {}
@@ -69,7 +82,9 @@ async def propose(bus: Bus, journals: Journals, pool: Pool, holding: Holding, fa
         def start(experiment_id: ExperimentId) -> None:
             queues[experiment_id] = asyncio.Queue()
             proposer = Proposer(bus, journals, pool, holding, experiment_id)
-            tasks.create_task(proposer.run(queues[experiment_id]), name=f"propose for {experiment_id}")
+            tasks.create_task(
+                proposer.run(queues[experiment_id]), name=f"propose for {experiment_id}"
+            )
 
         for experiment_id, experiment in holding.experiments.items():
             if experiment.progress.request is not None:
@@ -109,10 +124,14 @@ class Proposer:
         match recorded.fact:
             case SuggestionsRequested():
                 await self._answer()
-            case TrialProposed() as fact if self.session is not None and recorded.seq > self.session.version:
+            case TrialProposed() as fact if (
+                self.session is not None and recorded.seq > self.session.version
+            ):
                 if not self.session.matches(fact):
                     self._forget()
-            case TrialConcluded() as fact if self.session is not None and recorded.seq > self.session.version:
+            case TrialConcluded() as fact if (
+                self.session is not None and recorded.seq > self.session.version
+            ):
                 self.session.untold.append(Conclusion.of(fact))
             case _:
                 pass
@@ -133,7 +152,9 @@ class Proposer:
             with SUGGESTION.labels(algorithm_of(experiment.spec)).time():
                 suggested = await self._ask_search(experiment, request.count)
             SUGGESTIONS.inc(len(suggested.assignments))
-        except SearchFailedError as error:  # an algorithm's own failure ends the experiment, not the controller
+        except (
+            SearchFailedError
+        ) as error:  # an algorithm's own failure ends the experiment, not the controller
             self._forget()
             SUGGESTION_FAILURES.inc()
             return SuggestionsMade(request=request.number, error=f"the search failed: {error}")
@@ -151,12 +172,16 @@ class Proposer:
         if self.session is None or self.session.asked != experiment.progress.proposed:
             self._forget()
             journal = await self.journals.read(self.experiment_id)
-            self.session = SearchSession(len(journal.suggestions), len(journal.conclusions), journal.version)
+            self.session = SearchSession(
+                len(journal.suggestions), len(journal.conclusions), journal.version
+            )
         session = self.session
 
         async def recall() -> tuple[Origin, Iterator[Asked | Told]]:
             known = journal or await self.journals.read(self.experiment_id)
-            return origin(experiment), journal_entries(experiment.spec, known.until(session.asked, session.told))
+            return origin(experiment), journal_entries(
+                experiment.spec, known.until(session.asked, session.told)
+            )
 
         question = session.question(experiment.spec, count)
         suggested = await self.pool.ask(question, experiment.spec, recall)
@@ -183,7 +208,9 @@ def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator
             violations = tuple(
                 bound.share(amount or 0.0) for bound, amount in missed
             )  # of a curve cut off, what is known
-            yield Told(conclusion.trial, Outcome(spec.losses(conclusion.values), violations, partial=cut))
+            yield Told(
+                conclusion.trial, Outcome(spec.losses(conclusion.values), violations, partial=cut)
+            )
         case TrialState.METRICS_UNAVAILABLE:
             yield Told(conclusion.trial, FAILED)
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:

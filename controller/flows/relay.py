@@ -21,7 +21,9 @@ each."""
 Forget = Callable[[ExperimentId], Awaitable[None]]
 
 
-async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, facts: "asyncio.Queue[Recorded]") -> None:
+async def relay(
+    bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, facts: "asyncio.Queue[Recorded]"
+) -> None:
     """Publish the facts of the shard, those left undone first; a published fact leaves the outbox.
 
     `forget` deletes all that is kept of an experiment.
@@ -43,5 +45,9 @@ async def relay(bus: Bus, outbox: Outbox, holding: Holding, forget: Forget, fact
 async def _publish(bus: Bus, outbox: Outbox, holding: Holding, waiting: Sequence[Recorded]) -> None:
     """Publish; a deletion stays in the outbox until the whole experiment is removed."""
     await send(bus, topics.EVENTS, holding.shard, [one.envelope for one in waiting])
-    done = [(one.envelope.experiment, one.seq) for one in waiting if not isinstance(one.fact, ExperimentDeleted)]
+    done = [
+        (one.envelope.experiment, one.seq)
+        for one in waiting
+        if not isinstance(one.fact, ExperimentDeleted)
+    ]
     await outbox.done(Effect.PUBLISH, done)

@@ -59,7 +59,9 @@ class Sweeper:
     async def _compare(self) -> None:
         for experiment_id in list(self.holding.experiments):
             if experiment := self.holding.experiments.get(experiment_id):
-                await self.cluster.sweep(experiment.identity, self.holding.expected(experiment_id), self.holding.wants)
+                await self.cluster.sweep(
+                    experiment.identity, self.holding.expected(experiment_id), self.holding.wants
+                )
         others = set(self.cluster.present()) - self.holding.experiments.keys()
         for experiment in await self.ledger.done(self.holding.shard, others):
             await self.cluster.sweep(experiment.identity, (), self.holding.wants)
@@ -71,7 +73,8 @@ class Sweeper:
         late = [
             experiment_id
             for experiment_id, experiment in self.holding.experiments.items()
-            if everybody or ((deadline := experiment.progress.deadline) is not None and at >= deadline)
+            if everybody
+            or ((deadline := experiment.progress.deadline) is not None and at >= deadline)
         ]
         ticks = [Envelope(uuid4(), None, experiment_id, at, TimePassed()) for experiment_id in late]
         await self._send(topics.SIGNALS, ticks)

@@ -56,11 +56,16 @@ def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]
     """Columns for `unnest`: id, place, key, headers as JSON, value, reason."""
     records = [one.delivery.record for one in dead]
     return (
-        [uuid5(NAMESPACE_URL, f"{log}/{one.delivery.record.partition}/{one.delivery.position}") for one in dead],
+        [
+            uuid5(NAMESPACE_URL, f"{log}/{one.delivery.record.partition}/{one.delivery.position}")
+            for one in dead
+        ],
         [one.delivery.position for one in dead],
         [record.key for record in records],
         [
-            orjson.dumps([(name, b64encode(value).decode()) for name, value in record.headers]).decode()
+            orjson.dumps(
+                [(name, b64encode(value).decode()) for name, value in record.headers]
+            ).decode()
             for record in records
         ],
         [record.value for record in records],
@@ -77,18 +82,25 @@ class DeadLetters:
     async def unpublished(self, shard: Shard, limit: int) -> list[StoredDeadLetter]:
         """At most `limit` letters of the shard that are not yet on their topic, oldest first."""
         rows = await self._database.fetch(
-            "SELECT * FROM dead_letter WHERE shard = $1 AND NOT published ORDER BY at, place LIMIT $2", shard, limit
+            "SELECT * FROM dead_letter WHERE shard = $1 AND NOT published ORDER BY at, place "
+            "LIMIT $2",
+            shard,
+            limit,
         )
         return [_stored(row) for row in rows]
 
     async def mark_published(self, ids: Sequence[UUID]) -> None:
-        await self._database.execute("UPDATE dead_letter SET published = true WHERE id = ANY($1)", list(ids))
+        await self._database.execute(
+            "UPDATE dead_letter SET published = true WHERE id = ANY($1)", list(ids)
+        )
 
     async def oldest(self, limit: int) -> list[StoredDeadLetter]:
         """At most `limit` letters, oldest first."""
         return [
             _stored(row)
-            for row in await self._database.fetch("SELECT * FROM dead_letter ORDER BY at, id LIMIT $1", limit)
+            for row in await self._database.fetch(
+                "SELECT * FROM dead_letter ORDER BY at, id LIMIT $1", limit
+            )
         ]
 
     async def find(self, prefix: str) -> list[StoredDeadLetter]:
@@ -103,7 +115,9 @@ class DeadLetters:
 
     async def count(self) -> dict[str, int]:
         """How many letters there are, by topic."""
-        rows = await self._database.fetch("SELECT topic, count(*) AS count FROM dead_letter GROUP BY topic")
+        rows = await self._database.fetch(
+            "SELECT topic, count(*) AS count FROM dead_letter GROUP BY topic"
+        )
         return {row["topic"]: row["count"] for row in rows}
 
 

@@ -71,7 +71,18 @@ class EmbeddedServer:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         _own(draft)
-        self._run("initdb", "-D", draft, "-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        self._run(
+            "initdb",
+            "-D",
+            draft,
+            "-U",
+            USER,
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-instructions",
+        )
         with (draft / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         draft.rename(self._cluster)
@@ -107,14 +118,21 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
-            _command(self._home, program, *arguments), capture_output=True, text=True, check=False, cwd="/",
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}, start_new_session=True,
+            _command(self._home, program, *arguments), capture_output=True, text=True, check=False,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
+            start_new_session=True,
         )  # fmt: skip
         if done.returncode != 0:
             log = self._cluster / "log"
-            last = log.read_text(errors="replace")[-1500:] if program == "pg_ctl" and log.exists() else ""
+            last = (
+                log.read_text(errors="replace")[-1500:]
+                if program == "pg_ctl" and log.exists()
+                else ""
+            )
             raise StoreRefusedError(
-                f"the embedded database could not be started in {self._cluster} ({program} failed):\n"
+                f"the embedded database could not be started in {self._cluster} ({program} "
+                "failed):\n"
                 f"{(done.stderr or done.stdout).strip()}\n{last}".rstrip()
                 + "\nFree disk space or choose another --data folder, or give --database URL."
             )
@@ -158,7 +176,9 @@ async def embedded(data: Path) -> AsyncGenerator[EmbeddedServer]:
 def _command(home: Path, program: str, *arguments: str | Path) -> list[str]:
     wheel = find_spec(WHEEL)
     if wheel is None or not wheel.submodule_search_locations:
-        raise StoreRefusedError(f"the package {WHEEL} is not installed: install it, or give --database URL")
+        raise StoreRefusedError(
+            f"the package {WHEEL} is not installed: install it, or give --database URL"
+        )
     path = Path(wheel.submodule_search_locations[0]) / PROGRAMS / program
     return [*_without_root(home), str(path), *map(str, arguments)]
 
@@ -174,7 +194,8 @@ def _without_root(home: Path) -> list[str]:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise StoreRefusedError(
-            f"as root, the embedded database in {home} needs the program setpriv (package util-linux): "
+            f"as root, the embedded database in {home} needs the program setpriv (package "
+            "util-linux): "
             "install it, run as another user, or give --database URL"
         )
     user = pwd.getpwnam(UNPRIVILEGED)

@@ -62,7 +62,10 @@ class History:
         last = 0
         while True:
             rows = await self._database.fetch(
-                "SELECT * FROM fact WHERE experiment = $1 AND seq > $2 ORDER BY seq LIMIT $3", experiment, last, PAGE
+                "SELECT * FROM fact WHERE experiment = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+                experiment,
+                last,
+                PAGE,
             )
             for row in rows:
                 yield recorded(row)

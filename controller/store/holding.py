@@ -78,11 +78,15 @@ class Holding:
 async def load(ledger: Ledger, outbox: Outbox, shard: Shard, epoch: int) -> Holding:
     """Read everything that the owner of a shard needs."""
     holding = Holding(shard, epoch)
-    holding.experiments = {experiment.identity.id: experiment for experiment in await ledger.load(shard)}
+    holding.experiments = {
+        experiment.identity.id: experiment for experiment in await ledger.load(shard)
+    }
     holding.assignments = await outbox.assignments(shard)
     holding.due = await outbox.pending(shard)
     for due in holding.due:
         if due.effect is Effect.START and isinstance(due.recorded.fact, TrialScheduled):
             fact = due.recorded.fact
-            holding.unstarted.add(AttemptKey(due.recorded.envelope.experiment, fact.trial, fact.attempt))
+            holding.unstarted.add(
+                AttemptKey(due.recorded.envelope.experiment, fact.trial, fact.attempt)
+            )
     return holding

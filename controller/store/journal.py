@@ -64,7 +64,9 @@ class Journals:
             "WHERE e.id = $1 ORDER BY t.number",
             experiment,
         )
-        concluded = sorted((row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"])
+        concluded = sorted(
+            (row for row in rows if row["state"] in TERMINAL), key=lambda row: row["ordinal"]
+        )
         return Journal(
             [PastSuggestion(row["assignment"], row["told"]) for row in rows],
             [_conclusion(row) for row in concluded],

@@ -18,7 +18,13 @@ from events.ids import Shard
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """Errors of a session whose server is gone."""
 
 _HELD = """held AS MATERIALIZED (
@@ -96,12 +102,16 @@ class Leases:
         Raises StoreRefusedError if there is another number of them.
         """
         await self._database.execute(_MAKE, count, FIRST_EMBEDDED_SHARD)
-        row = await self._database.row("SELECT count(*) AS count FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD)
+        row = await self._database.row(
+            "SELECT count(*) AS count FROM shard WHERE id < $1", FIRST_EMBEDDED_SHARD
+        )
         if row is None or row["count"] != count:
             known = row["count"] if row else 0
             raise StoreRefusedError(
-                f"the database has {known} shards, but the topics have {count} partitions; the number "
-                f"is fixed for ever: use topics with {known} partitions (another prefix), or another database"
+                f"the database has {known} shards, but the topics have {count} partitions; the "
+                "number "
+                f"is fixed for ever: use topics with {known} partitions (another prefix), or "
+                "another database"
             )
 
     async def claim(self, shard: Shard) -> int | None:
@@ -115,7 +125,9 @@ class Leases:
         """Take those of the shards that are free. Returns their new epochs."""
         await self._hold_session()
         began = time.monotonic()
-        rows = await self._database.fetch(_CLAIM, list(shards), self.owner, self._key, LEASE_SECONDS)
+        rows = await self._database.fetch(
+            _CLAIM, list(shards), self.owner, self._key, LEASE_SECONDS
+        )
         taken = {Shard(row["id"]): row["epoch"] for row in rows}
         if not self.epochs:
             self._good_until = began + LEASE_SECONDS
@@ -124,7 +136,9 @@ class Leases:
 
     async def is_free(self, shard: Shard) -> bool:
         """Whether the shard could be claimed now."""
-        row = await self._database.row(f"WITH {_HELD} SELECT {_FREE} AS free FROM shard WHERE id = $1", shard)
+        row = await self._database.row(
+            f"WITH {_HELD} SELECT {_FREE} AS free FROM shard WHERE id = $1", shard
+        )
         return row is None or bool(row["free"])
 
     async def survey(self) -> Survey:
@@ -161,7 +175,13 @@ class Leases:
         mine = dict(self.epochs)
         with TRANSACTION.labels("leases").time():
             rows = await self._database.fetch(
-                _RENEW, list(mine), list(mine.values()), LEASE_SECONDS, self.owner, self._key, wants_more
+                _RENEW,
+                list(mine),
+                list(mine.values()),
+                LEASE_SECONDS,
+                self.owner,
+                self._key,
+                wants_more,
             )
         self._good_until = began + LEASE_SECONDS
         lost = set(mine) - {Shard(row["id"]) for row in rows}

@@ -90,7 +90,9 @@ class Ledger:
         row = await self._admit(experiment, admitted, None, None)
         return Shard(row["shard"]) if row["made"] else None
 
-    async def admit(self, experiment: Experiment, admitted: Envelope, shard: Shard, epoch: int) -> bool:
+    async def admit(
+        self, experiment: Experiment, admitted: Envelope, shard: Shard, epoch: int
+    ) -> bool:
         """Record a new experiment in our shard; False if its name is taken, or it was deleted.
 
         Raises FencedError.
@@ -100,7 +102,9 @@ class Ledger:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
         return bool(row["made"])
 
-    async def _admit(self, experiment: Experiment, admitted: Envelope, shard: Shard | None, epoch: int | None) -> Any:
+    async def _admit(
+        self, experiment: Experiment, admitted: Envelope, shard: Shard | None, epoch: int | None
+    ) -> Any:
         values = _ADMIT.values(shard=shard, epoch=epoch, **_admitted_values(experiment, admitted))
         row = await self._database.row(_ADMIT.sql, *values)
         assert row is not None
@@ -108,14 +112,18 @@ class Ledger:
 
     async def find(self, namespace: str, name: str) -> tuple[Experiment, Shard] | None:
         """The experiment of this name, and its shard."""
-        row = await self._database.row("SELECT * FROM experiment WHERE namespace = $1 AND name = $2", namespace, name)
+        row = await self._database.row(
+            "SELECT * FROM experiment WHERE namespace = $1 AND name = $2", namespace, name
+        )
         return (_experiment(row), Shard(row["shard"])) if row else None
 
     async def load(self, shard: Shard) -> list[Experiment]:
         """All experiments of a shard that have not ended, without those that only a newer version
         can read."""
         return _readable(
-            await self._database.fetch("SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard)
+            await self._database.fetch(
+                "SELECT * FROM experiment WHERE shard = $1 AND concluded_at IS NULL", shard
+            )
         )
 
     async def done(self, shard: Shard, experiments: Collection[ExperimentId]) -> list[Experiment]:
@@ -124,7 +132,8 @@ class Ledger:
         if not experiments:
             return []
         rows = await self._database.fetch(
-            "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS NOT NULL",
+            "SELECT * FROM experiment WHERE id = ANY($1) AND shard = $2 AND concluded_at IS "
+            "NOT NULL",
             list(experiments),
             shard,
         )
@@ -138,7 +147,9 @@ class Ledger:
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
 
-    async def results(self, experiment: ExperimentId, sign: float, limit: int) -> list[tuple[Assignment, Observation]]:
+    async def results(
+        self, experiment: ExperimentId, sign: float, limit: int
+    ) -> list[tuple[Assignment, Observation]]:
         """Assignment and observation of the `limit` best trials that succeeded, the lowest value
         times `sign` first."""
         rows = await self._database.fetch(
@@ -151,13 +162,19 @@ class Ledger:
             limit,
         )
         return [
-            (row["assignment"], {name: Summary(**one) for name, one in (row["observation"] or {}).items()})
+            (
+                row["assignment"],
+                {name: Summary(**one) for name, one in (row["observation"] or {}).items()},
+            )
             for row in rows
         ]
 
     async def was_deleted(self, experiment: ExperimentId) -> bool:
         """Whether there was an experiment with this id that has been deleted."""
-        return await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment) is not None
+        return (
+            await self._database.row("SELECT FROM deleted WHERE experiment = $1", experiment)
+            is not None
+        )
 
     async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these requests have been decided on.
@@ -176,7 +193,9 @@ class Ledger:
     async def delete(self, experiment: ExperimentId) -> None:
         """Forget an experiment with all its trials, facts and measurements."""
         async with self._database.transaction() as connection:
-            await connection.execute("INSERT INTO deleted (experiment) VALUES ($1) ON CONFLICT DO NOTHING", experiment)
+            await connection.execute(
+                "INSERT INTO deleted (experiment) VALUES ($1) ON CONFLICT DO NOTHING", experiment
+            )
             await connection.execute("DELETE FROM measurement WHERE experiment = $1", experiment)
             await connection.execute(
                 "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
@@ -187,7 +206,9 @@ class Ledger:
                 FIRST_EMBEDDED_SHARD,
             )
 
-    async def commit(self, shard: Shard, epoch: int, batch: Batch, move: Move | None = None) -> None:
+    async def commit(
+        self, shard: Shard, epoch: int, batch: Batch, move: Move | None = None
+    ) -> None:
         """Commit all of `batch`, and the position with it, or nothing.
 
         Raises FencedError if the shard, the experiment or the position has moved on.
@@ -201,13 +222,17 @@ class Ledger:
             fact=[FactRow.of(one) for one in batch.recorded],
             new_trial=rows.new,
             trial=rows.updated,
-            effect=[EffectRow(one.seq, effect) for one in batch.recorded for effect in effects(one.fact)],
+            effect=[
+                EffectRow(one.seq, effect) for one in batch.recorded for effect in effects(one.fact)
+            ],
             **_position_values(move),
         )
         with TRANSACTION.labels("commit").time():
             row = await self._database.row(_COMMIT.sql, *values)
         if row is None or row["moved"] != 1:
-            known = "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
+            known = (
+                "the experiment has moved on" if row and row["fence"] else f"epoch {epoch} is over"
+            )
             raise FencedError(f"shard {shard}: {known}")
 
 
@@ -239,13 +264,19 @@ def _readable(rows: Sequence[Any]) -> list[Experiment]:
         try:
             readable.append(_experiment(row))
         except ValidationError as error:
-            _log.error("experiment %s is left to a newer version: %s", row["name"], error.errors()[0]["msg"])
+            _log.error(
+                "experiment %s is left to a newer version: %s",
+                row["name"],
+                error.errors()[0]["msg"],
+            )
     return readable
 
 
 def _experiment(row: Any) -> Experiment:
     spec = ExperimentSpec.model_validate_json(orjson.dumps(row["spec"]))
-    identity = Identity(ExperimentId(row["id"]), row["name"], row["namespace"], spec, row["seed"], row["origin"])
+    identity = Identity(
+        ExperimentId(row["id"]), row["name"], row["namespace"], spec, row["seed"], row["origin"]
+    )
     return Experiment(identity, _PROGRESS.validate_python(row["progress"]))
 
 

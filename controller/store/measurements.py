@@ -65,14 +65,21 @@ class Measurements:
 
     async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
         """Store new ones of `rows`. Raises FencedError if another process owns the shard."""
-        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in MeasurementRow._fields]
+        columns = (
+            [list(column) for column in zip(*rows, strict=True)]
+            if rows
+            else [[] for _ in MeasurementRow._fields]
+        )
         with TRANSACTION.labels("measurements").time():
             found = await self._database.row(_INSERT, shard, epoch, *columns)
         if found is None or not found["fence"]:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
 
     async def summaries(
-        self, experiment: ExperimentId, attempts: Sequence[tuple[TrialNumber, int]], until: datetime | None = None
+        self,
+        experiment: ExperimentId,
+        attempts: Sequence[tuple[TrialNumber, int]],
+        until: datetime | None = None,
     ) -> dict[TrialNumber, Observation]:
         """What each of these (trial, attempt) has reported, or had `until` then; empty if it
         reported nothing."""
@@ -97,6 +104,12 @@ class Measurements:
             metric,
         )
         return [
-            CurvePoint(row["number"], row["state"], feasible(row["violations"] or ()), row["step"], row["value"])
+            CurvePoint(
+                row["number"],
+                row["state"],
+                feasible(row["violations"] or ()),
+                row["step"],
+                row["value"],
+            )
             for row in rows
         ]

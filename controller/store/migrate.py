@@ -11,7 +11,9 @@ LOCK = 0x7472_6961_6C73  # "trials": only one process migrates at a time
 def migrations() -> list[tuple[int, str, str]]:
     """All migrations of this version: number, name, SQL; in order."""
     found = (
-        entry for entry in files("controller.store").joinpath("migrations").iterdir() if entry.name.endswith(".sql")
+        entry
+        for entry in files("controller.store").joinpath("migrations").iterdir()
+        if entry.name.endswith(".sql")
     )
     return sorted((int(entry.name[:4]), entry.name, entry.read_text()) for entry in found)
 
@@ -27,8 +29,12 @@ async def migrate(database: Database) -> None:
         applied = {row["number"] for row in await connection.fetch("SELECT number FROM migration")}
         known = migrations()
         if applied - {number for number, _, _ in known}:
-            raise StoreRefusedError("the database was made by a newer version of trialstream; upgrade trialstream")
+            raise StoreRefusedError(
+                "the database was made by a newer version of trialstream; upgrade trialstream"
+            )
         for number, name, sql in known:
             if number not in applied:
                 await connection.execute(sql)
-                await connection.execute("INSERT INTO migration (number, name) VALUES ($1, $2)", number, name)
+                await connection.execute(
+                    "INSERT INTO migration (number, name) VALUES ($1, $2)", number, name
+                )

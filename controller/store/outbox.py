@@ -62,7 +62,10 @@ class Outbox:
 
     async def is_empty(self, experiment: ExperimentId) -> bool:
         """Whether every effect of the experiment is done."""
-        return await self._database.row("SELECT FROM outbox WHERE experiment = $1 LIMIT 1", experiment) is None
+        return (
+            await self._database.row("SELECT FROM outbox WHERE experiment = $1 LIMIT 1", experiment)
+            is None
+        )
 
     async def done(self, effect: Effect, facts: Sequence[tuple[ExperimentId, int]]) -> None:
         """Delete effects that have been done."""
@@ -96,10 +99,13 @@ class Mailbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, signal_id: UUID, experiment: ExperimentId, at: datetime, signal: Signal) -> None:
+    async def add(
+        self, signal_id: UUID, experiment: ExperimentId, at: datetime, signal: Signal
+    ) -> None:
         """Leave a request for the owner. One whose id is in the mailbox already is ignored."""
         await self._database.execute(
-            "INSERT INTO mailbox (id, experiment, at, data) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            "INSERT INTO mailbox (id, experiment, at, data) VALUES ($1, $2, $3, $4) ON "
+            "CONFLICT DO NOTHING",
             signal_id,
             experiment,
             at,
@@ -109,7 +115,8 @@ class Mailbox:
     async def requests(self, shard: Shard) -> list[Envelope]:
         """All requests to experiments of the shard that are not decided on, oldest first."""
         rows = await self._database.fetch(
-            "SELECT m.* FROM mailbox m JOIN experiment e ON e.id = m.experiment WHERE e.shard = $1 ORDER BY m.at, m.id",
+            "SELECT m.* FROM mailbox m JOIN experiment e ON e.id = m.experiment WHERE e.shard "
+            "= $1 ORDER BY m.at, m.id",
             shard,
         )
         return [_envelope(row) for row in rows]
@@ -122,7 +129,15 @@ def _envelope(row: Any) -> Envelope:
 
 def recorded(row: Any) -> Recorded:
     """A row of `fact` as what was recorded."""
-    fact = _FACT.validate_json(orjson.dumps(row["data"]), extra="ignore")  # a newer version may have written it
-    experiment, name, namespace = ExperimentId(row["experiment"]), row.get("name"), row.get("namespace")
-    envelope = Envelope(row["id"], row["cause"], experiment, row["at"], fact, row["seq"], name, namespace)
+    fact = _FACT.validate_json(
+        orjson.dumps(row["data"]), extra="ignore"
+    )  # a newer version may have written it
+    experiment, name, namespace = (
+        ExperimentId(row["experiment"]),
+        row.get("name"),
+        row.get("namespace"),
+    )
+    envelope = Envelope(
+        row["id"], row["cause"], experiment, row["at"], fact, row["seq"], name, namespace
+    )
     return Recorded(row["seq"], envelope)

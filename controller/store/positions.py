@@ -31,7 +31,9 @@ class Bookmark:
 
     def move(self) -> Move | None:
         """The change that is still to be stored, if there is one."""
-        return Move(self.topic, self.log, self.stored, self.done) if self.done != self.stored else None
+        return (
+            Move(self.topic, self.log, self.stored, self.done) if self.done != self.stored else None
+        )
 
 
 _FIND = """
@@ -74,8 +76,14 @@ class Positions:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
         return Bookmark(topic, log, row["next"], row["next"])
 
-    async def advance(self, shard: Shard, epoch: int, move: Move, dead: Sequence[DeadLetter] = ()) -> None:
+    async def advance(
+        self, shard: Shard, epoch: int, move: Move, dead: Sequence[DeadLetter] = ()
+    ) -> None:
         """Store the position, and with it the records that were put aside. Raises FencedError."""
-        row = await self._database.row(_ADVANCE, shard, epoch, *move, *letter_values(move.log, dead))
+        row = await self._database.row(
+            _ADVANCE, shard, epoch, *move, *letter_values(move.log, dead)
+        )
         if row is None or not row["moved"]:
-            raise FencedError(f"shard {shard}: somebody else reads {move.topic}, or epoch {epoch} is over")
+            raise FencedError(
+                f"shard {shard}: somebody else reads {move.topic}, or epoch {epoch} is over"
+            )

@@ -168,9 +168,14 @@ def _options() -> dict[str, Any]:
 async def _prepare(connection: asyncpg.Connection) -> None:
     major = connection.get_server_version().major
     if major < OLDEST_SERVER:
-        raise StoreRefusedError(f"the database is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed")
+        raise StoreRefusedError(
+            f"the database is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed"
+        )
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: orjson.dumps(value).decode(),
+        decoder=orjson.loads,
     )
 
 

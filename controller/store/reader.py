@@ -71,7 +71,13 @@ class Reader:
         for one in dead:
             DEAD_LETTERS.labels(self.topic).inc()
             record = one.delivery.record
-            _log.error("%s[%d]@%d is put aside: %s", record.topic, record.partition, one.delivery.position, one.reason)
+            _log.error(
+                "%s[%d]@%d is put aside: %s",
+                record.topic,
+                record.partition,
+                one.delivery.position,
+                one.reason,
+            )
             self.dead.append(one)
         move = self.move()
         if move is None or (not self.dead and time.monotonic() - self.stored_at < LAZY_SECONDS):
@@ -82,9 +88,13 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topic: str) -> AsyncGenerator[Reader]:
+async def reading(
+    bus: Bus, positions: Positions, shard: Shard, epoch: int, topic: str
+) -> AsyncGenerator[Reader]:
     """Read the shard's partition of `topic` from the stored position on."""
-    bookmark = await positions.find(shard, epoch, topic, await bus.log_id(topic)) if bus.durable else None
+    bookmark = (
+        await positions.find(shard, epoch, topic, await bus.log_id(topic)) if bus.durable else None
+    )
     async with bus.subscribe(topic, int(shard), bookmark.stored if bookmark else 0) as subscription:
         if bookmark is not None and subscription.position != bookmark.stored:
             _log.warning(
@@ -94,7 +104,9 @@ async def reading(bus: Bus, positions: Positions, shard: Shard, epoch: int, topi
             bookmark.done = subscription.position
         DEAD_LETTERS.labels(topic)  # from 0 on, or the first one would be no increase
         try:
-            yield Reader(subscription, positions, shard, epoch, topic, subscription.position, bookmark)
+            yield Reader(
+                subscription, positions, shard, epoch, topic, subscription.position, bookmark
+            )
         finally:
             with suppress(KeyError):
                 LAG.remove(topic, shard)

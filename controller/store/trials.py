@@ -80,20 +80,28 @@ def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorde
 
 def _new(after: Experiment, fact: TrialProposed, at: datetime) -> NewTrial:
     live = after.progress.live[fact.trial]
-    return NewTrial(fact.trial, live.state, live.attempt, orjson.dumps(fact.assignment).decode(), fact.told, at)
+    return NewTrial(
+        fact.trial, live.state, live.attempt, orjson.dumps(fact.assignment).decode(), fact.told, at
+    )
 
 
-def _live(updated: dict[TrialNumber, TrialUpdate], after: Experiment, number: TrialNumber) -> TrialUpdate:
+def _live(
+    updated: dict[TrialNumber, TrialUpdate], after: Experiment, number: TrialNumber
+) -> TrialUpdate:
     """The row of a trial as the batch leaves it; a conclusion in the batch will replace it."""
     if number not in updated:
         live = after.progress.live.get(number)
         updated[number] = (
-            TrialUpdate(number, live.state, live.attempt) if live else TrialUpdate(number, TrialState.RUNNING, 0)
+            TrialUpdate(number, live.state, live.attempt)
+            if live
+            else TrialUpdate(number, TrialState.RUNNING, 0)
         )
     return updated[number]
 
 
-def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: datetime | None) -> TrialUpdate:
+def _concluded(
+    fact: TrialConcluded, ordinal: int, at: datetime, started_at: datetime | None
+) -> TrialUpdate:
     return TrialUpdate(
         number=fact.trial,
         state=fact.state,
@@ -102,7 +110,9 @@ def _concluded(fact: TrialConcluded, ordinal: int, at: datetime, started_at: dat
         cause=fact.cause,
         exit_code=fact.exit_code,
         message=fact.message,
-        observation=orjson.dumps({name: one.model_dump() for name, one in fact.observation.items()}).decode(),
+        observation=orjson.dumps(
+            {name: one.model_dump() for name, one in fact.observation.items()}
+        ).decode(),
         value=fact.value,
         objective_values=_array(fact.values) if len(fact.values) > 1 else None,
         violations=_array(fact.violations) if fact.violations else None,

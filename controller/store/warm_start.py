@@ -38,16 +38,22 @@ async def _rows(ledger: Ledger, namespace: str, name: str, spec: ExperimentSpec)
     known = await ledger.find(namespace, name)
     if known is None:
         raise UnknownEarlierError(
-            f"spec.warmStart.experiment: there is no experiment {name!r} in namespace {namespace!r}; "
+            f"spec.warmStart.experiment: there is no experiment {name!r} in namespace "
+            f"{namespace!r}; "
             "see: trialstream list"
         )
     earlier = known[0]
     if earlier.spec.first_objective.metric != target.metric:
         raise UnknownEarlierError(
-            f"spec.warmStart.experiment: {name!r} optimised {earlier.spec.first_objective.metric!r}, "
+            f"spec.warmStart.experiment: {name!r} optimised "
+            f"{earlier.spec.first_objective.metric!r}, "
             f"not {target.metric!r}; give rows that have that value"
         )
     sign = 1.0 if target.type is Direction.MINIMIZE else -1.0
     results = await ledger.results(earlier.identity.id, sign, MOST_ROWS)
     valued = ((assignment, target.value(observation)) for assignment, observation in results)
-    return [Row(parameters=dict(assignment), value=value) for assignment, value in valued if value is not None]
+    return [
+        Row(parameters=dict(assignment), value=value)
+        for assignment, value in valued
+        if value is not None
+    ]

@@ -45,4 +45,6 @@ def explain(ends: list[WorkerEndedError]) -> str:
     """Why a question could not be answered: its workers have ended, each time it was asked."""
     reasons = "; then ".join(dict.fromkeys(map(str, ends)))
     remedy = REMEDIES.get(ends[-1].cause, "")
-    return f"{reasons}, {len(ends)} times in a row; choose another algorithm or other settings{remedy}"
+    return (
+        f"{reasons}, {len(ends)} times in a row; choose another algorithm or other settings{remedy}"
+    )

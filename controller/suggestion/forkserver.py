@@ -79,7 +79,9 @@ class Forkserver:
 
     def _execute(self, request: dict[str, Any]) -> None:
         if "kill" in request:
-            if request["kill"] in self._workers:  # else it has ended, and its pid may be another process's
+            if (
+                request["kill"] in self._workers
+            ):  # else it has ended, and its pid may be another process's
                 os.kill(request["kill"], signal.SIGKILL)
             return
         self._import(set(request["modules"]) - self._modules)

@@ -19,7 +19,13 @@ from controller.settings import MIB, SuggestionSettings
 from controller.suggestion.exits import WorkerEndedError, explain, explain_exit
 from controller.suggestion.processes import ForkserverClient, Process
 from controller.suggestion.wire import framed
-from controller.telemetry.catalogue import REBUILDS, SEARCHING, WORKER_MEMORY, WORKER_RESTARTS, WORKERS
+from controller.telemetry.catalogue import (
+    REBUILDS,
+    SEARCHING,
+    WORKER_MEMORY,
+    WORKER_RESTARTS,
+    WORKERS,
+)
 from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
@@ -100,7 +106,9 @@ class Pool:
         while True:
             try:
                 reply = await self._wait_for_reply(
-                    _PendingQuestion(question, spec, recall, asyncio.get_running_loop().create_future())
+                    _PendingQuestion(
+                        question, spec, recall, asyncio.get_running_loop().create_future()
+                    )
                 )
             except WorkerEndedError as end:
                 ends.append(end)
@@ -125,7 +133,11 @@ class Pool:
         self._queue.append(pending)
         self._assign()
         loop = asyncio.get_running_loop()
-        timers = [loop.call_later(after, self._assign) for after in (GROW_SECONDS, MOVE_SECONDS)] if self._queue else []
+        timers = (
+            [loop.call_later(after, self._assign) for after in (GROW_SECONDS, MOVE_SECONDS)]
+            if self._queue
+            else []
+        )
         try:
             return await pending.reply
         finally:
@@ -182,8 +194,12 @@ class Pool:
             worker = _Worker(await (await self._forkserver()).fork(modules))
         except OSError as error:  # TimeoutError is one
             for pending in self._queue:
-                if not pending.reply.done() and not any(can_answer(worker, pending) for worker in self._workers):
-                    pending.reply.set_exception(OSError(f"no worker for searches could be started: {error}"))
+                if not pending.reply.done() and not any(
+                    can_answer(worker, pending) for worker in self._workers
+                ):
+                    pending.reply.set_exception(
+                        OSError(f"no worker for searches could be started: {error}")
+                    )
             return
         finally:
             self._starting = False
@@ -247,7 +263,9 @@ class Pool:
                     payload = await worker.process.read()
             reply: dict[str, Any] = json.loads(payload)
         except TimeoutError:
-            raise WorkerEndedError("slow", f"it took more than {self._settings.timeout_seconds:g} s") from None
+            raise WorkerEndedError(
+                "slow", f"it took more than {self._settings.timeout_seconds:g} s"
+            ) from None
         except (asyncio.IncompleteReadError, ConnectionError):
             raise await explain_exit(worker.process, self._settings.memory_mib) from None
         except ValueError as error:

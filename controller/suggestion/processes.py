@@ -18,7 +18,17 @@ from events.program import command
 
 START_SECONDS = 60.0
 """How long the start of a worker may take, imports included."""
-_KEPT = ("PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_KEPT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)
 _KEPT_BY_PREFIX = ("LC_", "PYTHON")
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM")
 
@@ -30,7 +40,11 @@ def environment() -> dict[str, str]:
         name: value for name, value in os.environ.items()
         if name in _KEPT or name.startswith(_KEPT_BY_PREFIX)
     }  # fmt: skip
-    return {**kept, **{f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}, "PYTHONHASHSEED": "0"}
+    return {
+        **kept,
+        **{f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD},
+        "PYTHONHASHSEED": "0",
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +77,9 @@ class ForkserverClient(asyncio.Protocol):
         self._control = control
         self._transport: asyncio.BaseTransport | None = None
         self._lines = b""
-        self._asked: deque[asyncio.Future[tuple[dict[str, Any], asyncio.Future[int | None]]]] = deque()
+        self._asked: deque[asyncio.Future[tuple[dict[str, Any], asyncio.Future[int | None]]]] = (
+            deque()
+        )
         self._ended: dict[int, asyncio.Future[int | None]] = {}
         self.lost = False
 
@@ -72,7 +88,9 @@ class ForkserverClient(asyncio.Protocol):
         """Start it, without waiting for its imports. `memory`: bytes for each worker. Raises
         OSError."""
         program, ours = _launch(memory)
-        _, server = await asyncio.get_running_loop().create_unix_connection(lambda: cls(program, ours), sock=ours)
+        _, server = await asyncio.get_running_loop().create_unix_connection(
+            lambda: cls(program, ours), sock=ours
+        )
         return server
 
     async def fork(self, modules: Collection[str]) -> Process:
@@ -85,7 +103,9 @@ class ForkserverClient(asyncio.Protocol):
         self._asked.append(reply)
         try:
             with theirs:
-                socket.send_fds(self._control, [_line({"modules": sorted(modules)})], [theirs.fileno()])
+                socket.send_fds(
+                    self._control, [_line({"modules": sorted(modules)})], [theirs.fileno()]
+                )
             async with asyncio.timeout(START_SECONDS):
                 answer, ended = await reply
         except BaseException as error:
@@ -135,7 +155,9 @@ class ForkserverClient(asyncio.Protocol):
                 reply.set_exception(OSError(message["error"]))
             return
         ended = self._ended[message["pid"]] = asyncio.get_running_loop().create_future()
-        if not reply.done():  # else nobody waits for it any more; its socket is closed, so it ends by itself
+        if (
+            not reply.done()
+        ):  # else nobody waits for it any more; its socket is closed, so it ends by itself
             reply.set_result((message, ended))
 
     def _end_all(self) -> None:
@@ -143,11 +165,15 @@ class ForkserverClient(asyncio.Protocol):
         if self.lost:
             return
         self.lost = True
-        with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for processes that have ended
+        with suppress(
+            ProcessLookupError, PermissionError
+        ):  # macOS raises the latter for processes that have ended
             os.killpg(self._program.pid, signal.SIGKILL)
         for reply in self._asked:
             if not reply.done():
-                reply.set_exception(ConnectionResetError("the forkserver of the searches has ended"))
+                reply.set_exception(
+                    ConnectionResetError("the forkserver of the searches has ended")
+                )
         for ended in self._ended.values():
             ended.set_result(None)
         self._asked.clear()

@@ -51,7 +51,9 @@ class ProgressReporter:
             self._connection.sendall(framed(b""))
 
 
-def _answer(searches: Searches, question: Question, journal: list[Asked | Told], step: Callable[[], None]) -> bytes:
+def _answer(
+    searches: Searches, question: Question, journal: list[Asked | Told], step: Callable[[], None]
+) -> bytes:
     began = time.perf_counter()
     try:
         answer = searches.answer(question, journal, step)

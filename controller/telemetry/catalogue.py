@@ -27,7 +27,8 @@ class Catalogue:
         first: Iterable[Sequence[str]] = (),
         remedy: str = "",
     ) -> Counter:
-        """`first`: label values that are 0 from the start, because a rate needs an earlier value."""
+        """`first`: label values that are 0 from the start, because a rate needs an earlier
+        value."""
         self.remedies[name], self.labels[name] = remedy, labels
         made = Counter(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
         for values in first:
@@ -38,17 +39,27 @@ class Catalogue:
         self.remedies[name], self.labels[name] = remedy, labels
         return Gauge(f"trialstream_{name}", meaning, labels, registry=REGISTRY)
 
-    def seconds(self, name: str, meaning: str, *labels: str, slow: bool = False, remedy: str = "") -> Histogram:
+    def seconds(
+        self, name: str, meaning: str, *labels: str, slow: bool = False, remedy: str = ""
+    ) -> Histogram:
         self.remedies[f"{name}_seconds"], self.labels[f"{name}_seconds"] = remedy, labels
         buckets = SLOW if slow else QUICK
-        return Histogram(f"trialstream_{name}_seconds", meaning, labels, registry=REGISTRY, buckets=buckets)
+        return Histogram(
+            f"trialstream_{name}_seconds", meaning, labels, registry=REGISTRY, buckets=buckets
+        )
 
 
 CATALOGUE = Catalogue()
 
-EXPERIMENTS = CATALOGUE.gauge("experiments", "Experiments of this controller's shards that are not over.", "state")
-TRIALS = CATALOGUE.gauge("trials", "Trials of this controller's shards without a conclusion.", "state")
-FACTS = CATALOGUE.counter("facts", "Facts by type: every change of state of an experiment or a trial.", "type")
+EXPERIMENTS = CATALOGUE.gauge(
+    "experiments", "Experiments of this controller's shards that are not over.", "state"
+)
+TRIALS = CATALOGUE.gauge(
+    "trials", "Trials of this controller's shards without a conclusion.", "state"
+)
+FACTS = CATALOGUE.counter(
+    "facts", "Facts by type: every change of state of an experiment or a trial.", "type"
+)
 CONCLUSIONS = CATALOGUE.counter(
     "trial_conclusions",
     "Trials concluded, by state and cause.",
@@ -92,7 +103,8 @@ WORKER_RESTARTS = CATALOGUE.counter(
     "Workers that died or were killed at work, by cause; their requests were repeated.",
     "cause",
     first=[(cause,) for cause in ("slow", "memory", "signal", "exit", "nonsense", "unknown")],
-    remedy="slow, memory: an algorithm exceeds its limits, see the log. signal: something kills them.",
+    remedy="slow, memory: an algorithm exceeds its limits, see the log. signal: "
+    "something kills them.",
 )
 DECISION = CATALOGUE.seconds(
     "decision",
@@ -128,7 +140,8 @@ OUTBOX_AGE = CATALOGUE.gauge(
     "outbox_age_seconds",
     "Age of the oldest effect that is not done yet.",
     "effect",
-    remedy="publish: Kafka accepts no facts. start, stop: the place where trials run does not react.",
+    remedy="publish: Kafka accepts no facts. start, stop: the place where trials "
+    "run does not react.",
 )
 DEAD_LETTERS = CATALOGUE.counter(
     "dead_letters",
@@ -144,18 +157,25 @@ SHARDS = CATALOGUE.gauge(
     "Shards that this controller owns.",
     remedy="The sum over all controllers must be trialstream_shards; if not, see /readyz of each.",
 )
-SHARDS_IN_ALL = CATALOGUE.gauge("shards", "All shards of the installation; every controller reports the same number.")
+SHARDS_IN_ALL = CATALOGUE.gauge(
+    "shards", "All shards of the installation; every controller reports the same number."
+)
 SHARDS_IN_TROUBLE = CATALOGUE.gauge(
     "shards_in_trouble",
     "Shards of this controller whose work fails and is restarted.",
     remedy="/readyz and the log say why.",
 )
-EPOCH = CATALOGUE.gauge("shard_epoch", "The number of the shard's ownership; it grows with each owner.", "shard")
-CHANGES = CATALOGUE.counter("shard_changes", "Shards claimed, handed over or dropped, by change.", "change")
+EPOCH = CATALOGUE.gauge(
+    "shard_epoch", "The number of the shard's ownership; it grows with each owner.", "shard"
+)
+CHANGES = CATALOGUE.counter(
+    "shard_changes", "Shards claimed, handed over or dropped, by change.", "change"
+)
 FENCINGS = CATALOGUE.counter(
     "fencings",
     "Times that a write was refused because another controller owns the shard by now.",
-    remedy="A few at each crash are normal. Many: leases run out; see loop_lag_seconds and Postgres.",
+    remedy="A few at each crash are normal. Many: leases run out; see "
+    "loop_lag_seconds and Postgres.",
 )
 TRANSACTION = CATALOGUE.seconds(
     "transaction",
@@ -167,7 +187,8 @@ DATABASE_ERRORS = CATALOGUE.counter(
     "database_errors",
     "Statements on Postgres that failed.",
     "kind",
-    remedy="away: check that Postgres runs and can be reached. refused: the log says what it refuses.",
+    remedy="away: check that Postgres runs and can be reached. refused: the log "
+    "says what it refuses.",
 )
 POOL = CATALOGUE.gauge(
     "database_connections",
@@ -207,5 +228,6 @@ API_REQUESTS = CATALOGUE.counter(
     "verb",
     "code",
     first=[(verb, "2xx") for verb in ("GET", "POST", "PATCH", "DELETE")],
-    remedy="Many 4xx: see the log, mostly missing permissions. 5xx, none: the server is unavailable.",
+    remedy="Many 4xx: see the log, mostly missing permissions. 5xx, none: the "
+    "server is unavailable.",
 )

@@ -17,7 +17,8 @@ from controller.telemetry.catalogue import REGISTRY
 CLIENT_SECONDS = 5.0
 """How long a client may take for each part of its request."""
 MOST_CLIENTS = 32
-"""Connections at once for each port; one more, and the oldest is closed: a normal request has long ended by then."""
+"""Connections at once for each port; one more, and the oldest is closed: a normal request has long
+ended by then."""
 Response = tuple[int, str, bytes]
 """Status, content type, body."""
 Page = Callable[[], Response]
@@ -77,7 +78,8 @@ class PageServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log at DEBUG only: clients may close their connections. The default prints a traceback."""
+        """Log at DEBUG only: clients may close their connections. The default prints a
+        traceback."""
         _log.debug("a request from %s failed", client_address, exc_info=True)
 
 
@@ -88,7 +90,8 @@ def _close(client: socket.socket) -> None:
 
 @contextmanager
 def serve(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
-    """Answer GET and HEAD for `pages`, by path, while the context is open. Yields the port; `port` 0: any free one.
+    """Answer GET and HEAD for `pages`, by path, while the context is open. Yields the port; `port`
+    0: any free one.
 
     Raises OSError if the port is taken."""
 
@@ -97,7 +100,9 @@ def serve(host: str, port: int, pages: dict[str, Page]) -> Iterator[int]:
 
         def do_GET(self) -> None:
             page = pages.get(self.path.partition("?")[0])
-            code, kind, body = render(page) if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
+            code, kind, body = (
+                render(page) if page else (404, "text/plain", (" ".join(pages) + "\n").encode())
+            )
             self.send_response(code)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))

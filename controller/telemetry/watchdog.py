@@ -1,4 +1,5 @@
-"""A thread that notices when the event loop is blocked: it logs the stack, and after a minute ends the process."""
+"""A thread that notices when the event loop is blocked: it logs the stack, and after a minute ends
+the process."""
 
 import asyncio
 import logging
@@ -19,22 +20,29 @@ ALARM_SECONDS, ALIVE_SECONDS, END_SECONDS = 5.0, 10.0, 60.0
 """How long the loop is blocked before the stack is logged, /healthz fails, and the process ends."""
 EXIT_CODE = 70
 WRITE_SECONDS = 1.0
-"""How long the watchdog waits for its own output: the loop may be blocked by the log itself, such as a full pipe."""
+"""How long the watchdog waits for its own output: the loop may be blocked by the log itself, such
+as a full pipe."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """`beat` counts in the event loop; `watch`, in a thread, notices when the count stands still."""
+    """`beat` counts in the event loop; `watch`, in a thread, notices when the count stands
+    still."""
 
     beats: int = 0
     silent: float = 0.0
-    """Seconds without a beat, summed over the thread's own looks, so that a frozen process does not count."""
+    """Seconds without a beat, summed over the thread's own looks, so that a frozen process does not
+    count."""
     closing: Event = field(default_factory=Event)
 
     def problems(self) -> list[str]:
         """Why the process is not alive; nothing while it is."""
-        return [f"the event loop has been blocked for {self.silent:.0f} s"] if self.silent >= ALIVE_SECONDS else []
+        return (
+            [f"the event loop has been blocked for {self.silent:.0f} s"]
+            if self.silent >= ALIVE_SECONDS
+            else []
+        )
 
     async def beat(self) -> None:
         """Run until cancelled; also measures how late the loop is."""
@@ -71,7 +79,8 @@ class Watchdog:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Watch the event loop of the main thread, which has to run `beat`, while the context is open."""
+        """Watch the event loop of the main thread, which has to run `beat`, while the context is
+        open."""
         thread = Thread(target=self.watch, daemon=True)
         thread.start()
         try:

@@ -16,7 +16,9 @@ def letter_cells(one: StoredDeadLetter) -> tuple[str, ...]:
 
 def letter_facts(one: StoredDeadLetter) -> list[tuple[str, str]]:
     """All but the value, as titles and texts."""
-    headers = [(name, words.clean(text.decode(errors="replace"))) for name, text in one.record.headers]
+    headers = [
+        (name, words.clean(text.decode(errors="replace"))) for name, text in one.record.headers
+    ]
     return [
         ("Id", str(one.id)),
         ("Record", _place(one)),

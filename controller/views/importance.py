@@ -35,7 +35,9 @@ class Importance:
     explained: float
 
 
-def importance(parameters: Sequence[Parameter], rows: Sequence[TrialRow], objective: int = 0) -> Importance | None:
+def importance(
+    parameters: Sequence[Parameter], rows: Sequence[TrialRow], objective: int = 0
+) -> Importance | None:
     """Estimate from the trials with values, also infeasible ones; None if they are fewer than
     FEWEST, or all equal."""
     usable = thinned([row for row in rows if row.ranked or row.infeasible], MOST)
@@ -78,7 +80,9 @@ def _losses(points: Any, ranks: Any) -> tuple[Any, float]:
     added, error = np.zeros(points.shape[1]), 0.0
     for fold in range(FOLDS):
         seen, unseen = folds != fold, folds == fold
-        forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(points[seen], ranks[seen])
+        forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=fold).fit(
+            points[seen], ranks[seen]
+        )
         plain = _error(forest, points[unseen], ranks[unseen])
         error += plain * unseen.mean()
         for column in range(points.shape[1]):
@@ -91,7 +95,9 @@ def _losses(points: Any, ranks: Any) -> tuple[Any, float]:
 def _shuffled(points: Any, column: int, random: Any) -> Any:
     """SHUFFLES copies of the points, one column shuffled in each."""
     copies = np.tile(points, (SHUFFLES, 1))
-    copies[:, column] = np.concatenate([random.permutation(points[:, column]) for _ in range(SHUFFLES)])
+    copies[:, column] = np.concatenate(
+        [random.permutation(points[:, column]) for _ in range(SHUFFLES)]
+    )
     return copies
 
 

@@ -12,7 +12,11 @@ TAIL_BYTES = 16 * 1024
 
 def log_file(data: Path, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int) -> Path:
     """Where a local attempt's output is kept."""
-    return Path(Attempt(str(data.absolute()), f"{snapshot.experiment.identity.id}/{row.number}/{attempt}").log)
+    return Path(
+        Attempt(
+            str(data.absolute()), f"{snapshot.experiment.identity.id}/{row.number}/{attempt}"
+        ).log
+    )
 
 
 def last_lines(file: Path, most: int) -> list[str]:

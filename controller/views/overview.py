@@ -10,7 +10,13 @@ from controller.store.queries.curves import LatestValue
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
 from controller.views import words
-from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words
+from controller.views.summary import (
+    algorithm_words,
+    counts_words,
+    in_order,
+    metric_values,
+    state_words,
+)
 from controller.views.warm_start import known_before
 from events.facts import TrialState
 from events.ids import TrialNumber
@@ -22,10 +28,15 @@ MOST_LIVE = 50
 LIVE_TITLES = ("#", "state", "attempt", "last value", "when")
 
 
-async def read_last(queries: Queries, snapshot: ExperimentSnapshot) -> Mapping[TrialNumber, LatestValue]:
+async def read_last(
+    queries: Queries, snapshot: ExperimentSnapshot
+) -> Mapping[TrialNumber, LatestValue]:
     """What the running trials, at most MOST_LIVE, had reported last."""
     experiment = snapshot.experiment
-    live = {number: trial.attempt for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]}
+    live = {
+        number: trial.attempt
+        for number, trial in list(experiment.progress.live.items())[:MOST_LIVE]
+    }
     return await queries.curves.last_values(
         experiment.identity.id, live, experiment.spec.first_objective.metric, snapshot.until
     )
@@ -35,7 +46,9 @@ async def read_weighed(queries: Queries, snapshot: ExperimentSnapshot) -> Sequen
     """A sample of the concluded trials, from which importance is estimated."""
     identity, proposed = snapshot.experiment.identity, snapshot.experiment.progress.proposed
     rows = await queries.trials.sample(identity.id, proposed, MOST_WEIGHED)
-    return [row for row in rows if row.concluded_at is not None and row.concluded_at <= snapshot.now]
+    return [
+        row for row in rows if row.concluded_at is not None and row.concluded_at <= snapshot.now
+    ]
 
 
 def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
@@ -57,7 +70,10 @@ def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
     yield "Algorithm", algorithm_words(experiment)
     yield from known_before(spec)
     yield from budgets(experiment, snapshot.now)
-    yield "Created", f"{words.clock(snapshot.created_at)} ({words.age(snapshot.created_at, snapshot.now)} ago)"
+    yield (
+        "Created",
+        f"{words.clock(snapshot.created_at)} ({words.age(snapshot.created_at, snapshot.now)} ago)",
+    )
     if snapshot.concluded_at is not None:
         took = words.duration((snapshot.concluded_at - snapshot.created_at).total_seconds())
         yield "Concluded", f"{words.clock(snapshot.concluded_at)} (after {took})"
@@ -70,7 +86,13 @@ def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Parallel", str(spec.parallel)
     if spec.max_failed_trial_count is not None:
         counts = progress.counts
-        yield "Failures", f"{counts.failed + counts.metrics_unavailable} of {spec.max_failed_trial_count} allowed"
+        yield (
+            "Failures",
+            (
+                f"{counts.failed + counts.metrics_unavailable} of {spec.max_failed_trial_count} "
+                "allowed"
+            ),
+        )
     if spec.budget.wall_clock_seconds is not None:
         left = progress.seconds_left
         if progress.deadline is not None:
@@ -86,7 +108,9 @@ def best_facts(experiment: Experiment, best: TrialRow) -> Iterator[tuple[str, st
         yield words.clean(name), words.scalar(value)
 
 
-def live_rows(snapshot: ExperimentSnapshot, last: Mapping[TrialNumber, LatestValue]) -> Iterator[tuple[str, ...]]:
+def live_rows(
+    snapshot: ExperimentSnapshot, last: Mapping[TrialNumber, LatestValue]
+) -> Iterator[tuple[str, ...]]:
     """A row under LIVE_TITLES for each trial without a conclusion, at most MOST_LIVE; `last` is
     what they reported."""
     metric = snapshot.experiment.spec.first_objective.metric
@@ -100,11 +124,18 @@ def live_rows(snapshot: ExperimentSnapshot, last: Mapping[TrialNumber, LatestVal
 
 def importance_words(experiment: Experiment, rows: Sequence[TrialRow]) -> Iterator[str]:
     """For each objective the parameters that matter most; a report says how that is estimated."""
-    from controller.views.importance import FEWEST, importance  # what it needs takes a second to import
+    from controller.views.importance import (
+        FEWEST,
+        importance,
+    )  # what it needs takes a second to import
 
     for place, target in enumerate(experiment.spec.all_objectives):
         matters = importance(experiment.spec.parameters, rows, place)
         shares = "" if matters is None else words.shares(matters.shares[:MOST_SHARES])
         few = f"needs at least {FEWEST} trials with values that differ"
-        trust = "" if matters is None else f" (explains {matters.explained:.0%} of the differences in rank)"
+        trust = (
+            ""
+            if matters is None
+            else f" (explains {matters.explained:.0%} of the differences in rank)"
+        )
         yield f"{words.clean(target.metric)}: {shares or few}{trust}"

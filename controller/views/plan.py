@@ -27,7 +27,9 @@ def plan(document: ExperimentDocument, timeout: float | None) -> Iterator[tuple[
     yield "Algorithm", algorithm_plan(spec)
     yield (
         "Early stopping",
-        _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings) if spec.early_stopping else "none",
+        _settings(spec.early_stopping.algorithm_name, spec.early_stopping.settings)
+        if spec.early_stopping
+        else "none",
     )
     if spec.constraints:
         yield "Constraints", "\n".join(spec.constraints)
@@ -53,8 +55,15 @@ def example_point(spec: ExperimentSpec) -> Assignment:
 
 def _objectives(spec: ExperimentSpec) -> Iterator[str]:
     for target in spec.all_objectives:
-        more = f"; also recorded: {', '.join(target.additional_metric_names)}" if target.additional_metric_names else ""
-        yield f"{words.objective_words(target)}, a trial's value is its {target.strategy(target.metric).value}{more}"
+        more = (
+            f"; also recorded: {', '.join(target.additional_metric_names)}"
+            if target.additional_metric_names
+            else ""
+        )
+        yield (
+            f"{words.objective_words(target)}, a trial's value is its "
+            f"{target.strategy(target.metric).value}{more}"
+        )
 
 
 def _constraints(spec: ExperimentSpec) -> Iterator[str]:
@@ -107,8 +116,17 @@ def _range(parameter: Parameter) -> tuple[str, ...]:
         values = [words.scalar(value) for value in parameter.space.list]
         return (parameter.name, parameter.type, "-", "-", size, _shortened(", ".join(values)))
     low, high = words.scalar(side.decode(0.0)), words.scalar(side.decode(1.0))
-    step = f", step {words.number(parameter.space.step)}" if parameter.space.step is not None else ""
-    return (parameter.name, parameter.type, low, high, size, f"{parameter.space.distribution}{step}")
+    step = (
+        f", step {words.number(parameter.space.step)}" if parameter.space.step is not None else ""
+    )
+    return (
+        parameter.name,
+        parameter.type,
+        low,
+        high,
+        size,
+        f"{parameter.space.distribution}{step}",
+    )
 
 
 def condition(given: Condition | None) -> str:
@@ -119,7 +137,10 @@ def condition(given: Condition | None) -> str:
         low, high = map(words.number, given.range)
         return f"{given.parameter} is {low} to {high}"
     values = given.in_ if given.in_ is not None else (given.equals,)
-    return _shortened(f"{given.parameter} is {' or '.join(words.scalar(one) for one in values if one is not None)}")
+    return _shortened(
+        f"{given.parameter} is "
+        f"{' or '.join(words.scalar(one) for one in values if one is not None)}"
+    )
 
 
 def _shortened(text: str, most: int = 100) -> str:

@@ -30,12 +30,21 @@ def news_line(experiment: Experiment, recorded: Recorded) -> str:
     at = recorded.envelope.at.astimezone().strftime("%H:%M:%S")
     match recorded.fact:
         case TrialProposed(trial=trial, assignment=assignment):
-            return f"{at} {trial_name(experiment.identity.name, trial)} tries {words.assignment(assignment)}"
-        case TrialConcluded(trial=trial, state=state, value=value, values=known, message=message) as fact:
+            return (
+                f"{at} {trial_name(experiment.identity.name, trial)} tries "
+                f"{words.assignment(assignment)}"
+            )
+        case (
+            TrialConcluded(
+                trial=trial, state=state, value=value, values=known, message=message
+            ) as fact
+        ):
             shown = words.aimed(experiment.spec, known) if value is not None else message
             if missed := words.missed(experiment.spec, fact.violations):
                 shown += f" (misses {missed})"
-            return f"{at} {trial_name(experiment.identity.name, trial)} {state.value} {shown}".rstrip()
+            return (
+                f"{at} {trial_name(experiment.identity.name, trial)} {state.value} {shown}".rstrip()
+            )
         case fact:
             return f"{at} {words.fact_words(fact)}"
 
@@ -43,7 +52,9 @@ def news_line(experiment: Experiment, recorded: Recorded) -> str:
 def concluded_words(experiment: Experiment) -> str:
     """How many trials ended how, such as `5 Succeeded, 1 Failed`."""
     counts = trial_counts(experiment).items()
-    return ", ".join(f"{count} {state.value}" for state, count in counts if count and state in TERMINAL)
+    return ", ".join(
+        f"{count} {state.value}" for state, count in counts if count and state in TERMINAL
+    )
 
 
 def time_left_words(snapshot: ExperimentSnapshot, began: datetime, at_start: int) -> str:
@@ -51,7 +62,10 @@ def time_left_words(snapshot: ExperimentSnapshot, began: datetime, at_start: int
     what is left of it."""
     progress, spec = snapshot.experiment.progress, snapshot.experiment.spec
     if progress.deadline is not None:
-        return f"{words.duration(max(0.0, (progress.deadline - snapshot.now).total_seconds()))} of the budget left"
+        return (
+            f"{words.duration(max(0.0, (progress.deadline - snapshot.now).total_seconds()))} of "
+            "the budget left"
+        )
     done = progress.counts.concluded - at_start
     if spec.max_trial_count is None or done <= 0:
         return ""
@@ -69,7 +83,10 @@ def best_line(experiment: Experiment) -> str:
     if best is None:
         return f"no result yet{missed}"
     name = trial_name(experiment.identity.name, best.trial)
-    return f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by {name}{missed}"
+    return (
+        f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by "
+        f"{name}{missed}"
+    )
 
 
 def running_trials(

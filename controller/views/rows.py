@@ -27,7 +27,9 @@ class Columns:
         self._front = front
         self._metrics = [(metric, extreme) for metric in spec.metrics for extreme in EXTREMES]
         metric_names = [f"{metric}.{extreme}" for metric, extreme in self._metrics]
-        judged = [f"value.{target.metric}" for target in spec.all_objectives if spec.multi_objective]
+        judged = [
+            f"value.{target.metric}" for target in spec.all_objectives if spec.multi_objective
+        ]
         judged += ["front"] if spec.multi_objective else []
         judged += [f"missed.{text}" for text in spec.outcome_constraints] + ["feasible"] * bool(
             spec.outcome_constraints
@@ -46,12 +48,18 @@ class Columns:
             row.cause.value if row.cause else None,
             row.attempt,
             *(row.assignment.get(name) for name in self._parameters),
-            *(getattr(row.observation.get(metric), extreme, None) for metric, extreme in self._metrics),
+            *(
+                getattr(row.observation.get(metric), extreme, None)
+                for metric, extreme in self._metrics
+            ),
             *self._judged(row),
             row.value,
             row.exit_code,
             row.message or None,
-            *(at.isoformat() if at else None for at in (row.proposed_at, row.started_at, row.concluded_at)),
+            *(
+                at.isoformat() if at else None
+                for at in (row.proposed_at, row.started_at, row.concluded_at)
+            ),
         ]
 
     def _judged(self, row: TrialRow) -> Iterator[Any]:

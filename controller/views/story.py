@@ -75,7 +75,10 @@ class Story:
                 self.started = at
                 yield f"It started, {self._since(self.scheduled, at)} after it was scheduled."
             case TrialStopRequested() as fact:
-                yield f"It was asked to stop, because {words.STOPS[fact.reason]}{_more(fact.message)}."
+                yield (
+                    "It was asked to stop, because "
+                    f"{words.STOPS[fact.reason]}{_more(fact.message)}."
+                )
             case AttemptEnded() as fact:
                 self.ended = fact
                 yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
@@ -89,9 +92,15 @@ class Story:
 
     def _proposed(self, fact: TrialProposed) -> Iterator[str]:
         name = trial_name(self.experiment.identity.name, fact.trial)
-        yield f"{name} was suggested with {words.assignment(in_order(self.experiment, fact.assignment))}."
+        yield (
+            f"{name} was suggested with "
+            f"{words.assignment(in_order(self.experiment, fact.assignment))}."
+        )
         if fact.told:
-            yield f"When the search chose that, it knew the results of {words.count(fact.told, 'trial')}."
+            yield (
+                "When the search chose that, it knew the results of "
+                f"{words.count(fact.told, 'trial')}."
+            )
         else:
             yield "The search chose that without knowing any result."
 
@@ -117,7 +126,11 @@ class Story:
         elif fact.message and fact.message != self.ended.message:
             yield f"What was found then: {words.clean(fact.message)}."
         known = zip(self.experiment.spec.all_objectives, fact.values, strict=False)
-        shown = [f"{words.clean(target.metric)} = {words.number(x)}" for target, x in known if x is not None]
+        shown = [
+            f"{words.clean(target.metric)} = {words.number(x)}"
+            for target, x in known
+            if x is not None
+        ]
         value = f" with {' and '.join(shown)}" if shown else ""
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
         if missed := words.missed(self.experiment.spec, fact.violations):
@@ -132,8 +145,15 @@ class Story:
         best = self.experiment.spec.value({metric: summary}, metric)
         strategy = self.experiment.spec.strategy(metric).value
         told = f"{strategy} {words.number(best)}" if best is not None else "none of them finite"
-        last = f", latest {words.number(summary.latest)}" if summary.count > 1 and strategy != "latest" else ""
-        return f"It reported {words.count(summary.count, 'value')} of {words.clean(metric)}: {told}{last}."
+        last = (
+            f", latest {words.number(summary.latest)}"
+            if summary.count > 1 and strategy != "latest"
+            else ""
+        )
+        return (
+            f"It reported {words.count(summary.count, 'value')} of {words.clean(metric)}: "
+            f"{told}{last}."
+        )
 
     def _so_far(self, now: datetime) -> Iterator[str]:
         if self.started is not None and self.ended is None:
@@ -143,7 +163,9 @@ class Story:
             yield f"It has been waiting to start for {self._since(self.scheduled, now)}."
 
     def _ran(self, at: datetime) -> str:
-        return f" after {self._since(self.started, at)}" if self.started else ", before it had started"
+        return (
+            f" after {self._since(self.started, at)}" if self.started else ", before it had started"
+        )
 
     def _since(self, earlier: datetime | None, at: datetime) -> str:
         return words.duration((at - earlier).total_seconds()) if earlier else "some time"
@@ -154,7 +176,9 @@ async def read_story(
 ) -> tuple[list[Sentence], TrialConcluded | None]:
     """The story of a trial, and its conclusion if it has one."""
     identity = snapshot.experiment.identity
-    facts = await queries.facts.of_trial(identity.id, row.number, snapshot.experiment.progress.version)
+    facts = await queries.facts.of_trial(
+        identity.id, row.number, snapshot.experiment.progress.version
+    )
     first = max(1, row.attempt - MOST_ATTEMPTS + 1)
     reported = {
         attempt: await queries.curves.reported(identity.id, row.number, attempt, snapshot.until)
@@ -178,19 +202,28 @@ def advice(conclusion: TrialConcluded, experiment: str) -> str | None:
     logs = f"trialstream logs {experiment} {conclusion.trial}"
     if conclusion.state is TrialState.METRICS_UNAVAILABLE:
         return (
-            f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER on a line of its own."
+            f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER "
+            "on a line of its own."
         )
     if conclusion.state is not TrialState.FAILED:
         return None
     match conclusion.cause:
         case Cause.ERROR | Cause.SIGNAL:
-            return f"Read its log: {logs}. If the failure passes by itself, set spec.retry.maxRetries."
+            return (
+                f"Read its log: {logs}. If the failure passes by itself, set spec.retry.maxRetries."
+            )
         case Cause.OUT_OF_MEMORY:
-            return "Give the trial more memory, lower parallelTrialCount, or narrow the parameters that need memory."
+            return (
+                "Give the trial more memory, lower parallelTrialCount, or narrow the parameters "
+                "that need memory."
+            )
         case Cause.SPAWN_FAILURE:
             return "Check that the program of the trial template exists here and may be executed."
         case Cause.TIMEOUT:
-            return "Raise trialTemplate.timeoutSeconds, or make trials shorter; early stopping may help."
+            return (
+                "Raise trialTemplate.timeoutSeconds, or make trials shorter; early stopping may "
+                "help."
+            )
         case _:
             return f"The machine lost it too often. See what remains of its log: {logs}"
 
@@ -204,7 +237,10 @@ def _meaning(state: TrialState) -> str:
         case TrialState.KILLED:
             return "the experiment ended first; the search learns nothing from it"
         case TrialState.METRICS_UNAVAILABLE:
-            return "a metric that it is judged by has no finite value, so the search was told that it failed"
+            return (
+                "a metric that it is judged by has no finite value, so the search was told that "
+                "it failed"
+            )
         case _:
             return "the search was told that it failed"
 

@@ -20,7 +20,10 @@ from events.spec.space import Assignment, Scalar
 
 def trial_counts(experiment: Experiment) -> dict[TrialState, int]:
     """How many trials are in each state, the states without any included."""
-    counts, live = experiment.progress.counts, Counter(trial.state for trial in experiment.progress.live.values())
+    counts, live = (
+        experiment.progress.counts,
+        Counter(trial.state for trial in experiment.progress.live.values()),
+    )
     concluded = {
         TrialState.SUCCEEDED: counts.succeeded,
         TrialState.FAILED: counts.failed,
@@ -52,7 +55,11 @@ def counts_words(experiment: Experiment) -> str:
     """Such as `7 of 12 proposed: 5 Succeeded, 2 Running`."""
     counts = [f"{count:,} {state}" for state, count in trial_counts(experiment).items() if count]
     budget, proposed = experiment.spec.max_trial_count, experiment.progress.proposed
-    total = f"{proposed:,} of {budget:,} proposed" if budget else f"{proposed:,} proposed, without limit"
+    total = (
+        f"{proposed:,} of {budget:,} proposed"
+        if budget
+        else f"{proposed:,} proposed, without limit"
+    )
     return f"{total}: {', '.join(counts)}" if counts else total
 
 
@@ -60,7 +67,11 @@ def algorithm_words(experiment: Experiment) -> str:
     """The search with its settings, the seed, and the early-stopping rule if there is one."""
     spec = experiment.spec
     name = algorithm_of(spec)
-    settings = f" ({words.assignment(spec.algorithm.settings)})" if spec.algorithm and spec.algorithm.settings else ""
+    settings = (
+        f" ({words.assignment(spec.algorithm.settings)})"
+        if spec.algorithm and spec.algorithm.settings
+        else ""
+    )
     rule = f", stops early by {spec.early_stopping.algorithm_name}" if spec.early_stopping else ""
     return f"{name}{settings}, seed {experiment.identity.seed}{rule}"
 
@@ -80,7 +91,9 @@ def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar
     }
 
 
-def document(experiment: Experiment, best: TrialRow | None, front: Sequence[TrialRow]) -> dict[str, Any]:
+def document(
+    experiment: Experiment, best: TrialRow | None, front: Sequence[TrialRow]
+) -> dict[str, Any]:
     """What is known of `experiment`, whose best trial is `best`, or which has this Pareto front, as
     JSON values.
 
@@ -129,17 +142,24 @@ async def best_row(queries: Queries, experiment: Experiment) -> TrialRow | None:
     return await queries.trials.get(experiment.identity.id, best.trial) if best else None
 
 
-async def front_rows(queries: Queries, experiment: Experiment, limit: int | None = None) -> list[TrialRow]:
+async def front_rows(
+    queries: Queries, experiment: Experiment, limit: int | None = None
+) -> list[TrialRow]:
     """The members of the front that the state keeps, the best of the first objective first."""
     spec = experiment.spec
     members = sorted(experiment.progress.front, key=lambda member: spec.losses(member.values))
-    return await queries.trials.numbered(experiment.identity.id, [member.trial for member in members[:limit]])
+    return await queries.trials.numbered(
+        experiment.identity.id, [member.trial for member in members[:limit]]
+    )
 
 
 async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[str, Any]:
     """`document` of an experiment, its best trials read, with its times; of an earlier moment also
     which one."""
-    best, front = await best_row(queries, snapshot.experiment), await front_rows(queries, snapshot.experiment)
+    best, front = (
+        await best_row(queries, snapshot.experiment),
+        await front_rows(queries, snapshot.experiment),
+    )
     tree = document(snapshot.experiment, best, front)
     concluded = snapshot.concluded_at
     return {
@@ -147,7 +167,12 @@ async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[
         "createdAt": snapshot.created_at.isoformat(),
         "concludedAt": concluded.isoformat() if concluded else None,
         **(
-            {"asOf": {"time": snapshot.now.isoformat(), "event": snapshot.experiment.progress.version}}
+            {
+                "asOf": {
+                    "time": snapshot.now.isoformat(),
+                    "event": snapshot.experiment.progress.version,
+                }
+            }
             if snapshot.past
             else {}
         ),

@@ -54,9 +54,13 @@ async def read_trials(queries: Queries, snapshot: ExperimentSnapshot, wanted: Se
         rows = await queries.trials.first(identity.id, wanted.limit, wanted.states)
     else:
         direction = identity.spec.all_objectives[order].type
-        rows = await queries.trials.ranking(identity.id, direction, wanted.limit, wanted.states, order)
+        rows = await queries.trials.ranking(
+            identity.id, direction, wanted.limit, wanted.states, order
+        )
     running = {row.number: row.attempt for row in rows if row.state is TrialState.RUNNING}
-    last = await queries.curves.last_values(identity.id, running, identity.spec.first_objective.metric)
+    last = await queries.curves.last_values(
+        identity.id, running, identity.spec.first_objective.metric
+    )
     return Trials(rows, {row.number for row in front}, last)
 
 
@@ -70,12 +74,20 @@ def objective(sort: str, spec: ExperimentSpec) -> int | None:
         return metrics.index(sort)
     if sort in ("number", "value"):
         return 0 if sort == "value" else None
-    raise UnknownOrderError(f"{sort!r} is not known; there are: number, value, {', '.join(metrics)}")
+    raise UnknownOrderError(
+        f"{sort!r} is not known; there are: number, value, {', '.join(metrics)}"
+    )
 
 
-def _of_front(front: list[TrialRow], wanted: Selection, spec: ExperimentSpec, order: int | None) -> list[TrialRow]:
-    ordered = sorted(front, key=lambda row: row.number if order is None else spec.losses(row.known)[order])
-    return [row for row in ordered if not wanted.states or row.state in wanted.states][: wanted.limit]
+def _of_front(
+    front: list[TrialRow], wanted: Selection, spec: ExperimentSpec, order: int | None
+) -> list[TrialRow]:
+    ordered = sorted(
+        front, key=lambda row: row.number if order is None else spec.losses(row.known)[order]
+    )
+    return [row for row in ordered if not wanted.states or row.state in wanted.states][
+        : wanted.limit
+    ]
 
 
 def trial_titles(snapshot: ExperimentSnapshot) -> tuple[list[str], set[str]]:
@@ -92,10 +104,19 @@ def trial_cells(snapshot: ExperimentSnapshot, row: TrialRow, last: LatestValue |
     began, ended = row.started_at, row.concluded_at or snapshot.now
     took = words.duration((ended - began).total_seconds()) if began else "-"
     spec = snapshot.experiment.spec
-    values = [words.number(spec.value(row.observation, metric)) for metric in outcome_metrics(snapshot.experiment)]
+    values = [
+        words.number(spec.value(row.observation, metric))
+        for metric in outcome_metrics(snapshot.experiment)
+    ]
     if last:
         values[0] = f"{words.number(last.value)} at {last.step}"
-    kept = ["yes" if row.ranked else "no" if row.infeasible else "-"] if spec.outcome_constraints else []
+    kept = (
+        ["yes" if row.ranked else "no" if row.infeasible else "-"]
+        if spec.outcome_constraints
+        else []
+    )
     names = [parameter.name for parameter in spec.parameters]
-    given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names]
+    given = [
+        words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names
+    ]
     return [str(row.number), row.state, *values, *kept, took, *given]

@@ -103,13 +103,22 @@ def objective_words(target: Objective) -> str:
 
 def objectives_words(spec: ExperimentSpec) -> str:
     """Such as `minimize error, minimize latency_ms, where latency_ms <= 20`."""
-    where = f", where {' and '.join(map(clean, spec.outcome_constraints))}" if spec.outcome_constraints else ""
+    where = (
+        f", where {' and '.join(map(clean, spec.outcome_constraints))}"
+        if spec.outcome_constraints
+        else ""
+    )
     return ", ".join(map(objective_words, spec.all_objectives)) + where
 
 
 def aimed(spec: ExperimentSpec, row_values: Sequence[float | None]) -> str:
     """The values of the objectives with their names."""
-    return values({target.metric: value for target, value in zip(spec.all_objectives, row_values, strict=False)})
+    return values(
+        {
+            target.metric: value
+            for target, value in zip(spec.all_objectives, row_values, strict=False)
+        }
+    )
 
 
 def missed(spec: ExperimentSpec, violations: Sequence[float | None]) -> str:
@@ -165,16 +174,26 @@ def fact_words(fact: Fact) -> str:
     """What a fact says, in one line."""
     match fact:
         case ExperimentAdmitted(name=name, namespace=namespace, spec=spec):
-            budget = count(spec.max_trial_count, "trial") if spec.max_trial_count else "trials without limit"
+            budget = (
+                count(spec.max_trial_count, "trial")
+                if spec.max_trial_count
+                else "trials without limit"
+            )
             return (
-                f"experiment {namespace}/{name} admitted: {objectives_words(spec)}, {budget}, {spec.parallel} at a time"
+                f"experiment {namespace}/{name} admitted: {objectives_words(spec)}, {budget}, "
+                f"{spec.parallel} at a time"
             )
         case SuggestionsRequested(request=request, count=wanted):
             return f"asked the search for {count(wanted, 'suggestion')} (request {request})"
         case SearchExhausted():
             return "the search has nothing more to suggest"
-        case SpecEdited(parallel_trial_count=parallel, max_trial_count=budget, max_failed_trial_count=failed):
-            return f"spec edited: parallel {parallel}, at most {budget or 'any number of'} trials, {failed} failed"
+        case SpecEdited(
+            parallel_trial_count=parallel, max_trial_count=budget, max_failed_trial_count=failed
+        ):
+            return (
+                f"spec edited: parallel {parallel}, at most {budget or 'any number of'} trials, "
+                f"{failed} failed"
+            )
         case BudgetExtended(max_trial_count=budget):
             return f"the budget was raised to {count(budget, 'trial')}"
         case ExperimentPaused():
@@ -185,7 +204,11 @@ def fact_words(fact: Fact) -> str:
             return f"experiment will end as {state} ({reason}): {clean(message)}"
         case ExperimentConcluded(state=state, reason=reason, best=best, front=front):
             found = (
-                f"; best is trial {best}" if best else f"; the front has {count(len(front), 'trial')}" if front else ""
+                f"; best is trial {best}"
+                if best
+                else f"; the front has {count(len(front), 'trial')}"
+                if front
+                else ""
             )
             return f"experiment ended as {state} ({reason}){found}"
         case ExperimentDeleting():
@@ -221,7 +244,9 @@ def trial_words(fact: TrialFact) -> str:
         case TrialStarted(attempt=attempt):
             return f"attempt {attempt} started"
         case TrialStopRequested(reason=reason, message=message):
-            return f"asked to stop, because {STOPS[reason]}" + (f": {clean(message)}" if message else "")
+            return f"asked to stop, because {STOPS[reason]}" + (
+                f": {clean(message)}" if message else ""
+            )
         case AttemptEnded(attempt=attempt):
             return f"attempt {attempt} is over: {ended(fact)}"
         case ObservationRecorded(attempt=attempt, observation=observation):

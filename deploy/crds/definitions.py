@@ -10,7 +10,11 @@ from events.spec.experiment import ExperimentSpec
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
 MOST_SHOWN = 100
 """Names in a list of the status; the counters have the total."""
-_TEXT, _NUMBER, _TIME = {"type": "string"}, {"type": "integer"}, {"type": "string", "format": "date-time"}
+_TEXT, _NUMBER, _TIME = (
+    {"type": "string"},
+    {"type": "integer"},
+    {"type": "string", "format": "date-time"},
+)
 
 
 def definitions() -> dict[str, dict[str, Any]]:
@@ -27,7 +31,10 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
     if not strict:
         for name in ADDITIONS:
             spec["properties"].pop(name, None)
-        for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
+        for part, additions in (
+            ("objective", OBJECTIVE_ADDITIONS),
+            ("trialTemplate", TEMPLATE_ADDITIONS),
+        ):
             for name in additions:
                 spec["properties"][part]["properties"].pop(name, None)
     schema: dict[str, Any] = {
@@ -40,8 +47,14 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
         spec["x-kubernetes-validations"] = _rules(spec)
         schema["x-kubernetes-validations"] = [
             {
-                "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40",
-                "message": "metadata.name: at most 40 characters of a-z, 0-9 and -, first a letter, not - at the end",
+                "rule": (
+                    "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
+                    "size(self.metadata.name) <= 40"
+                ),
+                "message": (
+                    "metadata.name: at most 40 characters of a-z, 0-9 and -, first a letter, not "
+                    "- at the end"
+                ),
             }
         ]
     columns = [
@@ -54,25 +67,44 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
         _column("Age", ".metadata.creationTimestamp", kind="date"),
     ]
     short = ["exp"] if strict else []
-    return _definition(group, version, "Experiment", "experiments", short, schema, columns, status=True)
+    return _definition(
+        group, version, "Experiment", "experiments", short, schema, columns, status=True
+    )
 
 
 def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rules that CEL can express; the controller reports all others in the condition EditRefused."""
-    fixed = [name for name, schema in spec["properties"].items() if name not in EDITABLE and _is_visible_to_cel(schema)]
+    """The rules that CEL can express; the controller reports all others in the condition
+    EditRefused."""
+    fixed = [
+        name
+        for name, schema in spec["properties"].items()
+        if name not in EDITABLE and _is_visible_to_cel(schema)
+    ]
     allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
     rules = [
         {
-            "rule": f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
-            "message": f"spec.{name} may not change: editable are {allowed}; for another {name} make a new experiment",
+            "rule": (
+                f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == "
+                f"oldSelf.{name})"
+            ),
+            "message": (
+                f"spec.{name} may not change: editable are {allowed}; for another {name} make a "
+                "new experiment"
+            ),
         }
         for name in fixed
     ]
     for lower in ("parallelTrialCount", "maxFailedTrialCount"):
         rules.append(
             {
-                "rule": f"!has(self.{lower}) || !has(self.maxTrialCount) || self.{lower} <= self.maxTrialCount",
-                "message": f"spec.{lower} must not be more than spec.maxTrialCount; lower it, or raise that",
+                "rule": (
+                    f"!has(self.{lower}) || !has(self.maxTrialCount) || self.{lower} <= "
+                    "self.maxTrialCount"
+                ),
+                "message": (
+                    f"spec.{lower} must not be more than spec.maxTrialCount; lower it, or raise "
+                    "that"
+                ),
             }
         )
     return rules
@@ -82,16 +114,24 @@ def _is_visible_to_cel(schema: dict[str, Any]) -> bool:
     """A rule cannot use a field whose values have no type, nor a list or map of such values."""
     if "items" in schema:
         return _is_visible_to_cel(schema["items"])
-    return _is_visible_to_cel(schema["additionalProperties"]) if "additionalProperties" in schema else "type" in schema
+    return (
+        _is_visible_to_cel(schema["additionalProperties"])
+        if "additionalProperties" in schema
+        else "type" in schema
+    )
 
 
 def _experiment_status() -> dict[str, Any]:
     counters = (
-        "trials", "trialsSucceeded", "trialsFailed", "trialsKilled", "trialsPending", "trialsRunning",
+        "trials", "trialsSucceeded", "trialsFailed", "trialsKilled", "trialsPending",
+        "trialsRunning",
         "trialsEarlyStopped", "trialMetricsUnavailable", "observedGeneration",
     )  # fmt: skip
     pair = {"type": "object", "properties": {"name": _TEXT, "value": _TEXT}}
-    metric = {"type": "object", "properties": dict.fromkeys(("name", "min", "max", "latest"), _TEXT)}
+    metric = {
+        "type": "object",
+        "properties": dict.fromkeys(("name", "min", "max", "latest"), _TEXT),
+    }
     names = {"type": "array", "items": _TEXT, "maxItems": MOST_SHOWN}
     return _described(
         "Written by the controller; Postgres has the whole history.",
@@ -106,9 +146,14 @@ def _experiment_status() -> dict[str, Any]:
             "The best trial so far.",
             bestTrialName=_TEXT,
             parameterAssignments={"type": "array", "items": pair},
-            observation={"type": "object", "properties": {"metrics": {"type": "array", "items": metric}}},
+            observation={
+                "type": "object",
+                "properties": {"metrics": {"type": "array", "items": metric}},
+            },
         ),
-        front=_described("With several objectives, the trials of the Pareto front.", size=_NUMBER, trials=names),
+        front=_described(
+            "With several objectives, the trials of the Pareto front.", size=_NUMBER, trials=names
+        ),
         runningTrialList=names,
         pendingTrialList=names,
         **dict.fromkeys(counters, _NUMBER),
@@ -129,11 +174,13 @@ def _trial() -> dict[str, Any]:
     pair = {"type": "object", "properties": {"name": _TEXT, "value": _TEXT}}
     schema = {
         "type": "object",
-        "description": "A running trial, or the best one, shown by the controller; changing it has no effect.",
+        "description": ("A running trial, or the best one, shown by the controller; "
+            "changing it has no effect."),
         "properties": {
             "spec": _described(
                 "The suggestion.",
-                experiment=_TEXT, trial=_NUMBER, parameterAssignments={"type": "array", "items": pair},
+                experiment=_TEXT, trial=_NUMBER,
+                parameterAssignments={"type": "array", "items": pair},
             ),
             # No subresource: the controller alone writes it, and one request writes it whole.
             "status": _described(
@@ -151,7 +198,9 @@ def _trial() -> dict[str, Any]:
         _column("Attempt", ".status.attempt", kind="integer", priority=1),
         _column("Age", ".metadata.creationTimestamp", kind="date"),
     ]
-    return _definition("trialstream.io", "v1alpha1", "Trial", "trials", [], schema, columns, status=False)
+    return _definition(
+        "trialstream.io", "v1alpha1", "Trial", "trials", [], schema, columns, status=False
+    )
 
 
 def _described(description: str, **properties: Any) -> dict[str, Any]:
@@ -166,7 +215,13 @@ def _definition(
     group: str, version: str, kind: str, plural: str, short: list[str], schema: dict[str, Any],
     columns: list[dict[str, Any]], *, status: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), "shortNames": short}
+    names = {
+        "kind": kind,
+        "listKind": f"{kind}List",
+        "plural": plural,
+        "singular": kind.lower(),
+        "shortNames": short,
+    }
     served: dict[str, Any] = {
         "name": version,
         "served": True,
@@ -178,7 +233,10 @@ def _definition(
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}", "labels": {"app.kubernetes.io/part-of": "trialstream"}},
+        "metadata": {
+            "name": f"{plural}.{group}",
+            "labels": {"app.kubernetes.io/part-of": "trialstream"},
+        },
         "spec": {
             "group": group,
             "scope": "Namespaced",

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-KEPT = ("type", "description", "enum", "minimum", "maximum", "pattern", "maxLength", "maxItems", "required")
+KEPT = (
+    "type",
+    "description",
+    "enum",
+    "minimum",
+    "maximum",
+    "pattern",
+    "maxLength",
+    "maxItems",
+    "required",
+)
 """Keywords that mean the same in both; defaults are filled in by the controller."""
 ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
 LONGEST_LIST = 1_000
@@ -11,17 +21,23 @@ LONGEST_LIST = 1_000
 
 
 def structural_schema(schema: Mapping[str, Any], *, closed: bool) -> dict[str, Any]:
-    """The schema of a model. `closed`: unknown fields are refused or dropped; otherwise they are kept."""
+    """The schema of a model. `closed`: unknown fields are refused or dropped; otherwise they are
+    kept."""
     converted = _convert(schema, schema.get("$defs", {}))
     return converted if closed else {**converted, **ANYTHING}
 
 
 def _convert(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
-        found = {**known[schema["$ref"].rpartition("/")[2]], **{k: v for k, v in schema.items() if k != "$ref"}}
+        found = {
+            **known[schema["$ref"].rpartition("/")[2]],
+            **{k: v for k, v in schema.items() if k != "$ref"},
+        }
         return _convert(found, known)
     if "allOf" in schema and len(schema["allOf"]) == 1:
-        return _convert({**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}}, known)
+        return _convert(
+            {**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}}, known
+        )
     if "anyOf" in schema:
         return _convert_union(schema, known)
     converted = {key: schema[key] for key in KEPT if key in schema}
@@ -39,7 +55,8 @@ def _convert(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, A
 
 
 def _convert_union(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """An optional type is that type; for a union of several, anything is accepted, and the controller checks it."""
+    """An optional type is that type; for a union of several, anything is accepted, and the
+    controller checks it."""
     choices = [one for one in schema["anyOf"] if one.get("type") != "null"]
     description = {"description": schema["description"]} if "description" in schema else {}
     if len(choices) == 1:
@@ -49,7 +66,9 @@ def _convert_union(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[
 
 def _convert_object(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" in schema:
-        return {"properties": {name: _convert(one, known) for name, one in schema["properties"].items()}}
+        return {
+            "properties": {name: _convert(one, known) for name, one in schema["properties"].items()}
+        }
     values = schema.get("additionalProperties")
     if isinstance(values, dict) and values:
         return {"additionalProperties": _convert(values, known)}

@@ -1,1 +1,2 @@
-"""Configuration of Prometheus and Grafana for controllers; `python -m deploy.monitoring` generates the files."""
+"""Configuration of Prometheus and Grafana for controllers; `python -m deploy.monitoring` generates
+the files."""

@@ -15,10 +15,12 @@ class Alert:
 
 
 ALERTS = (
-    Alert("TrialstreamControllerDown", 'up{job="trialstream"} == 0', 1, "A controller does not answer.", "critical"),
+    Alert("TrialstreamControllerDown", 'up{job="trialstream"} == 0', 1,
+        "A controller does not answer.", "critical"),
     Alert(
         "TrialstreamShardsUnowned",
-        "sum(trialstream_shards_owned) < max(trialstream_shards) or absent(trialstream_shards_owned)", 1,
+        "sum(trialstream_shards_owned) < max(trialstream_shards) or "
+            "absent(trialstream_shards_owned)", 1,
         "Shards have no owner, so their experiments stand still.", "critical",
     ),
     Alert(
@@ -34,16 +36,21 @@ ALERTS = (
     Alert("TrialstreamOutboxOld", "max by (effect) (trialstream_outbox_age_seconds) > 60", 1,
           "Starts, stops or publications have not been done for a minute."),
     Alert("TrialstreamDeadLetters", "max by (topic) (trialstream_dead_letters_kept) > 0", 0,
-          "Records were put aside because they cannot be processed: trialstream dead-letters list."),
+          "Records were put aside because they cannot be processed: trialstream dead-letters "
+              "list."),
     Alert("TrialstreamDatabaseErrors", "sum(rate(trialstream_database_errors_total[5m])) > 0.1", 2,
           "Statements on Postgres fail.", "critical"),
-    Alert("TrialstreamBusErrors", "sum(rate(trialstream_bus_errors_total[5m])) > 0.1", 2, "Kafka fails.", "critical"),
+    Alert("TrialstreamBusErrors", "sum(rate(trialstream_bus_errors_total[5m])) > 0.1", 2,
+        "Kafka fails.", "critical"),
     Alert("TrialstreamLoopBlocked", "increase(trialstream_loop_blocked_total[10m]) > 0", 0,
           "An event loop was blocked; the stack is in the log."),
     Alert("TrialstreamFencings", "sum(increase(trialstream_fencings_total[10m])) > 48", 0,
           "Shards change their owner again and again."),
-    Alert("TrialstreamSearchesFail", "sum(increase(trialstream_suggestion_failures_total[10m])) > 0", 0,
+    Alert("TrialstreamSearchesFail",
+        "sum(increase(trialstream_suggestion_failures_total[10m])) > 0", 0,
           "A search has failed, and its experiment with it."),
-    Alert("TrialstreamCollectorsSilent", "sum(increase(trialstream_silent_collectors_total[10m])) > 0", 0,
-          "Attempts are concluded although their collector never said that everything is reported."),
+    Alert("TrialstreamCollectorsSilent",
+        "sum(increase(trialstream_silent_collectors_total[10m])) > 0", 0,
+          "Attempts are concluded although their collector never said that everything is "
+              "reported."),
 )  # fmt: skip

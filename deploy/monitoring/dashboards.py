@@ -22,7 +22,10 @@ class Panel:
 
 
 def _share(histogram: str, share: float) -> tuple[str, str]:
-    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket[$__rate_interval])))", f"p{share * 100:g}"
+    return (
+        f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket[$__rate_interval])))",
+        f"p{share * 100:g}",
+    )
 
 
 def _latency(title: str, histogram: str) -> Panel:
@@ -39,12 +42,20 @@ OPERATIONS = (
         [("trialstream_shards_owned", "{{instance}}"), ("max(trialstream_shards)", "all")],
     ),
     Panel("Shards in trouble", [("trialstream_shards_in_trouble", "{{instance}}")]),
-    Panel("Shards changing hands per second", [_rate("trialstream_shard_changes_total", "change")], "ops"),
+    Panel(
+        "Shards changing hands per second",
+        [_rate("trialstream_shard_changes_total", "change")],
+        "ops",
+    ),
     Panel("Experiments", [("sum by (state) (trialstream_experiments)", "{{state}}")]),
     Panel("Live trials", [("sum by (state) (trialstream_trials)", "{{state}}")]),
     Panel("Facts per second", [_rate("trialstream_facts_total", "type")], "ops"),
     Panel("Conclusions per second", [_rate("trialstream_trial_conclusions_total", "state")], "ops"),
-    Panel("Points per second", [("sum(rate(trialstream_points_total[$__rate_interval]))", "points")], "ops"),
+    Panel(
+        "Points per second",
+        [("sum(rate(trialstream_points_total[$__rate_interval]))", "points")],
+        "ops",
+    ),
     Panel("Records per second", [_rate("trialstream_records_total", "topic")], "ops"),
     Panel("Lag in records", [("sum by (topic) (trialstream_consumer_lag_records)", "{{topic}}")]),
     _latency("Decision", "trialstream_decision_seconds"),
@@ -74,7 +85,8 @@ OPERATIONS = (
         "Statements, p99 by kind",
         [
             (
-                "histogram_quantile(0.99, sum by (le, kind) (rate(trialstream_transaction_seconds_bucket"
+                "histogram_quantile(0.99, sum by (le, kind) "
+                "(rate(trialstream_transaction_seconds_bucket"
                 "[$__rate_interval])))",
                 "{{kind}}",
             )
@@ -83,13 +95,20 @@ OPERATIONS = (
     ),
     _latency("Event loop lag", "trialstream_loop_lag_seconds"),
     Panel("Effects not done yet", [("sum by (effect) (trialstream_outbox_effects)", "{{effect}}")]),
-    Panel("Age of the oldest effect", [("max by (effect) (trialstream_outbox_age_seconds)", "{{effect}}")], "s"),
+    Panel(
+        "Age of the oldest effect",
+        [("max by (effect) (trialstream_outbox_age_seconds)", "{{effect}}")],
+        "s",
+    ),
     Panel("Dead letters kept", [("max by (topic) (trialstream_dead_letters_kept)", "{{topic}}")]),
     Panel("Dead letters per second", [_rate("trialstream_dead_letters_total", "topic")], "ops"),
     Panel(
         "Errors per second",
         [
-            ("sum(rate(trialstream_database_errors_total[$__rate_interval])) or vector(0)", "Postgres"),
+            (
+                "sum(rate(trialstream_database_errors_total[$__rate_interval])) or vector(0)",
+                "Postgres",
+            ),
             ("sum(rate(trialstream_bus_errors_total[$__rate_interval]))", "Kafka"),
             ("sum(rate(trialstream_fencings_total[$__rate_interval]))", "fenced"),
         ],
@@ -97,10 +116,21 @@ OPERATIONS = (
     ),
     Panel(
         "Requests to Kubernetes per second",
-        [("sum by (verb, code) (rate(trialstream_kubernetes_requests_total[$__rate_interval]))", "{{verb}} {{code}}")],
+        [
+            (
+                (
+                    "sum by (verb, code) "
+                    "(rate(trialstream_kubernetes_requests_total[$__rate_interval]))"
+                ),
+                "{{verb}} {{code}}",
+            )
+        ],
         "ops",
     ),
-    Panel("Connections to Postgres", [("sum by (state) (trialstream_database_connections)", "{{state}}")]),
+    Panel(
+        "Connections to Postgres",
+        [("sum by (state) (trialstream_database_connections)", "{{state}}")],
+    ),
     Panel(
         "Alarms in an hour",
         [
@@ -110,17 +140,25 @@ OPERATIONS = (
     ),
     Panel("Highest epoch", [("max(trialstream_shard_epoch)", "epoch")]),
     Panel(
-        "Controllers by version", [("count by (version, python) (trialstream_build_info)", "{{version}}, {{python}}")]
+        "Controllers by version",
+        [("count by (version, python) (trialstream_build_info)", "{{version}}, {{python}}")],
     ),
 )
 
 _THIS = "(SELECT id FROM experiment WHERE namespace = '$namespace' AND name = '$name')"
 _BETTER = "CASE spec->'objective'->>'type' WHEN 'maximize' THEN -value ELSE value END"
-_OURS = f"FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = {_THIS} AND value IS NOT NULL"
-_BEST = f"SELECT number, t.state, value, assignment, t.concluded_at {_OURS} ORDER BY {_BETTER}, number LIMIT 20"
+_OURS = (
+    f"FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.id = {_THIS} AND value IS NOT "
+    "NULL"
+)
+_BEST = (
+    f"SELECT number, t.state, value, assignment, t.concluded_at {_OURS} ORDER BY {_BETTER}, "
+    "number LIMIT 20"
+)
 _BEST_SO_FAR = f"""
 SELECT ordinal, value, CASE spec->'objective'->>'type'
-    WHEN 'maximize' THEN max(value) OVER (ORDER BY ordinal) ELSE min(value) OVER (ORDER BY ordinal) END AS best
+    WHEN 'maximize' THEN max(value) OVER (ORDER BY ordinal)
+        ELSE min(value) OVER (ORDER BY ordinal) END AS best
 {_OURS} AND ordinal IS NOT NULL ORDER BY ordinal"""
 _CURVES = f"""
 SELECT m.at AS time, 'trial ' || m.trial AS metric, m.value
@@ -136,7 +174,8 @@ EXPERIMENT = (
     Panel("The experiment", [(_STANDING, "")], kind="table"),
     Panel(
         "Trials by state",
-        [(f"SELECT state, count(*) FROM trial WHERE experiment = {_THIS} GROUP BY state ORDER BY state", "")],
+        [((f"SELECT state, count(*) FROM trial WHERE experiment = {_THIS} GROUP BY state ORDER "
+            "BY state"), "")],
         kind="barchart",
     ),
     Panel(
@@ -147,12 +186,14 @@ EXPERIMENT = (
         )],
         kind="barchart",
     ),
-    Panel("Value and best so far, in the order of conclusions", [(_BEST_SO_FAR, "")], kind="xychart"),
+    Panel("Value and best so far, in the order of conclusions", [(_BEST_SO_FAR, "")],
+        kind="xychart"),
     Panel("Best trials", [(_BEST, "")], kind="table"),
     Panel("The objective as reported", [(_CURVES, "")]),
     Panel(
         "What happened",
-        [(f"SELECT at, seq, type, trial FROM fact WHERE experiment = {_THIS} ORDER BY seq DESC LIMIT 200", "")],
+        [((f"SELECT at, seq, type, trial FROM fact WHERE experiment = {_THIS} ORDER BY seq DESC "
+            "LIMIT 200"), "")],
         kind="table",
     ),
 )  # fmt: skip
@@ -160,11 +201,14 @@ EXPERIMENT = (
 
 def operations_dashboard() -> dict[str, Any]:
     """How the controllers work."""
-    return _dashboard("trialstream-operations", "Trialstream: operations", OPERATIONS, PROMETHEUS, _prometheus())
+    return _dashboard(
+        "trialstream-operations", "Trialstream: operations", OPERATIONS, PROMETHEUS, _prometheus()
+    )
 
 
 def experiment_dashboard() -> dict[str, Any]:
-    """How one experiment proceeds; from Postgres, because experiments are not labels in Prometheus."""
+    """How one experiment proceeds; from Postgres, because experiments are not labels in
+    Prometheus."""
     names = "SELECT name FROM experiment WHERE namespace = '$namespace' ORDER BY created_at DESC"
     variables: list[dict[str, Any]] = [
         {"name": "postgres", "type": "datasource", "query": "grafana-postgresql-datasource"},
@@ -172,7 +216,9 @@ def experiment_dashboard() -> dict[str, Any]:
          "query": "SELECT DISTINCT namespace FROM experiment ORDER BY 1"},
         {"name": "name", "type": "query", "datasource": POSTGRES, "refresh": 2, "query": names},
     ]  # fmt: skip
-    return _dashboard("trialstream-experiment", "Trialstream: one experiment", EXPERIMENT, POSTGRES, variables)
+    return _dashboard(
+        "trialstream-experiment", "Trialstream: one experiment", EXPERIMENT, POSTGRES, variables
+    )
 
 
 def _prometheus() -> list[dict[str, Any]]:
@@ -180,7 +226,11 @@ def _prometheus() -> list[dict[str, Any]]:
 
 
 def _dashboard(
-    uid: str, title: str, panels: Sequence[Panel], source: dict[str, str], variables: list[dict[str, Any]]
+    uid: str,
+    title: str,
+    panels: Sequence[Panel],
+    source: dict[str, str],
+    variables: list[dict[str, Any]],
 ) -> dict[str, Any]:
     return {
         "uid": uid,
@@ -204,14 +254,18 @@ def _panels(panels: Sequence[Panel], source: dict[str, str]) -> Iterator[dict[st
             "datasource": source,
             "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
             "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
-            "targets": [_target(n, query, legend, source) for n, (query, legend) in enumerate(panel.queries)],
+            "targets": [
+                _target(n, query, legend, source) for n, (query, legend) in enumerate(panel.queries)
+            ],
         }
 
 
 def _description(panel: Panel) -> str:
     """Meaning and remedies of the metrics that the panel shows, from the catalogue."""
     shown = " ".join(query for query, _ in panel.queries)
-    known = [one for one in REGISTRY.collect() if re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
+    known = [
+        one for one in REGISTRY.collect() if re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)
+    ]
     remedies = (CATALOGUE.remedies[one.name.removeprefix("trialstream_")] for one in known)
     return " ".join(filter(None, [*(one.documentation for one in known), *remedies]))
 

@@ -37,7 +37,9 @@ class MemorySubscription:
     def __init__(self, partition: _Partition, position: int) -> None:
         self._partition = partition
         self._arrived = asyncio.Event()
-        self.position = position if partition.start <= position <= partition.end else partition.start
+        self.position = (
+            position if partition.start <= position <= partition.end else partition.start
+        )
         self.released = self.position
 
     @property
@@ -45,7 +47,9 @@ class MemorySubscription:
         return self._partition.end - self.position
 
     async def fetch(self, limit: int, wait: float) -> Sequence[Delivery]:
-        self.position = max(self.position, self._partition.start)  # it may have released what it never fetched
+        self.position = max(
+            self.position, self._partition.start
+        )  # it may have released what it never fetched
         if self.position >= self._partition.end:
             self._arrived.clear()
             if not await waiting.wait(self._arrived, wait):
@@ -87,7 +91,9 @@ class MemoryBus:
                 subscription.wake()
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[MemorySubscription]:
+    async def subscribe(
+        self, topic: str, partition: int, position: int
+    ) -> AsyncGenerator[MemorySubscription]:
         log = self._partition(topic, partition)
         subscription = MemorySubscription(log, position)
         log.subscriptions.append(subscription)

@@ -1,4 +1,5 @@
-"""JSON Schemas of every message and of the experiment file, generated from the models and committed beside it.
+"""JSON Schemas of every message and of the experiment file, generated from the models and committed
+beside it.
 
 So are the facts of the light package, `trialstream/facts.py`.
 """
@@ -33,7 +34,8 @@ def body_schema(body: type[BaseModel]) -> dict[str, Any]:
 
 
 def experiment_schema() -> dict[str, Any]:
-    """The shape of an experiment file of our own version, for editors; `events.spec.document` checks more."""
+    """The shape of an experiment file of our own version, for editors; `events.spec.document`
+    checks more."""
     spec = ExperimentSpec.model_json_schema(mode="validation", by_alias=True)
     definitions = spec.pop("$defs")
     name = {"type": "string", "pattern": f"^{NAME.pattern}$", "maxLength": MAX_NAME}
@@ -59,13 +61,19 @@ def experiment_schema() -> dict[str, Any]:
 
 def generated() -> dict[str, str]:
     """File name → its text, for every schema."""
-    schemas = {f"{body.model_fields['type'].default}{VERSION}.json": body_schema(body) for body in bodies()}
+    schemas = {
+        f"{body.model_fields['type'].default}{VERSION}.json": body_schema(body) for body in bodies()
+    }
     schemas[EXPERIMENT] = experiment_schema()
-    return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in schemas.items()}
+    return {
+        name: json.dumps(schema, indent=2, sort_keys=True) + "\n"
+        for name, schema in schemas.items()
+    }
 
 
 def differences(folder: Path = FOLDER, light: Path = light_facts.FILE) -> Iterator[str]:
-    """One sentence for each file of `folder` that is not as generated, and for the light package's facts."""
+    """One sentence for each file of `folder` that is not as generated, and for the light package's
+    facts."""
     wanted = generated()
     if light.read_text() != light_facts.module():
         yield f"{light.name} differs from the facts"

@@ -1,4 +1,5 @@
-"""`python -m events.schemas` writes the schemas; with `--check` it exits 1 if they are not as generated."""
+"""`python -m events.schemas` writes the schemas; with `--check` it exits 1 if they are not as
+generated."""
 
 import argparse
 import sys
@@ -8,7 +9,9 @@ from events.schemas import COMMAND, differences, write
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit 1 on a difference")
+    arguments.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 on a difference"
+    )
     if not arguments.parse_args().check:
         write()
         return 0

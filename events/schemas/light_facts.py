@@ -1,4 +1,5 @@
-"""The module `trialstream/facts.py`: the facts as plain dataclasses for Python 3.9, generated from the models."""
+"""The module `trialstream/facts.py`: the facts as plain dataclasses for Python 3.9, generated from
+the models."""
 
 import ast
 import inspect
@@ -17,7 +18,10 @@ from events.spec.experiment import ExperimentSpec
 
 FILE = Path(__file__).parents[2] / "trialstream" / "facts.py"
 HEAD = '''\
-"""The facts that the controller decides, as plain data. Generated from events/facts.py by `make docs`."""
+"""The facts that the controller decides, as plain data. Generated from events/facts.py.
+
+`make docs` writes this module.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,13 +42,16 @@ def module() -> str:
     facts = get_args(Fact)
     needed = list(dict.fromkeys(one for fact in facts for one in _needed(fact)))
     kinds = [*needed, *facts]
-    classes = "".join(f"\n\n{_enum(one) if issubclass(one, StrEnum) else _dataclass(one)}" for one in kinds)
+    classes = "".join(
+        f"\n\n{_enum(one) if issubclass(one, StrEnum) else _dataclass(one)}" for one in kinds
+    )
     names = "".join(f"    {fact.__name__},\n" for fact in facts)
     return f"{HEAD}{classes}\n\nFact = Union[\n{names}]\n"
 
 
 def _needed(model: type[BaseModel]) -> Iterator[type]:
-    """The enumerations and models that the fields of this one name, each after what it needs itself."""
+    """The enumerations and models that the fields of this one name, each after what it needs
+    itself."""
     for info in model.model_fields.values():
         for kind in (one for one in _kinds(info.annotation) if one is not ExperimentSpec):
             if issubclass(kind, BaseModel):
@@ -68,7 +75,9 @@ def _enum(kind: type[StrEnum]) -> str:
 def _dataclass(model: type[BaseModel]) -> str:
     """The type comes first, then what has no default, as dataclasses want it."""
     comments = _comments(model)
-    fields = sorted(model.model_fields.items(), key=lambda one: (one[0] != "type", not one[1].is_required()))
+    fields = sorted(
+        model.model_fields.items(), key=lambda one: (one[0] != "type", not one[1].is_required())
+    )
     lines = [_field(name, info) + comments.get(name, "") for name, info in fields]
     return "@dataclass(frozen=True)\n" + _class(model.__name__, model, lines)
 
@@ -89,7 +98,8 @@ def _field(name: str, info: FieldInfo) -> str:
 
 
 def _annotation(annotation: Any) -> str:
-    """The annotation as Python 3.9 evaluates it. A spec stays JSON, with the names of an experiment file."""
+    """The annotation as Python 3.9 evaluates it. A spec stays JSON, with the names of an experiment
+    file."""
     if annotation is ExperimentSpec:
         return "Mapping[str, Any]"
     if supertype := getattr(annotation, "__supertype__", None):
@@ -105,7 +115,9 @@ def _annotation(annotation: Any) -> str:
         return f"Mapping[{', '.join(map(_annotation, arguments))}]"
     if annotation in (bool, int, float, str, datetime) or annotation in set(_kinds(annotation)):
         return str(annotation.__name__)
-    raise TypeError(f"a fact has a field of the type {annotation}, which the light package cannot hold")
+    raise TypeError(
+        f"a fact has a field of the type {annotation}, which the light package cannot hold"
+    )
 
 
 def _quoted(value: object) -> str:

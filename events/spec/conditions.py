@@ -28,19 +28,27 @@ def outermost_first(parameters: Sequence[Parameter]) -> list[Parameter]:
 
 
 def condition_problems(parameters: Sequence[Parameter]) -> Iterator[Problem]:
-    """What is wrong with the conditions of `parameters`, whose feasible spaces may be wrong, too."""
+    """What is wrong with the conditions of `parameters`, whose feasible spaces may be wrong,
+    too."""
     known = {parameter.name: parameter for parameter in parameters}
     for index, parameter in enumerate(parameters):
         condition = parameter.condition
         if condition is None:
             continue
         place: Path = ("spec", "parameters", index, "condition")
-        given = [condition.in_ is not None, condition.equals is not None, condition.range is not None]
+        given = [
+            condition.in_ is not None,
+            condition.equals is not None,
+            condition.range is not None,
+        ]
         if sum(given) != 1:
             yield Problem(place, "give exactly one of in, equals and range")
         parent = known.get(condition.parameter)
         if parent is None or parent is parameter:
-            yield Problem((*place, "parameter"), f"{condition.parameter!r} is not another parameter of this space")
+            yield Problem(
+                (*place, "parameter"),
+                f"{condition.parameter!r} is not another parameter of this space",
+            )
             continue
         line = _line(parameter, known)
         if len(line) > DEEPEST:
@@ -67,9 +75,14 @@ def is_value(parameter: Parameter, value: Scalar) -> bool:
 
 
 def _line(parameter: Parameter, known: Mapping[str, Parameter]) -> list[str]:
-    """The parameters on which it depends, the nearest first; ends after DEEPEST, or where one is not known."""
+    """The parameters on which it depends, the nearest first; ends after DEEPEST, or where one is
+    not known."""
     line: list[str] = []
-    while parameter.condition is not None and len(line) <= DEEPEST and parameter.condition.parameter in known:
+    while (
+        parameter.condition is not None
+        and len(line) <= DEEPEST
+        and parameter.condition.parameter in known
+    ):
         line.append(parameter.condition.parameter)
         parameter = known[parameter.condition.parameter]
     return line
@@ -78,10 +91,16 @@ def _line(parameter: Parameter, known: Mapping[str, Parameter]) -> list[str]:
 def _endless(parameter: Parameter, line: Sequence[str]) -> str:
     if parameter.name in line:
         circle = " → ".join((parameter.name, *line[: line.index(parameter.name) + 1]))
-        return f"parameters depend on each other in a circle ({circle}); remove one of these conditions"
+        return (
+            f"parameters depend on each other in a circle ({circle}); remove one of these "
+            "conditions"
+        )
     if len(set(line)) < len(line):
         return f"{line[0]!r} depends on a circle of conditions; see there"
-    return f"more than {DEEPEST} conditions stand upon each other; name a parameter nearer to the first"
+    return (
+        f"more than {DEEPEST} conditions stand upon each other; name a parameter nearer to the "
+        "first"
+    )
 
 
 def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> Iterator[Problem]:
@@ -94,33 +113,52 @@ def _meaning_problems(condition: Condition, parent: Parameter, place: Path) -> I
         yield from _range_problems(condition.range, parent, (*place, "range"))
         return
     field = "in" if condition.in_ is not None else "equals"
-    if parent.type is ParameterType.DOUBLE and parent.space.step is None and parent.space.min != parent.space.max:
-        words = f"{parent.name!r} is a double without a step, which is hardly ever just this; use range, or give a step"
+    if (
+        parent.type is ParameterType.DOUBLE
+        and parent.space.step is None
+        and parent.space.min != parent.space.max
+    ):
+        words = (
+            f"{parent.name!r} is a double without a step, which is hardly ever just this; use "
+            "range, or give a step"
+        )
         yield Problem((*place, field), words)
         return
     if not _listed(condition):
-        yield Problem((*place, field), f"is empty, so the parameter never exists; list values of {parent.name!r}")
+        yield Problem(
+            (*place, field),
+            f"is empty, so the parameter never exists; list values of {parent.name!r}",
+        )
     for index, value in enumerate(_listed(condition)):
         if not is_value(parent, value):
             where = (*place, field, index) if field == "in" else (*place, field)
-            yield Problem(where, f"{value!r} is not a value of {parent.name!r}, {values_in_words(parent)}")
+            yield Problem(
+                where, f"{value!r} is not a value of {parent.name!r}, {values_in_words(parent)}"
+            )
 
 
-def _range_problems(bounds: tuple[float, float], parent: Parameter, place: Path) -> Iterator[Problem]:
+def _range_problems(
+    bounds: tuple[float, float], parent: Parameter, place: Path
+) -> Iterator[Problem]:
     low, high = bounds
     if parent.type is WORDS:
         yield Problem(place, f"{parent.name!r} is categorical and has no order; use in")
     elif low > high:
         yield Problem(place, f"{low} is greater than {high}; swap them")
     elif not _meets(parent, low, high):
-        words = f"no value of {parent.name!r}, {values_in_words(parent)}, lies within, so the parameter never exists"
+        words = (
+            f"no value of {parent.name!r}, {values_in_words(parent)}, lies within, so the "
+            "parameter never exists"
+        )
         yield Problem(place, words)
 
 
 def _meets(parent: Parameter, low: float, high: float) -> bool:
     """Does a value of `parent` lie between the two?"""
     if parent.type is ParameterType.DISCRETE:
-        return any(low <= number(value) <= high for value in parent.space.list if is_value(parent, value))
+        return any(
+            low <= number(value) <= high for value in parent.space.list if is_value(parent, value)
+        )
     if parent.type is ParameterType.DOUBLE and parent.space.step is None:
         return max(low, parent.low) < min(high, parent.high) or (
             parent.low == parent.high and low <= parent.low <= high
@@ -142,7 +180,9 @@ def values_in_words(parent: Parameter) -> str:
         listed = [str(value) for value in parent.space.list[:10]]
         return f"which has {', '.join(listed)}{', …' if len(parent.space.list) > 10 else ''}"
     step = parent.space.step or (1 if parent.type is ParameterType.INT else None)
-    return f"which goes from {parent.space.min} to {parent.space.max}" + (f" in steps of {step}" if step else "")
+    return f"which goes from {parent.space.min} to {parent.space.max}" + (
+        f" in steps of {step}" if step else ""
+    )
 
 
 def _exact(value: float) -> Fraction:

@@ -1,4 +1,5 @@
-"""Linear constraints between parameters, such as `dropout1 + 2*dropout2 <= 0.9`: parsed, checked, and exact."""
+"""Linear constraints between parameters, such as `dropout1 + 2*dropout2 <= 0.9`: parsed, checked,
+and exact."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,18 +27,24 @@ class ConstraintError(RefusalError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A sum of weighted parameters and a constant; a parameter whose weights cancel stays, with weight 0."""
+    """A sum of weighted parameters and a constant; a parameter whose weights cancel stays, with
+    weight 0."""
 
     weights: Mapping[str, Fraction]
     constant: Fraction = Fraction(0)
 
     def plus(self, other: "Linear", factor: Fraction = Fraction(1)) -> "Linear":
         names = {**self.weights, **other.weights}
-        weights = {n: self.weights.get(n, Fraction(0)) + factor * other.weights.get(n, Fraction(0)) for n in names}
+        weights = {
+            n: self.weights.get(n, Fraction(0)) + factor * other.weights.get(n, Fraction(0))
+            for n in names
+        }
         return Linear(weights, self.constant + factor * other.constant)
 
     def times(self, factor: Fraction) -> "Linear":
-        return Linear({name: factor * weight for name, weight in self.weights.items()}, factor * self.constant)
+        return Linear(
+            {name: factor * weight for name, weight in self.weights.items()}, factor * self.constant
+        )
 
 
 class Constraint:
@@ -50,7 +57,8 @@ class Constraint:
         self._constant = float(total.constant)
 
     def holds(self, assignment: Assignment) -> bool:
-        """Is it met, or is one of its parameters absent? Numbers count as they are written: 0.1 + 0.2 is 0.3."""
+        """Is it met, or is one of its parameters absent? Numbers count as they are written: 0.1 +
+        0.2 is 0.3."""
         total, size = self._constant, abs(self._constant)
         for name, weight in self._rounded:
             if name not in assignment:
@@ -59,7 +67,10 @@ class Constraint:
             total, size = total + term, size + abs(term)
         if abs(total) > ROUNDING * size:
             return total < 0
-        terms = (weight * Fraction(str(number(assignment[name]))) for name, weight in self.total.weights.items())
+        terms = (
+            weight * Fraction(str(number(assignment[name])))
+            for name, weight in self.total.weights.items()
+        )
         exact = sum(terms, self.total.constant)
         return exact < 0 or (exact == 0 and not self.strict)
 
@@ -88,12 +99,17 @@ def constraint_problems(parameters: Sequence[Parameter], texts: Sequence[str]) -
             if name not in known:
                 yield Problem((*where, index), _unknown(name, known))
             elif known[name].type is ParameterType.CATEGORICAL:
-                words = f"{name!r} is categorical, and constraints are about numbers; make it discrete, or leave it out"
+                words = (
+                    f"{name!r} is categorical, and constraints are about numbers; make it "
+                    "discrete, or leave it out"
+                )
                 yield Problem((*where, index), words)
 
 
 def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
-    alike = next((other for other in known if other.startswith(name) and not other.isidentifier()), None)
+    alike = next(
+        (other for other in known if other.startswith(name) and not other.isidentifier()), None
+    )
     hint = f"; write names with other signs in backquotes: `{alike}`" if alike else ""
     return f"{name!r} is not a parameter of this space; there are: {', '.join(known)}{hint}"
 
@@ -140,10 +156,15 @@ class _Reader:
                 product = _divided(product, factor)
             elif product.weights and factor.weights:
                 raise ConstraintError(
-                    "multiplies parameters, and only linear constraints are known; search for the product instead"
+                    "multiplies parameters, and only linear constraints are known; search for "
+                    "the product instead"
                 )
             else:
-                product = product.times(factor.constant) if not factor.weights else factor.times(product.constant)
+                product = (
+                    product.times(factor.constant)
+                    if not factor.weights
+                    else factor.times(product.constant)
+                )
         return product
 
     def _factor(self) -> Linear:
@@ -154,7 +175,9 @@ class _Reader:
             return Linear({text: Fraction(1)})
         self._depth += 1
         if self._depth > DEEPEST:
-            raise ConstraintError(f"has more than {DEEPEST} signs and brackets within each other; {_FORM}")
+            raise ConstraintError(
+                f"has more than {DEEPEST} signs and brackets within each other; {_FORM}"
+            )
         if text in ("+", "-"):
             inner = self._factor().times(Fraction(1 if text == "+" else -1))
         elif text == "(":
@@ -199,7 +222,9 @@ def _number(text: str) -> Fraction:
 
 def _divided(product: Linear, divisor: Linear) -> Linear:
     if divisor.weights:
-        raise ConstraintError("divides by a parameter, and only linear constraints are known; multiply both sides")
+        raise ConstraintError(
+            "divides by a parameter, and only linear constraints are known; multiply both sides"
+        )
     if not divisor.constant:
         raise ConstraintError("divides by 0")
     return product.times(1 / divisor.constant)

@@ -1,4 +1,5 @@
-"""From a YAML document to a complete and valid ExperimentSpec, or to all problems of the document at once."""
+"""From a YAML document to a complete and valid ExperimentSpec, or to all problems of the document
+at once."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ from events.spec.yaml import DocumentError, read, text_of
 KATIB = "kubeflow.org/v1beta1"
 OURS = "trialstream.io/v1alpha1"
 ADDITIONS = (
-    "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested", "warmStart",
+    "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested",
+    "warmStart",
 )  # fmt: skip
 OBJECTIVE_ADDITIONS = ("reference",)
 TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
@@ -76,7 +78,9 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
         raise InvalidDocumentError(found, lines)
     metadata = tree["metadata"]
     labels = {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
-    return ExperimentDocument(metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings))
+    return ExperimentDocument(
+        metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings)
+    )
 
 
 def with_defaults(spec: ExperimentSpec) -> ExperimentSpec:
@@ -96,7 +100,8 @@ def with_defaults(spec: ExperimentSpec) -> ExperimentSpec:
 
 
 def _bounded(spec: ExperimentSpec) -> set[str]:
-    """The metrics of the outcome constraints that can be read. Of these metrics the last value counts."""
+    """The metrics of the outcome constraints that can be read. Of these metrics the last value
+    counts."""
     bounded: set[str] = set()
     for text in spec.outcome_constraints:
         with suppress(ValueError):
@@ -109,14 +114,19 @@ def _with_strategies(objective: Objective, bounded: set[str]) -> Objective:
     missing = [metric for metric in objective.metrics if metric not in named]
     latest = bounded - {objective.metric}
     added = tuple(
-        MetricStrategy(name=metric, value=Strategy.LATEST if metric in latest else objective.strategy(metric))
+        MetricStrategy(
+            name=metric, value=Strategy.LATEST if metric in latest else objective.strategy(metric)
+        )
         for metric in missing
     )
     return objective.model_copy(update={"metric_strategies": objective.metric_strategies + added})
 
 
 _ROLE = {"training.kubeflow.org/job-role": "master"}
-_NODE = {"jobset.sigs.k8s.io/replicatedjob-name": "node", "batch.kubernetes.io/job-completion-index": "0"}
+_NODE = {
+    "jobset.sigs.k8s.io/replicatedjob-name": "node",
+    "batch.kubernetes.io/job-completion-index": "0",
+}
 # kind → condition type of success, labels of the primary pod
 _KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "Job": ("Complete", {}),
@@ -143,12 +153,18 @@ def _with_conditions(template: TrialTemplate) -> TrialTemplate:
 def _head(tree: dict[str, Any]) -> list[Problem]:
     found = []
     if tree.get("apiVersion") not in (KATIB, OURS):
-        found.append(Problem(("apiVersion",), f"{tree.get('apiVersion')!r} must be {OURS} or {KATIB}"))
+        found.append(
+            Problem(("apiVersion",), f"{tree.get('apiVersion')!r} must be {OURS} or {KATIB}")
+        )
     if tree.get("kind") != "Experiment":
         found.append(Problem(("kind",), f"{tree.get('kind')!r} must be Experiment"))
     for key in tree:
         if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
-            found.append(Problem((str(key),), "unknown field; known fields: apiVersion, kind, metadata, spec"))
+            found.append(
+                Problem(
+                    (str(key),), "unknown field; known fields: apiVersion, kind, metadata, spec"
+                )
+            )
     metadata = tree.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         found.append(Problem(("metadata", "name"), "is required: the experiment's name, a string"))
@@ -165,7 +181,8 @@ def _head(tree: dict[str, Any]) -> list[Problem]:
 
 
 def _katib_strings(body: dict[str, Any]) -> list[Problem]:
-    """Katib's types demand strings where people like to write numbers; its API server refuses numbers there."""
+    """Katib's types demand strings where people like to write numbers; its API server refuses
+    numbers there."""
     found: list[Problem] = []
     remedy = f"must be a string: put it in quotes, or use apiVersion {OURS}"
 
@@ -185,35 +202,62 @@ def _katib_strings(body: dict[str, Any]) -> list[Problem]:
             demand(value, (*path, "list", at))
     for name in ("algorithm", "earlyStopping"):
         part = body.get(name)
-        for index, setting in enumerate(_items(part, "algorithmSettings") if isinstance(part, dict) else ()):
+        for index, setting in enumerate(
+            _items(part, "algorithmSettings") if isinstance(part, dict) else ()
+        ):
             demand(setting.get("value"), ("spec", name, "algorithmSettings", index, "value"))
     return found
 
 
 def _items(tree: dict[str, Any], name: str) -> list[dict[str, Any]]:
     items = tree.get(name)
-    return [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
+    return (
+        [item if isinstance(item, dict) else {} for item in items]
+        if isinstance(items, list)
+        else []
+    )
 
 
-def _without_additions(body: dict[str, Any], lines: Mapping[Path, int], warnings: list[str]) -> dict[str, Any]:
-    """The body without our additions: Katib drops fields that it does not know; so do we, with a warning."""
+def _without_additions(
+    body: dict[str, Any], lines: Mapping[Path, int], warnings: list[str]
+) -> dict[str, Any]:
+    """The body without our additions: Katib drops fields that it does not know; so do we, with a
+    warning."""
     body = dict(body)
     for name in ADDITIONS:
         if body.pop(name, None) is not None:
             warnings.append(
-                _ignored(("spec", name), lines, f"; it is an addition of Trialstream: use apiVersion {OURS}")
+                _ignored(
+                    ("spec", name),
+                    lines,
+                    f"; it is an addition of Trialstream: use apiVersion {OURS}",
+                )
             )
-    for part, additions in (("objective", OBJECTIVE_ADDITIONS), ("trialTemplate", TEMPLATE_ADDITIONS)):
+    for part, additions in (
+        ("objective", OBJECTIVE_ADDITIONS),
+        ("trialTemplate", TEMPLATE_ADDITIONS),
+    ):
         if not isinstance(body.get(part), dict):
             continue
         body[part] = dict(body[part])
         for name in additions:
             if body[part].pop(name, None) is not None:
                 warnings.append(
-                    _ignored(("spec", part, name), lines, f"; it is an addition of Trialstream: use apiVersion {OURS}")
+                    _ignored(
+                        ("spec", part, name),
+                        lines,
+                        f"; it is an addition of Trialstream: use apiVersion {OURS}",
+                    )
                 )
-    collector = (body.get("metricsCollectorSpec") or {}) if isinstance(body.get("metricsCollectorSpec"), dict) else {}
-    if isinstance(collector.get("collector"), dict) and collector["collector"].get("kind") == "None":
+    collector = (
+        (body.get("metricsCollectorSpec") or {})
+        if isinstance(body.get("metricsCollectorSpec"), dict)
+        else {}
+    )
+    if (
+        isinstance(collector.get("collector"), dict)
+        and collector["collector"].get("kind") == "None"
+    ):
         body["metricsCollectorSpec"] = {
             **collector,
             "collector": {**collector["collector"], "kind": CollectorKind.PUSH.value},
@@ -227,7 +271,9 @@ def _shaped(
     """Validate the shape. With `forgiving`, unknown fields are dropped with a warning."""
     body = _without_nulls(body)
     try:
-        return ExperimentSpec.model_validate_json(json.dumps(body), by_alias=True, by_name=False), []
+        return ExperimentSpec.model_validate_json(
+            json.dumps(body), by_alias=True, by_name=False
+        ), []
     except ValidationError as error:
         details = error.errors(include_url=False)
     unknown = [one for one in details if one["type"] == "extra_forbidden"]
@@ -241,7 +287,8 @@ def _shaped(
 
 
 def _problem(error: ErrorDetails) -> Problem:
-    """pydantic reports one error for each type that a scalar may have; a person needs one sentence."""
+    """pydantic reports one error for each type that a scalar may have; a person needs one
+    sentence."""
     path: Path = ("spec", *error["loc"])
     if error["type"] in _SCALAR_TYPES and path[-1] in ("bool", "int", "float", "str"):
         return Problem(path[:-1], "must be a word, a number, true or false")
@@ -249,7 +296,8 @@ def _problem(error: ErrorDetails) -> Problem:
 
 
 def _without_nulls(tree: Any) -> Any:
-    """`field:` without a value is the same as no field, as in Kubernetes; a template keeps its nulls."""
+    """`field:` without a value is the same as no field, as in Kubernetes; a template keeps its
+    nulls."""
     if isinstance(tree, dict):
         return {
             str(key): value if key == "trialSpec" else _without_nulls(value)

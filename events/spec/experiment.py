@@ -32,7 +32,8 @@ class BudgetSpec(SpecPart):
 
 
 class RetryCause(StrEnum):
-    """Ends of an attempt that a person may want to try again; lost and preempted ones always are."""
+    """Ends of an attempt that a person may want to try again; lost and preempted ones always
+    are."""
 
     ERROR = "Error"
     SIGNAL = "Signal"
@@ -76,7 +77,8 @@ class ExperimentSpec(SpecPart):
 
     @property
     def all_objectives(self) -> tuple[Objective, ...]:
-        """The objectives, written as `objective` or as `objectives`; validation has seen that there is one."""
+        """The objectives, written as `objective` or as `objectives`; validation has seen that there
+        is one."""
         return self.objectives or ((self.objective,) if self.objective else ())
 
     @property
@@ -97,13 +99,22 @@ class ExperimentSpec(SpecPart):
     @property
     def metrics(self) -> tuple[str, ...]:
         """All metrics to collect, each once, objectives first, then those of the constraints."""
-        names = [t.metric for t in self.all_objectives] + [bound.metric for bound in self.outcome_bounds]
-        return tuple(dict.fromkeys(names + [m for t in self.all_objectives for m in t.additional_metric_names]))
+        names = [t.metric for t in self.all_objectives] + [
+            bound.metric for bound in self.outcome_bounds
+        ]
+        return tuple(
+            dict.fromkeys(
+                names + [m for t in self.all_objectives for m in t.additional_metric_names]
+            )
+        )
 
     def strategy(self, metric: str) -> Strategy:
-        """Which of a trial's values of `metric` counts: as its own objective says, else the first that names it."""
+        """Which of a trial's values of `metric` counts: as its own objective says, else the first
+        that names it."""
         named = [t for t in self.all_objectives if metric == t.metric] or [
-            t for t in self.all_objectives if metric in (*t.metrics, *(entry.name for entry in t.metric_strategies))
+            t
+            for t in self.all_objectives
+            if metric in (*t.metrics, *(entry.name for entry in t.metric_strategies))
         ]
         return named[0].strategy(metric) if named else Strategy.LATEST
 
@@ -123,7 +134,9 @@ class ExperimentSpec(SpecPart):
 
     def losses(self, values: Sequence[float]) -> tuple[float, ...]:
         """Values of the objectives as numbers to minimise."""
-        return tuple(target.loss(value) for target, value in zip(self.all_objectives, values, strict=True))
+        return tuple(
+            target.loss(value) for target, value in zip(self.all_objectives, values, strict=True)
+        )
 
     @property
     def parallel(self) -> int:

@@ -28,7 +28,8 @@ class MetricStrategy(SpecPart):
 
 
 class Summary(Message):
-    """All values of one metric in one attempt: finite ones only; `latest` is None if the last was not finite."""
+    """All values of one metric in one attempt: finite ones only; `latest` is None if the last was
+    not finite."""
 
     min: float | None = None
     max: float | None = None
@@ -69,7 +70,8 @@ class Objective(SpecPart):
         return Strategy.MIN if self.type is Direction.MINIMIZE else Strategy.MAX
 
     def value(self, observation: Observation, metric: str | None = None) -> float | None:
-        """The value of `metric` (default: the objective) that counts; None if there is no finite one."""
+        """The value of `metric` (default: the objective) that counts; None if there is no finite
+        one."""
         name = self.metric if metric is None else metric
         summary = observation.get(name)
         return None if summary is None else summary.finite(self.strategy(name))

@@ -1,4 +1,5 @@
-"""Placeholders of a trial template: found and replaced in the parsed tree, never in the text of a document."""
+"""Placeholders of a trial template: found and replaced in the parsed tree, never in the text of a
+document."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -44,9 +45,10 @@ def placeholders(tree: Any) -> Iterator[str]:
 def substitute(tree: Any, values: Mapping[str, Scalar], absent: Set[str] = frozenset()) -> Any:
     """A copy of `tree` with every placeholder replaced.
 
-    A string that is one placeholder becomes the value itself (a number stays a number); within a longer
-    string the value is written out. What a placeholder of a name in `absent` stands for is left out: the
-    item of a list, with the option before it, or the key of a mapping. Raises TemplateError for a name without a value.
+    A string that is one placeholder becomes the value itself (a number stays a number); within a
+    longer string the value is written out. What a placeholder of a name in `absent` stands for is
+    left out: the item of a list, with the option before it, or the key of a mapping. Raises
+    TemplateError for a name without a value.
     """
     match tree:
         case str():
@@ -56,22 +58,32 @@ def substitute(tree: Any, values: Mapping[str, Scalar], absent: Set[str] = froze
             return PLACEHOLDER.sub(lambda found: written(_value(values, found[1])), tree)
         case Mapping():
             kept = {key: value for key, value in tree.items() if alone(value) not in absent}
-            return {substitute_key(key, values): substitute(value, values, absent) for key, value in kept.items()}
+            return {
+                substitute_key(key, values): substitute(value, values, absent)
+                for key, value in kept.items()
+            }
         case list() | tuple():
-            return [substitute(item, values, absent) for item in (_existing(tree, absent) if absent else tree)]
+            return [
+                substitute(item, values, absent)
+                for item in (_existing(tree, absent) if absent else tree)
+            ]
         case _:
             return tree
 
 
 def alone(value: Any) -> str | None:
     """The name of the one placeholder that a text consists of, as it is or after `option=`."""
-    found = (PLACEHOLDER.fullmatch(value) or _OPTION.fullmatch(value)) if isinstance(value, str) else None
+    found = (
+        (PLACEHOLDER.fullmatch(value) or _OPTION.fullmatch(value))
+        if isinstance(value, str)
+        else None
+    )
     return found[1] if found else None
 
 
 def _existing(items: Sequence[Any], absent: Set[str]) -> list[Any]:
-    """The items without those of absent values; an option is left out with the value that follows it, a variable of the
-    environment with its name."""
+    """The items without those of absent values; an option is left out with the value that follows
+    it, a variable of the environment with its name."""
     kept: list[Any] = []
     for item in items:
         variable = isinstance(item, Mapping) and item.keys() == {"name", "value"}
@@ -83,10 +95,13 @@ def _existing(items: Sequence[Any], absent: Set[str]) -> list[Any]:
 
 
 def entangled(tree: Any, names: Set[str]) -> Iterator[str]:
-    """Those of `names` whose placeholders are part of longer strings or of keys, so that they cannot be left out."""
+    """Those of `names` whose placeholders are part of longer strings or of keys, so that they
+    cannot be left out."""
     match tree:
         case str():
-            yield from (name for name in PLACEHOLDER.findall(tree) if name in names and alone(tree) != name)
+            yield from (
+                name for name in PLACEHOLDER.findall(tree) if name in names and alone(tree) != name
+            )
         case Mapping():
             for key, value in tree.items():
                 yield from (name for name in PLACEHOLDER.findall(str(key)) if name in names)
@@ -108,11 +123,16 @@ def _value(values: Mapping[str, Scalar], name: str) -> Scalar:
         return values[name]
     except KeyError:
         known = ", ".join(sorted(values)) or "none"
-        raise TemplateError(f"${{trialParameters.{name}}} has no value; known names: {known}") from None
+        raise TemplateError(
+            f"${{trialParameters.{name}}} has no value; known names: {known}"
+        ) from None
 
 
-def metadata_value(reference: str, template: TrialTemplate, trial: str, namespace: str) -> str | None:
-    """The value of a reference such as `${trialSpec.Name}`; None if it is not a reference to metadata."""
+def metadata_value(
+    reference: str, template: TrialTemplate, trial: str, namespace: str
+) -> str | None:
+    """The value of a reference such as `${trialSpec.Name}`; None if it is not a reference to
+    metadata."""
     found = METADATA.match(reference)
     if not found:
         return None
@@ -130,16 +150,22 @@ def metadata_value(reference: str, template: TrialTemplate, trial: str, namespac
     indexed = _INDEXED.match(key)
     if not indexed:
         raise TemplateError(
-            f"{reference}: allowed are Name, Namespace, Kind, APIVersion, Annotations[key], Labels[key]"
+            f"{reference}: allowed are Name, Namespace, Kind, APIVersion, Annotations[key], "
+            "Labels[key]"
         )
     entries = (tree.get("metadata") or {}).get(indexed[1].lower()) or {}
     if indexed[2] not in entries:
-        raise TemplateError(f"{reference}: the template has no such {indexed[1].lower().rstrip('s')}")
+        raise TemplateError(
+            f"{reference}: the template has no such {indexed[1].lower().rstrip('s')}"
+        )
     return str(entries[indexed[2]])
 
 
-def template_values(template: TrialTemplate, assignment: Assignment, trial: str, namespace: str) -> dict[str, Scalar]:
-    """What each placeholder stands for. Without `trialParameters` a parameter's own name is its placeholder."""
+def template_values(
+    template: TrialTemplate, assignment: Assignment, trial: str, namespace: str
+) -> dict[str, Scalar]:
+    """What each placeholder stands for. Without `trialParameters` a parameter's own name is its
+    placeholder."""
     if not template.trial_parameters:
         return dict(assignment)
     values: dict[str, Scalar] = {}
@@ -152,7 +178,9 @@ def template_values(template: TrialTemplate, assignment: Assignment, trial: str,
 
 def absent_names(spec: ExperimentSpec, assignment: Assignment) -> frozenset[str]:
     """The placeholders of the parameters that do not exist in a trial with this assignment."""
-    absent = {parameter.name for parameter in spec.parameters if parameter.condition} - assignment.keys()
+    absent = {
+        parameter.name for parameter in spec.parameters if parameter.condition
+    } - assignment.keys()
     return frozenset(placeholders_of(spec.trial_template, absent))
 
 
@@ -164,7 +192,11 @@ def placeholders_of(template: TrialTemplate, parameters: Set[str]) -> Set[str]:
 
 
 def _resolved(
-    parameter: TrialParameter, template: TrialTemplate, assignment: Assignment, trial: str, namespace: str
+    parameter: TrialParameter,
+    template: TrialTemplate,
+    assignment: Assignment,
+    trial: str,
+    namespace: str,
 ) -> Scalar | None:
     metadata = metadata_value(parameter.reference, template, trial, namespace)
     return metadata if metadata is not None else assignment.get(parameter.reference)

@@ -71,7 +71,8 @@ class FeasibleSpace(SpecPart):
 
 
 class Condition(SpecPart):
-    """The parameter exists only where another one has a value in `in`, or equal to `equals`, or within `range`."""
+    """The parameter exists only where another one has a value in `in`, or equal to `equals`, or
+    within `range`."""
 
     parameter: str
     in_: tuple[Scalar, ...] | None = Field(default=None, alias="in")

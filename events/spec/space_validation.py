@@ -11,7 +11,8 @@ from events.spec.space import Distribution, Parameter, ParameterType, number
 
 
 def space_problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
-    """What is wrong with the parameters, their conditions and constraints; with `katib` also what Katib refuses."""
+    """What is wrong with the parameters, their conditions and constraints; with `katib` also what
+    Katib refuses."""
     where: Path = ("spec", "parameters")
     if spec.nas_config is not None:
         if spec.parameters:
@@ -25,7 +26,8 @@ def space_problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
         yield from _parameter(parameter, (*where, index))
         if katib and parameter.condition:
             yield Problem(
-                (*where, index, "condition"), "is an addition of Trialstream: use apiVersion trialstream.io/v1alpha1"
+                (*where, index, "condition"),
+                "is an addition of Trialstream: use apiVersion trialstream.io/v1alpha1",
             )
     yield from condition_problems(spec.parameters)
     yield from constraint_problems(spec.parameters, spec.constraints)
@@ -33,7 +35,9 @@ def space_problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
 
 def _parameter(parameter: Parameter, place: Path) -> Iterator[Problem]:
     if not parameter.name or re.search(r"[{}\s]", parameter.name):
-        yield Problem((*place, "name"), f"{parameter.name!r} must be non-empty, without braces or spaces")
+        yield Problem(
+            (*place, "name"), f"{parameter.name!r} must be non-empty, without braces or spaces"
+        )
     space = (*place, "feasibleSpace")
     if parameter.type in (ParameterType.DOUBLE, ParameterType.INT):
         yield from _range(parameter, space)
@@ -46,16 +50,24 @@ def _range(parameter: Parameter, place: Path) -> Iterator[Problem]:
     kind = parameter.type.value
     if space.list:
         yield Problem(
-            (*place, "list"), f"cannot be used with type {kind}; use min and max, or type discrete or categorical"
+            (*place, "list"),
+            f"cannot be used with type {kind}; use min and max, or type discrete or categorical",
         )
     if space.min is None or space.max is None:
-        missing = " and ".join(name for name, value in (("min", space.min), ("max", space.max)) if value is None)
-        yield Problem((*place, "max" if space.max is None else "min"), f"type {kind} needs {missing}")
+        missing = " and ".join(
+            name for name, value in (("min", space.min), ("max", space.max)) if value is None
+        )
+        yield Problem(
+            (*place, "max" if space.max is None else "min"), f"type {kind} needs {missing}"
+        )
         return
     if parameter.type is ParameterType.INT:
         for field, value in (("min", space.min), ("max", space.max), ("step", space.step)):
             if value is not None and value != int(value):
-                yield Problem((*place, field), f"{value} is not a whole number; use type double, or a whole number")
+                yield Problem(
+                    (*place, field),
+                    f"{value} is not a whole number; use type double, or a whole number",
+                )
     if space.min > space.max:
         yield Problem((*place, "min"), f"{space.min} is greater than max, {space.max}; swap them")
     if space.step is not None and space.step <= 0:
@@ -69,7 +81,9 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
     kind = parameter.type.value
     for field in ("min", "max", "step"):
         if getattr(space, field) is not None:
-            yield Problem((*place, field), f"cannot be used with type {kind}; use list, or type double or int")
+            yield Problem(
+                (*place, field), f"cannot be used with type {kind}; use list, or type double or int"
+            )
     if not space.list:
         yield Problem((*place, "list"), f"type {kind} needs at least one value")
     for name in repeated(str(value) for value in space.list):
@@ -79,9 +93,13 @@ def _values(parameter: Parameter, place: Path) -> Iterator[Problem]:
             try:
                 number(value)
             except ValueError:
-                yield Problem((*place, "list", index), f"{value!r} is not a number; use type categorical for words")
+                yield Problem(
+                    (*place, "list", index),
+                    f"{value!r} is not a number; use type categorical for words",
+                )
     if space.distribution is not Distribution.UNIFORM:
         yield Problem(
             (*place, "distribution"),
-            f"{space.distribution.value} cannot be used with type {kind}; values are drawn uniformly",
+            f"{space.distribution.value} cannot be used with type {kind}; values are drawn "
+            "uniformly",
         )

@@ -1,4 +1,5 @@
-"""How a trial is run: a manifest, a ConfigMap, or a command, with placeholders for the parameters."""
+"""How a trial is run: a manifest, a ConfigMap, or a command, with placeholders for the
+parameters."""
 
 from typing import Any
 
@@ -9,7 +10,8 @@ from events.spec.space import Scalar
 
 
 class TrialParameter(SpecPart):
-    """A placeholder `${trialParameters.<name>}` and what it refers to: a parameter or `${trialSpec.<Key>}`."""
+    """A placeholder `${trialParameters.<name>}` and what it refers to: a parameter or
+    `${trialSpec.<Key>}`."""
 
     name: str
     reference: str
@@ -23,7 +25,8 @@ class ConfigMapSource(SpecPart):
 
 
 class TrialTemplate(SpecPart):
-    """How a trial is run: `trialSpec` (any Kubernetes object), a ConfigMap, or a short `command`."""
+    """How a trial is run: `trialSpec` (any Kubernetes object), a ConfigMap, or a short
+    `command`."""
 
     retain: bool = False
     command: tuple[Scalar, ...] | None = None

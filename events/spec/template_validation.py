@@ -3,12 +3,20 @@
 from collections.abc import Iterator
 
 from events.spec.experiment import ExperimentSpec
-from events.spec.placeholders import METADATA, TemplateError, entangled, metadata_value, placeholders, placeholders_of
+from events.spec.placeholders import (
+    METADATA,
+    TemplateError,
+    entangled,
+    metadata_value,
+    placeholders,
+    placeholders_of,
+)
 from events.spec.problem import Path, Problem, repeated
 from events.spec.template import TrialTemplate
 
 _ENTANGLED = (
-    "{0} stands for a parameter with a condition, and could not be left out of a longer text; make it an item or a "
+    "{0} stands for a parameter with a condition, and could not be left out of a longer text; "
+    "make it an item or a "
     "value of its own (such as --option={0}), or let the program read TRIALSTREAM_PARAMETERS"
 )
 
@@ -17,23 +25,34 @@ def template_problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]
     """What is wrong with the trial template, and with what it says about the parameters."""
     template = spec.trial_template
     where: Path = ("spec", "trialTemplate")
-    sources = [template.trial_spec is not None, template.config_map is not None, template.command is not None]
+    sources = [
+        template.trial_spec is not None,
+        template.config_map is not None,
+        template.command is not None,
+    ]
     if sum(sources) != 1:
         choice = "trialSpec and configMap" if katib else "command, trialSpec and configMap"
         yield Problem(where, f"give exactly one of {choice}")
         return
     if template.command is not None and not template.command:
-        yield Problem((*where, "command"), "is empty; give the program and its arguments, such as [python, train.py]")
+        yield Problem(
+            (*where, "command"),
+            "is empty; give the program and its arguments, such as [python, train.py]",
+        )
     if template.command is None:
         yield from _manifest(template, where)
     if template.command is None and not template.trial_parameters:
-        yield Problem((*where, "trialParameters"), "is required: which placeholder stands for which parameter")
+        yield Problem(
+            (*where, "trialParameters"), "is required: which placeholder stands for which parameter"
+        )
     yield from _references(spec, where)
 
 
 def _manifest(template: TrialTemplate, where: Path) -> Iterator[Problem]:
     if not template.primary_container_name:
-        yield Problem((*where, "primaryContainerName"), "is required: the name of the container that trains")
+        yield Problem(
+            (*where, "primaryContainerName"), "is required: the name of the container that trains"
+        )
     tree = template.trial_spec
     for field, value in (
         ("successCondition", template.success_condition),
@@ -42,7 +61,8 @@ def _manifest(template: TrialTemplate, where: Path) -> Iterator[Problem]:
         if not value:
             place = "a template in a ConfigMap" if tree is None else f"kind {tree.get('kind')}"
             yield Problem(
-                (*where, field), f"is required for {place}: a GJSON path that holds when the trial has ended so"
+                (*where, field),
+                f"is required for {place}: a GJSON path that holds when the trial has ended so",
             )
     if tree is None:
         return
@@ -52,7 +72,9 @@ def _manifest(template: TrialTemplate, where: Path) -> Iterator[Problem]:
     metadata = tree.get("metadata")
     for field in ("name", "namespace"):
         if isinstance(metadata, dict) and field in metadata:
-            yield Problem((*where, "trialSpec", "metadata", field), "must be absent; each trial gets its own")
+            yield Problem(
+                (*where, "trialSpec", "metadata", field), "must be absent; each trial gets its own"
+            )
 
 
 def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
@@ -71,10 +93,14 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
             except TemplateError as error:
                 yield Problem((*place, "reference"), str(error))
         elif names and entry.reference not in names:
-            yield Problem((*place, "reference"), f"{entry.reference!r} is not a declared parameter; declared: {known}")
+            yield Problem(
+                (*place, "reference"),
+                f"{entry.reference!r} is not a declared parameter; declared: {known}",
+            )
         if entry.name not in used and template.config_map is None:
             yield Problem(
-                (*place, "name"), f"${{trialParameters.{entry.name}}} does not occur in the template; use it there"
+                (*place, "name"),
+                f"${{trialParameters.{entry.name}}} does not occur in the template; use it there",
             )
     for field in ("name", "reference"):
         for value in repeated(getattr(entry, field) for entry in template.trial_parameters):
@@ -82,15 +108,23 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
     for name in sorted(used - declared):
         wanted = "trialParameters" if template.trial_parameters else "parameters"
         yield Problem(
-            where, f"${{trialParameters.{name}}} is not declared in {wanted}; declared: {', '.join(sorted(declared))}"
+            where,
+            f"${{trialParameters.{name}}} is not declared in {wanted}; declared: "
+            f"{', '.join(sorted(declared))}",
         )
-    conditional = placeholders_of(template, {parameter.name for parameter in spec.parameters if parameter.condition})
+    conditional = placeholders_of(
+        template, {parameter.name for parameter in spec.parameters if parameter.condition}
+    )
     for name in dict.fromkeys(entangled((template.command, template.trial_spec), conditional)):
         yield Problem(where, _ENTANGLED.format(f"${{trialParameters.{name}}}"))
     if template.command and conditional & set(placeholders(template.command[0])):
-        yield Problem((*where, "command", 0), "is a parameter with a condition; a trial without it has no program")
+        yield Problem(
+            (*where, "command", 0),
+            "is a parameter with a condition; a trial without it has no program",
+        )
     unused = names - {entry.reference for entry in template.trial_parameters}
     if template.trial_parameters and unused:
         yield Problem(
-            (*where, "trialParameters"), f"no entry refers to {', '.join(sorted(unused))}; every parameter must be used"
+            (*where, "trialParameters"),
+            f"no entry refers to {', '.join(sorted(unused))}; every parameter must be used",
         )

@@ -1,4 +1,5 @@
-"""What a spec must satisfy beyond the shape of its fields; each problem names its place and the remedy."""
+"""What a spec must satisfy beyond the shape of its fields; each problem names its place and the
+remedy."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     yield from warm_start_problems(spec.suggested, spec.warm_start)
     if spec.warm_start is not None and spec.multi_objective:
         yield Problem(
-            ("spec", "warmStart"), "has one value a row, and there are several objectives; keep one, or remove it"
+            ("spec", "warmStart"),
+            "has one value a row, and there are several objectives; keep one, or remove it",
         )
     yield from template_problems(spec, katib=katib)
     yield from _collector(spec.metrics_collector_spec)
@@ -42,7 +44,8 @@ def name_problem(name: str) -> Problem | None:
         return None
     return Problem(
         ("metadata", "name"),
-        f"{name!r} is not a valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, first a letter, not - at the "
+        f"{name!r} is not a valid name: at most {MAX_NAME} characters of a-z, 0-9 and -, first a "
+        "letter, not - at the "
         "end",
     )
 
@@ -52,17 +55,32 @@ def _objective(spec: ExperimentSpec) -> Iterator[Problem]:
     if spec.objective is not None and spec.objectives:
         yield Problem(("spec", "objectives"), "give either objective or objectives, not both")
     if not spec.all_objectives:
-        yield Problem(where, "is required: what to optimise, such as {type: minimize, objectiveMetricName: loss}")
+        yield Problem(
+            where,
+            "is required: what to optimise, such as {type: minimize, objectiveMetricName: loss}",
+        )
     for index, target in enumerate(spec.all_objectives):
         place: Path = ("spec", "objectives", index) if spec.objectives else where
         if not target.metric.strip():
-            yield Problem((*place, "objectiveMetricName"), "is empty; name the metric that the trial prints")
-        for name in sorted({other.metric for other in spec.all_objectives} & set(target.additional_metric_names)):
-            yield Problem((*place, "additionalMetricNames"), f"must not repeat the objective {name!r}")
+            yield Problem(
+                (*place, "objectiveMetricName"), "is empty; name the metric that the trial prints"
+            )
+        for name in sorted(
+            {other.metric for other in spec.all_objectives} & set(target.additional_metric_names)
+        ):
+            yield Problem(
+                (*place, "additionalMetricNames"), f"must not repeat the objective {name!r}"
+            )
         if target.reference is not None and not spec.multi_objective:
-            yield Problem((*place, "reference"), "is for several objectives; remove it, or give a second objective")
+            yield Problem(
+                (*place, "reference"),
+                "is for several objectives; remove it, or give a second objective",
+            )
     if len(spec.all_objectives) > MOST_OBJECTIVES:
-        told = f"{len(spec.all_objectives)} are too many; at most {MOST_OBJECTIVES}: make the others outcomeConstraints"
+        told = (
+            f"{len(spec.all_objectives)} are too many; at most {MOST_OBJECTIVES}: make the others "
+            "outcomeConstraints"
+        )
         yield Problem(("spec", "objectives"), told)
     for metric in repeated(target.metric for target in spec.all_objectives):
         yield Problem(("spec", "objectives"), f"the metric {metric!r} is listed twice")
@@ -72,7 +90,9 @@ def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
     where: Path = ("spec", "outcomeConstraints")
     read: dict[tuple[str, bool], float] = {}
     if len(spec.outcome_constraints) > MOST_CONSTRAINTS:
-        yield Problem(where, f"{len(spec.outcome_constraints)} are too many; at most {MOST_CONSTRAINTS}")
+        yield Problem(
+            where, f"{len(spec.outcome_constraints)} are too many; at most {MOST_CONSTRAINTS}"
+        )
     for index, text in enumerate(spec.outcome_constraints):
         try:
             constraint = parse_outcome_constraint(text)
@@ -81,24 +101,37 @@ def _outcomes(spec: ExperimentSpec) -> Iterator[Problem]:
             continue
         side = (constraint.metric, constraint.upper)
         if side in read:
-            yield Problem((*where, index), f"{constraint.metric!r} has such a bound already; keep one of the two")
+            yield Problem(
+                (*where, index),
+                f"{constraint.metric!r} has such a bound already; keep one of the two",
+            )
         read[side] = constraint.bound
     for metric, _ in (side for side in read if side[1]):
         lower = read.get((metric, False))
         if lower is not None and lower > read[metric, True]:
-            yield Problem(where, f"{metric!r} cannot be both >= {lower:g} and <= {read[metric, True]:g}")
+            yield Problem(
+                where, f"{metric!r} cannot be both >= {lower:g} and <= {read[metric, True]:g}"
+            )
 
 
 def _counts(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
-    total, parallel, failed = spec.max_trial_count, spec.parallel_trial_count, spec.max_failed_trial_count
-    defaulted = parallel == DEFAULT_PARALLEL and not katib  # so that a small budget can be extended later
+    total, parallel, failed = (
+        spec.max_trial_count,
+        spec.parallel_trial_count,
+        spec.max_failed_trial_count,
+    )
+    defaulted = (
+        parallel == DEFAULT_PARALLEL and not katib
+    )  # so that a small budget can be extended later
     if total is not None and parallel is not None and parallel > total and not defaulted:
         yield Problem(
-            ("spec", "parallelTrialCount"), f"{parallel} is more than maxTrialCount, {total}; lower it or raise that"
+            ("spec", "parallelTrialCount"),
+            f"{parallel} is more than maxTrialCount, {total}; lower it or raise that",
         )
     if total is not None and failed is not None and failed > total:
         yield Problem(
-            ("spec", "maxFailedTrialCount"), f"{failed} is more than maxTrialCount, {total}; lower it or raise that"
+            ("spec", "maxFailedTrialCount"),
+            f"{failed} is more than maxTrialCount, {total}; lower it or raise that",
         )
 
 
@@ -121,7 +154,9 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
             yield Problem(at, f"{expression!r} is not an RE2 expression: {_words(error)}")
             continue
         if groups < 2:
-            yield Problem(at, f"{expression!r} has {groups} group(s); two are needed: (name) and (value)")
+            yield Problem(
+                at, f"{expression!r} has {groups} group(s); two are needed: (name) and (value)"
+            )
 
 
 def _quiet() -> re2.Options:

@@ -11,7 +11,8 @@ from events.spec.space import Scalar
 MOST_POINTS = 1_000
 MOST_ROWS = 1_000
 MOST_BYTES = 512 * 1024
-"""Of the rows, written as JSON: they are part of a fact, which has to fit into one record of Kafka."""
+"""Of the rows, written as JSON: they are part of a fact, which has to fit into one record of
+Kafka."""
 PartialAssignment = Mapping[str, Scalar]
 """A point to try first: values of some or all parameters."""
 
@@ -26,7 +27,8 @@ class Row(SpecPart):
 class WarmStart(SpecPart):
     """Results that the search learns before the first trial: `rows`, or where to find them.
 
-    When the experiment is admitted, the rows of a `file` or of earlier experiments are put in here; None until then.
+    When the experiment is admitted, the rows of a `file` or of earlier experiments are put in here;
+    None until then.
     """
 
     rows: tuple[Row, ...] | None = None
@@ -50,11 +52,14 @@ def written_size(rows: tuple[Row, ...]) -> int:
     return sum(len(row.model_dump_json().encode()) + 1 for row in rows)
 
 
-def warm_start_problems(suggested: tuple[PartialAssignment, ...], warm: WarmStart | None) -> Iterator[Problem]:
+def warm_start_problems(
+    suggested: tuple[PartialAssignment, ...], warm: WarmStart | None
+) -> Iterator[Problem]:
     """What is wrong with them, as far as it can be seen without the search space."""
     if len(suggested) > MOST_POINTS:
         yield Problem(
-            ("spec", "suggested"), f"{len(suggested):,} points are too many; at most {MOST_POINTS:,} are allowed"
+            ("spec", "suggested"),
+            f"{len(suggested):,} points are too many; at most {MOST_POINTS:,} are allowed",
         )
     if warm is None:
         return
@@ -72,4 +77,6 @@ def rows_problems(rows: tuple[Row, ...], place: Path) -> Iterator[Problem]:
     if len(rows) > MOST_ROWS:
         yield Problem(place, f"{len(rows):,} rows are too many; keep the best {MOST_ROWS:,}")
     elif written_size(rows) > MOST_BYTES:
-        yield Problem(place, f"the rows have more than {MOST_BYTES // 1024} KiB; keep the best of them")
+        yield Problem(
+            place, f"the rows have more than {MOST_BYTES // 1024} KiB; keep the best of them"
+        )

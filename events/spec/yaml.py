@@ -28,18 +28,25 @@ class Document:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML's JSON subset of types: no dates, 1:30 is a word, and 1e-3 is a number as in YAML 1.2."""
+    """YAML's JSON subset of types: no dates, 1:30 is a word, and 1e-3 is a number as in YAML
+    1.2."""
 
 
 _TAG = "tag:yaml.org,2002:"
-_PLAIN = frozenset(_TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+_PLAIN = frozenset(
+    _TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge")
+)
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
 _FLOAT = re.compile(
     r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag.removeprefix(_TAG) in ("bool", "null", "merge")]
+    first: [
+        (tag, regexp)
+        for tag, regexp in resolvers
+        if tag.removeprefix(_TAG) in ("bool", "null", "merge")
+    ]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
@@ -49,11 +56,15 @@ _Loader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
 def read(text: bytes) -> Document:
     """Parse `text`; raise DocumentError if it is too large, malformed, or not a mapping."""
     if len(text) > MAX_BYTES:
-        raise DocumentError(f"the document has {len(text):,} bytes; at most {MAX_BYTES:,} are allowed")
+        raise DocumentError(
+            f"the document has {len(text):,} bytes; at most {MAX_BYTES:,} are allowed"
+        )
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"the document is not UTF-8: byte {error.start} is {text[error.start]:#04x}") from None
+        raise DocumentError(
+            f"the document is not UTF-8: byte {error.start} is {text[error.start]:#04x}"
+        ) from None
     try:
         _check_depth(decoded)
         root = _only_document(decoded)
@@ -73,21 +84,28 @@ def read(text: bytes) -> Document:
         raise error if isinstance(error, DocumentError) else DocumentError(str(error)) from None
     if not isinstance(tree, dict):
         kind = type(tree).__name__
-        raise DocumentError(f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {kind}")
+        raise DocumentError(
+            f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {kind}"
+        )
     return Document(tree, lines)
 
 
 def _check_depth(text: str) -> None:
-    """Refuse a deep document before it is composed: libyaml composes by recursion and would end the process."""
+    """Refuse a deep document before it is composed: libyaml composes by recursion and would end the
+    process."""
     loader = _Loader(text)
     depth = 0
     try:
         while (event := loader.get_event()) is not None:
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+                event, yaml.CollectionEndEvent
+            )
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 0
                 raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
-    except yaml.MarkedYAMLError as error:  # newer ones of libyaml have a limit, too, and scan ahead of the events
+    except (
+        yaml.MarkedYAMLError
+    ) as error:  # newer ones of libyaml have a limit, too, and scan ahead of the events
         if "nesting depth" not in (error.problem or ""):
             raise
         line = error.context_mark.line + 1 if error.context_mark else 0
@@ -110,17 +128,24 @@ def _only_document(text: str) -> yaml.Node:
         raise DocumentError("the document is empty")
     if len(nodes) > 1:
         line = nodes[1].start_mark.line + 1
-        raise DocumentError(f"line {line}: one experiment per file; this file holds {len(nodes)} documents")
+        raise DocumentError(
+            f"line {line}: one experiment per file; this file holds {len(nodes)} documents"
+        )
     return nodes[0]
 
 
-def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int], above: frozenset[int]) -> None:
-    """Count the nodes (an alias counts each time it is used), note their lines, refuse what is too large."""
+def _measure(
+    node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int], above: frozenset[int]
+) -> None:
+    """Count the nodes (an alias counts each time it is used), note their lines, refuse what is too
+    large."""
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
     seen[0] += 1
     if seen[0] > MAX_NODES:
-        raise DocumentError(f"line {line}: more than {MAX_NODES:,} values once aliases are followed; use fewer")
+        raise DocumentError(
+            f"line {line}: more than {MAX_NODES:,} values once aliases are followed; use fewer"
+        )
     if len(path) > MAX_DEPTH:
         raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
     if id(node) in above:
@@ -135,7 +160,9 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
             if not isinstance(key, yaml.ScalarNode):
                 raise DocumentError(f"line {key.start_mark.line + 1}: a key must be a plain word")
             if key.value in keys:
-                raise DocumentError(f"line {key.start_mark.line + 1}: the key {key.value!r} is given twice")
+                raise DocumentError(
+                    f"line {key.start_mark.line + 1}: the key {key.value!r} is given twice"
+                )
             keys.add(key.value)
             if key.value != "<<":
                 _measure(key, (*path, key.value), lines, seen, inside)
@@ -149,13 +176,20 @@ def _measure(node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int
 
 
 def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
-    """Refuse what has no finite value, or one that neither Postgres nor a program's arguments can hold."""
+    """Refuse what has no finite value, or one that neither Postgres nor a program's arguments can
+    hold."""
     text, kind = node.value, node.tag.removeprefix(_TAG)
-    shaped = {"int": _INT.match(text), "float": _FLOAT.match(text), "bool": text.lower() in _Loader.bool_values}
+    shaped = {
+        "int": _INT.match(text),
+        "float": _FLOAT.match(text),
+        "bool": text.lower() in _Loader.bool_values,
+    }
     if "\0" in text:
         raise DocumentError(f"line {line}: {text!r} holds a NUL character; remove it")
     if not shaped.get(kind, kind != "merge"):
-        raise DocumentError(f"line {line}: {text!r} is not of type {kind}; put it in quotes to make it a word")
+        raise DocumentError(
+            f"line {line}: {text!r} is not of type {kind}; put it in quotes to make it a word"
+        )
     if kind == "float" and not math.isfinite(yaml.CSafeLoader("").construct_yaml_float(node)):
         raise DocumentError(f"line {line}: {text} is not finite")
 

@@ -11,7 +11,9 @@ class HillClimb:
     """Steps at random from the best point so far, shorter the more steps brought nothing."""
 
     class Settings(BaseModel):
-        step: float = Field(default=0.3, gt=0, le=1, description="first step, a share of each parameter's range")
+        step: float = Field(
+            default=0.3, gt=0, le=1, description="first step, a share of each parameter's range"
+        )
 
     def __init__(self, space: Space, seed: int, settings: Settings) -> None:
         self.space, self.random, self.step = space, Random(seed), settings.step

@@ -26,7 +26,8 @@ PLAIN = [
     for name, one in ALGORITHMS.items()
     if name not in ("nevergrad", "auto", "bayesianoptimization") and one.extra is None
 ]
-"""Algorithms by name, without those that are others in the beginning, and Nevergrad, whose optimizers are many."""
+"""Algorithms by name, without those that are others in the beginning, and Nevergrad, whose
+optimizers are many."""
 
 OPTIMIZERS = tuple(optimizer.value for optimizer in NevergradName)
 FAMILIES = frozenset({"auto", "OnePlusOne", "CMA", "TwoPointsDE", "PSO"})
@@ -34,7 +35,8 @@ FAMILIES = frozenset({"auto", "OnePlusOne", "CMA", "TwoPointsDE", "PSO"})
 
 
 def of_each_family(names: Iterable[str]) -> list[Any]:
-    """Parameters for `parametrize`: Nevergrad's optimizers that are relatives of another are left to the long tier."""
+    """Parameters for `parametrize`: Nevergrad's optimizers that are relatives of another are left
+    to the long tier."""
     return rest_is_long(names, lambda name: name in FAMILIES or name not in OPTIMIZERS)
 
 
@@ -88,8 +90,11 @@ SMALL = (
 
 
 def under(parameter: Parameter, parent: str, **test: object) -> Parameter:
-    """`parameter`, which exists only where `parent` meets the test: `equals=…`, `range=…` or `in_=…`."""
-    return parameter.model_copy(update={"condition": Condition.model_validate({"parameter": parent, **test})})
+    """`parameter`, which exists only where `parent` meets the test: `equals=…`, `range=…` or
+    `in_=…`."""
+    return parameter.model_copy(
+        update={"condition": Condition.model_validate({"parameter": parent, **test})}
+    )
 
 
 TREE = (
@@ -124,9 +129,19 @@ def choices(draw: st.DrawFn, name: str = "x") -> Parameter:
     """A discrete or categorical parameter."""
     if draw(st.booleans()):
         numbers = draw(st.lists(st.integers(-50, 50), min_size=1, max_size=6, unique=True))
-        return listed(name, ParameterType.DISCRETE, draw(st.sampled_from([numbers, [str(n / 4) for n in numbers]])))
-    words = st.one_of(st.text(max_size=3), st.integers(-5, 5), st.booleans(), st.sampled_from([0.5, 1.5]))
-    return listed(name, ParameterType.CATEGORICAL, draw(st.lists(words, min_size=1, max_size=6, unique_by=str)))
+        return listed(
+            name,
+            ParameterType.DISCRETE,
+            draw(st.sampled_from([numbers, [str(n / 4) for n in numbers]])),
+        )
+    words = st.one_of(
+        st.text(max_size=3), st.integers(-5, 5), st.booleans(), st.sampled_from([0.5, 1.5])
+    )
+    return listed(
+        name,
+        ParameterType.CATEGORICAL,
+        draw(st.lists(words, min_size=1, max_size=6, unique_by=str)),
+    )
 
 
 def parameter(name: str = "x", *, finite: bool = False) -> st.SearchStrategy[Parameter]:
@@ -136,14 +151,18 @@ def parameter(name: str = "x", *, finite: bool = False) -> st.SearchStrategy[Par
 @st.composite
 def spaces(draw: st.DrawFn, *, finite: bool = False) -> tuple[Parameter, ...]:
     """One to four parameters of any kind."""
-    return tuple(draw(parameter(f"p{index}", finite=finite)) for index in range(draw(st.integers(1, 4))))
+    return tuple(
+        draw(parameter(f"p{index}", finite=finite)) for index in range(draw(st.integers(1, 4)))
+    )
 
 
 @st.composite
 def conditional_spaces(draw: st.DrawFn, *, finite: bool = False) -> tuple[Parameter, ...]:
     """Two to five parameters, some of which depend on others, in any order."""
     space = list(draw(spaces(finite=finite)))
-    space += [draw(parameter(f"q{index}", finite=finite)) for index in range(draw(st.integers(1, 2)))]
+    space += [
+        draw(parameter(f"q{index}", finite=finite)) for index in range(draw(st.integers(1, 2)))
+    ]
     for index in range(1, len(space)):
         if draw(st.booleans()):
             parent = space[draw(st.integers(0, index - 1))]
@@ -207,6 +226,8 @@ def outcome(loss: float | None) -> Outcome:
 
 def several(algorithm: str, **settings: Scalar) -> ExperimentSpec:
     """An experiment with two objectives, `a` and `b`, over 11 points."""
-    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
+    losses = tuple(
+        Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b")
+    )
     spec = experiment([ranged("x", DOUBLE, 0, 1, 0.1)], algorithm, settings)
     return spec.model_copy(update={"objective": None, "objectives": losses})

@@ -1,4 +1,5 @@
-"""Conditional parameters: absent where they do not exist, drawn by their own laws, numbered without holes."""
+"""Conditional parameters: absent where they do not exist, drawn by their own laws, numbered without
+holes."""
 
 import itertools
 from collections import Counter
@@ -32,7 +33,9 @@ from tests.tiers import tiered
 @given(conditional_spaces(), st.data())
 def test_exactly_what_exists_is_decoded(space: tuple[Parameter, ...], data: st.DataObject) -> None:
     cube = Cube(space)
-    found = cube.decode(data.draw(st.lists(st.floats(0, 1), min_size=cube.width, max_size=cube.width)))
+    found = cube.decode(
+        data.draw(st.lists(st.floats(0, 1), min_size=cube.width, max_size=cube.width))
+    )
     for one in space:
         assert (one.name in found) == exists(one, found)
         assert one.name not in found or feasible(one, found[one.name])
@@ -53,7 +56,9 @@ def test_a_small_finite_space_is_numbered_without_holes(space: tuple[Parameter, 
     assert cube.size is not None
     if cube.size <= 2000:
         numbered = [cube.at(index) for index in range(cube.size)]
-        assert sorted(map(repr, map(sorted_items, numbered))) == sorted(map(repr, map(sorted_items, every(space))))
+        assert sorted(map(repr, map(sorted_items, numbered))) == sorted(
+            map(repr, map(sorted_items, every(space)))
+        )
         assert [cube.key(assignment) for assignment in numbered] == list(range(cube.size))
 
 
@@ -62,7 +67,9 @@ def sorted_items(assignment: Mapping[str, Scalar]) -> list[tuple[str, Scalar]]:
 
 
 @given(conditional_spaces(finite=True), st.data())
-def test_a_number_of_any_size_is_found_again(space: tuple[Parameter, ...], data: st.DataObject) -> None:
+def test_a_number_of_any_size_is_found_again(
+    space: tuple[Parameter, ...], data: st.DataObject
+) -> None:
     cube = Cube(space)
     assert cube.size is not None
     index = data.draw(st.integers(0, cube.size - 1))
@@ -132,13 +139,21 @@ def test_under_a_condition_values_have_the_law_of_the_parameter(
     assert 1850 < len(found) < 2150
     expected = [float(Cube([alone]).decode([(n + 0.5) / 2000])["x"]) for n in range(2000)]
     for low, high in itertools.pairwise([0.9, 2.2, 3.1, 5.2, 7.4, 10.1]):
-        share, wanted = (sum(low < value <= high for value in values) / len(values) for values in (found, expected))
+        share, wanted = (
+            sum(low < value <= high for value in values) / len(values)
+            for values in (found, expected)
+        )
         assert share == pytest.approx(wanted, abs=0.04), (low, high)
 
 
 @pytest.mark.parametrize("values", [["0.5", "2", "10"], [1, 2, 3, 4]])
-def test_discrete_values_are_ordered_and_equally_likely_under_a_condition(values: list[str]) -> None:
-    space = (listed("size", ParameterType.DISCRETE, values), under(ranged("y", INT, 0, 1), "size", range=(2, 10)))
+def test_discrete_values_are_ordered_and_equally_likely_under_a_condition(
+    values: list[str],
+) -> None:
+    space = (
+        listed("size", ParameterType.DISCRETE, values),
+        under(ranged("y", INT, 0, 1), "size", range=(2, 10)),
+    )
     draws = [Cube(space).decode(uniform(str(n), 2)) for n in range(4000)]
     counts = Counter(draw["size"] for draw in draws)
     assert all(abs(counts[value] - 4000 / len(values)) < 150 for value in values)
@@ -149,7 +164,10 @@ def test_discrete_values_are_ordered_and_equally_likely_under_a_condition(values
 
 def test_large_categoricals_may_have_a_parameter_for_each_value() -> None:
     words = [f"w{index}" for index in range(2000)]
-    children = [under(ranged(f"x{index}", INT, 1, 5), "word", equals=word) for index, word in enumerate(words[:200])]
+    children = [
+        under(ranged(f"x{index}", INT, 1, 5), "word", equals=word)
+        for index, word in enumerate(words[:200])
+    ]
     cube = Cube([listed("word", ParameterType.CATEGORICAL, words), *children])
     assert cube.size == 200 * 5 + 1800
     assert cube.at(7) == {"word": "w1", "x1": 3}

@@ -1,4 +1,5 @@
-"""Constraints: no search suggests what they forbid, the grid has all that they allow, too tight ones are refused."""
+"""Constraints: no search suggests what they forbid, the grid has all that they allow, too tight
+ones are refused."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +51,9 @@ NAMES = [*PLAIN, *OPTIMIZERS]
 everyone = pytest.mark.parametrize("name", of_each_family(NAMES))
 
 
-def spec_for(name: str, space: tuple[Parameter, ...], rules: tuple[str, ...], trials: int = 60) -> ExperimentSpec:
+def spec_for(
+    name: str, space: tuple[Parameter, ...], rules: tuple[str, ...], trials: int = 60
+) -> ExperimentSpec:
     if name in PLAIN:
         return experiment(space, name, {}, trials, constraints=rules)
     return experiment(space, "nevergrad", {"optimizer": name}, trials, constraints=rules)
@@ -64,10 +67,14 @@ def obeys(found: Mapping[str, Any]) -> bool:
     """The rules above, written without the code under test."""
     match found:
         case {"lr_start": start, "lr_end": end, "dropout1": one, "dropout2": two}:
-            return bool(end <= start and one + 2 * two <= 0.9 + 1e-12 and found.get("layers", 0) < 4)
+            return bool(
+                end <= start and one + 2 * two <= 0.9 + 1e-12 and found.get("layers", 0) < 4
+            )
         case {"a": a, "b": b, "c": c}:
             d = found.get("d")
-            return bool(a <= round(10 * b) + 0.5 and (d is None or d + a <= 6) and float(c) < 60 * b + 8.5)
+            return bool(
+                a <= round(10 * b) + 0.5 and (d is None or d + a <= 6) and float(c) < 60 * b + 8.5
+            )
     return False
 
 
@@ -126,7 +133,9 @@ def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
 
     def met(values: list[int]) -> bool:
         total = sum(weight * value for weight, value in zip(weights, values, strict=True))
-        return {"<=": total <= bound, "<": total < bound, ">=": total >= bound, ">": total > bound}[sign]
+        return {"<=": total <= bound, "<": total < bound, ">=": total >= bound, ">": total > bound}[
+            sign
+        ]
 
     wanted = [[a, b, c] for a in range(10) for b in range(10) for c in range(10) if met([a, b, c])]
     assert sorted(list(one.values()) for one in found) == wanted
@@ -141,25 +150,36 @@ def test_any_linear_constraint_is_honoured(data: st.DataObject) -> None:
         (
             tuple(ranged(name, DOUBLE, 0, 1) for name in "ab"),
             ("a + b <= 0.001",),
-            "none of 10,000 random points are allowed by the constraints; loosen them, narrow min and max to where "
+            "none of 10,000 random points are allowed by the constraints; loosen them, narrow min "
+            "and max to where "
             "they hold, or let the program compute one parameter from the others",
         ),
         (
-            tuple(ranged(name, INT, 1, 10**6, distribution=Distribution.LOG_UNIFORM) for name in "ab"),
+            tuple(
+                ranged(name, INT, 1, 10**6, distribution=Distribution.LOG_UNIFORM) for name in "ab"
+            ),
             ("a + b <= 1000",),
-            "none of 10,000 combinations of values are allowed by the constraints; loosen them, narrow min and max to "
+            "none of 10,000 combinations of values are allowed by the constraints; loosen them, "
+            "narrow min and max to "
             "where they hold, or let the program compute one parameter from the others",
         ),
     ],
 )
-def test_too_little_room_is_refused(space: tuple[Parameter, ...], rules: tuple[str, ...], message: str) -> None:
-    assert list(search_problems(experiment(space, constraints=rules))) == [Problem(("spec", "constraints"), message)]
+def test_too_little_room_is_refused(
+    space: tuple[Parameter, ...], rules: tuple[str, ...], message: str
+) -> None:
+    assert list(search_problems(experiment(space, constraints=rules))) == [
+        Problem(("spec", "constraints"), message)
+    ]
 
 
 def test_a_constraint_on_what_may_be_absent_leaves_room() -> None:
     assert list(search_problems(experiment(GRID, constraints=("a + d >= 10",)))) == []
     assert all(
-        "d" not in found for found in create_search(experiment(GRID, "grid", constraints=("a + d >= 10",)), 1).ask(200)
+        "d" not in found
+        for found in create_search(experiment(GRID, "grid", constraints=("a + d >= 10",)), 1).ask(
+            200
+        )
     )
 
 

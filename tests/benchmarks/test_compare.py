@@ -41,7 +41,9 @@ class Repository:
     def __init__(self, root: Path) -> None:
         self.root = root
         for package in ("benchmarks", "events"):
-            shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
         self.write("benchmarks/trials.py", TRIALS)
         self.write("benchmarks/gap.py", GAP)
         self.git("init", "-q")
@@ -58,11 +60,23 @@ class Repository:
 
     def commit(self) -> str:
         self.git("add", "--all")
-        self.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "state")
+        self.git(
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "state",
+        )
         return self.git("rev-parse", "HEAD").strip()
 
     def git(self, *words: str) -> str:
-        return subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["git", *words], cwd=self.root, check=True, capture_output=True, text=True
+        ).stdout
 
     def compare(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -85,14 +99,18 @@ def test_each_tree_runs_its_own_code_in_turn(repository: Repository, tmp_path: P
     assert told["figures"]["trials"]["trials_per_second"]["old"] == [1000, 1000]
     assert told["figures"]["trials"]["trials_per_second"]["new"] == [500, 500]
     assert told["figures"]["gap"]["gap_p50_ms"] == {
-        "old": [10, 10], "new": [20, 20], "ratio": pytest.approx(2), "low": pytest.approx(2), "high": pytest.approx(2),
+        "old": [10, 10], "new": [20, 20], "ratio": pytest.approx(2), "low": pytest.approx(2),
+        "high": pytest.approx(2),
     }  # fmt: skip
     assert told["figures"]["trials"]["trials_per_second"]["ratio"] == pytest.approx(2)
     assert told["new"].endswith("with changes")
     lines = [line.split(": ")[0] for line in done.stderr.splitlines()[1:]]
     old, new = told["old"], told["new"]
     assert lines == [
-        f"{name}, {pair} of 2, {label}" for name in ("trials", "gap") for pair in (1, 2) for label in (old, new)
+        f"{name}, {pair} of 2, {label}"
+        for name in ("trials", "gap")
+        for pair in (1, 2)
+        for label in (old, new)
     ]
     assert "2.000  2.000 to 2.000" in done.stdout
     assert "MEASURES" not in done.stdout
@@ -173,14 +191,20 @@ def test_what_cannot_be_compared_is_refused(
     assert done.stdout == ""
 
 
-def test_the_quick_versions_are_compared_where_they_alone_measure_the_same(repository: Repository) -> None:
+def test_the_quick_versions_are_compared_where_they_alone_measure_the_same(
+    repository: Repository,
+) -> None:
     another_thing(repository)
     done = repository.compare(repository.first, "gap", "--pairs", "1", "--quick")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_benchmark_is_carried_back_by_a_patch_that_changes_nothing_else(repository: Repository) -> None:
-    repository.write("benchmarks/gap.py", GAP.replace("quick else 10", "quick else 100") + "MEASURES = 2, 1\n")
+def test_a_benchmark_is_carried_back_by_a_patch_that_changes_nothing_else(
+    repository: Repository,
+) -> None:
+    repository.write(
+        "benchmarks/gap.py", GAP.replace("quick else 10", "quick else 100") + "MEASURES = 2, 1\n"
+    )
     repository.costing(3.0)
     repository.write(f"benchmarks/carried/{repository.first[:12]}.patch", repository.git("diff"))
     repository.write(f"benchmarks/carried/{'0' * 12}.patch", "of another revision")
@@ -197,7 +221,9 @@ def test_a_text_that_changed_and_measures_the_same_is_said(repository: Repositor
     assert "not known" in done.stdout
 
 
-def test_a_tree_that_would_run_the_code_of_another_is_refused(repository: Repository, tmp_path: Path) -> None:
+def test_a_tree_that_would_run_the_code_of_another_is_refused(
+    repository: Repository, tmp_path: Path
+) -> None:
     here = present(repository.root, tmp_path)
     assert here.measures(["gap", "trials", "of-tomorrow"]) == {"gap": (1, 1), "trials": (1, 1)}
     other = Checkout("other", repository.root, environment(tmp_path / "other", ROOT))

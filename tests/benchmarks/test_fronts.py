@@ -1,4 +1,5 @@
-"""The benchmark `fronts` knows the true fronts, and what it tells falls as searches come nearer to them."""
+"""The benchmark `fronts` knows the true fronts, and what it tells falls as searches come nearer to
+them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""`python -m benchmarks quality` on two small problems: runs, tables, page; nothing is made twice."""
+"""`python -m benchmarks quality` on two small problems: runs, tables, page; nothing is made
+twice."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -13,14 +14,33 @@ from benchmarks.quality.command import plan
 from benchmarks.quality.page import BEGIN, END
 from benchmarks.quality.results import read
 
-SMALL = ["--problems", "branin2,camel2", "--contenders", "nevergrad,random", "--trials", "25", "--seeds", "2"]
+SMALL = [
+    "--problems",
+    "branin2,camel2",
+    "--contenders",
+    "nevergrad,random",
+    "--trials",
+    "25",
+    "--seeds",
+    "2",
+]
 
 
 @pytest.mark.long
 def test_it_runs_reports_and_goes_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file, page = tmp_path / "results.jsonl", tmp_path / "quality.md"
     page.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    arguments = [*SMALL, "--results", str(file), "--docs", str(tmp_path), "--champion", "nevergrad", "--processes", "1"]
+    arguments = [
+        *SMALL,
+        "--results",
+        str(file),
+        "--docs",
+        str(tmp_path),
+        "--champion",
+        "nevergrad",
+        "--processes",
+        "1",
+    ]
     outcome = quality.measure(tmp_path, quick=True, arguments=arguments)
     assert outcome.figures.keys() <= BARS["quality"].keys()
     assert outcome.figures["ask_ms"] > 0
@@ -46,8 +66,19 @@ def test_tags_name_the_versions_of_ours_alone(tmp_path: Path) -> None:
 
 
 def test_slow_contenders_are_capped_and_every_first_seed_comes_first(tmp_path: Path) -> None:
-    arguments = ["--contenders", "random,nevergrad", "--problems", "branin2", "--workers", "1", "--seeds", "3"]
-    wanted = plan([*arguments, "--cap", "nevergrad=1x30", "--trials", "40"], tmp_path, quick=False).wanted()
+    arguments = [
+        "--contenders",
+        "random,nevergrad",
+        "--problems",
+        "branin2",
+        "--workers",
+        "1",
+        "--seeds",
+        "3",
+    ]
+    wanted = plan(
+        [*arguments, "--cap", "nevergrad=1x30", "--trials", "40"], tmp_path, quick=False
+    ).wanted()
     assert [(one.key.contender, one.key.seed, one.trials) for one in wanted] == [
         ("random", 0, 40), ("nevergrad", 0, 30), ("random", 1, 40), ("random", 2, 40),
     ]  # fmt: skip
@@ -60,7 +91,9 @@ def test_slow_contenders_are_capped_and_every_first_seed_comes_first(tmp_path: P
         (["--contenders", "optuna.tpee"], "optuna.tpe"),
     ],
 )
-def test_what_is_unknown_is_refused_with_what_there_is(tmp_path: Path, arguments: list[str], named: str) -> None:
+def test_what_is_unknown_is_refused_with_what_there_is(
+    tmp_path: Path, arguments: list[str], named: str
+) -> None:
     with pytest.raises(CannotMeasureError, match=named):
         quality.measure(tmp_path, quick=True, arguments=arguments)
 

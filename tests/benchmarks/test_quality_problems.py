@@ -1,4 +1,5 @@
-"""The problems of the benchmark `quality` have the optimum that they claim, away from the centre, in two even halves.
+"""The problems of the benchmark `quality` have the optimum that they claim, away from the centre,
+in two even halves.
 
 Those of tables are left out: their package is for benchmarks only.
 """
@@ -27,28 +28,35 @@ TARGETS: Mapping[str, Assignment] = {
         "activation": "gelu", "optimizer": "adam",
     },
     "boosting10": {
-        "rate": 1e-3 * 1000 ** (1.4 - math.log(70) / math.log(200)), "rounds": 700, "depth": 5, "leaves": 40,
-        "rows": 0.85, "columns": 0.6, "alpha": 1e-2, "ridge": 2.0, "booster": "tree", "policy": "loss",
+        "rate": 1e-3 * 1000 ** (1.4 - math.log(70) / math.log(200)), "rounds": 700, "depth": 5,
+        "leaves": 40,
+        "rows": 0.85, "columns": 0.6, "alpha": 1e-2, "ridge": 2.0, "booster": "tree",
+        "policy": "loss",
     },
     "ordinal6": {"o0": 64, "o1": 0.1, "o2": 2, "o3": 512, "o4": 16, "o5": 0.1},
     "diverging5": {
-        "rate": 10 ** (-6 + 7 * 0.58), "momentum": 0.0, "c0": 10**-3.4, "c1": 10**-1.12, "c2": 10**-3.24,
+        "rate": 10 ** (-6 + 7 * 0.58), "momentum": 0.0, "c0": 10**-3.4, "c1": 10**-1.12,
+        "c2": 10**-3.24,
     },
     "integers5": {"n0": 3, "n1": 126, "n2": 15, "n3": 556, "n4": 3},
     "optimizer8": {
-        "optimizer": "adam", "rate": 6e-4, "beta1": 0.08, "beta2": 2e-3, "epsilon": 1e-8, "momentum": 0.3,
+        "optimizer": "adam", "rate": 6e-4, "beta1": 0.08, "beta2": 2e-3, "epsilon": 1e-8,
+        "momentum": 0.3,
         "nesterov": "no", "rho": 0.7,
     },
     "model10": {
-        "model": "svm", "kernel": "rbf", "cost": 30.0, "gamma": 4e-3, "trees": 11, "share": 0.9, "near": 2,
+        "model": "svm", "kernel": "rbf", "cost": 30.0, "gamma": 4e-3, "trees": 11, "share": 0.9,
+        "near": 2,
         "weights": "uniform", "rate": 1e-3, "depth": 9,
     },
     "schedule9": {
-        "schedule": "cosine", "rate": 5e-2, "batch": 64, "factor": 0.9, "every": 3, "warmup": 4, "restarts": 2,
+        "schedule": "cosine", "rate": 5e-2, "batch": 64, "factor": 0.9, "every": 3, "warmup": 4,
+        "restarts": 2,
         "augment": "both", "strength": 0.7,
     },
     "layers12": {
-        "layers": 3, "rate": 2e-3, "units1": 256, "units2": 128, "units3": 48, "units4": 500, "units5": 500,
+        "layers": 3, "rate": 2e-3, "units1": 256, "units2": 128, "units3": 48, "units4": 500,
+        "units5": 500,
         "dropout1": 0.1, "dropout2": 0.25, "dropout3": 0.4, "dropout4": 0.6, "dropout5": 0.6,
     },
 }  # fmt: skip
@@ -56,7 +64,8 @@ OPTIMA = {
     "branin2": (math.pi + 5, 2.275), "camel2": (0.0898 + 1.2, -0.7126 + 1.2),
     "hartmann3": (0.114614, 0.555649, 0.852547),
     "hartmann6": (0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573),
-    "styblinski8": (2.096466,) * 8, "michalewicz5": (2.202906, 1.570796, 1.284992, 1.923058, 1.720470),
+    "styblinski8": (2.096466,) * 8,
+    "michalewicz5": (2.202906, 1.570796, 1.284992, 1.923058, 1.720470),
 }  # fmt: skip
 SIDES = {"branin2": 15.0, "camel2": (4.0, 3.0), "styblinski8": 10.0, "michalewicz5": math.pi}
 MOVED = {"rosenbrock10": 10, "ellipsoid8": 8, "levy10": 10, "ackley20": 20}
@@ -98,7 +107,9 @@ def test_a_loss_follows_from_assignment_and_seed_and_is_true_on_average(row: Row
     [point] = some(subject, 1)
     shown = [subject.observed(point, seed) for seed in range(200)]
     assert shown == [subject.observed(dict(point), seed) for seed in range(200)]
-    assert np.mean(shown) == pytest.approx(subject.true(point), abs=5 * np.std(shown) / 200**0.5 + 1e-12)
+    assert np.mean(shown) == pytest.approx(
+        subject.true(point), abs=5 * np.std(shown) / 200**0.5 + 1e-12
+    )
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -131,5 +142,8 @@ def test_the_centre_is_not_favoured(row: Row) -> None:
 def test_regret_is_0_at_the_best_and_1_at_the_median_and_has_an_end() -> None:
     subject = problem("branin2")
     middle = (subject.best + subject.median) / 2
-    shown = [subject.regret(loss) for loss in (subject.best - 1, subject.best, middle, subject.median, 1e9)]
+    shown = [
+        subject.regret(loss)
+        for loss in (subject.best - 1, subject.best, middle, subject.median, 1e9)
+    ]
     assert shown == pytest.approx([0, 0, 0.5, 1, 1.5])

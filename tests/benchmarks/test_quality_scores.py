@@ -11,13 +11,23 @@ from benchmarks.quality.scores import Scores, mean, ratio
 
 def unit(name: str) -> Problem:
     """Its regret is its loss."""
-    return Problem(name, Kind.SYNTHETIC, Half.TUNING, exact((double("x", 0, 1),), lambda one: 0.0), 0.0, 1.0)
+    return Problem(
+        name, Kind.SYNTHETIC, Half.TUNING, exact((double("x", 0, 1),), lambda one: 0.0), 0.0, 1.0
+    )
 
 
 def made(contender: str, problem: str, seed: int, *losses: float, workers: int = 1) -> Result:
     """One loss for each result."""
     incumbents = list(enumerate(losses, 1))
-    return Result(Key(contender, "1", problem, workers, seed), len(losses), len(losses), incumbents, 1.0, 1.0, 1.0)
+    return Result(
+        Key(contender, "1", problem, workers, seed),
+        len(losses),
+        len(losses),
+        incumbents,
+        1.0,
+        1.0,
+        1.0,
+    )
 
 
 TWO = [
@@ -42,7 +52,9 @@ def test_a_ratio_is_of_the_pairs_that_both_have() -> None:
     assert float(compared.mean) == pytest.approx(0.3 / 0.4)
     assert compared.low <= compared.mean <= compared.high
     assert ratio(scores(*TWO), "a", "c", 2) is None
-    assert ratio(scores(made("a", "p", 0, 1.0, 1.0), made("b", "q", 0, 1.0, 1.0)), "a", "b", 2) is None
+    assert (
+        ratio(scores(made("a", "p", 0, 1.0, 1.0), made("b", "q", 0, 1.0, 1.0)), "a", "b", 2) is None
+    )
 
 
 def test_a_problem_with_more_seeds_weighs_no_more() -> None:
@@ -69,10 +81,19 @@ def test_the_interval_shrinks_to_nothing_where_all_runs_are_alike() -> None:
 
 
 def test_resamples_draw_whole_problems() -> None:
-    """The interval of a mean of two problems, each always the same, reaches from one to the other."""
-    apart = scores(*(made("a", name, seed, loss, loss) for name, loss in (("p", 0.2), ("q", 0.6)) for seed in range(9)))
+    """The interval of a mean of two problems, each always the same, reaches from one to the
+    other."""
+    apart = scores(
+        *(
+            made("a", name, seed, loss, loss)
+            for name, loss in (("p", 0.2), ("q", 0.6))
+            for seed in range(9)
+        )
+    )
     estimate = mean(apart, apart.regrets)
-    assert (estimate.low[0, 0], estimate.mean[0, 0], estimate.high[0, 0]) == pytest.approx((0.2, 0.4, 0.6))
+    assert (estimate.low[0, 0], estimate.mean[0, 0], estimate.high[0, 0]) == pytest.approx(
+        (0.2, 0.4, 0.6)
+    )
 
 
 def test_slow_contenders_are_compared_on_what_all_have() -> None:
@@ -84,7 +105,10 @@ def test_slow_contenders_are_compared_on_what_all_have() -> None:
     assert (more.scores.contenders, more.scores.pairs, more.budgets) == (
         ("a", "b", "slow"), (("p", 3), ("p", 4)), (1,),
     )  # fmt: skip
-    assert (everyone.scores.contenders, everyone.scores.pairs) == (("a", "b", "slow", "slowest"), (("p", 3),))
+    assert (everyone.scores.contenders, everyone.scores.pairs) == (
+        ("a", "b", "slow", "slowest"),
+        (("p", 3),),
+    )
 
 
 def long(contender: str, problem: str, loss: float, workers: int) -> Result:
@@ -93,11 +117,15 @@ def long(contender: str, problem: str, loss: float, workers: int) -> Result:
 
 @pytest.mark.parametrize(("ours", "best"), [(0.5, 0.0), (0.05, 1.0)])
 def test_figures_are_of_the_reporting_half(ours: float, best: float) -> None:
-    """camel2 is to report on, branin2 to tune with: best and median losses are -1.03 and 2.23, 0.40 and 34.5."""
+    """camel2 is to report on, branin2 to tune with: best and median losses are -1.03 and 2.23, 0.40
+    and 34.5."""
     results = [
         long(name, problem, loss, workers)
         for workers in (1, 10)
-        for name, loss in (("us", -1.03162845 + ours * 3.26331013), ("optuna.tpe", -1.03162845 + 0.1 * 3.26331013))
+        for name, loss in (
+            ("us", -1.03162845 + ours * 3.26331013),
+            ("optuna.tpe", -1.03162845 + 0.1 * 3.26331013),
+        )
         for problem in ("camel2", "branin2")
     ]
     told = figures(shown("us", results))

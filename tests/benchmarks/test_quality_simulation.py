@@ -1,4 +1,5 @@
-"""A simulated experiment keeps so many trials running as there are workers, and is told of them as they end."""
+"""A simulated experiment keeps so many trials running as there are workers, and is told of them as
+they end."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +21,9 @@ LINE = (double("x", 0.0, 1.0),)
 
 def line(shown: float = 1.0) -> Problem:
     """The true loss is x, what is observed is `shown` times as much."""
-    function = Function(LINE, lambda one: float(one["x"]), lambda one, seed: shown * float(one["x"]))
+    function = Function(
+        LINE, lambda one: float(one["x"]), lambda one, seed: shown * float(one["x"])
+    )
     return Problem("line", Kind.SYNTHETIC, Half.TUNING, function, 0.0, 0.5)
 
 
@@ -95,7 +98,11 @@ def test_the_incumbent_is_the_best_by_what_is_observed_and_has_its_true_loss() -
     assert simulate(Falling(), upside_down, Task(LINE, 1, 3, 0)).incumbents == [(1, 1.0)]
     rising = simulate(Falling(3, backwards=True), upside_down, Task(LINE, 1, 3, 0))
     assert rising.incumbents == [(1, 1 / 3), (2, 1 / 2), (3, 1.0)]
-    assert simulate(Falling(), line(), Task(LINE, 1, 3, 0)).incumbents == [(1, 1.0), (2, 1 / 2), (3, 1 / 3)]
+    assert simulate(Falling(), line(), Task(LINE, 1, 3, 0)).incumbents == [
+        (1, 1.0),
+        (2, 1 / 2),
+        (3, 1 / 3),
+    ]
 
 
 def test_a_contender_with_nothing_left_ends_the_run() -> None:
@@ -144,7 +151,9 @@ def test_the_loss_at_a_budget_is_the_incumbents() -> None:
     assert one.loss(51) is None
 
 
-def test_results_are_read_as_written_and_the_longer_counts(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_results_are_read_as_written_and_the_longer_counts(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     file = tmp_path_factory.mktemp("results") / "deeper" / "results.jsonl"
     short = result(KEY, 25, Course([(1, 0.9)], [1.0] * 25))
     long = result(KEY, 50, Course([(1, 0.9), (7, 0.4)], [1.0] * 50))

@@ -49,14 +49,18 @@ def test_the_other_way_round_it_is_the_inverse_and_a_faster_machine_changes_noth
         assert other.ratio == pytest.approx(1 / times.ratio)
         assert other.low == pytest.approx(1 / times.high)
         assert other.high == pytest.approx(1 / times.low)
-    assert (faster.low, faster.ratio, faster.high) == pytest.approx((times.low, times.ratio, times.high))
+    assert (faster.low, faster.ratio, faster.high) == pytest.approx(
+        (times.low, times.ratio, times.high)
+    )
 
 
 def test_the_interval_has_the_truth_in_it_as_often_as_it_says() -> None:
     dice, times, truth = random.Random(1), 1000, 1.2
     hits = 0
     for _ in range(times):
-        machine = [math.exp(dice.gauss(0, 0.5)) for _ in range(5)]  # each pair finds the machine in another state
+        machine = [
+            math.exp(dice.gauss(0, 0.5)) for _ in range(5)
+        ]  # each pair finds the machine in another state
         old = [pace * math.exp(dice.gauss(0, 0.1)) for pace in machine]
         new = [truth * pace * math.exp(dice.gauss(0, 0.1)) for pace in machine]
         ratio = compared(old, new, rate=False)
@@ -82,9 +86,15 @@ def test_what_is_not_above_zero_has_no_ratio(value: float) -> None:
 
 
 def test_these_figures_are_better_when_there_is_more_of_them() -> None:
-    rates = {f"{name} {figure}" for name, bars in BARS.items() for figure, bar in bars.items() if bar.is_rate}
+    rates = {
+        f"{name} {figure}"
+        for name, bars in BARS.items()
+        for figure, bar in bars.items()
+        if bar.is_rate
+    }
     assert rates == {
-        "trials trials_per_second", "ingest points_per_second", "ingest points_per_cpu_second", "latency stops",
+        "trials trials_per_second", "ingest points_per_second", "ingest points_per_cpu_second",
+        "latency stops",
         "cluster running_at_once", "cluster trials_per_second", "cluster long_trials_per_second",
         "peers ray_ratio", "peers optuna_ratio", "quality best_rank",
     }  # fmt: skip

@@ -30,7 +30,9 @@ class Shipment:
     kafka: KafkaSettings | None
     options: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("loss", "acc")
-    key: AttemptKey = field(default_factory=lambda: AttemptKey(ExperimentId(uuid4()), TrialNumber(7), 1))
+    key: AttemptKey = field(
+        default_factory=lambda: AttemptKey(ExperimentId(uuid4()), TrialNumber(7), 1)
+    )
 
     @property
     def file(self) -> Path:
@@ -53,13 +55,16 @@ class Shipment:
     @contextmanager
     def collector(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """A collector that runs; whatever happens, nothing is left of it."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIALSTREAM")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRIALSTREAM")
+        }
         spec = MetricsCollectorSpec()
         command = command_line(self.key, SHARD, spec, self.metrics, self.file, self.spool)
         with (self.folder / "collector.log").open("ab") as log:
             child = subprocess.Popen(
                 [*command, *self.options, *options], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                env=environment | (self.kafka.to_environment() if self.kafka else {}), cwd=self.folder,
+                env=environment | (self.kafka.to_environment() if self.kafka else {}),
+                cwd=self.folder,
             )  # fmt: skip
         try:
             yield child
@@ -103,16 +108,22 @@ class Arrivals:
 
 
 def arrived(settings: KafkaSettings, key: AttemptKey, count: int | None = None) -> list[Point]:
-    """The attempt's points: the first `count` or more, or all until nothing comes any more, with the completion."""
+    """The attempt's points: the first `count` or more, or all until nothing comes any more, with
+    the completion."""
     return asyncio.run(_arrived(settings, Arrivals(key), count))
 
 
 async def _arrived(settings: KafkaSettings, found: Arrivals, count: int | None) -> list[Point]:
-    async with asyncio.timeout(SECONDS), open_reader(settings, topics.METRICS, "beginning") as reader:
+    async with (
+        asyncio.timeout(SECONDS),
+        open_reader(settings, topics.METRICS, "beginning") as reader,
+    ):
         while not found.complete and (count is None or len(found.points) < count):
             for one in await reader.fetch(500, 0.2):
                 found.take(one.record)
-        end = await reader.consumer.end_offsets(reader.consumer.assignment()) if count is None else {}
+        end = (
+            await reader.consumer.end_offsets(reader.consumer.assignment()) if count is None else {}
+        )
         while any(reader.next[place.partition] < last for place, last in end.items()):
             for one in await reader.fetch(500, 0.2):
                 found.take(one.record)

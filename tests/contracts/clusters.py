@@ -55,9 +55,13 @@ class Place:
     origin: str | None = None
     experiment: ExperimentId = field(default_factory=lambda: ExperimentId(uuid4()))
 
-    def launch(self, trial: int, behaviour: Behaviour, *, experiment: ExperimentId | None = None) -> Launch:
+    def launch(
+        self, trial: int, behaviour: Behaviour, *, experiment: ExperimentId | None = None
+    ) -> Launch:
         key = AttemptKey(experiment or self.experiment, TrialNumber(trial), 1)
-        bare = Launch(key, NAME, self.namespace, _spec({}), {"x": float(trial)}, self.origin, Shard(0))
+        bare = Launch(
+            key, NAME, self.namespace, _spec({}), {"x": float(trial)}, self.origin, Shard(0)
+        )
         spec = _spec(self.template(behaviour, bare))
         return Launch(key, NAME, self.namespace, spec, bare.assignment, self.origin, Shard(0))
 

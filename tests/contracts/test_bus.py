@@ -66,7 +66,9 @@ def contract(test: Test) -> Callable[[Opened], Coroutine[None, None, None]]:
 
 
 def record(number: int, partition: int = 0, topic: str = T) -> Record:
-    return Record(topic, partition, b"key", (("ce_id", str(number).encode()),), str(number).encode())
+    return Record(
+        topic, partition, b"key", (("ce_id", str(number).encode()),), str(number).encode()
+    )
 
 
 def records(*numbers: int, partition: int = 0) -> list[Record]:
@@ -182,9 +184,19 @@ async def test_two_subscriptions_at_the_same_moment_each_hear_everything(bus: Bu
 
 @contract
 async def test_partitions_and_topics_are_independent(bus: Bus) -> None:
-    async with bus.subscribe(T, 0, 0) as zero, bus.subscribe(T, 1, 0) as one, bus.subscribe("other", 0, 0) as other:
+    async with (
+        bus.subscribe(T, 0, 0) as zero,
+        bus.subscribe(T, 1, 0) as one,
+        bus.subscribe("other", 0, 0) as other,
+    ):
         await bus.publish(
-            [record(1), record(2, partition=1), record(3, topic="other"), record(4), record(5, partition=1)]
+            [
+                record(1),
+                record(2, partition=1),
+                record(3, topic="other"),
+                record(4),
+                record(5, partition=1),
+            ]
         )
         assert await heard(zero, 2) == [(0, 1), (1, 4)]
         assert await heard(one, 2) == [(0, 2), (1, 5)]
@@ -253,7 +265,9 @@ async def test_memory_stays_bounded_where_everybody_releases() -> None:
         for round_ in range(300):
             await bus.publish([Record(T, 0, b"", (), bytes(10_000)) for _ in range(10)])
             deliveries = await subscription.fetch(100, 1)
-            assert [one.position for one in deliveries] == list(range(10 * round_, 10 * round_ + 10))
+            assert [one.position for one in deliveries] == list(
+                range(10 * round_, 10 * round_ + 10)
+            )
             subscription.release(subscription.position)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -1,4 +1,5 @@
-"""The promises of the Cluster port (controller/cluster/__init__.py), kept by every place where trials run."""
+"""The promises of the Cluster port (controller/cluster/__init__.py), kept by every place where
+trials run."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine

@@ -1,4 +1,5 @@
-"""Every scheduler keeps the promises of its port (algorithms/scheduling/port.py), whatever it decides."""
+"""Every scheduler keeps the promises of its port (algorithms/scheduling/port.py), whatever it
+decides."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from events.spec.space import Scalar
 from tests.algorithms.spaces import SMALL, algorithm_spec, experiment
 
 BUSY: dict[str, dict[str, Scalar]] = {"medianstop": {"min_trials_required": 1, "start_step": 1}}
-"""Settings with which a scheduler decides after few reports; without them most decisions would be to go on."""
+"""Settings with which a scheduler decides after few reports; without them most decisions would be
+to go on."""
 TRIALS = 6
 
 
@@ -115,7 +117,9 @@ def test_the_examples_are_valid_and_make_it_decide(name: str) -> None:
         *(Report(trial, 1, 0.0) for trial in (1, 2, 3)),
         *(End(trial, True) for trial in (1, 2, 3)),
     ]
-    decisions = Run(spec_of(name)).play([*calls, *(Report(trial, 1, float(trial - 4)) for trial in (4, 5, 6))])
+    decisions = Run(spec_of(name)).play(
+        [*calls, *(Report(trial, 1, float(trial - 4)) for trial in (4, 5, 6))]
+    )
     assert len({type(decision) for decision in decisions}) > 1
 
 
@@ -152,7 +156,9 @@ def test_late_and_repeated_reports_change_nothing(
     name: str, calls: list[Call], late: list[tuple[int, int, float]]
 ) -> None:
     disturbed, plain = Run(spec_of(name)), Run(spec_of(name))
-    for call, (trial, back, value) in zip(calls, [*late, *[(1, 0, 0.0)] * len(calls)], strict=False):
+    for call, (trial, back, value) in zip(
+        calls, [*late, *[(1, 0, 0.0)] * len(calls)], strict=False
+    ):
         assert disturbed.play([call]) == plain.play([call])
         if disturbed.last.get(trial, 0) > back:
             assert disturbed.report(trial, disturbed.last[trial] - back, value) == CONTINUE
@@ -161,7 +167,9 @@ def test_late_and_repeated_reports_change_nothing(
 @every_scheduler
 @given(calls=histories, after=histories)
 @thorough
-def test_reports_of_a_trial_that_has_succeeded_change_nothing(name: str, calls: list[Call], after: list[Call]) -> None:
+def test_reports_of_a_trial_that_has_succeeded_change_nothing(
+    name: str, calls: list[Call], after: list[Call]
+) -> None:
     disturbed, plain = Run(spec_of(name)), Run(spec_of(name))
     assert disturbed.play(calls) == plain.play(calls)
     for trial in disturbed.succeeded:
@@ -188,6 +196,8 @@ def test_a_trial_that_is_forgotten_is_as_if_it_had_never_reported(
 @given(calls=histories)
 @thorough
 def test_a_maximum_is_judged_like_the_minimum_of_its_negative(name: str, calls: list[Call]) -> None:
-    upwards = [replace(call, value=-call.value) if isinstance(call, Report) else call for call in calls]
+    upwards = [
+        replace(call, value=-call.value) if isinstance(call, Report) else call for call in calls
+    ]
     found = Run(spec_of(name, Direction.MAXIMIZE)).play(upwards)
     assert found == Run(spec_of(name)).play(calls)

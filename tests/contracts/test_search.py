@@ -1,4 +1,5 @@
-"""Every search keeps the promises of its port (that the suite sees a broken one is tested with plugins)."""
+"""Every search keeps the promises of its port (that the suite sees a broken one is tested with
+plugins)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,8 @@ FEW = 9
 CHEAP = ("in space", "deterministic", "batches", "settings")
 """Promises that take no time to examine, whatever the algorithm."""
 AS_OTHERS = ("nevergrad", "auto", "bayesianoptimization")
-"""Nevergrad's optimizers are listed below; the others begin as `gp`: test_auto.py examines what comes later."""
+"""Nevergrad's optimizers are listed below; the others begin as `gp`: test_auto.py examines what
+comes later."""
 
 
 def subjects() -> Iterator[Subject]:
@@ -32,7 +34,11 @@ def subjects() -> Iterator[Subject]:
         yield Subject("nevergrad", {"optimizer": optimizer})
     yield Subject("tpe", {"gamma": 0.3, "prior_weight": 0.5, "n_EI_candidates": 5})
     yield Subject("optuna.tpe", {"multivariate": "false", "n_startup_trials": 3})
-    yield Subject("bayesianoptimization", {"n_initial_points": 6, "base_estimator": "GBRT", "acq_func": "PI"}, FEW)
+    yield Subject(
+        "bayesianoptimization",
+        {"n_initial_points": 6, "base_estimator": "GBRT", "acq_func": "PI"},
+        FEW,
+    )
     yield Subject("hyperopt.tpe", {"n_startup_jobs": 6})
     yield Subject("optuna.qmc", {"qmc_type": "halton"})
     yield Subject("optuna.nsga2", {"population_size": 4})
@@ -49,7 +55,8 @@ def installed(subject: Subject) -> Subject:
 
 
 def is_quick(subject: Subject, promise: str) -> bool:
-    """Nevergrad's optimizers of one family are alike; libraries of others may take half a minute for a promise."""
+    """Nevergrad's optimizers of one family are alike; libraries of others may take half a minute
+    for a promise."""
     if subject.name == "nevergrad":
         return subject.settings["optimizer"] in FAMILIES
     return promise in CHEAP or not (subject.settings or subject.algorithm.extra)
@@ -59,7 +66,12 @@ def cases() -> Iterator[Any]:
     for subject in subjects():
         for promise in PROMISES:
             name = "-".join([subject.name, *map(str, subject.settings.values()), promise])
-            yield pytest.param(subject, promise, id=name, marks=() if is_quick(subject, promise) else pytest.mark.long)
+            yield pytest.param(
+                subject,
+                promise,
+                id=name,
+                marks=() if is_quick(subject, promise) else pytest.mark.long,
+            )
 
 
 @pytest.mark.parametrize(("subject", "promise"), list(cases()))

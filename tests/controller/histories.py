@@ -63,9 +63,12 @@ def text(
 
 
 class Author:
-    """Decides on signals for one experiment and commits what follows; a second passes with each batch."""
+    """Decides on signals for one experiment and commits what follows; a second passes with each
+    batch."""
 
-    def __init__(self, database: Database, experiment: Experiment, shard: Shard, epoch: int) -> None:
+    def __init__(
+        self, database: Database, experiment: Experiment, shard: Shard, epoch: int
+    ) -> None:
         self._ledger, self._measurements = Ledger(database), Measurements(database)
         self._shard, self._epoch = shard, epoch
         self.experiment = experiment
@@ -83,9 +86,14 @@ class Author:
             facts, after = decide(self.experiment, signal, self.at)
             envelopes = Envelope(uuid4(), None, self.id, self.at, signal).consequences(facts)
             first = self.experiment.progress.version + 1
-            recorded += [Recorded.of(self.experiment.identity, seq, one) for seq, one in enumerate(envelopes, first)]
+            recorded += [
+                Recorded.of(self.experiment.identity, seq, one)
+                for seq, one in enumerate(envelopes, first)
+            ]
             self.experiment = after
-        await self._ledger.commit(self._shard, self._epoch, Batch(before, self.experiment, recorded))
+        await self._ledger.commit(
+            self._shard, self._epoch, Batch(before, self.experiment, recorded)
+        )
 
     async def suggest(self, *assignments: Assignment) -> None:
         """Answer as many requests of the search as these suggestions are enough for."""
@@ -97,7 +105,9 @@ class Author:
 
     async def start(self, *trials: int) -> None:
         live = self.experiment.progress.live
-        await self.hear(*(WorkloadStarted(trial=n, attempt=live[n].attempt) for n in map(TrialNumber, trials)))
+        await self.hear(
+            *(WorkloadStarted(trial=n, attempt=live[n].attempt) for n in map(TrialNumber, trials))
+        )
 
     async def report(self, trial: int, values: Sequence[float], metric: str = "loss") -> None:
         """Store the values as the trial's reports 1, 2, …"""
@@ -113,18 +123,31 @@ class Author:
         """Store one value of the loss for each trial."""
         live = self.experiment.progress.live
         numbers = {TrialNumber(trial): value for trial, value in finals.items()}
-        rows = [MeasurementRow(self.id, n, live[n].attempt, "loss", 1, self.at, value) for n, value in numbers.items()]
+        rows = [
+            MeasurementRow(self.id, n, live[n].attempt, "loss", 1, self.at, value)
+            for n, value in numbers.items()
+        ]
         await self._measurements.store(self._shard, self._epoch, rows)
 
-    async def end(self, *trials: int, cause: Cause = Cause.COMPLETED, exit_code: int = 0, message: str = "") -> None:
+    async def end(
+        self, *trials: int, cause: Cause = Cause.COMPLETED, exit_code: int = 0, message: str = ""
+    ) -> None:
         """The workloads of these trials end, and what they reported is in."""
         attempts = [(n, self.experiment.progress.live[n].attempt) for n in map(TrialNumber, trials)]
         seen = await self._measurements.summaries(self.id, attempts)
         signals: list[Signal] = []
         for number, attempt in attempts:
-            end = {"trial": number, "attempt": attempt, "cause": cause, "exit_code": exit_code, "message": message}
+            end = {
+                "trial": number,
+                "attempt": attempt,
+                "cause": cause,
+                "exit_code": exit_code,
+                "message": message,
+            }
             signals.append(WorkloadEnded.model_validate(end))
-            signals.append(MetricsCollected(trial=number, attempt=attempt, observation=seen[number]))
+            signals.append(
+                MetricsCollected(trial=number, attempt=attempt, observation=seen[number])
+            )
         await self.hear(*signals)
 
     async def judge(self, trial: int, message: str) -> None:
@@ -142,7 +165,9 @@ async def opened(url: str) -> AsyncGenerator[tuple[Database, Leases]]:
 async def admitted(database: Database, leases: Leases, yaml: str) -> Author:
     """A new experiment that has asked for its first suggestions."""
     document = load(yaml.encode())
-    fact = ExperimentAdmitted(name=document.name, namespace=document.namespace, spec=document.spec, seed=1)
+    fact = ExperimentAdmitted(
+        name=document.name, namespace=document.namespace, spec=document.spec, seed=1
+    )
     fresh = begin(ExperimentId(uuid4()), fact)
     ledger = Ledger(database)
     shard = await ledger.admit_alone(fresh, Envelope(uuid4(), None, fresh.identity.id, START, fact))
@@ -159,13 +184,19 @@ async def admitted(database: Database, leases: Leases, yaml: str) -> Author:
 def assignment(number: int) -> dict[str, Any]:
     """An assignment of SPACE that depends on the trial's number."""
     spread = (number * 0.6180339887) % 1
-    return {"lr": 10 ** (-4 + 3 * spread), "layers": 1 + number % 5, "opt": ("adam", "sgd")[number // 3 % 2]}
+    return {
+        "lr": 10 ** (-4 + 3 * spread),
+        "layers": 1 + number % 5,
+        "opt": ("adam", "sgd")[number // 3 % 2],
+    }
 
 
 def loss(given: dict[str, Any]) -> float:
     """Best at lr = 0.003 with adam; the layers hardly matter."""
     distance = math.log10(given["lr"]) + 2.5
-    return round(0.1 + distance**2 + (0.3 if given["opt"] == "sgd" else 0) + 0.01 * float(given["layers"]), 6)
+    return round(
+        0.1 + distance**2 + (0.3 if given["opt"] == "sgd" else 0) + 0.01 * float(given["layers"]), 6
+    )
 
 
 async def finish(author: Author, trials: int, steps: int = 1) -> None:

@@ -28,9 +28,12 @@ def evidence(data: Path) -> Evidence:
 
 async def _ask(data: Path) -> Evidence:
     async with embedded(data) as server, open_database(server.url) as database:
-        concluded = await database.fetch("SELECT trial FROM fact WHERE type = 'trial.concluded' ORDER BY seq")
+        concluded = await database.fetch(
+            "SELECT trial FROM fact WHERE type = 'trial.concluded' ORDER BY seq"
+        )
         points = await database.fetch(
-            "SELECT trial, attempt, count(*), count(DISTINCT step) FROM measurement GROUP BY 1, 2 ORDER BY 1, 2"
+            "SELECT trial, attempt, count(*), count(DISTINCT step) FROM measurement GROUP BY "
+            "1, 2 ORDER BY 1, 2"
         )
         assignments = await database.fetch("SELECT assignment FROM trial ORDER BY number")
         outbox = await database.row("SELECT count(*) AS n FROM outbox")

@@ -1,4 +1,5 @@
-"""kill -9 at random moments: each trial is concluded once, nothing runs twice, is lost or is left behind."""
+"""kill -9 at random moments: each trial is concluded once, nothing runs twice, is lost or is left
+behind."""
 
 import json
 import os
@@ -32,7 +33,8 @@ import json, os, sys, time
 name, attempt = os.environ["TRIALSTREAM_TRIAL"], os.environ["TRIALSTREAM_ATTEMPT"]
 with open(os.environ["DIARY"], "a") as diary:
     def note(what):
-        diary.write(json.dumps([time.monotonic(), what, name, int(attempt), os.getpid()]) + "\\n"); diary.flush()
+        entry = [time.monotonic(), what, name, int(attempt), os.getpid()]
+        diary.write(json.dumps(entry) + "\\n"); diary.flush()
     note("start")
     for step in range({STEPS}):
         print(f"loss={{(float(sys.argv[1]) - 0.3) ** 2 + 1 / (step + 1)}}", flush=True)
@@ -54,14 +56,22 @@ class Workshop:
     def submit(self, algorithm: str, extra: str = "") -> None:
         latest = [{"name": "loss", "value": "latest"}]
         fields: dict[str, Any] = {
-            "objective": {"type": "minimize", "objectiveMetricName": "loss", "metricStrategies": latest},
+            "objective": {
+                "type": "minimize",
+                "objectiveMetricName": "loss",
+                "metricStrategies": latest,
+            },
             "algorithm": {"algorithmName": algorithm},
             "seed": 5,
             "parallelTrialCount": 4,
             "maxTrialCount": TRIALS,
-            "trialTemplate": {"command": [sys.executable, "-S", "train.py", "${trialParameters.x}"]},
+            "trialTemplate": {
+                "command": [sys.executable, "-S", "train.py", "${trialParameters.x}"]
+            },
         }
-        (self.folder / "crash.yaml").write_text(experiment_text("crash", **{**fields, **fields_of(extra)}))
+        (self.folder / "crash.yaml").write_text(
+            experiment_text("crash", **{**fields, **fields_of(extra)})
+        )
 
     def run(self) -> "subprocess.Popen[str]":
         """`trialstream run` in a session of its own, as in another terminal."""
@@ -111,14 +121,20 @@ class Workshop:
     def cleared(self) -> None:
         """Nothing of this folder runs any more."""
         mine = str(self.folder)
-        left = [p.cmdline() for p in psutil.process_iter(["cmdline", "environ"]) if self._belongs(p, mine)]
+        left = [
+            p.cmdline()
+            for p in psutil.process_iter(["cmdline", "environ"])
+            if self._belongs(p, mine)
+        ]
         assert not left, left
 
     @staticmethod
     def _belongs(process: psutil.Process, mine: str) -> bool:
         try:
             words = process.cmdline()
-            return any(mine in word for word in words) or process.environ().get("DIARY", "").startswith(mine)
+            return any(mine in word for word in words) or process.environ().get(
+                "DIARY", ""
+            ).startswith(mine)
         except psutil.Error:
             return False
 
@@ -161,7 +177,9 @@ def _alive_once(workshop: Workshop) -> None:
 
 
 def _started_once(workshop: Workshop) -> None:
-    starts = Counter((name, attempt) for _, what, name, attempt, _ in workshop.notes() if what == "start")
+    starts = Counter(
+        (name, attempt) for _, what, name, attempt, _ in workshop.notes() if what == "start"
+    )
     assert set(starts.values()) == {1}, starts
 
 
@@ -171,7 +189,13 @@ def test_the_controller_is_killed_at_random_moments(workshop: Workshop, batch: i
     algorithm, extra = [
         ("random", ""),
         ("nevergrad", ""),
-        ("sobol", "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: start_step, value: 100}]}"),
+        (
+            "sobol",
+            (
+                "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: "
+                "start_step, value: 100}]}"
+            ),
+        ),
     ][batch]
     workshop.submit(algorithm, extra)
     for number in range(ROUNDS):
@@ -183,7 +207,9 @@ def test_the_controller_is_killed_at_random_moments(workshop: Workshop, batch: i
         run.communicate()
     document = workshop.to_the_end()
     check(workshop, document, evidence(workshop.data))
-    assert all(attempt == 1 for _, _, _, attempt, _ in workshop.notes()), "a controller's death costs no attempt"
+    assert all(attempt == 1 for _, _, _, attempt, _ in workshop.notes()), (
+        "a controller's death costs no attempt"
+    )
     workshop.cleared()
 
 

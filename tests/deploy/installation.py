@@ -1,4 +1,5 @@
-"""Trialstream as its users install it: two controllers in pods of a real cluster, Kafka and Postgres on the host."""
+"""Trialstream as its users install it: two controllers in pods of a real cluster, Kafka and
+Postgres on the host."""
 
 import asyncio
 import json
@@ -42,14 +43,18 @@ class Installation:
         return [
             one["metadata"]["name"]
             for one in listed
-            if any(each["type"] == "Ready" and each["status"] == "True" for each in one["status"].get("conditions", ()))
+            if any(
+                each["type"] == "Ready" and each["status"] == "True"
+                for each in one["status"].get("conditions", ())
+            )
             and "deletionTimestamp" not in one["metadata"]
         ]
 
 
 @contextmanager
 def installation(folder: Path, postgres: Postgres, kafka: KafkaSettings) -> Iterator[Installation]:
-    """`kubectl apply -k deploy/base`, with our addresses; all but the definitions is deleted in the end."""
+    """`kubectl apply -k deploy/base`, with our addresses; all but the definitions is deleted in the
+    end."""
     overlay = folder / "overlay"
     overlay.mkdir()
     url = _opened(postgres)
@@ -61,7 +66,10 @@ def installation(folder: Path, postgres: Postgres, kafka: KafkaSettings) -> Iter
     metadata = {"name": "trialstream", "namespace": NAMESPACE}
     tree = {
         "resources": [os.path.relpath(ROOT / "deploy" / "base", overlay)],
-        "patches": [{"patch": json.dumps({"apiVersion": "v1", "metadata": metadata, **one})} for one in patches],
+        "patches": [
+            {"patch": json.dumps({"apiVersion": "v1", "metadata": metadata, **one})}
+            for one in patches
+        ],
     }
     (overlay / "kustomization.yaml").write_text(json.dumps(tree))
     kubectl("apply", "-k", str(overlay))

@@ -20,16 +20,25 @@ def test_generated_files_are_up_to_date(name: str) -> None:
 
 
 def test_no_rule_names_a_field_of_which_the_server_knows_no_type() -> None:
-    (version,) = yaml.safe_load(generated_files()["experiments.trialstream.io.yaml"])["spec"]["versions"]
+    (version,) = yaml.safe_load(generated_files()["experiments.trialstream.io.yaml"])["spec"][
+        "versions"
+    ]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     ruled = {
-        name for name in spec["properties"] for one in spec["x-kubernetes-validations"] if f".{name})" in one["rule"]
+        name
+        for name in spec["properties"]
+        for one in spec["x-kubernetes-validations"]
+        if f".{name})" in one["rule"]
     }
     assert {"seed", "parameters", "constraints", "warmStart"} <= ruled
-    assert "suggested" not in ruled  # its values are words, numbers or truth values; the controller refuses its edits
+    assert (
+        "suggested" not in ruled
+    )  # its values are words, numbers or truth values; the controller refuses its edits
 
 
-def experiment(namespace: str, version: str = "trialstream.io/v1alpha1", **spec: Any) -> dict[str, Any]:
+def experiment(
+    namespace: str, version: str = "trialstream.io/v1alpha1", **spec: Any
+) -> dict[str, Any]:
     tree: dict[str, Any] = yaml.safe_load((KATIB / "random.yaml").read_text())
     tree["spec"] |= spec
     return {**tree, "apiVersion": version, "metadata": {"name": "asked", "namespace": namespace}}
@@ -42,7 +51,9 @@ def test_the_server_takes_all_of_katibs_examples_and_refuses_what_cannot_be(tmp_
             tree = yaml.safe_load(path.read_text())
             tree["metadata"] |= {"namespace": room}
             kubectl("create", "--dry-run=server", "-f", "-", said=tree)
-        more = kubectl("create", "-f", "-", said=experiment(room, parallelTrialCount=99), check=False)
+        more = kubectl(
+            "create", "-f", "-", said=experiment(room, parallelTrialCount=99), check=False
+        )
         assert "spec.parallelTrialCount must not be more than spec.maxTrialCount" in more
         unknown = kubectl("create", "-f", "-", said=experiment(room, parallelTrials=9), check=False)
         assert 'unknown field "spec.parallelTrials"' in unknown
@@ -56,7 +67,11 @@ def test_only_the_limits_can_be_edited() -> None:
     with namespace() as room:
         kubectl("create", "-f", "-", said=experiment(room))
         place = ("-n", room, "experiments.trialstream.io", "asked", "--type", "merge", "-p")
-        kubectl("patch", *place, '{"spec": {"maxTrialCount": 99, "parallelTrialCount": 9, "maxFailedTrialCount": 9}}')
+        kubectl(
+            "patch",
+            *place,
+            '{"spec": {"maxTrialCount": 99, "parallelTrialCount": 9, "maxFailedTrialCount": 9}}',
+        )
         for field in (
             '"algorithm": {"algorithmName": "grid"}',
             '"trialTemplate": {"trialSpec": {"kind": "X"}}',

@@ -1,4 +1,5 @@
-"""From deploy/ on a real cluster: what a Katib user does first, and what must hold whatever happens to controllers."""
+"""From deploy/ on a real cluster: what a Katib user does first, and what must hold whatever happens
+to controllers."""
 
 import asyncio
 import json
@@ -22,7 +23,8 @@ from tests.kubernetes import PYTHON, kubectl, namespace, objects, program
 KATIB = Path(__file__).parents[1] / "katib"
 TRAIN = (
     "import sys, time\nlr = float(sys.argv[1].split('=')[1])\n"
-    "for step in range(1, 6):\n    print(f'loss={(lr - 0.03) ** 2 + 1 / step}')\n    time.sleep(0.1)"
+    "for step in range(1, 6):\n    print(f'loss={(lr - 0.03) ** 2 + 1 / step}')\n    "
+    "time.sleep(0.1)"
 )
 
 
@@ -50,19 +52,34 @@ def example(room: str, name: str = "random", **spec: Any) -> dict[str, Any]:
     tree: dict[str, Any] = yaml.safe_load((KATIB / f"{name}.yaml").read_text())
     tree["metadata"]["namespace"] = room
     tree["spec"] |= spec
-    container = tree["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]["containers"][0]
+    container = tree["spec"]["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"][
+        "containers"
+    ][0]
     words = [word for word in container["command"] if "trialParameters" in word]
-    container |= {"image": PYTHON, "command": ["python3", "-u", "-c", TRAIN, *words], "resources": {}}
+    container |= {
+        "image": PYTHON,
+        "command": ["python3", "-u", "-c", TRAIN, *words],
+        "resources": {},
+    }
     return tree
 
 
 def shown(room: str, name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(kubectl("get", "experiments.kubeflow.org", name, "-n", room, "-o", "json"))
+    told: dict[str, Any] = json.loads(
+        kubectl("get", "experiments.kubeflow.org", name, "-n", room, "-o", "json")
+    )
     return told
 
 
 def wait(room: str, name: str, condition: str) -> None:
-    kubectl("wait", f"--for=condition={condition}", "--timeout=110s", "-n", room, f"experiments.kubeflow.org/{name}")
+    kubectl(
+        "wait",
+        f"--for=condition={condition}",
+        "--timeout=110s",
+        "-n",
+        room,
+        f"experiments.kubeflow.org/{name}",
+    )
 
 
 def left(room: str) -> list[dict[str, Any]]:
@@ -80,7 +97,9 @@ def test_katibs_yaml_runs_to_its_end_and_leaves_nothing(installed: Installation,
     assert best["bestTrialName"] in table
     (loss,) = [one for one in best["observation"]["metrics"] if one["name"] == "loss"]
     assert loss["latest"] == status["best"]
-    assert "ExperimentMaxTrialsReached" in kubectl("describe", "experiments.kubeflow.org", "random", "-n", room)
+    assert "ExperimentMaxTrialsReached" in kubectl(
+        "describe", "experiments.kubeflow.org", "random", "-n", room
+    )
     eventually(lambda: not objects("jobs,pods", "-n", room))
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
     eventually(lambda: not left(room))
@@ -110,8 +129,13 @@ def test_limits_are_edited_and_the_rest_is_refused(installed: Installation, room
 def test_what_cannot_run_says_why_and_can_be_deleted(installed: Installation, room: str) -> None:
     kubectl("apply", "-f", "-", said=example(room, algorithm={"algorithmName": "enas"}))
     wait(room, "random", "Failed")
-    (failed,) = [one for one in shown(room, "random")["status"]["conditions"] if one["type"] == "Failed"]
-    assert (failed["reason"], "'enas' is not supported yet" in failed["message"]) == ("InvalidSpec", True)
+    (failed,) = [
+        one for one in shown(room, "random")["status"]["conditions"] if one["type"] == "Failed"
+    ]
+    assert (failed["reason"], "'enas' is not supported yet" in failed["message"]) == (
+        "InvalidSpec",
+        True,
+    )
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
 
 
@@ -119,16 +143,27 @@ def _proposed(room: str, least: int) -> bool:
     return bool(shown(room, "random").get("status", {}).get("trials", 0) >= least)
 
 
-def test_controllers_are_killed_in_a_burst_and_no_trial_runs_twice(installed: Installation, room: str) -> None:
+def test_controllers_are_killed_in_a_burst_and_no_trial_runs_twice(
+    installed: Installation, room: str
+) -> None:
     kubectl("apply", "-f", "-", said=example(room, maxTrialCount=12, parallelTrialCount=4))
     for progress in (1, 5, 8):
         eventually(partial(_proposed, room, progress))
-        kubectl("delete", "pod", "-n", NAMESPACE, "--grace-period=0", "--force", *installed.controllers()[:1])
+        kubectl(
+            "delete",
+            "pod",
+            "-n",
+            NAMESPACE,
+            "--grace-period=0",
+            "--force",
+            *installed.controllers()[:1],
+        )
     wait(room, "random", "Succeeded")
     status = shown(room, "random")["status"]
     assert (status["trials"], status["trialsSucceeded"]) == (12, 12)
     attempts = installed.rows(
-        "SELECT number, attempt FROM trial JOIN experiment ON experiment.id = trial.experiment WHERE namespace = $1",
+        "SELECT number, attempt FROM trial JOIN experiment ON experiment.id = "
+        "trial.experiment WHERE namespace = $1",
         room,
     )
     assert sorted(map(tuple, attempts)) == [(number, 1) for number in range(1, 13)]

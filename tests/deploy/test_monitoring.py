@@ -1,4 +1,5 @@
-"""What is shipped for Prometheus and Grafana is valid, up to date, and gets data from a real controller."""
+"""What is shipped for Prometheus and Grafana is valid, up to date, and gets data from a real
+controller."""
 
 import asyncio
 import json
@@ -22,7 +23,12 @@ import yaml
 from controller.store.postgres import open_database
 from controller.telemetry.catalogue import CATALOGUE, REGISTRY
 from deploy.monitoring.alerts import ALERTS
-from deploy.monitoring.dashboards import EXPERIMENT, OPERATIONS, experiment_dashboard, operations_dashboard
+from deploy.monitoring.dashboards import (
+    EXPERIMENT,
+    OPERATIONS,
+    experiment_dashboard,
+    operations_dashboard,
+)
 from deploy.monitoring.files import FOLDER, generated_files
 from events import topics
 from events.bus import Record
@@ -62,27 +68,41 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize("name", generated_files())
 def test_generated_files_are_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text() == generated_files()[name], "run: python -m deploy.monitoring"
+    assert (FOLDER / name).read_text() == generated_files()[name], (
+        "run: python -m deploy.monitoring"
+    )
 
 
 @pytest.mark.parametrize(
     "words",
-    [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ],
 )
 def test_promtool_agrees(words: tuple[str, ...]) -> None:
-    done = subprocess.run([tool("promtool"), *words], cwd=FOLDER, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool("promtool"), *words], cwd=FOLDER, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_case() -> None:
     cases = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]
     named = {rule["alertname"] for case in cases for rule in case.get("alert_rule_test", [])}
-    firing = next(case for case in cases if case["name"] == "everything is wrong")["promql_expr_test"][0]
-    assert firing["exp_samples"][0]["value"] == len(ALERTS) - 1  # all but ControllerDown, which is in `named`
+    firing = next(case for case in cases if case["name"] == "everything is wrong")[
+        "promql_expr_test"
+    ][0]
+    assert (
+        firing["exp_samples"][0]["value"] == len(ALERTS) - 1
+    )  # all but ControllerDown, which is in `named`
     assert "TrialstreamControllerDown" in named
 
 
-@pytest.mark.parametrize("dashboard", [operations_dashboard(), experiment_dashboard()], ids=lambda one: str(one["uid"]))
+@pytest.mark.parametrize(
+    "dashboard", [operations_dashboard(), experiment_dashboard()], ids=lambda one: str(one["uid"])
+)
 def test_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -95,7 +115,11 @@ def test_dashboards_are_whole(dashboard: dict[str, Any]) -> None:
 def test_every_metric_is_on_a_panel_that_explains_it() -> None:
     panels = operations_dashboard()["panels"]
     shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
-    missing = [one.name for one in REGISTRY.collect() if not re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)]
+    missing = [
+        one.name
+        for one in REGISTRY.collect()
+        if not re.search(rf"\b{one.name}(_total|_bucket)?\b", shown)
+    ]
     assert missing == []
     assert [panel["title"] for panel in panels if not panel["description"]] == []
 
@@ -120,14 +144,20 @@ def test_labels_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 2), ("maximize", 3)])
-async def test_the_best_trials_come_first(fresh_database_url: str, direction: str, best: int) -> None:
+async def test_the_best_trials_come_first(
+    fresh_database_url: str, direction: str, best: int
+) -> None:
     async with on_stage(fresh_database_url, Wanted("shown", 4, 1)) as stage:
         await stage.run_to_rest()
     async with open_database(fresh_database_url) as database, database.connection() as connection:
         change = connection.transaction()
         await change.start()
-        await connection.execute("UPDATE trial SET value = CASE number WHEN 2 THEN 0 WHEN 3 THEN 9 ELSE 5 END")
-        await connection.execute("UPDATE experiment SET spec = jsonb_set(spec, '{objective,type}', $1)", direction)
+        await connection.execute(
+            "UPDATE trial SET value = CASE number WHEN 2 THEN 0 WHEN 3 THEN 9 ELSE 5 END"
+        )
+        await connection.execute(
+            "UPDATE experiment SET spec = jsonb_set(spec, '{objective,type}', $1)", direction
+        )
         first = await connection.fetchrow(here("Best trials"))
         curve = await connection.fetch(here("Value and best so far, in the order of conclusions"))
         await change.rollback()
@@ -155,7 +185,9 @@ def process(folder: Path, name: str, words: list[str], **environment: str) -> It
     """A program that runs until left; its log."""
     log = folder / f"{name}.log"
     with log.open("w") as file:
-        running = subprocess.Popen(words, cwd=folder, env={**os.environ, **environment}, stdout=file, stderr=file)
+        running = subprocess.Popen(
+            words, cwd=folder, env={**os.environ, **environment}, stdout=file, stderr=file
+        )
         try:
             yield log
         finally:
@@ -182,28 +214,41 @@ def test_a_real_prometheus_gets_data_for_every_panel_and_an_alert(
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{metrics}"]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     environment = {
-        **kafka.to_environment(), "TRIALSTREAM_DATABASE": fresh_database_url, "PYTHONPATH": str(tmp_path),
+        **kafka.to_environment(), "TRIALSTREAM_DATABASE": fresh_database_url,
+        "PYTHONPATH": str(tmp_path),
         "TRIALSTREAM_DATA": str(tmp_path / "data"),
     }  # fmt: skip
     words = [sys.executable, "-m", "controller.cli"]
     simulated = ["--cluster", "simulated", "--answers", "answers:answer", "--pace", "1"]
     ports = ["--metrics-port", str(metrics), "--health-port", str(health)]
     prometheus = [
-        tool("prometheus"), "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}",
+        tool("prometheus"), "--config.file=prometheus.yml",
+        f"--web.listen-address=127.0.0.1:{port}",
         f"--storage.tsdb.path={tmp_path / 'tsdb'}",
     ]  # fmt: skip
     with (
-        process(tmp_path, "controller", [*words, "controller", *simulated, *ports], **environment) as log,
+        process(
+            tmp_path, "controller", [*words, "controller", *simulated, *ports], **environment
+        ) as log,
         process(tmp_path, "prometheus", prometheus),
     ):
-        eventually(lambda: ask(f"http://127.0.0.1:{health}/readyz") == "ok\n", f"readiness ({log.read_text()})")
+        eventually(
+            lambda: ask(f"http://127.0.0.1:{health}/readyz") == "ok\n",
+            f"readiness ({log.read_text()})",
+        )
         assert ask(f"http://127.0.0.1:{health}/healthz") == "ok\n"
         done = subprocess.run(
-            [tool("promtool"), "check", "metrics"], input=ask(f"http://127.0.0.1:{metrics}/metrics"), text=True,
+            [tool("promtool"), "check", "metrics"],
+            input=ask(f"http://127.0.0.1:{metrics}/metrics"), text=True,
             capture_output=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        subprocess.run([*words, "submit", "watched.yaml"], cwd=tmp_path, env={**os.environ, **environment}, check=True)
+        subprocess.run(
+            [*words, "submit", "watched.yaml"],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            check=True,
+        )
 
         def asked(query: str) -> Any:
             text = urllib.parse.quote(query.replace("$__rate_interval", "10s"))

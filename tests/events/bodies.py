@@ -18,7 +18,8 @@ T = TrialNumber(3)
 SEEN = {"loss": Summary(min=0.1, max=2.0, latest=None, count=4), "é": Summary()}
 OUR_SPEC, KATIB_SPEC = load(OURS.encode()).spec, load(KATIB.encode()).spec
 POINTS = tuple(
-    Point("loss", n, AT, value) for n, value in enumerate((0.25, math.nan, math.inf, -math.inf, -0.0, 5e-324), 1)
+    Point("loss", n, AT, value)
+    for n, value in enumerate((0.25, math.nan, math.inf, -math.inf, -0.0, 5e-324), 1)
 )
 ENDED, MESSAGE = ExperimentState.SUCCEEDED, 'a "quoted"\nline \\ é'
 
@@ -30,14 +31,24 @@ SAMPLES: tuple[Body, ...] = (
     facts.SuggestionsRequested(request=1, count=2),
     facts.TrialProposed(trial=T, assignment={"a": True, "b": 1, "c": 1.0, "d": "1"}, told=0),
     facts.TrialScheduled(trial=T, attempt=1),
-    facts.TrialWaiting(trial=T, attempt=1, reason="Unschedulable", message="0/3 nodes are available"),
+    facts.TrialWaiting(
+        trial=T, attempt=1, reason="Unschedulable", message="0/3 nodes are available"
+    ),
     facts.TrialStarted(trial=T, attempt=1),
-    *(facts.TrialStopRequested(trial=T, attempt=1, reason=reason, message=MESSAGE) for reason in StopReason),
-    *(facts.AttemptEnded(trial=T, attempt=1, cause=cause, exit_code=137, message=MESSAGE) for cause in Cause),
+    *(
+        facts.TrialStopRequested(trial=T, attempt=1, reason=reason, message=MESSAGE)
+        for reason in StopReason
+    ),
+    *(
+        facts.AttemptEnded(trial=T, attempt=1, cause=cause, exit_code=137, message=MESSAGE)
+        for cause in Cause
+    ),
     facts.ObservationRecorded(trial=T, attempt=1, observation=SEEN),
     facts.TrialPaused(trial=T, attempt=2),
     *(
-        facts.TrialConcluded(trial=T, attempt=1, state=state, cause=Cause.ERROR, observation=SEEN, value=0.1)
+        facts.TrialConcluded(
+            trial=T, attempt=1, state=state, cause=Cause.ERROR, observation=SEEN, value=0.1
+        )
         for state in TrialState
     ),
     facts.SearchExhausted(),
@@ -47,7 +58,9 @@ SAMPLES: tuple[Body, ...] = (
     facts.ExperimentPaused(seconds_left=1.5),
     facts.ExperimentResumed(deadline=AT),
     *(facts.ExperimentEnding(state=ENDED, reason=reason, message=MESSAGE) for reason in Reason),
-    facts.ExperimentConcluded(state=ENDED, reason=Reason.STOPPED, message=MESSAGE, best=T, seconds_left=0.0),
+    facts.ExperimentConcluded(
+        state=ENDED, reason=Reason.STOPPED, message=MESSAGE, best=T, seconds_left=0.0
+    ),
     facts.ExperimentDeleting(),
     facts.ExperimentDeleted(),
     signals.ExperimentSubmitted(name="bowl", namespace="team", spec=KATIB_SPEC, seed=7),
@@ -57,9 +70,13 @@ SAMPLES: tuple[Body, ...] = (
     signals.EditRequested(parallel_trial_count=2, max_trial_count=9),
     signals.ExtensionRequested(max_trial_count=9),
     signals.DeletionRequested(),
-    signals.SuggestionsMade(request=1, assignments=({"a": 1}, {"a": "x"}), told=4, exhausted=True, error=MESSAGE),
+    signals.SuggestionsMade(
+        request=1, assignments=({"a": 1}, {"a": "x"}), told=4, exhausted=True, error=MESSAGE
+    ),
     signals.TrialJudged(trial=T, attempt=1, message=MESSAGE),
-    signals.WorkloadWaiting(trial=T, attempt=1, reason="Unschedulable", message="0/3 nodes are available"),
+    signals.WorkloadWaiting(
+        trial=T, attempt=1, reason="Unschedulable", message="0/3 nodes are available"
+    ),
     signals.WorkloadStarted(trial=T, attempt=1),
     signals.WorkloadEnded(trial=T, attempt=1, cause=Cause.OUT_OF_MEMORY),
     signals.MetricsCollected(trial=T, attempt=1, observation=SEEN),

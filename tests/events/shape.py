@@ -1,9 +1,11 @@
-"""Does a JSON value have the shape of a schema? The words of JSON Schema that our schemas use, and no others."""
+"""Does a JSON value have the shape of a schema? The words of JSON Schema that our schemas use, and
+no others."""
 
 from typing import Any
 
 TYPES: dict[str, type | tuple[type, ...]] = {
-    "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int,
+    "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),
+    "integer": int,
     "number": (int, float),
 }  # fmt: skip
 NOTES = {"title", "description", "default", "format", "$schema", "$defs", "pattern", "maxLength"}
@@ -11,7 +13,11 @@ NOTES = {"title", "description", "default", "format", "$schema", "$defs", "patte
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     """Raises KeyError for a word that is not known here."""
-    return all(_word(value, word, wanted, schema, root) for word, wanted in schema.items() if word not in NOTES)
+    return all(
+        _word(value, word, wanted, schema, root)
+        for word, wanted in schema.items()
+        if word not in NOTES
+    )
 
 
 def _word(value: Any, word: str, wanted: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -45,22 +51,34 @@ def _bounded(value: float, word: str, bound: float) -> bool:
     }[word]
 
 
-def _object(value: dict[str, Any], word: str, wanted: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+def _object(
+    value: dict[str, Any], word: str, wanted: Any, schema: dict[str, Any], root: dict[str, Any]
+) -> bool:
     match word:
         case "required":
             return set(wanted) <= set(value)
         case "properties":
-            return all(fits(value[name], inner, root) for name, inner in wanted.items() if name in value)
+            return all(
+                fits(value[name], inner, root) for name, inner in wanted.items() if name in value
+            )
         case "additionalProperties":
             more = [value[name] for name in value if name not in schema.get("properties", {})]
-            return not more if wanted is False else wanted is True or all(fits(one, wanted, root) for one in more)
+            return (
+                not more
+                if wanted is False
+                else wanted is True or all(fits(one, wanted, root) for one in more)
+            )
     raise KeyError(word)
 
 
-def _array(value: list[Any], word: str, wanted: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+def _array(
+    value: list[Any], word: str, wanted: Any, schema: dict[str, Any], root: dict[str, Any]
+) -> bool:
     match word:
         case "items":
-            return all(fits(one, wanted, root) for one in value[len(schema.get("prefixItems", [])) :])
+            return all(
+                fits(one, wanted, root) for one in value[len(schema.get("prefixItems", [])) :]
+            )
         case "prefixItems":
             return all(fits(one, inner, root) for one, inner in zip(value, wanted, strict=False))
         case "minItems":

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from events.backoff import Backoff
 
-LIMITS = st.tuples(st.floats(0.001, 100), st.floats(1, 1000)).map(lambda pair: (pair[0], pair[0] * pair[1]))
+LIMITS = st.tuples(st.floats(0.001, 100), st.floats(1, 1000)).map(
+    lambda pair: (pair[0], pair[0] * pair[1])
+)
 
 
 @given(LIMITS, st.integers(0, 60))
@@ -20,7 +22,9 @@ def test_each_pause_doubles_up_to_the_longest_and_is_shortened_by_at_most_half(
 
 
 @given(LIMITS, st.integers(0, 20))
-def test_after_a_success_the_first_pause_comes_again(limits: tuple[float, float], tries: int) -> None:
+def test_after_a_success_the_first_pause_comes_again(
+    limits: tuple[float, float], tries: int
+) -> None:
     backoff = Backoff(*limits)
     for _ in range(tries):
         backoff.next()

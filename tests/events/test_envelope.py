@@ -1,4 +1,5 @@
-"""What is encoded is decoded the same; what cannot be read is an UnreadableRecordError and nothing else."""
+"""What is encoded is decoded the same; what cannot be read is an UnreadableRecordError and nothing
+else."""
 
 import json
 from contextlib import suppress
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 from events import topics
 from events.bus import Record
 from events.bus.memory import MemoryBus
-from events.envelope import Body, Envelope, UnencodedRecord, UnreadableRecordError, decode, encode, send
+from events.envelope import (
+    Body,
+    Envelope,
+    UnencodedRecord,
+    UnreadableRecordError,
+    decode,
+    encode,
+    send,
+)
 from events.facts import ExperimentAdmitted, SearchExhausted
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsReported
@@ -38,13 +47,17 @@ def test_round_trip(body: Body, cause: UUID | None) -> None:
     found = decode(record)
     assert replace(found, body=TimePassed()) == replace(envelope, body=TimePassed())
     assert type(found.body) is type(body)
-    assert found == envelope or isinstance(body, MetricsReported)  # NaN does not equal itself, but its text does
+    assert found == envelope or isinstance(
+        body, MetricsReported
+    )  # NaN does not equal itself, but its text does
     assert encode(found, "topic", Shard(3)) == record
 
 
 @pytest.mark.parametrize("body", SAMPLES, ids=lambda body: body.type)
 def test_a_record_that_is_not_encoded_yet_has_the_same_bytes(body: Body) -> None:
-    envelope = Envelope(uuid4(), UUID(int=9), EXPERIMENT, AT, body, sequence=3, name="bowl", namespace="team")
+    envelope = Envelope(
+        uuid4(), UUID(int=9), EXPERIMENT, AT, body, sequence=3, name="bowl", namespace="team"
+    )
     late, record = UnencodedRecord(envelope, "topic", Shard(3)), encode(envelope, "topic", Shard(3))
     assert decode(late) is envelope
     for part in fields(Record):
@@ -58,7 +71,14 @@ def test_points_that_are_not_finite_arrive_so() -> None:
     reported = MetricsReported(trial=TrialNumber(1), attempt=1, points=POINTS)
     body = decode(encode(replace(ROOT, body=reported), "topic", Shard(3))).body
     assert isinstance(body, MetricsReported)
-    assert [repr(point.value) for point in body.points] == ["0.25", "nan", "inf", "-inf", "-0.0", "5e-324"]
+    assert [repr(point.value) for point in body.points] == [
+        "0.25",
+        "nan",
+        "inf",
+        "-inf",
+        "-0.0",
+        "5e-324",
+    ]
 
 
 def test_the_time_keeps_its_zone() -> None:
@@ -67,7 +87,11 @@ def test_the_time_keeps_its_zone() -> None:
 
 
 def test_the_attributes_of_a_cloud_event() -> None:
-    assert (RECORD.topic, RECORD.partition, RECORD.key) == ("trialstream.signals", 5, str(EXPERIMENT).encode())
+    assert (RECORD.topic, RECORD.partition, RECORD.key) == (
+        "trialstream.signals",
+        5,
+        str(EXPERIMENT).encode(),
+    )
     assert dict(RECORD.headers) == {
         "ce_specversion": b"1.0",
         "ce_id": str(UUID(int=1)).encode(),
@@ -129,7 +153,9 @@ def test_what_people_submit_is_read_strictly(body: ExperimentSubmitted) -> None:
 
 def header(name: str, value: bytes | None) -> Record:
     headers = {**dict(RECORD.headers), name: value}
-    return replace(RECORD, headers=tuple((key, kept) for key, kept in headers.items() if kept is not None))
+    return replace(
+        RECORD, headers=tuple((key, kept) for key, kept in headers.items() if kept is not None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,15 +165,18 @@ def header(name: str, value: bytes | None) -> Record:
         (header("ce_id", None), "the header ce_id is missing"),
         (header("ce_subject", None), "the header ce_subject is missing"),
         (header("ce_time", None), "the header ce_time is missing"),
-        (header("ce_type", b"io.trialstream.time.passed.v2"), "the type 'io.trialstream.time.passed.v2' is not known; "
+        (header("ce_type", b"io.trialstream.time.passed.v2"),
+            "the type 'io.trialstream.time.passed.v2' is not known; "
             "this version reads io.trialstream.*.v1"),
         (header("ce_type", b"io.trialstream.trial.paused.v1"),
             "the header says 'io.trialstream.trial.paused.v1', the body 'time.passed'"),
         (header("ce_id", b"7"), "badly formed hexadecimal UUID string"),
         (header("ce_time", b"noon"), "Invalid isoformat string: 'noon'"),
         (header("ce_time", b"2026-01-02T03:04:05"), "the time 2026-01-02T03:04:05 has no zone"),
-        (header("ce_type", b"\xff"), "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
-        (replace(RECORD, value=b"{}"), "the body is not valid: Unable to extract tag using discriminator 'type'"),
+        (header("ce_type", b"\xff"),
+            "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (replace(RECORD, value=b"{}"),
+            "the body is not valid: Unable to extract tag using discriminator 'type'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read(record: Record, message: str) -> None:
@@ -157,7 +186,10 @@ def test_what_cannot_be_read(record: Record, message: str) -> None:
 
 
 def test_points_need_a_zone() -> None:
-    value = b'{"type": "metrics.reported", "trial": 1, "attempt": 1, "points": [["a", 1, "2026-01-02T03:04:05", 1]]}'
+    value = (
+        b'{"type": "metrics.reported", "trial": 1, "attempt": 1, "points": [["a", 1, '
+        b'"2026-01-02T03:04:05", 1]]}'
+    )
     record = replace(header("ce_type", b"io.trialstream.metrics.reported.v1"), value=value)
     with pytest.raises(UnreadableRecordError, match="timezone"):
         decode(record)
@@ -182,14 +214,20 @@ def test_any_record_is_read_or_unreadable(headers: list[tuple[str, bytes]], valu
 
 
 @given(st.sampled_from(texts), st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 3))
-def test_any_damage_is_read_or_unreadable(record: Record, place: int, inserted: bytes, removed: int) -> None:
+def test_any_damage_is_read_or_unreadable(
+    record: Record, place: int, inserted: bytes, removed: int
+) -> None:
     place %= len(record.value)
-    damaged = replace(record, value=record.value[:place] + inserted + record.value[place + removed :])
+    damaged = replace(
+        record, value=record.value[:place] + inserted + record.value[place + removed :]
+    )
     with suppress(UnreadableRecordError):
         decode(damaged)
 
 
-@pytest.mark.parametrize("value", [b"[" * 100_000, b'{"type": ' * 10_000, b'{"type":"x","a":' + b"9" * 100_000 + b"}"])
+@pytest.mark.parametrize(
+    "value", [b"[" * 100_000, b'{"type": ' * 10_000, b'{"type":"x","a":' + b"9" * 100_000 + b"}"]
+)
 def test_extremes_are_unreadable(value: bytes) -> None:
     with pytest.raises(UnreadableRecordError):
         decode(replace(RECORD, value=value))
@@ -204,7 +242,9 @@ async def test_send_publishes_to_the_shards_partition() -> None:
 
 
 @pytest.mark.parametrize(("durable", "kind"), [(True, Record), (False, UnencodedRecord)])
-async def test_what_outlives_the_process_is_sent_as_bytes(durable: bool, kind: type[Record]) -> None:
+async def test_what_outlives_the_process_is_sent_as_bytes(
+    durable: bool, kind: type[Record]
+) -> None:
     bus = MemoryBus()
     bus.durable = durable
     await send(bus, topics.EVENTS, Shard(4), [ROOT])

@@ -18,14 +18,22 @@ def test_a_name_leads_back_to_its_trial(experiment: str, number: TrialNumber) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["", "digits", "digits-", "digits-0", "0", "-1", "digits--1", "other-1", "1.0", "٣", "²", "1 "]
+    "name",
+    ["", "digits", "digits-", "digits-0", "0", "-1", "digits--1", "other-1", "1.0", "٣", "²", "1 "],
 )
 def test_what_names_no_trial(name: str) -> None:
     assert trial_number("digits", name) is None
 
 
-@given(st.uuids(), st.uuids(), st.integers(0, 9) | st.text(max_size=3), st.integers(0, 9) | st.text(max_size=3))
-def test_consequences_follow_from_cause_and_part(cause: UUID, other: UUID, part: int | str, second: int | str) -> None:
+@given(
+    st.uuids(),
+    st.uuids(),
+    st.integers(0, 9) | st.text(max_size=3),
+    st.integers(0, 9) | st.text(max_size=3),
+)
+def test_consequences_follow_from_cause_and_part(
+    cause: UUID, other: UUID, part: int | str, second: int | str
+) -> None:
     assert consequence(cause, part) == consequence(cause, part)
     same = cause == other and str(part) == str(second)
     assert (consequence(cause, part) == consequence(other, second)) is same
@@ -38,5 +46,8 @@ def test_the_ids_stay_the_same_for_ever() -> None:
 
 def test_attempts_are_in_order() -> None:
     experiment = ExperimentId(UUID(int=1))
-    keys = [AttemptKey(experiment, TrialNumber(trial), attempt) for trial, attempt in ((2, 1), (1, 2), (1, 1))]
+    keys = [
+        AttemptKey(experiment, TrialNumber(trial), attempt)
+        for trial, attempt in ((2, 1), (1, 2), (1, 1))
+    ]
     assert [(key.trial, key.attempt) for key in sorted(keys)] == [(1, 1), (1, 2), (2, 1)]

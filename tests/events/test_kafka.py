@@ -1,4 +1,5 @@
-"""The Kafka bus where Kafka is not as it should be: nothing waits for ever, and the error says what to do."""
+"""The Kafka bus where Kafka is not as it should be: nothing waits for ever, and the error says what
+to do."""
 
 import asyncio
 import os
@@ -88,7 +89,9 @@ async def test_a_record_too_large_is_refused_and_the_next_one_goes(kafka: KafkaS
     async with open_bus(kafka) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
         with pytest.raises(BusRefusedError, match=r"at most"):
             await bus.publish([Record(topics.SIGNALS, 0, b"", (), bytes(MAX_RECORD_BYTES + 1))])
-        await bus.publish([Record(topics.SIGNALS, 0, b"", (), os.urandom(MAX_RECORD_BYTES - 10)), record(7)])
+        await bus.publish(
+            [Record(topics.SIGNALS, 0, b"", (), os.urandom(MAX_RECORD_BYTES - 10)), record(7)]
+        )
         found = [one.record.value for _ in range(2) for one in await subscription.fetch(1, 5)]
         assert [len(value) for value in found] == [MAX_RECORD_BYTES - 10, 1]
 
@@ -135,8 +138,12 @@ async def test_records_deleted_under_a_subscription_are_noticed(kafka: KafkaSett
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             await filled(subscription)
             place = TopicPartition(kafka.topic(topics.SIGNALS), 0)
-            await kafka_admin.delete_records({place: RecordsToDelete(before_offset=3 * MOST_RECORDS - 5)})
-            with pytest.raises(BusUnavailableError, match=r"signals\[0\]@\d+ is not in the log any more"):
+            await kafka_admin.delete_records(
+                {place: RecordsToDelete(before_offset=3 * MOST_RECORDS - 5)}
+            )
+            with pytest.raises(
+                BusUnavailableError, match=r"signals\[0\]@\d+ is not in the log any more"
+            ):
                 await everything(subscription)
             assert subscription.position < 3 * MOST_RECORDS - 5
         async with bus.subscribe(topics.SIGNALS, 0, subscription.position) as subscription:
@@ -156,7 +163,9 @@ async def test_a_topic_made_again_is_another_log(kafka: KafkaSettings) -> None:
         assert await bus.log_id(topics.SIGNALS) != before
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             await bus.publish([record(7)])
-            assert [(one.position, one.record.value) for one in await subscription.fetch(10, 10)] == [(0, b"7")]
+            assert [
+                (one.position, one.record.value) for one in await subscription.fetch(10, 10)
+            ] == [(0, b"7")]
             await eventually_async(lambda: bus.partitions == PARTITIONS)
 
 
@@ -164,7 +173,9 @@ async def test_what_cannot_be_published_is_refused_by_name(kafka: KafkaSettings)
     async with open_bus(kafka) as bus, admin(kafka) as kafka_admin:
         with pytest.raises(BusRefusedError, match=r"has no partition 99, only 24"):
             await bus.publish([record(1, 99)])
-        strict = ConfigResource(ConfigResourceType.TOPIC, kafka.topic(topics.SIGNALS), {"max.message.bytes": "2000"})
+        strict = ConfigResource(
+            ConfigResourceType.TOPIC, kafka.topic(topics.SIGNALS), {"max.message.bytes": "2000"}
+        )
         await kafka_admin.alter_configs([strict])
         with pytest.raises(BusRefusedError, match=r"too large"):
             await on_and_on(bus, Record(topics.SIGNALS, 1, b"", (), os.urandom(4000)))
@@ -186,8 +197,12 @@ def test_calls_to_publish_do_not_overtake_one_another(kafka: KafkaSettings) -> N
             await bus.publish([record(0)])
             async with asyncio.TaskGroup() as tasks:
                 for call in range(1, 200):
-                    many = 500 if call % 20 == 1 else 1  # more than a batch holds: the call has to wait within
-                    tasks.create_task(bus.publish([Record(topics.SIGNALS, 0, b"", (), b"%-300d" % call)] * many))
+                    many = (
+                        500 if call % 20 == 1 else 1
+                    )  # more than a batch holds: the call has to wait within
+                    tasks.create_task(
+                        bus.publish([Record(topics.SIGNALS, 0, b"", (), b"%-300d" % call)] * many)
+                    )
                     await asyncio.sleep(0.001)
             async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
                 while found := await subscription.fetch(2000, 2):
@@ -199,7 +214,9 @@ def test_calls_to_publish_do_not_overtake_one_another(kafka: KafkaSettings) -> N
     assert heard == sorted(heard)
 
 
-async def test_a_consumer_that_stalls_is_replaced(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_consumer_that_stalls_is_replaced(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shared_consumer, "SILENT_LOOKS", 2)
 
     async with open_bus(kafka) as bus:
@@ -207,7 +224,9 @@ async def test_a_consumer_that_stalls_is_replaced(kafka: KafkaSettings, monkeypa
             fetching = bus._shared[topics.SIGNALS]._consumer._fetcher._fetch_task
             fetching.cancel()  # what any surprise inside aiokafka amounts to
             await bus.publish([record(1)])
-            with pytest.raises(BusUnavailableError, match=r"signals\[0\] was not fetched while Kafka answered"):
+            with pytest.raises(
+                BusUnavailableError, match=r"signals\[0\] was not fetched while Kafka answered"
+            ):
                 await everything(subscription)
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             assert [one.record.value for one in await subscription.fetch(10, 5)] == [b"1"]

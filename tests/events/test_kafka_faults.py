@@ -1,4 +1,5 @@
-"""The Kafka bus while its broker dies, hangs, or forbids: nothing is lost, nothing waits for ever, and it heals."""
+"""The Kafka bus while its broker dies, hangs, or forbids: nothing is lost, nothing waits for ever,
+and it heals."""
 
 import asyncio
 import time
@@ -63,13 +64,18 @@ async def test_a_broker_that_dies_and_comes_back_loses_nothing(broker: Brokers) 
             await eventually_async(lambda: len(sent) >= before + 20)
             enough.set()
         assert bus.healthy_within(5)
-    assert list(dict.fromkeys(heard)) == list(range(len(dict.fromkeys(heard))))  # first seen in order
+    assert list(dict.fromkeys(heard)) == list(
+        range(len(dict.fromkeys(heard)))
+    )  # first seen in order
     assert set(sent) <= set(heard)
 
 
 async def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> None:
     await create(broker.settings, partitions=2)
-    async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+    async with (
+        open_bus(broker.settings) as bus,
+        bus.subscribe(topics.SIGNALS, 0, 0) as subscription,
+    ):
         await bus.publish([record(1)])
         await asyncio.to_thread(broker.freeze)
         began = time.monotonic()
@@ -91,7 +97,10 @@ async def test_a_broker_that_hangs_delays_and_loses_nothing(broker: Brokers) -> 
 def test_a_dead_broker_is_noticed_and_left_in_time(broker: Brokers) -> None:
     async def story() -> float:
         await create(broker.settings, partitions=2)
-        async with open_bus(broker.settings) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+        async with (
+            open_bus(broker.settings) as bus,
+            bus.subscribe(topics.SIGNALS, 0, 0) as subscription,
+        ):
             await bus.publish([record(1)])
             await asyncio.to_thread(broker.kill)
             began = time.monotonic()
@@ -131,7 +140,9 @@ def test_a_missing_permission_is_named(guarded: Brokers) -> None:
     asyncio.run(create(guarded.settings, partitions=2))
     stranger = replace(guarded.settings, user="stranger", password="secret")
     user = ("--entity-type", "users", "--entity-name", "stranger")
-    guarded.command("cli", "kafka-configs", "--alter", *user, "--add-config", "SCRAM-SHA-256=[password=secret]")
+    guarded.command(
+        "cli", "kafka-configs", "--alter", *user, "--add-config", "SCRAM-SHA-256=[password=secret]"
+    )
     asyncio.run(_stranger(guarded, stranger))
 
 
@@ -144,8 +155,13 @@ async def _stranger(guarded: Brokers, stranger: KafkaSettings) -> None:
         async with open_bus(stranger) as bus:
             _ = bus.partitions
     allow("Read", "trialstream.events")
-    async with open_bus(guarded.settings) as bus, open_reader(stranger, topics.EVENTS, "beginning") as reader:
-        await bus.publish([record(7, topic=topics.EVENTS)])  # to read the public stream needs no more than that
+    async with (
+        open_bus(guarded.settings) as bus,
+        open_reader(stranger, topics.EVENTS, "beginning") as reader,
+    ):
+        await bus.publish(
+            [record(7, topic=topics.EVENTS)]
+        )  # to read the public stream needs no more than that
         assert [int(one.record.value) for one in await reader.fetch(10, 5)] == [7]
     for topic in topics.ALL:
         allow("Describe", topic)

@@ -1,4 +1,5 @@
-"""The committed schemas are those of the models, cover every message, and say what is really written."""
+"""The committed schemas are those of the models, cover every message, and say what is really
+written."""
 
 import json
 import subprocess
@@ -26,14 +27,17 @@ def schema(name: str) -> dict[str, Any]:
 def test_the_committed_schemas_are_those_of_the_models() -> None:
     found = list(differences())
     assert not found, (
-        f"{'; '.join(found)}. If the change is wanted (fields may be added, never changed), run: {COMMAND}"
+        f"{'; '.join(found)}. If the change is wanted (fields may be added, never changed), "
+        f"run: {COMMAND}"
     )
 
 
 def test_there_is_a_schema_of_every_message_and_of_the_experiment() -> None:
     kinds = {str(body.model_fields["type"].default) for body in bodies()}
     assert len(kinds) == len(bodies())
-    assert {path.name for path in FOLDER.glob("*.json")} == {f"{kind}.v1.json" for kind in kinds} | {EXPERIMENT}
+    assert {path.name for path in FOLDER.glob("*.json")} == {
+        f"{kind}.v1.json" for kind in kinds
+    } | {EXPERIMENT}
 
 
 @pytest.mark.parametrize("body", SAMPLES, ids=lambda body: body.type)
@@ -51,12 +55,19 @@ def test_a_document_has_the_shape_of_the_experiment() -> None:
     wanted = schema(EXPERIMENT)
     document = yaml.safe_load(OURS)
     assert fits(document, wanted, wanted)
-    for change in ({"kind": "Trial"}, {"apiVersion": "kubeflow.org/v1beta1"}, {"more": 1}, {"spec": {"max": 1}}):
+    for change in (
+        {"kind": "Trial"},
+        {"apiVersion": "kubeflow.org/v1beta1"},
+        {"more": 1},
+        {"spec": {"max": 1}},
+    ):
         assert not fits({**document, **change}, wanted, wanted)
     assert not fits({**document, "spec": {**document["spec"], "maxTrialCount": 0}}, wanted, wanted)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml") if "katib" not in path.name))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in EXAMPLES.glob("*.yaml") if "katib" not in path.name)
+)
 def test_the_examples_have_the_shape_of_the_experiment(name: str) -> None:
     wanted = schema(EXPERIMENT)
     assert fits(yaml.safe_load((EXAMPLES / name).read_text()), wanted, wanted)
@@ -82,6 +93,9 @@ def test_differences_are_found_and_writing_heals_them(tmp_path: Path) -> None:
 
 def test_the_command_checks() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "events.schemas", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "events.schemas", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

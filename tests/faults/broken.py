@@ -1,4 +1,5 @@
-"""Builds that are broken on purpose, so that the invariants can be seen to notice: FAULT, then a command line."""
+"""Builds that are broken on purpose, so that the invariants can be seen to notice: FAULT, then a
+command line."""
 
 import asyncio
 import sys
@@ -27,7 +28,8 @@ _FENCE, _NO_FENCE = "WHERE id = $1 AND epoch = $2", "WHERE id = $1 AND $2::bigin
 _MARK = "unnest($11::uuid[]) AS mark)"
 _CURSOR = """
 SELECT o.id AS row, e.shard, f.*, e.name, e.namespace FROM outbox o
-JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq JOIN experiment e ON e.id = o.experiment
+JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq
+    JOIN experiment e ON e.id = o.experiment
 WHERE o.effect = 'publish' AND o.id > $1 ORDER BY o.id
 """
 
@@ -51,9 +53,16 @@ def fence() -> None:
         (measurements, "_INSERT"),
     ):
         _replace(module, name, _FENCE, _NO_FENCE)
-    _replace(ledger, "_ADMIT_HERE", "WHERE id = $16 AND epoch = $1", "WHERE id = $16 AND $1::bigint IS NOT NULL")
+    _replace(
+        ledger,
+        "_ADMIT_HERE",
+        "WHERE id = $16 AND epoch = $1",
+        "WHERE id = $16 AND $1::bigint IS NOT NULL",
+    )
     Leases.renew = renew  # type: ignore[method-assign, assignment]
-    control.BUS_SECONDS = 3600.0  # else a frozen controller gives way, because Kafka was silent meanwhile
+    control.BUS_SECONDS = (
+        3600.0  # else a frozen controller gives way, because Kafka was silent meanwhile
+    )
 
 
 def inbox() -> None:
@@ -67,7 +76,8 @@ def inbox() -> None:
 
 
 def cursor() -> None:
-    """One relay for all shards reads the outbox by the number of its rows, which the test has added."""
+    """One relay for all shards reads the outbox by the number of its rows, which the test has
+    added."""
     shard.relay = _Cursor().relay  # type: ignore[attr-defined]
 
 
@@ -77,7 +87,12 @@ class _Cursor:
         self._turn = asyncio.Lock()
 
     async def relay(
-        self, bus: Bus, outbox: Outbox, holding: Holding, forget: object, facts: "asyncio.Queue[Recorded]"
+        self,
+        bus: Bus,
+        outbox: Outbox,
+        holding: Holding,
+        forget: object,
+        facts: "asyncio.Queue[Recorded]",
     ) -> None:
         while True:
             async with self._turn:
@@ -88,7 +103,9 @@ class _Cursor:
         for row in await database.fetch(_CURSOR, self._last):
             await send(bus, topics.EVENTS, row["shard"], [recorded(row).envelope])
             self._last = row["row"]
-        await database.execute("DELETE FROM outbox WHERE effect = 'publish' AND id <= $1", self._last)
+        await database.execute(
+            "DELETE FROM outbox WHERE effect = 'publish' AND id <= $1", self._last
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Controllers as processes on a Kafka and a Postgres of their own: started, killed, frozen, asked, cleared away."""
+"""Controllers as processes on a Kafka and a Postgres of their own: started, killed, frozen, asked,
+cleared away."""
 
 import asyncio
 import os
@@ -66,7 +67,8 @@ class Controller:
 
 @dataclass(slots=True)
 class Installation:
-    """What controllers share, and the controllers. `program`: what is run in the place of the command line."""
+    """What controllers share, and the controllers. `program`: what is run in the place of the
+    command line."""
 
     folder: Path
     postgres: Postgres
@@ -88,7 +90,9 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        mine = {name: text for name, text in os.environ.items() if not name.startswith("TRIALSTREAM_")}
+        mine = {
+            name: text for name, text in os.environ.items() if not name.startswith("TRIALSTREAM_")
+        }
         return {
             **mine,
             **self.settings.to_environment(),
@@ -98,8 +102,16 @@ class Installation:
         }
 
     def simulate(self, answers: str) -> None:
-        """The next controllers simulate their trials, in real time: a function of tests/faults/answers.py says how."""
-        self.place = ("--cluster", "simulated", "--answers", f"tests.faults.answers:{answers}", "--pace", "1")
+        """The next controllers simulate their trials, in real time: a function of
+        tests/faults/answers.py says how."""
+        self.place = (
+            "--cluster",
+            "simulated",
+            "--answers",
+            f"tests.faults.answers:{answers}",
+            "--pace",
+            "1",
+        )
 
     def command(self, *arguments: str) -> str:
         """Run a command of the command line; what it says."""
@@ -109,7 +121,8 @@ class Installation:
 
     def attempt(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "controller.cli", *arguments], cwd=ROOT, env=self.environment, text=True,
+            [sys.executable, "-m", "controller.cli", *arguments], cwd=ROOT, env=self.environment,
+            text=True,
             capture_output=True, check=False, timeout=PATIENCE, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -119,19 +132,32 @@ class Installation:
         command = [sys.executable, *self.program, "controller", *self.place, *arguments]
         with log.open("ab") as said:
             process = subprocess.Popen(
-                command, cwd=ROOT, env={**self.environment, **self.variables}, start_new_session=True,
+                command, cwd=ROOT, env={**self.environment, **self.variables},
+                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=said, stderr=said,
             )  # fmt: skip
         self.controllers.append(Controller(process, log))
         return self.controllers[-1]
 
-    def submit(self, name: str, algorithm: str = "random", *, extra: str = "", parallel: int = 2, trials: int) -> None:
+    def submit(
+        self,
+        name: str,
+        algorithm: str = "random",
+        *,
+        extra: str = "",
+        parallel: int = 2,
+        trials: int,
+    ) -> None:
         path = self.folder / f"{name}.yaml"
-        path.write_text(self.document(name, algorithm, extra=extra, parallel=parallel, trials=trials))
+        path.write_text(
+            self.document(name, algorithm, extra=extra, parallel=parallel, trials=trials)
+        )
         self.command("submit", str(path))
 
-    def document(self, name: str, algorithm: str, *, extra: str = "", parallel: int, trials: int) -> str:
+    def document(
+        self, name: str, algorithm: str, *, extra: str = "", parallel: int, trials: int
+    ) -> str:
         """The experiment's file; `algorithm`: a name, or the whole as YAML."""
         placeholders = [f"${{trialParameters.{one}}}" for one in ("x", "y")]
         space = {"min": 0, "max": 1, "step": 0.01}
@@ -142,20 +168,28 @@ class Installation:
                 "additionalMetricNames": ["speed"],
                 "metricStrategies": [{"name": "loss", "value": "latest"}],
             },
-            "algorithm": fields_of(algorithm) if algorithm.startswith("{") else {"algorithmName": algorithm},
+            "algorithm": fields_of(algorithm)
+            if algorithm.startswith("{")
+            else {"algorithmName": algorithm},
             "seed": 5,
             "parallelTrialCount": parallel,
             "maxTrialCount": trials,
             "parameters": [
-                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)} for name in ("x", "y")
+                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)}
+                for name in ("x", "y")
             ],
-            "trialTemplate": {"command": [sys.executable, "-S", str(TRAIN), *placeholders, str(self.runs)]},
+            "trialTemplate": {
+                "command": [sys.executable, "-S", str(TRAIN), *placeholders, str(self.runs)]
+            },
         }
         return experiment_text(name, **{**fields, **fields_of(extra)})
 
     def ask(self, name: str, signal: Signal, letter: UUID | None = None) -> None:
-        """Ask the owner of an experiment, again while no broker answers: it is one request all the same."""
-        number = ExperimentId(self.postgres.value("SELECT id FROM experiment WHERE name = $1", name))
+        """Ask the owner of an experiment, again while no broker answers: it is one request all the
+        same."""
+        number = ExperimentId(
+            self.postgres.value("SELECT id FROM experiment WHERE name = $1", name)
+        )
         envelope = Envelope(letter or uuid4(), None, number, now(), signal)
         self.publish(encode(envelope, topics.SIGNALS, shard_of("default", name, PARTITIONS)))
 
@@ -189,13 +223,20 @@ class Installation:
         eventually(true, condition, within=within)
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """The processes of this installation that are no controllers and no servers: supervisors, trials and
-        collectors; only those with all of `words` in their command, if any are given."""
-        return [one for one in psutil.process_iter(["cmdline"]) if self._mine(one.info["cmdline"] or (), words)]
+        """The processes of this installation that are no controllers and no servers: supervisors,
+        trials and collectors; only those with all of `words` in their command, if any are given."""
+        return [
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if self._mine(one.info["cmdline"] or (), words)
+        ]
 
     def _mine(self, command: Sequence[str], words: Sequence[str]) -> bool:
         places = (str(self.data), str(self.runs))
-        mine = any(place in word for word in command for place in places) and "controller" not in command
+        mine = (
+            any(place in word for word in command for place in places)
+            and "controller" not in command
+        )
         return mine and all(word in command for word in words)
 
     def close(self) -> None:
@@ -210,7 +251,9 @@ class Installation:
 
 
 @contextmanager
-def installation(folder: Path, kafka: Brokers, *, with_topics: bool = True) -> Iterator[Installation]:
+def installation(
+    folder: Path, kafka: Brokers, *, with_topics: bool = True
+) -> Iterator[Installation]:
     """No controller yet; nothing of it runs afterwards."""
     with postgres(folder / "server") as server:
         opened = Installation(folder, server, replace(kafka.settings, prefix=f"t{uuid4().hex[:8]}"))
@@ -221,4 +264,6 @@ def installation(folder: Path, kafka: Brokers, *, with_topics: bool = True) -> I
         finally:
             opened.close()
             with suppress(BusUnavailableError):
-                asyncio.run(delete(opened.settings))  # what piles up makes the restarts of brokers slow
+                asyncio.run(
+                    delete(opened.settings)
+                )  # what piles up makes the restarts of brokers slow

@@ -1,4 +1,5 @@
-"""What must hold whatever breaks: each invariant is a query that gives its violations as lines; none is well."""
+"""What must hold whatever breaks: each invariant is a query that gives its violations as lines;
+none is well."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -42,15 +43,22 @@ facts_have_no_gaps = _query(sql.GAPS)
 
 
 async def measurements_are_the_oracle_s(database: Database) -> list[str]:
-    """I3: each point once and with the value that the trial printed; of a succeeded trial, all of them."""
+    """I3: each point once and with the value that the trial printed; of a succeeded trial, all of
+    them."""
     rows = await database.fetch(sql.POINTS)
     return [line for row in rows for line in _compared(row)]
 
 
 def _compared(row: Any) -> Iterator[str]:
     x, y = (float(row["assignment"][name]) for name in ("x", "y"))
-    expected = {(name, step): value for step in range(1, STEPS + 1) for name, value in curve(x, y, step).items()}
-    points = [(metric, step) for metric, step in zip(row["metrics"], row["steps"], strict=True) if metric]
+    expected = {
+        (name, step): value
+        for step in range(1, STEPS + 1)
+        for name, value in curve(x, y, step).items()
+    }
+    points = [
+        (metric, step) for metric, step in zip(row["metrics"], row["steps"], strict=True) if metric
+    ]
     stored = dict(zip(points, row["values"], strict=False))
     who = f"{row['name']} trial {row['trial']} attempt {row['attempt']}"
     if len(points) != len(stored):
@@ -67,7 +75,8 @@ def _compared(row: Any) -> Iterator[str]:
 
 
 async def journals_replay(database: Database) -> list[str]:
-    """I9: a fresh search that is told and asked by the journal suggests exactly what is recorded."""
+    """I9: a fresh search that is told and asked by the journal suggests exactly what is
+    recorded."""
     rows = await database.fetch("SELECT id FROM experiment WHERE shard < 1000")
     return [line for row in rows for line in await _replayed(database, ExperimentId(row["id"]))]
 
@@ -86,7 +95,10 @@ def _deviations(search: Search, spec: ExperimentSpec, journal: Journal) -> Itera
     told = 0
     for number, suggestion in enumerate(journal.suggestions, 1):
         if not told <= suggestion.told <= len(journal.conclusions):
-            yield f"trial {number} was suggested after {suggestion.told} conclusions, the one before after {told}"
+            yield (
+                f"trial {number} was suggested after {suggestion.told} conclusions, the one "
+                f"before after {told}"
+            )
         for conclusion in journal.conclusions[told : suggestion.told]:
             for one in conclusion_entries(spec, conclusion):
                 search.tell(one.trial, one.outcome)
@@ -114,29 +126,41 @@ def what_succeeded_ran(succeeded: Iterable[str], runs: Path) -> list[str]:
 
 
 def facts_stand_in_order(events: Iterable[Event]) -> list[str]:
-    """I7: per experiment, the first occurrences of the facts stand in one partition, in their order, without gaps."""
+    """I7: per experiment, the first occurrences of the facts stand in one partition, in their
+    order, without gaps."""
     last: dict[UUID, int] = {}
     partitions: dict[UUID, int] = {}
     lines: list[str] = []
     for event in events:
         before = last.get(event.experiment, 0)
         if partitions.setdefault(event.experiment, event.partition) != event.partition:
-            lines.append(f"{event.experiment} is in partitions {partitions[event.experiment]} and {event.partition}")
+            lines.append(
+                f"{event.experiment} is in partitions {partitions[event.experiment]} and "
+                f"{event.partition}"
+            )
         if event.sequence > before + 1:
-            lines.append(f"{event.experiment}: fact {event.sequence} stands right after fact {before}")
+            lines.append(
+                f"{event.experiment}: fact {event.sequence} stands right after fact {before}"
+            )
         last[event.experiment] = max(before, event.sequence)
     return lines
 
 
 async def published_facts(database: Database) -> dict[Fact, UUID]:
-    """The ids of the facts that must be on the topic by now: those that wait in the outbox may be, or not."""
-    return {(row["experiment"], row["seq"]): row["id"] for row in await database.fetch(sql.PUBLISHED)}
+    """The ids of the facts that must be on the topic by now: those that wait in the outbox may be,
+    or not."""
+    return {
+        (row["experiment"], row["seq"]): row["id"] for row in await database.fetch(sql.PUBLISHED)
+    }
 
 
 def every_fact_is_published(published: dict[Fact, UUID], events: Sequence[Event]) -> list[str]:
     """I8: `published` was asked before `events` were read."""
     seen = {(event.experiment, event.sequence) for event in events}
-    return [f"{experiment}: fact {seq} is not on the topic" for experiment, seq in published.keys() - seen]
+    return [
+        f"{experiment}: fact {seq} is not on the topic"
+        for experiment, seq in published.keys() - seen
+    ]
 
 
 async def nothing_else_is_published(database: Database, events: Sequence[Event]) -> list[str]:
@@ -147,7 +171,8 @@ async def nothing_else_is_published(database: Database, events: Sequence[Event])
         f"{event.experiment}: fact {event.sequence} on the topic is {event.id}, in Postgres "
         f"{facts.get((event.experiment, event.sequence))}"
         for event in events
-        if event.experiment not in deleted and facts.get((event.experiment, event.sequence)) != event.id
+        if event.experiment not in deleted
+        and facts.get((event.experiment, event.sequence)) != event.id
     ]
 
 

@@ -37,7 +37,9 @@ class Postgres:
         return [server, *server.children(recursive=True)]
 
     def _pid(self) -> int:
-        return int((self._folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+        return int(
+            (self._folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]
+        )
 
     def ask(self, question: Callable[[Database], Awaitable[Answer]]) -> Answer:
         async def asked() -> Answer:

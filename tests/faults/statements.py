@@ -1,11 +1,13 @@
 """The statements behind the invariants; each row is a violation, said in its column `line`."""
 
 SUGGESTIONS = """
-SELECT format('%s: %s proposals of %s trials, %s trials numbered to %s', e.name, p.n, p.trials, t.n, t.last) AS line
+SELECT format('%s: %s proposals of %s trials, %s trials numbered to %s', e.name, p.n, p.trials,
+    t.n, t.last) AS line
 FROM experiment e
 CROSS JOIN LATERAL (SELECT count(*) AS n, count(DISTINCT trial) AS trials FROM fact
     WHERE experiment = e.id AND type = 'trial.proposed') p
-CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(max(number), 0) AS last FROM trial WHERE experiment = e.id) t
+CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(max(number), 0) AS last FROM trial
+    WHERE experiment = e.id) t
 WHERE p.n <> t.n OR p.trials <> p.n OR t.last <> t.n
 """
 
@@ -13,10 +15,12 @@ ATTEMPTS = """
 WITH scheduled AS (
     SELECT e.name, f.experiment, f.trial, f.seq, (f.data->>'attempt')::int AS attempt
     FROM fact f JOIN experiment e ON e.id = f.experiment WHERE f.type = 'trial.scheduled')
-SELECT format('%s trial %s: attempt %s was scheduled %s times', name, trial, attempt, count(*)) AS line
+SELECT format('%s trial %s: attempt %s was scheduled %s times', name, trial, attempt,
+    count(*)) AS line
 FROM scheduled GROUP BY name, experiment, trial, attempt HAVING count(*) > 1
 UNION ALL
-SELECT format('%s trial %s: attempt %s follows none that was lost or cancelled', name, trial, attempt)
+SELECT format('%s trial %s: attempt %s follows none that was lost or cancelled', name, trial,
+    attempt)
 FROM scheduled s WHERE attempt > 1 AND NOT EXISTS (
     SELECT FROM fact b WHERE b.experiment = s.experiment AND b.trial = s.trial AND b.seq < s.seq
         AND b.type = 'attempt.ended' AND (b.data->>'attempt')::int = s.attempt - 1
@@ -24,7 +28,8 @@ FROM scheduled s WHERE attempt > 1 AND NOT EXISTS (
 """
 
 POINTS = """
-SELECT e.name, t.number AS trial, coalesce(m.attempt, t.attempt) AS attempt, t.state, t.assignment, t.observation,
+SELECT e.name, t.number AS trial, coalesce(m.attempt, t.attempt) AS attempt, t.state, t.assignment,
+    t.observation,
     coalesce(m.attempt, t.attempt) = t.attempt AS concluding,
     array_agg(m.metric) AS metrics, array_agg(m.step) AS steps, array_agg(m.value) AS values
 FROM trial t JOIN experiment e ON e.id = t.experiment
@@ -36,7 +41,8 @@ _BUDGET = """
 budget AS (
     SELECT e.id, e.name, f.seq, f.type, (e.spec->>'parallelTrialCount')::int AS parallel,
         max(CASE f.type WHEN 'experiment.admitted' THEN (f.data#>>'{spec,maxTrialCount}')::int
-            WHEN 'budget.extended' THEN coalesce(f.data->>'max_trial_count', f.data->>'maxTrialCount')::int END) OVER w
+            WHEN 'budget.extended' THEN coalesce(f.data->>'max_trial_count',
+                f.data->>'maxTrialCount')::int END) OVER w
             AS budget,
         count(*) FILTER (WHERE f.type = 'trial.proposed') OVER w AS proposed,
         count(*) FILTER (WHERE f.type = 'trial.concluded') OVER w AS concluded
@@ -45,16 +51,19 @@ budget AS (
 """
 BUDGETS = f"""
 WITH {_BUDGET}
-SELECT DISTINCT ON (id) format('%s: at fact %s, %s proposed and %s concluded; budget %s, %s parallel',
+SELECT DISTINCT ON (id) format('%s: at fact %s, %s proposed and %s concluded; budget %s,
+    %s parallel',
     name, seq, proposed, concluded, budget, parallel) AS line
 FROM budget WHERE proposed > budget OR budget IS NULL OR proposed - concluded > parallel
 UNION ALL
 SELECT format('%s trial %s is %s: %s', e.name, t.number, t.state, t.message)
-FROM trial t JOIN experiment e ON e.id = t.experiment WHERE t.state IN ('Failed', 'MetricsUnavailable')
+FROM trial t JOIN experiment e ON e.id = t.experiment
+    WHERE t.state IN ('Failed', 'MetricsUnavailable')
 """
 SPENT = f"""
 WITH {_BUDGET}, last AS (SELECT DISTINCT ON (id) * FROM budget ORDER BY id, seq DESC)
-SELECT format('%s is %s with %s of %s trials proposed, %s concluded', l.name, e.state, proposed, budget, concluded)
+SELECT format('%s is %s with %s of %s trials proposed, %s concluded', l.name, e.state, proposed,
+    budget, concluded)
     AS line
 FROM last l JOIN experiment e USING (id)
 WHERE e.state NOT IN ('Succeeded', 'Stopped') OR concluded <> proposed
@@ -66,7 +75,8 @@ SELECT format('%s: the effect %s of fact %s is not done', e.name, o.effect, o.se
 FROM outbox o JOIN experiment e ON e.id = o.experiment
 UNION ALL
 SELECT format('%s is over, but trial %s is %s', e.name, t.number, t.state)
-FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.concluded_at IS NOT NULL AND t.ordinal IS NULL
+FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.concluded_at IS NOT NULL
+    AND t.ordinal IS NULL
 UNION ALL
 SELECT format('%s[%s]@%s is put aside: %s', topic, shard, place, reason) FROM dead_letter
 UNION ALL
@@ -80,15 +90,18 @@ WITH concluded AS (
         min((f.data->>'value')::float8) AS value
     FROM fact f JOIN experiment e ON e.id = f.experiment WHERE f.type = 'trial.concluded'
     GROUP BY e.name, f.experiment, f.trial)
-SELECT format('%s trial %s was concluded %s times', name, trial, times) AS line FROM concluded WHERE times > 1
+SELECT format('%s trial %s was concluded %s times', name, trial, times) AS line FROM concluded
+    WHERE times > 1
 UNION ALL
-SELECT format('trial %s of %s: its row says (%s, %s, %s), its conclusion (%s, %s, %s)', coalesce(t.number, c.trial),
+SELECT format('trial %s of %s: its row says (%s, %s, %s), its conclusion (%s, %s, %s)',
+    coalesce(t.number, c.trial),
     coalesce(t.experiment, c.experiment), t.state, t.attempt, t.value, c.state, c.attempt, c.value)
 FROM concluded c FULL JOIN (SELECT * FROM trial WHERE ordinal IS NOT NULL) t
     ON t.experiment = c.experiment AND t.number = c.trial
 WHERE (t.state, t.attempt, t.cause, t.value) IS DISTINCT FROM (c.state, c.attempt, c.cause, c.value)
 UNION ALL
-SELECT format('%s: %s conclusions have %s places, the last is %s', e.name, count(*), count(DISTINCT t.ordinal),
+SELECT format('%s: %s conclusions have %s places, the last is %s', e.name, count(*),
+    count(DISTINCT t.ordinal),
     max(t.ordinal))
 FROM trial t JOIN experiment e ON e.id = t.experiment WHERE t.ordinal IS NOT NULL
 GROUP BY e.id, e.name HAVING count(*) <> max(t.ordinal) OR count(DISTINCT t.ordinal) <> count(*)
@@ -102,12 +115,14 @@ WITH known AS (
 SELECT format('%s: fact %s has epoch %s, the one before %s', name, seq, epoch, before) AS line
 FROM known WHERE epoch < before OR epoch IS NULL
 UNION ALL
-SELECT format('%s: fact %s (%s) was written under epoch %s, although %s had taken epoch %s before its cause',
+SELECT format('%s: fact %s (%s) was written under epoch %s,
+    although %s had taken epoch %s before its cause',
     name, seq, type, k.epoch, o.owner, o.epoch)
 FROM known k JOIN ownership o ON o.shard = k.shard AND o.epoch > k.epoch AND o.taken_at < k.at
 UNION ALL
 SELECT format('%s: fact %s was written under epoch %s, which nobody has taken', name, seq, epoch)
-FROM known k WHERE NOT EXISTS (SELECT FROM ownership o WHERE o.shard = k.shard AND o.epoch = k.epoch)
+FROM known k WHERE NOT EXISTS (SELECT FROM ownership o WHERE o.shard = k.shard
+    AND o.epoch = k.epoch)
 """
 
 FACT_IDS = """
@@ -116,7 +131,8 @@ FROM fact GROUP BY id HAVING count(*) > 1
 """
 
 GAPS = """
-SELECT format('%s: %s facts numbered to %s, its version is %s', e.name, count(*), max(f.seq), e.version) AS line
+SELECT format('%s: %s facts numbered to %s, its version is %s', e.name, count(*), max(f.seq),
+    e.version) AS line
 FROM fact f JOIN experiment e ON e.id = f.experiment
 GROUP BY e.id HAVING count(*) <> max(f.seq) OR max(f.seq) <> e.version
 """
@@ -129,5 +145,6 @@ FROM trial t JOIN experiment e ON e.id = t.experiment WHERE t.state = 'Succeeded
 FACTS = "SELECT experiment, seq, id FROM fact"
 PUBLISHED = f"""
 {FACTS} f WHERE NOT EXISTS (
-    SELECT FROM outbox o WHERE o.experiment = f.experiment AND o.seq = f.seq AND o.effect = 'publish')
+    SELECT FROM outbox o WHERE o.experiment = f.experiment AND o.seq = f.seq
+        AND o.effect = 'publish')
 """

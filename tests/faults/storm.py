@@ -1,4 +1,5 @@
-"""A storm over an installation: faults and requests in an order that follows from a seed, and the checks between."""
+"""A storm over an installation: faults and requests in an order that follows from a seed, and the
+checks between."""
 
 import asyncio
 import os
@@ -12,7 +13,13 @@ import psutil
 import tests.faults.invariants as invariants
 from events import topics
 from events.bus.kafka.topics import PARTITIONS
-from events.signals import ExtensionRequested, PauseRequested, ResumeRequested, Signal, StopRequested
+from events.signals import (
+    ExtensionRequested,
+    PauseRequested,
+    ResumeRequested,
+    Signal,
+    StopRequested,
+)
 from tests.brokers import Brokers
 from tests.eventually import eventually
 from tests.faults.installation import Controller, Installation
@@ -29,7 +36,8 @@ MOST_WAITING = 2
 MOST = 30
 """Violations that are shown."""
 GRANT, RESERVE = 8, 4
-"""An experiment that has fewer trials left than the reserve is granted more, until the storm is over."""
+"""An experiment that has fewer trials left than the reserve is granted more, until the storm is
+over."""
 
 
 def seed() -> int:
@@ -90,7 +98,8 @@ class Storm:
             self.collector()  # that one has ended by itself
 
     def zombie(self) -> None:
-        """One sleeps longer than its leases last, and goes on as if nothing had happened; one is always awake."""
+        """One sleeps longer than its leases last, and goes on as if nothing had happened; one is
+        always awake."""
         while len(self.frozen) >= CONTROLLERS - 1:
             self._wait(0.5)
         chosen = self._one()
@@ -122,11 +131,14 @@ class Storm:
         self._restarted(lambda: self.place.postgres.execute("DELETE FROM position"))
 
     def truncated(self) -> None:
-        """What was dealt with is gone from the topics, and the positions point before what is left."""
+        """What was dealt with is gone from the topics, and the positions point before what is
+        left."""
 
         def cut() -> None:
             for topic in (topics.SIGNALS, topics.METRICS):
-                rows = self.place.postgres.rows("SELECT shard, next FROM position WHERE topic = $1", topic)
+                rows = self.place.postgres.rows(
+                    "SELECT shard, next FROM position WHERE topic = $1", topic
+                )
                 truncate(self.place.settings, topic, {row["shard"]: row["next"] for row in rows})
             self.place.postgres.execute("UPDATE position SET next = 0")
 
@@ -175,7 +187,10 @@ class Storm:
         self.place.ask(name, signal)
 
     def _names(self) -> list[str]:
-        return [row["name"] for row in self.place.postgres.rows("SELECT name FROM experiment ORDER BY name")]
+        return [
+            row["name"]
+            for row in self.place.postgres.rows("SELECT name FROM experiment ORDER BY name")
+        ]
 
     def _grant(self) -> None:
         for row in self.place.postgres.rows(
@@ -183,7 +198,9 @@ class Storm:
             "WHERE experiment = e.id) AS proposed FROM experiment e ORDER BY name"
         ):
             if row["budget"] - row["proposed"] < RESERVE:
-                self.place.ask(row["name"], ExtensionRequested(max_trial_count=row["budget"] + GRANT))
+                self.place.ask(
+                    row["name"], ExtensionRequested(max_trial_count=row["budget"] + GRANT)
+                )
 
     # Checks
 
@@ -207,7 +224,9 @@ class Storm:
         for name in self._names():
             self.place.ask(name, ResumeRequested())
         self.place.holds(f"NOT EXISTS ({UNSPENT})", within=HEALED_SECONDS)
-        self.place.holds("NOT EXISTS (SELECT FROM experiment WHERE concluded_at IS NULL)", within=HEALED_SECONDS)
+        self.place.holds(
+            "NOT EXISTS (SELECT FROM experiment WHERE concluded_at IS NULL)", within=HEALED_SECONDS
+        )
         self.place.holds("NOT EXISTS (SELECT FROM outbox)")
         self.say("all finished")
         self._leave()
@@ -227,7 +246,12 @@ class Storm:
         wrong += ask(lambda database: invariants.nothing_else_is_published(database, events))
         assert not wrong, "\n".join(wrong[:MOST])
         asyncio.run(check_all(self.place.postgres.url))
-        states = self.place.postgres.rows("SELECT state, count(*) AS n FROM trial GROUP BY 1 ORDER BY 1")
+        states = self.place.postgres.rows(
+            "SELECT state, count(*) AS n FROM trial GROUP BY 1 ORDER BY 1"
+        )
         self.say(", ".join(f"{row['n']} {row['state']}" for row in states))
-        said = [one.log.read_text(errors="replace").count("taken over by another") for one in self.place.controllers]
+        said = [
+            one.log.read_text(errors="replace").count("taken over by another")
+            for one in self.place.controllers
+        ]
         self.say(f"{sum(said)} shards were taken from controllers that slept")

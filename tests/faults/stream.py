@@ -41,7 +41,9 @@ class Stream:
 
     async def _read(self) -> None:
         name = self.settings.topic(self.topic)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.addresses, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.addresses, enable_auto_commit=False
+        )
         await consumer.start()
         try:
             places = [TopicPartition(name, number) for number in range(PARTITIONS)]
@@ -63,7 +65,13 @@ class Stream:
 
 def _event(partition: int, headers: Mapping[str, bytes]) -> Event:
     text = {name: value.decode() for name, value in headers.items()}
-    return Event(partition, UUID(text["ce_subject"]), int(text["ce_sequence"]), UUID(text["ce_id"]), text["ce_type"])
+    return Event(
+        partition,
+        UUID(text["ce_subject"]),
+        int(text["ce_sequence"]),
+        UUID(text["ce_id"]),
+        text["ce_type"],
+    )
 
 
 def truncate(settings: KafkaSettings, topic: str, before: Mapping[int, int]) -> None:
@@ -72,7 +80,9 @@ def truncate(settings: KafkaSettings, topic: str, before: Mapping[int, int]) -> 
     async def deleted() -> None:
         name = settings.topic(topic)
         async with admin(settings) as kafka:
-            await kafka.delete_records({TopicPartition(name, one): RecordsToDelete(at) for one, at in before.items()})
+            await kafka.delete_records(
+                {TopicPartition(name, one): RecordsToDelete(at) for one, at in before.items()}
+            )
 
     asyncio.run(deleted())
 
@@ -85,7 +95,9 @@ def leader(settings: KafkaSettings, topic: str, partition: int) -> int:
         consumer = AIOKafkaConsumer(name, bootstrap_servers=settings.addresses)
         await consumer.start()
         try:
-            return int(consumer._client.cluster.leader_for_partition(TopicPartition(name, partition)))
+            return int(
+                consumer._client.cluster.leader_for_partition(TopicPartition(name, partition))
+            )
         finally:
             await stop(consumer)
 

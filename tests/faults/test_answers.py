@@ -1,4 +1,5 @@
-"""An answer of the owner before may be decided on first: the search goes on from what was decided, not from its own."""
+"""An answer of the owner before may be decided on first: the search goes on from what was decided,
+not from its own."""
 
 import asyncio
 from dataclasses import replace
@@ -37,7 +38,8 @@ def test_a_search_goes_on_from_the_answer_that_was_decided_on(place: Installatio
 
 
 def answered(place: Installation) -> None:
-    """Hand an experiment in, and answer its first request in the place of its owner, with other suggestions."""
+    """Hand an experiment in, and answer its first request in the place of its owner, with other
+    suggestions."""
     document = load(place.document("answered", "nevergrad", parallel=1, trials=TRIALS).encode())
     spec, shard = document.spec, shard_of("default", "answered", PARTITIONS)
     submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=spec, seed=5)
@@ -45,9 +47,15 @@ def answered(place: Installation) -> None:
 
     async def told() -> None:
         async with open_bus(place.settings) as bus:
-            await send(bus, topics.SIGNALS, shard, [Envelope(number, None, number, now(), submitted)])
-            await asyncio.to_thread(place.holds, "EXISTS (SELECT FROM fact WHERE type = 'suggestions.requested')")
-            answer = Envelope(uuid4(), None, number, now(), SuggestionsMade(request=1, assignments=(OTHER,)))
+            await send(
+                bus, topics.SIGNALS, shard, [Envelope(number, None, number, now(), submitted)]
+            )
+            await asyncio.to_thread(
+                place.holds, "EXISTS (SELECT FROM fact WHERE type = 'suggestions.requested')"
+            )
+            answer = Envelope(
+                uuid4(), None, number, now(), SuggestionsMade(request=1, assignments=(OTHER,))
+            )
             await send(bus, topics.SIGNALS, shard, [answer])
 
     asyncio.run(told())
@@ -65,4 +73,6 @@ async def continued(database: Database) -> tuple[Assignment, list[Assignment]]:
     first, second = journal.suggestions
     before = replace(journal, suggestions=[first], conclusions=journal.conclusions[: second.told])
     start = origin(known[0])
-    return second.assignment, restore(start.spec, start.seed, journal_entries(start.spec, before)).ask(1)
+    return second.assignment, restore(
+        start.spec, start.seed, journal_entries(start.spec, before)
+    ).ask(1)

@@ -1,4 +1,5 @@
-"""The invariants can fail: builds that are broken on purpose violate them, where the real one does not."""
+"""The invariants can fail: builds that are broken on purpose violate them, where the real one does
+not."""
 
 from collections.abc import Sequence
 
@@ -36,7 +37,8 @@ BEGIN
 END $$;
 CREATE TRIGGER linger BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION linger();
 """
-"""A row of `slow` has its number, and is visible a second after there are rows of `quick` with larger numbers."""
+"""A row of `slow` has its number, and is visible a second after there are rows of `quick` with
+larger numbers."""
 
 
 def simulated(place: Installation, command: Sequence[str], answers: str = "quick") -> None:
@@ -47,7 +49,9 @@ def simulated(place: Installation, command: Sequence[str], answers: str = "quick
 def build(fault: str) -> pytest.MarkDecorator:
     """The build with this fault, and the real one."""
     broken = ("-m", "tests.faults.broken", fault)
-    return pytest.mark.parametrize(("command", "is_broken"), [(broken, True), (REAL, False)], ids=["broken", "real"])
+    return pytest.mark.parametrize(
+        ("command", "is_broken"), [(broken, True), (REAL, False)], ids=["broken", "real"]
+    )
 
 
 @build("fence")
@@ -61,7 +65,9 @@ def test_without_fencing_a_frozen_owner_writes_after_its_time(
     shard = shard_of("default", "owned", PARTITIONS)
     first.freeze()
     second = place.open_controller()
-    place.holds("EXISTS (SELECT FROM ownership WHERE shard = $1 AND epoch = 2)", shard, within=LEASE_IS_OVER)
+    place.holds(
+        "EXISTS (SELECT FROM ownership WHERE shard = $1 AND epoch = 2)", shard, within=LEASE_IS_OVER
+    )
     second.freeze()
     place.ask("owned", ExtensionRequested(max_trial_count=4))
     first.thaw()

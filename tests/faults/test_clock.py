@@ -1,4 +1,5 @@
-"""The clock of a controller's machine jumps by an hour, ahead and back: nobody loses a shard, nothing is lost."""
+"""The clock of a controller's machine jumps by an hour, ahead and back: nobody loses a shard,
+nothing is lost."""
 
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def test_a_clock_that_jumps_an_hour_harms_nothing(place: Installation, tmp_path:
     clock.write_text("+0")
     place.simulate("quick")
     place.variables = {
-        "LD_PRELOAD": str(library()), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+        "LD_PRELOAD": str(library()), "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
     place.open_controller()
@@ -37,4 +39,7 @@ def test_a_clock_that_jumps_an_hour_harms_nothing(place: Installation, tmp_path:
     place.holds("NOT EXISTS (SELECT FROM outbox)")
     assert place.postgres.value("SELECT max(at) - min(at) > '1 hour' FROM fact")
     assert place.postgres.value("SELECT max(epoch) FROM shard") == 1
-    assert place.postgres.ask(lambda database: invariants.violations(database, invariants.AT_REST)) == []
+    assert (
+        place.postgres.ask(lambda database: invariants.violations(database, invariants.AT_REST))
+        == []
+    )

@@ -1,4 +1,5 @@
-"""An experiment that is deleted through Kafka leaves nothing, and stays away when everything is heard again."""
+"""An experiment that is deleted through Kafka leaves nothing, and stays away when everything is
+heard again."""
 
 from events import topics
 from events.bus.kafka.topics import PARTITIONS
@@ -19,14 +20,20 @@ def test_what_was_deleted_leaves_nothing_and_stays_away(place: Installation) -> 
     place.command("delete", "gone", "--yes")
     nothing_is_left(place)
     assert not (place.data / "experiments" / str(number)).exists()
-    assert Stream(place.settings, topics.EVENTS).read()[-1].type.startswith("io.trialstream.experiment.deleted")
+    assert (
+        Stream(place.settings, topics.EVENTS)
+        .read()[-1]
+        .type.startswith("io.trialstream.experiment.deleted")
+    )
     read = heard(place)
     for one in place.controllers:
         one.kill()
     place.postgres.execute("UPDATE position SET next = 0")
     ran = place.runs.read_text()
     place.open_controller()
-    place.holds("next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, read, topics.SIGNALS)
+    place.holds(
+        "next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, read, topics.SIGNALS
+    )
     place.submit("gone", "sobol", parallel=1, trials=1)
     place.holds("EXISTS (SELECT FROM experiment WHERE id <> $1 AND state = 'Succeeded')", number)
     place.command("delete", "gone", "--yes")
@@ -39,7 +46,9 @@ def heard(place: Installation) -> int:
     stream = Stream(place.settings, topics.SIGNALS)
     stream.read()
     (end,) = [at for partition, at in stream.positions.items() if partition.partition == SHARD]
-    place.holds("next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, end, topics.SIGNALS)
+    place.holds(
+        "next >= $2 FROM position WHERE shard = $1 AND topic = $3", SHARD, end, topics.SIGNALS
+    )
     return end
 
 

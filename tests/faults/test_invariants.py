@@ -1,4 +1,5 @@
-"""Each invariant notices what it is there for: a sound history is spoiled in one place, and that one speaks."""
+"""Each invariant notices what it is there for: a sound history is spoiled in one place, and that
+one speaks."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,8 @@ from tests.faults.stream import Event, Stream
 
 AGAIN = (
     "INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data, epoch) "
-    "SELECT experiment, seq + 1000, {id}, cause, at, type, trial, data || '{more}', epoch FROM fact "
+    "SELECT experiment, seq + 1000, {id}, cause, at, type, trial, data || '{more}', epoch FROM "
+    "fact "
     "WHERE type = '{type}' AND trial = 1"
 )
 
@@ -31,12 +33,21 @@ SPOILED = {
     "a trial is suggested twice": ("I1 suggestions", again("trial.proposed")),
     "an attempt is scheduled twice": ("I1 attempts", again("trial.scheduled")),
     "an attempt has no cause": ("I1 attempts", again("trial.scheduled", '{"attempt": 2}')),
-    "a point is wrong": ("I3 measurements", "UPDATE measurement SET value = value + 1 WHERE trial = 1 AND step = 3"),
-    "a point is lost": ("I3 measurements", "DELETE FROM measurement WHERE trial = 1 AND step = 8 AND metric = 'loss'"),
+    "a point is wrong": (
+        "I3 measurements",
+        "UPDATE measurement SET value = value + 1 WHERE trial = 1 AND step = 3",
+    ),
+    "a point is lost": (
+        "I3 measurements",
+        "DELETE FROM measurement WHERE trial = 1 AND step = 8 AND metric = 'loss'",
+    ),
     "a curve is lost": ("I3 measurements", "DELETE FROM measurement WHERE trial = 1"),
     "more trials than the budget": (
         "I4 budgets",
-        "UPDATE fact SET data = jsonb_set(data, '{spec,maxTrialCount}', '5') WHERE type = 'experiment.admitted'",
+        (
+            "UPDATE fact SET data = jsonb_set(data, '{spec,maxTrialCount}', '5') WHERE type = "
+            "'experiment.admitted'"
+        ),
     ),
     "more at once than allowed": (
         "I4 budgets",
@@ -45,7 +56,10 @@ SPOILED = {
     "a trial failed": ("I4 budgets", "UPDATE trial SET state = 'Failed' WHERE number = 1"),
     "fewer trials than the budget": (
         "I4 spent",
-        "UPDATE fact SET data = jsonb_set(data, '{spec,maxTrialCount}', '7') WHERE type = 'experiment.admitted'",
+        (
+            "UPDATE fact SET data = jsonb_set(data, '{spec,maxTrialCount}', '7') WHERE type = "
+            "'experiment.admitted'"
+        ),
     ),
     "an effect is left": ("I5 left", "INSERT INTO outbox SELECT id, 1, 'publish' FROM experiment"),
     "a trial is left": ("I5 left", "UPDATE trial SET ordinal = NULL WHERE number = 1"),
@@ -55,13 +69,22 @@ SPOILED = {
         "I6 conclusions",
         "DELETE FROM fact WHERE type = 'trial.concluded' AND trial = 3",
     ),
-    "two conclusions in one place": ("I6 conclusions", "UPDATE trial SET ordinal = 1 WHERE number IN (1, 2)"),
-    "a suggestion is not the search's": ("I9 journals", 'UPDATE trial SET assignment = \'{"x": 1, "y": 1}\''),
+    "two conclusions in one place": (
+        "I6 conclusions",
+        "UPDATE trial SET ordinal = 1 WHERE number IN (1, 2)",
+    ),
+    "a suggestion is not the search's": (
+        "I9 journals",
+        'UPDATE trial SET assignment = \'{"x": 1, "y": 1}\'',
+    ),
     "a lesson is not told": ("I9 journals", "UPDATE trial SET told = 0 WHERE number = 5"),
     "an epoch goes back": ("I10 epochs", "UPDATE fact SET epoch = 0 WHERE seq = 9"),
     "a stale owner wrote": (
         "I10 epochs",
-        "INSERT INTO ownership SELECT shard, 99, 'another', created_at - interval '1 minute' FROM experiment",
+        (
+            "INSERT INTO ownership SELECT shard, 99, 'another', created_at - interval '1 minute' "
+            "FROM experiment"
+        ),
     ),
     "nobody took the epoch": ("I10 epochs", "DELETE FROM ownership"),
     "a fact is decided twice": ("fact ids", again("trial.proposed", number="id")),
@@ -108,10 +131,15 @@ def test_what_is_spoiled_is_noticed(sound: Installation, spoiled: str) -> None:
     name, statement = SPOILED[spoiled]
 
     async def noticed() -> list[str]:
-        async with open_database(sound.postgres.url) as database, database.connection() as connection:
+        async with (
+            open_database(sound.postgres.url) as database,
+            database.connection() as connection,
+        ):
             transaction = connection.transaction()
             await transaction.start()
-            await connection.execute("SET LOCAL session_replication_role = replica")  # the triggers would refuse it
+            await connection.execute(
+                "SET LOCAL session_replication_role = replica"
+            )  # the triggers would refuse it
             await connection.execute(statement)
             try:
                 return await invariants.AT_REST[name](cast("Database", Pinned(connection)))
@@ -135,11 +163,20 @@ def test_a_topic_that_lacks_a_fact_or_has_another_is_noticed(sound: Installation
     assert len(invariants.facts_stand_in_order(swapped)) == 1
     assert invariants.facts_stand_in_order([*events, *events[3:]]) == [], "a repetition is no harm"
     sound.postgres.execute("UPDATE fact SET id = gen_random_uuid() WHERE seq = 5")
-    assert len(sound.postgres.ask(lambda database: invariants.nothing_else_is_published(database, events))) == 1
+    assert (
+        len(
+            sound.postgres.ask(
+                lambda database: invariants.nothing_else_is_published(database, events)
+            )
+        )
+        == 1
+    )
 
 
 def test_a_run_that_was_repeated_or_never_was_is_noticed(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.write_text("digits 1 1\ndigits 2 1\ndigits 1 1\n")
     assert invariants.nothing_ran_twice(runs) == ["digits 1 1 ran 2 times"]
-    assert invariants.what_succeeded_ran(["digits 2 1", "digits 3 1"], runs) == ["digits 3 1 did not run"]
+    assert invariants.what_succeeded_ran(["digits 2 1", "digits 3 1"], runs) == [
+        "digits 3 1 did not run"
+    ]

@@ -1,4 +1,5 @@
-"""Records that nobody can act on are put aside with the reason, and hold up nothing; people see to them."""
+"""Records that nobody can act on are put aside with the reason, and hold up nothing; people see to
+them."""
 
 import json
 from dataclasses import replace
@@ -55,10 +56,15 @@ def shard(name: str) -> Shard:
 def poison(place: Installation) -> dict[str, Record]:
     """One record of each kind, on the signals of the shard of `victim`."""
     victim = ExperimentId(place.postgres.value("SELECT id FROM experiment WHERE name = 'victim'"))
-    well = encode(Envelope(uuid4(), None, victim, now(), TimePassed()), topics.SIGNALS, shard("victim"))
+    well = encode(
+        Envelope(uuid4(), None, victim, now(), TimePassed()), topics.SIGNALS, shard("victim")
+    )
     pause = Envelope(uuid4(), None, victim, now(), PauseRequested())
     asked = encode(pause, topics.SIGNALS, shard("victim"))
-    collected = b'{"type": "metrics.collected", "trial": 1, "attempt": 1, "observation": %s}' % OBSERVATION.encode()
+    collected = (
+        b'{"type": "metrics.collected", "trial": 1, "attempt": 1, "observation": %s}'
+        % OBSERVATION.encode()
+    )
     deep = b'{"type": "time.passed", "more": %s%s}' % (b"[" * 100_000, b"]" * 100_000)
     stranger = replace(pause, experiment=ExperimentId(uuid4()))
     return {
@@ -72,7 +78,9 @@ def poison(place: Installation) -> dict[str, Record]:
         "newer version": _typed(asked, "experiment.pause.v2"),
         "two types": _typed(asked, "experiment.stop.v1"),
         "no headers": replace(well, headers=()),
-        "a fact": _typed(replace(well, value=b'{"type": "experiment.deleted"}'), "experiment.deleted.v1"),
+        "a fact": _typed(
+            replace(well, value=b'{"type": "experiment.deleted"}'), "experiment.deleted.v1"
+        ),
         "unknown experiment": encode(stranger, topics.SIGNALS, shard("victim")),
         "wrong shard": encode(pause, topics.SIGNALS, Shard((shard("victim") + 1) % PARTITIONS)),
     }
@@ -85,7 +93,9 @@ def _typed(record: Record, kind: str) -> Record:
 
 def letters(place: Installation) -> list[dict[str, Any]]:
     """As the command line lists them."""
-    listed: list[dict[str, Any]] = json.loads(place.command("dead-letters", "list", "--output", "json"))
+    listed: list[dict[str, Any]] = json.loads(
+        place.command("dead-letters", "list", "--output", "json")
+    )
     return listed
 
 
@@ -112,8 +122,15 @@ def test_measurements_that_are_none_hold_up_no_others(stage: Installation) -> No
     point = Point("loss", 77, now(), 0.5)
     reported = MetricsReported(trial=TrialNumber(1), attempt=1, points=(point,))
     well = encode(Envelope(uuid4(), None, victim, now(), reported), topics.METRICS, shard("victim"))
-    stop = encode(Envelope(uuid4(), None, victim, now(), StopRequested()), topics.METRICS, shard("victim"))
-    bad = [replace(well, value=b"["), replace(well, value=b"[" * 900_000), replace(well, headers=()), stop]
+    stop = encode(
+        Envelope(uuid4(), None, victim, now(), StopRequested()), topics.METRICS, shard("victim")
+    )
+    bad = [
+        replace(well, value=b"["),
+        replace(well, value=b"[" * 900_000),
+        replace(well, headers=()),
+        stop,
+    ]
     stage.publish(*bad, well)
     stage.holds("EXISTS (SELECT FROM measurement WHERE step = 77)")
     stage.holds("count(*) = 4 FROM dead_letter WHERE topic = $1", topics.METRICS)
@@ -121,9 +138,12 @@ def test_measurements_that_are_none_hold_up_no_others(stage: Installation) -> No
 
 
 def test_people_list_show_redrive_and_drop_dead_letters(stage: Installation) -> None:
-    """A request that came before its experiment is handed in again once that is there; the rest is dropped."""
+    """A request that came before its experiment is handed in again once that is there; the rest is
+    dropped."""
     early = ExperimentId(uuid4())
-    asked = encode(Envelope(uuid4(), None, early, now(), StopRequested()), topics.SIGNALS, shard("victim"))
+    asked = encode(
+        Envelope(uuid4(), None, early, now(), StopRequested()), topics.SIGNALS, shard("victim")
+    )
     stage.publish(asked, replace(asked, value=b"{"))
     stage.holds("count(*) = 2 FROM dead_letter")
     listed = letters(stage)
@@ -148,7 +168,9 @@ def _submit(place: Installation, number: ExperimentId) -> None:
     """An experiment with this id, handed in as any client of Kafka may."""
     row = place.postgres.rows("SELECT data FROM fact WHERE type = 'experiment.admitted'")[0]["data"]
     body = {name: row[name] for name in ("name", "namespace", "spec", "seed")} | {"name": "late"}
-    raw = encode(Envelope(number, None, number, now(), TimePassed()), topics.SIGNALS, shard("victim"))
+    raw = encode(
+        Envelope(number, None, number, now(), TimePassed()), topics.SIGNALS, shard("victim")
+    )
     submitted = json.dumps(body | {"type": "experiment.submitted"}).encode()
     place.publish(_typed(replace(raw, value=submitted), "experiment.submitted.v1"))
     place.holds("EXISTS (SELECT FROM experiment WHERE id = $1)", number)

@@ -1,4 +1,5 @@
-"""What a controller needs is missing or away: it says so, goes on when that is mended, and always leaves in time."""
+"""What a controller needs is missing or away: it says so, goes on when that is mended, and always
+leaves in time."""
 
 import asyncio
 import urllib.error
@@ -38,7 +39,9 @@ class Health:
     def reasons(self) -> str:
         """Why it is not ready; `ok` when it is, nothing before it answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}/readyz", timeout=5
+            ) as answer:
                 return str(answer.read().decode().strip())
         except urllib.error.HTTPError as refusal:
             return refusal.read().decode().strip()
@@ -53,7 +56,9 @@ class Health:
         eventually(lambda: self.reasons() == "ok", "it is ready")
 
 
-def test_without_topics_it_says_what_to_do_and_goes_on_when_they_are_there(bare: Installation) -> None:
+def test_without_topics_it_says_what_to_do_and_goes_on_when_they_are_there(
+    bare: Installation,
+) -> None:
     health = Health(bare)
     health.says(f"{bare.settings.prefix}.signals", "trialstream topics create")
     bare.command("topics", "create")
@@ -106,7 +111,9 @@ def test_a_database_that_is_away_is_waited_for(place: Installation) -> None:
     place.postgres.start()
 
 
-def test_it_leaves_a_frozen_broker_and_database_in_time(place: Installation, one_broker: Brokers) -> None:
+def test_it_leaves_a_frozen_broker_and_database_in_time(
+    place: Installation, one_broker: Brokers
+) -> None:
     """They accept what is sent, and never answer."""
     health = Health(place)
     health.is_ready()

@@ -1,4 +1,5 @@
-"""Controllers, collectors, brokers and the database are killed and frozen at random: nothing is lost or done twice."""
+"""Controllers, collectors, brokers and the database are killed and frozen at random: nothing is
+lost or done twice."""
 
 import os
 import random
@@ -21,7 +22,10 @@ EXPERIMENTS = {
     "cma": ("{algorithmName: nevergrad, algorithmSettings: [{name: optimizer, value: CMA}]}", ""),
     "median": (
         "sobol",
-        "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: min_trials_required, value: 3}]}",
+        (
+            "earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: "
+            "min_trials_required, value: 3}]}"
+        ),
     ),
 }
 

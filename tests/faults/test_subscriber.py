@@ -9,7 +9,9 @@ KILLS, CONTROLLER_DIES = 20, 5
 TRIALS = 150
 
 
-def test_a_subscriber_of_running_controllers_has_every_event_once_and_in_order(place: Installation) -> None:
+def test_a_subscriber_of_running_controllers_has_every_event_once_and_in_order(
+    place: Installation,
+) -> None:
     dice, lines = random.Random(4), list[str]()
     place.simulate("quick")
     for _ in range(2):

@@ -1,4 +1,5 @@
-"""Topics that vanish and records beyond all measure: controllers say so, and go on by themselves when they can."""
+"""Topics that vanish and records beyond all measure: controllers say so, and go on by themselves
+when they can."""
 
 import asyncio
 
@@ -32,8 +33,15 @@ def test_topics_that_are_deleted_and_made_again_are_used_again(place: Installati
     asyncio.run(delete(place.settings))
     asyncio.run(create(place.settings))
     place.holds("count(*) = 1 FROM experiment WHERE concluded_at IS NOT NULL", within=120)
-    for holds in (each_suggestion_is_one_trial, attempts_grow_for_a_cause, budgets_are_spent, one_conclusion_each):
-        assert place.postgres.ask(holds) == []  # a trial whose end was lost with the topic is run again
+    for holds in (
+        each_suggestion_is_one_trial,
+        attempts_grow_for_a_cause,
+        budgets_are_spent,
+        one_conclusion_each,
+    ):
+        assert (
+            place.postgres.ask(holds) == []
+        )  # a trial whose end was lost with the topic is run again
 
 
 def test_a_record_of_ten_megabytes_holds_up_nothing(place: Installation) -> None:
@@ -67,6 +75,8 @@ async def _publish_large(settings: KafkaSettings, shard: int) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=settings.addresses, max_request_size=2 * LARGE)
     await producer.start()
     try:
-        await eventually_async(lambda: _sent(producer, name, shard), "the broker has taken the limit")
+        await eventually_async(
+            lambda: _sent(producer, name, shard), "the broker has taken the limit"
+        )
     finally:
         await producer.stop()

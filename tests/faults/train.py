@@ -1,4 +1,5 @@
-"""A cheap trial whose reports are a known function of its parameters; it notes in the run log that it has started."""
+"""A cheap trial whose reports are a known function of its parameters; it notes in the run log that
+it has started."""
 
 import os
 import sys
@@ -19,7 +20,10 @@ def main() -> None:
     with open(log, "a") as runs:
         runs.write(f"{experiment} {trial} {os.environ['TRIALSTREAM_ATTEMPT']}\n")
     for step in range(1, STEPS + 1):
-        print(" ".join(f"{metric}={value!r}" for metric, value in curve(x, y, step).items()), flush=True)
+        print(
+            " ".join(f"{metric}={value!r}" for metric, value in curve(x, y, step).items()),
+            flush=True,
+        )
         time.sleep(PAUSE)
 
 

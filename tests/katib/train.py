@@ -1,4 +1,5 @@
-"""Stands in for Katib's MNIST container: print a few losses that depend on the parameters, then end."""
+"""Stands in for Katib's MNIST container: print a few losses that depend on the parameters, then
+end."""
 
 import argparse
 

@@ -48,7 +48,12 @@ class Desk:
         (self.folder / f"{name}.py").write_text(text)
 
     def write(
-        self, name: str = "desk", trials: int = 3, parallel: int = 1, script: str = "train", extra: str = ""
+        self,
+        name: str = "desk",
+        trials: int = 3,
+        parallel: int = 1,
+        script: str = "train",
+        extra: str = "",
     ) -> str:
         """An experiment file; its name."""
         command = [sys.executable, "-S", f"{script}.py", "${trialParameters.x}"]
@@ -64,11 +69,16 @@ class Desk:
     def start(self, *words: str, database: str | None = None) -> "subprocess.Popen[str]":
         """`trialstream WORDS` in a terminal of its own."""
         place = ["--data", str(self.data), *(["--database", database] if database else [])]
-        screen = Screen(self.folder / f"said-{len(self.screens)}", self.folder / f"complained-{len(self.screens)}")
+        screen = Screen(
+            self.folder / f"said-{len(self.screens)}",
+            self.folder / f"complained-{len(self.screens)}",
+        )
         with screen.said.open("w") as said, screen.complained.open("w") as complained:
             command = subprocess.Popen(
-                [sys.executable, "-m", "controller.cli", *words, *place], stdout=said, stderr=complained,
-                cwd=self.folder, env={**os.environ, "DESK": str(self.folder)}, text=True, start_new_session=True,
+                [sys.executable, "-m", "controller.cli", *words, *place], stdout=said,
+                stderr=complained,
+                cwd=self.folder, env={**os.environ, "DESK": str(self.folder)}, text=True,
+                start_new_session=True,
             )  # fmt: skip
         self.screens[command] = screen
         return command

@@ -158,15 +158,27 @@ def test_delete_leaves_nothing(desk: Desk) -> None:
     ("text", "state", "code", "words"),
     [
         ("print('nothing to see')", "MetricsUnavailable", ExitCode.FAILED, "never reported"),
-        ("print('loss=nan'); print('loss=inf')", "MetricsUnavailable", ExitCode.FAILED, "no finite value"),
+        (
+            "print('loss=nan'); print('loss=inf')",
+            "MetricsUnavailable",
+            ExitCode.FAILED,
+            "no finite value",
+        ),
         ("raise SystemExit(3)", "Failed", ExitCode.FAILED, "exit code 3"),
         ("import os; os.kill(os.getpid(), 11)", "Failed", ExitCode.FAILED, "signal"),
-        ("import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
+        (
+            "import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\n'); print('loss=0.5')",
+            "Succeeded",
+            ExitCode.OK,
+            "0.5",
+        ),
         ("print('x' * 50_000_000); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
         ("print('loss=nan'); print('loss=0.5')", "Succeeded", ExitCode.OK, "0.5"),
     ],
 )
-def test_odd_output_has_a_state_and_words_for_it(desk: Desk, text: str, state: str, code: int, words: str) -> None:
+def test_odd_output_has_a_state_and_words_for_it(
+    desk: Desk, text: str, state: str, code: int, words: str
+) -> None:
     desk.script("train", text)
     done = desk.do("run", desk.write(trials=1), "--output", "json")
     assert done.document["trials"][state] == 1, done.complained
@@ -205,7 +217,11 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
         file.write("6,first-6,Succeeded,Completed,1,1.5,0.1,0.1,0.1,0.1,0,,,,\n")
     extra = "suggested: [{x: 0.75}, {}]\n  warmStart: {file: runs.csv}"
     file_name = desk.write("second", trials=4, extra=extra)
-    text = (desk.folder / file_name).read_text().replace("algorithmName: random", "algorithmName: nevergrad")
+    text = (
+        (desk.folder / file_name)
+        .read_text()
+        .replace("algorithmName: random", "algorithmName: nevergrad")
+    )
     (desk.folder / file_name).write_text(text)
     said = "5 of 6 rows of runs.csv are used"
     checked = CliRunner().invoke(app, ["check", str(desk.folder / file_name)]).output
@@ -214,7 +230,9 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
     first = desk.do("run", file_name)
     assert first.code == ExitCode.OK, first.complained
     assert said in first.said
-    best = min(tree["x"] for tree in json.loads(desk.do("trials", "first", "--output", "json").said))
+    best = min(
+        tree["x"] for tree in json.loads(desk.do("trials", "first", "--output", "json").said)
+    )
     tried = [tree["x"] for tree in json.loads(desk.do("trials", "second", "--output", "json").said)]
     assert tried[0] == 0.75
     assert tried[2] == best

@@ -1,4 +1,5 @@
-"""A stream of its own for each test: topics of a fresh prefix on the real Kafka, and somebody who publishes there."""
+"""A stream of its own for each test: topics of a fresh prefix on the real Kafka, and somebody who
+publishes there."""
 
 import asyncio
 import os
@@ -29,7 +30,10 @@ class Stream:
         asyncio.run(self._publish(envelopes))
 
     async def _publish(self, envelopes: tuple[Envelope, ...]) -> None:
-        records = [encode(one, topics.EVENTS, Shard(shard_of(one.experiment, PARTITIONS))) for one in envelopes]
+        records = [
+            encode(one, topics.EVENTS, Shard(shard_of(one.experiment, PARTITIONS)))
+            for one in envelopes
+        ]
         async with open_bus(self.settings) as bus:
             await bus.publish(records)
 

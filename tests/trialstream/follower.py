@@ -1,4 +1,5 @@
-"""A subscriber that is killed and resumed: prints `token id sequence` of each event of one experiment."""
+"""A subscriber that is killed and resumed: prints `token id sequence` of each event of one
+experiment."""
 
 import asyncio
 import sys

@@ -9,9 +9,15 @@ from uuid import UUID
 from events.bus.kafka import KafkaSettings
 
 
-def live(settings: KafkaSettings, experiment: str, lines: list[str], enough: Callable[[Sequence[str]], bool]) -> None:
-    """One life, from the last token of `lines` on, which it adds to, until what is new is enough. What it says beyond
-    that is lost: each life takes no more than it should, or fewer events than lives would be left."""
+def live(
+    settings: KafkaSettings,
+    experiment: str,
+    lines: list[str],
+    enough: Callable[[Sequence[str]], bool],
+) -> None:
+    """One life, from the last token of `lines` on, which it adds to, until what is new is enough.
+    What it says beyond that is lost: each life takes no more than it should, or fewer events than
+    lives would be left."""
     token = lines[-1].split()[0] if lines else ""
     command = [sys.executable, "-m", "tests.trialstream.follower", experiment, token]
     environment = {**os.environ, **settings.to_environment()}

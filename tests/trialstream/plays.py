@@ -1,4 +1,5 @@
-"""The facts of made-up experiments, decided by the controller's own core, as its relay publishes them."""
+"""The facts of made-up experiments, decided by the controller's own core, as its relay publishes
+them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,14 @@ from controller.core.experiment import Experiment
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
 from events.ids import ExperimentId, TrialNumber
-from events.signals import MetricsCollected, Signal, SuggestionsMade, TimePassed, WorkloadEnded, WorkloadStarted
+from events.signals import (
+    MetricsCollected,
+    Signal,
+    SuggestionsMade,
+    TimePassed,
+    WorkloadEnded,
+    WorkloadStarted,
+)
 from events.spec.document import load
 from events.spec.objective import Summary
 from tests.controller.histories import START, assignment, text

@@ -1,4 +1,5 @@
-"""`trialstream subscribe` as a process: line by line, until Ctrl-C or until nobody reads any more."""
+"""`trialstream subscribe` as a process: line by line, until Ctrl-C or until nobody reads any
+more."""
 
 import json
 import os
@@ -49,7 +50,10 @@ def subscribing(stream: Stream, *words: str) -> Generator[tuple[subprocess.Popen
 
 def test_cloud_events_line_by_line_until_ctrl_c(stream: Stream) -> None:
     stream.publish(*BOWL[:-1])
-    with subscribing(stream, "--from", "beginning", "-e", "bowl", "-n", "team", "-o", "jsonl") as (process, lines):
+    with subscribing(stream, "--from", "beginning", "-e", "bowl", "-n", "team", "-o", "jsonl") as (
+        process,
+        lines,
+    ):
         seen = [json.loads(lines.readline()) for _ in BOWL[:-1]]
         stream.publish(*play("bowl", 1, "elsewhere"), BOWL[-1])
         seen.append(json.loads(lines.readline()))
@@ -64,7 +68,10 @@ def test_words_until_nobody_reads(stream: Stream) -> None:
     stream.publish(*BOWL[:2])
     with subscribing(stream, "--from", "1d") as (process, lines):
         line = lines.readline()
-        assert "team/bowl 1  experiment team/bowl admitted: minimize loss, 2 trials, 1 at a time" in line
+        assert (
+            "team/bowl 1  experiment team/bowl admitted: minimize loss, 2 trials, 1 at a time"
+            in line
+        )
         lines.readline()
         lines.close()
         stream.publish(*BOWL[2:])
@@ -84,22 +91,35 @@ def test_a_group_goes_on_where_it_was(stream: Stream) -> None:
     with subscribing(stream, *words) as (_, lines):
         stream.publish(*BOWL[5:])
         first = json.loads(lines.readline())["id"]
-        assert first in {str(one.id) for one in BOWL[4:6]}  # the last one was printed, but perhaps not yet noted
+        assert first in {
+            str(one.id) for one in BOWL[4:6]
+        }  # the last one was printed, but perhaps not yet noted
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--type", "trial.began"), "--type: 'trial.began' is not a type of event; there are: attempt.ended, "),
-        (("--trial", "3"), "--trial: a number names a trial of one experiment; say which with --experiment"),
-        (("--from", "soon"), "--from: 'soon' is not a time; give a time such as 2026-03-01T12:00:00Z"),
+        (
+            ("--type", "trial.began"),
+            "--type: 'trial.began' is not a type of event; there are: attempt.ended, ",
+        ),
+        (
+            ("--trial", "3"),
+            "--trial: a number names a trial of one experiment; say which with --experiment",
+        ),
+        (
+            ("--from", "soon"),
+            "--from: 'soon' is not a time; give a time such as 2026-03-01T12:00:00Z",
+        ),
         (("--from", "soon"), "beginning, now, a token, or positions such as 0=1200,7=31"),
         (("--from", "2999-01-01"), "is in the future"),
         (("--from", "ts1.e30"), "is not a token, or not all of it"),
     ],
 )
 def test_what_cannot_be_subscribed_to(words: tuple[str, ...], message: str) -> None:
-    result = CliRunner().invoke(app, ["subscribe", *words, "--kafka", "127.0.0.1:1"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["subscribe", *words, "--kafka", "127.0.0.1:1"], catch_exceptions=False
+    )
     assert (result.exit_code, message in result.output) == (ExitCode.INVALID, True), result.output
 
 

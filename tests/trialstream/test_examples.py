@@ -23,5 +23,7 @@ def test_every_event_is_printed(stream: Stream, name: str) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline().split() for _ in told]
         process.kill()
-    assert [(line[0], int(line[1])) for line in lines] == [(str(one.experiment), one.sequence) for one in told]
+    assert [(line[0], int(line[1])) for line in lines] == [
+        (str(one.experiment), one.sequence) for one in told
+    ]
     assert [line[3] for line in lines if "trial.concluded" in line[2]] == ["1", "2"]

@@ -15,7 +15,13 @@ from trialstream.attributes import UnreadableRecordError
 from trialstream.reading import read_fact
 
 FACTS = [body for body in SAMPLES if isinstance(body, Fact)]
-CONCLUDED = {"type": "trial.concluded", "trial": 3, "attempt": 1, "state": "Succeeded", "cause": "Completed"}
+CONCLUDED = {
+    "type": "trial.concluded",
+    "trial": 3,
+    "attempt": 1,
+    "state": "Succeeded",
+    "cause": "Completed",
+}
 
 
 def type_of(kind: str) -> str:
@@ -35,8 +41,13 @@ def test_every_fact_has_its_light_twin_with_the_same_fields_and_defaults() -> No
     twins = {twin.type: twin for twin in get_args(light.Fact)}
     for model in get_args(Fact):
         twin = twins.pop(model.model_fields["type"].default)
-        named = {one.name: one.default is MISSING and one.default_factory is MISSING for one in fields(twin)}
-        assert named == {name: info.is_required() for name, info in model.model_fields.items() if name != "type"}
+        named = {
+            one.name: one.default is MISSING and one.default_factory is MISSING
+            for one in fields(twin)
+        }
+        assert named == {
+            name: info.is_required() for name, info in model.model_fields.items() if name != "type"
+        }
     assert twins == {}
 
 
@@ -51,10 +62,15 @@ def test_what_is_published_is_read_alike(body: Fact) -> None:
         assert f"{getattr(fact, name)}" == str(getattr(fact, name))
 
 
-@pytest.mark.parametrize("change", [{}, {"value": 2}, {"value": 0.5, "values": [0.5, None]}, {"later": [1]}])
+@pytest.mark.parametrize(
+    "change", [{}, {"value": 2}, {"value": 0.5, "values": [0.5, None]}, {"later": [1]}]
+)
 def test_facts_of_other_versions_are_read_alike(change: dict[str, Any]) -> None:
     value = json.dumps({**CONCLUDED, **change}).encode()
-    ours, theirs = read_fact(type_of("trial.concluded"), value), read_body(type_of("trial.concluded"), value)
+    ours, theirs = (
+        read_fact(type_of("trial.concluded"), value),
+        read_body(type_of("trial.concluded"), value),
+    )
     assert isinstance(ours, light.TrialConcluded)
     assert plain(ours) == {**theirs.model_dump(exclude={"type"}), "observation": {}}
 
@@ -62,16 +78,48 @@ def test_facts_of_other_versions_are_read_alike(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "reason"),
     [
-        ("trial.concluded", {**CONCLUDED, "state": "Sleeping"}, "state: 'Sleeping' is not a valid TrialState"),
-        ("trial.concluded", {**CONCLUDED, "trial": "three"}, "trial: 'three' is not of the type int"),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "state": "Sleeping"},
+            "state: 'Sleeping' is not a valid TrialState",
+        ),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "trial": "three"},
+            "trial: 'three' is not of the type int",
+        ),
         ("trial.concluded", {**CONCLUDED, "trial": True}, "trial: True is not of the type int"),
-        ("trial.concluded", {**CONCLUDED, "value": float("nan")}, "value: nan is not of the type float"),
-        ("trial.concluded", {**CONCLUDED, "values": [1, "x"]}, "values: 'x' is not of the type float"),
-        ("trial.concluded", {**CONCLUDED, "observation": {"a": {"min": "x"}}}, "observation: min: 'x' is not"),
-        ("trial.concluded", {**CONCLUDED, "type": "trial.paused"}, "the header says 'trial.concluded'"),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "value": float("nan")},
+            "value: nan is not of the type float",
+        ),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "values": [1, "x"]},
+            "values: 'x' is not of the type float",
+        ),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "observation": {"a": {"min": "x"}}},
+            "observation: min: 'x' is not",
+        ),
+        (
+            "trial.concluded",
+            {**CONCLUDED, "type": "trial.paused"},
+            "the header says 'trial.concluded'",
+        ),
         ("trial.paused", {"type": "trial.paused", "trial": 1}, "attempt is missing"),
-        ("experiment.resumed", {"type": "experiment.resumed", "deadline": "noon"}, "deadline: Invalid isoformat"),
-        ("trial.migrated", {"type": "trial.migrated"}, "the type 'io.trialstream.trial.migrated.v1' is not known"),
+        (
+            "experiment.resumed",
+            {"type": "experiment.resumed", "deadline": "noon"},
+            "deadline: Invalid isoformat",
+        ),
+        (
+            "trial.migrated",
+            {"type": "trial.migrated"},
+            "the type 'io.trialstream.trial.migrated.v1' is not known",
+        ),
         ("trial.paused", [], "the header says"),
     ],
 )

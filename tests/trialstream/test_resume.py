@@ -12,8 +12,8 @@ KILLS = 20
 
 
 def mixed(dice: random.Random, *plays: Sequence[Envelope]) -> list[Envelope]:
-    """The experiments' events among each other, each in its order; now and then some are published again, as the next
-    owner of a shard does when the one before died."""
+    """The experiments' events among each other, each in its order; now and then some are published
+    again, as the next owner of a shard does when the one before died."""
     queues, told = [list(one) for one in plays], list[Envelope]()
     while any(queues):
         queue = dice.choice([one for one in queues if one])
@@ -24,7 +24,9 @@ def mixed(dice: random.Random, *plays: Sequence[Envelope]) -> list[Envelope]:
     return told
 
 
-def test_killed_and_resumed_twenty_times_it_has_every_event_once_and_in_order(stream: Stream) -> None:
+def test_killed_and_resumed_twenty_times_it_has_every_event_once_and_in_order(
+    stream: Stream,
+) -> None:
     dice = random.Random(4)
     followed = play("followed", 50, "team")
     told = mixed(dice, followed, play("other", 50, "team"), play("followed", 50, "elsewhere"))

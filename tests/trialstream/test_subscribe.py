@@ -1,4 +1,5 @@
-"""Subscriptions: where they start, what they pass on, how they are typed, and which tokens they refuse."""
+"""Subscriptions: where they start, what they pass on, how they are typed, and which tokens they
+refuse."""
 
 import asyncio
 import logging
@@ -17,7 +18,15 @@ from events.envelope import Envelope, UnreadableRecordError, encode
 from events.ids import Shard
 from tests.trialstream.conftest import Stream
 from tests.trialstream.plays import play
-from trialstream import BEGINNING, NOW, Event, Subscription, TokenRefusedError, UnknownEvent, subscribe
+from trialstream import (
+    BEGINNING,
+    NOW,
+    Event,
+    Subscription,
+    TokenRefusedError,
+    UnknownEvent,
+    subscribe,
+)
 from trialstream.event import read_event
 from trialstream.facts import ExperimentAdmitted, Fact, TrialConcluded
 from trialstream.reading import read_fact
@@ -47,13 +56,18 @@ def ids(events: list[Event]) -> list[object]:
     return [event.id for event in events]
 
 
-def expected(envelopes: list[Envelope], wanted: Callable[[Envelope], bool] = lambda _: True) -> list[object]:
+def expected(
+    envelopes: list[Envelope], wanted: Callable[[Envelope], bool] = lambda _: True
+) -> list[object]:
     return [one.id for one in envelopes if wanted(one)]
 
 
 def light(envelope: Envelope) -> Fact:
     """Its fact as the light package has it."""
-    return read_fact(f"io.trialstream.{envelope.body.type}.v1", envelope.body.model_dump_json(by_alias=True).encode())
+    return read_fact(
+        f"io.trialstream.{envelope.body.type}.v1",
+        envelope.body.model_dump_json(by_alias=True).encode(),
+    )
 
 
 def test_events_are_typed_and_placed(stream: Stream) -> None:
@@ -62,7 +76,9 @@ def test_events_are_typed_and_placed(stream: Stream) -> None:
     assert [(one.id, one.sequence, one.at, one.body) for one in events] == [
         (one.id, one.sequence, one.at, light(one)) for one in BOWL
     ]
-    assert {(one.name, one.namespace, one.experiment) for one in events} == {("bowl", "team", LAST.experiment)}
+    assert {(one.name, one.namespace, one.experiment) for one in events} == {
+        ("bowl", "team", LAST.experiment)
+    }
     assert isinstance(events[0].body, ExperimentAdmitted)
     assert [one.trial for one in events if isinstance(one.body, TrialConcluded)] == [1, 2, 3]
 
@@ -72,7 +88,9 @@ def test_each_token_leads_to_the_next_event(stream: Stream) -> None:
     stream.publish(*BOWL, *other)
     events = read(subscribe(stream.settings, start=BEGINNING), len(BOWL) + len(other))
     for number in (0, len(events) // 2, len(events) - 2):
-        rest = read(subscribe(stream.settings, start=events[number].token), len(events) - number - 1)
+        rest = read(
+            subscribe(stream.settings, start=events[number].token), len(events) - number - 1
+        )
         assert set(ids(rest)) == set(ids(events[number + 1 :]))
 
 
@@ -158,18 +176,24 @@ def test_what_was_published_twice_comes_once_if_so_asked(stream: Stream) -> None
     stream.publish(*BOWL[:6], *BOWL[2:6], *BOWL[4:])
     twice = read(subscribe(stream.settings, start=BEGINNING), len(BOWL) + 4 + 2)
     assert len({one.id for one in twice}) == len(BOWL)
-    assert ids(read(subscribe(stream.settings, start=BEGINNING, deduplicated=True), len(BOWL))) == expected(BOWL)
+    assert ids(
+        read(subscribe(stream.settings, start=BEGINNING, deduplicated=True), len(BOWL))
+    ) == expected(BOWL)
 
 
 def test_a_token_of_another_log_is_refused(stream: Stream) -> None:
     stream.publish(*BOWL)
     (event,) = read(subscribe(stream.settings, start=BEGINNING), 1)
     foreign = replace(event.place, log="elsewhere/1").token
-    with pytest.raises(TokenRefusedError, match="the token is of the log elsewhere/1, and this one is"):
+    with pytest.raises(
+        TokenRefusedError, match="the token is of the log elsewhere/1, and this one is"
+    ):
         read(subscribe(stream.settings, start=foreign), 1)
 
 
-def test_a_record_that_is_no_event_is_passed_over(stream: Stream, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_that_is_no_event_is_passed_over(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
     async def poison() -> None:
         async with open_bus(stream.settings) as bus:
             await bus.publish([Record(topics.EVENTS, 0, b"", (), b"?")])
@@ -184,7 +208,16 @@ def test_a_record_that_is_no_event_is_passed_over(stream: Stream, caplog: pytest
 
 def test_tokens_survive_and_what_is_not_whole_is_refused() -> None:
     assert read_token(PLACE.token) == PLACE
-    for text in (PLACE.token[:-3], PLACE.token + "x", "ts1.", "beginnning", "", "ts1.!!", "ts1.e30", PLACE.token[4:]):
+    for text in (
+        PLACE.token[:-3],
+        PLACE.token + "x",
+        "ts1.",
+        "beginnning",
+        "",
+        "ts1.!!",
+        "ts1.e30",
+        PLACE.token[4:],
+    ):
         with pytest.raises(TokenRefusedError, match="is not a token, or not all of it"):
             read_token(text)
 
@@ -199,14 +232,20 @@ def test_tokens_survive_and_what_is_not_whole_is_refused() -> None:
         ("time.passed.v1", b'{"type": "time.passed"}', None),
     ],
 )
-def test_what_a_newer_version_wrote_is_delivered_as_it_is(kind: str, value: bytes, trial: int | None) -> None:
+def test_what_a_newer_version_wrote_is_delivered_as_it_is(
+    kind: str, value: bytes, trial: int | None
+) -> None:
     record = encode(LAST, topics.EVENTS, Shard(0))
     headers = {**dict(record.headers), "ce_type": f"io.trialstream.{kind}".encode()}
     newer = replace(record, headers=tuple(headers.items()), value=value)
     event = read_event(Delivery(newer, 3), PLACE)
     assert isinstance(event.body, UnknownEvent)
     assert event.body.raw == value
-    assert (event.type, event.trial, event.sequence) == (kind.removesuffix(".v1"), trial, LAST.sequence)
+    assert (event.type, event.trial, event.sequence) == (
+        kind.removesuffix(".v1"),
+        trial,
+        LAST.sequence,
+    )
 
 
 def test_an_event_has_its_number() -> None:
@@ -220,7 +259,10 @@ def test_as_a_cloud_event_it_is_what_was_published() -> None:
     event = read_event(Delivery(record, 3), PLACE)
     tree = event.as_cloud_event()
     assert tree["data"] == LAST.body.model_dump(mode="json")
-    assert {name: tree[name] for name in ("id", "type", "subject", "sequence", "experiment", "namespace")} == {
+    assert {
+        name: tree[name]
+        for name in ("id", "type", "subject", "sequence", "experiment", "namespace")
+    } == {
         "id": str(LAST.id),
         "type": "io.trialstream.experiment.concluded.v1",
         "subject": str(LAST.experiment),

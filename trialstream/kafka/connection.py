@@ -1,4 +1,5 @@
-"""Reaching the brokers: who we are to them, what their errors mean for the caller, and ends that do not hang."""
+"""Reaching the brokers: who we are to them, what their errors mean for the caller, and ends that do
+not hang."""
 
 import asyncio
 import logging
@@ -24,7 +25,8 @@ ANSWER_SECONDS = 5.0
 REQUEST_MS = 10_000
 STOP_SECONDS = 1.0
 QUIET_SECONDS = 10.0
-"""A line of aiokafka's log is not repeated within so long: without a broker it writes 25 a second."""
+"""A line of aiokafka's log is not repeated within so long: without a broker it writes 25 a
+second."""
 CLIENT = "trialstream"
 
 _CREDENTIALS = (
@@ -51,7 +53,8 @@ class _TokenFile(AbstractTokenProvider):
 
 
 def security(settings: KafkaSettings) -> dict[str, Any]:
-    """How aiokafka's clients and connections authenticate. Raises BusRefusedError for a file that cannot be used."""
+    """How aiokafka's clients and connections authenticate. Raises BusRefusedError for a file that
+    cannot be used."""
     named: dict[str, Any] = {"security_protocol": settings.security}
     if settings.security.endswith("SSL"):
         named["ssl_context"] = _tls(settings)
@@ -60,7 +63,10 @@ def security(settings: KafkaSettings) -> dict[str, Any]:
         if settings.mechanism == "OAUTHBEARER":
             named["sasl_oauth_token_provider"] = _TokenFile(settings.token_file)
         else:
-            named |= {"sasl_plain_username": settings.user, "sasl_plain_password": settings.password}
+            named |= {
+                "sasl_plain_username": settings.user,
+                "sasl_plain_password": settings.password,
+            }
     return named
 
 
@@ -70,15 +76,17 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
         if settings.certificate_file:
             context.load_cert_chain(settings.certificate_file, settings.key_file or None)
     except (OSError, ssl.SSLError) as error:
-        files = ", ".join(filter(None, (settings.ca_file, settings.certificate_file, settings.key_file)))
+        files = ", ".join(
+            filter(None, (settings.ca_file, settings.certificate_file, settings.key_file))
+        )
         raise BusRefusedError(f"the TLS files of Kafka ({files}) cannot be used: {error}") from None
     return context
 
 
 async def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What every aiokafka client of ours is given: the address that answers, which leads it to all brokers. By itself
-    it would give all its time to one that hangs, and not say why none answers. Raises BusUnavailableError or
-    BusRefusedError.
+    """What every aiokafka client of ours is given: the address that answers, which leads it to all
+    brokers. By itself it would give all its time to one that hangs, and not say why none answers.
+    Raises BusUnavailableError or BusRefusedError.
     """
     connection = await connect(settings)
     connection.close()
@@ -109,13 +117,16 @@ async def connect(settings: KafkaSettings, avoid: str = "") -> AIOKafkaConnectio
                 "see TRIALSTREAM_KAFKA_USER, _PASSWORD, _MECHANISM and _SECURITY"
             ) from None
         except ssl.SSLCertVerificationError as error:
-            raise BusRefusedError(f"the certificate of Kafka at {address} is not trusted: {error}") from None
+            raise BusRefusedError(
+                f"the certificate of Kafka at {address} is not trusted: {error}"
+            ) from None
         except TimeoutError:
             reasons.append(f"{address}: no answer within {seconds:.1f} s")
         except (OSError, errors.KafkaError) as error:
             reasons.append(f"{address}: {error or type(error).__name__}")
     raise BusUnavailableError(
-        f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it running?"
+        f"Kafka does not answer ({'; '.join(reasons)}); is TRIALSTREAM_KAFKA right, and is it "
+        "running?"
     )
 
 
@@ -145,7 +156,8 @@ class Topic:
 
 
 class BrokerProbe:
-    """One connection of our own: does the broker answer, and are the topics still those that they were?"""
+    """One connection of our own: does the broker answer, and are the topics still those that they
+    were?"""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -156,7 +168,8 @@ class BrokerProbe:
         """When the broker answered last, by the monotonic clock."""
 
     async def describe(self, names: Sequence[str]) -> dict[str, Topic]:
-        """The topics by name. Raises BusUnavailableError, or BusRefusedError if one may not be seen."""
+        """The topics by name. Raises BusUnavailableError, or BusRefusedError if one may not be
+        seen."""
         async with self._asking:
             if self._connection is None or not self._connection.connected():
                 self._connection = await connect(self._settings, self._avoid)
@@ -175,7 +188,9 @@ class BrokerProbe:
         """One topic, which must be there. Raises BusUnavailableError or BusRefusedError."""
         found = (await self.describe([name]))[name]
         if not found.partitions:
-            raise BusRefusedError(f"Kafka has no topic {name}; make it with: trialstream topics create")
+            raise BusRefusedError(
+                f"Kafka has no topic {name}; make it with: trialstream topics create"
+            )
         return found
 
     def close(self) -> None:
@@ -185,7 +200,8 @@ class BrokerProbe:
 
 
 async def find(settings: KafkaSettings, name: str) -> Topic:
-    """One topic alone: whoever may see only this needs no more. Raises BusUnavailableError or BusRefusedError."""
+    """One topic alone: whoever may see only this needs no more. Raises BusUnavailableError or
+    BusRefusedError."""
     contact = BrokerProbe(settings)
     try:
         return await contact.topic(name)
@@ -196,7 +212,9 @@ async def find(settings: KafkaSettings, name: str) -> Topic:
 def _described(answer: Any) -> Iterator[tuple[str, Topic]]:
     for code, name, number, _, partitions, *_ in answer.topics:
         if code == errors.TopicAuthorizationFailedError.errno:
-            raise BusRefusedError(f"Kafka does not let us see the topic {name}; grant Describe on it")
+            raise BusRefusedError(
+                f"Kafka does not let us see the topic {name}; grant Describe on it"
+            )
         yield name, Topic(f"{answer.cluster_id}/{number}", len(partitions) if code == 0 else 0)
 
 
@@ -207,12 +225,22 @@ def translated(what: str) -> Iterator[None]:
         yield
     except _CREDENTIALS as error:
         raise BusRefusedError(f"Kafka refuses our credentials: {error}") from error
-    except errors.ClusterAuthorizationFailedError as error:  # said to an idempotent producer that may write nowhere
-        raise BusRefusedError(f"Kafka does not let us {what}: grant Write on the topics to our user") from error
+    except (
+        errors.ClusterAuthorizationFailedError
+    ) as error:  # said to an idempotent producer that may write nowhere
+        raise BusRefusedError(
+            f"Kafka does not let us {what}: grant Write on the topics to our user"
+        ) from error
     except _PERMISSIONS as error:
-        raise BusRefusedError(f"Kafka does not let us {what}: {error!r}; grant it to our user") from error
-    except errors.UnknownTopicOrPartitionError as error:  # the client has looked for it for REQUEST_MS
-        raise BusRefusedError(f"Kafka cannot {what}: no such topic; make it with: trialstream topics create") from error
+        raise BusRefusedError(
+            f"Kafka does not let us {what}: {error!r}; grant it to our user"
+        ) from error
+    except (
+        errors.UnknownTopicOrPartitionError
+    ) as error:  # the client has looked for it for REQUEST_MS
+        raise BusRefusedError(
+            f"Kafka cannot {what}: no such topic; make it with: trialstream topics create"
+        ) from error
     except TimeoutError as error:
         raise BusUnavailableError(f"Kafka takes too long to {what}") from error
     except (errors.KafkaError, OSError) as error:
@@ -220,7 +248,8 @@ def translated(what: str) -> Iterator[None]:
 
 
 async def stop(client: Any) -> None:
-    """Stop a client of aiokafka within a bound: by itself it may wait for a broker for ever, or cancel its caller."""
+    """Stop a client of aiokafka within a bound: by itself it may wait for a broker for ever, or
+    cancel its caller."""
     stopping = asyncio.get_running_loop().create_task(client.stop(), name="stop of a client")
     try:
         await asyncio.wait({stopping}, timeout=STOP_SECONDS)
@@ -255,9 +284,12 @@ class _Quiet(logging.Filter):
 
 def limit_client_logs() -> None:
     """Let aiokafka's log say its warnings now and then, not 25 times a second."""
-    for name in ("aiokafka", "aiokafka.conn", "aiokafka.client", "aiokafka.cluster", "aiokafka.producer.producer",
-                 "aiokafka.producer.sender", "aiokafka.consumer.consumer", "aiokafka.consumer.fetcher",
-                 "aiokafka.consumer.group_coordinator", "aiokafka.consumer.subscription_state"):  # fmt: skip
+    for name in ("aiokafka", "aiokafka.conn", "aiokafka.client", "aiokafka.cluster",
+        "aiokafka.producer.producer",
+                 "aiokafka.producer.sender", "aiokafka.consumer.consumer",
+                 "aiokafka.consumer.fetcher",
+                 "aiokafka.consumer.group_coordinator",
+                 "aiokafka.consumer.subscription_state"):  # fmt: skip
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Quiet) for one in logger.filters):
             logger.addFilter(_Quiet())

@@ -16,7 +16,8 @@ from trialstream.kafka.settings import KafkaSettings
 from trialstream.records import Delivery
 
 Start = str | datetime | Mapping[int, int]
-"""Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each partition."""
+"""Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each
+partition."""
 START_SECONDS = 10.0
 COMMIT_SECONDS = 3.0
 
@@ -43,7 +44,9 @@ class KafkaReader:
         """
         with translated(f"read {self.topic}"):
             try:
-                fetched = await self.consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
+                fetched = await self.consumer.getmany(
+                    timeout_ms=int(wait * 1000), max_records=limit
+                )
             except OffsetOutOfRangeError as error:
                 raise BusUnavailableError(
                     f"records of {self.topic} were deleted before they were read: {error}"
@@ -56,7 +59,9 @@ class KafkaReader:
     async def commit(self) -> None:
         """Remember the positions under the group's name. Raises BusUnavailableError."""
         if self.grouped:
-            places = {TopicPartition(self.physical, number): place for number, place in self.next.items()}
+            places = {
+                TopicPartition(self.physical, number): place for number, place in self.next.items()
+            }
             with translated("commit positions"):
                 async with asyncio.timeout(COMMIT_SECONDS):
                     await self.consumer.commit(places)
@@ -74,7 +79,8 @@ async def open_reader(
     found = await find(settings, settings.topic(topic))
     places = [TopicPartition(settings.topic(topic), number) for number in range(found.partitions)]
     consumer = AIOKafkaConsumer(
-        **await client_options(settings), group_id=group, enable_auto_commit=False, auto_offset_reset="none",
+        **await client_options(settings), group_id=group, enable_auto_commit=False,
+        auto_offset_reset="none",
         isolation_level="read_committed", fetch_max_wait_ms=100,
     )  # fmt: skip
     try:
@@ -85,7 +91,9 @@ async def open_reader(
                 begin = await _positions(consumer, places, start, group)
         for place in places:
             consumer.seek(place, begin[place.partition])
-        yield KafkaReader(consumer, topic, found.log_id, begin, group is not None, settings.topic(topic))
+        yield KafkaReader(
+            consumer, topic, found.log_id, begin, group is not None, settings.topic(topic)
+        )
     finally:
         await stop(consumer)
 
@@ -101,7 +109,9 @@ async def _positions(
         if any(offset is not None for offset in committed.values()):
             return {p.partition: _within(first[p], committed[p], end[p]) for p in places}
     if isinstance(start, datetime):
-        times = await consumer.offsets_for_times(dict.fromkeys(places, int(start.timestamp() * 1000)))
+        times = await consumer.offsets_for_times(
+            dict.fromkeys(places, int(start.timestamp() * 1000))
+        )
         return {p.partition: times[p].offset if times[p] else end[p] for p in places}
     if isinstance(start, Mapping):
         return {p.partition: _within(first[p], start.get(p.partition), end[p]) for p in places}

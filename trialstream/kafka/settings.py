@@ -23,27 +23,40 @@ def _setting(default: str, description: str, *, secret: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """A Kafka and how to log in. What is empty here follows from the rest when it is made: see `security`, `mechanism`.
+    """A Kafka and how to log in. What is empty here follows from the rest when it is made: see
+    `security`, `mechanism`.
 
     Raises SettingsError for what cannot be.
     """
 
-    bootstrap: str = field(metadata={"description": "Brokers to begin with: host:port, several with commas."})
+    bootstrap: str = field(
+        metadata={"description": "Brokers to begin with: host:port, several with commas."}
+    )
     prefix: str = _setting(
         "trialstream",
         "First part of the topics' names, so that several installations can share one Kafka.",
     )
     security: str = _setting(
-        "", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; else it follows from which files and users are named."
+        "",
+        "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; else it follows from which files and "
+        "users are named.",
     )
     mechanism: str = _setting(
-        "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; else OAUTHBEARER with a token, SCRAM-SHA-256 without."
+        "",
+        "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; else OAUTHBEARER with a token, "
+        "SCRAM-SHA-256 without.",
     )
     user: str = _setting("", "Name for PLAIN and SCRAM.")
     password: str = _setting("", "Password for PLAIN and SCRAM; it is never shown.", secret=True)
-    token_file: str = _setting("", "Path of a file with the token for OAUTHBEARER, read at each login.")
-    ca_file: str = _setting("", "Path of the certificates (PEM) that the brokers' are checked against; they mean TLS.")
-    certificate_file: str = _setting("", "Path of our own certificate (PEM), where brokers ask for one.")
+    token_file: str = _setting(
+        "", "Path of a file with the token for OAUTHBEARER, read at each login."
+    )
+    ca_file: str = _setting(
+        "", "Path of the certificates (PEM) that the brokers' are checked against; they mean TLS."
+    )
+    certificate_file: str = _setting(
+        "", "Path of our own certificate (PEM), where brokers ask for one."
+    )
     key_file: str = _setting("", "Path of the key (PEM) of our certificate.")
 
     def __post_init__(self) -> None:
@@ -57,19 +70,38 @@ class KafkaSettings:
 
     def _check(self) -> None:
         if self.security not in SECURITY:
-            raise SettingsError(f"{PREFIX}_SECURITY is {self.security!r}; allowed are {', '.join(SECURITY)}")
+            raise SettingsError(
+                f"{PREFIX}_SECURITY is {self.security!r}; allowed are {', '.join(SECURITY)}"
+            )
         if self.mechanism not in MECHANISMS:
-            raise SettingsError(f"{PREFIX}_MECHANISM is {self.mechanism!r}; allowed are {', '.join(MECHANISMS)}")
-        if self.security.startswith("SASL") and self.mechanism == "OAUTHBEARER" and not self.token_file:
-            raise SettingsError(f"OAUTHBEARER needs a token: name the file that holds it in {PREFIX}_TOKEN_FILE")
-        if self.security.startswith("SASL") and self.mechanism != "OAUTHBEARER" and not (self.user and self.password):
+            raise SettingsError(
+                f"{PREFIX}_MECHANISM is {self.mechanism!r}; allowed are {', '.join(MECHANISMS)}"
+            )
+        if (
+            self.security.startswith("SASL")
+            and self.mechanism == "OAUTHBEARER"
+            and not self.token_file
+        ):
+            raise SettingsError(
+                f"OAUTHBEARER needs a token: name the file that holds it in {PREFIX}_TOKEN_FILE"
+            )
+        if (
+            self.security.startswith("SASL")
+            and self.mechanism != "OAUTHBEARER"
+            and not (self.user and self.password)
+        ):
             raise SettingsError(f"{self.mechanism} needs {PREFIX}_USER and {PREFIX}_PASSWORD")
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", self.prefix):
-            raise SettingsError(f"{PREFIX}_PREFIX is {self.prefix!r}; allowed are letters, digits and . _ - up to 200")
+            raise SettingsError(
+                f"{PREFIX}_PREFIX is {self.prefix!r}; allowed are letters, digits and . _ - "
+                "up to 200"
+            )
         for address in self.addresses:
             host, colon, port = address.rpartition(":")
             if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-                raise SettingsError(f"{PREFIX} has the address {address!r}; write host:port, several with commas")
+                raise SettingsError(
+                    f"{PREFIX} has the address {address!r}; write host:port, several with commas"
+                )
 
     @property
     def addresses(self) -> list[str]:
@@ -81,7 +113,8 @@ class KafkaSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "KafkaSettings | None":
-        """What TRIALSTREAM_KAFKA* say, else the table [kafka] of the settings file; None if neither names a Kafka.
+        """What TRIALSTREAM_KAFKA* say, else the table [kafka] of the settings file; None if neither
+        names a Kafka.
 
         Raises SettingsError.
         """
@@ -89,14 +122,16 @@ class KafkaSettings:
 
     @classmethod
     def chosen(cls, filed: Any, environ: Mapping[str, str]) -> "KafkaSettings | None":
-        """As from_environment, where `filed` is the table [kafka] of the settings file. Raises SettingsError."""
+        """As from_environment, where `filed` is the table [kafka] of the settings file. Raises
+        SettingsError."""
         known = [one.name for one in fields(cls)]
         place = f"{settings_path(environ)}: kafka"
         if not isinstance(filed, dict):
             raise SettingsError(f"{place} is {filed!r}; it must be a table of {', '.join(known)}")
         if unknown := [name for name in filed if name not in known]:
             raise SettingsError(
-                f"{place}.{unknown[0]} is an unknown setting; [kafka] must be a table of {', '.join(known)}"
+                f"{place}.{unknown[0]} is an unknown setting; [kafka] must be a table of "
+                f"{', '.join(known)}"
             )
         values = {name: str(value) for name, value in filed.items()}
         values |= {name: text for name in known if (text := environ.get(variable(name)))}

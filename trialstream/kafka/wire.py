@@ -1,4 +1,5 @@
-"""What topics there are, with their ids: the one request of Kafka's protocol that aiokafka does not speak."""
+"""What topics there are, with their ids: the one request of Kafka's protocol that aiokafka does not
+speak."""
 
 from io import BytesIO
 from typing import ClassVar
@@ -33,16 +34,20 @@ class _Described(Response):
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         ("brokers", CompactArray(
-            ("node_id", Int32), ("host", CompactString("utf-8")), ("port", Int32), ("rack", CompactString("utf-8")),
+            ("node_id", Int32), ("host", CompactString("utf-8")), ("port", Int32),
+            ("rack", CompactString("utf-8")),
             ("tags", TaggedFields),
         )),
         ("cluster_id", CompactString("utf-8")),
         ("controller_id", Int32),
         ("topics", CompactArray(
-            ("error_code", Int16), ("name", CompactString("utf-8")), ("topic_id", Uuid), ("is_internal", Boolean),
+            ("error_code", Int16), ("name", CompactString("utf-8")), ("topic_id", Uuid),
+            ("is_internal", Boolean),
             ("partitions", CompactArray(
-                ("error_code", Int16), ("partition", Int32), ("leader", Int32), ("leader_epoch", Int32),
-                ("replicas", CompactArray(Int32)), ("isr", CompactArray(Int32)), ("offline", CompactArray(Int32)),
+                ("error_code", Int16), ("partition", Int32), ("leader", Int32),
+                ("leader_epoch", Int32),
+                ("replicas", CompactArray(Int32)), ("isr", CompactArray(Int32)),
+                ("offline", CompactArray(Int32)),
                 ("tags", TaggedFields),
             )),
             ("authorized_operations", Int32), ("tags", TaggedFields),
@@ -58,7 +63,12 @@ class _Describe(RequestStruct):
     API_VERSION = 10
     RESPONSE_TYPE = _Described
     SCHEMA = Schema(
-        ("topics", CompactArray(("topic_id", Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields))),
+        (
+            "topics",
+            CompactArray(
+                ("topic_id", Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)
+            ),
+        ),
         ("allow_auto_topic_creation", Boolean),
         ("include_cluster_authorized_operations", Boolean),
         ("include_topic_authorized_operations", Boolean),
@@ -75,5 +85,7 @@ class DescribeTopics(Request[_Describe]):
         self._names = names
 
     def build(self, request_struct_class: type[_Describe]) -> _Describe:
-        wanted: list[tuple[UUID, str, dict[int, bytes]]] = [(UUID(int=0), name, {}) for name in self._names]
+        wanted: list[tuple[UUID, str, dict[int, bytes]]] = [
+            (UUID(int=0), name, {}) for name in self._names
+        ]
         return request_struct_class(wanted, False, False, False, {})

@@ -26,7 +26,9 @@ def algorithm_of(spec: ExperimentSpec) -> str:
 class Seeded(AlgorithmSettings):
     """The settings that every search has."""
 
-    random_state: int | None = Field(default=None, ge=0, description="seed that replaces the experiment's own")
+    random_state: int | None = Field(
+        default=None, ge=0, description="seed that replaces the experiment's own"
+    )
 
 
 def no_problems(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -48,7 +50,9 @@ class Extra:
 
     def problem(self, what: str) -> Problem:
         """The problem of a spec that asks for `what` while the library is missing."""
-        return Problem(NAME_PLACE, f"{what} needs {self.module}: pip install 'trialstream[{self.name}]'")
+        return Problem(
+            NAME_PLACE, f"{what} needs {self.module}: pip install 'trialstream[{self.name}]'"
+        )
 
 
 @dataclass(frozen=True, slots=True)

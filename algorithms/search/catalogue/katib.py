@@ -40,22 +40,35 @@ class Restarts(StrEnum):
 
 class TpeSettings(Seeded):
     gamma: float | None = Field(
-        default=None, gt=0, lt=1, description="ceil(gamma sqrt(n)) of n results, at most 25, are good; none: n / 10"
+        default=None,
+        gt=0,
+        lt=1,
+        description="ceil(gamma sqrt(n)) of n results, at most 25, are good; none: n / 10",
     )
-    prior_weight: float = Field(default=1.0, gt=0, description="weight of the prior distribution beside one result")
+    prior_weight: float = Field(
+        default=1.0, gt=0, description="weight of the prior distribution beside one result"
+    )
     n_EI_candidates: int = Field(  # noqa: N815 - Katib's name
         default=24, gt=0, description="points among which the model picks the next one"
     )
 
 
 class MultivariateTpeSettings(Seeded):
-    n_startup_trials: int = Field(default=10, ge=0, description="results before the model is used; random until then")
-    n_ei_candidates: int = Field(default=24, ge=1, description="points among which the model picks the next one")
+    n_startup_trials: int = Field(
+        default=10, ge=0, description="results before the model is used; random until then"
+    )
+    n_ei_candidates: int = Field(
+        default=24, ge=1, description="points among which the model picks the next one"
+    )
 
 
 class CmaEsSettings(Seeded):
-    sigma: float = Field(default=1 / 6, gt=0, le=1, description="first step size, a share of each parameter's range")
-    restart_strategy: Restarts = Field(default=Restarts.NONE, description="begin anew when it has converged")
+    sigma: float = Field(
+        default=1 / 6, gt=0, le=1, description="first step size, a share of each parameter's range"
+    )
+    restart_strategy: Restarts = Field(
+        default=Restarts.NONE, description="begin anew when it has converged"
+    )
 
 
 class Estimator(StrEnum):
@@ -66,9 +79,12 @@ class Estimator(StrEnum):
 
 
 class BayesianSettings(SkoptGp):
-    acq_func: SkoptAcquisition = Field(default=SkoptAcquisition.EI, description="what the next point is chosen by")
+    acq_func: SkoptAcquisition = Field(
+        default=SkoptAcquisition.EI, description="what the next point is chosen by"
+    )
     base_estimator: Estimator = Field(
-        default=Estimator.GP, description="Gaussian process, random forest, extra trees or gradient boosted trees"
+        default=Estimator.GP,
+        description="Gaussian process, random forest, extra trees or gradient boosted trees",
     )
 
 
@@ -76,7 +92,12 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
     from algorithms.search.optimizers.optuna import tpe
 
     own = TpeSettings.of(spec.algorithm)
-    sampler = tpe(multivariate=False, candidates=own.n_EI_candidates, gamma=own.gamma, prior_weight=own.prior_weight)
+    sampler = tpe(
+        multivariate=False,
+        candidates=own.n_EI_candidates,
+        gamma=own.gamma,
+        prior_weight=own.prior_weight,
+    )
     return optuna_search(spec, seed, sampler)
 
 
@@ -85,7 +106,9 @@ def _multivariate_tpe(spec: ExperimentSpec, seed: int) -> Search:
 
     own = MultivariateTpeSettings.of(spec.algorithm)
     return optuna_search(
-        spec, seed, tpe(multivariate=True, startup=own.n_startup_trials, candidates=own.n_ei_candidates)
+        spec,
+        seed,
+        tpe(multivariate=True, startup=own.n_startup_trials, candidates=own.n_ei_candidates),
     )
 
 
@@ -94,14 +117,18 @@ def _cmaes(spec: ExperimentSpec, seed: int) -> Search:
 
     own = CmaEsSettings.of(spec.algorithm)
     restarts = own.restart_strategy.value
-    return learning_search(spec, seed, lambda cube: CmaEsOptimizer(cube, seed, spec.parallel, own.sigma, restarts))
+    return learning_search(
+        spec, seed, lambda cube: CmaEsOptimizer(cube, seed, spec.parallel, own.sigma, restarts)
+    )
 
 
 def _bayesian(spec: ExperimentSpec, seed: int) -> Search:
     own = BayesianSettings.of(spec.algorithm)
     if _of_skopt(own):
         return skopt_search(spec, seed, own.base_estimator.value, own, own.acq_optimizer.value)
-    return learning_search(spec, seed, lambda cube: gaussian_process(spec, cube, seed, max(1, own.n_initial_points)))
+    return learning_search(
+        spec, seed, lambda cube: gaussian_process(spec, cube, seed, max(1, own.n_initial_points))
+    )
 
 
 def _of_skopt(own: BayesianSettings) -> str:
@@ -132,14 +159,18 @@ def _two_numbers(spec: ExperimentSpec) -> Iterator[Problem]:
     numbers = sum(parameter.type in NUMBER_TYPES for parameter in spec.parameters)
     if numbers < 2:
         message = (
-            f"cmaes needs two parameters of type double or int, as in Katib; there are {numbers}: give another one"
+            f"cmaes needs two parameters of type double or int, as in Katib; there are {numbers}: "
+            "give another one"
         )
         yield Problem(("spec", "parameters"), message)
 
 
 KATIB_ALGORITHMS = {
     "random": Algorithm(
-        "independent random points", Seeded, lambda spec, seed: random_search(Cube.of(spec), seed), UNLEARNING
+        "independent random points",
+        Seeded,
+        lambda spec, seed: random_search(Cube.of(spec), seed),
+        UNLEARNING,
     ),
     "grid": Algorithm(
         "every combination once, in shuffled order",
@@ -155,7 +186,12 @@ KATIB_ALGORITHMS = {
         UNLEARNING,
         imports=("scipy.stats.qmc",),
     ),
-    "tpe": Algorithm("tree-structured Parzen estimators, one parameter at a time", TpeSettings, _tpe, imports=OPTUNA),
+    "tpe": Algorithm(
+        "tree-structured Parzen estimators, one parameter at a time",
+        TpeSettings,
+        _tpe,
+        imports=OPTUNA,
+    ),
     "multivariate-tpe": Algorithm(
         "tree-structured Parzen estimators over all parameters together",
         MultivariateTpeSettings,

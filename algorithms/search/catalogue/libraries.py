@@ -31,17 +31,27 @@ class Sequence(StrEnum):
 
 
 class Startup(Seeded):
-    n_startup_trials: int = Field(default=10, ge=0, description="results before the model is used; random until then")
+    n_startup_trials: int = Field(
+        default=10, ge=0, description="results before the model is used; random until then"
+    )
 
 
 class OptunaTpe(Startup):
-    n_ei_candidates: int = Field(default=24, ge=1, description="points among which the model picks the next one")
-    multivariate: bool = Field(default=True, description="model the parameters together, not each by itself")
+    n_ei_candidates: int = Field(
+        default=24, ge=1, description="points among which the model picks the next one"
+    )
+    multivariate: bool = Field(
+        default=True, description="model the parameters together, not each by itself"
+    )
 
 
 class OptunaCmaEs(Seeded):
-    n_startup_trials: int = Field(default=1, ge=1, description="results before the model is used; random until then")
-    popsize: int | None = Field(default=None, ge=2, description="results in a generation; none: 4 + 3 ln d")
+    n_startup_trials: int = Field(
+        default=1, ge=1, description="results before the model is used; random until then"
+    )
+    popsize: int | None = Field(
+        default=None, ge=2, description="results in a generation; none: 4 + 3 ln d"
+    )
 
 
 class Population(Seeded):
@@ -53,12 +63,21 @@ class OptunaQmc(Seeded):
 
 
 class HyperoptTpe(Seeded):
-    n_startup_jobs: int = Field(default=20, ge=1, description="suggestions before the model is used; random until then")
+    n_startup_jobs: int = Field(
+        default=20, ge=1, description="suggestions before the model is used; random until then"
+    )
     n_EI_candidates: int = Field(  # noqa: N815 - Hyperopt's name
         default=24, gt=0, description="points among which the model picks the next one"
     )
-    gamma: float = Field(default=0.25, gt=0, lt=1, description="ceil(gamma sqrt(n)) of n results, at most 25, are good")
-    prior_weight: float = Field(default=1.0, gt=0, description="weight of the prior distribution beside one result")
+    gamma: float = Field(
+        default=0.25,
+        gt=0,
+        lt=1,
+        description="ceil(gamma sqrt(n)) of n results, at most 25, are good",
+    )
+    prior_weight: float = Field(
+        default=1.0, gt=0, description="weight of the prior distribution beside one result"
+    )
 
 
 class SkoptAcquisition(StrEnum):
@@ -74,9 +93,13 @@ class SkoptAcquisition(StrEnum):
 
 class SkoptModel(Seeded):
     n_initial_points: int = Field(
-        default=10, ge=0, description="results before the model is used; random until then; 0 counts as 1"
+        default=10,
+        ge=0,
+        description="results before the model is used; random until then; 0 counts as 1",
     )
-    acq_func: SkoptAcquisition = Field(default=SkoptAcquisition.HEDGE, description="what the next point is chosen by")
+    acq_func: SkoptAcquisition = Field(
+        default=SkoptAcquisition.HEDGE, description="what the next point is chosen by"
+    )
 
 
 class AcquisitionOptimizer(StrEnum):
@@ -87,7 +110,8 @@ class AcquisitionOptimizer(StrEnum):
 
 class SkoptGp(SkoptModel):
     acq_optimizer: AcquisitionOptimizer = Field(
-        default=AcquisitionOptimizer.AUTO, description="how that point is looked for; auto takes lbfgs for GP"
+        default=AcquisitionOptimizer.AUTO,
+        description="how that point is looked for; auto takes lbfgs for GP",
     )
 
 
@@ -103,19 +127,25 @@ class SkoptForest(SkoptModel):
     )
 
 
-def learning_search(spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]) -> Search:
+def learning_search(
+    spec: ExperimentSpec, seed: int, optimizer: Callable[[Cube], Optimizer]
+) -> Search:
     """A search with this optimizer; of a space of one point, random search, as libraries fail
     there.
     """
     cube = Cube.of(spec)
-    return random_search(cube, seed) if cube.size == 1 else LearningSearch(cube, seed, optimizer(cube))
+    return (
+        random_search(cube, seed) if cube.size == 1 else LearningSearch(cube, seed, optimizer(cube))
+    )
 
 
 def optuna_search(spec: ExperimentSpec, seed: int, sampler: "Sampler") -> Search:
     """A search with one of Optuna's samplers."""
     from algorithms.search.optimizers.optuna import OptunaOptimizer
 
-    return learning_search(spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.all_objectives)))
+    return learning_search(
+        spec, seed, lambda cube: OptunaOptimizer(cube, seed, sampler, len(spec.all_objectives))
+    )
 
 
 def _tpe(spec: ExperimentSpec, seed: int) -> Search:
@@ -123,7 +153,9 @@ def _tpe(spec: ExperimentSpec, seed: int) -> Search:
 
     own = OptunaTpe.of(spec.algorithm)
     startup, candidates = own.n_startup_trials, own.n_ei_candidates
-    return optuna_search(spec, seed, tpe(multivariate=own.multivariate, startup=startup, candidates=candidates))
+    return optuna_search(
+        spec, seed, tpe(multivariate=own.multivariate, startup=startup, candidates=candidates)
+    )
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
@@ -171,7 +203,9 @@ def _hyperopt_anneal(spec: ExperimentSpec, seed: int) -> Search:
     return learning_search(spec, seed, lambda cube: HyperoptOptimizer(cube, seed, ANNEAL))
 
 
-def skopt_search(spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto") -> Search:
+def skopt_search(
+    spec: ExperimentSpec, seed: int, estimator: str, own: SkoptModel, optimizer: str = "auto"
+) -> Search:
     """A search with one of skopt's models."""
     from algorithms.search.optimizers.skopt import Model, SkoptOptimizer
 
@@ -190,15 +224,25 @@ def _skopt_forest(spec: ExperimentSpec, seed: int) -> Search:
 
 
 LIBRARY_ALGORITHMS = {
-    "optuna.tpe": Algorithm("Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe, imports=OPTUNA),
+    "optuna.tpe": Algorithm(
+        "Optuna's tree-structured Parzen estimators", OptunaTpe, _tpe, imports=OPTUNA
+    ),
     "optuna.gp": Algorithm("Optuna's Gaussian process", Startup, _gp, imports=OPTUNA, extra=TORCH),
     "optuna.cmaes": Algorithm(
-        "Optuna's CMA-ES", OptunaCmaEs, _cmaes, ONE_LOSS | {Feature.CATEGORICAL, Feature.ONE_PARAMETER}, imports=OPTUNA
+        "Optuna's CMA-ES",
+        OptunaCmaEs,
+        _cmaes,
+        ONE_LOSS | {Feature.CATEGORICAL, Feature.ONE_PARAMETER},
+        imports=OPTUNA,
     ),
     "optuna.nsga2": Algorithm("Optuna's NSGA-II", Population, _nsga2, imports=OPTUNA),
     "optuna.nsga3": Algorithm("Optuna's NSGA-III", Population, _nsga3, imports=OPTUNA),
     "optuna.qmc": Algorithm(
-        "Optuna's quasi-random sequences, Sobol or Halton", OptunaQmc, _qmc, UNLEARNING, imports=OPTUNA
+        "Optuna's quasi-random sequences, Sobol or Halton",
+        OptunaQmc,
+        _qmc,
+        UNLEARNING,
+        imports=OPTUNA,
     ),
     "hyperopt.tpe": Algorithm(
         "Hyperopt's tree-structured Parzen estimators",

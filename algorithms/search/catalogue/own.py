@@ -5,9 +5,21 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from algorithms.search.catalogue.algorithm import DEFAULT, DEFAULT_BUDGET, Algorithm, Seeded, algorithm_of
+from algorithms.search.catalogue.algorithm import (
+    DEFAULT,
+    DEFAULT_BUDGET,
+    Algorithm,
+    Seeded,
+    algorithm_of,
+)
 from algorithms.search.catalogue.libraries import learning_search
-from algorithms.search.optimizers.portfolio import OF_SEVERAL, NevergradName, Situation, gaussian_suggestions, pick
+from algorithms.search.optimizers.portfolio import (
+    OF_SEVERAL,
+    NevergradName,
+    Situation,
+    gaussian_suggestions,
+    pick,
+)
 from algorithms.search.port import Search
 from algorithms.search.shell.learning import Optimizer
 from algorithms.search.shell.relay import Best, Relay
@@ -26,7 +38,8 @@ class GpSettings(Seeded):
 
 class NevergradSettings(Seeded):
     optimizer: NevergradName = Field(
-        default=NevergradName.AUTO, description="Nevergrad's optimizer; auto picks by space and budget"
+        default=NevergradName.AUTO,
+        description="Nevergrad's optimizer; auto picks by space and budget",
     )
 
 
@@ -40,9 +53,13 @@ def picks(spec: ExperimentSpec) -> str:
         if first is None or (total is not None and total <= first):
             return "gp"
         return (
-            f"gp for the first {first} trials, then {pick(NevergradName.AUTO, _remaining(situation, first)).optimizer}"
+            f"gp for the first {first} trials, then "
+            f"{pick(NevergradName.AUTO, _remaining(situation, first)).optimizer}"
         )
-    if name in (DEFAULT, "nevergrad") and NevergradSettings.of(spec.algorithm).optimizer is NevergradName.AUTO:
+    if (
+        name in (DEFAULT, "nevergrad")
+        and NevergradSettings.of(spec.algorithm).optimizer is NevergradName.AUTO
+    ):
         return str(pick(NevergradName.AUTO, situation).optimizer)
     return ""
 
@@ -66,10 +83,14 @@ def _auto(spec: ExperimentSpec, seed: int) -> Search:
 
 def _nevergrad_from(situation: Situation, seed: int, best: Best | None) -> Optimizer:
     """Nevergrad's optimizer that begins at the best point."""
-    from algorithms.search.optimizers.nevergrad import NevergradOptimizer  # its import takes a second
+    from algorithms.search.optimizers.nevergrad import (
+        NevergradOptimizer,
+    )  # its import takes a second
 
     chosen = pick(NevergradName.AUTO, situation)
-    optimizer = NevergradOptimizer(situation.cube, seed, chosen, situation.budget, situation.parallel)
+    optimizer = NevergradOptimizer(
+        situation.cube, seed, chosen, situation.budget, situation.parallel
+    )
     point = situation.cube.encode(best[0]) if best else None
     if best and point:
         optimizer.begin_at(point, best[1])
@@ -83,9 +104,13 @@ def _remaining(situation: Situation, first: int) -> Situation:
 
 def gaussian_process(spec: ExperimentSpec, cube: Cube, seed: int, start: int) -> Optimizer:
     """The optimizer of `gp` with `start` initial points, from `seed`."""
-    from algorithms.search.optimizers.gp.optimizer import GaussianProcess  # its import takes a second
+    from algorithms.search.optimizers.gp.optimizer import (
+        GaussianProcess,
+    )  # its import takes a second
 
-    return GaussianProcess(cube, seed, start, len(spec.all_objectives), len(spec.outcome_constraints))
+    return GaussianProcess(
+        cube, seed, start, len(spec.all_objectives), len(spec.outcome_constraints)
+    )
 
 
 def _gp(spec: ExperimentSpec, seed: int) -> Search:
@@ -98,7 +123,9 @@ def _nevergrad(spec: ExperimentSpec, seed: int) -> Search:
 
     situation = _situation(spec)
     cube, chosen = situation.cube, pick(NevergradSettings.of(spec.algorithm).optimizer, situation)
-    return NevergradSearch(cube, seed, NevergradOptimizer(cube, seed, chosen, situation.budget, situation.parallel))
+    return NevergradSearch(
+        cube, seed, NevergradOptimizer(cube, seed, chosen, situation.budget, situation.parallel)
+    )
 
 
 def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -112,7 +139,10 @@ def _knows_several(spec: ExperimentSpec) -> Iterator[Problem]:
 
 OWN_ALGORITHMS = {
     DEFAULT: Algorithm(
-        "the default: gp at first, then nevergrad, by what is known to be best", Seeded, _auto, imports=GP
+        "the default: gp at first, then nevergrad, by what is known to be best",
+        Seeded,
+        _auto,
+        imports=GP,
     ),
     "gp": Algorithm("a Gaussian process that models the objective", GpSettings, _gp, imports=GP),
     "nevergrad": Algorithm(

@@ -66,7 +66,9 @@ class PluginOptimizer:
     def ask(self, number: int) -> Candidate:
         assignment = dict(self._plugin.ask())
         if self._space.encode(assignment) is None:
-            raise ValueError(f"the plugin {self._name} suggested {assignment}, which is not in the search space")
+            raise ValueError(
+                f"the plugin {self._name} suggested {assignment}, which is not in the search space"
+            )
         return Candidate(assignment, None)
 
     def foreign(self, assignment: Assignment) -> Candidate | None:
@@ -91,7 +93,13 @@ def name_clashes(taken: Mapping[str, Algorithm]) -> Iterator[tuple[str, Fault]]:
     """Plugins that have the name of a built-in algorithm in `taken`."""
     for point in entry_points(group=GROUP):
         if point.name in taken:
-            yield point.name, Fault(f"of {_origin(point)} has the name of a built-in algorithm: rename its entry point")
+            yield (
+                point.name,
+                Fault(
+                    f"of {_origin(point)} has the name of a built-in algorithm: rename its "
+                    "entry point"
+                ),
+            )
 
 
 @cache
@@ -120,7 +128,9 @@ def _algorithm(name: str, plugin: Any) -> Algorithm:
 
     def create(spec: ExperimentSpec, seed: int) -> Search:
         cube = Cube.of(spec)
-        return LearningSearch(cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm))))
+        return LearningSearch(
+            cube, seed, PluginOptimizer(cube, name, plugin(cube, seed, schema.of(spec.algorithm)))
+        )
 
     return Algorithm(summary, schema, create, lacks | {Feature.SEVERAL_OBJECTIVES})
 

@@ -107,7 +107,11 @@ class CmaEsOptimizer:
         those have cost less.
         """
         draws = uniform(f"{self._seed}/cmaes/restart/{self._generation}", self._cube.width + 2)
-        self._regime = "small" if self._restarts == "bipop" and self._spent["small"] < self._spent["large"] else "large"
+        self._regime = (
+            "small"
+            if self._restarts == "bipop" and self._spent["small"] < self._spent["large"]
+            else "large"
+        )
         if self._doublings == 0:
             self._regime = "large"
         if self._regime == "large":
@@ -121,4 +125,6 @@ class CmaEsOptimizer:
     def _start(self, mean: Any, sigma: float, size: int, covariance: Any = None) -> Any:
         seed = seed_from(f"{self._seed}/cmaes/{self._generation}", 2**32)
         bounds = np.tile([0.0, 1.0], (self._cube.width, 1))
-        return cmaes.CMA(mean=mean, sigma=sigma, cov=covariance, bounds=bounds, population_size=size, seed=seed)
+        return cmaes.CMA(
+            mean=mean, sigma=sigma, cov=covariance, bounds=bounds, population_size=size, seed=seed
+        )

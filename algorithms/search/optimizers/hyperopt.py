@@ -31,7 +31,9 @@ class HyperoptOptimizer:
 
     def __init__(self, cube: Cube, seed: int, suggest: Suggest) -> None:
         self._space, self._seed, self._suggest = RawSpace(cube), seed, suggest
-        self._domain = Domain(lambda point: None, {side.name: _expression(side) for side in self._space})
+        self._domain = Domain(
+            lambda point: None, {side.name: _expression(side) for side in self._space}
+        )
         self._trials = Trials()
         self._latest: Document | None = None
         """The latest candidate, which may still be dropped, and so is not among the trials yet."""
@@ -55,7 +57,9 @@ class HyperoptOptimizer:
         self._settle()
         tid = self._next_id()
         misc = {"tid": tid, "cmd": self._domain.cmd, "workdir": self._domain.workdir}
-        (document,) = self._trials.new_trial_docs([tid], [None], [self._domain.new_result()], [misc])
+        (document,) = self._trials.new_trial_docs(
+            [tid], [None], [self._domain.new_result()], [misc]
+        )
         self._note(document, assignment)
         return Candidate(assignment, document)
 
@@ -73,8 +77,12 @@ class HyperoptOptimizer:
         parameters.
         """
         raws = self._space.raws(assignment) or {}
-        document["misc"]["vals"] = {side.name: [raws[side.name]] if side.name in raws else [] for side in self._space}
-        document["misc"]["idxs"] = {name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()}
+        document["misc"]["vals"] = {
+            side.name: [raws[side.name]] if side.name in raws else [] for side in self._space
+        }
+        document["misc"]["idxs"] = {
+            name: [document["tid"]] * len(v) for name, v in document["misc"]["vals"].items()
+        }
         self._latest = document
 
     def _settle(self) -> None:

@@ -42,7 +42,9 @@ class NevergradOptimizer:
         self._tells = 0
         self._best: tuple[float, Any] | None = None
         self._random_states = (
-            GlobalRandomStates(seed).swapped_in if pick.optimizer is NevergradName.NGOPT else nullcontext
+            GlobalRandomStates(seed).swapped_in
+            if pick.optimizer is NevergradName.NGOPT
+            else nullcontext
         )
         with self._random_states():
             self._optimizer = self._start()
@@ -70,7 +72,9 @@ class NevergradOptimizer:
         return None if point is None else Candidate(assignment, self._spawn(point))
 
     def drop(self, candidate: Candidate) -> None:
-        self._optimizer._asked.discard(candidate.handle.uid)  # it will never be told, and the set would only grow
+        self._optimizer._asked.discard(
+            candidate.handle.uid
+        )  # it will never be told, and the set would only grow
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
         loss, *others = outcome.losses
@@ -98,12 +102,15 @@ class NevergradOptimizer:
         """A new optimizer, whose random numbers depend on the seed and on how many were made before
         it.
         """
-        # pycma warns of a missing matplotlib, results out of order and long steps, none of which a user can change
+        # pycma warns of a missing matplotlib, results out of order and long steps, none of which a
+        # user can change
         for category in (UserWarning, DeprecationWarning):
             warnings.filterwarnings("ignore", category=category, module=r"(cma|nevergrad)(\.|$)")
         array = ng.p.Array(init=self._begin).set_mutation(sigma=1 / 6)
         global_state = np.random.get_state()
-        array.set_bounds(0, 1, full_range_sampling=True)  # it draws a seed from the global state, which is restored
+        array.set_bounds(
+            0, 1, full_range_sampling=True
+        )  # it draws a seed from the global state, which is restored
         np.random.set_state(global_state)
         array.random_state = np.random.RandomState(np.random.MT19937([self._seed, self._starts]))
         self._starts += 1
@@ -115,7 +122,9 @@ class NevergradOptimizer:
         return optimizer
 
     def _spawn(self, point: Any) -> Any:
-        return self._optimizer.parametrization.spawn_child(new_value=np.clip(np.asarray(point, dtype=float), 0, 1))
+        return self._optimizer.parametrization.spawn_child(
+            new_value=np.clip(np.asarray(point, dtype=float), 0, 1)
+        )
 
 
 class NevergradSearch(LearningSearch):
@@ -146,7 +155,9 @@ class NevergradSearch(LearningSearch):
         return super()._candidate()
 
 
-def _tell_foreign(optimizer: Any, tell_not_asked: Callable[[Any, float], None], candidate: Any, loss: float) -> None:
+def _tell_foreign(
+    optimizer: Any, tell_not_asked: Callable[[Any, float], None], candidate: Any, loss: float
+) -> None:
     """Tell differential evolution a point that it did not suggest, in a way that a replay repeats.
 
     With several losses, Nevergrad picks the member that makes room by a set of random names, so
@@ -170,7 +181,10 @@ class GlobalRandomStates:
     _lock = threading.Lock()
 
     def __init__(self, seed: int) -> None:
-        self._own = random.Random(seed).getstate(), np.random.RandomState(np.random.MT19937(seed)).get_state()
+        self._own = (
+            random.Random(seed).getstate(),
+            np.random.RandomState(np.random.MT19937(seed)).get_state(),
+        )
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:

@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
@@ -58,14 +63,18 @@ class OptunaOptimizer:
         self._asked = (0, 0)
         self._rounding = Rounding(self._space, self._make_sampler())
         self._replaying = optuna.samplers.RandomSampler(seed=0)
-        self._study = optuna.create_study(directions=["minimize"] * objectives, sampler=self._rounding)
+        self._study = optuna.create_study(
+            directions=["minimize"] * objectives, sampler=self._rounding
+        )
 
     def ask(self, number: int) -> Candidate:
         last, attempt = self._asked
         self._asked = number, attempt + 1 if number == last else 0
         if self.stateless:
             spent = self._asked[1] >= self._sampler.attempts
-            self._rounding.inner = optuna.samplers.RandomSampler(self._next_seed()) if spent else self._make_sampler()
+            self._rounding.inner = (
+                optuna.samplers.RandomSampler(self._next_seed()) if spent else self._make_sampler()
+            )
         self._rounding.drawn = {}
         with np.errstate(all="ignore"):
             trial = self._study.ask(self._distributions)
@@ -83,12 +92,18 @@ class OptunaOptimizer:
         if raws is None:
             return None
         self._study.enqueue_trial(raws)
-        self._study.sampler = self._replaying  # the values are given: the real sampler has nothing to do
+        self._study.sampler = (
+            self._replaying
+        )  # the values are given: the real sampler has nothing to do
         trial = self._study.ask({name: self._distributions[name] for name in raws})
         self._study.sampler = self._rounding
-        if isinstance(self._rounding.inner, optuna.samplers.NSGAIISampler | optuna.samplers.NSGAIIISampler):
+        if isinstance(
+            self._rounding.inner, optuna.samplers.NSGAIISampler | optuna.samplers.NSGAIIISampler
+        ):
             frozen = self._study.get_trials(deepcopy=False)[trial.number]
-            self._rounding.inner.get_trial_generation(self._study, frozen)  # it joins the current population
+            self._rounding.inner.get_trial_generation(
+                self._study, frozen
+            )  # it joins the current population
         return Candidate(assignment, trial)
 
     def drop(self, candidate: Candidate) -> None:
@@ -109,7 +124,9 @@ class OptunaOptimizer:
             self._study.tell(trial, losses)
 
     def _make_sampler(self) -> BaseSampler:
-        warnings.filterwarnings("ignore", category=FutureWarning, message="`(gamma|prior_weight)`")  # to go in Optuna 6
+        warnings.filterwarnings(
+            "ignore", category=FutureWarning, message="`(gamma|prior_weight)`"
+        )  # to go in Optuna 6
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         return self._sampler.make(self._next_seed())
 
@@ -136,11 +153,15 @@ class Rounding(BaseSampler):
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self.inner.infer_relative_search_space(study, trial)
 
-    def sample_relative(self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    def sample_relative(
+        self, study: Any, trial: Any, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
         drawn = self.inner.sample_relative(study, trial, search_space)
         return {name: self._rounded(name, raw) for name, raw in drawn.items()}
 
-    def sample_independent(self, study: Any, trial: Any, name: str, distribution: BaseDistribution) -> Any:
+    def sample_independent(
+        self, study: Any, trial: Any, name: str, distribution: BaseDistribution
+    ) -> Any:
         return self._rounded(name, self.inner.sample_independent(study, trial, name, distribution))
 
     def before_trial(self, study: Any, trial: Any) -> None:

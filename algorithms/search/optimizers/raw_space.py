@@ -68,7 +68,9 @@ class RawSpace:
 
     def assignment(self, raws: Mapping[str, Raw]) -> dict[str, Scalar]:
         """The assignment that `raws`, one for each side by name, stand for."""
-        return self._cube.decode([side.place(raws[side.name]) if side else MIDDLE for side in self._every])
+        return self._cube.decode(
+            [side.place(raws[side.name]) if side else MIDDLE for side in self._every]
+        )
 
     def raws(self, assignment: Assignment) -> dict[str, Raw] | None:
         """The inverse of `assignment`, without absent parameters; None if `assignment` is not of
@@ -85,7 +87,10 @@ def _side(parameter: Parameter) -> RawSide:
     one = dimension(parameter)
     if parameter.type is ParameterType.CATEGORICAL:
         return RawSide(parameter.name, Kind.CHOICE, one.size or 0, one)
-    even = parameter.type is ParameterType.DISCRETE or parameter.space.distribution is Distribution.UNIFORM
+    even = (
+        parameter.type is ParameterType.DISCRETE
+        or parameter.space.distribution is Distribution.UNIFORM
+    )
     if even and one.size is not None and one.size <= MOST_VALUES:
         return RawSide(parameter.name, Kind.ORDER, one.size, one)
     return RawSide(parameter.name, Kind.UNIT, 0, one)

@@ -56,9 +56,12 @@ class SkoptOptimizer:
         if self._asked[1]:  # as skopt itself does where its model proposes a known point
             drawn = uniform(f"{self._seed}/skopt/again/{number}/{self._asked[1]}", len(self._space))
             return self._note(
-                self._space.assignment({s.name: s.raw(u) for s, u in zip(self._space, drawn, strict=True)})
+                self._space.assignment(
+                    {s.name: s.raw(u) for s, u in zip(self._space, drawn, strict=True)}
+                )
             )
-        # skopt warns of points that it proposes twice, numpy and scikit-learn of fits that did not converge
+        # skopt warns of points that it proposes twice, numpy and scikit-learn of fits that did not
+        # converge
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             point = self._propose()
@@ -102,7 +105,9 @@ class SkoptOptimizer:
         model = self._model
         return skopt.Optimizer(
             [_dimension(side) for side in self._space],
-            base_estimator=_boosted(seed) if model.base_estimator == "GBRT" else model.base_estimator,
+            base_estimator=_boosted(seed)
+            if model.base_estimator == "GBRT"
+            else model.base_estimator,
             n_initial_points=max(1, model.n_initial_points),
             acq_func=model.acq_func,
             acq_optimizer=model.acq_optimizer,
@@ -120,7 +125,10 @@ class Boosted(GradientBoostingQuantileRegressor):  # type: ignore[misc]
 
 
 def _boosted(seed: int) -> Boosted:
-    return Boosted(base_estimator=GradientBoostingRegressor(n_estimators=30, loss="quantile"), random_state=seed)
+    return Boosted(
+        base_estimator=GradientBoostingRegressor(n_estimators=30, loss="quantile"),
+        random_state=seed,
+    )
 
 
 def _dimension(side: RawSide) -> Any:

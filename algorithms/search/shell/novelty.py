@@ -38,7 +38,9 @@ class Novelty:
         """Has every point of a finite space that the constraints allow been suggested?"""
         if self._size is None:
             return False
-        return len(self._seen) >= self._size or (bool(self._cube.constraints) and self._next() is None)
+        return len(self._seen) >= self._size or (
+            bool(self._cube.constraints) and self._next() is None
+        )
 
     def claim(self, assignment: Assignment) -> bool:
         """Mark `assignment` as suggested; False if it was already, or is not of this space."""
@@ -99,7 +101,9 @@ class Novelty:
         drawn = (self._draw(index, attempt) for attempt in range(MOST_DRAWS))
         allowed = list(islice(filter(self._cube.allows, drawn), DRAWS_BEFORE_WALK))
         if not allowed:
-            raise InfeasibleError(f"of {MOST_DRAWS:,} random points the constraints allow none; loosen them")
+            raise InfeasibleError(
+                f"of {MOST_DRAWS:,} random points the constraints allow none; loosen them"
+            )
         return allowed[-1]
 
 

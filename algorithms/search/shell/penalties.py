@@ -46,4 +46,6 @@ class Penalties(Generic[_Candidate]):
             return tuple(LARGEST_LOSS * (1.0 + missed / (1.0 + missed)) for _ in outcome.losses)
         share = MARGIN * (2.0 if outcome.failed else 1.0 + missed / (1.0 + missed))
         ranges = zip(self.best, self.worst, strict=True)
-        return tuple(worst + share / 2 * ((worst - best) or abs(worst) or 1.0) for best, worst in ranges)
+        return tuple(
+            worst + share / 2 * ((worst - best) or abs(worst) or 1.0) for best, worst in ranges
+        )

@@ -36,5 +36,7 @@ class Permutation:
 
     def _scramble(self, turn: int, half: int) -> int:
         size = self._bits // 8 + 1
-        digest = blake2b(b"%d/%d" % (turn, half), key=self._key[:64], digest_size=min(size, 64)).digest()
+        digest = blake2b(
+            b"%d/%d" % (turn, half), key=self._key[:64], digest_size=min(size, 64)
+        ).digest()
         return int.from_bytes(digest, "big")

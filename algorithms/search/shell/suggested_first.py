@@ -82,15 +82,23 @@ def suggestion_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         for name, value in point.items():
             if name not in known:
                 wrong = True
-                yield Problem((*place, name), f"is not a parameter of this space; there are: {', '.join(known)}")
+                yield Problem(
+                    (*place, name),
+                    f"is not a parameter of this space; there are: {', '.join(known)}",
+                )
             elif value_of(known[name], value) is None:
                 wrong = True
-                yield Problem((*place, name), f"{value!r} is not a value of {name!r}, {values_in_words(known[name])}")
+                yield Problem(
+                    (*place, name),
+                    f"{value!r} is not a value of {name!r}, {values_in_words(known[name])}",
+                )
         if wrong:
             continue
         values = _read(cube, point)
         if values in seen:
-            yield Problem(place, f"is listed twice, first as number {seen.index(values)}; remove one")
+            yield Problem(
+                place, f"is listed twice, first as number {seen.index(values)}; remove one"
+            )
         elif why := _impossible(cube, values):
             yield Problem(place, why)
         seen.append(values)
@@ -98,7 +106,9 @@ def suggestion_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _read(cube: Cube, point: PartialAssignment) -> dict[str, Scalar]:
     """The given values of a valid point, as this space writes them, in its order."""
-    read = {one.name: value_of(one, point[one.name]) for one in cube.parameters if one.name in point}
+    read = {
+        one.name: value_of(one, point[one.name]) for one in cube.parameters if one.name in point
+    }
     return {name: value for name, value in read.items() if value is not None}
 
 
@@ -110,9 +120,14 @@ def _impossible(cube: Cube, values: Mapping[str, Scalar]) -> str:
         if condition is not None and condition.parameter in values:
             parent = condition.parameter
             if not predicate(condition, known[parent])(values[parent]):
-                return f"{name} does not exist where {parent} is {values[parent]}; remove one of them"
+                return (
+                    f"{name} does not exist where {parent} is {values[parent]}; remove one of them"
+                )
     if cube.key(values) is None and next(_drawn(cube, values, "feasibility"), None) is None:
-        return "has values that conditions or constraints forbid together; change them, or give all parameters"
+        return (
+            "has values that conditions or constraints forbid together; change them, or give all "
+            "parameters"
+        )
     return ""
 
 

@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 from algorithms.search.outcome import Outcome
 from algorithms.search.port import Search
-from algorithms.search.shell.suggested_first import SuggestedFirst, complete_points, suggestion_problems
+from algorithms.search.shell.suggested_first import (
+    SuggestedFirst,
+    complete_points,
+    suggestion_problems,
+)
 from algorithms.space.encoding import Cube
 from algorithms.space.reading import FittedRows, fit_rows
 from events.spec.experiment import ExperimentSpec
@@ -35,11 +39,17 @@ def warm_start_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     if warm is None:
         return
     if len(spec.all_objectives) > 1:
-        yield Problem(("spec", "warmStart"), "rows have one value, and there are several objectives; remove it")
+        yield Problem(
+            ("spec", "warmStart"),
+            "rows have one value, and there are several objectives; remove it",
+        )
     if warm.rows is None and warm.file is not None:
-        words = "is read by the command line only (run, submit, check); give rows or experiment here"
+        words = (
+            "is read by the command line only (run, submit, check); give rows or experiment here"
+        )
         yield Problem(("spec", "warmStart", "file"), words)
     if warm.rows and not (found := warm_start_rows(spec)).used:
         yield Problem(
-            ("spec", "warmStart"), f"no row fits into this search space: {'; '.join(list(found.words())[1:])}"
+            ("spec", "warmStart"),
+            f"no row fits into this search space: {'; '.join(list(found.words())[1:])}",
         )

@@ -17,7 +17,13 @@ from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.local.program import Process, render_process
 from controller.views import words
-from controller.views.plan import PARAMETER_TITLES, algorithm_plan, example_point, parameter_rows, plan
+from controller.views.plan import (
+    PARAMETER_TITLES,
+    algorithm_plan,
+    example_point,
+    parameter_rows,
+    plan,
+)
 from controller.views.summary import as_json
 from events.ids import ExperimentId, TrialNumber, trial_name
 from events.spec.document import ExperimentDocument
@@ -41,13 +47,23 @@ def check(file: ExperimentFile, output: ListFormat = ListOutput.TABLE) -> None:
     _print(document, example)
     for warning in document.warnings:
         print_warning(warning)
-    typer.secho(f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}", fg=typer.colors.GREEN)
+    typer.secho(
+        f"\n{file} is valid. Run it: trialstream run {shlex.quote(str(file))}",
+        fg=typer.colors.GREEN,
+    )
 
 
 def example_trial(document: ExperimentDocument, origin: Path) -> Process:
     """The program of a trial in the middle of the search space. Raises TemplateError."""
     key = AttemptKey(NOWHERE, TrialNumber(1), 1)
-    launch = Launch(key, document.name, document.namespace, document.spec, example_point(document.spec), str(origin))
+    launch = Launch(
+        key,
+        document.name,
+        document.namespace,
+        document.spec,
+        example_point(document.spec),
+        str(origin),
+    )
     return render_process(launch, METRICS)
 
 
@@ -74,7 +90,11 @@ def _print(document: ExperimentDocument, example: Process) -> None:
 def _example(document: ExperimentDocument, example: Process) -> Iterator[tuple[str, str]]:
     yield "Trial", trial_name(document.name, TrialNumber(1))
     yield "Command", shlex.join(example.argv)
-    own = {name: value for name, value in example.env.items() if not name.startswith(("TRIALSTREAM_", "KATIB_"))}
+    own = {
+        name: value
+        for name, value in example.env.items()
+        if not name.startswith(("TRIALSTREAM_", "KATIB_"))
+    }
     if own:
         yield "Environment", "\n".join(f"{name}={value}" for name, value in own.items())
     if example.memory is not None:
@@ -89,6 +109,10 @@ def _tree(document: ExperimentDocument, example: Process) -> dict[str, Any]:
         "name": document.name,
         "namespace": document.namespace,
         "algorithm": algorithm_plan(document.spec),
-        "example": {"command": list(example.argv), "environment": dict(example.env), "folder": example.cwd},
+        "example": {
+            "command": list(example.argv),
+            "environment": dict(example.env),
+            "folder": example.cwd,
+        },
         "spec": document.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }

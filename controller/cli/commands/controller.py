@@ -15,26 +15,39 @@ from controller.cluster.simulated import Function
 
 
 def controller(
-    cluster: Annotated[ClusterKind, typer.Option("--cluster", help="Where trials run.")] = ClusterKind.LOCAL,
+    cluster: Annotated[
+        ClusterKind, typer.Option("--cluster", help="Where trials run.")
+    ] = ClusterKind.LOCAL,
     kafka: Kafka = None,
     database: Url = None,
     data: Data = DEFAULT_DATA,
     answers: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:FUNCTION", help="With --cluster simulated: assignment -> Answer."),
+        typer.Option(
+            metavar="MODULE:FUNCTION", help="With --cluster simulated: assignment -> Answer."
+        ),
     ] = None,
     pace: Annotated[
-        float | None, typer.Option(min=0.001, help="Simulated seconds in a second; without it, time jumps.")
+        float | None,
+        typer.Option(min=0.001, help="Simulated seconds in a second; without it, time jumps."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address on which metrics and health are answered.")] = "127.0.0.1",
-    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")] = 0,
-    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")] = 0,
+    host: Annotated[
+        str, typer.Option(help="Address on which metrics and health are answered.")
+    ] = "127.0.0.1",
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 = none.")
+    ] = 0,
+    health_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /healthz and /readyz; 0 = none.")
+    ] = 0,
 ) -> None:
     """Run a controller: one of several that share the experiments of `submit`.
 
     On SIGTERM the others take over.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     settings = read_settings(database, kafka)
     if settings.database is None:
         raise CommandError(
@@ -66,5 +79,7 @@ def _function(place: ClusterKind, answers: str | None) -> Function | None:
     try:
         function: Function = getattr(import_module(module), name)
     except (ImportError, ValueError, AttributeError) as error:
-        raise CommandError(f"--answers {answers!r}: {error}; give MODULE:FUNCTION", ExitCode.INVALID) from None
+        raise CommandError(
+            f"--answers {answers!r}: {error}; give MODULE:FUNCTION", ExitCode.INVALID
+        ) from None
     return function

@@ -11,11 +11,26 @@ import typer
 
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
-from controller.cli.options import DEFAULT_DATA, Data, Kafka, ListFormat, ListOutput, Url, kafka_settings, open_store
+from controller.cli.options import (
+    DEFAULT_DATA,
+    Data,
+    Kafka,
+    ListFormat,
+    ListOutput,
+    Url,
+    kafka_settings,
+    open_store,
+)
 from controller.cli.tables import pairs, table
 from controller.store.dead_letters import DeadLetters, StoredDeadLetter
 from controller.views import words
-from controller.views.dead_letters import LETTER_TITLES, letter_cells, letter_facts, letter_tree, value_text
+from controller.views.dead_letters import (
+    LETTER_TITLES,
+    letter_cells,
+    letter_facts,
+    letter_tree,
+    value_text,
+)
 from controller.views.summary import as_json
 from events.bus.kafka import open_bus
 
@@ -31,11 +46,15 @@ class DeadLettersAction(StrEnum):
     DROP = "drop"
 
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids or their beginnings, or `all`.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID...", help="Ids or their beginnings, or `all`.")
+]
 
 
 def dead_letters(
-    action: Annotated[DeadLettersAction, typer.Argument(help="list, show, redrive (publish again) or drop.")],
+    action: Annotated[
+        DeadLettersAction, typer.Argument(help="list, show, redrive (publish again) or drop.")
+    ],
     ids: Ids = None,
     output: ListFormat = ListOutput.TABLE,
     data: Data = DEFAULT_DATA,
@@ -50,7 +69,12 @@ def dead_letters(
 
 
 async def _perform(
-    action: DeadLettersAction, ids: list[str], output: ListOutput, data: Path, kafka: str | None, database: str | None
+    action: DeadLettersAction,
+    ids: list[str],
+    output: ListOutput,
+    data: Path,
+    kafka: str | None,
+    database: str | None,
 ) -> None:
     async with _open(data, database) as letters:
         if action is DeadLettersAction.LIST:
@@ -81,14 +105,17 @@ async def _open(data: Path, database: str | None) -> AsyncGenerator[DeadLetters]
 async def _chosen(letters: DeadLetters, ids: list[str]) -> list[StoredDeadLetter]:
     """The letters that were named. Raises CommandError if one is not there or not unique."""
     if not ids:
-        raise CommandError("say which: the id as `dead-letters list` shows it, or `all`", ExitCode.INVALID)
+        raise CommandError(
+            "say which: the id as `dead-letters list` shows it, or `all`", ExitCode.INVALID
+        )
     chosen: dict[object, StoredDeadLetter] = {}
     for prefix in [""] if ids == ["all"] else ids:
         found = await letters.find(prefix.lower())
         if prefix and len(found) != 1:
             count = "no dead letter" if not found else words.count(len(found), "dead letter")
             raise CommandError(
-                f"{count} with an id that begins with {prefix!r}; see: trialstream dead-letters list",
+                f"{count} with an id that begins with {prefix!r}; see: trialstream "
+                "dead-letters list",
                 ExitCode.NOT_FOUND,
             )
         chosen |= {one.id: one for one in found}

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from controller.cli.client import of_controllers, request
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, read_settings
+from controller.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_NAMESPACE,
+    Data,
+    Kafka,
+    Name,
+    Namespace,
+    Url,
+    read_settings,
+)
 from controller.cli.session import open_local_components, stop_locally
 from events.signals import DeletionRequested
 
@@ -27,7 +36,9 @@ def delete(
     if shared is None or not of_controllers(name, namespace, data, database):
         asyncio.run(_delete(name, namespace, data, database))
     else:
-        asyncio.run(request(name, namespace, DeletionRequested(), lambda _: False, shared, database))
+        asyncio.run(
+            request(name, namespace, DeletionRequested(), lambda _: False, shared, database)
+        )
     typer.echo(f"{name} deleted")
 
 

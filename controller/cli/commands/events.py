@@ -26,8 +26,12 @@ class StreamOutput(StrEnum):
 
 def stream(
     name: Name,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until the experiment ends.")] = False,
-    start: Annotated[int, typer.Option("--from", min=1, metavar="SEQ", help="Begin with this event.")] = 1,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more until the experiment ends.")
+    ] = False,
+    start: Annotated[
+        int, typer.Option("--from", min=1, metavar="SEQ", help="Begin with this event.")
+    ] = 1,
     output: Annotated[
         StreamOutput, typer.Option("--output", "-o", help="Words, or CloudEvents in JSON.")
     ] = StreamOutput.TEXT,
@@ -40,7 +44,11 @@ def stream(
 
 
 async def _stream(
-    name: tuple[str, str], follow: bool, start: int, output: StreamOutput, where: tuple[Path, str | None]
+    name: tuple[str, str],
+    follow: bool,
+    start: int,
+    output: StreamOutput,
+    where: tuple[Path, str | None],
 ) -> None:
     async with open_queries(*where) as queries:
         experiment = (await find_experiment(queries, *name)).experiment.identity.id

@@ -25,13 +25,16 @@ class ExportOutput(StrEnum):
 
 
 ExportFile = Annotated[
-    Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output.")
+    Path | None,
+    typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output."),
 ]
 
 
 def export(
     name: Name,
-    output: Annotated[ExportOutput, typer.Option("--output", "-o", help="The format.")] = ExportOutput.CSV,
+    output: Annotated[
+        ExportOutput, typer.Option("--output", "-o", help="The format.")
+    ] = ExportOutput.CSV,
     file: ExportFile = None,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
@@ -48,7 +51,11 @@ async def _export(
     async with open_queries(*where) as queries:
         snapshot = await find_experiment(queries, *name)
         identity = snapshot.experiment.identity
-        front = {row.number for row in await queries.trials.front(identity)} if identity.spec.multi_objective else set()
+        front = (
+            {row.number for row in await queries.trials.front(identity)}
+            if identity.spec.multi_objective
+            else set()
+        )
         columns = Columns(snapshot.experiment, front)
         with _target(file) as target:
             if output is ExportOutput.CSV:
@@ -74,6 +81,8 @@ def _target(file: Path | None) -> Generator[TextIO]:
     try:
         opened = file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}", ExitCode.INVALID) from None
+        raise CommandError(
+            f"{file} cannot be written: {error.strerror}", ExitCode.INVALID
+        ) from None
     with opened:
         yield opened

@@ -10,7 +10,15 @@ import typer
 from controller.cli.errors import CommandError, print_error
 from controller.cli.exits import ExitCode
 from controller.cli.lookup import POLL_SECONDS, find_experiment, find_trial, open_queries
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
+from controller.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_NAMESPACE,
+    Data,
+    Name,
+    Namespace,
+    Trial,
+    Url,
+)
 from controller.store.queries import Queries
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
@@ -23,8 +31,12 @@ CHUNK = 64 * 1024
 def logs(
     name: Name,
     trial: Trial,
-    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; default: the last.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the trial has ended.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Which attempt; default: the last.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Continue until the trial has ended.")
+    ] = False,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
@@ -34,7 +46,11 @@ def logs(
 
 
 async def _logs(
-    wanted: tuple[str, str, str], attempt: int | None, follow: bool, data: Path, database: str | None
+    wanted: tuple[str, str, str],
+    attempt: int | None,
+    follow: bool,
+    data: Path,
+    database: str | None,
 ) -> None:
     name, namespace, trial = wanted
     async with open_queries(data, database) as queries:
@@ -63,7 +79,9 @@ def _print_from(file: Path, start: int) -> int:
         return start
 
 
-async def _follow(queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, file: Path) -> None:
+async def _follow(
+    queries: Queries, snapshot: ExperimentSnapshot, row: TrialRow, attempt: int, file: Path
+) -> None:
     """Print the log until the attempt is over, with all that it wrote before its end."""
     printed, over = 0, False
     while not over:

@@ -11,9 +11,13 @@ from controller.views.summary import state_after_trials
 from events.signals import PauseRequested
 
 
-def pause(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None) -> None:
+def pause(
+    name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None
+) -> None:
     """Pause an experiment of the controllers: its running trials are stopped and run anew when it
     is resumed."""
     settings = kafka_settings(kafka)
-    experiment = asyncio.run(request(name, namespace, PauseRequested(), at_rest, settings, database))
+    experiment = asyncio.run(
+        request(name, namespace, PauseRequested(), at_rest, settings, database)
+    )
     typer.echo(state_after_trials(experiment))

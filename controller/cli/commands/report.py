@@ -13,7 +13,9 @@ from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, 
 from controller.views.report.page import page
 from controller.views.report.subject import read_subject
 
-Target = Annotated[Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: NAME.html")]
+Target = Annotated[
+    Path | None, typer.Option("--file", "-f", dir_okay=False, help="Write here; default: NAME.html")
+]
 
 
 def report(
@@ -29,7 +31,9 @@ def report(
     try:
         target.write_text(html, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{target} cannot be written: {error.strerror}", ExitCode.INVALID) from None
+        raise CommandError(
+            f"{target} cannot be written: {error.strerror}", ExitCode.INVALID
+        ) from None
     typer.echo(f"{target} written; open it in a browser: {target.absolute().as_uri()}")
 
 

@@ -11,10 +11,14 @@ from controller.views.summary import state_after_trials
 from events.signals import ResumeRequested
 
 
-def resume(name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None) -> None:
+def resume(
+    name: Name, namespace: Namespace = DEFAULT_NAMESPACE, kafka: Kafka = None, database: Url = None
+) -> None:
     """Resume a paused or stopped experiment of the controllers."""
     settings = kafka_settings(kafka)
-    experiment = asyncio.run(request(name, namespace, ResumeRequested(), _resumed, settings, database))
+    experiment = asyncio.run(
+        request(name, namespace, ResumeRequested(), _resumed, settings, database)
+    )
     typer.echo(state_after_trials(experiment))
 
 

@@ -36,7 +36,9 @@ class Output(StrEnum):
 
 def run(
     file: ExperimentFile,
-    output: Annotated[Output, typer.Option("--output", "-o", help="text, or one JSON document.")] = Output.TEXT,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="text, or one JSON document.")
+    ] = Output.TEXT,
     seed: Seed = None,
     data: Data = DEFAULT_DATA,
     database: Url = None,
@@ -53,7 +55,11 @@ def run(
     document = load_experiment(file)
     for warning in document.warnings:
         print_warning(warning)
-    raise typer.Exit(asyncio.run(_run(document, file.absolute().parent, _view(output), output, seed, data, database)))
+    raise typer.Exit(
+        asyncio.run(
+            _run(document, file.absolute().parent, _view(output), output, seed, data, database)
+        )
+    )
 
 
 def _view(output: Output) -> View:
@@ -87,7 +93,9 @@ async def _run(
             view.say(f"{title}: {text.replace(chr(10), '; ')}")
         queries = Queries(components.database)
         await run_alongside(session, view.follow(queries, experiment))
-        snapshot = await queries.experiments.find(experiment.identity.namespace, experiment.identity.name)
+        snapshot = await queries.experiments.find(
+            experiment.identity.namespace, experiment.identity.name
+        )
         assert snapshot is not None
         tree = await read_document(queries, snapshot)
         front = await front_rows(queries, snapshot.experiment, MOST_LISTED_MEMBERS)
@@ -98,20 +106,28 @@ async def _run(
     return _exit(snapshot.experiment, session)
 
 
-def _tell(experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool) -> None:
+def _tell(
+    experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool
+) -> None:
     name, progress = experiment.identity.name, experiment.progress
     done = words.count(progress.counts.concluded, "trial")
     ending = f": {progress.verdict.message}" if progress.verdict else ""
     typer.echo(f"{name} {progress.state.value} after {done}{ending}")
     best = tree["best"]
     if best is not None:
-        typer.echo(f"best {experiment.spec.first_objective.metric}={words.number(best['value'])} by {best['name']}")
+        typer.echo(
+            f"best {experiment.spec.first_objective.metric}={words.number(best['value'])} by "
+            f"{best['name']}"
+        )
         for key, value in best["assignment"].items():
             typer.echo(f"  {key} = {words.scalar(value)}")
     elif front:
         show_front(experiment, front, f"trialstream trials {name} --front")
     elif progress.infeasible:
-        typer.echo(f"no trial keeps the outcome constraints: {words.count(progress.infeasible, 'trial')} missed one")
+        typer.echo(
+            "no trial keeps the outcome constraints: "
+            f"{words.count(progress.infeasible, 'trial')} missed one"
+        )
     elif progress.counts.concluded:
         typer.echo(f"no trial has a value; see why: trialstream why {name} 1")
     if interrupted and not experiment.done:

@@ -9,7 +9,16 @@ import typer
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
 from controller.cli.lookup import find_experiment, open_queries, short_name
 from controller.cli.moment import At
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, ListFormat, ListOutput, Name, Namespace, Url
+from controller.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_NAMESPACE,
+    Data,
+    ListFormat,
+    ListOutput,
+    Name,
+    Namespace,
+    Url,
+)
 from controller.cli.tables import heading, pairs, table
 from controller.views.overview import (
     LIVE_TITLES,
@@ -26,7 +35,9 @@ from controller.views.summary import as_json, best_row, front_rows, read_documen
 def show(
     name: Name,
     at: At = None,
-    importance: Annotated[bool, typer.Option("--importance", help="Also how much each parameter matters.")] = False,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Also how much each parameter matters.")
+    ] = False,
     output: ListFormat = ListOutput.TABLE,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
@@ -37,7 +48,12 @@ def show(
 
 
 async def _show(
-    wanted: tuple[str, str, str | None], output: ListOutput, data: Path, database: str | None, *, weigh: bool
+    wanted: tuple[str, str, str | None],
+    output: ListOutput,
+    data: Path,
+    database: str | None,
+    *,
+    weigh: bool,
 ) -> None:
     async with open_queries(data, database) as queries:
         snapshot = await find_experiment(queries, *wanted)
@@ -63,4 +79,7 @@ async def _show(
         heading("Parameter importance")
         for line in importance_words(experiment, weighed):
             typer.echo(line)
-    typer.echo(f"\nMore: trialstream trials {name}, trialstream why {name} TRIAL, trialstream report {name}")
+    typer.echo(
+        f"\nMore: trialstream trials {name}, trialstream why {name} TRIAL, trialstream report "
+        f"{name}"
+    )

@@ -6,7 +6,16 @@ from pathlib import Path
 import typer
 
 from controller.cli.client import of_controllers, request
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Kafka, Name, Namespace, Url, read_settings
+from controller.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_NAMESPACE,
+    Data,
+    Kafka,
+    Name,
+    Namespace,
+    Url,
+    read_settings,
+)
 from controller.cli.session import open_local_components, stop_locally
 from controller.core.experiment import Experiment
 from controller.views.summary import state_after_trials

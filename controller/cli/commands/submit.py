@@ -40,7 +40,11 @@ def submit(
 
 
 async def _submit(
-    document: ExperimentDocument, origin: Path, seed: int | None, kafka: str | None, database: str | None
+    document: ExperimentDocument,
+    origin: Path,
+    seed: int | None,
+    kafka: str | None,
+    database: str | None,
 ) -> Experiment:
     settings = kafka_settings(kafka)
     async with open_client(settings, DEFAULT_DATA, database) as client:
@@ -77,6 +81,8 @@ def _no_problems(_: ExperimentSpec) -> tuple[()]:
     return ()
 
 
-async def _send_new(client: ControllerClient, document: ExperimentDocument, origin: Path, seed: int | None) -> None:
+async def _send_new(
+    client: ControllerClient, document: ExperimentDocument, origin: Path, seed: int | None
+) -> None:
     shard = shard_of(document.namespace, document.name, client.bus.partitions)
     await client.ask(ExperimentId(uuid4()), shard, submission(document, origin, seed))

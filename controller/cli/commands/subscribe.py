@@ -26,28 +26,42 @@ from trialstream.tokens import is_token
 
 TYPES = sorted(fact.model_fields["type"].default for fact in get_args(Fact))
 POSITIONS = re.compile(r"\d{1,4}=\d{1,18}(,\d{1,4}=\d{1,18})*")
-STARTS = f"{ALLOWED}, {BEGINNING}, {NOW}, a token, or positions such as 0=1200,7=31 (partition=position)"
+STARTS = (
+    f"{ALLOWED}, {BEGINNING}, {NOW}, a token, or positions such as 0=1200,7=31 (partition=position)"
+)
 
 
 def subscribe(
     experiment: Annotated[
-        str | None, typer.Option("--experiment", "-e", metavar="NAME|ID", help="Only this experiment.")
+        str | None,
+        typer.Option("--experiment", "-e", metavar="NAME|ID", help="Only this experiment."),
     ] = None,
-    trial: Annotated[int | None, typer.Option("--trial", min=1, help="Only this trial of the experiment.")] = None,
+    trial: Annotated[
+        int | None, typer.Option("--trial", min=1, help="Only this trial of the experiment.")
+    ] = None,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", "-t", help="Only this type, such as trial.concluded; may be repeated."),
+        typer.Option(
+            "--type", "-t", help="Only this type, such as trial.concluded; may be repeated."
+        ),
     ] = None,
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Only this namespace.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Only this namespace.")
+    ] = None,
     start: Annotated[
         str,
         typer.Option(
-            "--from", metavar="PLACE", help=f"{BEGINNING}, {NOW}, a time, a token, or positions such as 0=1200,7=31."
+            "--from",
+            metavar="PLACE",
+            help=f"{BEGINNING}, {NOW}, a time, a token, or positions such as 0=1200,7=31.",
         ),
     ] = NOW,
     group: Annotated[
         str | None,
-        typer.Option("--group", help="Kafka keeps the position under this name; the next start continues there."),
+        typer.Option(
+            "--group",
+            help="Kafka keeps the position under this name; the next start continues there.",
+        ),
     ] = None,
     output: Annotated[
         StreamOutput, typer.Option("--output", "-o", help="Words, or CloudEvents in JSON.")
@@ -57,7 +71,8 @@ def subscribe(
     """Print the events of experiments as they come from Kafka, one a line, until Ctrl-C."""
     if trial is not None and experiment is None:
         raise CommandError(
-            "--trial: a number names a trial of one experiment; say which with --experiment", ExitCode.INVALID
+            "--trial: a number names a trial of one experiment; say which with --experiment",
+            ExitCode.INVALID,
         )
     try:
         events = subscription(
@@ -73,7 +88,9 @@ def subscribe(
     except TokenRefusedError as error:
         raise CommandError(f"--from: {error}", ExitCode.INVALID) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python complains when it flushes at its end
 
 
 async def _print_all(events: Subscription, output: StreamOutput) -> None:
@@ -86,7 +103,10 @@ def _line(event: Event, output: StreamOutput) -> str:
     if output is StreamOutput.JSONL:
         return json.dumps(event.as_cloud_event(), ensure_ascii=False)
     name = f"{event.namespace}/{event.name}" if event.name else str(event.experiment)
-    return f"{words.clock(event.at)}  {words.clean(name)} {event.sequence}  {words.clean(_in_words(event))}"
+    return (
+        f"{words.clock(event.at)}  {words.clean(name)} {event.sequence}  "
+        f"{words.clean(_in_words(event))}"
+    )
 
 
 def _in_words(event: Event) -> str:
@@ -94,7 +114,11 @@ def _in_words(event: Event) -> str:
         body = decode(event.delivery.record).body
     except UnreadableRecordError:
         body = None
-    return words.fact_words(body) if isinstance(body, Fact) else f"{event.type} (not known to this version)"
+    return (
+        words.fact_words(body)
+        if isinstance(body, Fact)
+        else f"{event.type} (not known to this version)"
+    )
 
 
 def _experiment(text: str | None, namespace: str | None) -> str | UUID | None:
@@ -111,7 +135,8 @@ def _known(types: list[str]) -> list[str]:
     for text in types:
         if text not in TYPES:
             raise CommandError(
-                f"--type: {text!r} is not a type of event; there are: {', '.join(TYPES)}", ExitCode.INVALID
+                f"--type: {text!r} is not a type of event; there are: {', '.join(TYPES)}",
+                ExitCode.INVALID,
             )
     return types
 

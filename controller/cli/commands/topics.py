@@ -20,12 +20,17 @@ class TopicsAction(StrEnum):
 
 
 def topics(
-    action: Annotated[TopicsAction, typer.Argument(help="create what is missing, or check what is there.")],
+    action: Annotated[
+        TopicsAction, typer.Argument(help="create what is missing, or check what is there.")
+    ],
     partitions: Annotated[
         int, typer.Option(min=1, max=512, help="Shards of the installation; can never be changed.")
     ] = kafka_topics.PARTITIONS,
     replicas: Annotated[
-        int | None, typer.Option(min=1, show_default="3, or as many as there are brokers", help="Copies of each.")
+        int | None,
+        typer.Option(
+            min=1, show_default="3, or as many as there are brokers", help="Copies of each."
+        ),
     ] = None,
     kafka: Kafka = None,
 ) -> None:

@@ -15,7 +15,14 @@ from controller.cli.tables import table
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views.rows import Columns, csv_text
 from controller.views.summary import as_json
-from controller.views.trials import Selection, Trials, UnknownOrderError, read_trials, trial_cells, trial_titles
+from controller.views.trials import (
+    Selection,
+    Trials,
+    UnknownOrderError,
+    read_trials,
+    trial_cells,
+    trial_titles,
+)
 
 
 class TrialsOutput(StrEnum):
@@ -26,13 +33,19 @@ class TrialsOutput(StrEnum):
 
 def trials(
     name: Name,
-    state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only this state; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", "-s", help="Only this state; may be repeated.")
+    ] = None,
     sort: Annotated[
         str, typer.Option(help="By `number`, by `value` with the best first, or by an objective.")
     ] = "number",
     front: Annotated[bool, typer.Option("--front", help="Only those of the Pareto front.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 1000,
-    output: Annotated[TrialsOutput, typer.Option("--output", "-o", help="How to print.")] = TrialsOutput.TABLE,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")
+    ] = 1000,
+    output: Annotated[
+        TrialsOutput, typer.Option("--output", "-o", help="How to print.")
+    ] = TrialsOutput.TABLE,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
@@ -65,8 +78,14 @@ async def _read(
 
 def _print(snapshot: ExperimentSnapshot, read: Trials) -> None:
     titles, numbers = trial_titles(snapshot)
-    table(titles, (trial_cells(snapshot, row, read.last.get(row.number)) for row in read.rows), numbers)
+    table(
+        titles,
+        (trial_cells(snapshot, row, read.last.get(row.number)) for row in read.rows),
+        numbers,
+    )
     if not read.rows:
         typer.echo(
-            "No trial is in this state." if snapshot.experiment.progress.proposed else "There are no trials yet."
+            "No trial is in this state."
+            if snapshot.experiment.progress.proposed
+            else "There are no trials yet."
         )

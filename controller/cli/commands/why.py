@@ -7,7 +7,15 @@ import typer
 
 from controller.cli.lookup import find_experiment, find_trial, open_queries, short_name
 from controller.cli.moment import At
-from controller.cli.options import DEFAULT_DATA, DEFAULT_NAMESPACE, Data, Name, Namespace, Trial, Url
+from controller.cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_NAMESPACE,
+    Data,
+    Name,
+    Namespace,
+    Trial,
+    Url,
+)
 from controller.cli.tables import heading
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.views import words
@@ -30,7 +38,9 @@ def why(
     asyncio.run(_why((name, namespace, at), trial, data, database))
 
 
-async def _why(wanted: tuple[str, str, str | None], trial: str, data: Path, database: str | None) -> None:
+async def _why(
+    wanted: tuple[str, str, str | None], trial: str, data: Path, database: str | None
+) -> None:
     async with open_queries(data, database) as queries:
         snapshot = await find_experiment(queries, *wanted)
         row = await find_trial(queries, snapshot, trial)
@@ -56,7 +66,9 @@ def _print_trouble(conclusion: TrialConcluded, snapshot: ExperimentSnapshot, log
     if said is None:
         return
     lines = (
-        last_lines(log, LOG_LINES) if conclusion.state in (TrialState.FAILED, TrialState.METRICS_UNAVAILABLE) else []
+        last_lines(log, LOG_LINES)
+        if conclusion.state in (TrialState.FAILED, TrialState.METRICS_UNAVAILABLE)
+        else []
     )
     if lines:
         heading(f"The last lines of its log ({log})")

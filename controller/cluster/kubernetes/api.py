@@ -1,4 +1,5 @@
-"""A client of the API server that speaks plain JSON: every request has a deadline, writes pass a rate limiter."""
+"""A client of the API server that speaks plain JSON: every request has a deadline, writes pass a
+rate limiter."""
 
 import logging
 import ssl
@@ -31,11 +32,14 @@ AGENT = "trialstream"
 """Our name as a client, and as the manager of the fields we apply."""
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError)
 
-logging.getLogger("kubernetes_asyncio.client.rest").setLevel(logging.INFO)  # at DEBUG it prints Secrets
+logging.getLogger("kubernetes_asyncio.client.rest").setLevel(
+    logging.INFO
+)  # at DEBUG it prints Secrets
 
 
 class Api:
-    """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use `open_api`.
+    """Paths begin with /api or /apis; objects are parsed JSON. All methods raise ApiError. Use
+    `open_api`.
 
     Writes of Priority.BACKGROUND raise ThrottledError, too."""
 
@@ -48,21 +52,36 @@ class Api:
         """`seconds`: how long it may take, if longer than usual."""
         if seconds is None:
             return await self._exchange("GET", path, query)
-        deadline = aiohttp.ClientTimeout(total=seconds, connect=10, sock_connect=5, sock_read=seconds)
+        deadline = aiohttp.ClientTimeout(
+            total=seconds, connect=10, sock_connect=5, sock_read=seconds
+        )
         return await self._exchange("GET", path, query, deadline=deadline)
 
     async def create(
-        self, path: str, body: Mapping[str, Any], *, priority: Priority = Priority.NORMAL, **query: str
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        priority: Priority = Priority.NORMAL,
+        **query: str,
     ) -> dict[str, Any]:
         """`path` is the collection's. Raises ConflictError if the name is taken."""
         return await self._write("POST", path, body, priority=priority, **query)
 
     async def patch(
-        self, path: str, body: Mapping[str, Any], *, apply: bool = False, priority: Priority = Priority.URGENT
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        apply: bool = False,
+        priority: Priority = Priority.URGENT,
     ) -> dict[str, Any]:
-        """Merge; or with `apply` a server-side apply that takes over the fields from any other manager."""
+        """Merge; or with `apply` a server-side apply that takes over the fields from any other
+        manager."""
         if apply:
-            return await self._write("PATCH", path, body, APPLY, priority=priority, fieldManager=AGENT, force="true")
+            return await self._write(
+                "PATCH", path, body, APPLY, priority=priority, fieldManager=AGENT, force="true"
+            )
         return await self._write("PATCH", path, body, MERGE, priority=priority)
 
     async def delete(
@@ -73,23 +92,32 @@ class Api:
         propagation: str = "Foreground",
         priority: Priority = Priority.URGENT,
     ) -> bool:
-        """Delete the object; with `uid` only if it still is that very object. False: it no longer exists."""
+        """Delete the object; with `uid` only if it still is that very object. False: it no longer
+        exists."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
             await self._write("DELETE", path, body, priority=priority)
-        except (NotFoundError, ConflictError):  # ConflictError: the name belongs to another object by now
+        except (
+            NotFoundError,
+            ConflictError,
+        ):  # ConflictError: the name belongs to another object by now
             return False
         return True
 
     async def chunks(self, path: str, *, silence: float, **query: str) -> AsyncGenerator[bytes]:
-        """The bytes of a response as they arrive; ApiUnavailableError after `silence` seconds without any."""
-        timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        """The bytes of a response as they arrive; ApiUnavailableError after `silence` seconds
+        without any."""
+        timeout = aiohttp.ClientTimeout(
+            connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=silence
+        )
         response = await self._request(self._streams, "GET", path, query, None, None, timeout)
         try:
             if response.status >= 400:
-                raise _error_of(response.status, await response.read(), response.headers.get("Retry-After"))
+                raise _error_of(
+                    response.status, await response.read(), response.headers.get("Retry-After")
+                )
             async for chunk in response.content.iter_any():
                 yield chunk
         except _NETWORK_ERRORS as error:
@@ -124,7 +152,9 @@ class Api:
         if priority is not Priority.BACKGROUND:
             await self._rate_limiter.acquire(urgent=priority is Priority.URGENT)
         elif not self._rate_limiter.try_acquire():
-            raise ThrottledError(0, "NoRoom", f"{method} {path}: other writes are more urgent; try again later")
+            raise ThrottledError(
+                0, "NoRoom", f"{method} {path}: other writes are more urgent; try again later"
+            )
         try:
             return await self._exchange(method, path, query, body, content)
         except ApiUnavailableError as error:
@@ -147,7 +177,9 @@ class Api:
         try:
             data = await response.read()
         except _NETWORK_ERRORS as error:
-            raise ApiUnavailableError(0, "Interrupted", f"{method} {path}: {_text_of(error)}") from None
+            raise ApiUnavailableError(
+                0, "Interrupted", f"{method} {path}: {_text_of(error)}"
+            ) from None
         if response.status >= 400:
             raise _error_of(response.status, data, response.headers.get("Retry-After"))
         try:
@@ -185,14 +217,17 @@ class Api:
         except (*_NETWORK_ERRORS, config.ConfigException) as error:
             # ConfigException: the token's file is being renewed
             API_REQUESTS.labels(method, "none").inc()
-            raise ApiUnavailableError(0, "Unreachable", f"{method} {path}: {_text_of(error)}") from None
+            raise ApiUnavailableError(
+                0, "Unreachable", f"{method} {path}: {_text_of(error)}"
+            ) from None
         API_REQUESTS.labels(method, f"{response.status // 100}xx").inc()
         return response
 
 
 @asynccontextmanager
 async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
-    """A client of the cluster that this process runs in, else of the one in KUBECONFIG or ~/.kube/config.
+    """A client of the cluster that this process runs in, else of the one in KUBECONFIG or
+    ~/.kube/config.
 
     Raises OSError."""
     configuration = Configuration()
@@ -202,14 +237,24 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
         try:
             await config.load_kube_config(client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
-            raise OSError(f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})") from None
+            raise OSError(
+                f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})"
+            ) from None
     configuration.connection_pool_maxsize = 100
-    async with ApiClient(configuration=configuration) as client, ApiClient(configuration=configuration) as streams:
+    async with (
+        ApiClient(configuration=configuration) as client,
+        ApiClient(configuration=configuration) as streams,
+    ):
         try:
-            limiter = RateLimiter(writes_per_second, 2 * writes_per_second, filled_at=time.monotonic())
+            limiter = RateLimiter(
+                writes_per_second, 2 * writes_per_second, filled_at=time.monotonic()
+            )
             yield Api(client, streams, limiter)
         finally:
-            for each in (client, streams):  # a TLS shutdown would outlast the event loop and leave sockets open
+            for each in (
+                client,
+                streams,
+            ):  # a TLS shutdown would outlast the event loop and leave sockets open
                 await each.rest_client.pool_manager.connector.close(abort_ssl=True)
 
 

@@ -10,11 +10,19 @@ TRANSIENT = frozenset({408, 429})
 
 
 class ApiError(TrialstreamError):
-    """What the server answered. `status`: of HTTP, 0 = no answer; `details` as in Kubernetes' Status."""
+    """What the server answered. `status`: of HTTP, 0 = no answer; `details` as in Kubernetes'
+    Status."""
 
-    def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
-        self.status, self.reason, self.message, self.details = status, reason, message, details or {}
+        self.status, self.reason, self.message, self.details = (
+            status,
+            reason,
+            message,
+            details or {},
+        )
 
 
 class NotFoundError(ApiError, AbandonError):
@@ -38,7 +46,8 @@ class ThrottledError(ApiError, RetryError):
 
 
 class ApiUnavailableError(ApiError, RetryError):
-    """No answer, or an error that passes by itself; `retry_after`: seconds to wait, if the server says so."""
+    """No answer, or an error that passes by itself; `retry_after`: seconds to wait, if the server
+    says so."""
 
     def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(status, reason, message)
@@ -48,7 +57,10 @@ class ApiUnavailableError(ApiError, RetryError):
 def error_from(status_object: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:
     """The exception for a Status object of Kubernetes."""
     status, reason = int(status_object.get("code") or 500), str(status_object.get("reason") or "")
-    message, details = str(status_object.get("message") or f"HTTP {status}"), status_object.get("details") or {}
+    message, details = (
+        str(status_object.get("message") or f"HTTP {status}"),
+        status_object.get("details") or {},
+    )
     if status in TRANSIENT or status >= 500:
         return ApiUnavailableError(status, reason, message, retry_after)
     kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}

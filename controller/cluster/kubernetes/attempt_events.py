@@ -1,4 +1,5 @@
-"""The events of attempts on their way to `watch`; what repeats the last event of its attempt is left out."""
+"""The events of attempts on their way to `watch`; what repeats the last event of its attempt is
+left out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +15,8 @@ class AttemptEvents:
         self._last: dict[AttemptKey, Event] = {}
 
     def publish(self, event: Event) -> bool:
-        """Queue the event unless it repeats the last one; True if starting the attempt again would change nothing."""
+        """Queue the event unless it repeats the last one; True if starting the attempt again would
+        change nothing."""
         if self._last.get(event.key) != event:
             self._last[event.key] = event
             self._queue.put_nowait(event)

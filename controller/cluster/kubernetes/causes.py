@@ -1,4 +1,5 @@
-"""Why a workload failed: its cause, found in its pods, because each cause has its own retry rule."""
+"""Why a workload failed: its cause, found in its pods, because each cause has its own retry
+rule."""
 
 import signal
 from collections.abc import Sequence
@@ -11,15 +12,18 @@ from events.facts import Cause
 EVICTIONS = frozenset({"PreemptionByScheduler", "EvictionByEvictionAPI", "TerminationByKubelet"})
 NODE_LOST = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 OWN_DISK = ("exceeds the limit", "exceeds the total limit", "exceeded its local ephemeral")
-"""Parts of the kubelet's message when a pod is evicted because it used more disk than its own limits allow."""
+"""Parts of the kubelet's message when a pod is evicted because it used more disk than its own
+limits allow."""
 DEADLINE_REASONS = frozenset({"DeadlineExceeded", "PipelineRunTimeout"})
 DEADLINE_MESSAGE = "longer than specified deadline"
-"""The training operator has one reason for all failures; only its message tells that it was a deadline."""
+"""The training operator has one reason for all failures; only its message tells that it was a
+deadline."""
 START_FAILURES = frozenset({"StartError", "ContainerCannotRun"})
 POWER_LOST = 255
 """The exit code of all containers of a node that lost its power."""
 TOOLS = "/trialstream/"
-"""Where the collector puts the program that wraps the command: on a very slow node it may be there too late."""
+"""Where the collector puts the program that wraps the command: on a very slow node it may be there
+too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,15 @@ class Finished:
 
 
 def failure(condition: dict[str, Any], primary: Sequence[Pod], pods: Sequence[Pod]) -> Finished:
-    """The end of a workload whose failure condition holds; `condition` is the object that it led to.
+    """The end of a workload whose failure condition holds; `condition` is the object that it led
+    to.
 
-    Pods tell the cause more exactly than the condition does. Of primary pods that followed one another, the last
-    one tells why there was no other.
+    Pods tell the cause more exactly than the condition does. Of primary pods that followed one
+    another, the last one tells why there was no other.
     """
-    if text_of(condition, "reason") in DEADLINE_REASONS or DEADLINE_MESSAGE in text_of(condition, "message"):
+    if text_of(condition, "reason") in DEADLINE_REASONS or DEADLINE_MESSAGE in text_of(
+        condition, "message"
+    ):
         return Finished(Cause.TIMEOUT, None, _text(condition) or "it ran longer than its deadline")
     latest_first = sorted(primary, key=lambda pod: pod.created, reverse=True)
     every = (*latest_first, *pods)
@@ -49,7 +56,9 @@ def failure(condition: dict[str, Any], primary: Sequence[Pod], pods: Sequence[Po
             return of_container(pod)
     for pod in latest_first:
         if pod.deadline is not None:
-            return Finished(Cause.LOST, pod.exit_code, f"its pod {pod.name} was deleted, and not by Trialstream")
+            return Finished(
+                Cause.LOST, pod.exit_code, f"its pod {pod.name} was deleted, and not by Trialstream"
+            )
     for pod in every:
         if other := _of_other_container(pod):
             return other
@@ -62,26 +71,34 @@ def of_container(pod: Pod) -> Finished:
     message = text_of(pod.last_end, "message").strip()
     assert code is not None
     if reason == "OOMKilled":
-        return Finished(Cause.OUT_OF_MEMORY, code, "killed because it used more memory than its limit")
+        return Finished(
+            Cause.OUT_OF_MEMORY, code, "killed because it used more memory than its limit"
+        )
     if reason in START_FAILURES:
         cause = Cause.LOST if TOOLS in message else Cause.SPAWN_FAILURE
         return Finished(cause, code, f"the container {pod.primary} could not be started: {message}")
     if reason == "ContainerStatusUnknown" or _has_lost_power(pod):
         return Finished(Cause.LOST, code, f"the node {pod.node} lost the container")
     if 128 < code < 128 + signal.NSIG:
-        return Finished(Cause.SIGNAL, code, _with_message(f"killed by {_signal_name(code - 128)}", message))
+        return Finished(
+            Cause.SIGNAL, code, _with_message(f"killed by {_signal_name(code - 128)}", message)
+        )
     return Finished(Cause.ERROR, code, _with_message(f"exit status {code}", message))
 
 
 def _was_replaced(pod: Pod, latest_first: Sequence[Pod]) -> bool:
-    """Was a primary pod created after this one had been evicted? Then the eviction was not the end."""
+    """Was a primary pod created after this one had been evicted? Then the eviction was not the
+    end."""
     evicted = text_of(pod.disruption, "lastTransitionTime")
     return bool(evicted and latest_first) and latest_first[0].created > evicted
 
 
 def _eviction(pod: Pod) -> Finished | None:
     """Evicted by the cluster; or because it used too much disk, which is the trial's own fault."""
-    reason, message = str(pod.disruption.get("reason") or ""), text_of(pod.disruption, "message") or pod.message
+    reason, message = (
+        str(pod.disruption.get("reason") or ""),
+        text_of(pod.disruption, "message") or pod.message,
+    )
     evicted = pod.reason == "Evicted"
     if evicted and any(part in pod.message for part in OWN_DISK):
         return Finished(Cause.ERROR, pod.exit_code, pod.message.strip())
@@ -93,7 +110,8 @@ def _eviction(pod: Pod) -> Finished | None:
 
 
 def _of_other_container(pod: Pod) -> Finished | None:
-    """The failure of a container beside or before the primary one; once that ran, native sidecars do not count."""
+    """The failure of a container beside or before the primary one; once that ran, native sidecars
+    do not count."""
     for one in pod.neighbours if pod.primary_ran else pod.containers:
         ended = dict_of(dict_of(one, "state"), "terminated")
         code = number_of(ended, "exitCode")

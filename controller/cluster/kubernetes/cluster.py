@@ -50,16 +50,21 @@ class WorkloadSettings:
 class KubernetesCluster:
     """The Cluster port; see `controller.cluster` for its promises. Use `KubernetesCluster.open`.
 
-    A workload says itself which attempt it is and how it is judged, so any controller can continue with it.
+    A workload says itself which attempt it is and how it is judged, so any controller can continue
+    with it.
     """
 
-    def __init__(self, api: Api, settings: WorkloadSettings, logs: Path, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, api: Api, settings: WorkloadSettings, logs: Path, tasks: asyncio.TaskGroup
+    ) -> None:
         self._api = api
         self._settings = settings
         self._kinds = Kinds(api)
         self._configmaps = ConfigMaps(api)
         self._events = AttemptEvents()
-        self._cache = WorkloadCache(api, settings.namespaces, tasks, self._observe, self._handle_gone)
+        self._cache = WorkloadCache(
+            api, settings.namespaces, tasks, self._observe, self._handle_gone
+        )
         self._logs = Logs(api, logs, tasks, self._observe)
         self._observer = WorkloadObserver(self._cache, self._logs, self._events)
         self._deletions = Deletions(tasks, self._delete)
@@ -101,7 +106,8 @@ class KubernetesCluster:
         return await self._create(key, workload, _with_owner(launch, body))
 
     async def stop(self, key: AttemptKey) -> None:
-        """Delete the attempt's workload, gracefully; its end is yielded when all of its pods are gone."""
+        """Delete the attempt's workload, gracefully; its end is yielded when all of its pods are
+        gone."""
         await self._kind_known.setdefault(key.experiment, asyncio.Event()).wait()
         self._deletions.begin(key)
 
@@ -111,9 +117,13 @@ class KubernetesCluster:
             yield event
 
     async def sweep(
-        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self,
+        experiment: Identity,
+        expected: Collection[AttemptKey],
+        wanted: Callable[[AttemptKey], bool],
     ) -> None:
-        """As the port says; a workload whose end was noticed is deleted, unless it is to be retained."""
+        """As the port says; a workload whose end was noticed is deleted, unless it is to be
+        retained."""
         kind = await self._watch_experiment(experiment)
         if kind is None or not self._cache.synced(kind):
             return
@@ -150,7 +160,8 @@ class KubernetesCluster:
         return self._logs.path(key)
 
     async def _watch_experiment(self, experiment: Identity) -> Kind | None:
-        """Watch the kind of the experiment's workloads; None if the cluster has no such kind, or does not answer."""
+        """Watch the kind of the experiment's workloads; None if the cluster has no such kind, or
+        does not answer."""
         template = experiment.spec.trial_template
         try:
             kind = await self._kinds.find(*self._configmaps.kind_of(experiment.id, template))
@@ -172,20 +183,25 @@ class KubernetesCluster:
         self._kind_known.setdefault(experiment, asyncio.Event()).set()
         return kind
 
-    async def _create(self, key: AttemptKey, workload: WorkloadRef, body: Mapping[str, Any]) -> bool:
+    async def _create(
+        self, key: AttemptKey, workload: WorkloadRef, body: Mapping[str, Any]
+    ) -> bool:
         self._created[key] = workload
         try:
             self._cache.add(await self._api.create(workload.kind.path(workload.namespace), body))
         except ConflictError:
             return await self._adopt(key, workload)
         except ApiError as error:
-            if not isinstance(error, ApiUnavailableError):  # else it may have been created all the same
+            if not isinstance(
+                error, ApiUnavailableError
+            ):  # else it may have been created all the same
                 del self._created[key]
             return self._events.publish(event_of_refusal(key, error))
         return True
 
     async def _adopt(self, key: AttemptKey, workload: WorkloadRef) -> bool:
-        """The name is taken: by this very attempt, when the answer to its creation was lost, or by something else."""
+        """The name is taken: by this very attempt, when the answer to its creation was lost, or by
+        something else."""
         try:
             obj = await self._api.get(workload.path)
         except ApiError as error:
@@ -199,7 +215,8 @@ class KubernetesCluster:
         return self._events.publish(Ended(key, Cause.SPAWN_FAILURE, None, message))
 
     async def _look_up(self, kind: Kind, experiment: Identity, key: AttemptKey) -> None:
-        """The attempt is expected and not seen: ask for it by name before it is given up as lost."""
+        """The attempt is expected and not seen: ask for it by name before it is given up as
+        lost."""
         launch = Launch(key, experiment.name, experiment.namespace, experiment.spec, {})
         expected = WorkloadRef(kind, experiment.namespace, workload_name(launch))
         workload = self._created.get(key, expected)
@@ -270,7 +287,8 @@ class KubernetesCluster:
 
 
 def _with_owner(launch: Launch, body: dict[str, Any]) -> dict[str, Any]:
-    """Make the experiment the owner if it is an object of the cluster: its deletion then deletes the workload."""
+    """Make the experiment the owner if it is an object of the cluster: its deletion then deletes
+    the workload."""
     origin = launch.origin or ""
     if not origin.endswith("/Experiment"):
         return body

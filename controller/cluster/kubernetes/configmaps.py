@@ -28,17 +28,25 @@ class ConfigMaps:
         if experiment not in self._trees:
             if wanted.config_map_namespace != launch.namespace:
                 raise ManifestError(
-                    f"spec.trialTemplate.configMap.configMapNamespace: {wanted.config_map_namespace!r} must be the "
+                    "spec.trialTemplate.configMap.configMapNamespace: "
+                    f"{wanted.config_map_namespace!r} must be the "
                     f"experiment's own namespace, {launch.namespace!r}; copy the ConfigMap there"
                 )
-            found = await self._api.get(f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}")
+            found = await self._api.get(
+                f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}"
+            )
             self._trees[experiment] = _tree(found, wanted.template_path)
         return self._trees[experiment]
 
     def kind_of(self, experiment: ExperimentId, template: TrialTemplate) -> tuple[str, str]:
-        """apiVersion and kind of the experiment's workloads; a Job as long as its ConfigMap was not read."""
+        """apiVersion and kind of the experiment's workloads; a Job as long as its ConfigMap was not
+        read."""
         tree = self._trees.get(experiment)
-        return (str(tree.get("apiVersion")), str(tree.get("kind"))) if tree else workload_kind(template)
+        return (
+            (str(tree.get("apiVersion")), str(tree.get("kind")))
+            if tree
+            else workload_kind(template)
+        )
 
     def forget(self, experiment: ExperimentId) -> None:
         self._trees.pop(experiment, None)

@@ -1,4 +1,5 @@
-"""Workloads that have to go: each is deleted by a task that asks until the API server has accepted it."""
+"""Workloads that have to go: each is deleted by a task that asks until the API server has accepted
+it."""
 
 import asyncio
 import logging
@@ -14,9 +15,12 @@ _log = logging.getLogger(__name__)
 
 
 class Deletions:
-    """One task for each attempt that was asked to stop, until `forget`. `delete` asks once; it raises ApiError."""
+    """One task for each attempt that was asked to stop, until `forget`. `delete` asks once; it
+    raises ApiError."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, delete: Callable[[AttemptKey], Awaitable[None]]) -> None:
+    def __init__(
+        self, tasks: asyncio.TaskGroup, delete: Callable[[AttemptKey], Awaitable[None]]
+    ) -> None:
         self._tasks = tasks
         self._delete = delete
         self._deleting: dict[AttemptKey, asyncio.Task[None]] = {}
@@ -46,5 +50,7 @@ class Deletions:
             try:
                 return await self._delete(key)
             except ApiError as error:
-                _log.warning("attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error)
+                _log.warning(
+                    "attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error
+                )
             await asyncio.sleep(backoff.next())

@@ -21,26 +21,32 @@ from events.spec.document import KATIB, OURS
 
 BULKY = ("managedFields", "annotations")
 """Metadata that is not kept."""
-SERVED = tuple(Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OURS, KATIB))
+SERVED = tuple(
+    Kind(version, "Experiment", f"/apis/{version}", "experiments") for version in (OURS, KATIB)
+)
 TRIALS = Kind(OURS, "Trial", f"/apis/{OURS}", "trials")
 
 
 @dataclass(slots=True)
 class Experiments:
-    """The experiments that exist, and the trials that are shown as objects. Use `Experiments.open`."""
+    """The experiments that exist, and the trials that are shown as objects. Use
+    `Experiments.open`."""
 
     api: Api
     _experiments: Sequence[Reflector] = ()
     _trials: Sequence[Reflector] = ()
     on_change: Callable[[ExperimentId], None] = lambda _: None
-    """Called for each experiment whose object, or one of whose trials' objects, has changed or is gone."""
+    """Called for each experiment whose object, or one of whose trials' objects, has changed or is
+    gone."""
     _objects: dict[ExperimentId, ExperimentObject] = field(default_factory=dict)
     _shown: dict[str, dict[TrialNumber, TrialObject]] = field(default_factory=dict)
     """The trials that are shown, by the id of their experiment and their number."""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, api: Api, namespaces: Sequence[str], versions: Sequence[str]) -> AsyncIterator["Experiments"]:
+    async def open(
+        cls, api: Api, namespaces: Sequence[str], versions: Sequence[str]
+    ) -> AsyncIterator["Experiments"]:
         """`namespaces`: none = all; `versions`: the apiVersions of experiments that are served."""
 
         def watched(kind: Kind, selector: str, changed: Changed) -> list[Reflector]:
@@ -122,16 +128,23 @@ class Experiments:
         if known is None:
             await self.api.create(place, trial, priority=Priority.BACKGROUND)
         else:
-            status = {**dict.fromkeys(known.status), **trial["status"]}  # a merge keeps what is not named
+            status = {
+                **dict.fromkeys(known.status),
+                **trial["status"],
+            }  # a merge keeps what is not named
             path = f"{place}/{trial['metadata']['name']}"
             await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
 
     async def hide_trial(self, trial: TrialObject) -> None:
         """A background write. Raises ThrottledError, ApiError."""
         path = TRIALS.path(trial.namespace, trial.name)
-        await self.api.delete(path, uid=trial.uid, propagation="Background", priority=Priority.BACKGROUND)
+        await self.api.delete(
+            path, uid=trial.uid, propagation="Background", priority=Priority.BACKGROUND
+        )
 
-    async def tell(self, obj: ExperimentObject, kind: str, reason: str, message: str, at: datetime) -> None:
+    async def tell(
+        self, obj: ExperimentObject, kind: str, reason: str, message: str, at: datetime
+    ) -> None:
         """Write an Event about the object, for `kubectl describe`; an error is ignored."""
         event = {
             "apiVersion": "v1",
@@ -143,10 +156,13 @@ class Experiments:
             },
             "type": kind, "reason": reason, "message": message[:1000],
             "firstTimestamp": format_time(at), "lastTimestamp": format_time(at), "count": 1,
-            "source": {"component": MANAGER}, "reportingComponent": MANAGER, "reportingInstance": MANAGER,
+            "source": {"component": MANAGER}, "reportingComponent": MANAGER,
+            "reportingInstance": MANAGER,
         }  # fmt: skip
         try:
-            await self.api.create(f"/api/v1/namespaces/{obj.namespace}/events", event, priority=Priority.URGENT)
+            await self.api.create(
+                f"/api/v1/namespaces/{obj.namespace}/events", event, priority=Priority.URGENT
+            )
         except ApiError:
             return
 

@@ -1,8 +1,9 @@
-"""Paths in GJSON, the language of Katib's success and failure conditions: parsed once, looked up in any document.
+"""Paths in GJSON, the language of Katib's success and failure conditions: parsed once, looked up in
+any document.
 
-Supported of https://github.com/tidwall/gjson/blob/master/SYNTAX.md: keys and indices, `#` (how many, or with
-more after it each of them), the queries `#(key=="value")` for the first match and `#(…)#` for all, the pipe, `@this`,
-and `[path,path]`.
+Supported of https://github.com/tidwall/gjson/blob/master/SYNTAX.md: keys and indices, `#` (how
+many, or with more after it each of them), the queries `#(key=="value")` for the first match and
+`#(…)#` for all, the pipe, `@this`, and `[path,path]`.
 """
 
 import operator
@@ -19,7 +20,8 @@ from events.errors import RefusalError
 MOST_CHARACTERS, MOST_DEPTH = 4_096, 16
 USABLE = 'keys, indices, #, #(key=="value"), #(…)#, | and @this'
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
+    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt,
+    ">": operator.gt,
 }  # fmt: skip
 _PAIRS = {"(": ")", "[": "]"}
 
@@ -48,8 +50,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The elements of an array in which the value at `path` compares with `text` as `compare` says; if that is empty,
-    those that have a value at `path`."""
+    """The elements of an array in which the value at `path` compares with `text` as `compare` says;
+    if that is empty, those that have a value at `path`."""
 
     path: "GjsonPath"
     compare: str
@@ -98,9 +100,13 @@ def _query(word: str, depth: int) -> Query:
         compare = next((one for one in _COMPARE if inner.startswith(one, place)), None)
         if compare is not None:
             key, value = inner[:place].strip(), inner[place + len(compare) :].strip()
-            return Query(parse(key, depth + 1) if key else [[Word.THIS]], compare, _text(value), every)
+            return Query(
+                parse(key, depth + 1) if key else [[Word.THIS]], compare, _text(value), every
+            )
         if inner[place] in "%~":
-            raise PathError(f"the operator {inner[place]!r} cannot be used; there are {' '.join(_COMPARE)}")
+            raise PathError(
+                f"the operator {inner[place]!r} cannot be used; there are {' '.join(_COMPARE)}"
+            )
     return Query(parse(inner, depth + 1), "", "", every)
 
 
@@ -119,7 +125,8 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _outside(text: str) -> Iterator[int]:
-    """The positions outside brackets and quotes that are not escaped. Raises PathError if one is not closed."""
+    """The positions outside brackets and quotes that are not escaped. Raises PathError if one is
+    not closed."""
     open_ones: list[str] = []
     quoted = escaped = False
     for place, one in enumerate(text):

@@ -47,12 +47,20 @@ class Kinds:
         except NotFoundError:
             listed = ()
         for one in listed:
-            if one.get("kind") == kind and one.get("namespaced") and "/" not in one.get("name", "/"):
+            if (
+                one.get("kind") == kind
+                and one.get("namespaced")
+                and "/" not in one.get("name", "/")
+            ):
                 return Kind(api_version, kind, root, one["name"])
-        raise NoKindError(f"the cluster has no kind {kind} in {api_version}; install its operator, and trials start")
+        raise NoKindError(
+            f"the cluster has no kind {kind} in {api_version}; install its operator, and "
+            "trials start"
+        )
 
 
 def workload_kind(template: TrialTemplate) -> tuple[str, str]:
-    """apiVersion and kind of a template's workloads; for one in a ConfigMap, a Job until it is read."""
+    """apiVersion and kind of a template's workloads; for one in a ConfigMap, a Job until it is
+    read."""
     tree = template.trial_spec or {}
     return str(tree.get("apiVersion", "batch/v1")), str(tree.get("kind", "Job"))

@@ -1,4 +1,5 @@
-"""How a workload is marked: its name, the labels by which it is found, and the rules by which it is judged."""
+"""How a workload is marked: its name, the labels by which it is found, and the rules by which it is
+judged."""
 
 import hashlib
 from collections.abc import Mapping
@@ -30,7 +31,8 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a workload is judged; kept in an annotation, so that any controller that sees it can judge it."""
+    """How a workload is judged; kept in an annotation, so that any controller that sees it can
+    judge it."""
 
     success: str
     failure: str
@@ -40,12 +42,14 @@ class Rules:
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the primary pods; empty = all pods of the workload."""
     sidecar: bool = True
-    """Does a collector in the pod report its measurements? Else the controller follows the pod's log."""
+    """Does a collector in the pod report its measurements? Else the controller follows the pod's
+    log."""
     retain: bool = False
 
 
 def workload_name(launch: Launch) -> str:
-    """`digits-12-x7k2m`: unlike any other attempt's, also of an experiment that had the same name before."""
+    """`digits-12-x7k2m`: unlike any other attempt's, also of an experiment that had the same name
+    before."""
     key = launch.key
     digest = hashlib.sha256(f"{key.experiment}/{key.trial}/{key.attempt}".encode()).digest()
     return f"{launch.name}-{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_SUFFIX])}"

@@ -1,4 +1,5 @@
-"""The logs of pods without a collector, copied through the API into files on this machine as they grow."""
+"""The logs of pods without a collector, copied through the API into files on this machine as they
+grow."""
 
 import asyncio
 import logging
@@ -22,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Logs:
-    """One file for each attempt, and one task that fills it. `ended` is called when a log is complete."""
+    """One file for each attempt, and one task that fills it. `ended` is called when a log is
+    complete."""
 
     api: Api
     folder: Path
@@ -36,7 +38,9 @@ class Logs:
     def follow(self, key: AttemptKey, pod: Pod) -> None:
         """Fill the attempt's file from now on, unless that has begun."""
         if key not in self.following:
-            self.following[key] = self.tasks.create_task(self._follow(key, pod), name=f"copy the log of pod {pod.name}")
+            self.following[key] = self.tasks.create_task(
+                self._follow(key, pod), name=f"copy the log of pod {pod.name}"
+            )
 
     def complete(self, key: AttemptKey) -> bool:
         """Is the file complete, or was there none to fill?"""
@@ -63,7 +67,9 @@ class Logs:
             except NotFoundError:
                 break
             except ApiUnavailableError as error:
-                _log.info("the log of pod %s was interrupted and is requested again: %s", pod.name, error)
+                _log.info(
+                    "the log of pod %s was interrupted and is requested again: %s", pod.name, error
+                )
             except ApiError as error:  # the container does not run yet, or we may not read the log
                 _log.warning("the log of pod %s: %s", pod.name, error)
             tries = 0 if self._size(key) > before else tries + 1
@@ -78,7 +84,9 @@ class Logs:
         """Append what the file does not have yet; the API always starts with the first byte."""
         known = self._size(key)
         with self.path(key).open("ab") as file:
-            async for chunk in self.api.chunks(path, silence=LOG_SILENCE_SECONDS, container=container, follow="true"):
+            async for chunk in self.api.chunks(
+                path, silence=LOG_SILENCE_SECONDS, container=container, follow="true"
+            ):
                 new = chunk[known:] if known else chunk
                 known = max(0, known - len(chunk))
                 file.write(new)

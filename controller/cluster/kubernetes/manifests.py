@@ -19,11 +19,25 @@ from events.spec.template import TrialTemplate
 from events.spec.yaml import text_of
 
 INTEGERS = frozenset(
-    {"replicas", "parallelism", "completions", "activeDeadlineSeconds", "numNodes", "numProcPerNode", "slotsPerWorker"}
+    {
+        "replicas",
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "numNodes",
+        "numProcPerNode",
+        "slotsPerWorker",
+    }
 )
 """Fields that take an integer where a parameter fills them; all others get text, as with Katib."""
 TRAINING = "kubeflow.org/v1"
-REPLICAS = ("tfReplicaSpecs", "pytorchReplicaSpecs", "mpiReplicaSpecs", "xgbReplicaSpecs", "mxReplicaSpecs")
+REPLICAS = (
+    "tfReplicaSpecs",
+    "pytorchReplicaSpecs",
+    "mpiReplicaSpecs",
+    "xgbReplicaSpecs",
+    "mxReplicaSpecs",
+)
 _WHERE: Path = ("spec", "trialTemplate")
 
 
@@ -34,19 +48,23 @@ class ManifestError(RefusalError, ValueError):
 def manifest(
     launch: Launch, sidecar: Sidecar, policy: Policy, source: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The object to create; `source`: the template if it is not in the spec. Raises ManifestError, TemplateError."""
+    """The object to create; `source`: the template if it is not in the spec. Raises ManifestError,
+    TemplateError."""
     template = launch.spec.trial_template
     name = workload_name(launch)
     values = template_values(template, launch.assignment, name, launch.namespace)
     texts = {key: written(value) for key, value in values.items()}
     absent = absent_names(launch.spec, launch.assignment)
-    tree: dict[str, Any] = _with_types(substitute(source or template.trial_spec or {}, texts, absent))
+    tree: dict[str, Any] = _with_types(
+        substitute(source or template.trial_spec or {}, texts, absent)
+    )
     for path, message in forbidden_fields(tree, policy):
         raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *path))}: {message}")
     _run_once(tree, template)
     _label_pods(tree, launch)
     rules = Rules(
-        template.success_condition or "", template.failure_condition or "", template.primary_container_name or "",
+        template.success_condition or "", template.failure_condition or "",
+        template.primary_container_name or "",
         template.primary_pod_labels, _add_collectors(tree, launch, sidecar), template.retain,
     )  # fmt: skip
     metadata = _dict(tree, "metadata")
@@ -64,7 +82,9 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
     """Why trials of `spec` could not run on Kubernetes."""
     template = spec.trial_template
     if template.command is not None:
-        yield Problem((*_WHERE, "command"), "runs on one machine only; give trialSpec, which has an image")
+        yield Problem(
+            (*_WHERE, "command"), "runs on one machine only; give trialSpec, which has an image"
+        )
     tree = template.trial_spec
     if tree is None:
         return
@@ -75,25 +95,31 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
             yield Problem(
                 where,
-                f"a {tree['kind']} cannot be collected from with File, because its pods cannot be changed; use StdOut",
+                f"a {tree['kind']} cannot be collected from with File, because its pods "
+                "cannot be changed; use StdOut",
             )
     elif not primary_templates(_copied(tree), template):
-        names = sorted({str(one.get("name")) for pod in pod_templates(_copied(tree)) for one in pod.containers})
+        names = sorted(
+            {str(one.get("name")) for pod in pod_templates(_copied(tree)) for one in pod.containers}
+        )
         yield Problem(
             (*_WHERE, "primaryContainerName"),
-            f"no pod with primaryPodLabels has a container {template.primary_container_name!r}; containers are: "
+            f"no pod with primaryPodLabels has a container {template.primary_container_name!r}; "
+            "containers are: "
             f"{', '.join(names) or 'none'}",
         )
 
 
 def _with_types(tree: Any, key: str = "") -> Any:
-    """Give each field the type that Kubernetes takes: integers in INTEGERS, text in commands and arguments."""
+    """Give each field the type that Kubernetes takes: integers in INTEGERS, text in commands and
+    arguments."""
     match tree:
         case dict():
             return {name: _with_types(value, name) for name, value in tree.items()}
         case list():
             return [
-                written(one) if key in ("command", "args") and _is_scalar(one) else _with_types(one) for one in tree
+                written(one) if key in ("command", "args") and _is_scalar(one) else _with_types(one)
+                for one in tree
             ]
         case str() if key in INTEGERS and tree.isdecimal():
             return int(tree)
@@ -129,7 +155,8 @@ def _run_once(tree: dict[str, Any], template: TrialTemplate) -> None:
 
 
 def _label_pods(tree: dict[str, Any], launch: Launch) -> None:
-    """Label the pods, by which they are found; those without a service account of their own get no token."""
+    """Label the pods, by which they are found; those without a service account of their own get no
+    token."""
     for pod in pod_templates(tree):
         pod.metadata["labels"] = {**_dict(pod.metadata, "labels"), **labels_of(launch)}
         if not pod.argo and not {"serviceAccountName", "serviceAccount"} & pod.spec.keys():
@@ -137,7 +164,8 @@ def _label_pods(tree: dict[str, Any], launch: Launch) -> None:
 
 
 def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> bool:
-    """Add a collector to each primary pod; False if that cannot be done, and the log is to be followed."""
+    """Add a collector to each primary pod; False if that cannot be done, and the log is to be
+    followed."""
     template = launch.spec.trial_template
     name = template.primary_container_name or ""
     pods = primary_templates(tree, template)
@@ -145,7 +173,9 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
         container = pod.container(name)
         assert container is not None
         container["env"] = _environment(container, launch)
-    collectable = [can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods]
+    collectable = [
+        can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods
+    ]
     if not pods or not all(collectable):
         return False
     for pod in pods:
@@ -163,7 +193,11 @@ def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
     }
     listed = container.get("env") or []
     named = {one.get("name") for one in listed if isinstance(one, dict)}
-    added = [{"name": name, "value": value.replace("$", "$$")} for name, value in ours.items() if name not in named]
+    added = [
+        {"name": name, "value": value.replace("$", "$$")}
+        for name, value in ours.items()
+        if name not in named
+    ]
     return [*added, *listed]
 
 

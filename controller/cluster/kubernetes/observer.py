@@ -58,4 +58,7 @@ class WorkloadObserver:
 def _is_collecting(pod: Object) -> bool:
     """Does a collector run in the pod, which therefore has not reported everything yet?"""
     statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
-    return any(status.get("name") == COLLECTOR and "running" in (status.get("state") or {}) for status in statuses)
+    return any(
+        status.get("name") == COLLECTOR and "running" in (status.get("state") or {})
+        for status in statuses
+    )

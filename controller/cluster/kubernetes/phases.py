@@ -1,4 +1,5 @@
-"""The phase of an attempt, judged by its workload and its pods; pure, and with an answer for any object."""
+"""The phase of an attempt, judged by its workload and its pods; pure, and with an answer for any
+object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,10 +50,14 @@ class Running:
 Phase = Pending | Running | Finished
 
 
-def phase(workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, *, started: bool) -> Phase:
-    """`pods`: of this workload, also those that are gone; `started`: has it been seen running before?
+def phase(
+    workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, *, started: bool
+) -> Phase:
+    """`pods`: of this workload, also those that are gone; `started`: has it been seen running
+    before?
 
-    As in Katib the failure condition comes first, then the success condition; all else Katib does not look at.
+    As in Katib the failure condition comes first, then the success condition; all else Katib does
+    not look at.
     """
     primary = primary_pods(pods, rules)
     status = dict_of(workload, "status")
@@ -78,7 +83,9 @@ def phase(workload: Object, pods: Sequence[Object], rules: Rules, at: datetime, 
 def primary_pods(pods: Sequence[Object], rules: Rules) -> list[Pod]:
     """The pods that decide: those with the labels of the rules and a primary container."""
     found = [Pod(one, rules.container) for one in pods]
-    return [pod for pod in found if pod.has_primary and rules.pod_labels.items() <= pod.labels.items()]
+    return [
+        pod for pod in found if pod.has_primary and rules.pod_labels.items() <= pod.labels.items()
+    ]
 
 
 @lru_cache(maxsize=1024)
@@ -90,7 +97,8 @@ def _parsed(path: str) -> "GjsonPath | None":
 
 
 def _holds(condition: str, workload: Object) -> dict[str, Any] | None:
-    """The object that the condition leads to, as Katib reads it: a scalar never holds; None if it does not hold."""
+    """The object that the condition leads to, as Katib reads it: a scalar never holds; None if it
+    does not hold."""
     path = _parsed(condition) if condition else None
     found = MISSING if path is None else look_up(path, dict(workload))
     if isinstance(found, list) and found:
@@ -111,7 +119,9 @@ def _while_suspended(workload: Object, started: bool) -> Phase:
         if one.get("type") == "Suspended" and one.get("status") == "True"
     ]
     created = time_of(dict_of(workload, "metadata"), "creationTimestamp")
-    later = created is not None and any(one is not None and one - created > SUSPENDED_AGAIN for one in suspensions)
+    later = created is not None and any(
+        one is not None and one - created > SUSPENDED_AGAIN for one in suspensions
+    )
     if started or later:
         return Finished(Cause.PREEMPTED, None, "it was suspended after it had started")
     queue = dict_of(dict_of(workload, "metadata"), "labels").get("kueue.x-k8s.io/queue-name")
@@ -122,13 +132,18 @@ def _lost(alive: Sequence[Pod], at: datetime) -> Finished | None:
     """A deleted pod that should be gone by now stays only because its node does not answer."""
     for pod in alive:
         deadline = pod.deadline
-        if deadline is not None and pod.unreachable and (at - deadline).total_seconds() > LOST_SECONDS:
+        if (
+            deadline is not None
+            and pod.unreachable
+            and (at - deadline).total_seconds() > LOST_SECONDS
+        ):
             return Finished(Cause.LOST, None, f"the node {pod.node} is lost")
     return None
 
 
 def _lingering(alive: Sequence[Pod], at: datetime) -> Finished | None:
-    """The primary containers have ended, but another one, such as a mesh's proxy, keeps their pods running."""
+    """The primary containers have ended, but another one, such as a mesh's proxy, keeps their pods
+    running."""
     held = [pod for pod in alive if pod.phase not in ("Succeeded", "Failed")]
     if not held or any(pod.phase != "Running" or not pod.ended_for_good for pod in held):
         return None
@@ -145,7 +160,11 @@ def _unstartable(alive: Sequence[Pod], at: datetime) -> Finished | None:
             scheduled = pod.scheduled_at
             late = scheduled is not None and (at - scheduled).total_seconds() > PULL_SECONDS
             if reason in HOPELESS or (late and reason in PULLING | STUCK):
-                return Finished(Cause.SPAWN_FAILURE, None, f"the container {name} cannot start: {reason}: {message}")
+                return Finished(
+                    Cause.SPAWN_FAILURE,
+                    None,
+                    f"the container {name} cannot start: {reason}: {message}",
+                )
     return None
 
 

@@ -12,7 +12,14 @@ from controller.cluster.kubernetes.labels import RULES, Object
 GONE = "gone"
 """Marks the last known object of a pod that is not there any more."""
 UNREACHABLE = frozenset({"NodeLost", "NodeStatusUnknown", "NodeStatusNeverUpdated", "NodeNotReady"})
-_METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
 
 
 def dict_of(tree: Any, key: str) -> dict[str, Any]:
@@ -151,7 +158,9 @@ class Pod:
         )
 
     def condition(self, kind: str) -> dict[str, Any]:
-        return next((one for one in list_of(self._status, "conditions") if one.get("type") == kind), {})
+        return next(
+            (one for one in list_of(self._status, "conditions") if one.get("type") == kind), {}
+        )
 
     @property
     def disruption(self) -> dict[str, Any]:
@@ -160,7 +169,8 @@ class Pod:
 
     @property
     def unschedulable(self) -> str | None:
-        """Why the scheduler finds no node, in its own words; None if it has found one or still looks."""
+        """Why the scheduler finds no node, in its own words; None if it has found one or still
+        looks."""
         found = self.condition("PodScheduled")
         unfit = found.get("status") == "False" and found.get("reason") == "Unschedulable"
         return text_of(found, "message") if unfit else None
@@ -180,7 +190,8 @@ class Pod:
 
     @property
     def deadline(self) -> datetime | None:
-        """When a pod that is being deleted should be gone (the deletion's time has the grace in it)."""
+        """When a pod that is being deleted should be gone (the deletion's time has the grace in
+        it)."""
         return time_of(self._metadata, "deletionTimestamp")
 
     @property
@@ -205,7 +216,10 @@ def keep_workload(obj: Object) -> dict[str, Any]:
             "labels": _interned(dict_of(metadata, "labels")),
             "annotations": {RULES: sys.intern(rules)} if rules else {},
         },
-        "spec": {"suspend": spec.get("suspend"), "runPolicy": {"suspend": dict_of(spec, "runPolicy").get("suspend")}},
+        "spec": {
+            "suspend": spec.get("suspend"),
+            "runPolicy": {"suspend": dict_of(spec, "runPolicy").get("suspend")},
+        },
         "status": dict_of(obj, "status"),
     }
 
@@ -221,12 +235,18 @@ def keep_pod(obj: Object) -> dict[str, Any]:
         "spec": {
             "nodeName": spec.get("nodeName"),
             "restartPolicy": spec.get("restartPolicy"),
-            "containers": [{"name": sys.intern(text_of(one, "name"))} for one in list_of(spec, "containers")],
+            "containers": [
+                {"name": sys.intern(text_of(one, "name"))} for one in list_of(spec, "containers")
+            ],
         },
         "status": {
             **{name: status[name] for name in ("phase", "reason", "message") if name in status},
             "conditions": [
-                {name: value for name, value in one.items() if value is not None and name != "lastProbeTime"}
+                {
+                    name: value
+                    for name, value in one.items()
+                    if value is not None and name != "lastProbeTime"
+                }
                 for one in list_of(status, "conditions")
                 if one.get("type") in ("PodScheduled", "DisruptionTarget", "Ready")
             ],
@@ -239,10 +259,15 @@ def keep_pod(obj: Object) -> dict[str, Any]:
 
 
 def _keep_container(status: dict[str, Any]) -> dict[str, Any]:
-    return {name: status[name] for name in ("name", "state", "lastState", "restartCount") if name in status}
+    return {
+        name: status[name]
+        for name in ("name", "state", "lastState", "restartCount")
+        if name in status
+    }
 
 
 def _interned(labels: dict[str, Any]) -> dict[str, Any]:
     return {
-        sys.intern(str(key)): sys.intern(value) if isinstance(value, str) else value for key, value in labels.items()
+        sys.intern(str(key)): sys.intern(value) if isinstance(value, str) else value
+        for key, value in labels.items()
     }

@@ -1,10 +1,17 @@
-"""An experiment → the small status that its object shows; always computed anew, never read back as truth."""
+"""An experiment → the small status that its object shows; always computed anew, never read back as
+truth."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from controller.cluster.kubernetes.labels import EXPERIMENT, EXPERIMENT_ID, MANAGED_BY, MANAGER, TRIAL
+from controller.cluster.kubernetes.labels import (
+    EXPERIMENT,
+    EXPERIMENT_ID,
+    MANAGED_BY,
+    MANAGER,
+    TRIAL,
+)
 from controller.cluster.kubernetes.objects import ExperimentObject
 from controller.core.experiment import Experiment, LiveTrial
 from events.facts import ExperimentState, TrialState
@@ -30,12 +37,20 @@ def format_time(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def status_of(obj: ExperimentObject, experiment: Experiment, best: "ShownTrial | None", at: datetime) -> Status:
+def status_of(
+    obj: ExperimentObject, experiment: Experiment, best: "ShownTrial | None", at: datetime
+) -> Status:
     """The status of an experiment that was admitted. `best`: its best trial, if it has one."""
     progress, counts = experiment.progress, experiment.progress.counts
-    pending = [number for number, trial in progress.live.items() if trial.state is not TrialState.RUNNING]
-    running = [number for number, trial in progress.live.items() if trial.state is TrialState.RUNNING]
-    budget = "" if experiment.spec.max_trial_count is None else f"/{experiment.spec.max_trial_count}"
+    pending = [
+        number for number, trial in progress.live.items() if trial.state is not TrialState.RUNNING
+    ]
+    running = [
+        number for number, trial in progress.live.items() if trial.state is TrialState.RUNNING
+    ]
+    budget = (
+        "" if experiment.spec.max_trial_count is None else f"/{experiment.spec.max_trial_count}"
+    )
     status: Status = {
         "state": progress.state.value,
         "progress": f"{counts.concluded}{budget}",
@@ -75,13 +90,18 @@ def _best_text(experiment: Experiment) -> str:
 
 def refused_status(obj: ExperimentObject, reason: str, message: str, at: datetime) -> Status:
     """The status of an experiment that cannot be admitted."""
-    return {"state": REFUSED, "conditions": with_condition(obj, at, "Failed", True, reason, message)}
+    return {
+        "state": REFUSED,
+        "conditions": with_condition(obj, at, "Failed", True, reason, message),
+    }
 
 
 class ShownTrial:
     """The trial that is shown as the best one."""
 
-    def __init__(self, number: TrialNumber, assignment: Assignment, observation: Observation) -> None:
+    def __init__(
+        self, number: TrialNumber, assignment: Assignment, observation: Observation
+    ) -> None:
         self.number, self.assignment, self.observation = number, assignment, observation
 
 
@@ -101,7 +121,8 @@ def _set(
     reason: str,
     message: str,
 ) -> list[dict[str, Any]]:
-    """As in Katib the last changed condition comes last; its transition time changes only with its status."""
+    """As in Katib the last changed condition comes last; its transition time changes only with its
+    status."""
     status = "True" if holds else "False"
     before = next((one for one in conditions if one.get("type") == kind), None)
     if before is not None and (before["status"], before.get("reason"), before.get("message")) == (
@@ -121,14 +142,20 @@ def _set(
     return [*(one for one in conditions if one is not before), changed]
 
 
-def _conditions(obj: ExperimentObject, experiment: Experiment, at: datetime) -> list[dict[str, Any]]:
+def _conditions(
+    obj: ExperimentObject, experiment: Experiment, at: datetime
+) -> list[dict[str, Any]]:
     state, verdict = experiment.progress.state, experiment.progress.verdict
     found = obj.conditions
     found = _set(found, obj, at, "Created", True, "ExperimentCreated", "Experiment is created")
     found = _waiting(found, obj, experiment, at)
     for ended, kind in ENDS.items():
-        if state is not ended and any(one.get("type") == kind and one["status"] == "True" for one in found):
-            found = _set(found, obj, at, kind, False, "ExperimentRestarting", "Experiment is restarted")
+        if state is not ended and any(
+            one.get("type") == kind and one["status"] == "True" for one in found
+        ):
+            found = _set(
+                found, obj, at, kind, False, "ExperimentRestarting", "Experiment is restarted"
+            )
     if state is ExperimentState.RUNNING:
         return _set(found, obj, at, "Running", True, "ExperimentRunning", "Experiment is running")
     reason = "ExperimentPaused" if verdict is None else verdict.reason.value
@@ -141,7 +168,9 @@ def _waiting(
     found: list[dict[str, Any]], obj: ExperimentObject, experiment: Experiment, at: datetime
 ) -> list[dict[str, Any]]:
     """Set TrialsWaiting: does something unusual delay a trial?"""
-    delayed = next(((number, one) for number, one in experiment.progress.live.items() if one.waiting), None)
+    delayed = next(
+        ((number, one) for number, one in experiment.progress.live.items() if one.waiting), None
+    )
     if delayed is not None:
         number, trial = delayed
         message = f"{trial_name(experiment.identity.name, number)}: {trial.waiting_message}"
@@ -182,7 +211,8 @@ def trial_of(
     assignment: Assignment,
     status: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The object that shows a trial; its owner is the experiment's object `obj`, and it is deleted with that."""
+    """The object that shows a trial; its owner is the experiment's object `obj`, and it is deleted
+    with that."""
     owner = {
         "apiVersion": obj.api_version, "kind": "Experiment", "name": experiment.identity.name,
         "uid": str(obj.id), "controller": True,
@@ -201,7 +231,11 @@ def trial_of(
             },
             "ownerReferences": [owner],
         },
-        "spec": {"experiment": experiment.identity.name, "trial": number, "parameterAssignments": _pairs(assignment)},
+        "spec": {
+            "experiment": experiment.identity.name,
+            "trial": number,
+            "parameterAssignments": _pairs(assignment),
+        },
         "status": dict(status),
     }
 

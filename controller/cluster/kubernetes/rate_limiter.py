@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 MOST_WRITES = 32
-"""In flight at once: a server that answers slowly gets fewer requests, not ever more connections."""
+"""In flight at once: a server that answers slowly gets fewer requests, not ever more
+connections."""
 BACKGROUND_SHARE = 0.2
 """The share of the writes that is kept for those of Priority.BACKGROUND."""
 
@@ -26,7 +27,8 @@ class Priority(Enum):
 class RateLimiter:
     """A token bucket: `rate` tokens a second, at most twice as many in store; each write takes one.
 
-    Background writes take what is left over, and BACKGROUND_SHARE of all writes in any case: late, but in the end."""
+    Background writes take what is left over, and BACKGROUND_SHARE of all writes in any case: late,
+    but in the end."""
 
     rate: float
     tokens: float = 0.0
@@ -34,7 +36,9 @@ class RateLimiter:
     filled_at: float = 0.0
     """When tokens were last added, in seconds of the monotonic clock."""
     in_flight: int = 0
-    queues: tuple[asyncio.Lock, asyncio.Lock] = field(default_factory=lambda: (asyncio.Lock(), asyncio.Lock()))
+    queues: tuple[asyncio.Lock, asyncio.Lock] = field(
+        default_factory=lambda: (asyncio.Lock(), asyncio.Lock())
+    )
     """For normal and for urgent writes."""
     waiting: list[int] = field(default_factory=lambda: [0, 0])
     """How many wait in each queue."""

@@ -1,4 +1,5 @@
-"""A cache of one resource's objects: listed, then watched, and listed again when the watch may have missed some."""
+"""A cache of one resource's objects: listed, then watched, and listed again when the watch may have
+missed some."""
 
 import asyncio
 import random
@@ -41,7 +42,8 @@ class Resource:
 
 
 Changed = Callable[[Object, bool], None]
-"""(object, is it gone) for each addition, change and deletion; of what is gone, the last known object."""
+"""(object, is it gone) for each addition, change and deletion; of what is gone, the last known
+object."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ class Reflector:
     """The last resourceVersion seen; empty: a list is needed."""
 
     async def run(self) -> None:
-        """List and watch; after a failure again, after a growing pause. Also list every RELIST_SECONDS."""
+        """List and watch; after a failure again, after a growing pause. Also list every
+        RELIST_SECONDS."""
         backoff = Backoff(*WATCH_RETRY_SECONDS)
         due = 0.0
         while True:
@@ -68,7 +71,9 @@ class Reflector:
             retry_after = 0.0
             try:
                 if not self.version or began >= due:
-                    due = began + RELIST_SECONDS  # if the list fails, the watch continues until then
+                    due = (
+                        began + RELIST_SECONDS
+                    )  # if the list fails, the watch continues until then
                     await self._list()
                 await self._watch(due)
             except ApiError as error:
@@ -84,14 +89,21 @@ class Reflector:
         if isinstance(error, ExpiredError):
             return
         self.problem = error.message
-        if isinstance(error, NotFoundError):  # there is no such resource, so it has no objects either
+        if isinstance(
+            error, NotFoundError
+        ):  # there is no such resource, so it has no objects either
             self._rename({})
 
     async def _list(self) -> None:
-        """Rename all objects. A list that may be as old as what we have is answered from the server's cache."""
+        """Rename all objects. A list that may be as old as what we have is answered from the
+        server's cache."""
         found: dict[tuple[str, str], Object] = {}
         query = {"limit": str(PAGE), "labelSelector": self.resource.selector}
-        known = {"resourceVersion": self.version, "resourceVersionMatch": "NotOlderThan"} if self.version else {}
+        known = (
+            {"resourceVersion": self.version, "resourceVersionMatch": "NotOlderThan"}
+            if self.version
+            else {}
+        )
         while True:
             page = await self.api.get(self.resource.path, seconds=LIST_SECONDS, **query, **known)
             kind = str(page.get("kind", "")).removesuffix("List")
@@ -128,7 +140,9 @@ class Reflector:
             began = time.monotonic()
             await self._watch_once(until)
             if time.monotonic() - began < SHORT_SECONDS:
-                raise ApiUnavailableError(0, "Closed", f"the watch of {self.resource.path} was closed at once")
+                raise ApiUnavailableError(
+                    0, "Closed", f"the watch of {self.resource.path} was closed at once"
+                )
 
     async def _watch_once(self, until: float) -> None:
         lines = self.api.lines(
@@ -138,7 +152,9 @@ class Reflector:
             allowWatchBookmarks="true",
             resourceVersion=self.version,
             labelSelector=self.resource.selector,
-            timeoutSeconds=str(min(random.randint(*WATCH_SECONDS), max(1, round(until - time.monotonic())))),
+            timeoutSeconds=str(
+                min(random.randint(*WATCH_SECONDS), max(1, round(until - time.monotonic())))
+            ),
         )
         try:
             async for line in lines:

@@ -16,7 +16,8 @@ VOLUME, FOLDER = "trialstream", "/trialstream"
 METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
 DELIVERY_SECONDS = 0.5
-"""Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share nodes and Kafka."""
+"""Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share
+nodes and Kafka."""
 WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
 """Put before a command whose output is collected; see deploy/image/run."""
 USER = 65532
@@ -24,13 +25,15 @@ REPLICA_LABELS = {
     "kubeflow.org/v1": "training.kubeflow.org/replica-index",
     "batch/v1": "batch.kubernetes.io/job-completion-index",
 }
-"""By apiVersion: the label with the index of one of several equal pods, of which only the first reports."""
+"""By apiVersion: the label with the index of one of several equal pods, of which only the first
+reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The collector's container. `environment` says how to reach Kafka; `secret` names a Secret in the trial's
-    namespace with more such variables, for example a password. Requests and limits are quantities."""
+    """The collector's container. `environment` says how to reach Kafka; `secret` names a Secret in
+    the trial's namespace with more such variables, for example a password. Requests and limits are
+    quantities."""
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -42,11 +45,14 @@ class Sidecar:
 
 
 def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
-    """Can a collector read its metrics? Output only where the template has a command, which can be wrapped."""
+    """Can a collector read its metrics? Output only where the template has a command, which can be
+    wrapped."""
     return collector.collector.kind is CollectorKind.FILE or bool(container.get("command"))
 
 
-def add_collector(pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar, api_version: str) -> None:
+def add_collector(
+    pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar, api_version: str
+) -> None:
     """Add the collector to the pod template, beside the container `name`."""
     container = pod.container(name)
     assert container is not None
@@ -68,7 +74,9 @@ def add_collector(pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar,
 def _collector(
     launch: Launch, sidecar: Sidecar, file: str, mounts: list[dict[str, Any]], api_version: str
 ) -> dict[str, Any]:
-    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in sidecar.environment.items()]
+    environment: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in sidecar.environment.items()
+    ]
     if label := REPLICA_LABELS.get(api_version):
         source = {"fieldRef": {"fieldPath": f"metadata.labels['{label}']"}}
         environment.append({"name": "TRIALSTREAM_REPLICA", "valueFrom": source})
@@ -101,9 +109,12 @@ def _arguments(launch: Launch, file: str) -> list[str]:
     """For `collectors.command`. Each `$` is doubled, because Kubernetes expands single ones."""
     key, spec = launch.key, launch.spec.metrics_collector_spec
     assert launch.shard is not None
-    spec_json = orjson.dumps(spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)).decode()
+    spec_json = orjson.dumps(
+        spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    ).decode()
     words = [
-        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt", str(key.attempt),
+        "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt",
+        str(key.attempt),
         "--shard", str(launch.shard), "--spec", spec_json,
         *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
         "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(DELIVERY_SECONDS),
@@ -112,9 +123,14 @@ def _arguments(launch: Launch, file: str) -> list[str]:
 
 
 def _metrics_mount(pod: PodTemplate, container: dict[str, Any], path: str) -> dict[str, Any]:
-    """The mount of the volume that has the metrics file; the volume is added unless the container has one there."""
+    """The mount of the volume that has the metrics file; the volume is added unless the container
+    has one there."""
     folder = PurePosixPath(path).parent
-    known = [one for one in container.get("volumeMounts") or [] if folder.is_relative_to(str(one.get("mountPath")))]
+    known = [
+        one
+        for one in container.get("volumeMounts") or []
+        if folder.is_relative_to(str(one.get("mountPath")))
+    ]
     if known:
         nearest: dict[str, Any] = max(known, key=lambda one: len(str(one["mountPath"])))
         return {**nearest, "readOnly": True}

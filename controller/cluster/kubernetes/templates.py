@@ -18,7 +18,8 @@ MASTERS = ("Master", "Chief", "Launcher")
 
 @dataclass(frozen=True, slots=True)
 class PodTemplate:
-    """`spec` has initContainers, volumes and so on; `replica` is the field that holds it, such as Master."""
+    """`spec` has initContainers, volumes and so on; `replica` is the field that holds it, such as
+    Master."""
 
     metadata: dict[str, Any]
     spec: dict[str, Any]
@@ -50,7 +51,10 @@ def primary_templates(tree: dict[str, Any], template: TrialTemplate) -> list[Pod
         one
         for one in every
         if one.container(template.primary_container_name or "") is not None
-        and all(_has_label(one, label, value, led) for label, value in template.primary_pod_labels.items())
+        and all(
+            _has_label(one, label, value, led)
+            for label, value in template.primary_pod_labels.items()
+        )
     ]
 
 

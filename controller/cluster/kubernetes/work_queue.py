@@ -1,4 +1,5 @@
-"""The work queue of a Kubernetes controller: keys of objects that have to be looked at, now or later."""
+"""The work queue of a Kubernetes controller: keys of objects that have to be looked at, now or
+later."""
 
 import asyncio
 import time

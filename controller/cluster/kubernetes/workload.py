@@ -1,4 +1,5 @@
-"""A workload as we read it: which attempt it is, where it is, and the rules by which it is judged."""
+"""A workload as we read it: which attempt it is, where it is, and the rules by which it is
+judged."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,8 @@ class WorkloadRef:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An object of the cluster that is an attempt's workload; `rules`: None if it has none that can be read."""
+    """An object of the cluster that is an attempt's workload; `rules`: None if it has none that can
+    be read."""
 
     key: AttemptKey
     api_version: str

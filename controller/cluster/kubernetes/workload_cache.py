@@ -1,4 +1,5 @@
-"""The workloads and pods that exist, by attempt; each kind and namespace is listed once and then watched."""
+"""The workloads and pods that exist, by attempt; each kind and namespace is listed once and then
+watched."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,8 @@ PODS = Kind("v1", "Pod", "/api/v1", "pods")
 
 @dataclass(slots=True)
 class WorkloadCache:
-    """`changed` is called with an attempt whenever something of it has changed, `gone` with a workload that is gone."""
+    """`changed` is called with an attempt whenever something of it has changed, `gone` with a
+    workload that is gone."""
 
     api: Api
     namespaces: Sequence[str]
@@ -40,7 +42,8 @@ class WorkloadCache:
     _running: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def watch(self, kind: Kind) -> str:
-        """Watch the kind and its pods from now on; returns after the first list, or after SYNC_SECONDS.
+        """Watch the kind and its pods from now on; returns after the first list, or after
+        SYNC_SECONDS.
 
         The result says what is wrong; it is empty if nothing is."""
         reflectors = [*self._watched(PODS, MANAGED), *self._watched(kind, MANAGED)]

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 
 class StartRecord(NamedTuple):
-    """What started.json says: the process of an attempt, which leads its own session and process group.
+    """What started.json says: the process of an attempt, which leads its own session and process
+    group.
 
-    `identity` tells it from a later process with the same id; `collector`: does a collector process report for it?
+    `identity` tells it from a later process with the same id; `collector`: does a collector process
+    report for it?
     """
 
     pid: int
@@ -36,10 +38,12 @@ class ExitRecord(NamedTuple):
 
 
 class Attempt:
-    """The folder of one attempt, `<data>/experiments/<experiment>/<trial>/<attempt>`; `path` is its last three parts.
+    """The folder of one attempt, `<data>/experiments/<experiment>/<trial>/<attempt>`; `path` is its
+    last three parts.
 
-    Only the supervisor that made the claim may start the attempt, write its files and say how it ended: that is why
-    an attempt runs at most once. When that supervisor is dead, anyone who has seen it may record the loss.
+    Only the supervisor that made the claim may start the attempt, write its files and say how it
+    ended: that is why an attempt runs at most once. When that supervisor is dead, anyone who has
+    seen it may record the loss.
     """
 
     def __init__(self, data: str, path: str) -> None:
@@ -49,10 +53,12 @@ class Attempt:
         self.metrics = os.path.join(self.folder, "metrics")
 
     def claim(self, supervisor: str) -> str | None:
-        """Claim it for ever: None if it is now `supervisor`'s, else the name of who has it. Raises OSError."""
+        """Claim it for ever: None if it is now `supervisor`'s, else the name of who has it. Raises
+        OSError."""
         os.makedirs(self.folder, exist_ok=True)
         try:
-            # a symlink: it is made together with its content in one step, and only one of several succeeds
+            # a symlink: it is made together with its content in one step, and only one of several
+            # succeeds
             os.symlink(supervisor, self._file("claim"))
         except FileExistsError:
             return self.claimed_by()
@@ -73,7 +79,8 @@ class Attempt:
         return StartRecord(**tree) if tree else None
 
     def write_exit(self, end: ExitRecord) -> None:
-        """Record the end; a later record replaces an earlier one. Raises OSError, such as for a full disk."""
+        """Record the end; a later record replaces an earlier one. Raises OSError, such as for a
+        full disk."""
         _write(self._file("exit.json"), end._asdict(), lasting=True)
 
     def exit_record(self) -> ExitRecord | None:
@@ -81,14 +88,20 @@ class Attempt:
         return ExitRecord(**tree) if tree else None
 
     def record_loss(self) -> ExitRecord:
-        """For a dead supervisor's attempt: kill what is left of it and record that it is lost, unless it had ended."""
+        """For a dead supervisor's attempt: kill what is left of it and record that it is lost,
+        unless it had ended."""
         end = self.exit_record()
         if end is None:
             start = self.start_record()
             if start and _is_its_group(start):
                 signal_group(start.pid, signal.SIGKILL)
             collector = start is not None and start.collector  # it outlives the supervisor
-            end = ExitRecord("Lost", None, "the supervisor of this trial is gone, and the trial with it", collector)
+            end = ExitRecord(
+                "Lost",
+                None,
+                "the supervisor of this trial is gone, and the trial with it",
+                collector,
+            )
             with suppress(OSError):  # forgotten, or a full disk: whoever asks next finds the same
                 self.write_exit(end)
         return end
@@ -98,7 +111,8 @@ class Attempt:
 
 
 class Register:
-    """The unfinished attempts of one supervisor, one empty file each in `<data>/supervisors/<supervisor>`.
+    """The unfinished attempts of one supervisor, one empty file each in
+    `<data>/supervisors/<supervisor>`.
 
     If the supervisor dies, they are found here without a search through all experiments.
     """
@@ -120,7 +134,8 @@ class Register:
             os.unlink(self._entry(path))
 
     def record_losses(self) -> list[tuple[str, ExitRecord]]:
-        """For a dead supervisor: record the loss of each attempt it had; return their paths and ends.
+        """For a dead supervisor: record the loss of each attempt it had; return their paths and
+        ends.
 
         Several controllers may do so at once."""
         losses = []
@@ -148,12 +163,16 @@ def free_bytes(folder: str) -> int:
 
 
 def process_identity(pid: int) -> str | None:
-    """What tells this process from a later one with the same id; None if there is no such process."""
+    """What tells this process from a later one with the same id; None if there is no such
+    process."""
     if sys.platform != "linux":
         with os.popen(f"ps -o lstart= -p {pid:d}") as answer:
             return answer.read().strip() or None
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat, open("/proc/sys/kernel/random/boot_id") as boot:
+        with (
+            open(f"/proc/{pid}/stat", "rb") as stat,
+            open("/proc/sys/kernel/random/boot_id") as boot,
+        ):
             return f"{boot.read().strip()}/{stat.read().rpartition(b')')[2].split()[19].decode()}"
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -169,7 +188,8 @@ def signal_group(group: int, signum: int) -> bool:
 
 
 def _is_its_group(start: StartRecord) -> bool:
-    """Is the group with this id still that of the attempt? Its leader may be dead while others of it live on."""
+    """Is the group with this id still that of the attempt? Its leader may be dead while others of
+    it live on."""
     now = process_identity(start.pid)
     if now is not None:
         return now == start.identity

@@ -35,8 +35,9 @@ CollectorOf = Callable[[Launch, Path, Path], tuple[list[str], dict[str, str]]]
 class LocalCluster:
     """The Cluster port on one machine; see `controller.cluster` for its promises.
 
-    Any number of controllers may work on one data folder. Each starts a supervisor for the trials it starts, and
-    is connected to the supervisors of earlier and other controllers. Use `LocalCluster.open`.
+    Any number of controllers may work on one data folder. Each starts a supervisor for the trials
+    it starts, and is connected to the supervisors of earlier and other controllers. Use
+    `LocalCluster.open`.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class LocalCluster:
     ) -> AsyncIterator["LocalCluster"]:
         """Work on `data` (created if need be); `grace`: seconds between SIGTERM and SIGKILL.
 
-        With `collector` each attempt gets a collector process of its own, else somebody else reads its file. Trials
-        go on when it is left. Raises OSError if no supervisor can be started.
+        With `collector` each attempt gets a collector process of its own, else somebody else reads
+        its file. Trials go on when it is left. Raises OSError if no supervisor can be started.
         """
         data, sockets = await asyncio.to_thread(_prepare_folders, data)
         failure: Exception | None = None
@@ -80,7 +81,8 @@ class LocalCluster:
             raise failure
 
     async def start(self, launch: Launch) -> bool:
-        """Start the attempt unless it was ever started or stopped; return when its process runs, or cannot.
+        """Start the attempt unless it was ever started or stopped; return when its process runs, or
+        cannot.
 
         Raises OSError if nothing could be done (a full disk, no supervisor); try again later.
         """
@@ -90,18 +92,24 @@ class LocalCluster:
         return True
 
     async def stop(self, key: AttemptKey) -> None:
-        """SIGTERM, grace, SIGKILL to the attempt's processes; one that never started never will. Raises OSError."""
+        """SIGTERM, grace, SIGKILL to the attempt's processes; one that never started never will.
+        Raises OSError."""
         await self._end(key, Cause.CANCELLED, "")
 
     async def watch(self) -> AsyncIterator[Started | Ended]:
-        """Starts and ends of the attempts of all experiments in the data folder, until the cluster is closed."""
+        """Starts and ends of the attempts of all experiments in the data folder, until the cluster
+        is closed."""
         while (event := await self._events.get()) is not None:
             yield event
 
     async def sweep(
-        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Callable[[AttemptKey], bool]
+        self,
+        experiment: Identity,
+        expected: Collection[AttemptKey],
+        wanted: Callable[[AttemptKey], bool],
     ) -> None:
-        """As the port says; what is LOST without a trace is claimed, so that it never starts. Raises OSError."""
+        """As the port says; what is LOST without a trace is claimed, so that it never starts.
+        Raises OSError."""
         await self._supervisors.discover()
         for key in expected:
             if self._attempt(key).claimed_by() is None:
@@ -117,11 +125,13 @@ class LocalCluster:
         return {parse_path(path).experiment for path in self._supervisors.running()}
 
     async def kill_all(self, experiment: ExperimentId) -> None:
-        """SIGKILL to all that runs of the experiment, at once; each ends as cancelled. Raises OSError."""
+        """SIGKILL to all that runs of the experiment, at once; each ends as cancelled. Raises
+        OSError."""
         await self._supervisors.ask_all(messages.kill_request(experiment))
 
     async def forget(self, experiment: Identity) -> None:
-        """Kill what runs of the experiment and delete its folder. Raises TimeoutError if something cannot be killed."""
+        """Kill what runs of the experiment and delete its folder. Raises TimeoutError if something
+        cannot be killed."""
         await self.kill_all(experiment.id)
         async with asyncio.timeout(FORGET_SECONDS):
             await self._supervisors.until_none_runs(experiment.id)
@@ -134,7 +144,8 @@ class LocalCluster:
         return Path(self._attempt(key).log)
 
     def metrics_path(self, launch: Launch) -> Path:
-        """The file in which the attempt's metrics are looked for: its log, or a file of its own for collector File."""
+        """The file in which the attempt's metrics are looked for: its log, or a file of its own for
+        collector File."""
         if not _writes_metrics_file(launch):
             return self.log_path(launch.key)
         name = Path(launch.spec.metrics_collector_spec.path).name

@@ -1,4 +1,5 @@
-"""The collector process beside one trial: it is started, restarted when it dies, and told when the trial has ended."""
+"""The collector process beside one trial: it is started, restarted when it dies, and told when the
+trial has ended."""
 
 import os
 import sys
@@ -17,7 +18,8 @@ RESTART_SECONDS = 3600.0
 
 
 class CollectorProcess:
-    """Its standard input is a pipe that we hold open: we close it to tell that the trial has ended."""
+    """Its standard input is a pipe that we hold open: we close it to tell that the trial has
+    ended."""
 
     def __init__(self, attempt: Attempt, request: Message) -> None:
         self._attempt = attempt
@@ -47,7 +49,11 @@ class CollectorProcess:
             self._close_input()
             self._schedule_restart()
             with suppress(OSError):  # the log may be on the disk that is full
-                print(f"{self._attempt.folder}: the collector cannot be started: {error}", file=sys.stderr, flush=True)
+                print(
+                    f"{self._attempt.folder}: the collector cannot be started: {error}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         if self.restart_until < float("inf"):
             self._close_input()
 

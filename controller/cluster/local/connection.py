@@ -1,4 +1,5 @@
-"""A controller's connection to one supervisor: how it is started and found, requests, replies and events."""
+"""A controller's connection to one supervisor: how it is started and found, requests, replies and
+events."""
 
 import asyncio
 import hashlib
@@ -34,10 +35,12 @@ main(*arguments)
 
 
 class SupervisorConnection:
-    """One open connection. `running` has the paths of the attempts that the supervisor says are running,
-    `with_collector` of those that have a collector process."""
+    """One open connection. `running` has the paths of the attempts that the supervisor says are
+    running, `with_collector` of those that have a collector process."""
 
-    def __init__(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.name = name
         self.running: set[str] = set()
         self.with_collector: set[str] = set()
@@ -49,7 +52,8 @@ class SupervisorConnection:
 
     @classmethod
     async def connect(cls, sockets: Path, name: str) -> "SupervisorConnection | None":
-        """A connection to the supervisor `name`, None if it is dead. Raises TimeoutError if it does not answer."""
+        """A connection to the supervisor `name`, None if it is dead. Raises TimeoutError if it does
+        not answer."""
         path = sockets / f"{name}.sock"
         while True:
             try:
@@ -60,7 +64,10 @@ class SupervisorConnection:
             try:
                 async with asyncio.timeout(REPLY_SECONDS):
                     hello = json.loads(await reader.readuntil(b"\n"))
-            except (ConnectionError, asyncio.IncompleteReadError):  # it is just ending: try again until that is certain
+            except (
+                ConnectionError,
+                asyncio.IncompleteReadError,
+            ):  # it is just ending: try again until that is certain
                 await connection.close()
                 continue
             except BaseException:
@@ -88,8 +95,8 @@ class SupervisorConnection:
     async def ask(self, request: Message) -> str | None:
         """Send one request; return who has claimed its attempt if another has.
 
-        Raises ConnectionError if the supervisor is gone (perhaps after it acted), TimeoutError, or OSError if it
-        could not act.
+        Raises ConnectionError if the supervisor is gone (perhaps after it acted), TimeoutError, or
+        OSError if it could not act.
         """
         if self.broken:
             raise ConnectionResetError(f"supervisor {self.name} is gone")
@@ -136,9 +143,16 @@ class SupervisorConnection:
 
 
 def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
-    """Start a supervisor that inherits our environment; it listens when this returns. Raises OSError if it cannot."""
+    """Start a supervisor that inherits our environment; it listens when this returns. Raises
+    OSError if it cannot."""
     root = Path(__file__).parents[3]
-    arguments = ["trialstream-supervisor", str(root), str(data), name, str(sockets / f"{name}.sock")]
+    arguments = [
+        "trialstream-supervisor",
+        str(root),
+        str(data),
+        name,
+        str(sockets / f"{name}.sock"),
+    ]
     started = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
         stdin=subprocess.DEVNULL,
@@ -148,13 +162,18 @@ def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
         check=False,
     )
     if started.returncode != 0:
-        raise OSError(f"the supervisor of local trials did not start:\n{started.stderr.decode(errors='replace')}")
+        raise OSError(
+            "the supervisor of local trials did not "
+            f"start:\n{started.stderr.decode(errors='replace')}"
+        )
 
 
 def sockets_folder(data: Path) -> Path:
-    """Where the supervisors of `data` listen: `<data>/supervisors`, or a short path if that is too long for sockets.
+    """Where the supervisors of `data` listen: `<data>/supervisors`, or a short path if that is too
+    long for sockets.
 
-    A symlink in `<data>/supervisors` keeps the choice, because the temporary folder may differ the next time.
+    A symlink in `<data>/supervisors` keeps the choice, because the temporary folder may differ the
+    next time.
     """
     folder = data / "supervisors"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -172,7 +191,9 @@ def _make_private(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to someone else; remove it, or choose another data folder")
+        raise PermissionError(
+            f"{folder} belongs to someone else; remove it, or choose another data folder"
+        )
     if facts.st_mode & 0o077:
         folder.chmod(0o700)
     return folder

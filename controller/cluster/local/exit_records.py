@@ -12,7 +12,8 @@ WRITE_RETRY_SECONDS = (0.2, 10.0)
 
 
 class ExitRecords:
-    """The ends that are not on disk yet; an attempt leaves the `register` when its end is written."""
+    """The ends that are not on disk yet; an attempt leaves the `register` when its end is
+    written."""
 
     def __init__(self, register: Register) -> None:
         self._register = register

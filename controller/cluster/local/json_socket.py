@@ -12,7 +12,8 @@ Message = dict[str, Any]
 
 
 class JsonSocket:
-    """One connection. Each method returns or raises at once; after an OSError or ValueError it must be dropped."""
+    """One connection. Each method returns or raises at once; after an OSError or ValueError it must
+    be dropped."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)

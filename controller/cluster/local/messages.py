@@ -21,7 +21,9 @@ def parse_path(path: str) -> AttemptKey:
     return AttemptKey(ExperimentId(UUID(experiment)), TrialNumber(int(trial)), int(attempt))
 
 
-def start_request(key: AttemptKey, process: Process, grace: float, *, metrics_folder: bool) -> Message:
+def start_request(
+    key: AttemptKey, process: Process, grace: float, *, metrics_folder: bool
+) -> Message:
     """`grace` in seconds; `metrics_folder`: make a folder for the attempt's metrics file first."""
     return {
         "op": "start",
@@ -60,7 +62,9 @@ def event_of(message: Message) -> Started | Ended:
     key = parse_path(message["key"])
     if message["event"] == "started":
         return Started(key, message["collector"])
-    end = ExitRecord(message["cause"], message["exit_code"], message["message"], message.get("collector", False))
+    end = ExitRecord(
+        message["cause"], message["exit_code"], message["message"], message.get("collector", False)
+    )
     return ended_event(key, end)
 
 

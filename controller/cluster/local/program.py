@@ -12,12 +12,22 @@ from controller.cluster import Launch
 from events.errors import RefusalError
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
-from events.spec.placeholders import absent_names, placeholders, substitute, template_values, written
+from events.spec.placeholders import (
+    absent_names,
+    placeholders,
+    substitute,
+    template_values,
+    written,
+)
 from events.spec.problem import Problem
 from events.spec.template import TrialTemplate
 
 _QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
-_DECIMAL = {"m": 1e-3, "": 1.0, **{suffix: 1000.0**power for power, suffix in enumerate("kMGTPE", 1)}}
+_DECIMAL = {
+    "m": 1e-3,
+    "": 1.0,
+    **{suffix: 1000.0**power for power, suffix in enumerate("kMGTPE", 1)},
+}
 _BINARY = {f"{suffix}i": 1024.0**power for power, suffix in enumerate("KMGTPE", 1)}
 _MEMORY = ("resources", "limits", "memory")
 _DEADLINE = ("spec", "activeDeadlineSeconds")
@@ -50,12 +60,19 @@ def render_process(launch: Launch, metrics: Path) -> Process:
         path = launch.spec.metrics_collector_spec.path
         argv = [_redirect(word, path, metrics) for word in argv]
         env = {name: _redirect(value, path, metrics) for name, value in env.items()}
-    timeouts = [seconds for seconds in (launch.spec.trial_template.timeout_seconds, timeout) if seconds is not None]
+    timeouts = [
+        seconds
+        for seconds in (launch.spec.trial_template.timeout_seconds, timeout)
+        if seconds is not None
+    ]
     return Process(tuple(argv), {**env, **own}, launch.origin, min(timeouts, default=None), memory)
 
 
-def _render(launch: Launch, own: dict[str, str]) -> tuple[list[str], dict[str, str], float | None, int | None]:
-    """Words, variables, timeout and memory limit as the template gives them, placeholders replaced."""
+def _render(
+    launch: Launch, own: dict[str, str]
+) -> tuple[list[str], dict[str, str], float | None, int | None]:
+    """Words, variables, timeout and memory limit as the template gives them, placeholders
+    replaced."""
     template = launch.spec.trial_template
     values = template_values(template, launch.assignment, launch.name, launch.namespace)
     absent = absent_names(launch.spec, launch.assignment)
@@ -89,7 +106,8 @@ def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
-    """Check the limits that are numbers; those that are placeholders are known only once a trial has its parameters."""
+    """Check the limits that are numbers; those that are placeholders are known only once a trial
+    has its parameters."""
     if not any(placeholders(_at(container, *_MEMORY))):
         _memory(container)
     if not any(placeholders(_at(tree, *_DEADLINE))):
@@ -110,8 +128,14 @@ def _containers(tree: Any) -> Iterator[dict[str, Any]]:
     """Every entry of every `containers` list in a manifest, whatever its kind, outermost first."""
     if isinstance(tree, dict):
         listed = tree.get("containers")
-        yield from (entry for entry in (listed if isinstance(listed, list) else ()) if isinstance(entry, dict))
-    for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from (
+            entry
+            for entry in (listed if isinstance(listed, list) else ())
+            if isinstance(entry, dict)
+        )
+    for value in (
+        tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    ):
         yield from _containers(value)
 
 
@@ -122,7 +146,8 @@ def _primary_container(tree: dict[str, Any], template: TrialTemplate) -> dict[st
             return container
     names = ", ".join(str(container.get("name")) for container in found) or "none"
     raise ProcessError(
-        f"no container is named {template.primary_container_name!r} (primaryContainerName); there are: {names}"
+        f"no container is named {template.primary_container_name!r} (primaryContainerName); "
+        f"there are: {names}"
     )
 
 
@@ -130,24 +155,36 @@ def _command(container: dict[str, Any]) -> list[str]:
     command = _texts(container.get("command") or [], "command")
     if not command:
         name = container.get("name")
-        raise ProcessError(f"the container {name!r} has no command; locally its image is ignored, so give a command")
+        raise ProcessError(
+            f"the container {name!r} has no command; locally its image is ignored, so give a "
+            "command"
+        )
     return command + _texts(container.get("args") or [], "args")
 
 
 def _texts(values: Any, field: str) -> list[str]:
-    if not isinstance(values, list | tuple) or not all(isinstance(value, str | int | float) for value in values):
+    if not isinstance(values, list | tuple) or not all(
+        isinstance(value, str | int | float) for value in values
+    ):
         raise ProcessError(f"{field} must be a list of words and numbers, not {values!r}")
     return [written(value) for value in values]
 
 
 def _literal_variables(container: dict[str, Any]) -> dict[str, str]:
-    """The environment variables with a value in the template; those from secrets and fields do not exist locally."""
+    """The environment variables with a value in the template; those from secrets and fields do not
+    exist locally."""
     entries = container.get("env") or []
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("name") for entry in entries):
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and entry.get("name") for entry in entries
+    ):
         raise ProcessError("env must be a list of {name, value}")
     literal = [entry for entry in entries if "valueFrom" not in entry]
     return dict(
-        zip([str(e["name"]) for e in literal], _texts([e.get("value", "") for e in literal], "env"), strict=True)
+        zip(
+            [str(e["name"]) for e in literal],
+            _texts([e.get("value", "") for e in literal], "env"),
+            strict=True,
+        )
     )
 
 
@@ -164,7 +201,8 @@ def _memory(container: dict[str, Any]) -> int | None:
 
 
 def parse_quantity(quantity: object) -> int:
-    """A Kubernetes quantity such as 512Mi, 1.5G or 1e9 in bytes, rounded up. Raises ProcessError."""
+    """A Kubernetes quantity such as 512Mi, 1.5G or 1e9 in bytes, rounded up. Raises
+    ProcessError."""
     found = _QUANTITY.fullmatch(str(quantity))
     try:
         if found and not isinstance(quantity, bool):
@@ -172,7 +210,9 @@ def parse_quantity(quantity: object) -> int:
             return math.ceil(float(found[1]) * (_DECIMAL.get(suffix) or _BINARY[suffix]))
     except (ValueError, OverflowError):
         pass
-    raise ProcessError(f"resources.limits.memory: {quantity!r} is not a quantity; write 512Mi or 2G")
+    raise ProcessError(
+        f"resources.limits.memory: {quantity!r} is not a quantity; write 512Mi or 2G"
+    )
 
 
 def _active_deadline(tree: dict[str, Any]) -> float | None:
@@ -180,15 +220,19 @@ def _active_deadline(tree: dict[str, Any]) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
-        raise ProcessError(f"spec.activeDeadlineSeconds: {seconds!r} must be a number of seconds above 0")
+        raise ProcessError(
+            f"spec.activeDeadlineSeconds: {seconds!r} must be a number of seconds above 0"
+        )
     return float(seconds)
 
 
 def _expand(text: str, known: Mapping[str, str]) -> str:
-    """Kubernetes' `$(NAME)` for variables of the container; other names stay as they are, and `$$` is one `$`."""
+    """Kubernetes' `$(NAME)` for variables of the container; other names stay as they are, and `$$`
+    is one `$`."""
     return _REFERENCE.sub(lambda found: known.get(found[1], found[0]) if found[1] else "$", text)
 
 
 def _redirect(text: str, path: str, metrics: Path) -> str:
-    """Replace the configured path: local trials share one file system, so each gets a metrics file of its own."""
+    """Replace the configured path: local trials share one file system, so each gets a metrics file
+    of its own."""
     return re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w/-]|\.\w)", lambda _: str(metrics), text)

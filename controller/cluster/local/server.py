@@ -1,4 +1,5 @@
-"""The supervisor's unix socket: its clients, their requests, and the events that all of them get."""
+"""The supervisor's unix socket: its clients, their requests, and the events that all of them
+get."""
 
 import os
 import selectors
@@ -17,7 +18,8 @@ FIRST_CLIENT_SECONDS = 10.0
 
 
 class Server:
-    """`answer` gives the reply to a request, `greeting` the messages that each new client gets first."""
+    """`answer` gives the reply to a request, `greeting` the messages that each new client gets
+    first."""
 
     def __init__(
         self,
@@ -56,7 +58,8 @@ class Server:
             self._send(client, message)
 
     def _serve(self, client: JsonSocket) -> None:
-        """Send what is unsent, answer what has arrived; drop a connection that breaks or sends no valid request."""
+        """Send what is unsent, answer what has arrived; drop a connection that breaks or sends no
+        valid request."""
         try:
             client.flush()
             for request in client.receive():
@@ -88,7 +91,8 @@ class Server:
 
 
 def listen(path: str) -> socket.socket:
-    """A socket for its owner alone. It gets its name when it listens, so that a refused connection means death."""
+    """A socket for its owner alone. It gets its name when it listens, so that a refused connection
+    means death."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.new")
     os.chmod(f"{path}.new", 0o600)

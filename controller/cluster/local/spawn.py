@@ -1,4 +1,5 @@
-"""Start one program in a session of its own, so that it and its children can be signalled together."""
+"""Start one program in a session of its own, so that it and its children can be signalled
+together."""
 
 import ctypes
 import errno
@@ -26,13 +27,15 @@ class SpawnError(Exception):
 
 
 def adopt_orphans() -> None:
-    """Become the parent of grandchildren whose parents died, so that the end of a whole group is seen at once."""
+    """Become the parent of grandchildren whose parents died, so that the end of a whole group is
+    seen at once."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def spawn(command: Command, log: str, source: int | None = None, *, lasting: bool = False) -> int:
-    """Run `command`, its output appended to `log`; return its process id once the program itself runs.
+    """Run `command`, its output appended to `log`; return its process id once the program itself
+    runs.
 
     Its standard input is the file descriptor `source`, else empty. `lasting`: it may outlive us.
     Raises SpawnError. Only for a process with one thread.
@@ -49,7 +52,9 @@ def spawn(command: Command, log: str, source: int | None = None, *, lasting: boo
             _exec(command, program, source, output, report, None if lasting else parent)
     except OSError as error:
         os.close(reports)
-        raise SpawnError(f"no process could be started: {error.strerror}; run fewer trials in parallel") from None
+        raise SpawnError(
+            f"no process could be started: {error.strerror}; run fewer trials in parallel"
+        ) from None
     finally:
         os.close(output)
         os.close(report)
@@ -62,18 +67,29 @@ def spawn(command: Command, log: str, source: int | None = None, *, lasting: boo
 
 
 def _program_path(command: Command) -> str:
-    """The program's path, looked up before the fork: each failed try would cost the child an exec and copied pages."""
+    """The program's path, looked up before the fork: each failed try would cost the child an exec
+    and copied pages."""
     name = command.argv[0]
     if os.sep in name:
         return name
-    places = (os.path.join(place, name) for place in command.env.get("PATH", os.defpath).split(os.pathsep))
+    places = (
+        os.path.join(place, name) for place in command.env.get("PATH", os.defpath).split(os.pathsep)
+    )
     return next(
-        (path for path in places if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path)), name
+        (
+            path
+            for path in places
+            if os.path.isabs(path) and os.access(path, os.X_OK) and os.path.isfile(path)
+        ),
+        name,
     )
 
 
-def _exec(command: Command, program: str, source: int | None, output: int, report: int, parent: int | None) -> NoReturn:
-    """In the child: become the program, or write to `report` why not; with a `parent`, die when that dies."""
+def _exec(
+    command: Command, program: str, source: int | None, output: int, report: int, parent: int | None
+) -> NoReturn:
+    """In the child: become the program, or write to `report` why not; with a `parent`, die when
+    that dies."""
     step = "exec"
     try:
         os.setsid()
@@ -84,7 +100,9 @@ def _exec(command: Command, program: str, source: int | None, output: int, repor
         os.dup2(output, 2)
         if _LIBC and parent is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if parent is not None and os.getppid() != parent:  # it died before we could ask to die with it
+        if (
+            parent is not None and os.getppid() != parent
+        ):  # it died before we could ask to die with it
             os._exit(1)
         step = "cwd"
         os.chdir(command.cwd)
@@ -101,19 +119,36 @@ def _explain(failure: str, command: Command) -> str:
     step, number, message = failure.split(":", 2)
     program = command.argv[0]
     if step == "cwd":
-        return f"the folder {command.cwd} where the trial starts cannot be entered ({message}); create it"
+        return (
+            f"the folder {command.cwd} where the trial starts cannot be entered ({message}); "
+            "create it"
+        )
     match int(number):
-        case errno.ENOENT if os.sep in program and os.path.exists(os.path.join(command.cwd, program)):
-            return f"{program!r} names an interpreter in its first line that does not exist; correct its #! line"
+        case errno.ENOENT if os.sep in program and os.path.exists(
+            os.path.join(command.cwd, program)
+        ):
+            return (
+                f"{program!r} names an interpreter in its first line that does not exist; correct "
+                "its #! line"
+            )
         case errno.ENOENT | errno.ENOTDIR:
             where = f"from {command.cwd}" if os.sep in program else "in PATH"
-            return f"the program {program!r} was not found {where}; install it or correct the trial's command"
+            return (
+                f"the program {program!r} was not found {where}; install it or correct the "
+                "trial's command"
+            )
         case errno.EACCES:
             return (
-                f"{program!r} is not executable; chmod +x it, or name its interpreter first, such as python {program}"
+                f"{program!r} is not executable; chmod +x it, or name its interpreter first, such "
+                f"as python {program}"
             )
         case errno.ENOEXEC:
-            return f"{program!r} is no program; begin it with a #! line, or name its interpreter first"
+            return (
+                f"{program!r} is no program; begin it with a #! line, or name its interpreter first"
+            )
         case errno.E2BIG:
-            return f"the arguments and environment of {program!r} are too long for this system; pass them in a file"
+            return (
+                f"the arguments and environment of {program!r} are too long for this system; pass "
+                "them in a file"
+            )
     return f"{program!r} could not be started: {message}"

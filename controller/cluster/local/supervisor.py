@@ -1,17 +1,19 @@
-"""The process that runs a data folder's local trials, outlives the controller, and writes down how each trial ended.
+"""The process that runs a data folder's local trials, outlives the controller, and writes down how
+each trial ended.
 
 Requests and their replies, one JSON object a line, over a unix socket:
 
-    {"id": 1, "op": "start", "key": …, "argv": […], "env": {…}, "cwd": …, "grace": s, "timeout": s?, "memory": bytes?}
-          "collector": {"argv": […], "env": {…}}?
+    {"id": 1, "op": "start", "key": …, "argv": […], "env": {…}, "cwd": …, "grace": s,
+          "timeout": s?, "memory": bytes?, "collector": {"argv": […], "env": {…}}?}
     {"id": 2, "op": "start", "key": …, "error": "why this attempt cannot be started"}
     {"id": 3, "op": "stop", "key": …, "grace": s, "cause": "Cancelled", "message": …}
     {"id": 4, "op": "kill", "experiment": …}
-    {"re": 1, "by": null}       done; or `by`: the supervisor that has claimed this attempt; or `error`: not now
+    {"re": 1, "by": null}       done; or `by`: the supervisor that has claimed this attempt;
+                                or `error`: not now
 
-and to every connection {"event": "hello", "pid": …, "running": [key, …], "heard": [key, …]} first (`heard`: those that
-have a collector process), then {"event": "started", "key": …, "collector": …} and
-{"event": "ended", "key": …, "cause": …, "exit_code": …, "message": …, "collector": …}.
+and to every connection {"event": "hello", "pid": …, "running": [key, …], "heard": [key, …]} first
+(`heard`: those that have a collector process), then {"event": "started", "key": …, "collector": …}
+and {"event": "ended", "key": …, "cause": …, "exit_code": …, "message": …, "collector": …}.
 
 These words stay as they are: after an update a controller finds supervisors of the version before.
 """
@@ -194,7 +196,9 @@ class Supervisor:
         if self._closing:
             raise OSError("this supervisor was told to end")
         if free_bytes(self._data) < FREE_TO_START:
-            raise OSError(f"the disk of {self._data} is full; free some space, and the trials start")
+            raise OSError(
+                f"the disk of {self._data} is full; free some space, and the trials start"
+            )
         holder = self._claim(attempt)
         if holder:
             return holder
@@ -216,7 +220,8 @@ class Supervisor:
         return None
 
     def _claim(self, attempt: Attempt) -> str | None:
-        """As Attempt.claim, but entered in the register first, so that a claim of ours is never overlooked."""
+        """As Attempt.claim, but entered in the register first, so that a claim of ours is never
+        overlooked."""
         holder = attempt.claimed_by()
         if holder is not None:
             return holder

@@ -1,4 +1,5 @@
-"""The supervisors of a data folder: one is started for this controller, all others are found and connected to."""
+"""The supervisors of a data folder: one is started for this controller, all others are found and
+connected to."""
 
 import asyncio
 import logging
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisors:
-    """`emit` gets every start and end; `report` tells how attempts (by their paths) of a dead supervisor ended."""
+    """`emit` gets every start and end; `report` tells how attempts (by their paths) of a dead
+    supervisor ended."""
 
     def __init__(
         self,
@@ -42,7 +44,8 @@ class Supervisors:
         self._closed = False
 
     async def ask_own(self, request: Message) -> str | None:
-        """Ask the supervisor of this controller, or a new one if it dies meanwhile: the claim makes that harmless.
+        """Ask the supervisor of this controller, or a new one if it dies meanwhile: the claim makes
+        that harmless.
 
         Returns who has claimed the attempt if another has. Raises OSError.
         """
@@ -56,14 +59,16 @@ class Supervisors:
         raise OSError(f"supervisors of local trials die at once; see the logs in {folder}")
 
     async def ask_all(self, request: Message) -> None:
-        """Ask every supervisor that is connected; one that is gone has nothing to do. Raises OSError."""
+        """Ask every supervisor that is connected; one that is gone has nothing to do. Raises
+        OSError."""
         asked = (connection.ask(request) for connection in self._connections.values())
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
                 raise answer
 
     async def own(self) -> SupervisorConnection:
-        """The supervisor that runs what this controller starts; started if there is none. Raises OSError."""
+        """The supervisor that runs what this controller starts; started if there is none. Raises
+        OSError."""
         async with self._launching:
             if self._own is None or self._own.broken:
                 name = uuid4().hex[:12]
@@ -84,7 +89,8 @@ class Supervisors:
                 _log.warning("supervisor %s does not answer; its trials are left as they are", name)
 
     async def connect(self, name: str) -> SupervisorConnection | None:
-        """The connection to a supervisor, opened if there is none; None if it is dead. Raises TimeoutError."""
+        """The connection to a supervisor, opened if there is none; None if it is dead. Raises
+        TimeoutError."""
         async with self._connecting:
             connection = self._connections.get(name)
             if connection is None or connection.broken:
@@ -94,14 +100,19 @@ class Supervisors:
                 self._connections[name] = connection
                 for path in connection.running:
                     self._emit(Started(parse_path(path), path in connection.with_collector))
-                self._tasks.create_task(self._listen(connection), name=f"listen to supervisor {name}")
+                self._tasks.create_task(
+                    self._listen(connection), name=f"listen to supervisor {name}"
+                )
             return connection
 
     def running(self, experiment: ExperimentId | None = None) -> set[str]:
         """The paths of the attempts that run, of one experiment or of all."""
         prefix = "" if experiment is None else f"{experiment}/"
         return {
-            path for connection in self._connections.values() for path in connection.running if path.startswith(prefix)
+            path
+            for connection in self._connections.values()
+            for path in connection.running
+            if path.startswith(prefix)
         }
 
     async def until_none_runs(self, experiment: ExperimentId) -> None:
@@ -125,12 +136,16 @@ class Supervisors:
             if await self.connect(connection.name) is None:
                 await self._handle_death(connection)
         except OSError as error:  # the next sweep tries again
-            _log.warning("supervisor %s of local trials is out of reach: %r", connection.name, error)
+            _log.warning(
+                "supervisor %s of local trials is out of reach: %r", connection.name, error
+            )
 
     async def _handle_death(self, connection: SupervisorConnection) -> None:
         """The supervisor is dead, and so are its trials, or will be now."""
         running, connection.running = connection.running, set()
-        _log.warning("supervisor %s of local trials died with %d running", connection.name, len(running))
+        _log.warning(
+            "supervisor %s of local trials died with %d running", connection.name, len(running)
+        )
         self._connections.pop(connection.name, None)
         await self._record_losses(connection.name)
         await self._report(running)

@@ -1,4 +1,5 @@
-"""One trial's process under a supervisor: its deadlines, how it is stopped, and the cause of its end."""
+"""One trial's process under a supervisor: its deadlines, how it is stopped, and the cause of its
+end."""
 
 import os
 import signal
@@ -9,9 +10,11 @@ from controller.cluster.local.json_socket import Message
 from controller.cluster.local.process_memory import oom_kills
 
 LINGER = 1.0
-"""Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has ended."""
+"""Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has
+ended."""
 GIVE_UP = 5.0
-"""Seconds after SIGKILL before processes that cannot be killed (they hang in the kernel) are left alone."""
+"""Seconds after SIGKILL before processes that cannot be killed (they hang in the kernel) are left
+alone."""
 DISK_FULL = 2**20
 """Bytes: with less free, what a trial printed last may not have been written."""
 TAIL_LINES, TAIL_CHARACTERS = 3, 440
@@ -35,7 +38,8 @@ class Trial:
         self.ending: ExitRecord | None = None
 
     def end(self, cause: str, message: str, grace: float) -> None:
-        """SIGTERM to the whole group now, SIGKILL after `grace` seconds; the first cause given is kept."""
+        """SIGTERM to the whole group now, SIGKILL after `grace` seconds; the first cause given is
+        kept."""
         if self.ending is None and self.status is None:
             self.ending = ExitRecord(cause, None, message)
             self._term(grace)
@@ -68,7 +72,9 @@ class Trial:
 
     def enforce_deadline(self) -> None:
         if self.status is None and self.ending is None:
-            self.end("Timeout", f"ran longer than its {self.timeout:g} s and was stopped", self.grace)
+            self.end(
+                "Timeout", f"ran longer than its {self.timeout:g} s and was stopped", self.grace
+            )
         elif not self.killed:
             self._kill()
         else:  # it hangs in the kernel: nothing can be done until it returns
@@ -76,7 +82,9 @@ class Trial:
 
     def is_over(self, now: float) -> bool:
         """Has it ended, and has nothing of its group been left?"""
-        return self.status is not None and (not signal_group(self.pid, 0) or (self.killed and now >= self.deadline))
+        return self.status is not None and (
+            not signal_group(self.pid, 0) or (self.killed and now >= self.deadline)
+        )
 
     def exit_record(self) -> ExitRecord:
         assert self.status is not None
@@ -86,7 +94,9 @@ class Trial:
             return self.ending._replace(exit_code=shown)
         if free_bytes(self.attempt.folder) < DISK_FULL:
             return ExitRecord(
-                "Lost", shown, "the disk was full when it ended, so what it printed is cut off; free some space"
+                "Lost",
+                shown,
+                "the disk was full when it ended, so what it printed is cut off; free some space",
             )
         if code == 0:
             return ExitRecord("Completed", 0)
@@ -95,7 +105,9 @@ class Trial:
         reason = f"exit status {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         tail = _last_lines(self.attempt.log)
         return ExitRecord(
-            "Error" if code > 0 else "Signal", shown, f"{reason}; its log ends with:\n{tail}" if tail else reason
+            "Error" if code > 0 else "Signal",
+            shown,
+            f"{reason}; its log ends with:\n{tail}" if tail else reason,
         )
 
 
@@ -113,5 +125,7 @@ def _last_lines(log: str) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    lines = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()]
+    lines = [
+        "".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()
+    ]
     return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARACTERS:]

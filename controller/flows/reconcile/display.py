@@ -66,7 +66,9 @@ class Display:
             if one["status"] == "True" and not known:
                 bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting")
                 kind = "Warning" if bad else "Normal"
-                await self.ports.experiments.tell(self.obj, kind, one["reason"], one["message"], now())
+                await self.ports.experiments.tell(
+                    self.obj, kind, one["reason"], one["message"], now()
+                )
 
     async def _best(self, experiment: Experiment) -> ShownTrial | None:
         best = experiment.progress.best
@@ -88,7 +90,11 @@ class Display:
         gone = [number for number in shown if number not in wanted]
         for number in gone:
             await self.ports.experiments.hide_trial(shown[number])
-        changed = [number for number, status in wanted.items() if number not in shown or shown[number].status != status]
+        changed = [
+            number
+            for number, status in wanted.items()
+            if number not in shown or shown[number].status != status
+        ]
         for number in changed:
             known = self.holding.assignments.get((self.obj.id, number))
             if best is not None and best.number == number:

@@ -123,7 +123,9 @@ class Reconciler:
         try:
             delay = await step.take()
         except (ConflictError, ThrottledError):  # the next look sees what it is by then
-            return INTERVAL_SECONDS * random.uniform(1.0, 2.0)  # each has its turn while there is little room
+            return INTERVAL_SECONDS * random.uniform(
+                1.0, 2.0
+            )  # each has its turn while there is little room
         except ApiError as error:
             _log.warning("experiment %s: %s", step.obj.name, error)
         except Exception:  # one object must not hold up the others

@@ -71,7 +71,11 @@ class CurveQueries:
     """
 
     async def thinned(
-        self, experiment: ExperimentId, attempts: Mapping[TrialNumber, int], metric: str, points: int
+        self,
+        experiment: ExperimentId,
+        attempts: Mapping[TrialNumber, int],
+        metric: str,
+        points: int,
     ) -> dict[TrialNumber, list[tuple[int, float]]]:
         """The points (step, value) of each of these attempts (trial → attempt), finite values only.
 
@@ -86,7 +90,11 @@ class CurveQueries:
         return curves
 
     async def reported(
-        self, experiment: ExperimentId, number: TrialNumber, attempt: int, until: datetime | None = None
+        self,
+        experiment: ExperimentId,
+        number: TrialNumber,
+        attempt: int,
+        until: datetime | None = None,
     ) -> Observation:
         """The summary of what one attempt has reported so far, or until then."""
         found = await self._measurements.summaries(experiment, [(number, attempt)], until)

@@ -74,7 +74,9 @@ class ExperimentQueries:
         ORDER BY created_at DESC, id LIMIT $2
     """
 
-    async def newest(self, namespace: str | None = None, limit: int = MOST_LISTED) -> list[ExperimentSummary]:
+    async def newest(
+        self, namespace: str | None = None, limit: int = MOST_LISTED
+    ) -> list[ExperimentSummary]:
         """Experiments of one namespace, or of all, newest first."""
         return [_summary(row) for row in await self._database.fetch(self._NEWEST, namespace, limit)]
 
@@ -92,7 +94,11 @@ class ExperimentQueries:
             return None
         sql = "SELECT created_at, concluded_at, now() AS now FROM experiment WHERE id = $1"
         row = await self._database.row(sql, known[0].identity.id)
-        return ExperimentSnapshot(known[0], row["created_at"], row["concluded_at"], row["now"]) if row else None
+        return (
+            ExperimentSnapshot(known[0], row["created_at"], row["concluded_at"], row["now"])
+            if row
+            else None
+        )
 
     async def moment(self, experiment: ExperimentId, when: datetime | UUID | int) -> Moment | None:
         """The moment of a time, or of a fact that is named by its id or number; None if there is

@@ -18,15 +18,21 @@ class FactQueries:
     async def page(self, experiment: ExperimentId, start: int, limit: int = PAGE) -> list[Recorded]:
         """At most `limit` facts in order, from number `start` on."""
         rows = await self._database.fetch(
-            "SELECT * FROM fact WHERE experiment = $1 AND seq >= $2 ORDER BY seq LIMIT $3", experiment, start, limit
+            "SELECT * FROM fact WHERE experiment = $1 AND seq >= $2 ORDER BY seq LIMIT $3",
+            experiment,
+            start,
+            limit,
         )
         return [recorded(row) for row in rows]
 
-    async def of_trial(self, experiment: ExperimentId, number: TrialNumber, until: int) -> Sequence[Recorded]:
+    async def of_trial(
+        self, experiment: ExperimentId, number: TrialNumber, until: int
+    ) -> Sequence[Recorded]:
         """The facts about one trial in order, at most PAGE: those among the first `until` facts of
         its experiment."""
         rows = await self._database.fetch(
-            "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+            "SELECT * FROM fact WHERE experiment = $1 AND trial = $2 AND seq <= $3 ORDER BY "
+            "seq LIMIT $4",
             experiment,
             number,
             until,

@@ -73,7 +73,9 @@ class TrialQueries:
         self._database = database
 
     async def get(self, experiment: ExperimentId, number: TrialNumber) -> TrialRow | None:
-        row = await self._database.row("SELECT * FROM trial WHERE experiment = $1 AND number = $2", experiment, number)
+        row = await self._database.row(
+            "SELECT * FROM trial WHERE experiment = $1 AND number = $2", experiment, number
+        )
         return _trial(row) if row else None
 
     _BY_NUMBER = """
@@ -82,7 +84,9 @@ class TrialQueries:
         ORDER BY number LIMIT $4
     """
 
-    async def every(self, experiment: ExperimentId, states: Collection[TrialState] = ()) -> AsyncGenerator[TrialRow]:
+    async def every(
+        self, experiment: ExperimentId, states: Collection[TrialState] = ()
+    ) -> AsyncGenerator[TrialRow]:
         """All trials by number, read page by page; with `states` only those in one of them."""
         last = 0
         while True:
@@ -93,9 +97,16 @@ class TrialQueries:
                 return
             last = rows[-1]["number"]
 
-    async def first(self, experiment: ExperimentId, limit: int, states: Collection[TrialState] = ()) -> list[TrialRow]:
+    async def first(
+        self, experiment: ExperimentId, limit: int, states: Collection[TrialState] = ()
+    ) -> list[TrialRow]:
         """The `limit` trials with the lowest numbers; with `states` only those in one of them."""
-        return [_trial(row) for row in await self._database.fetch(self._BY_NUMBER, experiment, 0, list(states), limit)]
+        return [
+            _trial(row)
+            for row in await self._database.fetch(
+                self._BY_NUMBER, experiment, 0, list(states), limit
+            )
+        ]
 
     _RANKING = """
         SELECT * FROM trial
@@ -139,10 +150,13 @@ class TrialQueries:
 
     _NUMBERED = "SELECT * FROM trial WHERE experiment = $1 AND number = ANY($2)"
 
-    async def numbered(self, experiment: ExperimentId, numbers: Sequence[TrialNumber]) -> list[TrialRow]:
+    async def numbered(
+        self, experiment: ExperimentId, numbers: Sequence[TrialNumber]
+    ) -> list[TrialRow]:
         """The trials with these numbers, in the order of `numbers`."""
         found = {
-            row["number"]: _trial(row) for row in await self._database.fetch(self._NUMBERED, experiment, list(numbers))
+            row["number"]: _trial(row)
+            for row in await self._database.fetch(self._NUMBERED, experiment, list(numbers))
         }
         return [found[number] for number in numbers if number in found]
 
@@ -154,12 +168,18 @@ class TrialQueries:
     """
 
     async def sample(
-        self, experiment: ExperimentId, proposed: int, limit: int, wanted: Collection[TrialNumber] = ()
+        self,
+        experiment: ExperimentId,
+        proposed: int,
+        limit: int,
+        wanted: Collection[TrialNumber] = (),
     ) -> list[TrialRow]:
         """About `limit` of the `proposed` trials, drawn by a hash of their numbers, and all
         `wanted` ones."""
         share = min(HASHES, HASHES * limit // max(1, proposed))
-        rows = await self._database.fetch(self._SAMPLE, experiment, share, list(wanted), 2 * limit + len(wanted))
+        rows = await self._database.fetch(
+            self._SAMPLE, experiment, share, list(wanted), 2 * limit + len(wanted)
+        )
         return [_trial(row) for row in rows]
 
 

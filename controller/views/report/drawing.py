@@ -20,7 +20,11 @@ COLOURS = {
 }
 MISSED = "#c8372d"
 """Trials that miss an outcome constraint."""
-SYMBOLS = {TrialState.EARLY_STOPPED: "diamond", TrialState.FAILED: "x", TrialState.METRICS_UNAVAILABLE: "x"}
+SYMBOLS = {
+    TrialState.EARLY_STOPPED: "diamond",
+    TrialState.FAILED: "x",
+    TrialState.METRICS_UNAVAILABLE: "x",
+}
 SCALE = [[0, "#fde725"], [0.25, "#5ec962"], [0.5, "#21918c"], [0.75, "#3b528b"], [1, "#440154"]]
 LATER = [[0, "#bcd3ef"], [1, "#12376b"]]
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
@@ -34,7 +38,9 @@ MOST_TICKS = 12
 def label(text: object) -> str:
     """A user's text for plotly.js, which reads some HTML: escaped, on one line, not too long."""
     shown = words.scalar(text)
-    return html.escape(shown if len(shown) <= MOST_LABEL else f"{shown[: MOST_LABEL - 1]}…", quote=False)
+    return html.escape(
+        shown if len(shown) <= MOST_LABEL else f"{shown[: MOST_LABEL - 1]}…", quote=False
+    )
 
 
 def framed(height: int, **more: Any) -> Figure:
@@ -43,7 +49,11 @@ def framed(height: int, **more: Any) -> Figure:
         "margin": {"l": 70, "r": 24, "t": 30, "b": 50},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK},
+        "font": {
+            "family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif",
+            "size": 13,
+            "color": INK,
+        },
         "hoverlabel": {"font": {"size": 12}},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#cbd2d9", "activecolor": PLAIN},
         **more,

@@ -38,13 +38,18 @@ def history(subject: Subject, objective: int = 0) -> Figure | None:
         return None
     target = subject.experiment.spec.all_objectives[objective]
     plain = [row for row in valued if not row.infeasible]
-    traces = [_marks([row for row in plain if row.state is state], state, objective) for state in TrialState]
+    traces = [
+        _marks([row for row in plain if row.state is state], state, objective)
+        for state in TrialState
+    ]
     traces.append(_infeasible([row for row in valued if row.infeasible], objective))
     traces.append(_best_so_far(subject, objective))
     lost = [row for row in rows if row.at(objective) is None and row.concluded_at is not None]
     traces += [_lost([row for row in lost if row.state is state], state) for state in TrialState]
     layout = framed(
-        460, xaxis=axis_of("trial"), yaxis=axis_of(target.metric, scale_of([row.at(objective) for row in valued]))
+        460,
+        xaxis=axis_of("trial"),
+        yaxis=axis_of(target.metric, scale_of([row.at(objective) for row in valued])),
     )
     layout["xaxis"] |= {"anchor": "free", "position": 0}
     layout["yaxis"]["domain"] = [0.12 if lost else 0, 1]
@@ -58,7 +63,11 @@ def history(subject: Subject, objective: int = 0) -> Figure | None:
 def _infeasible(rows: Sequence[TrialRow], objective: int) -> Figure:
     """Trials that miss an outcome constraint."""
     trace = _marks(rows, TrialState.SUCCEEDED, objective)
-    return {**trace, "name": "infeasible", "marker": {**trace["marker"], "color": MISSED, "symbol": "x"}}
+    return {
+        **trace,
+        "name": "infeasible",
+        "marker": {**trace["marker"], "color": MISSED, "symbol": "x"},
+    }
 
 
 def _marks(rows: Sequence[TrialRow], state: TrialState, objective: int) -> Figure:
@@ -90,7 +99,8 @@ def _best_so_far(subject: Subject, objective: int) -> Figure:
         numbers.append(max(row.number for row in subject.trials))
         steps.append(steps[-1])
     line = {"color": GOOD, "width": 2.5, "shape": "hv"}
-    return {"type": "scatter", "mode": "lines", "name": "best so far", "x": numbers, "y": steps, "line": line,
+    return {"type": "scatter", "mode": "lines", "name": "best so far", "x": numbers, "y": steps,
+        "line": line,
             "hovertemplate": "best so far: %{y}<extra></extra>"}  # fmt: skip
 
 
@@ -103,7 +113,11 @@ def _lost(rows: Sequence[TrialRow], state: TrialState) -> Figure:
         "x": [row.number for row in rows],
         "y": [0] * len(rows),
         "yaxis": "y2",
-        "marker": {"color": COLOURS.get(state, PLAIN), "symbol": SYMBOLS.get(state, "line-ns-open"), "size": 7},
+        "marker": {
+            "color": COLOURS.get(state, PLAIN),
+            "symbol": SYMBOLS.get(state, "line-ns-open"),
+            "size": 7,
+        },
         "hovertemplate": f"trial %{{x}}: {state.value}<extra></extra>",
     }
 
@@ -112,7 +126,8 @@ def _goal(goal: float, kind: str | None) -> Figure | None:
     line = {"color": GOOD, "width": 1, "dash": "dot"}
     visible = kind != "log" or goal > 0
     label = {"text": f"goal {words.number(goal)}", "font": {"color": GOOD}, "textposition": "end"}
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": goal, "y1": goal, "line": line, "label": label,
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": goal, "y1": goal, "line": line,
+        "label": label,
             "visible": visible}  # fmt: skip
 
 
@@ -130,9 +145,22 @@ def importances(found: Importance) -> Figure:
         "marker": {"color": PLAIN},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
-    xaxis = {**axis_of("share of the explained difference"), "tickformat": ".0%", "rangemode": "tozero"}
-    yaxis = {"automargin": True, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
-    return {"data": [bars], "layout": framed(max(180, 90 + 30 * len(shown)), xaxis=xaxis, yaxis=yaxis, bargap=0.35)}
+    xaxis = {
+        **axis_of("share of the explained difference"),
+        "tickformat": ".0%",
+        "rangemode": "tozero",
+    }
+    yaxis = {
+        "automargin": True,
+        "type": "category",
+        "ticks": "outside",
+        "ticklen": 6,
+        "tickcolor": "rgba(0,0,0,0)",
+    }
+    return {
+        "data": [bars],
+        "layout": framed(max(180, 90 + 30 * len(shown)), xaxis=xaxis, yaxis=yaxis, bargap=0.35),
+    }
 
 
 def learning(subject: Subject) -> Figure | None:
@@ -145,7 +173,9 @@ def learning(subject: Subject) -> Figure | None:
     traces = [_curve(subject, subject.shown[number], number == best, seen) for number in numbers]
     values = [value for curve in subject.curves.values() for _, value in curve]
     layout = framed(
-        460, xaxis=axis_of("report"), yaxis=axis_of(subject.experiment.spec.first_objective.metric, scale_of(values))
+        460,
+        xaxis=axis_of("report"),
+        yaxis=axis_of(subject.experiment.spec.first_objective.metric, scale_of(values)),
     )
     layout["legend"] = LEGEND
     layout["hovermode"] = "closest"
@@ -169,7 +199,9 @@ def _curve(subject: Subject, row: TrialRow, best: bool, seen: set[str]) -> Figur
         "line": line,
         "marker": {"color": line["color"]},
         "opacity": 1 if best else 0.55,
-        "hovertemplate": f"trial {row.number} ({row.state.value})<br>report %{{x}}: %{{y}}<extra></extra>",
+        "hovertemplate": (
+            f"trial {row.number} ({row.state.value})<br>report %{{x}}: %{{y}}<extra></extra>"
+        ),
     }
     seen.add(group)
     return trace

@@ -8,7 +8,17 @@ from controller.core.best import MOST_MEMBERS, reference_point
 from controller.core.pareto import Losses, added, covers, crowding
 from controller.store.queries.trials import TrialRow
 from controller.views import words
-from controller.views.report.drawing import GOOD, LEGEND, MISSED, PLAIN, Figure, axis_of, framed, scale_of, short
+from controller.views.report.drawing import (
+    GOOD,
+    LEGEND,
+    MISSED,
+    PLAIN,
+    Figure,
+    axis_of,
+    framed,
+    scale_of,
+    short,
+)
 from controller.views.report.subject import Subject
 from events.spec.objective import Direction
 
@@ -23,12 +33,20 @@ def tradeoffs(subject: Subject) -> Figure | None:
     members = {row.number for row in subject.front}
     groups = [
         ("infeasible", MISSED, "x", [row for row in rows if row.infeasible]),
-        ("other trials", PLAIN, "circle", [row for row in rows if row.ranked and row.number not in members]),
+        (
+            "other trials",
+            PLAIN,
+            "circle",
+            [row for row in rows if row.ranked and row.number not in members],
+        ),
         ("Pareto front", GOOD, "diamond", list(subject.front)),
     ]
     pairs = list(combinations(range(len(targets)), 2))
     columns, lines = min(3, len(pairs)), -(-len(pairs) // 3)
-    drawn, traces = framed(460 if len(pairs) == 1 else 60 + 340 * lines, legend=LEGEND, hovermode="closest"), []
+    drawn, traces = (
+        framed(460 if len(pairs) == 1 else 60 + 340 * lines, legend=LEGEND, hovermode="closest"),
+        [],
+    )
     for place, pair in enumerate(pairs):
         suffix = str(place + 1) if place else ""
         for name, colour, symbol, shown in groups:
@@ -36,16 +54,25 @@ def tradeoffs(subject: Subject) -> Figure | None:
                 traces.append(_scatter(shown, pair, suffix, (name, colour, symbol)))
         if len(pairs) == 1 and subject.front:
             low_first = targets[0].type is Direction.MINIMIZE
-            traces[-1] |= {"mode": "lines+markers", "line": {"shape": "hv" if low_first else "vh", "color": GOOD}}
+            traces[-1] |= {
+                "mode": "lines+markers",
+                "line": {"shape": "hv" if low_first else "vh", "color": GOOD},
+            }
         for letter, one, domain in zip("xy", pair, _cell(place, columns, lines), strict=True):
             kind = scale_of([row.values[one] for row in rows])
             anchor = {"domain": domain, "anchor": f"{'y' if letter == 'x' else 'x'}{suffix}"}
             ticks = {"dtick": 1} if kind == "log" else {}
-            drawn[f"{letter}axis{suffix}"] = {**axis_of(targets[one].metric, kind), **anchor, **ticks}
+            drawn[f"{letter}axis{suffix}"] = {
+                **axis_of(targets[one].metric, kind),
+                **anchor,
+                **ticks,
+            }
     return {"data": traces, "layout": drawn}
 
 
-def _scatter(rows: Sequence[TrialRow], pair: tuple[int, int], suffix: str, look: tuple[str, str, str]) -> Figure:
+def _scatter(
+    rows: Sequence[TrialRow], pair: tuple[int, int], suffix: str, look: tuple[str, str, str]
+) -> Figure:
     name, colour, symbol = look
     front = name == "Pareto front"
     shown = sorted(rows, key=lambda row: row.known[pair[0]]) if front else rows
@@ -60,7 +87,12 @@ def _scatter(rows: Sequence[TrialRow], pair: tuple[int, int], suffix: str, look:
         "text": [int(row.number) for row in shown],
         "xaxis": f"x{suffix}",
         "yaxis": f"y{suffix}",
-        "marker": {"color": colour, "symbol": symbol, "size": 9 if front else 7, "opacity": 1 if front else 0.6},
+        "marker": {
+            "color": colour,
+            "symbol": symbol,
+            "size": 9 if front else 7,
+            "opacity": 1 if front else 0.6,
+        },
         "hovertemplate": f"trial %{{text}} ({name})<br>%{{x}}, %{{y}}<extra></extra>",
     }
 
@@ -82,7 +114,9 @@ def volumes(subject: Subject) -> Figure | None:
     corner = spec.losses(point)
     numbers, values, volume = [0], [0.0], 0.0
     front: list[Losses] = []
-    ordered = sorted((row for row in subject.trials if row.ordinal), key=lambda row: row.ordinal or 0)
+    ordered = sorted(
+        (row for row in subject.trials if row.ordinal), key=lambda row: row.ordinal or 0
+    )
     for row in ordered:
         losses = spec.losses(row.known) if row.ranked else ()
         if not losses or any(covers(one, losses) for one in front):
@@ -95,9 +129,14 @@ def volumes(subject: Subject) -> Figure | None:
         return None
     numbers.append(max(row.ordinal or 0 for row in ordered))
     line = {"color": GOOD, "width": 2.5, "shape": "hv"}
-    trace = {"type": "scatter", "mode": "lines", "x": numbers, "y": [short(one) for one in (*values, values[-1])],
+    trace = {"type": "scatter", "mode": "lines", "x": numbers,
+        "y": [short(one) for one in (*values, values[-1])],
              "line": line, "hovertemplate": "after %{x} trials: %{y}<extra></extra>"}  # fmt: skip
-    drawn = framed(360, xaxis=axis_of("concluded trials"), yaxis={**axis_of("hypervolume"), "rangemode": "tozero"})
+    drawn = framed(
+        360,
+        xaxis=axis_of("concluded trials"),
+        yaxis={**axis_of("hypervolume"), "rangemode": "tozero"},
+    )
     return {"data": [trace], "layout": drawn}
 
 

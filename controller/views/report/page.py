@@ -15,24 +15,43 @@ from controller.views.fronts import outcome_metrics
 from controller.views.importance import FEWEST, Importance, importance
 from controller.views.report import figures, fronts, parameters
 from controller.views.report.subject import MOST_CURVES, MOST_RANKED, Subject
-from controller.views.summary import algorithm_words, counts_words, in_order, metric_values, state_words, trial_counts
+from controller.views.summary import (
+    algorithm_words,
+    counts_words,
+    in_order,
+    metric_values,
+    state_words,
+    trial_counts,
+)
 from events.facts import TrialState
 
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:"
+)
 """No network at all; plotly.js compiles the programs of its WebGL figures, so it needs unsafe-eval.
 """
 Matters = Sequence[Importance | None]
 """How much each parameter matters for each objective."""
 TRUSTED = 0.2
 """R² below which an estimate of importance is called weak."""
-_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_IN_SCRIPT = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
 
 
 def page(subject: Subject) -> str:
     """The whole document."""
     identity = subject.experiment.identity
     spec = identity.spec
-    matters = [importance(spec.parameters, subject.trials, place) for place in range(len(spec.all_objectives))]
+    matters = [
+        importance(spec.parameters, subject.trials, place)
+        for place in range(len(spec.all_objectives))
+    ]
     drawn = _figures(subject, matters)
     cards = "\n".join(_cards(subject, matters, drawn))
     return f"""<!doctype html>
@@ -46,7 +65,8 @@ def page(subject: Subject) -> str:
 {_tiles(subject)}
 {cards}
 </main>
-<footer>Written by Trialstream at {words.clock(subject.snapshot.now)}. This file needs no network.</footer>
+<footer>Written by Trialstream at {words.clock(subject.snapshot.now)}.
+This file needs no network.</footer>
 {_scripts(drawn)}
 </body></html>
 """
@@ -60,7 +80,11 @@ def text(value: object) -> str:
 def script_json(tree: Any) -> str:
     """JSON that may stand within a `script` element, whatever the strings in it."""
     plain = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return "".join(_IN_SCRIPT.get(one, one) for one in plain) if any(one in plain for one in _IN_SCRIPT) else plain
+    return (
+        "".join(_IN_SCRIPT.get(one, one) for one in plain)
+        if any(one in plain for one in _IN_SCRIPT)
+        else plain
+    )
 
 
 def _file(package: str, name: str) -> str:
@@ -124,7 +148,8 @@ def _tiles(subject: Subject) -> str:
         ("took" if snapshot.concluded_at else "so far", words.duration(took), ""),
     ]
     inner = "".join(
-        f'<div class="tile {kind}"><b>{text(value)}</b><span>{text(name)}</span></div>' for name, value, kind in tiles
+        f'<div class="tile {kind}"><b>{text(value)}</b><span>{text(name)}</span></div>'
+        for name, value, kind in tiles
     )
     return f'<div class="tiles">{inner}</div>'
 
@@ -145,7 +170,12 @@ def _standing(subject: Subject) -> Iterator[tuple[str, str, str]]:
 def _cards(subject: Subject, matters: Matters, drawn: figures.Figures) -> Iterator[str]:
     sampled, targets = _sampled(subject), subject.experiment.spec.all_objectives
     yield _figure("Trade-offs", f"Each trial by its objectives.{sampled}", "tradeoffs", drawn)
-    yield _figure("Hypervolume", f"From {text(fronts.volume_words(subject))}: the more, the better.", "volumes", drawn)
+    yield _figure(
+        "Hypervolume",
+        f"From {text(fronts.volume_words(subject))}: the more, the better.",
+        "volumes",
+        drawn,
+    )
     yield _front(subject)
     for place, target in enumerate(targets):
         of = f" of {text(target.metric)}" if len(targets) > 1 else ""
@@ -161,7 +191,10 @@ def _cards(subject: Subject, matters: Matters, drawn: figures.Figures) -> Iterat
         of = f", by {text(target.metric)}" if len(targets) > 1 else ""
         told = f"Later trials are darker.{sampled}"
         yield _figure(f"Each parameter alone{of}", told, _numbered("slices", place), drawn)
-    curves = f"What each trial reported, report by report; at most {MOST_CURVES} trials, the best ones among them."
+    curves = (
+        f"What each trial reported, report by report; at most {MOST_CURVES} trials, the best ones "
+        "among them."
+    )
     yield _figure("Learning curves", curves, "learning", drawn)
     yield _ranking(subject)
     yield _spec(subject)
@@ -191,9 +224,16 @@ def _best(subject: Subject) -> str:
         return ""
     metrics = metric_values(subject.experiment, best)
     rows = [(name, words.number(value)) for name, value in metrics.items()]
-    rows += [(name, words.scalar(value)) for name, value in in_order(subject.experiment, best.assignment).items()]
-    inner = "".join(f'<tr><th>{text(name)}</th><td class="n">{text(value)}</td></tr>' for name, value in rows)
-    return _card(f"Best: trial {best.number}", "Its metrics and parameters.", f"<table>{inner}</table>")
+    rows += [
+        (name, words.scalar(value))
+        for name, value in in_order(subject.experiment, best.assignment).items()
+    ]
+    inner = "".join(
+        f'<tr><th>{text(name)}</th><td class="n">{text(value)}</td></tr>' for name, value in rows
+    )
+    return _card(
+        f"Best: trial {best.number}", "Its metrics and parameters.", f"<table>{inner}</table>"
+    )
 
 
 def _front(subject: Subject) -> str:
@@ -209,15 +249,21 @@ def _front(subject: Subject) -> str:
         cells = [str(row.number), *(words.number(known.get(one)) for one in metrics)]
         cells += [words.scalar(given.get(one, "-")) for one in names]
         body += f"<tr>{_cells('td', cells, 0)}</tr>"
-    told = f"{words.count(len(subject.front), 'trial')} that no other beats; the first {len(shown):,} are listed."
-    return _card("Pareto front", told, f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>')
-
-
-def _importance(subject: Subject, objective: int, matters: Importance | None, drawn: figures.Figures) -> str:
-    spec = subject.experiment.spec
-    title = (
-        f"Parameter importance{f' for {text(spec.all_objectives[objective].metric)}' if spec.multi_objective else ''}"
+    told = (
+        f"{words.count(len(subject.front), 'trial')} that no other beats; the first "
+        f"{len(shown):,} are listed."
     )
+    return _card(
+        "Pareto front", told, f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    )
+
+
+def _importance(
+    subject: Subject, objective: int, matters: Importance | None, drawn: figures.Figures
+) -> str:
+    spec = subject.experiment.spec
+    metric = text(spec.all_objectives[objective].metric)
+    title = f"Parameter importance{f' for {metric}' if spec.multi_objective else ''}"
     if matters is None:
         if not drawn:
             return ""
@@ -238,9 +284,17 @@ def _ranking(subject: Subject) -> str:
         return ""
     spec = subject.experiment.spec
     names = [parameter.name for parameter in spec.parameters]
-    head = _cells("th", ["trial", "state", *(target.metric for target in spec.all_objectives), "took", *names], 2)
+    head = _cells(
+        "th",
+        ["trial", "state", *(target.metric for target in spec.all_objectives), "took", *names],
+        2,
+    )
     body = "".join(_ranked(row, names, subject) for row in rows)
-    told = f"{counts_words(subject.experiment)}. The best {len(rows):,} are listed." if len(rows) > 1 else ""
+    told = (
+        f"{counts_words(subject.experiment)}. The best {len(rows):,} are listed."
+        if len(rows) > 1
+        else ""
+    )
     table = f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
     return _card("Trials", text(told), table)
 
@@ -249,14 +303,22 @@ def _ranked(row: TrialRow, names: Sequence[str], subject: Subject) -> str:
     ended = row.concluded_at or subject.snapshot.now
     took = words.duration((ended - row.started_at).total_seconds()) if row.started_at else "-"
     cause = f"{words.CAUSES[row.cause]}: {row.message}" if row.cause and row.message else ""
-    values = [words.number(row.at(place)) for place in range(len(subject.experiment.spec.all_objectives))]
-    state = f'<td class="{row.state}" title="{text(cause)}"><span class="dot"></span>{row.state}</td>'
-    given = [words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names]
+    values = [
+        words.number(row.at(place)) for place in range(len(subject.experiment.spec.all_objectives))
+    ]
+    state = (
+        f'<td class="{row.state}" title="{text(cause)}"><span class="dot"></span>{row.state}</td>'
+    )
+    given = [
+        words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names
+    ]
     return f"<tr><td>{row.number}</td>{state}{_cells('td', [*values, took, *given], 0)}</tr>"
 
 
 def _cells(tag: str, values: Iterable[str], numbers_from: int) -> str:
-    kinds = ((" class=n" if place >= numbers_from else "", value) for place, value in enumerate(values))
+    kinds = (
+        (" class=n" if place >= numbers_from else "", value) for place, value in enumerate(values)
+    )
     return "".join(f"<{tag}{kind}>{text(value)}</{tag}>" for kind, value in kinds)
 
 

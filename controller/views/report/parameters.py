@@ -43,7 +43,9 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
     values = [short(row.known[0]) for row in rows]
     dimensions = [_dimension(parameter, rows) for parameter in chosen]
     for place, target in enumerate(spec.all_objectives):
-        dimensions.append({"label": label(target.metric), "values": [short(row.known[place]) for row in rows]})
+        dimensions.append(
+            {"label": label(target.metric), "values": [short(row.known[place]) for row in rows]}
+        )
     better_low = spec.first_objective.type.value == "minimize"
     ordered = sorted(value for value in values if value is not None)
     bounds = (
@@ -52,7 +54,8 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
         else [ordered[len(ordered) // 10], ordered[-1]]
     )
     line = {"color": values, "colorscale": SCALE, "reversescale": better_low, "showscale": True,
-            "cmin": bounds[0], "cmax": bounds[1], "colorbar": {"thickness": 12, "outlinewidth": 0}}  # fmt: skip
+            "cmin": bounds[0], "cmax": bounds[1],
+            "colorbar": {"thickness": 12, "outlinewidth": 0}}  # fmt: skip
     layout = framed(440, margin={"l": 70, "r": 40, "t": 60, "b": 30})
     font = {"color": INK, "size": 12}
     trace = {
@@ -68,13 +71,21 @@ def parallel(subject: Subject, order: Sequence[str]) -> Figure | None:
 def _dimension(parameter: Parameter, rows: Sequence[TrialRow]) -> Figure:
     given = [row.assignment.get(parameter.name) for row in rows]
     if parameter.type is ParameterType.CATEGORICAL:
-        return {"label": label(parameter.name), "values": _places(parameter, given), **_choices(parameter)}
+        return {
+            "label": label(parameter.name),
+            "values": _places(parameter, given),
+            **_choices(parameter),
+        }
     numbers = numbers_of(given)
     if parameter.space.distribution in LOGARITHMIC:
         return _log_dimension(parameter, numbers)
     distinct = sorted({value for value in numbers if value is not None})
     few = parameter.type is not ParameterType.DOUBLE and len(distinct) <= MOST_TICKS
-    ticks = {"tickvals": distinct, "ticktext": [words.number(value) for value in distinct]} if few else {}
+    ticks = (
+        {"tickvals": distinct, "ticktext": [words.number(value) for value in distinct]}
+        if few
+        else {}
+    )
     return {"label": label(parameter.name), "values": numbers, **ticks}
 
 
@@ -100,7 +111,9 @@ def _log_dimension(parameter: Parameter, numbers: Sequence[float | None]) -> Fig
     return {
         "label": f"{label(parameter.name)} (log)",
         "range": [low, high],
-        "values": [None if value is None or value <= 0 else short(log10(value)) for value in numbers],
+        "values": [
+            None if value is None or value <= 0 else short(log10(value)) for value in numbers
+        ],
         "tickvals": ticks,
         "ticktext": [f"{10.0**exponent:g}" for exponent in ticks],
     }
@@ -110,29 +123,49 @@ def slices(subject: Subject, order: Sequence[str], objective: int = 0) -> Figure
     """The value against each parameter; the colour is the trial's number."""
     spec = subject.experiment.spec
     ranked = [row for row in subject.trials if row.ranked]
-    shown = [parameter for name in order[:MOST_SLICES] for parameter in spec.parameters if parameter.name == name]
+    shown = [
+        parameter
+        for name in order[:MOST_SLICES]
+        for parameter in spec.parameters
+        if parameter.name == name
+    ]
     if not ranked or not shown:
         return None
     rows = thinned(ranked, MOST_SLICE_POINTS // len(shown))
     columns, lines = min(3, len(shown)), -(-len(shown) // 3)
     layout, traces = framed(60 + 270 * lines, showlegend=False), []
     known = [row.known[objective] for row in rows]
-    values, kind, metric = [short(value) for value in known], scale_of(known), spec.all_objectives[objective].metric
+    values, kind, metric = (
+        [short(value) for value in known],
+        scale_of(known),
+        spec.all_objectives[objective].metric,
+    )
     for place, parameter in enumerate(shown):
         suffix = str(place + 1) if place else ""
         line, column = divmod(place, columns)
         traces.append(_slice(parameter, rows, values, suffix))
         layout[f"xaxis{suffix}"] = _slice_axis(parameter, column, columns, suffix)
-        layout[f"yaxis{suffix}"] = _slice_height(metric if column == 0 else "", line, lines, suffix, kind)
+        layout[f"yaxis{suffix}"] = _slice_height(
+            metric if column == 0 else "", line, lines, suffix, kind
+        )
     return {"data": traces, "layout": layout}
 
 
-def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str) -> Figure:
+def _slice(
+    parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[float | None], suffix: str
+) -> Figure:
     numbers = [int(row.number) for row in rows]
     categorical = parameter.type is ParameterType.CATEGORICAL
     given = [row.assignment.get(parameter.name) for row in rows]
     xs = _places(parameter, given) if categorical else numbers_of(given)
-    marker = {"color": numbers, "colorscale": LATER, "cmin": 0, "cmax": max(numbers), "size": 6, "opacity": 0.85}
+    marker = {
+        "color": numbers,
+        "colorscale": LATER,
+        "cmin": 0,
+        "cmax": max(numbers),
+        "size": 6,
+        "opacity": 0.85,
+    }
     return {
         "type": "scattergl" if len(rows) > 500 else "scatter",
         "mode": "markers",
@@ -151,7 +184,11 @@ def _slice(parameter: Parameter, rows: Sequence[TrialRow], values: Sequence[floa
 def _slice_axis(parameter: Parameter, column: int, columns: int, suffix: str) -> Figure:
     width = (1 - 0.06 * (columns - 1)) / columns
     left = column * (width + 0.06)
-    axis = {**axis_of(parameter.name), "domain": [left, min(1.0, left + width)], "anchor": f"y{suffix}"}
+    axis = {
+        **axis_of(parameter.name),
+        "domain": [left, min(1.0, left + width)],
+        "anchor": f"y{suffix}",
+    }
     if parameter.type is ParameterType.CATEGORICAL:
         return {**axis, **_choices(parameter), "range": [-0.5, len(parameter.space.list) - 0.5]}
     if parameter.space.distribution in LOGARITHMIC:
@@ -169,4 +206,9 @@ def _slice_height(title: str, line: int, lines: int, suffix: str, kind: str) -> 
     height = (1 - gap * (lines - 1)) / lines
     top = 1 - line * (height + gap)
     matches = {} if not suffix else {"matches": "y"}
-    return {**axis_of(title, kind), "domain": [max(0.0, top - height), top], "anchor": f"x{suffix}", **matches}
+    return {
+        **axis_of(title, kind),
+        "domain": [max(0.0, top - height), top],
+        "anchor": f"x{suffix}",
+        **matches,
+    }

@@ -56,10 +56,15 @@ async def read_subject(queries: Queries, snapshot: ExperimentSnapshot) -> Subjec
     sample = await queries.trials.sample(identity.id, progress.proposed, limit, wanted)
     shown = _shown(sample, ranking)
     curves = await queries.curves.thinned(
-        identity.id, {row.number: row.attempt for row in shown if row.attempt}, spec.first_objective.metric, MOST_POINTS
+        identity.id,
+        {row.number: row.attempt for row in shown if row.attempt},
+        spec.first_objective.metric,
+        MOST_POINTS,
     )
     best = await best_row(queries, experiment)
-    return Subject(snapshot, sample, ranking, best, front, curves, {row.number: row for row in shown})
+    return Subject(
+        snapshot, sample, ranking, best, front, curves, {row.number: row for row in shown}
+    )
 
 
 def _shown(sample: Sequence[TrialRow], ranking: Sequence[TrialRow]) -> list[TrialRow]:

@@ -1,4 +1,5 @@
-"""The bus of a controller: a publisher, consumers for its shards, and a regular check that Kafka answers."""
+"""The bus of a controller: a publisher, consumers for its shards, and a regular check that Kafka
+answers."""
 
 import asyncio
 import time
@@ -39,8 +40,12 @@ class KafkaBus:
 
     @property
     def partitions(self) -> int:
-        """How many shards there are. Raises BusRefusedError if the topics are missing or do not agree."""
-        return agreed({topic: self._counts.get(self._settings.topic(topic), 0) for topic in SHARDED}, self._settings)
+        """How many shards there are. Raises BusRefusedError if the topics are missing or do not
+        agree."""
+        return agreed(
+            {topic: self._counts.get(self._settings.topic(topic), 0) for topic in SHARDED},
+            self._settings,
+        )
 
     def healthy_within(self, seconds: float) -> bool:
         """Has Kafka answered within so long?"""
@@ -54,7 +59,9 @@ class KafkaBus:
         return (await self._contact.topic(self._settings.topic(topic))).log_id
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
+    async def subscribe(
+        self, topic: str, partition: int, position: int
+    ) -> AsyncGenerator[KafkaSubscription]:
         place = TopicPartition(self._settings.topic(topic), partition)
         shared = await self._ready(topic)
         async with AsyncExitStack() as stack:
@@ -64,13 +71,16 @@ class KafkaBus:
             yield await stack.enter_async_context(shared.subscribe(topic, partition, position))
 
     async def _ready(self, topic: str) -> SharedConsumer:
-        """The consumer for all partitions, made when the first is subscribed to, and again when it is broken."""
+        """The consumer for all partitions, made when the first is subscribed to, and again when it
+        is broken."""
         async with self._opening:
             if topic not in self._shared or self._shared[topic].broken:
                 stack = self._sharing.setdefault(topic, AsyncExitStack())
                 await stack.aclose()
                 name = self._settings.topic(topic)
-                places = [TopicPartition(name, number) for number in range(self._counts.get(name, 0))]
+                places = [
+                    TopicPartition(name, number) for number in range(self._counts.get(name, 0))
+                ]
                 self._shared[topic] = await stack.enter_async_context(self._open(places))
             return self._shared[topic]
 
@@ -106,7 +116,9 @@ class KafkaBus:
             await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self) -> None:
-        await asyncio.gather(*(stack.aclose() for stack in self._sharing.values()), self._publisher.close())
+        await asyncio.gather(
+            *(stack.aclose() for stack in self._sharing.values()), self._publisher.close()
+        )
         self._contact.close()
 
 
@@ -114,19 +126,24 @@ def agreed(counts: dict[str, int], settings: KafkaSettings) -> int:
     """The one number of partitions of all these topics. Raises BusRefusedError."""
     missing = [settings.topic(topic) for topic, count in counts.items() if not count]
     if missing:
-        raise BusRefusedError(f"Kafka has no topic {', '.join(missing)}; make them with: trialstream topics create")
+        raise BusRefusedError(
+            f"Kafka has no topic {', '.join(missing)}; make them with: trialstream topics create"
+        )
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{settings.topic(topic)} has {count}" for topic, count in counts.items())
         raise BusRefusedError(
-            f"the topics must have the same number of partitions, but {shown}; the number is fixed for ever: delete "
-            "the topic that is wrong and run `trialstream topics create`, or use another TRIALSTREAM_KAFKA_PREFIX"
+            f"the topics must have the same number of partitions, but {shown}; the number is "
+            "fixed for ever: delete "
+            "the topic that is wrong and run `trialstream topics create`, or use another "
+            "TRIALSTREAM_KAFKA_PREFIX"
         )
     return next(iter(counts.values()))
 
 
 @asynccontextmanager
 async def open_bus(settings: KafkaSettings) -> AsyncGenerator[KafkaBus]:
-    """Raises BusUnavailableError if Kafka does not answer in time, BusRefusedError if a person has to act."""
+    """Raises BusUnavailableError if Kafka does not answer in time, BusRefusedError if a person has
+    to act."""
     limit_client_logs()
     bus = KafkaBus(settings)
     try:

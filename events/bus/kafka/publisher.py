@@ -25,7 +25,8 @@ START_SECONDS = 10.0
 
 
 class Publisher:
-    """One producer, made anew whenever one has failed: after a refused record or a time-out it may never work again."""
+    """One producer, made anew whenever one has failed: after a refused record or a time-out it may
+    never work again."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -59,23 +60,32 @@ class Publisher:
         sent: list[asyncio.Future[RecordMetadata]] = []
         for (topic, partition), those in places.items():
             sent += await self._append(producer, topic, partition, those)
-        await asyncio.wait(sent)  # not gather: to cancel one would spoil the batch that others share
-        for error in [one.exception() for one in sent]:  # of all, or asyncio complains of those that nobody asked
+        await asyncio.wait(
+            sent
+        )  # not gather: to cancel one would spoil the batch that others share
+        for error in [
+            one.exception() for one in sent
+        ]:  # of all, or asyncio complains of those that nobody asked
             if isinstance(error, MessageSizeTooLargeError):
-                raise BusRefusedError("Kafka finds a record too large; raise max.message.bytes of the topic") from error
+                raise BusRefusedError(
+                    "Kafka finds a record too large; raise max.message.bytes of the topic"
+                ) from error
             if error is not None:
                 raise error
 
     async def _append(
         self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
     ) -> list[asyncio.Future[RecordMetadata]]:
-        """Hand over records of one partition. Calls take turns there: a later one would overtake whoever waits for
-        a full batch."""
+        """Hand over records of one partition. Calls take turns there: a later one would overtake
+        whoever waits for a full batch."""
         async with self._turns[topic, partition]:
             if partition not in (known := await producer.partitions_for(topic)):
-                raise BusRefusedError(f"Kafka's topic {topic} has no partition {partition}, only {len(known)} of them")
+                raise BusRefusedError(
+                    f"Kafka's topic {topic} has no partition {partition}, only {len(known)} of them"
+                )
             return [
-                await producer.send(topic, one.value, one.key, partition, headers=list(one.headers)) for one in records
+                await producer.send(topic, one.value, one.key, partition, headers=list(one.headers))
+                for one in records
             ]
 
     async def _ready(self) -> AIOKafkaProducer:
@@ -109,13 +119,15 @@ class Publisher:
 def _check(record: Record) -> None:
     if (has := size(record)) > MAX_RECORD_BYTES:
         raise BusRefusedError(
-            f"a record for {record.topic} has {has:,} bytes; at most {MAX_RECORD_BYTES:,} are allowed"
+            f"a record for {record.topic} has {has:,} bytes; at most {MAX_RECORD_BYTES:,} are "
+            "allowed"
         )
 
 
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings) -> AsyncGenerator[Publisher]:
-    """A publisher alone, for programs that only report. It connects when the first record is published."""
+    """A publisher alone, for programs that only report. It connects when the first record is
+    published."""
     limit_client_logs()
     publisher = Publisher(settings)
     try:

@@ -1,4 +1,5 @@
-"""One consumer for many partitions: each is fetched while it has a subscription with room for more."""
+"""One consumer for many partitions: each is fetched while it has a subscription with room for
+more."""
 
 import asyncio
 import logging
@@ -20,7 +21,8 @@ MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000
 """Of one partition, fetched ahead; then it is paused until half of it is taken."""
 START_SECONDS = 10.0
 SILENT_LOOKS = 15
-"""Answers of the broker during which the consumer may fetch nothing (30 s); counted, because clocks jump."""
+"""Answers of the broker during which the consumer may fetch nothing (30 s); counted, because clocks
+jump."""
 _log = logging.getLogger(__name__)
 
 
@@ -90,15 +92,16 @@ class KafkaSubscription:
         self._arrived.set()
 
     def stalled(self, polled: int | None, paused: bool) -> bool:
-        """Has it been asked so often with nothing new? `polled`: when it was fetched last, by any clock."""
+        """Has it been asked so often with nothing new? `polled`: when it was fetched last, by any
+        clock."""
         self._silent = 0 if paused or polled != self._polled else self._silent + 1
         self._polled = polled
         return self._silent >= SILENT_LOOKS
 
 
 class SharedConsumer:
-    """The consumer. It is assigned all partitions once, and pauses those that nobody needs: so no change of one
-    subscription disturbs another."""
+    """The consumer. It is assigned all partitions once, and pauses those that nobody needs: so no
+    change of one subscription disturbs another."""
 
     def __init__(self, consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
         self._consumer = consumer
@@ -113,12 +116,16 @@ class SharedConsumer:
         return partition in self._consumer.assignment() and partition not in self._subscriptions
 
     @asynccontextmanager
-    async def subscribe(self, topic: str, partition: int, position: int) -> AsyncGenerator[KafkaSubscription]:
+    async def subscribe(
+        self, topic: str, partition: int, position: int
+    ) -> AsyncGenerator[KafkaSubscription]:
         """As Bus.subscribe."""
         place = TopicPartition(self._settings.topic(topic), partition)
         if self.broken:
             raise BusUnavailableError(f"the consumer of {place.topic} has ended")
-        subscription = self._subscriptions[place] = KafkaSubscription(self, place, topic)  # taken from here on
+        subscription = self._subscriptions[place] = KafkaSubscription(
+            self, place, topic
+        )  # taken from here on
         try:
             first, end = await self._bounds(place)
             subscription.begin(position if first <= position <= end else first, end)
@@ -140,7 +147,10 @@ class SharedConsumer:
 
     def resume(self, partition: TopicPartition, subscription: KafkaSubscription) -> None:
         """The subscription has room again."""
-        if self._subscriptions.get(partition) is subscription and partition in self._consumer.paused():
+        if (
+            self._subscriptions.get(partition) is subscription
+            and partition in self._consumer.paused()
+        ):
             self._consumer.seek(partition, subscription.next)
             self._consumer.resume(partition)
 
@@ -162,12 +172,18 @@ class SharedConsumer:
     def check_progress(self) -> None:
         """Call it after each answer of the broker: a consumer may stall for ever without a word."""
         for place, subscription in self._subscriptions.items():
-            polled, paused = self._consumer.last_poll_timestamp(place), place in self._consumer.paused()
+            polled, paused = (
+                self._consumer.last_poll_timestamp(place),
+                place in self._consumer.paused(),
+            )
             if subscription.stalled(polled, paused):
-                self.give_up(f"{place.topic}[{place.partition}] was not fetched while Kafka answered")
+                self.give_up(
+                    f"{place.topic}[{place.partition}] was not fetched while Kafka answered"
+                )
 
     async def pump(self) -> None:
-        """Hand out what the consumer fetches, until `closing`. A fetch of aiokafka must never be cancelled."""
+        """Hand out what the consumer fetches, until `closing`. A fetch of aiokafka must never be
+        cancelled."""
         try:
             while not self.closing:
                 await self._turn()
@@ -181,11 +197,17 @@ class SharedConsumer:
         except OffsetOutOfRangeError as error:
             for place, offset in dict(error.args[0]).items():
                 self._lose(
-                    place, BusUnavailableError(f"{place.topic}[{place.partition}]@{offset} is not in the log any more")
+                    place,
+                    BusUnavailableError(
+                        f"{place.topic}[{place.partition}]@{offset} is not in the log any more"
+                    ),
                 )
         except TopicAuthorizationFailedError as error:
             for place in [one for one in self._subscriptions if one.topic == error.args[0]]:
-                self._lose(place, BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"))
+                self._lose(
+                    place,
+                    BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"),
+                )
         else:
             for place, records in fetched.items():
                 self._hand_out(place, records)
@@ -205,7 +227,8 @@ async def open_shared_consumer(
 ) -> AsyncGenerator[SharedConsumer]:
     """A consumer of these partitions."""
     consumer = AIOKafkaConsumer(
-        **await client_options(settings), enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=100,
+        **await client_options(settings), enable_auto_commit=False, auto_offset_reset="none",
+        fetch_max_wait_ms=100,
         isolation_level="read_committed",
     )  # fmt: skip
     shared = SharedConsumer(consumer, settings)

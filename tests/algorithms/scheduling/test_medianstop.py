@@ -29,7 +29,9 @@ class Model:
         seen[step] = loss
         if step < self.start or len(self.finished) < self.required:
             return False
-        return min(seen.values()) > median(self.average(course, step) for course in self.finished.values())
+        return min(seen.values()) > median(
+            self.average(course, step) for course in self.finished.values()
+        )
 
     @staticmethod
     def average(course: dict[int, float], step: int) -> float:
@@ -75,7 +77,11 @@ def test_it_stops_exactly_when_the_definition_says(
                 rule.forget(trial)
                 model.forget(trial)
             case _:
-                at = step if kind == "observe" else max(model.running.get(trial, {}), default=0) + step
+                at = (
+                    step
+                    if kind == "observe"
+                    else max(model.running.get(trial, {}), default=0) + step
+                )
                 assert stops(rule.observe(trial, at, loss)) == model.observe(trial, at, loss)
 
 
@@ -89,7 +95,10 @@ COURSE = st.lists(st.tuples(st.integers(-1, 2), LOSS), min_size=1, max_size=7)
 def test_a_trial_is_compared_with_the_finished_ones_at_every_step(
     courses: list[list[tuple[int, float]]], probe: list[tuple[int, float]], start: int
 ) -> None:
-    rule, model = MedianStop(MedianSettings(min_trials_required=1, start_step=start), "loss"), Model(1, start)
+    rule, model = (
+        MedianStop(MedianSettings(min_trials_required=1, start_step=start), "loss"),
+        Model(1, start),
+    )
     for trial, course in enumerate([*courses, probe, probe], start=1):
         step = 1
         for move, loss in course:
@@ -116,7 +125,9 @@ def test_a_hopeless_trial_is_stopped_at_a_later_step_too() -> None:
 def test_the_reason_names_the_report_and_the_objective() -> None:
     rule = MedianStop(MedianSettings(start_step=1, min_trials_required=1), "accuracy")
     finished(rule, 1, [0.0])
-    assert rule.observe(2, 1, 1.0) == Stop("after report 1 its best accuracy is worse than the median")
+    assert rule.observe(2, 1, 1.0) == Stop(
+        "after report 1 its best accuracy is worse than the median"
+    )
 
 
 def test_nobody_is_stopped_before_enough_have_succeeded() -> None:

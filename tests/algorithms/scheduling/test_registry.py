@@ -1,4 +1,5 @@
-"""What the registry of schedulers refuses, in words that say what to do, and the catalogue that people read."""
+"""What the registry of schedulers refuses, in words that say what to do, and the catalogue that
+people read."""
 
 from dataclasses import replace
 
@@ -28,7 +29,9 @@ def stopping(name: str, **settings: Scalar) -> ExperimentSpec:
 
 
 def test_nothing_is_stopped_early_by_one_objective_of_several() -> None:
-    losses = tuple(Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b"))
+    losses = tuple(
+        Objective(type=Direction.MINIMIZE, objectiveMetricName=metric) for metric in ("a", "b")
+    )
     spec = stopping("medianstop").model_copy(update={"objective": None, "objectives": losses})
     (problem,) = scheduler_problems(spec)
     assert problem.path == PLACE
@@ -37,11 +40,18 @@ def test_nothing_is_stopped_early_by_one_objective_of_several() -> None:
 
 def test_settings_are_checked() -> None:
     assert list(scheduler_problems(experiment(MIXED))) == []
-    assert list(scheduler_problems(stopping("medianstop", start_step="5", min_trials_required=1))) == []
+    assert (
+        list(scheduler_problems(stopping("medianstop", start_step="5", min_trials_required=1)))
+        == []
+    )
     assert list(scheduler_problems(stopping("hyperband"))) == [
         Problem((*PLACE, "algorithmName"), "'hyperband' is not a known rule; there are: medianstop")
     ]
-    assert list(scheduler_problems(stopping("medianstop", start_step="0", patience=3, min_trials_required="few"))) == [
+    assert list(
+        scheduler_problems(
+            stopping("medianstop", start_step="0", patience=3, min_trials_required="few")
+        )
+    ) == [
         Problem(
             (*PLACE, "algorithmSettings", 0, "value"),
             "'0' is not allowed for start_step; give a whole number, at least 1",
@@ -63,7 +73,9 @@ def test_a_scheduler_that_decides_what_no_controller_can_do_is_refused(
     ambitious = replace(RULES["medianstop"], decisions=frozenset({Continue, Promote, Pause, Clone}))
     monkeypatch.setitem(RULES, "ambitious", ambitious)
     message = "ambitious needs to clone and pause and promote trials, which is not supported yet"
-    assert list(scheduler_problems(stopping("ambitious"))) == [Problem((*PLACE, "algorithmName"), message)]
+    assert list(scheduler_problems(stopping("ambitious"))) == [
+        Problem((*PLACE, "algorithmName"), message)
+    ]
 
 
 def test_a_scheduler_is_made_only_where_one_is_wanted() -> None:

@@ -8,7 +8,15 @@ from algorithms.search import create_search
 from algorithms.search.journal import Asked, Told, restore
 from algorithms.search.port import Search
 from events.spec.experiment import ExperimentSpec
-from tests.algorithms.spaces import GRIDDED, MIXED, OPTIMIZERS, SMALL, experiment, of_each_family, outcome
+from tests.algorithms.spaces import (
+    GRIDDED,
+    MIXED,
+    OPTIMIZERS,
+    SMALL,
+    experiment,
+    of_each_family,
+    outcome,
+)
 from tests.tiers import tiered
 
 NAMES = of_each_family(["random", "sobol", "grid", *OPTIMIZERS])

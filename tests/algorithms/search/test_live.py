@@ -39,7 +39,8 @@ def plain(name: str) -> list[Assignment]:
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=40), st.integers(1, 3))
 @settings(max_examples=tiered(15))
 def test_forgetting_changes_no_suggestion(turns: list[str], most: int) -> None:
-    """Several searches in turns, in a process that keeps only `most` and whose global random numbers are disturbed."""
+    """Several searches in turns, in a process that keeps only `most` and whose global random
+    numbers are disturbed."""
     searches = Searches(most)
     suggested: dict[str, list[Assignment]] = {name: [] for name in NAMES}
     for turn, name in enumerate(turns):
@@ -53,8 +54,14 @@ def test_forgetting_changes_no_suggestion(turns: list[str], most: int) -> None:
         if answer is None:
             journal: list[Asked | Told] = []
             for number, assignment in enumerate(known, 1):
-                journal += [Asked(assignment), told(number)] if number < len(known) else [Asked(assignment)]
-            answer = searches.answer(Question(name, len(known), news, 1, Origin(spec(name), 1)), journal)
+                journal += (
+                    [Asked(assignment), told(number)]
+                    if number < len(known)
+                    else [Asked(assignment)]
+                )
+            answer = searches.answer(
+                Question(name, len(known), news, 1, Origin(spec(name), 1)), journal
+            )
         assert answer is not None
         known += answer.assignments
         assert len(searches) <= most
@@ -83,12 +90,18 @@ def test_a_search_in_another_state_does_not_answer(number: int) -> None:
 def test_a_search_that_nobody_will_ask_is_forgotten() -> None:
     searches = Searches()
     assert searches.answer(Question("a", 0, (), 1, Origin(spec("random"), 1)))
-    assert searches.answer(Question("b", 0, (), 1, Origin(spec("random"), 1), forget=("a", "unknown")))
+    assert searches.answer(
+        Question("b", 0, (), 1, Origin(spec("random"), 1), forget=("a", "unknown"))
+    )
     assert len(searches) == 1
 
 
 def test_each_piece_of_a_replay_is_a_step() -> None:
     steps: list[None] = []
-    journal = [Asked({"lr": 0.1, "momentum": 0.1, "layers": 1, "batch": "8", "optimizer": "sgd"})] * 3
-    Searches().answer(Question("a", 0, (), 1, Origin(spec("random"), 1)), journal, lambda: steps.append(None))
+    journal = [
+        Asked({"lr": 0.1, "momentum": 0.1, "layers": 1, "batch": "8", "optimizer": "sgd"})
+    ] * 3
+    Searches().answer(
+        Question("a", 0, (), 1, Origin(spec("random"), 1)), journal, lambda: steps.append(None)
+    )
     assert len(steps) >= len(journal)

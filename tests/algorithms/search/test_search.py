@@ -34,7 +34,9 @@ from tests.tiers import tiered
 STATELESS = ("random", "grid", "sobol")
 
 
-def spec_for(name: str, parameters: Sequence[Parameter], trials: int = 50, parallel: int = 3) -> ExperimentSpec:
+def spec_for(
+    name: str, parameters: Sequence[Parameter], trials: int = 50, parallel: int = 3
+) -> ExperimentSpec:
     """An experiment for an algorithm, or for an optimizer of Nevergrad."""
     if name in STATELESS:
         return experiment(parameters, name, {}, trials, parallel)
@@ -46,7 +48,10 @@ def mixed(name: str) -> tuple[Parameter, ...]:
 
 
 def loss_of(assignment: Assignment) -> float:
-    return sum(len(str(value)) + (float(value) if not isinstance(value, str) else 0.5) for value in assignment.values())
+    return sum(
+        len(str(value)) + (float(value) if not isinstance(value, str) else 0.5)
+        for value in assignment.values()
+    )
 
 
 def run(search: Search, trials: int, seed: int = 0) -> Iterator[Assignment]:
@@ -87,7 +92,10 @@ def test_any_space_is_honoured_without_repetition(name: str, data: st.DataObject
 
 @pytest.mark.parametrize("name", STATELESS)
 def test_ten_thousand_points_are_used_up_quickly(name: str) -> None:
-    space = [ranged("a", INT, 1, 100, None, Distribution.NORMAL), ranged("b", DOUBLE, 0.01, 1, 0.01)]
+    space = [
+        ranged("a", INT, 1, 100, None, Distribution.NORMAL),
+        ranged("b", DOUBLE, 0.01, 1, 0.01),
+    ]
     search = create_search(spec_for(name, space), seed=2)
     found = search.ask(10_001)
     assert len(found) == len({str(assignment) for assignment in found}) == 10_000
@@ -107,7 +115,9 @@ def test_end_values_come_as_often_as_others(name: str) -> None:
     counts = [0] * 4
     for assignment in create_search(spec_for(name, space), seed=4).ask(1000):
         counts[int(assignment["x"]) - 1] += 1
-    if name == "auto":  # untold, it stays near the centre; what counts is that no end is out of reach
+    if (
+        name == "auto"
+    ):  # untold, it stays near the centre; what counts is that no end is out of reach
         assert all(counts), counts
     else:
         assert all(200 < count < 300 for count in counts), counts
@@ -157,6 +167,7 @@ def test_learning_beats_random_points() -> None:
 def test_importing_and_sampling_load_no_heavy_library() -> None:
     script = (
         "import sys, algorithms.search, algorithms.search.journal, algorithms.scheduling\n"
-        "assert not {'nevergrad', 'scipy', 'pandas', 'cma', 'cmaes', 'numpy', 'optuna'} & sys.modules.keys()"
+        "assert not {'nevergrad', 'scipy', 'pandas', 'cma', 'cmaes', 'numpy', 'optuna'} & "
+        "sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

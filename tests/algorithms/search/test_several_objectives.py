@@ -1,4 +1,5 @@
-"""Searches with several objectives and outcome constraints: the same from the same history, and better than chance."""
+"""Searches with several objectives and outcome constraints: the same from the same history, and
+better than chance."""
 
 import random
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ everyone = pytest.mark.parametrize("name", NAMES)
 
 def spec_for(name: str, parameters: object = None) -> ExperimentSpec:
     """Two objectives over a space of all kinds."""
-    fit = several(name) if name in ("random", "grid", "sobol") else several("nevergrad", optimizer=name)
+    fit = (
+        several(name)
+        if name in ("random", "grid", "sobol")
+        else several("nevergrad", optimizer=name)
+    )
     chosen = parameters or (GRIDDED if name == "grid" else MIXED)
     return fit.model_copy(update={"parameters": chosen, "max_trial_count": 100})
 
@@ -61,7 +66,8 @@ def test_a_search_is_resumed_from_its_journal(name: str) -> None:
 
 
 def test_points_of_others_are_taken_in_beyond_the_population_and_alike_each_time() -> None:
-    """Nevergrad names points at random, also under a seed. The later a known point, the better it is."""
+    """Nevergrad names points at random, also under a seed. The later a known point, the better it
+    is."""
     histories = []
     for _ in range(3):
         search = create_search(spec_for("DE", CUBE), seed=1)
@@ -77,7 +83,8 @@ def test_points_of_others_are_taken_in_beyond_the_population_and_alike_each_time
 
 
 def test_differential_evolution_finds_more_than_chance() -> None:
-    """ZDT1 (Zitzler, Deb and Thiele 2000) in five dimensions, its hypervolume from (1.1, 6) after 200 trials."""
+    """ZDT1 (Zitzler, Deb and Thiele 2000) in five dimensions, its hypervolume from (1.1, 6) after
+    200 trials."""
 
     def losses(point: Assignment) -> tuple[float, float]:
         first, *others = (float(value) for value in point.values())
@@ -92,12 +99,16 @@ def test_differential_evolution_finds_more_than_chance() -> None:
             search.tell(trial, Outcome(points[-1]))
         return hypervolume(points, (1.1, 6.0))
 
-    assert min(volume("auto", seed) for seed in range(3)) > max(volume("random", seed) for seed in range(3))
+    assert min(volume("auto", seed) for seed in range(3)) > max(
+        volume("random", seed) for seed in range(3)
+    )
 
 
 def test_the_way_into_a_small_feasible_region_is_found() -> None:
     """A thousandth of the space keeps the constraint: by chance 200 trials hardly find it."""
-    spec = experiment([ranged(name, DOUBLE, 0, 1) for name in "abc"], "nevergrad", {}, trials=200, parallel=2)
+    spec = experiment(
+        [ranged(name, DOUBLE, 0, 1) for name in "abc"], "nevergrad", {}, trials=200, parallel=2
+    )
     found = 0
     for seed in range(3):
         search = create_search(spec, seed)

@@ -39,11 +39,15 @@ def test_encoding_is_undone_by_decoding(one: Parameter, u: float) -> None:
     if cube.size is not None:
         assert cube.decode(point) == value
     else:
-        assert math.isclose(float(cube.decode(point)["x"]), float(value["x"]), rel_tol=1e-9, abs_tol=1e-6)
+        assert math.isclose(
+            float(cube.decode(point)["x"]), float(value["x"]), rel_tol=1e-9, abs_tol=1e-6
+        )
 
 
 @given(spaces(finite=True), st.data())
-def test_a_finite_space_is_numbered_without_holes(space: tuple[Parameter, ...], data: st.DataObject) -> None:
+def test_a_finite_space_is_numbered_without_holes(
+    space: tuple[Parameter, ...], data: st.DataObject
+) -> None:
     cube = Cube(space)
     assert cube.size is not None
     index = data.draw(st.integers(0, cube.size - 1))
@@ -86,7 +90,9 @@ def test_values_are_exact_and_equally_likely(one: Parameter, values: list[Scalar
 
 @pytest.mark.parametrize("distribution", list(Distribution))
 @pytest.mark.parametrize(("kind", "step"), [(INT, None), (INT, 2), (DOUBLE, 0.5)])
-def test_end_values_have_their_full_share(kind: ParameterType, step: float | None, distribution: Distribution) -> None:
+def test_end_values_have_their_full_share(
+    kind: ParameterType, step: float | None, distribution: Distribution
+) -> None:
     counts = drawn(ranged("x", kind, 1, 9, step, distribution))
     values = sorted(counts)
     assert values[0] == 1
@@ -98,7 +104,8 @@ def test_end_values_have_their_full_share(kind: ParameterType, step: float | Non
 
 
 def share(distribution: Distribution, value: float, low: float, high: float, step: float) -> float:
-    """The weight of a stepped value: the law's mass between its neighbours' midpoints, mirrored at the ends."""
+    """The weight of a stepped value: the law's mass between its neighbours' midpoints, mirrored at
+    the ends."""
     logarithmic = distribution in (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
     scale = math.log if logarithmic else float
     here, below, above = scale(value), None, None
@@ -113,7 +120,9 @@ def share(distribution: Distribution, value: float, low: float, high: float, ste
     if distribution in (Distribution.UNIFORM, Distribution.LOG_UNIFORM):
         return above - below
     mean, deviation = (scale(low) + scale(high)) / 2, (scale(high) - scale(low)) / 6
-    return math.erf((above - mean) / deviation / math.sqrt(2)) - math.erf((below - mean) / deviation / math.sqrt(2))
+    return math.erf((above - mean) / deviation / math.sqrt(2)) - math.erf(
+        (below - mean) / deviation / math.sqrt(2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,9 @@ def share(distribution: Distribution, value: float, low: float, high: float, ste
         (Distribution.LOG_NORMAL, (14.6, 31.6, 68.5)),
     ],
 )
-def test_a_continuum_follows_its_distribution(distribution: Distribution, quartiles: tuple[float, ...]) -> None:
+def test_a_continuum_follows_its_distribution(
+    distribution: Distribution, quartiles: tuple[float, ...]
+) -> None:
     one = ranged("x", DOUBLE, 1, 1000, None, distribution)
     assert [float(decoded(one, u)) for u in (0.25, 0.5, 0.75)] == pytest.approx(quartiles, rel=0.01)
     assert decoded(one, 0) == pytest.approx(1)
@@ -133,7 +144,9 @@ def test_a_continuum_follows_its_distribution(distribution: Distribution, quarti
 
 
 @pytest.mark.parametrize("distribution", list(Distribution))
-@pytest.mark.parametrize("bounds", [(1e-320, 1e308), (1, 2**80), (1e-300, 2e-300), (1e307, 1.7e308)])
+@pytest.mark.parametrize(
+    "bounds", [(1e-320, 1e308), (1, 2**80), (1e-300, 2e-300), (1e307, 1.7e308)]
+)
 @pytest.mark.parametrize("step", [None, 1e-310, 1e300])
 def test_extreme_ranges_stay_in_bounds(
     distribution: Distribution, bounds: tuple[float, float], step: float | None

@@ -45,10 +45,13 @@ def test_names_that_are_too_long_are_never_found() -> None:
 
 def spec_of(kind: CollectorKind, metric: str = "loss") -> ExperimentSpec:
     objective = Objective(
-        type=Direction.MINIMIZE, objectiveMetricName=metric, additional_metric_names=("acc", metric + "x")
+        type=Direction.MINIMIZE,
+        objectiveMetricName=metric,
+        additional_metric_names=("acc", metric + "x"),
     )
     return ExperimentSpec(
-        objective=objective, metrics_collector_spec=MetricsCollectorSpec(collector=Collector(kind=kind))
+        objective=objective,
+        metrics_collector_spec=MetricsCollectorSpec(collector=Collector(kind=kind)),
     )
 
 
@@ -65,4 +68,7 @@ def test_kinds_that_are_still_to_come(kind: CollectorKind) -> None:
 
 def test_names_that_are_too_long_are_told() -> None:
     paths = [problem.path for problem in problems(spec_of(CollectorKind.STDOUT, LONG))]
-    assert paths == [("spec", "objective", "objectiveMetricName"), ("spec", "objective", "additionalMetricNames", 1)]
+    assert paths == [
+        ("spec", "objective", "objectiveMetricName"),
+        ("spec", "objective", "additionalMetricNames", 1),
+    ]

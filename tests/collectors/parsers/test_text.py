@@ -55,7 +55,13 @@ def test_the_time_stands_before_the_first_space() -> None:
 
 @pytest.mark.parametrize(
     "stamp",
-    ["2024-05-01", "20240501T100000Z", "2024-13-01T10:00:00Z", "2024-05-01T10:00:00", "0001-01-01T00:00:00+01:00"],
+    [
+        "2024-05-01",
+        "20240501T100000Z",
+        "2024-13-01T10:00:00Z",
+        "2024-05-01T10:00:00",
+        "0001-01-01T00:00:00+01:00",
+    ],
 )
 def test_what_is_no_time_is_left_out(stamp: str) -> None:
     ((_, value, at),) = Text(["loss"])(f"{stamp} loss=1")

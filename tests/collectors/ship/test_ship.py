@@ -1,4 +1,5 @@
-"""What a trial reports arrives in Kafka once, in order and to the last line, whatever dies in between."""
+"""What a trial reports arrives in Kafka once, in order and to the last line, whatever dies in
+between."""
 
 import asyncio
 import random
@@ -91,7 +92,9 @@ def test_a_growing_file_arrives_while_it_grows(shipment: Shipment) -> None:
     points = arrived(shipment.kafka, shipment.key)
     assert losses(points) == [*expected(1000), (1001, -1.0)]
     assert repr(losses(points, "acc")) == "[(1, nan), (2, 0.5)]"
-    assert "not delivered" not in shipment.said  # aiokafka may have waited for the leader of the new topic, and said so
+    assert (
+        "not delivered" not in shipment.said
+    )  # aiokafka may have waited for the leader of the new topic, and said so
 
 
 def test_a_file_that_never_appears_is_complete(shipment: Shipment) -> None:
@@ -108,7 +111,9 @@ def test_a_long_file_is_read_to_its_end(shipment: Shipment) -> None:
     assert all_of(shipment) == expected(60_000)
 
 
-def test_lines_that_come_all_the_time_wait_for_each_other_but_not_at_the_end(shipment: Shipment) -> None:
+def test_lines_that_come_all_the_time_wait_for_each_other_but_not_at_the_end(
+    shipment: Shipment,
+) -> None:
     patient = replace(shipment, options=("--linger", "600"))
     patient.write(lines(1, 1))
     assert patient.kafka
@@ -124,7 +129,8 @@ def test_lines_that_come_all_the_time_wait_for_each_other_but_not_at_the_end(shi
 
 
 def test_an_end_before_it_is_ready_is_heard_where_it_was_held_back(shipment: Shipment) -> None:
-    """As the image's entry holds it back: process 1 of a container never hears of a signal that it does not await."""
+    """As the image's entry holds it back: process 1 of a container never hears of a signal that it
+    does not await."""
     shipment.write(lines(1, 3))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # inherited
     try:
@@ -149,7 +155,8 @@ def test_sigterm_tells_the_end(shipment: Shipment) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_again_and_again(shipment: Shipment, seed: int) -> None:
-    """At moments between the start of the program and the end of the delivery; the next one goes on."""
+    """At moments between the start of the program and the end of the delivery; the next one goes
+    on."""
     chance = random.Random(seed)
     written = 0
     for _ in range(4):
@@ -186,7 +193,8 @@ def test_killed_between_completion_and_delivery(tmp_path: Path, kafka: KafkaSett
 
 
 def test_a_file_written_anew_while_nobody_reads(tmp_path: Path, kafka: KafkaSettings) -> None:
-    """What was read before is kept, delivered or not, and what comes now is counted on from there."""
+    """What was read before is kept, delivered or not, and what comes now is counted on from
+    there."""
     away = without_broker(tmp_path)
     for first, last in ((1, 100), (101, 150)):
         away.file.write_text(lines(first, last))
@@ -205,7 +213,11 @@ def test_a_broker_that_stays_away_is_asked_ever_less_often(tmp_path: Path) -> No
     away.write(lines(1, 1))
     with away.collector():
         eventually(lambda: away.said.count("not delivered yet") >= 6)
-    moments = [datetime.fromisoformat(line[:23]) for line in away.said.splitlines() if "not delivered yet" in line]
+    moments = [
+        datetime.fromisoformat(line[:23])
+        for line in away.said.splitlines()
+        if "not delivered yet" in line
+    ]
     assert "is TRIALSTREAM_KAFKA right" in away.said
     assert [(b - a).total_seconds() for a, b in pairwise(moments)][4] > 0.75
 
@@ -268,7 +280,10 @@ def test_without_a_kafka_it_says_so(tmp_path: Path) -> None:
     nowhere = Shipment(tmp_path, None)
     with nowhere.collector() as child:
         assert child.wait(30) == 2
-    assert nowhere.said == "Error: TRIALSTREAM_KAFKA is not set: it names the Kafka to deliver to, as host:port\n"
+    assert (
+        nowhere.said
+        == "Error: TRIALSTREAM_KAFKA is not set: it names the Kafka to deliver to, as host:port\n"
+    )
 
 
 @pytest.mark.parametrize("spec", ["{", '{"collector": {"kind": "Telepathy"}}'])

@@ -1,4 +1,5 @@
-"""The spool keeps its order and its bound, and with the place it was read to it outlives the process that fed it."""
+"""The spool keeps its order and its bound, and with the place it was read to it outlives the
+process that fed it."""
 
 import subprocess
 import sys
@@ -113,13 +114,15 @@ def test_only_its_owner_sees_it(tmp_path: Path) -> None:
 
 
 CHUNKS = st.lists(
-    st.text("ab=01.\n\r \u00e9l", max_size=12).map(str.encode) | st.just(b"a=1 b=2\nb=0\ra=3"), max_size=8
+    st.text("ab=01.\n\r \u00e9l", max_size=12).map(str.encode) | st.just(b"a=1 b=2\nb=0\ra=3"),
+    max_size=8,
 )
 
 
 @given(CHUNKS, st.data())
 def test_a_tail_restored_at_any_moment_goes_on(chunks: list[bytes], data: st.DataObject) -> None:
-    """Bytes are cut anywhere, also inside a character; some moments make another reader of the same file."""
+    """Bytes are cut anywhere, also inside a character; some moments make another reader of the same
+    file."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "log")
         path.write_bytes(b"".join(chunks))
@@ -140,7 +143,9 @@ def test_a_tail_restored_at_any_moment_goes_on(chunks: list[bytes], data: st.Dat
 def test_a_tail_restored_with_more_than_one_read_keeps_what_was_not_given(tmp_path: Path) -> None:
     """One line may report more than a read returns."""
     path = tmp_path / "log"
-    path.write_text("".join(f"a={n} " for n in range(MAX_POINTS // 2)) + "\n" + "a=0\n" * MAX_POINTS + "b=1")
+    path.write_text(
+        "".join(f"a={n} " for n in range(MAX_POINTS // 2)) + "\n" + "a=0\n" * MAX_POINTS + "b=1"
+    )
     reader, found, whole = tail(path), [], points(tail(path))
     while more := reader.finish():
         found += more

@@ -121,7 +121,9 @@ def test_fifty_megabytes_without_a_line_end_stay_small(tmp_path: Path) -> None:
 
 
 PIECES = st.lists(
-    st.sampled_from([b"loss=1", b"acc=.5", b"loss=nan ", b"\n", b"\r", b"\r\n", b" ", "é".encode(), b"\xff"])
+    st.sampled_from(
+        [b"loss=1", b"acc=.5", b"loss=nan ", b"\n", b"\r", b"\r\n", b" ", "é".encode(), b"\xff"]
+    )
     | st.binary(max_size=8),
     max_size=40,
 )

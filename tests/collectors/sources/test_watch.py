@@ -1,4 +1,5 @@
-"""A file that grows is noticed at once, whenever it was made, and again when another has taken its name."""
+"""A file that grows is noticed at once, whenever it was made, and again when another has taken its
+name."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Several controllers share the shards and the experiments, through a real Kafka and a real Postgres."""
+"""Several controllers share the shards and the experiments, through a real Kafka and a real
+Postgres."""
 
 import asyncio
 from collections import Counter
@@ -43,7 +44,9 @@ async def test_the_same_seed_gives_the_same_suggestions_through_kafka(
 ) -> None:
     async with town(fresh_database_url, kafka) as place:
         for name, algorithm in ALGORITHMS.items():
-            async with on_stage(fresh_database_url, Wanted(f"alone-{name}", 20, algorithm=algorithm)) as stage:
+            async with on_stage(
+                fresh_database_url, Wanted(f"alone-{name}", 20, algorithm=algorithm)
+            ) as stage:
                 await stage.run_to_rest()
             await place.submit(Wanted(f"shared-{name}", 20, algorithm=algorithm))
             await place.done(f"shared-{name}")
@@ -64,12 +67,16 @@ async def untroubled(place: Town) -> None:
 
 async def shared(place: Town, *counts: int) -> None:
     """Wait until the controllers that are at work own so many shards each."""
-    await eventually_async(lambda: sorted(len(one.shards) for one in at_work(place)) == list(counts))
+    await eventually_async(
+        lambda: sorted(len(one.shards) for one in at_work(place)) == list(counts)
+    )
     owned = Counter(shard for one in place.controllers for shard in one.shards)
     assert owned == dict.fromkeys(range(SHARDS), 1)
 
 
-async def test_shards_are_shared_evenly_whoever_comes_and_goes(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_shards_are_shared_evenly_whoever_comes_and_goes(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka) as place:
         await shared(place, 24)
         for _ in range(4):
@@ -80,7 +87,9 @@ async def test_shards_are_shared_evenly_whoever_comes_and_goes(fresh_database_ur
         await shared(place, 8, 8, 8)
 
 
-async def test_experiments_are_exact_while_their_owners_change(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_experiments_are_exact_while_their_owners_change(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     names = [f"exact-{number}" for number in range(6)]
     async with town(fresh_database_url, kafka, 2, function=slow, pace=1.0) as place:
         for name in names:
@@ -93,23 +102,41 @@ async def test_experiments_are_exact_while_their_owners_change(fresh_database_ur
             experiment = await place.done(name)
             assert experiment.progress.state is ExperimentState.SUCCEEDED
             assert experiment.progress.counts.succeeded == 40
-            assert [seq for seq, _, _ in await place.facts(name)] == list(range(1, experiment.progress.version + 1))
+            assert [seq for seq, _, _ in await place.facts(name)] == list(
+                range(1, experiment.progress.version + 1)
+            )
 
 
-async def test_requests_act_once_however_often_they_are_heard(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_requests_act_once_however_often_they_are_heard(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka, function=slow, pace=1.0) as place:
         await place.submit(Wanted("asked", 12, 2))
-        await place.ask("asked", PauseRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=16), again=3)
+        await place.ask(
+            "asked",
+            PauseRequested(),
+            ResumeRequested(),
+            ExtensionRequested(max_trial_count=16),
+            again=3,
+        )
         done = await place.done("asked")
         assert done.progress.counts.succeeded == 16
         kinds = Counter(kind for _, _, kind in await place.facts("asked"))
         await untroubled(place)
-        assert (kinds["experiment.paused"], kinds["experiment.resumed"], kinds["budget.extended"]) == (1, 1, 1)
+        assert (
+            kinds["experiment.paused"],
+            kinds["experiment.resumed"],
+            kinds["budget.extended"],
+        ) == (1, 1, 1)
 
 
-async def test_a_replay_of_everything_changes_nothing(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_a_replay_of_everything_changes_nothing(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka) as place:
-        await place.submit(Wanted("whole", 30, 4, extra="earlyStopping: {algorithmName: medianstop}"))
+        await place.submit(
+            Wanted("whole", 30, 4, extra="earlyStopping: {algorithmName: medianstop}")
+        )
         await place.submit(Wanted("halted", 5_000, 4))
         await place.submit(Wanted("gone", 10))
         await place.ask("halted", PauseRequested(), ResumeRequested(), StopRequested())
@@ -123,28 +150,37 @@ async def test_a_replay_of_everything_changes_nothing(fresh_database_url: str, k
         await place.controllers[0].leave()
         await place.database.execute("UPDATE position SET next = 0")
         await place.open_controller()
-        await place.holds("(SELECT min(next) FROM position WHERE topic LIKE '%signals' AND next > 0) > 3")
+        await place.holds(
+            "(SELECT min(next) FROM position WHERE topic LIKE '%signals' AND next > 0) > 3"
+        )
         await place.submit(Wanted("after", 5))
         await place.done("after")
         assert [await place.facts(name) for name in ("whole", "halted")] == before
         assert (await place.facts("gone")) == []
         await untroubled(place)
         rows = await place.database.fetch(
-            "SELECT count(*) FROM measurement WHERE experiment <> (SELECT id FROM experiment WHERE name = 'after')"
+            "SELECT count(*) FROM measurement WHERE experiment <> (SELECT id FROM experiment "
+            "WHERE name = 'after')"
         )
         assert rows == points
 
 
 def poison(shard: int, experiment: ExperimentId) -> dict[str, Record]:
     """Records that cannot be decided on, each with a word of its reason."""
-    fine = encode(Envelope(uuid4(), None, experiment, now(), TimePassed()), topics.SIGNALS, Shard(shard))
+    fine = encode(
+        Envelope(uuid4(), None, experiment, now(), TimePassed()), topics.SIGNALS, Shard(shard)
+    )
     headers = dict(fine.headers)
 
     def record(value: bytes, **changed: bytes) -> Record:
-        return Record(fine.topic, fine.partition, fine.key, tuple({**headers, **changed}.items()), value)
+        return Record(
+            fine.topic, fine.partition, fine.key, tuple({**headers, **changed}.items()), value
+        )
 
     stranger = encode(
-        Envelope(uuid4(), None, ExperimentId(uuid4()), now(), StopRequested()), topics.SIGNALS, Shard(shard)
+        Envelope(uuid4(), None, ExperimentId(uuid4()), now(), StopRequested()),
+        topics.SIGNALS,
+        Shard(shard),
     )
     return {
         "body is not valid": record(b"{not json"),
@@ -153,11 +189,15 @@ def poison(shard: int, experiment: ExperimentId) -> dict[str, Record]:
         "is missing": Record(fine.topic, fine.partition, b"", (), b"hello"),
         "there is no experiment": stranger,
         "the header says": record(fine.value, ce_type=b"io.trialstream.experiment.stop.v1"),
-        "is not a signal": record(b'{"type":"search.exhausted"}', ce_type=b"io.trialstream.search.exhausted.v1"),
+        "is not a signal": record(
+            b'{"type":"search.exhausted"}', ce_type=b"io.trialstream.search.exhausted.v1"
+        ),
     }
 
 
-async def test_poison_is_put_aside_and_holds_up_nobody(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_poison_is_put_aside_and_holds_up_nobody(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka) as place:
         number = await place.submit(Wanted("healthy", 5_000, 2))
         (row,) = await place.database.fetch("SELECT shard FROM experiment")
@@ -167,19 +207,30 @@ async def test_poison_is_put_aside_and_holds_up_nobody(fresh_database_url: str, 
             topics.SIGNALS,
             Shard((row["shard"] + 1) % SHARDS),
         )
-        nan = b'{"type":"metrics.reported","trial":1,"attempt":1,"points":[["loss",1,"2026-01-01T00:00:00Z",NaN]]}'
-        odd = Record(topics.METRICS, row["shard"], b"k", (("ce_type", b"io.trialstream.metrics.reported.v1"),), nan)
+        point = b'["loss",1,"2026-01-01T00:00:00Z",NaN]'
+        nan = b'{"type":"metrics.reported","trial":1,"attempt":1,"points":[%s]}' % point
+        odd = Record(
+            topics.METRICS,
+            row["shard"],
+            b"k",
+            (("ce_type", b"io.trialstream.metrics.reported.v1"),),
+            nan,
+        )
         await place.publish(*records.values(), elsewhere, odd)
         await place.ask("healthy", StopRequested())
         assert (await place.done("healthy")).progress.state is ExperimentState.STOPPED
         await place.holds(f"(SELECT count(*) = {len(records) + 2} FROM dead_letter)")
-        reasons = [one["reason"] for one in await place.database.fetch("SELECT reason FROM dead_letter")]
+        reasons = [
+            one["reason"] for one in await place.database.fetch("SELECT reason FROM dead_letter")
+        ]
         for word in (*records, "is of shard"):
             assert any(word in reason for reason in reasons), (word, reasons)
         await place.holds("(SELECT bool_and(published) FROM dead_letter)")
 
 
-async def test_a_topic_that_is_made_again_is_read_from_its_start(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_a_topic_that_is_made_again_is_read_from_its_start(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka) as place:
         await place.submit(Wanted("before", 10))
         await place.done("before")
@@ -192,7 +243,9 @@ async def test_a_topic_that_is_made_again_is_read_from_its_start(fresh_database_
         assert await place.facts("before") == before
 
 
-async def test_of_two_submissions_of_one_name_the_first_wins(fresh_database_url: str, kafka: KafkaSettings) -> None:
+async def test_of_two_submissions_of_one_name_the_first_wins(
+    fresh_database_url: str, kafka: KafkaSettings
+) -> None:
     async with town(fresh_database_url, kafka) as place:
         first = await place.submit(Wanted("twice", 7))
         await place.submit(Wanted("twice", 9))
@@ -201,7 +254,9 @@ async def test_of_two_submissions_of_one_name_the_first_wins(fresh_database_url:
 
 
 @pytest.mark.parametrize("when", ["running", "done"])
-async def test_a_deleted_experiment_leaves_nothing(fresh_database_url: str, kafka: KafkaSettings, when: str) -> None:
+async def test_a_deleted_experiment_leaves_nothing(
+    fresh_database_url: str, kafka: KafkaSettings, when: str
+) -> None:
     async with town(fresh_database_url, kafka, function=slow, pace=1.0) as place:
         number = await place.submit(Wanted("doomed", 2 if when == "done" else 5_000, 2))
         if when == "done":
@@ -209,7 +264,10 @@ async def test_a_deleted_experiment_leaves_nothing(fresh_database_url: str, kafk
         await place.ask("doomed", DeletionRequested())
         await place.until(lambda known: known is None, "doomed")
         for table in ("fact", "trial", "measurement", "outbox", "inbox"):
-            assert await place.database.fetch(f"SELECT FROM {table} WHERE experiment = $1", number) == []
+            assert (
+                await place.database.fetch(f"SELECT FROM {table} WHERE experiment = $1", number)
+                == []
+            )
 
 
 async def test_an_experiment_that_only_a_newer_version_can_read_holds_up_nobody(
@@ -219,14 +277,20 @@ async def test_an_experiment_that_only_a_newer_version_can_read_holds_up_nobody(
         newer = await place.submit(Wanted("newer", 5_000, 2))
         (row,) = await place.database.fetch("SELECT shard FROM experiment")
         await place.controllers[0].leave()
-        await place.database.execute("UPDATE experiment SET spec = spec || '{\"fromTheFuture\": 1}'")
+        await place.database.execute(
+            "UPDATE experiment SET spec = spec || '{\"fromTheFuture\": 1}'"
+        )
         neighbour = next(
-            name for name in (f"n{n}" for n in range(1000)) if crc32(name.encode()) % SHARDS == row["shard"]
+            name
+            for name in (f"n{n}" for n in range(1000))
+            if crc32(name.encode()) % SHARDS == row["shard"]
         )
         await place.open_controller()
         await place.submit(Wanted(neighbour, 4, 2))
         assert (await place.done(neighbour)).progress.counts.succeeded == 4
         stop = Envelope(uuid4(), None, newer, now(), StopRequested())
         await place.publish(encode(stop, topics.SIGNALS, Shard(row["shard"])))
-        await place.holds("(SELECT count(*) = 1 FROM dead_letter WHERE reason LIKE '%of a newer version%')")
+        await place.holds(
+            "(SELECT count(*) = 1 FROM dead_letter WHERE reason LIKE '%of a newer version%')"
+        )
         await place.database.execute("UPDATE experiment SET spec = spec - 'fromTheFuture'")

@@ -1,4 +1,5 @@
-"""The flows of a shard: facts reach all of them, tasks have names, and a flow that ends is a fault."""
+"""The flows of a shard: facts reach all of them, tasks have names, and a flow that ends is a
+fault."""
 
 import asyncio
 import re
@@ -47,7 +48,9 @@ async def test_a_flow_that_ends_is_a_fault_and_is_named(
 
     monkeypatch.setattr(f"controller.app.shard.{name}", ended)
     async with on_stage(database_url, Wanted(f"ended-{name}", 1)) as stage:
-        with pytest.raises(RuntimeError, match=f"the flow '{name}' of shard {stage.admission.shard} has ended"):
+        with pytest.raises(
+            RuntimeError, match=f"the flow '{name}' of shard {stage.admission.shard} has ended"
+        ):
             await stage.run_to_rest()
 
 
@@ -64,5 +67,7 @@ async def test_every_task_of_a_controller_has_a_name(database_url: str) -> None:
     extra = "earlyStopping: {algorithmName: medianstop}"
     async with on_stage(database_url, Wanted("named", 10, 3, extra=extra)) as stage:
         await stage.run_to_rest()
-    assert {"serve", "_run", "Proposer.run", "MetricsFollower.poll", "Pool._serve"} <= {name for name, _ in created}
+    assert {"serve", "_run", "Proposer.run", "MetricsFollower.poll", "Pool._serve"} <= {
+        name for name, _ in created
+    }
     assert [name for name, task in created if re.fullmatch(r"Task-\d+", task.get_name())] == []

@@ -67,20 +67,37 @@ class Town:
         pool = await stack.enter_async_context(open_pool())
         cluster = SimulatedCluster(self.function, pace=self.pace)
         wired = await stack.enter_async_context(
-            open_components(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
+            open_components(
+                database,
+                bus,
+                pool,
+                cluster,
+                cluster.follow,
+                owner=str(uuid4()),
+                check=simulated_problems,
+            )
         )
         control = Balancer(wired, bus.partitions, asyncio.Event())
-        controller = Controller(control, asyncio.get_running_loop().create_task(control.run()), stack)
+        controller = Controller(
+            control, asyncio.get_running_loop().create_task(control.run()), stack
+        )
         self.controllers.append(controller)
         return controller
 
     async def submit(self, wanted: Wanted, number: UUID | None = None) -> ExperimentId:
         """Hand an experiment in as any client of Kafka may."""
         document = load(wanted.text.encode())
-        submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
+        submitted = ExperimentSubmitted(
+            name=document.name, namespace="default", spec=document.spec, seed=1
+        )
         experiment = ExperimentId(number or uuid4())
         shard = Shard(crc32(document.name.encode()) % self.bus.partitions)
-        await send(self.bus, topics.SIGNALS, shard, [Envelope(experiment, None, experiment, now(), submitted)])
+        await send(
+            self.bus,
+            topics.SIGNALS,
+            shard,
+            [Envelope(experiment, None, experiment, now(), submitted)],
+        )
         await self.until(lambda known: known is not None, document.name)
         return experiment
 
@@ -96,7 +113,9 @@ class Town:
     async def publish(self, *records: Record) -> None:
         await self.bus.publish(records)
 
-    async def until(self, settled: Callable[[Experiment | None], bool], name: str) -> Experiment | None:
+    async def until(
+        self, settled: Callable[[Experiment | None], bool], name: str
+    ) -> Experiment | None:
         async def seen() -> list[Experiment | None]:
             known = await Ledger(self.database).find("default", name)
             experiment = known[0] if known else None
@@ -125,7 +144,8 @@ class Town:
 
     async def assignments(self, name: str) -> Sequence[Assignment]:
         rows = await self.database.fetch(
-            "SELECT assignment FROM trial WHERE experiment = (SELECT id FROM experiment WHERE name = $1) "
+            "SELECT assignment FROM trial WHERE experiment = (SELECT id FROM experiment WHERE "
+            "name = $1) "
             "ORDER BY number",
             name,
         )
@@ -133,7 +153,8 @@ class Town:
 
     async def facts(self, name: str) -> list[tuple[int, UUID, str]]:
         rows = await self.database.fetch(
-            "SELECT seq, id, type FROM fact WHERE experiment = (SELECT id FROM experiment WHERE name = $1) "
+            "SELECT seq, id, type FROM fact WHERE experiment = (SELECT id FROM experiment WHERE "
+            "name = $1) "
             "ORDER BY seq",
             name,
         )
@@ -142,7 +163,12 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    url: str, settings: KafkaSettings, count: int = 1, *, function: Function = bowl, pace: float | None = None
+    url: str,
+    settings: KafkaSettings,
+    count: int = 1,
+    *,
+    function: Function = bowl,
+    pace: float | None = None,
 ) -> AsyncGenerator[Town]:
     """`count` controllers at work; all have left at the end."""
     async with open_database(url) as database, open_bus(settings) as bus:

@@ -5,15 +5,35 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from controller.cli import app
-from tests.controller.histories import SEVERAL, Author, admitted, digits, finish, opened, text, trade
+from tests.controller.histories import (
+    SEVERAL,
+    Author,
+    admitted,
+    digits,
+    finish,
+    opened,
+    text,
+    trade,
+)
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 EVIL_SPACE = [
     {"name": "<b>lr</b>", "parameterType": "double", "feasibleSpace": {"min": 0.0, "max": 1.0}},
-    {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": [EVIL, "x\u2028\x1b[31my&amp;"]}},
+    {
+        "name": "kind",
+        "parameterType": "categorical",
+        "feasibleSpace": {"list": [EVIL, "x\u2028\x1b[31my&amp;"]},
+    },
 ]
 
-OUTCOMES = [(3.0, 9.0, 5.0), (1.0, 2.0, 0.0), (0.5, 99.0, 7.5), (2.0, 1.0, 0.0), (2.0, 5.0, 1.0), (3.0, 9.0, 0.0)]
+OUTCOMES = [
+    (3.0, 9.0, 5.0),
+    (1.0, 2.0, 0.0),
+    (0.5, 99.0, 7.5),
+    (2.0, 1.0, 0.0),
+    (2.0, 5.0, 1.0),
+    (3.0, 9.0, 0.0),
+]
 """Loss, size and latency of the trials of `trade`: 1, 2 and 5 are the front, 3 is infeasible."""
 
 
@@ -31,17 +51,30 @@ class Place:
         return result
 
     def log(self, name: str, trial: int, attempt: int) -> Path:
-        return self.data / "experiments" / str(self.authors[name].id) / str(trial) / str(attempt) / "log"
+        return (
+            self.data
+            / "experiments"
+            / str(self.authors[name].id)
+            / str(trial)
+            / str(attempt)
+            / "log"
+        )
 
     async def fill(self) -> None:
         async with opened(self.url) as (database, leases):
             self.authors["digits"] = await digits(database, leases)
-            self.authors["quiet"] = await admitted(database, leases, text("quiet", namespace="team"))
+            self.authors["quiet"] = await admitted(
+                database, leases, text("quiet", namespace="team")
+            )
             self.authors["done"] = await admitted(database, leases, text("done", trials=12))
             await finish(self.authors["done"], 12, steps=3)
-            self.authors["evil"] = await admitted(database, leases, text("evil", trials=12, parameters=EVIL_SPACE))
+            self.authors["evil"] = await admitted(
+                database, leases, text("evil", trials=12, parameters=EVIL_SPACE)
+            )
             await self._evil(self.authors["evil"])
-            self.authors["trade"] = await admitted(database, leases, text("trade", parallel=1, **SEVERAL))
+            self.authors["trade"] = await admitted(
+                database, leases, text("trade", parallel=1, **SEVERAL)
+            )
             await trade(self.authors["trade"], OUTCOMES)
 
     async def _evil(self, author: Author) -> None:

@@ -23,19 +23,30 @@ def test_show_has_the_front_its_volume_and_the_infeasible(place: Place) -> None:
     assert f"Objectives   minimize loss\n             maximize {SIZE}" in output
     assert "latency <= 5\n             (1 trial infeasible)" in output
     assert f"Pareto front: 3 trials, hypervolume 9 from loss=3, {SIZE}=-1" in output
-    assert [line.split()[0] for line in output.split("LATENCY")[1].splitlines()[1:4]] == ["2", "5", "1"]
+    assert [line.split()[0] for line in output.split("LATENCY")[1].splitlines()[1:4]] == [
+        "2",
+        "5",
+        "1",
+    ]
 
 
 def test_show_as_json(place: Place) -> None:
     tree = json.loads(place.run("show", "trade", "-o", "json").output)
     assert (tree["best"], tree["hypervolume"], tree["infeasible"]) == (None, VOLUME, 1)
     assert tree["referencePoint"] == {"loss": 3.0, SIZE: -1.0}
-    assert [(one["trial"], one["values"]) for one in tree["front"]] == [(2, [1, 2]), (5, [2, 5]), (1, [3, 9])]
+    assert [(one["trial"], one["values"]) for one in tree["front"]] == [
+        (2, [1, 2]),
+        (5, [2, 5]),
+        (1, [3, 9]),
+    ]
     assert "front" not in json.loads(place.run("show", "done", "-o", "json").output)
 
 
 def test_an_earlier_moment_has_its_own_front(place: Place) -> None:
-    events = [json.loads(line) for line in place.run("events", "trade", "--output", "jsonl").output.splitlines()]
+    events = [
+        json.loads(line)
+        for line in place.run("events", "trade", "--output", "jsonl").output.splitlines()
+    ]
     second = [event for event in events if event["type"].endswith("trial.concluded.v1")][1]
     tree = json.loads(place.run("show", "trade", "--at", second["id"], "-o", "json").output)
     assert [one["trial"] for one in tree["front"]] == [2, 1]
@@ -51,14 +62,17 @@ def test_an_earlier_moment_has_its_own_front(place: Place) -> None:
         (["--front", "--limit", "2", "--sort", SIZE], [1, 5]),
     ],
 )
-def test_trials_by_objective_and_of_the_front(place: Place, words: list[str], numbers: list[int]) -> None:
+def test_trials_by_objective_and_of_the_front(
+    place: Place, words: list[str], numbers: list[int]
+) -> None:
     rows = json.loads(place.run("trials", "trade", "-o", "json", *words).output)
     assert [row["number"] for row in rows] == numbers
 
 
 def test_what_cannot_be_sorted_by_is_told(place: Place) -> None:
     assert (
-        f"number, value, loss, {SIZE}" in place.run("trials", "trade", "--sort", "size", code=ExitCode.INVALID).output
+        f"number, value, loss, {SIZE}"
+        in place.run("trials", "trade", "--sort", "size", code=ExitCode.INVALID).output
     )
     assert "--sort value" in place.run("trials", "done", "--front", code=ExitCode.INVALID).output
 
@@ -72,7 +86,14 @@ def test_the_table_says_who_is_feasible(place: Place) -> None:
 def test_export_has_a_column_for_each(place: Place) -> None:
     rows = list(csv.DictReader(io.StringIO(place.run("export", "trade").output)))
     assert [row["front"] for row in rows[:6]] == ["true", "true", "false", "false", "true", "false"]
-    assert [row["feasible"] for row in rows[:6]] == ["true", "true", "false", "true", "true", "true"]
+    assert [row["feasible"] for row in rows[:6]] == [
+        "true",
+        "true",
+        "false",
+        "true",
+        "true",
+        "true",
+    ]
     assert (rows[2][f"value.{SIZE}"], rows[2]["missed.latency <= 5"]) == ("99.0", "2.5")
     plain = csv.DictReader(io.StringIO(place.run("export", "done").output)).fieldnames
     assert plain is not None
@@ -99,10 +120,20 @@ def test_the_report_draws_the_front_and_each_objective(place: Place, tmp_path: P
     file = tmp_path / "report.html"
     place.run("report", "trade", "--file", str(file))
     html = file.read_text()
-    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL
+    )
     assert found is not None
     figures = json.loads(found[1])
-    assert set(figures) == {"tradeoffs", "volumes", "history", "history2", "parallel", "slices", "slices2"}
+    assert set(figures) == {
+        "tradeoffs",
+        "volumes",
+        "history",
+        "history2",
+        "parallel",
+        "slices",
+        "slices2",
+    }
     groups = {trace["name"]: trace["text"] for trace in figures["tradeoffs"]["data"]}
     assert groups == {"infeasible": [3], "other trials": [4, 6], "Pareto front": [2, 5, 1]}
     assert figures["volumes"]["data"][0]["y"][-1] == VOLUME

@@ -51,13 +51,18 @@ def test_trials_sorted_by_value_have_the_best_first_and_failures_last(place: Pla
 
 
 def test_trials_of_one_state(place: Place) -> None:
-    rows = json.loads(place.run("trials", "digits", "--state", "early-stopped", "-o", "json").output)
+    rows = json.loads(
+        place.run("trials", "digits", "--state", "early-stopped", "-o", "json").output
+    )
     assert [row["number"] for row in rows] == [3]
     assert "No trial is in this state" in place.run("trials", "digits", "--state", "killed").output
 
 
 def test_trials_in_an_unknown_state(place: Place) -> None:
-    assert "there are: Proposed" in place.run("trials", "digits", "--state", "lazy", code=ExitCode.INVALID).output
+    assert (
+        "there are: Proposed"
+        in place.run("trials", "digits", "--state", "lazy", code=ExitCode.INVALID).output
+    )
 
 
 def test_plain_tables_are_not_cut(place: Place) -> None:
@@ -74,7 +79,11 @@ def test_export_has_one_row_a_trial_with_exact_numbers(place: Place) -> None:
     rows = list(csv.DictReader(io.StringIO(place.run("export", "digits").output)))
     assert [int(row["number"]) for row in rows] == list(range(1, 9))
     assert rows[0]["name"] == "digits-1"
-    assert (rows[0]["loss.min"], rows[0]["loss.max"], rows[0]["loss.latest"]) == ("0.7", "0.9", "0.8")
+    assert (rows[0]["loss.min"], rows[0]["loss.max"], rows[0]["loss.latest"]) == (
+        "0.7",
+        "0.9",
+        "0.8",
+    )
     assert rows[1]["cause"] == "Error"
 
 
@@ -94,4 +103,7 @@ def test_an_unknown_experiment_comes_with_the_names_that_are_close(place: Place)
 
 def test_an_unknown_trial(place: Place) -> None:
     for wanted in ("99", "0", "abc", "9" * 30):
-        assert "its trials are 1 to 8" in place.run("why", "digits", wanted, code=ExitCode.NOT_FOUND).output
+        assert (
+            "its trials are 1 to 8"
+            in place.run("why", "digits", wanted, code=ExitCode.NOT_FOUND).output
+        )

@@ -22,7 +22,9 @@ def _report(place: Place, name: str, tmp_path: Path) -> str:
 
 
 def _figures(html: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="figures">(.*?)</script>', html, re.DOTALL
+    )
     figures: dict[str, Any] = json.loads(found[1]) if found else {}
     return figures
 
@@ -40,14 +42,28 @@ def test_no_trials_and_no_figures(place: Place, tmp_path: Path) -> None:
 
 
 def test_failures_are_marked(place: Place, tmp_path: Path) -> None:
-    names = {trace["name"] for trace in _figures(_report(place, "digits", tmp_path))["history"]["data"]}
-    assert {"Succeeded", "EarlyStopped", "Failed (no value)", "MetricsUnavailable (no value)", "best so far"} <= names
+    names = {
+        trace["name"] for trace in _figures(_report(place, "digits", tmp_path))["history"]["data"]
+    }
+    assert {
+        "Succeeded",
+        "EarlyStopped",
+        "Failed (no value)",
+        "MetricsUnavailable (no value)",
+        "best so far",
+    } <= names
 
 
 def test_logarithmic_parameters_get_logarithmic_axes(place: Place, tmp_path: Path) -> None:
     layout = _figures(_report(place, "done", tmp_path))["slices"]["layout"]
-    axes = {axis["title"]["text"]: axis for name, axis in layout.items() if name.startswith("xaxis")}
-    assert {name: axis.get("type") for name, axis in axes.items()} == {"lr": "log", "layers": None, "opt": None}
+    axes = {
+        axis["title"]["text"]: axis for name, axis in layout.items() if name.startswith("xaxis")
+    }
+    assert {name: axis.get("type") for name, axis in axes.items()} == {
+        "lr": "log",
+        "layers": None,
+        "opt": None,
+    }
     assert axes["opt"]["ticktext"] == ["adam", "sgd"]
 
 
@@ -63,14 +79,18 @@ def test_text_of_users_is_never_markup(place: Place, tmp_path: Path) -> None:
 def test_nothing_is_loaded_from_elsewhere(place: Place, tmp_path: Path) -> None:
     html = _report(place, "done", tmp_path)
     assert "default-src 'none'" in html
-    assert not re.search(r'(src|href)="http', re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL))
+    assert not re.search(
+        r'(src|href)="http', re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    )
 
 
 @pytest.mark.long
 def test_ten_thousand_trials_fit(place: Place, tmp_path: Path) -> None:
     async def write() -> None:
         async with opened(place.url) as (database, leases):
-            author = await admitted(database, leases, histories.text("large", trials=10_000, parallel=500))
+            author = await admitted(
+                database, leases, histories.text("large", trials=10_000, parallel=500)
+            )
             await finish(author, 10_000)
 
     asyncio.run(write())
@@ -82,7 +102,9 @@ def test_ten_thousand_trials_fit(place: Place, tmp_path: Path) -> None:
 def test_one_trial(place: Place, tmp_path: Path) -> None:
     async def write() -> None:
         async with opened(place.url) as (database, leases):
-            await finish(await admitted(database, leases, histories.text("single", trials=1, parallel=1)), 1)
+            await finish(
+                await admitted(database, leases, histories.text("single", trials=1, parallel=1)), 1
+            )
 
     asyncio.run(write())
     assert set(_figures(_report(place, "single", tmp_path))) == {"history", "slices"}

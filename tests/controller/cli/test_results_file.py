@@ -28,14 +28,21 @@ number,value,datetime_start,params_lr,params_kind,state
 2,nan,2026-01-01,0.02,adam,COMPLETE
 """
 PLAIN = "\ufefflr,kind,loss\n0.05,sgd,0.5\n0.01,,inf\n"
-LINES = '{"lr": 0.05, "kind": "sgd", "loss": 0.5}\n\n{"parameters": {"lr": 0.02, "kind": null}, "value": 0.4}\n'
+LINES = (
+    '{"lr": 0.05, "kind": "sgd", "loss": 0.5}\n\n{"parameters": {"lr": 0.02, "kind": null}, '
+    '"value": 0.4}\n'
+)
 
 
 def spec(name: str) -> ExperimentSpec:
-    return load(edited(OURS, ("  maxTrialCount", f"  warmStart: {{file: {name}}}\n  maxTrialCount"))).spec
+    return load(
+        edited(OURS, ("  maxTrialCount", f"  warmStart: {{file: {name}}}\n  maxTrialCount"))
+    ).spec
 
 
-def found(folder: Path, name: str, text: str) -> tuple[list[tuple[dict[str, object], float]], list[str]]:
+def found(
+    folder: Path, name: str, text: str
+) -> tuple[list[tuple[dict[str, object], float]], list[str]]:
     (folder / name).write_text(text)
     filled, said = with_file(spec(name), folder)
     assert filled.warm_start is not None
@@ -51,14 +58,20 @@ def found(folder: Path, name: str, text: str) -> tuple[list[tuple[dict[str, obje
             "a.csv",
             EXPORTED,
             {},
-            ["1 lines are left out: state is Failed", "1 lines are left out: state is EarlyStopped"],
+            [
+                "1 lines are left out: state is Failed",
+                "1 lines are left out: state is EarlyStopped",
+            ],
         ),
         ("a.csv", MLFLOW, {"batch": "8"}, ["1 lines are left out: status is FAILED"]),
         (
             "a.csv",
             OPTUNA,
             {},
-            ["1 lines are left out: state is FAIL", "1 lines are left out: no finite number in value"],
+            [
+                "1 lines are left out: state is FAIL",
+                "1 lines are left out: no finite number in value",
+            ],
         ),
         ("a.CSV", PLAIN, {}, ["1 lines are left out: no finite number in loss"]),
     ],
@@ -83,12 +96,16 @@ def test_json_lines_may_be_flat_or_not(tmp_path: Path) -> None:
         ("a.csv", "lr,accuracy\n1,2\n",
          "has no column for the objective: call it loss or value; columns are: lr, accuracy"),
         ("a.csv", "", "has no column for the objective: call it loss or value; columns are: none"),
-        ("a.jsonl", '{"lr": 1}\n[1]\n', "line 2 of {folder}/a.jsonl is not a JSON object; write one object a line"),
-        ("a.jsonl", "{", "line 1 of {folder}/a.jsonl is not a JSON object; write one object a line"),
+        ("a.jsonl", '{"lr": 1}\n[1]\n',
+            "line 2 of {folder}/a.jsonl is not a JSON object; write one object a line"),
+        ("a.jsonl", "{",
+            "line 1 of {folder}/a.jsonl is not a JSON object; write one object a line"),
         ("a.csv", "lr,loss\n" + "0.1,1\n" * 1001, "1,001 rows are too many; keep the best 1,000"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_told_with_the_remedy(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_what_cannot_be_used_is_told_with_the_remedy(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ResultsFileError) as error:
         with_file(spec(name), tmp_path)

@@ -34,10 +34,19 @@ HEAVY = (
     [
         (["--help"], {}),
         (["--version"], {}),
-        ([], {"_TRIALSTREAM_COMPLETE": "complete_bash", "COMP_WORDS": "trialstream sh", "COMP_CWORD": "1"}),
+        (
+            [],
+            {
+                "_TRIALSTREAM_COMPLETE": "complete_bash",
+                "COMP_WORDS": "trialstream sh",
+                "COMP_CWORD": "1",
+            },
+        ),
     ],
 )
-def test_help_and_completion_import_nothing_heavy(words: list[str], environment: dict[str, str]) -> None:
+def test_help_and_completion_import_nothing_heavy(
+    words: list[str], environment: dict[str, str]
+) -> None:
     code = f"""
 import sys
 from controller.cli import app
@@ -45,7 +54,9 @@ try: app({words!r}, prog_name="trialstream")
 except SystemExit: pass
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"""
     environment = {**os.environ, **environment}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stderr.splitlines()[-1] == "[]"
     assert "show" in done.stdout or "--version" in words
 
@@ -101,7 +112,9 @@ def test_check_shows_every_problem_with_its_line(tmp_path: Path) -> None:
     file.write_text(text("x").replace("random", "rendom"))
     result = CliRunner().invoke(app, ["check", str(file)])
     assert result.exit_code == ExitCode.INVALID
-    assert "line 6, spec.algorithm.algorithmName: 'rendom' is not a known algorithm" in result.output
+    assert (
+        "line 6, spec.algorithm.algorithmName: 'rendom' is not a known algorithm" in result.output
+    )
 
 
 def test_check_of_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ def test_why_a_trial_failed_after_a_retry(place: Place) -> None:
 
 
 def test_why_a_trial_was_stopped_early(place: Place) -> None:
-    assert "early stopping found it hopeless: 4 is worse than the median 0.7" in place.run("why", "digits", "3").output
+    assert (
+        "early stopping found it hopeless: 4 is worse than the median 0.7"
+        in place.run("why", "digits", "3").output
+    )
 
 
 def test_why_a_trial_has_no_value(place: Place) -> None:
@@ -54,7 +57,8 @@ def test_logs_print_what_the_trial_printed(place: Place) -> None:
 def test_logs_that_are_not_there(place: Place) -> None:
     assert "left no log" in place.run("logs", "digits", "1", code=ExitCode.NOT_FOUND).output
     assert (
-        "has no attempt 7; it had attempts 1 to 2" in place.run("logs", "digits", "2", "--attempt", "7", code=3).output
+        "has no attempt 7; it had attempts 1 to 2"
+        in place.run("logs", "digits", "2", "--attempt", "7", code=3).output
     )
 
 
@@ -66,7 +70,9 @@ def test_events_are_one_line_each_in_words(place: Place) -> None:
 
 
 def test_events_as_cloud_events(place: Place) -> None:
-    lines = place.run("events", "done", "--from", "3", "-o", "jsonl", "--follow").output.splitlines()
+    lines = place.run(
+        "events", "done", "--from", "3", "-o", "jsonl", "--follow"
+    ).output.splitlines()
     trees = [json.loads(line) for line in lines]
     assert [tree["seq"] for tree in trees] == list(range(3, 3 + len(trees)))
     assert trees[-1]["type"] == "io.trialstream.experiment.concluded.v1"

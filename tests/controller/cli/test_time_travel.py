@@ -38,7 +38,11 @@ def test_show_as_it_was_when_the_first_trial_had_its_conclusion(place: Place) ->
 
 def test_show_tells_only_what_was_reported_by_then(place: Place) -> None:
     started = event(place, "trial.started", 3)["seq"]
-    lines = {line.split()[0]: line for line in place.run("show", "digits", "--at", started).output.splitlines() if line}
+    lines = {
+        line.split()[0]: line
+        for line in place.run("show", "digits", "--at", started).output.splitlines()
+        if line
+    }
     assert "loss=0.8 (report 3)" in lines["1"]
     assert lines["3"].split()[1:4] == ["Running", "1", "-"]
     later = event(place, "trial.stop-requested", 3)["seq"]
@@ -79,15 +83,23 @@ def test_why_knows_the_best_of_then_and_the_reports_of_then(place: Place) -> Non
     first = event(place, "trial.concluded", 1)["seq"]
     assert "It is the best trial so far." in place.run("why", "digits", "1", "--at", first).output
     assert "It is the best trial so far." not in place.run("why", "digits", "1").output
-    assert "It reported 1 value of loss: min 2.5." in place.run("why", "digits", "2", "--at", first).output
+    assert (
+        "It reported 1 value of loss: min 2.5."
+        in place.run("why", "digits", "2", "--at", first).output
+    )
     started = event(place, "trial.started", 3)["seq"]
     assert "It reported" not in place.run("why", "digits", "3", "--at", started).output
 
 
 def test_trials_that_were_not_there_yet(place: Place) -> None:
     first = event(place, "trial.concluded", 1)["seq"]
-    assert "its trials are 1 to 4 (as of" in place.run("why", "digits", "5", "--at", first, code=3).output
-    assert "it has no trials yet (as of" in place.run("why", "digits", "1", "--at", "1", code=3).output
+    assert (
+        "its trials are 1 to 4 (as of"
+        in place.run("why", "digits", "5", "--at", first, code=3).output
+    )
+    assert (
+        "it has no trials yet (as of" in place.run("why", "digits", "1", "--at", "1", code=3).output
+    )
 
 
 def test_moments_that_an_experiment_does_not_have(place: Place) -> None:
@@ -96,12 +108,27 @@ def test_moments_that_an_experiment_does_not_have(place: Place) -> None:
         output = place.run("show", "digits", "--at", at, code=ExitCode.NOT_FOUND).output
         assert f"its events are 1 to {last}" in output
     early = (START - timedelta(seconds=1)).isoformat()
-    assert "digits did not exist at" in place.run("show", "digits", "--at", early, code=ExitCode.NOT_FOUND).output
-    assert "is in the future" in place.run("show", "digits", "--at", "2999-01-01", code=ExitCode.INVALID).output
+    assert (
+        "digits did not exist at"
+        in place.run("show", "digits", "--at", early, code=ExitCode.NOT_FOUND).output
+    )
+    assert (
+        "is in the future"
+        in place.run("show", "digits", "--at", "2999-01-01", code=ExitCode.INVALID).output
+    )
 
 
 def test_what_is_no_moment_comes_with_what_is_allowed(place: Place) -> None:
-    for at in ("yesterday", "", "12:", "-5m", "2026-13-01", "9" * 19, "9" * 30 + "d", "0001-01-01T00:00+14:00"):
+    for at in (
+        "yesterday",
+        "",
+        "12:",
+        "-5m",
+        "2026-13-01",
+        "9" * 19,
+        "9" * 30 + "d",
+        "0001-01-01T00:00+14:00",
+    ):
         output = place.run("why", "digits", "1", f"--at={at}", code=ExitCode.INVALID).output
         assert f"--at: {at!r} is not a time; give a time such as 2026-03-01T12:00:00Z" in output
         assert "an event's number such as 57, or its id" in output
@@ -109,7 +136,14 @@ def test_what_is_no_moment_comes_with_what_is_allowed(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("10m", 600), ("10 min ago", 600), ("1.5h", 5400), ("1d", 86400), ("2026-03-02T00:09:00Z", 60)],
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("10 min ago", 600),
+        ("1.5h", 5400),
+        ("1d", 86400),
+        ("2026-03-02T00:09:00Z", 60),
+    ],
 )
 def test_ages_and_times(text: str, seconds: float) -> None:
     assert read_moment("--at", text, NOW) == NOW - timedelta(seconds=seconds)

@@ -31,7 +31,8 @@ async def test_the_function_answers_once_also_if_the_attempt_ends_before_it_is_f
 
 
 async def test_what_a_lost_attempt_had_reported_is_known_again() -> None:
-    """Its end was known before the controller went away, but not its metrics: they are as they were."""
+    """Its end was known before the controller went away, but not its metrics: they are as they
+    were."""
     cluster = SimulatedCluster(lambda _: Answer([{"loss": 0.5}]))
     identity = Identity(KEY.experiment, "bowl", "default", OUR_SPEC, 1)
     await cluster.sweep(identity, {KEY}, lambda _: True)

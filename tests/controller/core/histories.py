@@ -57,7 +57,9 @@ def experiment(
     }
     spec = experiment_spec(**{**fields, **fields_of(extra)})
     deadline = None if seconds is None else START + timedelta(seconds=seconds)
-    admitted = ExperimentAdmitted(name="e", namespace="default", spec=spec, seed=1, deadline=deadline)
+    admitted = ExperimentAdmitted(
+        name="e", namespace="default", spec=spec, seed=1, deadline=deadline
+    )
     return begin(ExperimentId(UUID(int=1)), admitted)
 
 
@@ -92,10 +94,19 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(WorkloadEnded, trial=trials, attempt=attempts, cause=st.sampled_from(Cause)),
     st.builds(MetricsCollected, trial=trials, attempt=attempts, observation=observations),
     st.builds(TrialJudged, trial=trials, attempt=attempts, message=st.just("")),
-    st.sampled_from([PauseRequested(), ResumeRequested(), StopRequested(), TimePassed(), TimePassed()]),
+    st.sampled_from(
+        [PauseRequested(), ResumeRequested(), StopRequested(), TimePassed(), TimePassed()]
+    ),
     st.integers(0, 9).map(lambda n: TimePassed() if n else DeletionRequested()),
     st.builds(ExtensionRequested, max_trial_count=st.integers(1, 20)),
-    st.builds(EditRequested, parallel_trial_count=st.integers(1, 4), max_trial_count=st.integers(1, 20)),
-    st.builds(WorkloadWaiting, trial=trials, attempt=attempts, reason=st.sampled_from(["Unschedulable", "Suspended"])),
+    st.builds(
+        EditRequested, parallel_trial_count=st.integers(1, 4), max_trial_count=st.integers(1, 20)
+    ),
+    st.builds(
+        WorkloadWaiting,
+        trial=trials,
+        attempt=attempts,
+        reason=st.sampled_from(["Unschedulable", "Suspended"]),
+    ),
 )
 histories = st.lists(st.tuples(signals, st.integers(1, 3)), max_size=120)

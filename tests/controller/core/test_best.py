@@ -30,7 +30,11 @@ def concluded(state: Experiment, *seen: Observation) -> tuple[Experiment, list[T
 coordinates = st.integers(0, 3).map(float)
 
 
-@given(st.lists(st.builds(outcome, coordinates, coordinates, st.sampled_from([0.0, 5.0, 6.0])), max_size=12))
+@given(
+    st.lists(
+        st.builds(outcome, coordinates, coordinates, st.sampled_from([0.0, 5.0, 6.0])), max_size=12
+    )
+)
 def test_after_each_conclusion_the_front_is_by_its_definition(seen: list[Observation]) -> None:
     """The watch compares after each."""
     concluded(experiment(20, 12, several=True), *seen)
@@ -66,12 +70,16 @@ def test_one_trial_must_meet_all_goals() -> None:
 def test_the_front_stays_small_keeps_its_ends_and_the_newest() -> None:
     dice = random.Random(1)
     places = [dice.random() for _ in range(3 * MOST_MEMBERS)]
-    seen = [outcome(place, math.sqrt(place), 0) for place in places]  # minimised, maximised: all on the front
+    seen = [
+        outcome(place, math.sqrt(place), 0) for place in places
+    ]  # minimised, maximised: all on the front
     state, facts = concluded(experiment(1000, 500, several=True), *seen)
     members = state.progress.front
     assert len(members) == MOST_MEMBERS
     assert all(fact.best for fact in facts)
-    assert {places.index(min(places)) + 1, places.index(max(places)) + 1} <= {member.trial for member in members}
+    assert {places.index(min(places)) + 1, places.index(max(places)) + 1} <= {
+        member.trial for member in members
+    }
     assert not any(
         covers(one, other)
         for one in (state.spec.losses(member.values) for member in members)

@@ -50,7 +50,9 @@ def running(state: Experiment, count: int) -> Watch:
     return watch
 
 
-def end(watch: Watch, trial: int, cause: Cause, seen: Observation, attempt: int = 1) -> TrialConcluded | None:
+def end(
+    watch: Watch, trial: int, cause: Cause, seen: Observation, attempt: int = 1
+) -> TrialConcluded | None:
     """The attempt ends; its conclusion, if it is one."""
     watch.hear(MetricsCollected(trial=TrialNumber(trial), attempt=attempt, observation=seen))
     facts = watch.hear(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=cause))
@@ -139,7 +141,11 @@ def test_a_judged_trial_is_early_stopped_unless_it_had_finished() -> None:
     finished = end(watch, 2, Cause.COMPLETED, observation(4.0))
     assert stopped is not None
     assert finished is not None
-    assert (stopped.state, stopped.message, finished.state) == (TrialState.EARLY_STOPPED, "worse", TrialState.SUCCEEDED)
+    assert (stopped.state, stopped.message, finished.state) == (
+        TrialState.EARLY_STOPPED,
+        "worse",
+        TrialState.SUCCEEDED,
+    )
 
 
 def test_a_pause_gives_the_trials_back_and_a_resume_runs_them_again() -> None:
@@ -187,11 +193,19 @@ def test_a_resume_takes_back_a_stop_that_is_under_way() -> None:
 def test_a_deletion_stops_what_runs_and_comes_last() -> None:
     watch = running(experiment(3, 1), 1)
     watch.hear(DeletionRequested())
-    assert TrialStopRequested(trial=TrialNumber(1), attempt=1, reason=StopReason.EXPERIMENT_ENDED) in watch.facts
+    assert (
+        TrialStopRequested(trial=TrialNumber(1), attempt=1, reason=StopReason.EXPERIMENT_ENDED)
+        in watch.facts
+    )
     assert ExperimentDeleted() not in watch.facts
     end(watch, 1, Cause.CANCELLED, {})
     assert watch.facts[-1] == ExperimentDeleted()
-    for signal in (DeletionRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=9), TimePassed()):
+    for signal in (
+        DeletionRequested(),
+        ResumeRequested(),
+        ExtensionRequested(max_trial_count=9),
+        TimePassed(),
+    ):
         assert watch.hear(signal) == ()
 
 
@@ -213,7 +227,9 @@ def test_more_trials_reopen_only_what_ended_for_want_of_trials() -> None:
     assert watch.state.done
 
 
-def test_an_edit_takes_back_the_open_request_so_its_answer_spends_no_more_than_the_new_budget() -> None:
+def test_an_edit_takes_back_the_open_request_so_its_answer_spends_no_more_than_the_new_budget() -> (
+    None
+):
     watch = Watch(experiment(None, parallel=2))
     watch.hear(TimePassed())
     facts = watch.hear(EditRequested(parallel_trial_count=1, max_trial_count=1))

@@ -26,7 +26,13 @@ def over(reason: Reason, policy: ResumePolicy) -> Experiment:
 def test_the_three_counts_may_change_while_it_runs() -> None:
     known = experiment(5, 1)
     assert edit_refusal(known, known.spec) == ""
-    assert edit_refusal(known, edited(known, parallel_trial_count=3, max_trial_count=9, max_failed_trial_count=2)) == ""
+    assert (
+        edit_refusal(
+            known,
+            edited(known, parallel_trial_count=3, max_trial_count=9, max_failed_trial_count=2),
+        )
+        == ""
+    )
 
 
 def test_what_may_not_change_is_named_with_what_may() -> None:
@@ -48,4 +54,6 @@ def test_one_that_is_over_can_go_on_only_if_its_trials_were_spent(
 ) -> None:
     known = over(reason, policy)
     assert edit_refusal(known, known.spec) == ""
-    assert ("the experiment is over" in edit_refusal(known, edited(known, max_trial_count=9))) is refused
+    assert (
+        "the experiment is over" in edit_refusal(known, edited(known, max_trial_count=9))
+    ) is refused

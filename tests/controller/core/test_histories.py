@@ -81,7 +81,9 @@ class Watch:
             assert self.state.progress.best == before.progress.best
         if self.state.done:
             assert not progress.live
-        deleted = [place for place, fact in enumerate(self.facts) if isinstance(fact, ExperimentDeleted)]
+        deleted = [
+            place for place, fact in enumerate(self.facts) if isinstance(fact, ExperimentDeleted)
+        ]
         assert deleted == ([len(self.facts) - 1] if progress.deleting and self.state.done else [])
         self._check_best(facts)
 
@@ -97,8 +99,14 @@ class Watch:
         good = [fact for fact in ranked if all(amount == 0 for amount in fact.violations)]
         assert progress.infeasible == len([fact for fact in ranked if any(fact.violations)])
         if spec.multi_objective:
-            points = ((fact.trial, spec.losses([value for value in fact.values if value is not None])) for fact in good)
-            whole, kept = {trial for trial, _ in front(points)}, {member.trial for member in progress.front}
+            points = (
+                (fact.trial, spec.losses([value for value in fact.values if value is not None]))
+                for fact in good
+            )
+            whole, kept = (
+                {trial for trial, _ in front(points)},
+                {member.trial for member in progress.front},
+            )
             assert kept == whole if len(whole) <= MOST_MEMBERS else kept < whole
         elif good:
             assert progress.best is not None
@@ -133,9 +141,13 @@ def test_any_history_keeps_the_promises(
     for signal, times in history:
         for again in range(times):
             facts = watch.hear(signal)
-            if again and isinstance(signal, WorkloadStarted | WorkloadEnded | MetricsCollected | SuggestionsMade):
+            if again and isinstance(
+                signal, WorkloadStarted | WorkloadEnded | MetricsCollected | SuggestionsMade
+            ):
                 assert facts == ()
-    stored = orjson.loads(orjson.dumps(PROGRESS.dump_python(watch.state.progress, mode="json", exclude_defaults=True)))
+    stored = orjson.loads(
+        orjson.dumps(PROGRESS.dump_python(watch.state.progress, mode="json", exclude_defaults=True))
+    )
     assert PROGRESS.validate_python(stored) == watch.state.progress
 
 
@@ -156,11 +168,23 @@ class World:
                 assert (trial, attempt) not in self.started, "an attempt is started once"
                 self.started.add((trial, attempt))
                 self._say(WorkloadStarted(trial=TrialNumber(trial), attempt=attempt))
-                self._say(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=self.dice.choice(self.causes)))
+                self._say(
+                    WorkloadEnded(
+                        trial=TrialNumber(trial),
+                        attempt=attempt,
+                        cause=self.dice.choice(self.causes),
+                    )
+                )
                 value = self.dice.choice([None, 1.0, 2.0, 3.0])
-                self._say(MetricsCollected(trial=TrialNumber(trial), attempt=attempt, observation=observation(value)))
+                self._say(
+                    MetricsCollected(
+                        trial=TrialNumber(trial), attempt=attempt, observation=observation(value)
+                    )
+                )
             case TrialStopRequested(trial=trial, attempt=attempt):
-                self._say(WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=Cause.CANCELLED))
+                self._say(
+                    WorkloadEnded(trial=TrialNumber(trial), attempt=attempt, cause=Cause.CANCELLED)
+                )
             case _:
                 pass
 
@@ -203,7 +227,9 @@ def test_the_end_stops_what_still_runs_and_comes_after_it() -> None:
     watch.hear(TimePassed())
     watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},) * 3))
     watch.hear(WorkloadEnded(trial=TrialNumber(1), attempt=1, cause=Cause.COMPLETED))
-    facts = watch.hear(MetricsCollected(trial=TrialNumber(1), attempt=1, observation=observation(1.0)))
+    facts = watch.hear(
+        MetricsCollected(trial=TrialNumber(1), attempt=1, observation=observation(1.0))
+    )
     stops = [fact for fact in facts if isinstance(fact, TrialStopRequested)]
     assert [(stop.trial, stop.reason) for stop in stops] == [
         (2, StopReason.EXPERIMENT_ENDED),

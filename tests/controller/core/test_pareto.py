@@ -16,7 +16,9 @@ coordinate = st.integers(0, 6).map(float)
 def points(least: int, most: int) -> st.SearchStrategy[list[list[float]]]:
     """Lists of points of 2 to 4 losses, many of them equal in some."""
     return st.integers(2, 4).flatmap(
-        lambda d: st.lists(st.lists(coordinate, min_size=d, max_size=d), min_size=least, max_size=most)
+        lambda d: st.lists(
+            st.lists(coordinate, min_size=d, max_size=d), min_size=least, max_size=most
+        )
     )
 
 
@@ -53,7 +55,9 @@ def test_the_hypervolume_is_exact(given: list[list[float]], corner: float) -> No
     expected = by_inclusion_and_exclusion(given, reference)
     assert hypervolume(given, reference) == pytest.approx(expected)
     rest = given[1:]
-    assert added(given[0], rest, reference) == pytest.approx(expected - hypervolume(rest, reference))
+    assert added(given[0], rest, reference) == pytest.approx(
+        expected - hypervolume(rest, reference)
+    )
 
 
 @pytest.mark.parametrize("objectives", [2, 3, 4])
@@ -73,5 +77,10 @@ def test_points_outside_add_nothing() -> None:
 
 def test_the_ends_are_never_crowded_and_the_middle_by_its_neighbours() -> None:
     assert crowding([]) == []
-    assert crowding([(0, 4), (1, 3), (2, 2), (4, 0)]) == [inf, pytest.approx(1.0), pytest.approx(1.5), inf]
+    assert crowding([(0, 4), (1, 3), (2, 2), (4, 0)]) == [
+        inf,
+        pytest.approx(1.0),
+        pytest.approx(1.5),
+        inf,
+    ]
     assert crowding([(1, 1), (1, 1), (1, 1)])[1] == 0.0

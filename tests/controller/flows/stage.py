@@ -59,7 +59,8 @@ class Wanted:
             "parallelTrialCount": self.parallel,
             "maxTrialCount": self.trials,
             "parameters": [
-                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)} for name in ("x", "y")
+                {"name": name, "parameterType": "double", "feasibleSpace": dict(space)}
+                for name in ("x", "y")
             ],
         }
         return experiment_text(self.name, **{**fields, **fields_of(self.extra)})
@@ -80,7 +81,8 @@ class Stage:
         return known[0]
 
     async def cut_off(self, seconds: float) -> bool:
-        """Serve for a while, then vanish without a word; True if the experiment came to its end before."""
+        """Serve for a while, then vanish without a word; True if the experiment came to its end
+        before."""
         serving = asyncio.get_running_loop().create_task(self.run_to_rest())
         done, _ = await asyncio.wait({serving}, timeout=seconds)
         serving.cancel()
@@ -89,7 +91,8 @@ class Stage:
 
     async def assignments(self) -> list[Assignment]:
         rows = await self.components.database.fetch(
-            "SELECT assignment FROM trial WHERE experiment = $1 ORDER BY number", self.admission.experiment.identity.id
+            "SELECT assignment FROM trial WHERE experiment = $1 ORDER BY number",
+            self.admission.experiment.identity.id,
         )
         return [row["assignment"] for row in rows]
 
@@ -103,7 +106,8 @@ async def on_stage(
     kind: type[SimulatedCluster] = SimulatedCluster,
     pool: Pool | None = None,
 ) -> AsyncGenerator[Stage]:
-    """A new controller, with nothing in memory, for the experiment; without a pool it has one of its own."""
+    """A new controller, with nothing in memory, for the experiment; without a pool it has one of
+    its own."""
     document = load(wanted.text.encode())
     cluster = kind(function, reaction=reaction)
     async with AsyncExitStack() as stack:
@@ -112,8 +116,15 @@ async def on_stage(
         if pool is None:
             pool = await stack.enter_async_context(open_pool())
         components = await stack.enter_async_context(
-            open_components(database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4()))
+            open_components(
+                database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4())
+            )
         )
-        submitted = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
+        submitted = ExperimentSubmitted(
+            name=document.name, namespace="default", spec=document.spec, seed=1
+        )
         envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), submitted)
-        yield Stage(components, await admit(components.ledger, components.mailbox, components.check, envelope))
+        yield Stage(
+            components,
+            await admit(components.ledger, components.mailbox, components.check, envelope),
+        )

@@ -1,4 +1,5 @@
-"""One door for new experiments: what is wrong with a spec is said in the same words, whoever brings it."""
+"""One door for new experiments: what is wrong with a spec is said in the same words, whoever brings
+it."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -44,11 +45,16 @@ async def test_each_problem_is_named_with_its_place(database_url: str) -> None:
     async with on_stage(database_url, Wanted("examined", 1)) as stage:
         with pytest.raises(InvalidSpecError, match="the spec cannot run here: ") as refused:
             await examine(stage.components.ledger, two_problems, "default", spec_of(Wanted("x")))
-    assert refused.value.problems == ["spec.algorithm: there is none", "spec.parameters.0: it is too long"]
+    assert refused.value.problems == [
+        "spec.algorithm: there is none",
+        "spec.parameters.0: it is too long",
+    ]
 
 
 async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) -> None:
-    body = ExperimentSubmitted(name="begun", namespace="default", spec=spec_of(Wanted("begun")), seed=3)
+    body = ExperimentSubmitted(
+        name="begun", namespace="default", spec=spec_of(Wanted("begun")), seed=3
+    )
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
     async with on_stage(database_url, Wanted("beginner", 1)) as stage:
         experiment, first = await prepare(stage.components.ledger, no_problems, submitted)
@@ -59,7 +65,9 @@ async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) ->
     assert (first.cause, first.body.seed) == (submitted.id, 3)
 
 
-async def test_a_name_is_free_once_its_experiment_is_deleted_but_the_id_is_not(database_url: str) -> None:
+async def test_a_name_is_free_once_its_experiment_is_deleted_but_the_id_is_not(
+    database_url: str,
+) -> None:
     name, another = f"taken-{uuid4().hex[:8]}", ExperimentId(uuid4())
     async with on_stage(database_url, Wanted(name, 1)) as stage:
         ledger, first = stage.components.ledger, stage.admission.experiment.identity.id
@@ -83,7 +91,9 @@ async def test_more_trials_are_asked_for_before_it_is_resumed(database_url: str)
         ]
 
 
-async def test_a_run_neither_takes_over_nor_extends_an_experiment_of_the_controllers(fresh_database_url: str) -> None:
+async def test_a_run_neither_takes_over_nor_extends_an_experiment_of_the_controllers(
+    fresh_database_url: str,
+) -> None:
     name = f"shared-{uuid4().hex[:8]}"
     body = ExperimentSubmitted(name=name, namespace="default", spec=spec_of(Wanted(name)), seed=3)
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)

@@ -39,7 +39,12 @@ def test_reading_ahead_ends_when_there_is_enough() -> None:
     assert backlog.has_room
 
 
-@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(1, TURN_BYTES)), max_size=60), st.data())
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(1, TURN_BYTES)), max_size=60
+    ),
+    st.data(),
+)
 def test_each_record_comes_once_in_the_order_of_its_experiment(
     records: list[tuple[bytes, int]], data: st.DataObject
 ) -> None:

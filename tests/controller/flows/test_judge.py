@@ -25,7 +25,8 @@ EXTRA = f"  outcomeConstraints: [latency <= 5]\n  earlyStopping: {RULE}"
 
 
 def judged(latencies: Sequence[float], *, restored: bool) -> bool:
-    """Is a trial with a loss of 5 given up, after one each of these latencies and a loss of 0 has succeeded?"""
+    """Is a trial with a loss of 5 given up, after one each of these latencies and a loss of 0 has
+    succeeded?"""
     last = len(latencies) + 1
     watch = running(experiment(9, 9, extra=EXTRA), last)
     number = watch.state.identity.id
@@ -41,11 +42,17 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
         points.append(CurvePoint(fact.trial, fact.state, fact.violations == (0.0,), 1, 0.0))
         holding.experiments[number] = watch.state
         if not restored:
-            early_stopping.learn(Recorded(trial, Envelope(key.experiment, None, number, now(), fact)))
+            early_stopping.learn(
+                Recorded(trial, Envelope(key.experiment, None, number, now(), fact))
+            )
     if restored:
         early_stopping.restore(number, points)
     early_stopping.observe(
-        [report_points(AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now())]
+        [
+            report_points(
+                AttemptKey(number, TrialNumber(last), 1), [Point("loss", 1, now(), 5.0)], now()
+            )
+        ]
     )
     return bool(list(early_stopping.take_stops()))
 
@@ -66,11 +73,15 @@ def one_running() -> tuple[EarlyStopping, AttemptKey]:
 
 def test_a_stop_says_which_rule_and_why() -> None:
     early_stopping, key = one_running()
-    early_stopping.restore(key.experiment, [CurvePoint(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)])
+    early_stopping.restore(
+        key.experiment, [CurvePoint(TrialNumber(1), TrialState.SUCCEEDED, True, 1, 0.0)]
+    )
     early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
     (judged,) = early_stopping.take_stops()
     assert isinstance(judged.body, TrialJudged)
-    assert judged.body.message == "medianstop: after report 1 its best loss is worse than the median"
+    assert (
+        judged.body.message == "medianstop: after report 1 its best loss is worse than the median"
+    )
 
 
 @pytest.mark.parametrize("decision", [Pause(), Promote(9.0), Clone(1, {"lr": 0.1})], ids=repr)
@@ -84,7 +95,9 @@ def test_a_decision_that_cannot_be_carried_out_is_not_passed_over(
         def conclude(self, trial: int, *, succeeded: bool) -> None: ...
         def forget(self, trial: int) -> None: ...
 
-    monkeypatch.setitem(RULES, "medianstop", replace(RULES["medianstop"], create=lambda spec: Scheduler()))
+    monkeypatch.setitem(
+        RULES, "medianstop", replace(RULES["medianstop"], create=lambda spec: Scheduler())
+    )
     early_stopping, key = one_running()
     with pytest.raises(NotImplementedError, match="not supported yet"):
         early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])

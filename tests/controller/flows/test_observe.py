@@ -1,4 +1,5 @@
-"""What an attempt reports is on the bus, to the last point, before the word that all is reported."""
+"""What an attempt reports is on the bus, to the last point, before the word that all is
+reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ async def test_all_points_come_before_the_word_that_they_are_all() -> None:
             listening.cancel()
         said = [decode(one.record).body for one in await metrics.fetch(100, 1)]
         seen = [decode(one.record).body for one in await signals.fetch(100, 1)]
-    steps = [point.step for body in said if isinstance(body, MetricsReported) for point in body.points]
+    steps = [
+        point.step for body in said if isinstance(body, MetricsReported) for point in body.points
+    ]
     assert steps == [1, 2, 3]
     assert said[-1] == MetricsCompleted(trial=KEY.trial, attempt=1)
     assert seen == [

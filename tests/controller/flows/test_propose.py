@@ -1,4 +1,5 @@
-"""Searches in workers, with the whole controller: deaths change nothing, and a bad algorithm ends only its own."""
+"""Searches in workers, with the whole controller: deaths change nothing, and a bad algorithm ends
+only its own."""
 
 import asyncio
 import random
@@ -32,7 +33,9 @@ async def test_killed_workers_change_no_suggestion(database_url: str, name: str)
                 for worker in workers():
                     kill(worker)
 
-    calm, rough = (Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed"))
+    calm, rough = (
+        Wanted(f"{word}-{name}", 40, algorithm=ALGORITHMS[name]) for word in ("whole", "killed")
+    )
     async with open_pool() as pool:
         async with on_stage(database_url, calm, pool=pool) as stage:
             await stage.run_to_rest()
@@ -63,8 +66,12 @@ async def test_a_bad_algorithm_ends_its_own_experiment_alone(
             async with on_stage(database_url, wanted, pool=pool) as stage:
                 return await stage.run_to_rest()
 
-        bad = [lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS]
-        good, *ended = await asyncio.gather(lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad)
+        bad = [
+            lived(Wanted(f"bad-{name}", algorithm=f"{{algorithmName: {name}}}")) for name in WORDS
+        ]
+        good, *ended = await asyncio.gather(
+            lived(Wanted("good", algorithm="{algorithmName: nevergrad}")), *bad
+        )
     assert good.progress.state is ExperimentState.SUCCEEDED
     for experiment, words in zip(ended, WORDS.values(), strict=True):
         verdict = experiment.progress.verdict

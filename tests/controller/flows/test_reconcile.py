@@ -1,4 +1,5 @@
-"""Objects of a real API server are handed in, shown, edited and deleted, by one reconciler for all shards."""
+"""Objects of a real API server are handed in, shown, edited and deleted, by one reconciler for all
+shards."""
 
 import asyncio
 import json
@@ -43,7 +44,12 @@ NEVERGRAD = "{algorithmName: nevergrad}"
 def room() -> Any:
     with namespace() as name:
         for crd in ("trials", "experiments"):
-            kubectl("apply", "--server-side", "-f", str(ROOT / "deploy" / "crds" / f"{crd}.trialstream.io.yaml"))
+            kubectl(
+                "apply",
+                "--server-side",
+                "-f",
+                str(ROOT / "deploy" / "crds" / f"{crd}.trialstream.io.yaml"),
+            )
         yield name
 
 
@@ -63,7 +69,9 @@ class Room:
     reconciler: Reconciler
 
     async def object(self, name: str) -> dict[str, Any]:
-        text = await asyncio.to_thread(kubectl, "get", "experiment.trialstream.io", name, "-n", self.name, "-o", "json")
+        text = await asyncio.to_thread(
+            kubectl, "get", "experiment.trialstream.io", name, "-n", self.name, "-o", "json"
+        )
         found: dict[str, Any] = json.loads(text)
         return found
 
@@ -89,11 +97,23 @@ async def controller(url: str, room: str) -> AsyncGenerator[Room]:
         bus, cluster = MemoryBus(), SimulatedCluster(slow, pace=1.0)
         pool = await stack.enter_async_context(open_pool())
         api = await stack.enter_async_context(open_api())
-        experiments = await stack.enter_async_context(Experiments.open(api, [room], ["trialstream.io/v1alpha1"]))
-        components = await stack.enter_async_context(
-            open_components(database, bus, pool, cluster, cluster.follow, owner=str(uuid4()), check=simulated_problems)
+        experiments = await stack.enter_async_context(
+            Experiments.open(api, [room], ["trialstream.io/v1alpha1"])
         )
-        reconciler = Reconciler(experiments, components.ledger, Queries(database), bus, simulated_problems, SHARDS)
+        components = await stack.enter_async_context(
+            open_components(
+                database,
+                bus,
+                pool,
+                cluster,
+                cluster.follow,
+                owner=str(uuid4()),
+                check=simulated_problems,
+            )
+        )
+        reconciler = Reconciler(
+            experiments, components.ledger, Queries(database), bus, simulated_problems, SHARDS
+        )
         leaving = asyncio.Event()
         balancer = Balancer(replace(components, reconciler=reconciler), SHARDS, leaving)
         async with asyncio.TaskGroup() as tasks:
@@ -105,28 +125,47 @@ async def controller(url: str, room: str) -> AsyncGenerator[Room]:
         await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
 
 
-async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(fresh_database_url: str, room: str) -> None:
+async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(
+    fresh_database_url: str, room: str
+) -> None:
     async with controller(fresh_database_url, room) as place:
         apply(room, Wanted("shown", 6, 2))
-        await eventually_async(lambda: place.names("trials.trialstream.io"), "a live trial is shown")
-        await eventually_async(lambda: _is(place.state("shown"), "Succeeded"), "it has succeeded", within=120)
+        await eventually_async(
+            lambda: place.names("trials.trialstream.io"), "a live trial is shown"
+        )
+        await eventually_async(
+            lambda: _is(place.state("shown"), "Succeeded"), "it has succeeded", within=120
+        )
         status = (await place.object("shown"))["status"]
         assert (status["progress"], status["trialsSucceeded"]) == ("6/6", 6)
         best = status["currentOptimalTrial"]["bestTrialName"]
-        await eventually_async(lambda: _is(place.names("trials.trialstream.io"), [best]), "the best alone is shown")
+        await eventually_async(
+            lambda: _is(place.names("trials.trialstream.io"), [best]), "the best alone is shown"
+        )
         kubectl("delete", "experiment.trialstream.io", "shown", "-n", room, "--wait=false")
-        await eventually_async(lambda: _is(place.names("experiments.trialstream.io"), []), "it is gone")
+        await eventually_async(
+            lambda: _is(place.names("experiments.trialstream.io"), []), "it is gone"
+        )
 
 
-async def test_what_cannot_be_done_is_said_in_the_object(fresh_database_url: str, room: str) -> None:
+async def test_what_cannot_be_done_is_said_in_the_object(
+    fresh_database_url: str, room: str
+) -> None:
     async with controller(fresh_database_url, room) as place:
         apply(room, Wanted("refused", 6, algorithm="{algorithmName: nothing}"))
         await eventually_async(lambda: _is(place.state("refused"), "Refused"), "it is refused")
         assert (await place.conditions("refused"))["Failed"] == "InvalidSpec"
-        apply(room, Wanted("later", 2, algorithm=NEVERGRAD, extra="warmStart: {experiment: [earlier]}"))
-        await eventually_async(lambda: _is(place.state("later"), "Refused"), "the earlier one is missing")
+        apply(
+            room,
+            Wanted("later", 2, algorithm=NEVERGRAD, extra="warmStart: {experiment: [earlier]}"),
+        )
+        await eventually_async(
+            lambda: _is(place.state("later"), "Refused"), "the earlier one is missing"
+        )
         apply(room, Wanted("earlier", 2))
-        await eventually_async(lambda: _is(place.state("later"), "Succeeded"), "the earlier one came", within=120)
+        await eventually_async(
+            lambda: _is(place.state("later"), "Succeeded"), "the earlier one came", within=120
+        )
 
 
 async def test_edits_are_taken_or_refused(fresh_database_url: str, room: str) -> None:
@@ -134,10 +173,14 @@ async def test_edits_are_taken_or_refused(fresh_database_url: str, room: str) ->
         apply(room, Wanted("edited", 500, 2))
         await eventually_async(lambda: _is(place.state("edited"), "Running"), "it runs")
         apply(room, Wanted("edited", 4, 2))
-        await eventually_async(lambda: _is(place.state("edited"), "Succeeded"), "few are enough", within=120)
+        await eventually_async(
+            lambda: _is(place.state("edited"), "Succeeded"), "few are enough", within=120
+        )
         assert "EditRefused" not in await place.conditions("edited")
         apply(room, Wanted("over", 500, 2, goal=0.9))
-        await eventually_async(lambda: _is(place.state("over"), "Succeeded"), "the goal is reached", within=120)
+        await eventually_async(
+            lambda: _is(place.state("over"), "Succeeded"), "the goal is reached", within=120
+        )
         apply(room, Wanted("over", 600, 2, goal=0.9))
         await eventually_async(lambda: _has(place, "over", "EditRefused"), "the edit is refused")
         assert (await place.conditions("over"))["EditRefused"] == "NotEditable"
@@ -183,7 +226,9 @@ async def test_only_objects_of_served_shards_are_looked_at_and_again_only_when_s
     async with on_stage(database_url, Wanted(f"beside-{uuid4().hex[:8]}", 1)) as stage:
         parts, experiments = stage.components, Experiments(None)  # type: ignore[arg-type]
         queries = Queries(parts.database)
-        reconciler = Reconciler(experiments, parts.ledger, queries, parts.bus, simulated_problems, SHARDS)
+        reconciler = Reconciler(
+            experiments, parts.ledger, queries, parts.bus, simulated_problems, SHARDS
+        )
         looked: Counter[int] = Counter()
 
         take = Step.take

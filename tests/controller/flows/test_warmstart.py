@@ -29,10 +29,18 @@ NEVERGRAD = "{algorithmName: nevergrad}"
 
 def warm(name: str, *earlier: str, trials: int = 8, step: float = 0.01) -> Wanted:
     names = ", ".join(earlier)
-    return Wanted(name, trials=trials, algorithm=NEVERGRAD, extra=f"warmStart: {{experiment: [{names}]}}", step=step)
+    return Wanted(
+        name,
+        trials=trials,
+        algorithm=NEVERGRAD,
+        extra=f"warmStart: {{experiment: [{names}]}}",
+        step=step,
+    )
 
 
-async def test_the_best_results_come_first_and_are_part_of_what_was_admitted(database_url: str) -> None:
+async def test_the_best_results_come_first_and_are_part_of_what_was_admitted(
+    database_url: str,
+) -> None:
     earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
     async with on_stage(database_url, Wanted(earlier, trials=12)) as stage:
         best = (await stage.run_to_rest()).progress.best
@@ -65,7 +73,11 @@ async def goes_on(stage: Stage, later: str, earlier: str, rows: int) -> None:
     assert len(fact["spec"]["warmStart"]["rows"]) == rows
     journal = await Journals(stage.components.database).read(admitted.identity.id)
     assert (len(journal.suggestions), len(journal.conclusions)) == (8, 8)
-    asked = [entry.assignment for entry in journal_entries(done.spec, journal) if isinstance(entry, Asked)]
+    asked = [
+        entry.assignment
+        for entry in journal_entries(done.spec, journal)
+        if isinstance(entry, Asked)
+    ]
     search = create_search(done.spec, done.identity.seed)
     assert asked[0] == search.ask(1)[0]
     unresolved = load(warm(later, earlier).text.encode()).spec
@@ -83,26 +95,33 @@ async def test_the_best_of_several_are_mixed(database_url: str) -> None:
     async with on_stage(database_url, warm(later, one, two)) as stage:
         known = stage.admission.experiment.spec.warm_start
         assert known is not None
-        assert [row.value for row in known.rows or ()] == sorted(2 * [row.value for row in (known.rows or ())[::2]])
+        assert [row.value for row in known.rows or ()] == sorted(
+            2 * [row.value for row in (known.rows or ())[::2]]
+        )
 
 
 async def test_what_is_not_there_is_refused_before_anything_is_admitted(database_url: str) -> None:
     name = f"later-{uuid4().hex[:8]}"
-    with pytest.raises(UnknownEarlierError, match="there is no experiment 'nobody' in namespace 'default'"):
+    with pytest.raises(
+        UnknownEarlierError, match="there is no experiment 'nobody' in namespace 'default'"
+    ):
         async with on_stage(database_url, warm(name, "nobody")):
             pass
     async with on_stage(database_url, Wanted(name, trials=1)) as stage:
         assert stage.admission.new
 
 
-async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(database_url: str) -> None:
+async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_find(
+    database_url: str,
+) -> None:
     earlier, later = f"earlier-{uuid4().hex[:8]}", f"later-{uuid4().hex[:8]}"
     async with on_stage(database_url, Wanted(earlier, trials=6)) as stage:
         await stage.run_to_rest()
         shard = stage.admission.shard
         epoch = await stage.components.leases.claim(shard)
         assert epoch is not None
-        processor = SignalProcessor(stage.components.ledger, Holding(shard, epoch), no_problems, list, None)  # type: ignore[arg-type]
+        ledger, holding = stage.components.ledger, Holding(shard, epoch)
+        processor = SignalProcessor(ledger, holding, no_problems, list, None)  # type: ignore[arg-type]
         made = await processor._admit(submitted(warm(later, earlier)))
         assert made is not None
         assert made.spec.warm_start is not None

@@ -29,7 +29,8 @@ ALGORITHMS = {
 
 
 LONGER = 0.005
-"""Seconds that each life may last longer than the one before: on a busy machine short ones come to nothing."""
+"""Seconds that each life may last longer than the one before: on a busy machine short ones come to
+nothing."""
 
 
 class Hesitant(SimulatedCluster):
@@ -43,7 +44,8 @@ class Hesitant(SimulatedCluster):
 
 
 class Paced(SimulatedCluster):
-    """A place where a trial of a second takes a twentieth of one: its start and its end are seen apart."""
+    """A place where a trial of a second takes a twentieth of one: its start and its end are seen
+    apart."""
 
     def __init__(self, function: Function, *, reaction: float = 0.0) -> None:
         super().__init__(function, reaction=reaction, pace=20.0)
@@ -53,20 +55,26 @@ async def exact(stage: Stage, experiment: Experiment, trials: int) -> None:
     """Every trial of the budget concluded once, every point stored once, nothing left to do."""
     number = experiment.identity.id
     facts = await stage.components.database.fetch(
-        "SELECT seq, type, trial, (data->>'told')::int AS told FROM fact WHERE experiment = $1 ORDER BY seq", number
+        "SELECT seq, type, trial, (data->>'told')::int AS told FROM fact WHERE experiment = "
+        "$1 ORDER BY seq",
+        number,
     )
     concluded = Counter(row["trial"] for row in facts if row["type"] == "trial.concluded")
     assert concluded == dict.fromkeys(range(1, trials + 1), 1)
     for place, row in enumerate(facts):
         known = sum(one["type"] == "trial.concluded" for one in facts[:place])
-        assert row["told"] is None or row["told"] <= known, "the search was told more than was concluded"
+        assert row["told"] is None or row["told"] <= known, (
+            "the search was told more than was concluded"
+        )
     assert [row["seq"] for row in facts] == list(range(1, len(facts) + 1))
     assert experiment.progress.version == len(facts)
     assert await stage.components.outbox.pending(stage.admission.shard) == []
 
 
 @pytest.mark.parametrize("name", rest_is_long(ALGORITHMS, lambda name: name in ("random", "cma")))
-async def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(database_url: str, name: str) -> None:
+async def test_the_same_seed_gives_the_same_suggestions_also_across_crashes(
+    database_url: str, name: str
+) -> None:
     algorithm = ALGORITHMS[name]
     async with on_stage(database_url, Wanted(f"calm-{name}", 40, algorithm=algorithm)) as stage:
         await exact(stage, await stage.run_to_rest(), 40)
@@ -114,7 +122,9 @@ async def test_the_goal_ends_it_and_what_still_runs_is_stopped(database_url: str
         good = float(assignment["x"]) < 0.5
         return Answer([{"loss": 0.0 if good else 1.0}], seconds=1 if good else 1e6)
 
-    async with on_stage(database_url, Wanted("goal", 100, 8, goal=0.5), slow_but_one, reaction=0.2) as stage:
+    async with on_stage(
+        database_url, Wanted("goal", 100, 8, goal=0.5), slow_but_one, reaction=0.2
+    ) as stage:
         experiment = await stage.run_to_rest()
     verdict = experiment.progress.verdict
     assert verdict is not None
@@ -158,7 +168,8 @@ async def test_too_many_failures_fail_it(database_url: str) -> None:
 
 
 async def test_hopeless_trials_are_stopped_early_also_after_a_restart(database_url: str) -> None:
-    """The rule's reference survives in Postgres: after the restart the very first bad trial is stopped."""
+    """The rule's reference survives in Postgres: after the restart the very first bad trial is
+    stopped."""
 
     def curve(assignment: Assignment) -> Answer:
         return Answer([{"loss": float(assignment["x"])}] * 5)
@@ -218,12 +229,14 @@ async def test_starts_that_are_put_off_are_made_in_the_end(
 async def test_an_end_shares_the_commit_of_the_conclusion(
     fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for what is only observed, and a commit of its own would make the conclusion wait for it."""
+    """Nobody waits for what is only observed, and a commit of its own would make the conclusion
+    wait for it."""
     monkeypatch.setattr("controller.flows.intake.LINGER_SECONDS", 5.0)
     async with on_stage(fresh_database_url, Wanted("company", 3), kind=Paced) as stage:
         await exact(stage, await stage.run_to_rest(), 3)
         commits = await stage.components.database.fetch(
             "SELECT trial, count(DISTINCT xmin::text) FROM fact "
-            "WHERE type IN ('trial.started', 'attempt.ended', 'trial.concluded') GROUP BY trial ORDER BY trial"
+            "WHERE type IN ('trial.started', 'attempt.ended', 'trial.concluded') GROUP BY trial "
+            "ORDER BY trial"
         )
     assert [tuple(row) for row in commits] == [(1, 1), (2, 1), (3, 1)]

@@ -34,7 +34,12 @@ async def test_each_moment_is_what_was_known_then(data: Path) -> None:
     async with _database(data) as (database, leases):
         author = await admitted(database, leases, text("moments", trials=6, parallel=2))
         known = [author.experiment]
-        for signal in (StopRequested(), ResumeRequested(), ExtensionRequested(max_trial_count=9), TimePassed()):
+        for signal in (
+            StopRequested(),
+            ResumeRequested(),
+            ExtensionRequested(max_trial_count=9),
+            TimePassed(),
+        ):
             await finish(author, 2) if len(known) == 1 else None
             await author.hear(signal)
             known.append(author.experiment)
@@ -47,7 +52,9 @@ async def test_each_moment_is_what_was_known_then(data: Path) -> None:
             then = await queries.experiments.as_of(found, moment)
             assert then.experiment == experiment
             assert then.past
-            assert (then.concluded_at is not None) == (experiment.progress.state is ExperimentState.STOPPED)
+            assert (then.concluded_at is not None) == (
+                experiment.progress.state is ExperimentState.STOPPED
+            )
 
 
 async def test_a_time_means_all_that_is_dated_no_later(data: Path) -> None:
@@ -59,7 +66,9 @@ async def test_a_time_means_all_that_is_dated_no_later(data: Path) -> None:
             moment = await queries.experiments.moment(author.id, at)
             assert moment is not None
             assert moment.seq == sum(one.envelope.at <= at for one in facts)
-        assert await queries.experiments.moment(author.id, START - timedelta(microseconds=1)) is None
+        assert (
+            await queries.experiments.moment(author.id, START - timedelta(microseconds=1)) is None
+        )
 
 
 async def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
@@ -68,7 +77,10 @@ async def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
         other = await admitted(database, leases, text("other"))
         queries = Queries(database)
         second = (await queries.facts.page(author.id, 2, 1))[0]
-        assert await queries.experiments.moment(author.id, second.envelope.id) == (2, second.envelope.at)
+        assert await queries.experiments.moment(author.id, second.envelope.id) == (
+            2,
+            second.envelope.at,
+        )
         assert await queries.experiments.moment(author.id, 2) == (2, second.envelope.at)
         for absent in (uuid4(), 0, 3, 10**18 - 1):
             assert await queries.experiments.moment(author.id, absent) is None
@@ -78,7 +90,10 @@ async def test_a_fact_is_named_by_its_id_or_number(data: Path) -> None:
 async def test_facts_of_a_newer_version_are_read(data: Path) -> None:
     async with _database(data) as (database, leases):
         author = await admitted(database, leases, text("newer"))
-        later = "UPDATE fact SET data = jsonb_set(data, '{spec,later}', '1') WHERE experiment = $1 AND seq = 1"
+        later = (
+            "UPDATE fact SET data = jsonb_set(data, '{spec,later}', '1') WHERE experiment = $1 "
+            "AND seq = 1"
+        )
         await database.execute(later, author.id)
         assert await differences(database, author.id) == []
 
@@ -95,16 +110,21 @@ async def test_more_facts_than_a_page(data: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("UPDATE trial SET value = value + 1 WHERE experiment = $1 AND number = 2", "its trial 2 should be"),
-        ("UPDATE trial SET attempt = 7 WHERE experiment = $1 AND number = 1", "its trial 1 should be"),
+        ("UPDATE trial SET value = value + 1 WHERE experiment = $1 AND number = 2",
+            "its trial 2 should be"),
+        ("UPDATE trial SET attempt = 7 WHERE experiment = $1 AND number = 1",
+            "its trial 1 should be"),
         ("DELETE FROM trial WHERE experiment = $1 AND number = 1", "its trial 1 should be"),
-        ("UPDATE experiment SET version = version + 1, progress = jsonb_set(progress, '{version}', '99') "
+        ("UPDATE experiment SET version = version + 1, progress = jsonb_set(progress, '{version}', "
+            "'99') "
             "WHERE id = $1", "its progress should be"),
         ("UPDATE experiment SET state = 'Paused' WHERE id = $1", "its state should be"),
         ("UPDATE experiment SET concluded_at = now() WHERE id = $1", "its concluded should be"),
-        ("UPDATE experiment SET spec = jsonb_set(spec, '{maxTrialCount}', '77') WHERE id = $1", "its identity should"),
+        ("UPDATE experiment SET spec = jsonb_set(spec, '{maxTrialCount}', '77') WHERE id = $1",
+            "its identity should"),
         ("DELETE FROM fact WHERE experiment = $1 AND seq = 4", "the fact 4 is missing"),
-        ("UPDATE fact SET data = jsonb_set(data, '{value}', '5') WHERE experiment = $1 AND type = 'trial.concluded' "
+        ("UPDATE fact SET data = jsonb_set(data, '{value}', '5') WHERE experiment = $1 AND type = "
+            "'trial.concluded' "
             "AND trial = 1", "its trial 1 should be"),
     ],
 )  # fmt: skip

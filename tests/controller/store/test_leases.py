@@ -46,7 +46,9 @@ async def alone(owner: Leases) -> bool:
 
 async def age(database: Database, owner: str) -> None:
     """Let the leases of an owner run out now."""
-    await database.execute("UPDATE shard SET expires_at = now() - interval '1 second' WHERE owner = $1", owner)
+    await database.execute(
+        "UPDATE shard SET expires_at = now() - interval '1 second' WHERE owner = $1", owner
+    )
 
 
 async def test_of_many_who_want_a_shard_one_gets_it(fresh_database_url: str) -> None:
@@ -55,8 +57,13 @@ async def test_of_many_who_want_a_shard_one_gets_it(fresh_database_url: str) -> 
         assert sorted(shard for mine in taken for shard in mine) == EVERY
 
 
-async def test_a_living_owner_keeps_its_shard_and_a_dead_one_loses_it_at_once(fresh_database_url: str) -> None:
-    async with cluster(fresh_database_url) as database, owners(database, "first", "second") as (first, second):
+async def test_a_living_owner_keeps_its_shard_and_a_dead_one_loses_it_at_once(
+    fresh_database_url: str,
+) -> None:
+    async with (
+        cluster(fresh_database_url) as database,
+        owners(database, "first", "second") as (first, second),
+    ):
         epoch = (await first.claim_all(EVERY))[Shard(0)]
         assert await second.claim(Shard(0)) is None
         assert (await second.survey()).free == []
@@ -65,8 +72,13 @@ async def test_a_living_owner_keeps_its_shard_and_a_dead_one_loses_it_at_once(fr
         assert await second.claim(Shard(0)) == epoch + 1
 
 
-async def test_a_silent_owner_loses_its_shards_when_they_run_out_and_learns_it(fresh_database_url: str) -> None:
-    async with cluster(fresh_database_url) as database, owners(database, "frozen", "second") as (frozen, second):
+async def test_a_silent_owner_loses_its_shards_when_they_run_out_and_learns_it(
+    fresh_database_url: str,
+) -> None:
+    async with (
+        cluster(fresh_database_url) as database,
+        owners(database, "frozen", "second") as (frozen, second),
+    ):
         await frozen.claim_all(EVERY[:2])
         await age(database, "frozen")
         assert set(await second.claim_all(EVERY[:1])) == {Shard(0)}
@@ -75,7 +87,10 @@ async def test_a_silent_owner_loses_its_shards_when_they_run_out_and_learns_it(f
 
 
 async def test_only_who_wants_shards_is_counted(fresh_database_url: str) -> None:
-    async with cluster(fresh_database_url) as database, owners(database, "b", "a", "idle") as (b, a, idle):
+    async with (
+        cluster(fresh_database_url) as database,
+        owners(database, "b", "a", "idle") as (b, a, idle),
+    ):
         await b.renew(wants_more=True)
         await a.renew(wants_more=True)
         await idle.renew(wants_more=False)
@@ -102,8 +117,13 @@ async def test_leases_are_overdue_when_they_were_not_renewed(
         assert not one.overdue
 
 
-async def test_controllers_that_start_together_make_the_shards_together(fresh_database_url: str) -> None:
-    async with open_database(fresh_database_url, size=12) as database, owners(database, *"abcdefgh") as rivals:
+async def test_controllers_that_start_together_make_the_shards_together(
+    fresh_database_url: str,
+) -> None:
+    async with (
+        open_database(fresh_database_url, size=12) as database,
+        owners(database, *"abcdefgh") as rivals,
+    ):
         await asyncio.gather(*(one.make_shards(SHARDS) for one in rivals))
         assert (await rivals[0].survey()).free == EVERY
 
@@ -111,11 +131,15 @@ async def test_controllers_that_start_together_make_the_shards_together(fresh_da
 async def test_another_number_of_shards_is_refused_with_the_remedy(fresh_database_url: str) -> None:
     async with cluster(fresh_database_url) as database, owners(database, "one") as (one,):
         await one.make_shards(SHARDS)
-        with pytest.raises(StoreRefusedError, match=f"has {SHARDS} shards, but the topics have 24 partitions"):
+        with pytest.raises(
+            StoreRefusedError, match=f"has {SHARDS} shards, but the topics have 24 partitions"
+        ):
             await one.make_shards(24)
 
 
-async def test_a_position_moves_only_from_where_it_is_and_only_for_the_owner(fresh_database_url: str) -> None:
+async def test_a_position_moves_only_from_where_it_is_and_only_for_the_owner(
+    fresh_database_url: str,
+) -> None:
     async with cluster(fresh_database_url) as database:
         positions, shard = Positions(database), Shard(3)
         async with owners(database, "old", "new") as (old, new):

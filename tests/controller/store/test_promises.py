@@ -34,7 +34,8 @@ async def rows(database: Database, author: Author) -> tuple[int, int, int, int]:
     row = await database.row(
         """SELECT (SELECT count(*) FROM fact WHERE experiment = e.id) AS facts,
         (SELECT count(*) FROM trial WHERE experiment = e.id) AS trials,
-        (SELECT count(*) FROM outbox WHERE experiment = e.id) AS effects, version FROM experiment e WHERE id = $1""",
+        (SELECT count(*) FROM outbox WHERE experiment = e.id) AS effects, version FROM experiment e
+            WHERE id = $1""",
         author.id,
     )
     assert row is not None
@@ -82,7 +83,9 @@ async def test_a_conclusion_never_changes(database_url: str) -> None:
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 2)
         with pytest.raises(asyncpg.CheckViolationError, match="it may not become Failed"):
-            await database.execute("UPDATE trial SET state = 'Failed' WHERE experiment = $1", author.id)
+            await database.execute(
+                "UPDATE trial SET state = 'Failed' WHERE experiment = $1", author.id
+            )
 
 
 async def test_one_name_is_one_experiment(database_url: str) -> None:
@@ -114,18 +117,23 @@ async def test_a_lease_that_was_not_renewed_may_be_taken(database_url: str) -> N
         author = await admitted(database, first, text(a_name()))
         async with open_leases(database, "second") as second:
             assert await second.claim(author._shard) is None
-            await database.execute("UPDATE shard SET expires_at = now() WHERE id = $1", author._shard)
+            await database.execute(
+                "UPDATE shard SET expires_at = now() WHERE id = $1", author._shard
+            )
             assert await second.claim(author._shard) is not None
             with pytest.raises(FencedError):
                 await asyncio.wait_for(first.keep(author._shard), 10)
 
 
-async def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(database_url: str) -> None:
+async def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(
+    database_url: str,
+) -> None:
     async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         values = [3.0, math.nan, -math.inf, 1.0, math.inf, 2.0, math.nan]
         points = [
-            MeasurementRow(author.id, TrialNumber(1), 1, "loss", n, now(), value) for n, value in enumerate(values, 1)
+            MeasurementRow(author.id, TrialNumber(1), 1, "loss", n, now(), value)
+            for n, value in enumerate(values, 1)
         ]
         measurements = Measurements(database)
         for batch in (points[:4], points, points[2:]):
@@ -151,7 +159,12 @@ async def test_the_journal_has_all_suggestions_and_conclusions_in_order(database
         await author.end(1, cause=Cause.ERROR, exit_code=1)
         await author.suggest({"lr": 0.009, "layers": 4, "opt": "adam"})
         journal = await Journals(database).read(author.id)
-        assert [(one.assignment["layers"], one.told) for one in journal.suggestions] == [(1, 0), (2, 0), (3, 0), (4, 2)]
+        assert [(one.assignment["layers"], one.told) for one in journal.suggestions] == [
+            (1, 0),
+            (2, 0),
+            (3, 0),
+            (4, 2),
+        ]
         told = [(one.trial, one.state, one.values) for one in journal.conclusions]
         assert told == [(3, TrialState.SUCCEEDED, (0.3,)), (1, TrialState.FAILED, (0.1,))]
 
@@ -203,7 +216,9 @@ async def test_deleted_is_forgotten(database_url: str) -> None:
         await finish(author, 3)
         await Ledger(database).delete(author.id)
         for table in ("fact", "trial", "outbox", "inbox", "mailbox", "measurement"):
-            assert await database.fetch(f"SELECT FROM {table} WHERE experiment = $1", author.id) == []
+            assert (
+                await database.fetch(f"SELECT FROM {table} WHERE experiment = $1", author.id) == []
+            )
         assert await database.fetch("SELECT FROM shard WHERE id = $1", author._shard) == []
 
 
@@ -232,7 +247,9 @@ async def test_the_state_is_part_of_the_promise(database_url: str) -> None:
         author = await admitted(database, leases, text(a_name()))
         wrong = replace(author.experiment, progress=replace(author.experiment.progress, version=99))
         with pytest.raises(FencedError, match="moved on"):
-            await Ledger(database).commit(Shard(author._shard), author._epoch, Batch(wrong, wrong, []))
+            await Ledger(database).commit(
+                Shard(author._shard), author._epoch, Batch(wrong, wrong, [])
+            )
 
 
 async def test_what_is_over_is_found_by_its_shard_alone(database_url: str) -> None:

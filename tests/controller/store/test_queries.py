@@ -13,7 +13,16 @@ from controller.store.queries import Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
 from events.spec.objective import Direction
-from tests.controller.histories import SEVERAL, Author, admitted, digits, finish, opened, text, trade
+from tests.controller.histories import (
+    SEVERAL,
+    Author,
+    admitted,
+    digits,
+    finish,
+    opened,
+    text,
+    trade,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +31,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def _stage(data: Path, name: str, trials: int | None) -> AsyncGenerator[tuple[Queries, Author]]:
+async def _stage(
+    data: Path, name: str, trials: int | None
+) -> AsyncGenerator[tuple[Queries, Author]]:
     """An experiment with that many good trials, or (None) one with a trial of every kind."""
     async with embedded(data) as server, opened(server.url) as (database, leases):
         if trials is None:
@@ -52,8 +63,12 @@ async def _live_values(queries: Queries, author: Author) -> None:
 async def _ranking(queries: Queries, author: Author) -> None:
     best = await queries.trials.ranking(author.id, Direction.MINIMIZE, 3)
     assert [row.number for row in best] == [6, 1, 3]
-    assert [row.number for row in await queries.trials.ranking(author.id, Direction.MAXIMIZE, 3)] == [3, 1, 6]
-    stopped = await queries.trials.ranking(author.id, Direction.MINIMIZE, 3, [TrialState.EARLY_STOPPED])
+    assert [
+        row.number for row in await queries.trials.ranking(author.id, Direction.MAXIMIZE, 3)
+    ] == [3, 1, 6]
+    stopped = await queries.trials.ranking(
+        author.id, Direction.MINIMIZE, 3, [TrialState.EARLY_STOPPED]
+    )
     assert [row.number for row in stopped] == [3]
 
 
@@ -70,8 +85,14 @@ async def _curves(queries: Queries, author: Author) -> None:
 
 
 async def _facts_of_a_trial(queries: Queries, author: Author) -> None:
-    facts = await queries.facts.of_trial(author.id, TrialNumber(2), author.experiment.progress.version)
-    assert [one.fact.type for one in facts][:3] == ["trial.proposed", "trial.scheduled", "trial.started"]
+    facts = await queries.facts.of_trial(
+        author.id, TrialNumber(2), author.experiment.progress.version
+    )
+    assert [one.fact.type for one in facts][:3] == [
+        "trial.proposed",
+        "trial.scheduled",
+        "trial.started",
+    ]
     assert isinstance(facts[-1].fact, TrialConcluded)
     page = await queries.facts.page(author.id, 4, 2)
     assert [one.seq for one in page] == [4, 5]
@@ -90,14 +111,18 @@ async def test_pages_hold_every_trial_once(data: Path) -> None:
     async with _stage(data, "paged", trials) as (queries, author):
         numbers = [row.number async for row in queries.trials.every(author.id)]
         assert numbers == list(range(1, trials + 1))
-        assert [row.number async for row in queries.trials.every(author.id, [TrialState.FAILED])] == []
+        assert [
+            row.number async for row in queries.trials.every(author.id, [TrialState.FAILED])
+        ] == []
         sample = await queries.trials.sample(author.id, trials, 100, [TrialNumber(1)])
         assert sample[0].number == 1
         assert 80 <= len(sample) <= 120
         assert len(await queries.trials.sample(author.id, trials, trials)) == trials
 
 
-async def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(data: Path) -> None:
+async def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_values(
+    data: Path,
+) -> None:
     """The state keeps 100 members; here 150 trials lie on one front."""
     outcomes = [(float(n), float(n), 0.0) for n in range(150)]
     async with embedded(data) as server, opened(server.url) as (database, leases):

@@ -46,7 +46,9 @@ class Asker:
         self.answered += 1
         self.journal += self.news
         self.journal += map(Asked, suggested.assignments)
-        numbers = range(len(self.assignments) + 1, len(self.assignments) + len(suggested.assignments) + 1)
+        numbers = range(
+            len(self.assignments) + 1, len(self.assignments) + len(suggested.assignments) + 1
+        )
         self.news = [Told(number, outcome(number)) for number in numbers]
         self.assignments += suggested.assignments
         return suggested.assignments
@@ -63,7 +65,11 @@ class Asker:
 
 def servers() -> list[psutil.Process]:
     """The forkservers of this process."""
-    return [one for one in psutil.Process().children() if "controller.suggestion.forkserver" in one.cmdline()]
+    return [
+        one
+        for one in psutil.Process().children()
+        if "controller.suggestion.forkserver" in one.cmdline()
+    ]
 
 
 def workers() -> list[psutil.Process]:

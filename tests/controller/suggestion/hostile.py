@@ -1,4 +1,5 @@
-"""Algorithms as bad as they come, installed for worker processes alone by a folder on their PYTHONPATH."""
+"""Algorithms as bad as they come, installed for worker processes alone by a folder on their
+PYTHONPATH."""
 
 from pathlib import Path
 

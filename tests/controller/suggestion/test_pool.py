@@ -1,4 +1,5 @@
-"""The pool: no death, no hang, no hunger of a worker changes a suggestion or holds up another experiment."""
+"""The pool: no death, no hang, no hunger of a worker changes a suggestion or holds up another
+experiment."""
 
 import asyncio
 import json
@@ -68,7 +69,9 @@ async def test_kills_at_random_change_no_suggestion(name: str) -> None:
         while len(asker.assignments) < TRIALS:
             asking = asyncio.get_running_loop().create_task(asker.ask())
             if kills < KILLS:
-                await asyncio.sleep(dice.choice([0, 0, dice.uniform(0, 0.003)]))  # before, at, or after the answer
+                await asyncio.sleep(
+                    dice.choice([0, 0, dice.uniform(0, 0.003)])
+                )  # before, at, or after the answer
                 for worker in workers():
                     kill(worker)
                 kills += 1
@@ -124,7 +127,8 @@ async def test_a_worker_without_the_libraries_makes_room_for_one_that_has_them()
 
 
 async def test_while_a_home_is_busy_for_a_moment_no_other_worker_is_ended_or_started() -> None:
-    """More experiments than workers, all asking without a pause: each search stays where it is live."""
+    """More experiments than workers, all asking without a pause: each search stays where it is
+    live."""
 
     async with opened(SuggestionSettings(workers=2)) as pool:
         askers = [Asker(pool, LEARNERS["auto"]) for _ in range(20)]
@@ -162,7 +166,8 @@ FATES = {
 
 @pytest.mark.usefixtures("hostile")
 async def test_what_happened_is_said_and_others_go_on() -> None:
-    """All bad algorithms at once, more of them than workers, and a good one that hears nothing of it."""
+    """All bad algorithms at once, more of them than workers, and a good one that hears nothing of
+    it."""
 
     async def fate(pool: Pool, name: str) -> str:
         asker = Asker(pool, spec(name))
@@ -206,7 +211,10 @@ async def test_whose_search_lives_beside_one_that_hangs_gets_it_elsewhere(deed: 
 @pytest.mark.usefixtures("hostile")
 async def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
     async with opened(SuggestionSettings(workers=2)) as pool:
-        slow, beside, elsewhere = Asker(pool, spec("nap")), *(Asker(pool, LEARNERS["random"]) for _ in range(2))
+        slow, beside, elsewhere = (
+            Asker(pool, spec("nap")),
+            *(Asker(pool, LEARNERS["random"]) for _ in range(2)),
+        )
         await slow.ask(3)
         await beside.ask()
         await asyncio.gather(slow.ask(), elsewhere.ask())
@@ -218,7 +226,9 @@ async def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
 
 async def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:
     complaints: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, complaint: complaints.append(complaint)
+    )
     server = await ForkserverClient.start(USUAL_MEMORY * MIB)
     process = await server.fork([])
     worker = psutil.Process(process.pid)
@@ -242,7 +252,9 @@ async def test_a_worker_whose_question_nobody_waits_for_is_free_again() -> None:
 
 
 @pytest.mark.usefixtures("hostile")
-async def test_a_worker_has_no_secrets_and_no_files_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_has_no_secrets_and_no_files_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TRIALSTREAM_DATABASE", "postgresql://u:hunter2@db")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")

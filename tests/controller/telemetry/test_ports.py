@@ -21,7 +21,11 @@ def broken() -> Response:
 @pytest.fixture
 def port() -> Iterator[int]:
     PROBLEMS.clear()
-    pages = {"/metrics": metrics_page, "/readyz": health_page(lambda: list(PROBLEMS)), "/broken": broken}
+    pages = {
+        "/metrics": metrics_page,
+        "/readyz": health_page(lambda: list(PROBLEMS)),
+        "/broken": broken,
+    }
     with serve("127.0.0.1", 0, pages) as port:
         yield port
 
@@ -50,7 +54,9 @@ def test_pages(port: int) -> None:
     assert ask(port, "/readyz", "POST")[0] == 501
 
 
-def test_a_page_that_fails_says_so_and_keeps_its_secrets(port: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_page_that_fails_says_so_and_keeps_its_secrets(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
     code, text = ask(port, "/broken")
     assert (code, "secret" in text) == (500, False)
     assert "RuntimeError: secret" in caplog.text
@@ -59,7 +65,10 @@ def test_a_page_that_fails_says_so_and_keeps_its_secrets(port: int, caplog: pyte
 
 def test_clients_that_say_nothing_do_not_keep_others_out(port: int) -> None:
     with ExitStack() as stack:
-        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(MOST_CLIENTS)]
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            for _ in range(MOST_CLIENTS)
+        ]
         for one in silent:
             one.sendall(b"GET /rea")
         assert ask(port, "/readyz") == (200, "ok\n")

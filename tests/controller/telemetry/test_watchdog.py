@@ -1,4 +1,5 @@
-"""The watchdog over loops that are really blocked, in processes of their own, in tenths of its seconds."""
+"""The watchdog over loops that are really blocked, in processes of their own, in tenths of its
+seconds."""
 
 import os
 import re
@@ -36,7 +37,8 @@ async def main():
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(dog.beat())
         await asyncio.sleep(0.2)
-        print("beating", REGISTRY.get_sample_value("trialstream_loop_lag_seconds_count") > 3, flush=True)
+        count = REGISTRY.get_sample_value("trialstream_loop_lag_seconds_count")
+        print("beating", count > 3, flush=True)
         block()
         await asyncio.sleep(0.2)
         late = REGISTRY.get_sample_value("trialstream_loop_lag_seconds_sum")
@@ -47,7 +49,10 @@ dog = watchdog.Watchdog()
 with dog.running():
     asyncio.run(main())
 """
-BUSY = "threading.Thread(target=tell).start(); end = time.monotonic() + 4; all(iter(lambda: time.monotonic() < end, 0))"
+BUSY = (
+    "threading.Thread(target=tell).start(); end = time.monotonic() + 4; all(iter(lambda: "
+    "time.monotonic() < end, 0))"
+)
 
 
 @contextmanager
@@ -94,7 +99,8 @@ def test_a_loop_that_is_blocked_on_its_own_log_ends_the_process() -> None:
 
 
 def test_time_in_which_the_process_was_frozen_does_not_count() -> None:
-    """It is frozen while its loop is blocked, which must not look like a block of as long as both together."""
+    """It is frozen while its loop is blocked, which must not look like a block of as long as both
+    together."""
     with program("sys.stdin.readline()", end=1.5) as running:
         assert line(running.stdout) == "beating True"
         os.kill(running.pid, signal.SIGSTOP)

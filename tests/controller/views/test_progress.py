@@ -23,7 +23,10 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 def experiment(**progress: Any) -> Experiment:
     """One of 20 trials that minimises `loss`, with this progress."""
     spec = load(text("digits", trials=20).encode()).spec
-    new = begin(ExperimentId(uuid4()), ExperimentAdmitted(name="digits", namespace="default", spec=spec, seed=1))
+    new = begin(
+        ExperimentId(uuid4()),
+        ExperimentAdmitted(name="digits", namespace="default", spec=spec, seed=1),
+    )
     return replace(new, progress=replace(new.progress, **progress))
 
 
@@ -40,7 +43,9 @@ def test_the_time_left_follows_from_the_pace_of_this_run_or_from_the_budget(
     progress: dict[str, Any], told: str
 ) -> None:
     """Four trials were concluded when the run began, ten seconds ago."""
-    snapshot = ExperimentSnapshot(experiment(**progress), START, None, START + timedelta(seconds=10))
+    snapshot = ExperimentSnapshot(
+        experiment(**progress), START, None, START + timedelta(seconds=10)
+    )
     assert time_left_words(snapshot, START, 4) == told
 
 

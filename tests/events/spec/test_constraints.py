@@ -1,4 +1,5 @@
-"""Constraints: what can be written, that it means what it says to the last decimal, and what is refused."""
+"""Constraints: what can be written, that it means what it says to the last decimal, and what is
+refused."""
 
 from fractions import Fraction
 
@@ -15,7 +16,11 @@ NUMBERS = st.one_of(st.integers(-1000, 1000), st.integers(-1000, 1000).map(lambd
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 3) -> tuple[str, str]:
     """A linear expression, and the same in Python over exact numbers."""
-    kind = draw(st.sampled_from(["number", "name"] if depth == 0 else ["number", "name", "sum", "product", "minus"]))
+    kind = draw(
+        st.sampled_from(
+            ["number", "name"] if depth == 0 else ["number", "name", "sum", "product", "minus"]
+        )
+    )
     if kind == "number":
         number = draw(NUMBERS.map(abs))
         return str(number), f"F('{number}')"
@@ -29,13 +34,20 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> tuple[str, str]:
         factor = draw(st.integers(1, 99))
         if draw(st.booleans()):
             return f"({one}) / {factor}", f"({exact}) / F({factor})"
-        return draw(st.sampled_from([f"{factor} * ({one})", f"({one})*{factor}"])), f"({exact}) * F({factor})"
+        return draw(
+            st.sampled_from([f"{factor} * ({one})", f"({one})*{factor}"])
+        ), f"({exact}) * F({factor})"
     other, exact_other = draw(expressions(depth - 1))
     sign = draw(st.sampled_from(["+", " - "]))
     return f"{one}{sign}({other})", f"({exact}) {sign} ({exact_other})"
 
 
-@given(expressions(), expressions(), st.sampled_from(["<=", ">=", "<", ">"]), st.tuples(NUMBERS, NUMBERS, NUMBERS))
+@given(
+    expressions(),
+    expressions(),
+    st.sampled_from(["<=", ">=", "<", ">"]),
+    st.tuples(NUMBERS, NUMBERS, NUMBERS),
+)
 def test_it_means_what_it_says(
     left: tuple[str, str], right: tuple[str, str], sign: str, values: tuple[float, float, float]
 ) -> None:
@@ -44,7 +56,9 @@ def test_it_means_what_it_says(
     except ConstraintError as error:
         assert "does not depend on any parameter" in str(error) or "500 characters" in str(error)  # noqa: PT017
         return
-    exact = {name: Fraction(str(value)) for name, value in zip(("a", "b", "c_d"), values, strict=True)}
+    exact = {
+        name: Fraction(str(value)) for name, value in zip(("a", "b", "c_d"), values, strict=True)
+    }
     wanted = eval(f"{left[1]} {sign} {right[1]}", {"F": Fraction, **exact})
     assert constraint.holds(dict(zip(("a", "b", "c-d"), values, strict=True))) == wanted
 
@@ -72,7 +86,8 @@ def test_examples(text: str, assignment: Assignment, holds: bool) -> None:
 
 
 EQUATION = (
-    "and points drawn at random hardly ever meet an equation: use <= or >=, or let the program compute one parameter "
+    "and points drawn at random hardly ever meet an equation: use <= or >=, or let the program "
+    "compute one parameter "
     "from the others"
 )
 FORM = "write it such as: a + 2*b <= 0.9"
@@ -86,11 +101,15 @@ FORM = "write it such as: a + 2*b <= 0.9"
         ("a <=", f"ends too early; {FORM}"),
         ("a b <= 1", f"has 'b' where <=, >=, < or > should be; {FORM}"),
         ("a <= 1 b", f"continues with 'b' where it should end; {FORM}"),
-        ("0 <= a <= 1", "continues with '<=' where it should end; give one comparison a constraint"),
+        ("0 <= a <= 1",
+            "continues with '<=' where it should end; give one comparison a constraint"),
         ("a == b", f"has '==', {EQUATION}"),
         ("a != 1", f"has '!=', {EQUATION}"),
-        ("a * b <= 1", "multiplies parameters, and only linear constraints are known; search for the product instead"),
-        ("1 / a <= 1", "divides by a parameter, and only linear constraints are known; multiply both sides"),
+        ("a * b <= 1",
+            ("multiplies parameters, and only linear constraints are known; search for the product "
+            "instead")),
+        ("1 / a <= 1",
+            "divides by a parameter, and only linear constraints are known; multiply both sides"),
         ("a / (1 - 1) <= 1", "divides by 0"),
         ("(a <= 1", "has a bracket that is not closed; add the )"),
         ("a <= )", f"has ')' where a number or a parameter should be; {FORM}"),
@@ -125,12 +144,16 @@ def parameter(name: str, kind: ParameterType = ParameterType.DOUBLE) -> Paramete
 
 def test_what_it_names_is_checked() -> None:
     space = [parameter("lr-end"), parameter("a"), parameter("word", ParameterType.CATEGORICAL)]
-    found = [problem.message for problem in constraint_problems(space, ["lr-end <= 1", "word <= a", "a <= 1", "a <"])]
+    found = [
+        problem.message
+        for problem in constraint_problems(space, ["lr-end <= 1", "word <= a", "a <= 1", "a <"])
+    ]
     assert found == [
         "'lr' is not a parameter of this space; there are: lr-end, a, word; "
         "write names with other signs in backquotes: `lr-end`",
         "'end' is not a parameter of this space; there are: lr-end, a, word",
-        "'word' is categorical, and constraints are about numbers; make it discrete, or leave it out",
+        "'word' is categorical, and constraints are about numbers; make it discrete, or leave "
+        "it out",
         f"'a <' ends too early; {FORM}",
     ]
     assert [problem.path for problem in constraint_problems(space, ["a <= 1", "b <= 1"])] == [

@@ -1,4 +1,5 @@
-"""Every bad document is refused with its place, its line and the remedy; every good one is completed."""
+"""Every bad document is refused with its place, its line and the remedy; every good one is
+completed."""
 
 import json
 from pathlib import Path
@@ -39,15 +40,26 @@ def test_problems_carry_their_paths() -> None:
 def test_ours_has_plain_numbers_and_its_defaults() -> None:
     document = load(OURS.encode())
     spec = document.spec
-    assert (document.name, document.namespace, document.labels, document.warnings) == ("bowl", "default", {}, ())
+    assert (document.name, document.namespace, document.labels, document.warnings) == (
+        "bowl",
+        "default",
+        {},
+        (),
+    )
     assert (spec.parameters[0].space.min, spec.parameters[0].space.max) == (0.01, 0.1)
-    assert (spec.parallel_trial_count, spec.max_trial_count, spec.max_failed_trial_count) == (3, 10, None)
+    assert (spec.parallel_trial_count, spec.max_trial_count, spec.max_failed_trial_count) == (
+        3,
+        10,
+        None,
+    )
     assert (spec.algorithm, spec.early_stopping, spec.seed) == (None, None, None)
     assert spec.resume_policy is ResumePolicy.NEVER
     assert (spec.retry.max_retries, spec.retry.causes) == (0, (RetryCause.ERROR, RetryCause.SIGNAL))
     assert spec.budget.wall_clock_seconds is None
     assert spec.metrics_collector_spec.collector.kind is CollectorKind.STDOUT
-    assert spec.first_objective.metric_strategies == (MetricStrategy(name="loss", value=Strategy.MIN),)
+    assert spec.first_objective.metric_strategies == (
+        MetricStrategy(name="loss", value=Strategy.MIN),
+    )
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 50])
@@ -56,7 +68,9 @@ def test_our_default_does_not_depend_on_the_budget_so_that_a_small_one_can_grow(
 
 
 def test_katib_runs_three_at_a_time_and_says_so_if_there_are_fewer() -> None:
-    with pytest.raises(InvalidDocumentError, match=r"spec\.parallelTrialCount: 3 is more than maxTrialCount, 2"):
+    with pytest.raises(
+        InvalidDocumentError, match=r"spec\.parallelTrialCount: 3 is more than maxTrialCount, 2"
+    ):
         load(edited(KATIB, ("  algorithm:\n", "  maxTrialCount: 2\n  algorithm:\n")))
 
 
@@ -67,15 +81,25 @@ def test_ours_takes_its_additions() -> None:
         ("  maxTrialCount: 10", "  maxTrialCount: 10\n  seed: 7\n  budget: {wallClockSeconds: 60}"),
         (
             "  trialTemplate:",
-            "  retry: {maxRetries: 2, causes: [OutOfMemory]}\n  trialTemplate:\n    timeoutSeconds: 1.5",
+            (
+                "  retry: {maxRetries: 2, causes: [OutOfMemory]}\n  trialTemplate:\n    "
+                "timeoutSeconds: 1.5"
+            ),
         ),
         (
             "  parameters:",
-            "  objectives:\n    - {type: maximize, objectiveMetricName: accuracy, goal: 1}\n  parameters:",
+            (
+                "  objectives:\n    - {type: maximize, objectiveMetricName: accuracy, goal: 1}\n  "
+                "parameters:"
+            ),
         ),
     )
     spec = load(text).spec
-    assert (spec.seed, spec.budget.wall_clock_seconds, spec.trial_template.timeout_seconds) == (7, 60, 1.5)
+    assert (spec.seed, spec.budget.wall_clock_seconds, spec.trial_template.timeout_seconds) == (
+        7,
+        60,
+        1.5,
+    )
     assert (spec.retry.max_retries, spec.retry.causes) == (2, (RetryCause.OUT_OF_MEMORY,))
     assert (spec.first_objective.metric, spec.first_objective.goal) == ("accuracy", 1)
     assert spec.trial_template.command is not None
@@ -95,7 +119,9 @@ def test_katib_has_katibs_defaults() -> None:
 @pytest.mark.parametrize("kind", ["TFJob", "PyTorchJob", "XGBoostJob", "MPIJob"])
 def test_training_jobs_have_their_conditions_and_labels(kind: str) -> None:
     template = load(edited(KATIB, ("kind: Job", f"kind: {kind}"))).spec.trial_template
-    assert template.success_condition == 'status.conditions.#(type=="Succeeded")#|#(status=="True")#'
+    assert (
+        template.success_condition == 'status.conditions.#(type=="Succeeded")#|#(status=="True")#'
+    )
     assert template.primary_pod_labels == {"training.kubeflow.org/job-role": "master"}
 
 
@@ -116,7 +142,8 @@ def test_train_jobs_have_theirs_and_what_is_given_stays() -> None:
 
 def test_strategies_follow_the_direction_and_those_given_come_first() -> None:
     more = (
-        "objectiveMetricName: loss\n    additionalMetricNames: [a, b]\n    metricStrategies: [{name: b, value: latest}]"
+        "objectiveMetricName: loss\n    additionalMetricNames: [a, b]\n    metricStrategies: "
+        "[{name: b, value: latest}]"
     )
     objective = load(
         edited(KATIB, ("type: minimize", "type: maximize"), ("objectiveMetricName: loss", more))
@@ -129,38 +156,58 @@ def test_katib_drops_what_it_does_not_know_and_we_say_so() -> None:
     text = edited(
         KATIB,
         ("algorithmName: random", "algorithmName: random\n    algorithmVersion: 2"),
-        ("  trialTemplate:", "  early: {}\n  budget: {wallClockSeconds: 1}\n  trialTemplate:\n    timeoutSeconds: 3"),
+        (
+            "  trialTemplate:",
+            "  early: {}\n  budget: {wallClockSeconds: 1}\n  trialTemplate:\n    timeoutSeconds: 3",
+        ),
     )
     document = load(text)
     ignored = "is ignored; it is an addition of Trialstream: use apiVersion trialstream.io/v1alpha1"
     assert document.warnings == (
         f"line 18, spec.budget {ignored}",
         f"line 20, spec.trialTemplate.timeoutSeconds {ignored}",
-        "line 12, spec.algorithm.algorithmVersion is ignored, as Katib does: it is an unknown field",
+        (
+            "line 12, spec.algorithm.algorithmVersion is ignored, as Katib does: it is an unknown "
+            "field"
+        ),
         "line 17, spec.early is ignored, as Katib does: it is an unknown field",
     )
     assert document.spec == load(KATIB.encode()).spec
 
 
 def test_python_names_of_fields_are_unknown_to_katib_too() -> None:
-    document = load(edited(KATIB, ("  trialTemplate:", "  resume_policy: {a: 1}\n  trialTemplate:")))
-    assert document.warnings == ("line 16, spec.resume_policy is ignored, as Katib does: it is an unknown field",)
+    document = load(
+        edited(KATIB, ("  trialTemplate:", "  resume_policy: {a: 1}\n  trialTemplate:"))
+    )
+    assert document.warnings == (
+        "line 16, spec.resume_policy is ignored, as Katib does: it is an unknown field",
+    )
 
 
 def test_katibs_former_name_of_push_is_read() -> None:
-    text = edited(KATIB, ("  algorithm:\n", "  metricsCollectorSpec: {collector: {kind: None}}\n  algorithm:\n"))
+    text = edited(
+        KATIB,
+        ("  algorithm:\n", "  metricsCollectorSpec: {collector: {kind: None}}\n  algorithm:\n"),
+    )
     assert load(text).spec.metrics_collector_spec.collector.kind is CollectorKind.PUSH
 
 
 def test_nas_documents_are_read() -> None:
-    nas = "nasConfig: {graphConfig: {numLayers: 2}, operations: [{operationType: conv}]}\n  algorithm:\n"
+    nas = (
+        "nasConfig: {graphConfig: {numLayers: 2}, operations: [{operationType: conv}]}\n  "
+        "algorithm:\n"
+    )
     parameters = (
-        '  parameters:\n    - name: lr\n      parameterType: double\n      feasibleSpace: {min: "0.01", max: "0.1"}\n'
+        "  parameters:\n    - name: lr\n      parameterType: double\n      feasibleSpace: {min: "
+        '"0.01", max: "0.1"}\n'
     )
     spec = load(edited(KATIB, ("algorithm:\n", nas), (parameters, ""))).spec
     assert spec.nas_config is not None
     assert spec.nas_config.graph_config.num_layers == 2
-    with pytest.raises(InvalidDocumentError, match=r"spec\.parameters: give either parameters or nasConfig, not both"):
+    with pytest.raises(
+        InvalidDocumentError,
+        match=r"spec\.parameters: give either parameters or nasConfig, not both",
+    ):
         load(edited(KATIB, ("algorithm:\n", nas)))
 
 

@@ -1,4 +1,5 @@
-"""The page about the experiment file names every field, default setting, reason and cause there is."""
+"""The page about the experiment file names every field, default setting, reason and cause there
+is."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,9 @@ def aliases(schema: dict[str, Any]) -> Iterator[str]:
 
 FIELDS = sorted(set(aliases(ExperimentSpec.model_json_schema(by_alias=True))))
 SETTINGS = [
-    (entry.name, setting.name) for entry in (*search_catalogue(), *scheduler_catalogue()) for setting in entry.settings
+    (entry.name, setting.name)
+    for entry in (*search_catalogue(), *scheduler_catalogue())
+    for setting in entry.settings
 ]
 
 

@@ -12,7 +12,9 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 SEEN = {"loss": Summary(min=0.1, max=0.9, latest=0.5, count=3), "lost": Summary(count=2)}
 
 
-def objective(direction: Direction, goal: float | None = None, strategy: Strategy | None = None) -> Objective:
+def objective(
+    direction: Direction, goal: float | None = None, strategy: Strategy | None = None
+) -> Objective:
     strategies = (MetricStrategy(name="loss", value=strategy),) if strategy else ()
     return Objective(
         type=direction,
@@ -33,7 +35,9 @@ def objective(direction: Direction, goal: float | None = None, strategy: Strateg
         (Direction.MAXIMIZE, Strategy.MIN, 0.1),
     ],
 )
-def test_the_value_that_counts(direction: Direction, strategy: Strategy | None, value: float) -> None:
+def test_the_value_that_counts(
+    direction: Direction, strategy: Strategy | None, value: float
+) -> None:
     target = objective(direction, strategy=strategy)
     assert target.value(SEEN) == target.value(SEEN, "loss") == value
 
@@ -45,7 +49,10 @@ def test_a_metric_without_a_finite_value_has_none() -> None:
     assert target.value({}) is None
     assert target.value({"loss": Summary.model_construct(min=math.nan, max=math.inf)}) is None
     assert (
-        objective(Direction.MINIMIZE, strategy=Strategy.LATEST).value({"loss": Summary(min=1, max=2, count=3)}) is None
+        objective(Direction.MINIMIZE, strategy=Strategy.LATEST).value(
+            {"loss": Summary(min=1, max=2, count=3)}
+        )
+        is None
     )
 
 

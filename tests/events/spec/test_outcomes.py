@@ -1,4 +1,5 @@
-"""Outcome constraints as text, and objectives as a list: what is read, what counts, what is refused."""
+"""Outcome constraints as text, and objectives as a list: what is read, what counts, what is
+refused."""
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,9 @@ def test_every_metric_is_collected_and_of_a_bounded_one_the_last_value_counts() 
     assert spec.violations(seen) == (5.0, 0.0, 18.0)
     assert spec.violations({**seen, "depth": Summary(count=2)})[2] is None
     assert spec.losses((0.5, 30.0)) == (0.5, -30.0)
-    chosen = edited(OURS, SEVERAL, ("[depth]", "[depth], metricStrategies: [{name: latency_ms, value: min}]"))
+    chosen = edited(
+        OURS, SEVERAL, ("[depth]", "[depth], metricStrategies: [{name: latency_ms, value: min}]")
+    )
     assert load(chosen).spec.strategy("latency_ms") is Strategy.MIN
 
 

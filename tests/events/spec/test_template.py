@@ -1,4 +1,5 @@
-"""Placeholders are replaced in the parsed tree: types stay, other text is not touched, values are not read again."""
+"""Placeholders are replaced in the parsed tree: types stay, other text is not touched, values are
+not read again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,15 +23,25 @@ from events.spec.space import Condition, Parameter, ParameterType, Scalar
 from events.spec.template import TrialParameter, TrialTemplate
 
 names = st.text(alphabet="abcXYZ019-_. /", min_size=1, max_size=6)
-hostile = st.sampled_from(['"', "\\", "'", "\n", "${trialParameters.a}", "$", "{}", "", "\\1", "\\g<0>", "a: b", "é"])
-scalars = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(), hostile)
+hostile = st.sampled_from(
+    ['"', "\\", "'", "\n", "${trialParameters.a}", "$", "{}", "", "\\1", "\\g<0>", "a: b", "é"]
+)
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    hostile,
+)
 # text in which no placeholder can begin or end
 plain = st.text().filter(lambda text: "${trialParameters." not in text) | st.sampled_from(
     ["$", "${", "${trialSpec.Name}"]
 )
 leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), plain)
 trees = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(plain, inner, max_size=4), max_leaves=20
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(plain, inner, max_size=4),
+    max_leaves=20,
 )
 
 
@@ -45,7 +56,9 @@ def test_a_tree_without_placeholders_stays_as_it_is(tree: Any, values: dict[str,
 
 
 @given(trees, names, scalars)
-def test_a_whole_element_becomes_the_value_with_its_type(tree: Any, name: str, value: Scalar) -> None:
+def test_a_whole_element_becomes_the_value_with_its_type(
+    tree: Any, name: str, value: Scalar
+) -> None:
     found = substitute({"args": [tree, marked(name)], "other": tree}, {name: value})
     assert found == {"args": [tree, value], "other": tree}
     assert type(found["args"][1]) is type(value)
@@ -54,22 +67,37 @@ def test_a_whole_element_becomes_the_value_with_its_type(tree: Any, name: str, v
 @given(plain, plain, names, scalars)
 def test_a_part_of_a_string_is_written(before: str, after: str, name: str, value: Scalar) -> None:
     before, after = before.rstrip("$") + "=", "," + after
-    assert substitute(before + marked(name) + after, {name: value}) == before + written(value) + after
+    assert (
+        substitute(before + marked(name) + after, {name: value}) == before + written(value) + after
+    )
 
 
 @given(st.lists(st.tuples(names, scalars), min_size=1, max_size=4, unique_by=lambda pair: pair[0]))
 def test_values_are_never_read_again(pairs: list[tuple[str, Scalar]]) -> None:
     values = {
-        name: f"{marked(other)}{value}" for (name, value), (other, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True)
+        name: f"{marked(other)}{value}"
+        for (name, value), (other, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True)
     }
-    tree = {"one": [marked(name) for name in values], "joined": "|".join(marked(name) for name in values) + "|"}
+    tree = {
+        "one": [marked(name) for name in values],
+        "joined": "|".join(marked(name) for name in values) + "|",
+    }
     found = substitute(tree, values)
     assert found == {"one": list(values.values()), "joined": "|".join(values.values()) + "|"}
 
 
 def test_keys_stay_strings() -> None:
-    assert substitute({marked("a"): 1, f"x-{marked('a')}": 2, 3: 4}, {"a": 7}) == {"7": 1, "x-7": 2, 3: 4}
-    assert list(placeholders({marked("a"): [marked("b"), f"{marked('b')}{marked('c')}"]})) == ["a", "b", "b", "c"]
+    assert substitute({marked("a"): 1, f"x-{marked('a')}": 2, 3: 4}, {"a": 7}) == {
+        "7": 1,
+        "x-7": 2,
+        3: 4,
+    }
+    assert list(placeholders({marked("a"): [marked("b"), f"{marked('b')}{marked('c')}"]})) == [
+        "a",
+        "b",
+        "b",
+        "c",
+    ]
 
 
 def test_the_template_itself_is_not_changed() -> None:
@@ -80,7 +108,16 @@ def test_the_template_itself_is_not_changed() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(True, "true"), (False, "false"), (1, "1"), (1.0, "1.0"), (1e-7, "1e-07"), (0.1, "0.1"), ("a b", "a b"), ("", "")],
+    [
+        (True, "true"),
+        (False, "false"),
+        (1, "1"),
+        (1.0, "1.0"),
+        (1e-7, "1e-07"),
+        (0.1, "0.1"),
+        ("a b", "a b"),
+        ("", ""),
+    ],
 )
 def test_how_values_are_written(value: Scalar, text: str) -> None:
     assert written(value) == text
@@ -108,7 +145,8 @@ TREE = {
 @pytest.mark.parametrize(
     ("reference", "value"),
     [
-        ("${trialSpec.Name}", "bowl-3"), ("${trialSpec.Namespace}", "team"), ("${trialSpec.Kind}", "Job"),
+        ("${trialSpec.Name}", "bowl-3"), ("${trialSpec.Namespace}", "team"),
+        ("${trialSpec.Kind}", "Job"),
         ("${trialSpec.APIVersion}", "batch/v1"), ("${trialSpec.Labels[a/b]}", "c"),
         ("${trialSpec.Annotations[x]}", "5"), ("lr", None), ("a ${trialSpec.Name}", None),
     ],
@@ -120,7 +158,10 @@ def test_references_to_metadata(reference: str, value: str | None) -> None:
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("${trialSpec.name}", "allowed are Name, Namespace, Kind, APIVersion, Annotations[key], Labels[key]"),
+        (
+            "${trialSpec.name}",
+            "allowed are Name, Namespace, Kind, APIVersion, Annotations[key], Labels[key]",
+        ),
         ("${trialSpec.Labels[z]}", "the template has no such label"),
         ("${trialSpec.Annotations[z]}", "the template has no such annotation"),
     ],
@@ -132,7 +173,9 @@ def test_references_to_what_is_not_there(reference: str, message: str) -> None:
 
 
 def entries(**references: str) -> tuple[TrialParameter, ...]:
-    return tuple(TrialParameter(name=name, reference=reference) for name, reference in references.items())
+    return tuple(
+        TrialParameter(name=name, reference=reference) for name, reference in references.items()
+    )
 
 
 def test_what_placeholders_stand_for() -> None:
@@ -159,7 +202,10 @@ A, B = marked("a"), marked("b")
         (["run", "-1", A], ["run", "-1"]),
         (["run", "--a=x", A], ["run", "--a=x"]),
         ([A], []),
-        ({"env": [{"name": "A", "value": A}, {"name": "B", "value": B}]}, {"env": [{"name": "B", "value": 1}]}),
+        (
+            {"env": [{"name": "A", "value": A}, {"name": "B", "value": B}]},
+            {"env": [{"name": "B", "value": 1}]},
+        ),
         ({"labels": {"a": A, "b": B}, "replicas": A}, {"labels": {"b": 1}}),
         ([{"name": "A", "value": A, "more": 1}], [{"name": "A", "more": 1}]),
         ({"list": [[A, "x"], {"y": [B]}]}, {"list": [["x"], {"y": [1]}]}),
@@ -171,7 +217,16 @@ def test_what_stands_for_an_absent_value_is_left_out(tree: Any, left: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "tree", [f"x {A}", f"{A}{B}", f"--a={A} --b={B}", {A: 1}, [f"--a={A},"], {"k": f"--a {A}"}, [{"name": f"x{A}"}]]
+    "tree",
+    [
+        f"x {A}",
+        f"{A}{B}",
+        f"--a={A} --b={B}",
+        {A: 1},
+        [f"--a={A},"],
+        {"k": f"--a {A}"},
+        [{"name": f"x{A}"}],
+    ],
 )
 def test_what_could_not_be_left_out_is_known_before(tree: Any) -> None:
     assert list(entangled(tree, {"a"})) == ["a"]
@@ -187,10 +242,18 @@ def test_nothing_else_is_left_out(tree: Any, values: dict[str, Scalar]) -> None:
 
 def test_the_absent_names_are_those_of_the_template() -> None:
     conditional = Parameter(
-        name="momentum", parameterType=ParameterType.DOUBLE, condition=Condition(parameter="kind", equals="sgd")
+        name="momentum",
+        parameterType=ParameterType.DOUBLE,
+        condition=Condition(parameter="kind", equals="sgd"),
     )
-    spec = ExperimentSpec(parameters=(Parameter(name="kind", parameterType=ParameterType.CATEGORICAL), conditional))
+    spec = ExperimentSpec(
+        parameters=(Parameter(name="kind", parameterType=ParameterType.CATEGORICAL), conditional)
+    )
     assert absent_names(spec, {"kind": "adam"}) == {"momentum"}
     assert absent_names(spec, {"kind": "sgd", "momentum": 0.1}) == frozenset()
-    declared = TrialTemplate(trial_parameters=entries(m="momentum", k="kind", me="${trialSpec.Name}"))
-    assert absent_names(spec.model_copy(update={"trial_template": declared}), {"kind": "adam"}) == {"m"}
+    declared = TrialTemplate(
+        trial_parameters=entries(m="momentum", k="kind", me="${trialSpec.Name}")
+    )
+    assert absent_names(spec.model_copy(update={"trial_template": declared}), {"kind": "adam"}) == {
+        "m"
+    }

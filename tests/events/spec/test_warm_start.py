@@ -6,7 +6,10 @@ from events.spec.warm_start import MOST_ROWS, Row, WarmStart, warm_start_problem
 
 
 def found(warm: WarmStart | None, points: int = 0) -> list[str]:
-    return [f"{problem.path[-1]}: {problem.message}" for problem in warm_start_problems(({"x": 1},) * points, warm)]
+    return [
+        f"{problem.path[-1]}: {problem.message}"
+        for problem in warm_start_problems(({"x": 1},) * points, warm)
+    ]
 
 
 ROW = Row(parameters={"x": 1}, value=0.5)
@@ -28,7 +31,12 @@ def test_one_source_is_enough(warm: WarmStart | None) -> None:
 
 @pytest.mark.parametrize(
     "warm",
-    [WarmStart(), WarmStart(rows=(), file="a.csv"), WarmStart(file="a.csv", experiment="a"), WarmStart(experiment=())],
+    [
+        WarmStart(),
+        WarmStart(rows=(), file="a.csv"),
+        WarmStart(file="a.csv", experiment="a"),
+        WarmStart(experiment=()),
+    ],
 )
 def test_none_or_several_are_refused(warm: WarmStart) -> None:
     assert found(warm) == ["warmStart: give exactly one of rows, file and experiment"]
@@ -36,9 +44,13 @@ def test_none_or_several_are_refused(warm: WarmStart) -> None:
 
 def test_there_are_limits() -> None:
     assert found(WarmStart(rows=(ROW,) * MOST_ROWS)) == []
-    assert found(WarmStart(rows=(ROW,) * (MOST_ROWS + 1))) == ["rows: 1,001 rows are too many; keep the best 1,000"]
+    assert found(WarmStart(rows=(ROW,) * (MOST_ROWS + 1))) == [
+        "rows: 1,001 rows are too many; keep the best 1,000"
+    ]
     long = Row(parameters={"x": "é" * 300_000}, value=0.5)
-    assert found(WarmStart(rows=(long,))) == ["rows: the rows have more than 512 KiB; keep the best of them"]
+    assert found(WarmStart(rows=(long,))) == [
+        "rows: the rows have more than 512 KiB; keep the best of them"
+    ]
     assert found(None, 1001) == ["suggested: 1,001 points are too many; at most 1,000 are allowed"]
     assert found(WarmStart(experiment=("a", "b", "a"))) == ["experiment: 'a' is listed twice"]
 

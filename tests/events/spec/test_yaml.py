@@ -1,4 +1,5 @@
-"""YAML is read within bounds, with its lines; what is no plain document is refused with a sentence."""
+"""YAML is read within bounds, with its lines; what is no plain document is refused with a
+sentence."""
 
 from contextlib import suppress
 
@@ -22,7 +23,9 @@ def bomb(levels: int) -> str:
 
 
 def test_an_alias_bomb_is_counted_unfolded() -> None:
-    assert refusal(bomb(9)) == "line 1: more than 50,000 values once aliases are followed; use fewer"
+    assert (
+        refusal(bomb(9)) == "line 1: more than 50,000 values once aliases are followed; use fewer"
+    )
     assert len(read(bomb(4).encode()).tree["a3"]) == 10
 
 
@@ -61,8 +64,14 @@ def test_size_is_bounded() -> None:
         ("a: 1\n---\nb: 2\n", "line 3: one experiment per file; this file holds 2 documents"),
         ("", "the document is empty"),
         ("# nothing\n", "the document is empty"),
-        ("[1]", "the document must be a mapping with apiVersion, kind, metadata and spec, not a list"),
-        ("hello", "the document must be a mapping with apiVersion, kind, metadata and spec, not a str"),
+        (
+            "[1]",
+            "the document must be a mapping with apiVersion, kind, metadata and spec, not a list",
+        ),
+        (
+            "hello",
+            "the document must be a mapping with apiVersion, kind, metadata and spec, not a str",
+        ),
         ("a: .nan", "line 1: .nan is not finite"),
         ("b: 1\na: [1, -.inf]", "line 2: -.inf is not finite"),
         ("a: 1e999", "line 1: 1e999 is not finite"),
@@ -76,13 +85,22 @@ def test_size_is_bounded() -> None:
         ("a: !!int ''", "line 1: '' is not of type int; put it in quotes to make it a word"),
         ("a: !!binary aGk=", "line 1: the tag !!binary is not allowed; write the value plainly"),
         ("a: !!set {b}", "line 1: the tag !!set is not allowed; write the value plainly"),
-        ("a: !!timestamp 2001-01-01", "line 1: the tag !!timestamp is not allowed; write the value plainly"),
+        (
+            "a: !!timestamp 2001-01-01",
+            "line 1: the tag !!timestamp is not allowed; write the value plainly",
+        ),
         (
             "a: !!python/object/apply:os.getcwd []",
-            "line 1: the tag !!python/object/apply:os.getcwd is not allowed; write the value plainly",
+            (
+                "line 1: the tag !!python/object/apply:os.getcwd is not allowed; write the value "
+                "plainly"
+            ),
         ),
         ("a: !mine b", "line 1: the tag !mine is not allowed; write the value plainly"),
-        ("? !!binary aGk=\n: 1", "line 1: the tag !!binary is not allowed; write the value plainly"),
+        (
+            "? !!binary aGk=\n: 1",
+            "line 1: the tag !!binary is not allowed; write the value plainly",
+        ),
     ],
 )
 def test_what_is_refused(text: str | bytes, message: str) -> None:
@@ -92,9 +110,12 @@ def test_what_is_refused(text: str | bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("1e-3", 0.001), ("1E+2", 100.0), ("-1.5e3", -1500.0), (".5", 0.5), ("1.", 1.0), ("0x1f", 31), ("-7", -7),
-        ("+3", 3), ("1_000", 1000), ("1:30", "1:30"), ("2001-01-01", "2001-01-01"), ("1e", "1e"), ("e3", "e3"),
-        ("08", "08"), ("1.2.3", "1.2.3"), ("=", "="), ("true", True), ("~", None), ("'1e-3'", "1e-3"), ("!!str 5", "5"),
+        ("1e-3", 0.001), ("1E+2", 100.0), ("-1.5e3", -1500.0), (".5", 0.5), ("1.", 1.0),
+        ("0x1f", 31), ("-7", -7),
+        ("+3", 3), ("1_000", 1000), ("1:30", "1:30"), ("2001-01-01", "2001-01-01"), ("1e", "1e"),
+        ("e3", "e3"),
+        ("08", "08"), ("1.2.3", "1.2.3"), ("=", "="), ("true", True), ("~", None),
+        ("'1e-3'", "1e-3"), ("!!str 5", "5"),
     ],
 )  # fmt: skip
 def test_plain_values(written: str, value: object) -> None:
@@ -130,7 +151,8 @@ def test_merged_keys_are_values() -> None:
 
 @given(
     st.one_of(
-        st.binary(max_size=200), st.text(alphabet="a1:-[]{}&*!<|>'\"%@? \n\t,#.e\\0~", max_size=60).map(str.encode)
+        st.binary(max_size=200),
+        st.text(alphabet="a1:-[]{}&*!<|>'\"%@? \n\t,#.e\\0~", max_size=60).map(str.encode),
     )
 )
 def test_any_bytes_are_a_mapping_or_refused(text: bytes) -> None:

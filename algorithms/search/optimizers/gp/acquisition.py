@@ -28,7 +28,9 @@ def log_improvement(mean: Array, deviation: Array, best: float) -> tuple[Array, 
     mills = math.sqrt(math.pi / 2) * erfcx(-far / math.sqrt(2.0))
     rest = np.where(far > -1e3, 1.0 + far * mills, 1.0 / (far * far + 3.0))
     tail = z < -1.0
-    value = np.log(deviation) + np.where(tail, -0.5 * far**2 - LOG_ROOT + np.log(rest), np.log(gain))
+    value = np.log(deviation) + np.where(
+        tail, -0.5 * far**2 - LOG_ROOT + np.log(rest), np.log(gain)
+    )
     by_mean = -np.where(tail, mills / rest, ndtr(near) / gain) / deviation
     return value, by_mean, np.where(tail, 1.0 / rest, density / gain) / deviation
 

@@ -64,12 +64,18 @@ class Geometry:
     @cached_property
     def continuous(self) -> NDArray[np.intp]:
         """The indices of the sides that are a continuum."""
-        return np.array([j for j, side in enumerate(self.sides) if side.levels is None], dtype=np.intp)
+        return np.array(
+            [j for j, side in enumerate(self.sides) if side.levels is None], dtype=np.intp
+        )
 
     @cached_property
     def grids(self) -> dict[int, Array]:
         """The levels of each side with two or more, by the index of the side."""
-        return {j: np.array(s.levels) for j, s in enumerate(self.sides) if s.levels is not None and len(s.levels) > 1}
+        return {
+            j: np.array(s.levels)
+            for j, s in enumerate(self.sides)
+            if s.levels is not None and len(s.levels) > 1
+        }
 
     def snap(self, points: Array) -> Array:
         """A copy of `points` (n, d) with each coordinate at the nearest level of its side, and
@@ -79,7 +85,9 @@ class Geometry:
         for j, side in enumerate(self.sides):
             if side.levels is not None:
                 levels = np.asarray(side.levels)
-                snapped[:, j] = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, snapped[:, j], side="right")]
+                snapped[:, j] = levels[
+                    np.searchsorted((levels[1:] + levels[:-1]) / 2, snapped[:, j], side="right")
+                ]
         return self.settle(snapped)
 
     def every(self, most: int) -> Array | None:

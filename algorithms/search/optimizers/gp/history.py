@@ -59,7 +59,9 @@ class History:
 
     def key(self) -> bytes:
         parts = self.points, self.losses, self.partial, self.violations, self.earlier
-        return blake2b(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16).digest()
+        return blake2b(
+            b"".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=16
+        ).digest()
 
 
 def warp(losses: Array, unit: float = MEDIAN) -> Array:

@@ -46,9 +46,13 @@ class AcquisitionMaximizer:
         known points, best first.
         """
         g, d = self.geometry, len(self.geometry.sides)
-        count = int(np.clip(self._count, LEAST_CANDIDATES, MOST_CANDIDATES)) // (2 if self.fast else 1)
+        count = int(np.clip(self._count, LEAST_CANDIDATES, MOST_CANDIDATES)) // (
+            2 if self.fast else 1
+        )
         near = count // 3
-        candidates = g.snap(np.vstack([self.rng.random((count - near, d)), self._around(centres, near)]))
+        candidates = g.snap(
+            np.vstack([self.rng.random((count - near, d)), self._around(centres, near)])
+        )
         scores = self._value(candidates)
         chosen = self._starts(scores)
         points, values = candidates[chosen], scores[chosen]
@@ -125,7 +129,12 @@ class AcquisitionMaximizer:
         bounds = [(0.0, 1.0 / width) for width in scale] * many
         options = {"maxiter": steps, "maxfun": 2 * steps}
         found = minimize(
-            objective, (points[:, sides] / scale).ravel(), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            objective,
+            (points[:, sides] / scale).ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options=options,
         )
         moved = points.copy()
         moved[:, sides] = np.clip(found.x.reshape(many, -1) * scale, 0.0, 1.0)
@@ -144,7 +153,9 @@ class AcquisitionMaximizer:
             moved = np.repeat(points[:, None, :], len(sides), axis=1)
             moved[:, np.arange(len(sides)), sides] = levels
             moved = self.geometry.settle(moved.reshape(-1, points.shape[1]))
-            scores = self._value(moved, np.repeat(values, len(sides))).reshape(len(points), len(sides))
+            scores = self._value(moved, np.repeat(values, len(sides))).reshape(
+                len(points), len(sides)
+            )
             moved = moved.reshape(len(points), len(sides), -1)
             best = np.argmax(scores, axis=1)
             won = scores[rows, best] > values + 1e-9
@@ -159,7 +170,9 @@ class AcquisitionMaximizer:
         of a long one.
         """
         tried = {
-            j: grid if len(grid) <= SHORT_SIDE else self.rng.choice(grid, LONG_SIDE_SAMPLE, replace=False)
+            j: grid
+            if len(grid) <= SHORT_SIDE
+            else self.rng.choice(grid, LONG_SIDE_SAMPLE, replace=False)
             for j, grid in self.geometry.grids.items()
         }
         sides = np.repeat(list(tried), [len(grid) for grid in tried.values()])

@@ -50,7 +50,9 @@ class Hyper:
 
     @property
     def theta(self) -> Array:
-        return np.concatenate([-0.5 * np.log(self.weights), np.log([self.signal, self.noise, self.trend])])
+        return np.concatenate(
+            [-0.5 * np.log(self.weights), np.log([self.signal, self.noise, self.trend])]
+        )
 
 
 def prior(d: int) -> tuple[Array, Array]:
@@ -70,7 +72,9 @@ def trend_terms(points: Array, ordered: NDArray[np.intp]) -> Array:
     cube, is then 1.
     """
     z = 2 * points[:, ordered] - 1
-    return np.hstack([z * math.sqrt(1.5), (1.5 * z * z - 0.5) * math.sqrt(2.5)]) / math.sqrt(points.shape[1])
+    return np.hstack([z * math.sqrt(1.5), (1.5 * z * z - 0.5) * math.sqrt(2.5)]) / math.sqrt(
+        points.shape[1]
+    )
 
 
 def trend_slopes(points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array]:
@@ -134,7 +138,9 @@ def fit(points: Array, values: Array, extra: Array, categorical: Mask) -> Hyper:
         first = mean.copy()
         first[:d] -= start
         first[d + 1] += 2 * start
-        found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        found = minimize(
+            objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
         if found.fun < best[0] and np.isfinite(found.x).all():
             best = float(found.fun), found.x
     return Hyper.of(best[1])
@@ -147,7 +153,9 @@ class Posterior:
     Raises LinAlgError if the covariance is singular.
     """
 
-    def __init__(self, hyper: Hyper, categorical: Mask, points: Array, values: Array, extra: Array) -> None:
+    def __init__(
+        self, hyper: Hyper, categorical: Mask, points: Array, values: Array, extra: Array
+    ) -> None:
         self.hyper = hyper
         self._unordered, self._ordered = np.flatnonzero(categorical), np.flatnonzero(~categorical)
         self._scale = np.sqrt(hyper.weights[self._ordered])
@@ -189,7 +197,9 @@ class Posterior:
 
     def mean(self, points: Array) -> Array:
         """The mean (s,) at `points` (s, d)."""
-        return np.asarray(self._covariance(points, trend_terms(points, self._ordered))[0] @ self._alpha)
+        return np.asarray(
+            self._covariance(points, trend_terms(points, self._ordered))[0] @ self._alpha
+        )
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (s,) of the noiseless loss at `points` (s, d)."""
@@ -197,7 +207,9 @@ class Posterior:
         cross = self._covariance(points, bent)[0]
         return cross @ self._alpha, self._deviation(bent, cross @ self._root.T)
 
-    def gradients(self, points: Array, sides: NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
+    def gradients(
+        self, points: Array, sides: NDArray[np.intp]
+    ) -> tuple[Array, Array, Array, Array]:
         """Mean and deviation (s,), and their derivatives (s, len(sides)) by the coordinates of
         `sides`, which are ordered.
         """
@@ -220,7 +232,9 @@ class Posterior:
         2k).
         """
         first, (one, two) = np.searchsorted(self._ordered, sides), trend_slopes(points, sides)
-        return self.hyper.trend * (one * sizes[:, first] + two * sizes[:, first + len(self._ordered)])
+        return self.hyper.trend * (
+            one * sizes[:, first] + two * sizes[:, first + len(self._ordered)]
+        )
 
     def _deviation(self, bent: Array, half: Array) -> Array:
         trend = np.einsum("ij,ij->i", bent, bent) + len(self._unordered) / self.points.shape[1]
@@ -232,7 +246,11 @@ class Posterior:
         the kernel's slopes.
         """
         scaled = points[:, self._ordered] * self._scale
-        squares = np.einsum("ij,ij->i", scaled, scaled)[:, None] + self._norms - 2 * (scaled @ self._scaled.T)
+        squares = (
+            np.einsum("ij,ij->i", scaled, scaled)[:, None]
+            + self._norms
+            - 2 * (scaled @ self._scaled.T)
+        )
         alike = bent @ self._curves.T
         for j in self._unordered:
             differs = points[:, j, None] != self.points[:, j]

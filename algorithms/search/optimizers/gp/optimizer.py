@@ -24,9 +24,13 @@ class GaussianProcess:
     stateless = True
     takes_failures = True
 
-    def __init__(self, cube: Cube, seed: int, start: int, objectives: int = 1, constraints: int = 0) -> None:
+    def __init__(
+        self, cube: Cube, seed: int, start: int, objectives: int = 1, constraints: int = 0
+    ) -> None:
         self._cube = cube
-        self._proposer = Proposer(Geometry.of(cube), seed, start, self._allowed if cube.constraints else None)
+        self._proposer = Proposer(
+            Geometry.of(cube), seed, start, self._allowed if cube.constraints else None
+        )
         self._results = Results(cube.width, objectives, constraints)
         self._running: list[Array] = []
         self._dropped: tuple[int, list[Array]] = 0, []
@@ -62,7 +66,9 @@ class GaussianProcess:
         self._running = [one for one in self._running if one is not point]
 
     def _allowed(self, points: Array) -> Mask:
-        return np.array([self._cube.allows(self._cube.decode(point)) for point in points.tolist()], dtype=bool)
+        return np.array(
+            [self._cube.allows(self._cube.decode(point)) for point in points.tolist()], dtype=bool
+        )
 
 
 class Results:

@@ -24,7 +24,14 @@ nine such problems of `quality`, 6 seeds: mean regret at 100 trials .083, withou
 .113, each eighth .101); .19, without .41, where the best choice is the hardest to tune. Without
 categories it changes nothing."""
 NEAR, FAR = MEDIAN, 0.9
-VIEWS = (View(NEAR), View(FAR), View(NEAR, fitted=False), View(FAR), View(NEAR), View(FAR, fitted=False))
+VIEWS = (
+    View(NEAR),
+    View(FAR),
+    View(NEAR, fitted=False),
+    View(FAR),
+    View(NEAR),
+    View(FAR, fitted=False),
+)
 """The views that suggestions use in turn, as none suits all problems: hyperparameters fitted to few
 results may be too sure of what was not tried, and a small unit of the losses hides that better
 points may lie far from the best.
@@ -45,7 +52,9 @@ class Proposer:
     The first `start` points are those of a design, unless there are earlier results.
     """
 
-    def __init__(self, geometry: Geometry, seed: int, start: int, allowed: Allowed | None = None) -> None:
+    def __init__(
+        self, geometry: Geometry, seed: int, start: int, allowed: Allowed | None = None
+    ) -> None:
         self._start = start
         self._geometry, self._seed, self._allowed = geometry, seed % 2**64, allowed
         self._width = len(geometry.sides)
@@ -59,7 +68,10 @@ class Proposer:
         run.
         """
         rng = np.random.default_rng([self._seed, index])
-        history, pending = replace(history, points=self._geometry.snap(history.points)), self._geometry.snap(pending)
+        history, pending = (
+            replace(history, points=self._geometry.snap(history.points)),
+            self._geometry.snap(pending),
+        )
         if index == 0 and history.earlier.any() and (best := best_of(history)) is not None:
             return best
         explores = index % EXPLORE == 0 and self._geometry.categorical.any() and self._every is None
@@ -67,10 +79,14 @@ class Proposer:
         if known and not explores:
             try:
                 with np.errstate(all="ignore"):
-                    return self._first_new(self._promising(history, pending, rng, index), history, pending)
+                    return self._first_new(
+                        self._promising(history, pending, rng, index), history, pending
+                    )
             except (np.linalg.LinAlgError, ValueError):
                 pass  # a point of the design is taken instead
-        points = self._geometry.snap(np.vstack([self._design(index), rng.random((SPARE, self._width))]))
+        points = self._geometry.snap(
+            np.vstack([self._design(index), rng.random((SPARE, self._width))])
+        )
         if self._allowed is not None and (fine := self._allowed(points)).any():
             points = points[fine]
         return self._first_new(points, history, pending)
@@ -84,7 +100,9 @@ class Proposer:
             sobol.fast_forward(index)
         return np.asarray(sobol.random(1))
 
-    def _promising(self, history: History, pending: Array, rng: np.random.Generator, index: int) -> Array:
+    def _promising(
+        self, history: History, pending: Array, rng: np.random.Generator, index: int
+    ) -> Array:
         """Allowed points (s, d), those of the highest acquisition first, or (0, d); raises
         LinAlgError.
 
@@ -99,9 +117,9 @@ class Proposer:
             points = self._every[self._new(self._every, history, pending)]
             return points[np.argsort(-acquisition(points), kind="stable")]
         fast = len(pending) >= MANY
-        points, scores = AcquisitionMaximizer(self._geometry, acquisition, rng, fast, self._allowed).run(
-            surrogate.centres
-        )
+        points, scores = AcquisitionMaximizer(
+            self._geometry, acquisition, rng, fast, self._allowed
+        ).run(surrogate.centres)
         return points[scores > -np.inf]
 
     def _first_new(self, points: Array, history: History, pending: Array) -> Array:

@@ -78,13 +78,17 @@ class Surrogates:
     def _learn(self, history: History, weights: Array, view: View) -> Surrogate:
         objectives = len(weights)
         hypers = self._hypers(history, view)
-        hyper, y = scalarise(hypers[:objectives], targets(history, view.unit)[:, :objectives], weights)
+        hyper, y = scalarise(
+            hypers[:objectives], targets(history, view.unit)[:, :objectives], weights
+        )
         rows = active_rows(y, MOST_KEPT)
         history, y = history.rows(rows), y[rows]
         posterior = self._posterior(hyper, history, self._imputed(hyper, history, y))
         limits = tuple(
             Constraint(self._posterior(limit, history.rows(told), column[told]), 0.0)
-            for limit, column in zip(hypers[objectives:], map(squash, history.violations.T), strict=True)
+            for limit, column in zip(
+                hypers[objectives:], map(squash, history.violations.T), strict=True
+            )
             if (told := np.flatnonzero(np.isfinite(column))).size
         )
         feasible = history.feasible
@@ -93,24 +97,41 @@ class Surrogates:
         means = np.where(feasible, posterior.mean(history.points), np.inf)
         order = np.argsort(means, kind="stable")
         best = float(means[order[0]])
-        return Surrogate(posterior, best if math.isfinite(best) else None, history.points[order[:CENTRES]], limits)
+        return Surrogate(
+            posterior,
+            best if math.isfinite(best) else None,
+            history.points[order[:CENTRES]],
+            limits,
+        )
 
     def _hypers(self, history: History, view: View) -> list[Hyper]:
         """The hyperparameters of all objectives, then those of all constraints."""
         if not view.fitted:
-            return [Hyper.of(prior(self._width)[0])] * (history.losses.shape[1] + history.violations.shape[1])
+            return [Hyper.of(prior(self._width)[0])] * (
+                history.losses.shape[1] + history.violations.shape[1]
+            )
         history = history.head(fit_count(len(history)))
         key = history.key()
         if view.unit not in self._fits or self._fits[view.unit][0] != key:
-            self._fits[view.unit] = key, [self._fit(history, column) for column in targets(history, view.unit).T]
+            self._fits[view.unit] = (
+                key,
+                [self._fit(history, column) for column in targets(history, view.unit).T],
+            )
         return self._fits[view.unit][1]
 
     def _fit(self, history: History, column: Array) -> Hyper:
         rows = np.flatnonzero(np.isfinite(column))
         if len(rows) < 2:
             return Hyper.of(prior(self._width)[0])
-        rows = rows[active_rows(column[rows], min(MOST_FITTED, math.isqrt(MOST_FIT_WORK // self._width)))]
-        return fit(history.points[rows], column[rows], noise_variance(history.rows(rows)), self._categorical)
+        rows = rows[
+            active_rows(column[rows], min(MOST_FITTED, math.isqrt(MOST_FIT_WORK // self._width)))
+        ]
+        return fit(
+            history.points[rows],
+            column[rows],
+            noise_variance(history.rows(rows)),
+            self._categorical,
+        )
 
     def _posterior(self, hyper: Hyper, history: History, y: Array) -> Posterior:
         return Posterior(hyper, self._categorical, history.points, y, noise_variance(history))
@@ -125,7 +146,9 @@ class Surrogates:
         some, whole = np.flatnonzero(history.partial), np.flatnonzero(~history.partial)
         if not some.size or not whole.size:
             return y
-        mean, deviation = self._posterior(hyper, history.rows(whole), y[whole]).predict(history.points[some])
+        mean, deviation = self._posterior(hyper, history.rows(whole), y[whole]).predict(
+            history.points[some]
+        )
         beyond = math.sqrt(2 / math.pi) / erfcx((y[some] - mean) / (deviation * math.sqrt(2)))
         y = y.copy()
         y[some] = np.maximum(y[some], mean + deviation * beyond)
@@ -152,7 +175,9 @@ def scalarise(hypers: list[Hyper], losses: Array, weights: Array) -> tuple[Hyper
         return hypers[0], losses[:, 0]
     low, high = losses.min(axis=0), losses.max(axis=0)
     scaled = weights * (losses - low) / np.where(high > low, high - low, 1.0)
-    theta = np.sum([weight * hyper.theta for weight, hyper in zip(weights, hypers, strict=True)], axis=0)
+    theta = np.sum(
+        [weight * hyper.theta for weight, hyper in zip(weights, hypers, strict=True)], axis=0
+    )
     return Hyper.of(theta), to_values(scaled.max(axis=1) + AUGMENT * scaled.sum(axis=1))
 
 

@@ -36,7 +36,9 @@ def away(assignment: Assignment) -> float:
     return sum((float(value) - 0.8) ** 2 for value in assignment.values())
 
 
-def lived(search: Search, trials: int, journal: list[Asked | Told] | None = None) -> list[Assignment]:
+def lived(
+    search: Search, trials: int, journal: list[Asked | Told] | None = None
+) -> list[Assignment]:
     """Three run at a time."""
     found: list[Assignment] = []
     entries = [] if journal is None else journal
@@ -51,7 +53,9 @@ def lived(search: Search, trials: int, journal: list[Asked | Told] | None = None
 
 
 def test_it_is_the_default() -> None:
-    assert lived(create_search(experiment(MIXED), 1), 2) == lived(create_search(experiment(MIXED, "auto", {}), 1), 2)
+    assert lived(create_search(experiment(MIXED), 1), 2) == lived(
+        create_search(experiment(MIXED, "auto", {}), 1), 2
+    )
 
 
 @pytest.mark.usefixtures("early")

@@ -30,7 +30,8 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Put a package with entry points where Python finds it: `install("pack", name="module:Class")`."""
+    """Put a package with entry points where Python finds it: `install("pack",
+    name="module:Class")`."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def put(package: str, **points: str) -> None:
@@ -38,7 +39,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         lines = [f"{name} = {target}" for name, target in points.items()]
-        (folder / "entry_points.txt").write_text("[trialstream.algorithms]\n" + "\n".join(lines) + "\n")
+        (folder / "entry_points.txt").write_text(
+            "[trialstream.algorithms]\n" + "\n".join(lines) + "\n"
+        )
 
     (tmp_path / "toys.py").write_text(TOYS)
     yield put
@@ -107,10 +110,14 @@ TOYS = dedent("""
 def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
     install("good-pack", good="toys:Good")
     assert list(search_problems(experiment(MIXED, "good"))) == []
-    assert "Random points, as a plugin" in [entry.summary for entry in search_catalogue() if entry.name == "good"]
+    assert "Random points, as a plugin" in [
+        entry.summary for entry in search_catalogue() if entry.name == "good"
+    ]
     found = create_search(experiment(MIXED, "good"), 1).ask(20)
     assert len({str(one) for one in found}) == 20
-    assert {one.promise: one.fault for one in examine(Subject("good", trials=13)) if one.fault} == {}
+    assert {
+        one.promise: one.fault for one in examine(Subject("good", trials=13)) if one.fault
+    } == {}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +130,9 @@ def test_a_plugin_is_an_algorithm_like_any_other(install: Install) -> None:
         ("Narrow", "edges", "ValueError: too wide"),
     ],
 )
-def test_the_suite_sees_a_broken_promise(install: Install, target: str, promise: str, words: str) -> None:
+def test_the_suite_sees_a_broken_promise(
+    install: Install, target: str, promise: str, words: str
+) -> None:
     install("toy-pack", toy=f"toys:{target}")
     broken = {one.promise: one.fault for one in examine(Subject("toy", trials=13)) if one.fault}
     assert words in (broken[promise] or "")
@@ -138,10 +147,14 @@ def test_a_plugin_names_what_it_lacks(install: Install) -> None:
 
 def test_who_tests_a_plugin_is_told_of_old_places(install: Install, tmp_path: Path) -> None:
     sys.modules.pop("events.space", None)
-    (tmp_path / "older.py").write_text("from events.space import Assignment\nfrom toys import Good\n")
+    (tmp_path / "older.py").write_text(
+        "from events.space import Assignment\nfrom toys import Good\n"
+    )
     install("older-pack", older="older:Good")
     result = CliRunner().invoke(app, ["algorithms", "test", "older", "--trials", "13"])
-    assert "older.py:1: events.space is now events.spec.space; to annotate a plugin" in result.stderr
+    assert (
+        "older.py:1: events.space is now events.spec.space; to annotate a plugin" in result.stderr
+    )
 
 
 def test_the_cube_is_the_space_that_plugins_are_promised() -> None:
@@ -187,7 +200,9 @@ def test_names_that_clash_are_refused(install: Install) -> None:
         ("twice", words),
     ]
     assert list(search_problems(experiment(MIXED, "tpe"))) == []
-    assert list(search_problems(experiment(MIXED, "twice"))) == [Problem(NAME, f"the plugin twice {words}")]
+    assert list(search_problems(experiment(MIXED, "twice"))) == [
+        Problem(NAME, f"the plugin twice {words}")
+    ]
 
 
 def test_the_command_says_what_is_broken(install: Install) -> None:
@@ -206,7 +221,16 @@ def test_the_command_asks_for_a_name_that_it_knows() -> None:
 
 
 def test_the_example_is_installed_and_keeps_every_promise(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site")]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(tmp_path / "site"),
+    ]
     subprocess.run([*command, str(copied(tmp_path))], check=True)
     test = [sys.executable, "-m", "controller.cli", "algorithms", "test", "hillclimb"]
     environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": ""}
@@ -235,14 +259,20 @@ def test_a_module_that_was_renamed_has_its_old_name_too_with_a_warning(
     monkeypatch.delitem(sys.modules, old, raising=False)
     with pytest.warns(DeprecationWarning, match=f"^{old} is now {RENAMED[old]}; "):
         module = import_module(old)
-    assert all(getattr(module, name) is getattr(import_module(RENAMED[old]), name) for name in module.__all__)
+    assert all(
+        getattr(module, name) is getattr(import_module(RENAMED[old]), name)
+        for name in module.__all__
+    )
 
 
 def test_a_plugin_with_the_earlier_names_works(
     tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = "from trialstream.plugins import Assignment, Scalar, Space\n"
-    earlier = "from algorithms.encoding import Cube as Space\nfrom events.space import Assignment, Scalar\n"
+    earlier = (
+        "from algorithms.encoding import Cube as Space\nfrom events.space import Assignment, "
+        "Scalar\n"
+    )
     text = (EXAMPLE / "hillclimb.py").read_text()
     assert now in text
     for old in RENAMED:

@@ -18,7 +18,9 @@ def sphere(point: Assignment, at: float = 2.0) -> float:
     return sum((float(value) - at) ** 2 for value in point.values())
 
 
-def run(search: LearningSearch | Any, trials: int, *, late: int = 0, at: float = 2.0) -> list[float]:
+def run(
+    search: LearningSearch | Any, trials: int, *, late: int = 0, at: float = 2.0
+) -> list[float]:
     """The losses, each told `late` trials after its point was suggested."""
     losses: list[float] = []
     for trial in range(1, trials + 1):
@@ -53,7 +55,9 @@ def test_a_point_suggested_again_counts_with_its_known_loss() -> None:
     assert (evolution._strategy.mean != mean).all()
 
 
-@pytest.mark.parametrize(("restarts", "sizes"), [("none", {6}), ("ipop", {6, 12, 24}), ("bipop", {6, 12, 24})])
+@pytest.mark.parametrize(
+    ("restarts", "sizes"), [("none", {6}), ("ipop", {6, 12, 24}), ("bipop", {6, 12, 24})]
+)
 def test_restarts_grow_the_population(restarts: str, sizes: set[int]) -> None:
     cube = Cube(SQUARE)
     evolution = CmaEsOptimizer(cube, 1, 1, 1 / 6, restarts)
@@ -69,7 +73,9 @@ def test_restarts_grow_the_population(restarts: str, sizes: set[int]) -> None:
 def test_sigma_is_the_first_step() -> None:
     def spread(sigma: float) -> float:
         points = create_search(experiment(SQUARE, "cmaes", {"sigma": sigma}), seed=1).ask(40)
-        return max(float(point["a"]) for point in points) - min(float(point["a"]) for point in points)
+        return max(float(point["a"]) for point in points) - min(
+            float(point["a"]) for point in points
+        )
 
     assert spread(0.01) < 1 < 5 < spread(0.5)
 

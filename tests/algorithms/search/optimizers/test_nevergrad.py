@@ -11,9 +11,22 @@ from algorithms.search.optimizers.portfolio import NevergradName, Pick, Situatio
 from algorithms.search.shell.learning import LearningSearch
 from algorithms.space.encoding import Cube
 from events.spec.space import Parameter, ParameterType
-from tests.algorithms.spaces import DOUBLE, INT, MIXED, OPTIMIZERS, experiment, listed, of_each_family, outcome, ranged
+from tests.algorithms.spaces import (
+    DOUBLE,
+    INT,
+    MIXED,
+    OPTIMIZERS,
+    experiment,
+    listed,
+    of_each_family,
+    outcome,
+    ranged,
+)
 
-CATEGORICAL = (listed("a", ParameterType.CATEGORICAL, "xyz"), listed("b", ParameterType.CATEGORICAL, "uvw"))
+CATEGORICAL = (
+    listed("a", ParameterType.CATEGORICAL, "xyz"),
+    listed("b", ParameterType.CATEGORICAL, "uvw"),
+)
 ONE = (ranged("x", DOUBLE, 0, 1),)
 RESTARTING = Pick(NevergradName.ONE_PLUS_ONE, restart_every=25)
 
@@ -36,13 +49,17 @@ def test_auto_follows_the_measurements(
     situation = Situation(Cube(parameters), budget, parallel)
     assert pick(NevergradName.AUTO, situation) == expected
     assert pick(NevergradName.PSO, situation) == Pick(NevergradName.PSO)
-    assert pick(NevergradName.AUTO, replace(situation, objectives=2)) == Pick(NevergradName.ROTATED_TWO_POINTS_DE)
+    assert pick(NevergradName.AUTO, replace(situation, objectives=2)) == Pick(
+        NevergradName.ROTATED_TWO_POINTS_DE
+    )
 
 
 @pytest.mark.parametrize("optimizer", of_each_family(OPTIMIZERS))
 def test_wide_spaces_and_long_runs_raise_no_warnings(optimizer: str) -> None:
     space = [ranged(f"p{index}", DOUBLE, 0, 1) for index in range(25)] + [ranged("k", INT, 1, 40)]
-    search = create_search(experiment(space, "nevergrad", {"optimizer": optimizer}, trials=200, parallel=20), seed=3)
+    search = create_search(
+        experiment(space, "nevergrad", {"optimizer": optimizer}, trials=200, parallel=20), seed=3
+    )
     for trial in range(1, 301):
         (assignment,) = search.ask(1)
         losses = [float(value) for value in assignment.values()]

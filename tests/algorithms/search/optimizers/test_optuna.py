@@ -1,4 +1,5 @@
-"""What is ours around Optuna: several objectives, constraints, failures, and points as the journal has them."""
+"""What is ours around Optuna: several objectives, constraints, failures, and points as the journal
+has them."""
 
 import warnings
 from collections.abc import Callable
@@ -29,7 +30,8 @@ def searching(name: str, objectives: int) -> LearningSearch:
 
 @everyone
 def test_both_of_two_losses_are_learnt_from(name: str) -> None:
-    """The front lies at b = 0, whatever a is; told the first loss alone, a search would go to a = 0."""
+    """The front lies at b = 0, whatever a is; told the first loss alone, a search would go to a =
+    0."""
     search = searching(name, 2)
     late = []
     for trial in range(1, 101):

@@ -31,7 +31,10 @@ def test_a_missed_constraint_costs_more_the_more_it_is_missed_but_less_than_a_fa
     penalties: Penalties[str] = Penalties()
     penalties.ready("a", Outcome((1.0, 10.0)))
     penalties.ready("b", Outcome((2.0, 30.0)))
-    told = [penalties.ready("c", Outcome((-9.0, -9.0), (0.0, amount)))[0][1] for amount in (1e-9, 1.0, 1e9)]
+    told = [
+        penalties.ready("c", Outcome((-9.0, -9.0), (0.0, amount)))[0][1]
+        for amount in (1e-9, 1.0, 1e9)
+    ]
     told.append(penalties.ready("d", FAILED)[0][1])
     assert told == sorted(told)
     assert all(one[0] > 2.0 and one[1] > 30.0 for one in told)

@@ -33,9 +33,13 @@ WHOLE: PartialAssignment = {"momentum": 0.3, "layers": 2, "batch": "8", "optimiz
 PARTIAL: PartialAssignment = {"layers": 5, "optimizer": True}
 
 
-def spec_for(name: str, space: Sequence[Parameter], points: Sequence[PartialAssignment], **more: Any) -> ExperimentSpec:
+def spec_for(
+    name: str, space: Sequence[Parameter], points: Sequence[PartialAssignment], **more: Any
+) -> ExperimentSpec:
     chosen = (name, {}) if name in PLAIN else ("nevergrad", {"optimizer": name})
-    return experiment(space, *chosen, **more).model_copy(update={"suggested": tuple(map(dict, points))})
+    return experiment(space, *chosen, **more).model_copy(
+        update={"suggested": tuple(map(dict, points))}
+    )
 
 
 @everyone
@@ -102,7 +106,9 @@ def test_the_search_learns_from_them() -> None:
 def test_what_is_missing_is_drawn_by_its_law(distribution: Distribution) -> None:
     space = (ranged("x", DOUBLE, 1, 1000, distribution=distribution), ranged("n", INT, 1, 10**9))
     cube = Cube(space)
-    found = sorted(float(one["x"]) for one in complete_points(cube, [{"n": n} for n in range(1, 801)], 3))
+    found = sorted(
+        float(one["x"]) for one in complete_points(cube, [{"n": n} for n in range(1, 801)], 3)
+    )
     assert len(found) == 800
     for share in (0.25, 0.5, 0.75):
         expected = float(cube.decode([share, 0])["x"])
@@ -125,7 +131,9 @@ def test_points_that_cannot_differ_are_tried_once() -> None:
 
 def test_numbers_are_written_as_the_space_writes_them() -> None:
     (found,) = complete_points(
-        Cube(MIXED), [{"lr": 1, "momentum": "0.3", "layers": 2.0, "batch": 8, "optimizer": "true"}], 1
+        Cube(MIXED),
+        [{"lr": 1, "momentum": "0.3", "layers": 2.0, "batch": 8, "optimizer": "true"}],
+        1,
     )
     assert [(type(value), value) for value in found.values()] == [
         (float, 1.0), (float, 0.3), (int, 2), (str, "8"), (bool, True),
@@ -136,19 +144,27 @@ def test_numbers_are_written_as_the_space_writes_them() -> None:
     ("point", "place", "message"),
     [
         ({"rate": 1}, ("rate",),
-         "is not a parameter of this space; there are: momentum, optimizer, nesterov, layers, dropout"),
-        ({"layers": 7}, ("layers",), "7 is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
-        ({"layers": "two"}, ("layers",), "'two' is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
-        ({"optimizer": "SGD"}, ("optimizer",), "'SGD' is not a value of 'optimizer', which has sgd, adam, rmsprop"),
+         ("is not a parameter of this space; there are: momentum, optimizer, nesterov, layers, "
+             "dropout")),
+        ({"layers": 7}, ("layers",),
+            "7 is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
+        ({"layers": "two"}, ("layers",),
+            "'two' is not a value of 'layers', which goes from 1 to 4 in steps of 1"),
+        ({"optimizer": "SGD"}, ("optimizer",),
+            "'SGD' is not a value of 'optimizer', which has sgd, adam, rmsprop"),
         ({"optimizer": "adam", "momentum": 0.5}, (),
          "momentum does not exist where optimizer is adam; remove one of them"),
         ({"optimizer": "adam", "nesterov": True}, (),
-         "has values that conditions or constraints forbid together; change them, or give all parameters"),
+         ("has values that conditions or constraints forbid together; change them, or give all "
+             "parameters")),
         ({"layers": 4, "dropout": 0.1}, (),
-         "has values that conditions or constraints forbid together; change them, or give all parameters"),
+         ("has values that conditions or constraints forbid together; change them, or give all "
+             "parameters")),
         ({"layers": 3.0}, (), "is listed twice, first as number 0; remove one"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(point: PartialAssignment, place: tuple[str, ...], message: str) -> None:
+def test_what_makes_no_sense_is_refused(
+    point: PartialAssignment, place: tuple[str, ...], message: str
+) -> None:
     spec = spec_for("random", TREE, [{"layers": 3}, point], constraints=["layers <= 3"])
     assert list(search_problems(spec)) == [Problem(("spec", "suggested", 1, *place), message)]

@@ -1,4 +1,5 @@
-"""Earlier results: what fits is used, what does not is explained, and the search begins where they were best."""
+"""Earlier results: what fits is used, what does not is explained, and the search begins where they
+were best."""
 
 from typing import Any
 
@@ -64,13 +65,17 @@ def warm(spec: ExperimentSpec, *pairs: tuple[dict[str, Any], float]) -> Experime
         (listed("x", ParameterType.CATEGORICAL, ["a", True, 1.5]), "A", None),
     ],
 )
-def test_values_are_read_as_they_were_meant(parameter: Parameter, given: Scalar, value: Scalar | None) -> None:
+def test_values_are_read_as_they_were_meant(
+    parameter: Parameter, given: Scalar, value: Scalar | None
+) -> None:
     found = value_of(parameter, given)
     assert (type(found), found) == (type(value), value)
 
 
 @given(conditional_spaces(), st.data())
-def test_what_the_space_wrote_is_read_again(space: tuple[Parameter, ...], data: st.DataObject) -> None:
+def test_what_the_space_wrote_is_read_again(
+    space: tuple[Parameter, ...], data: st.DataObject
+) -> None:
     cube = Cube(space)
     point = data.draw(st.lists(st.floats(0, 1), min_size=cube.width, max_size=cube.width))
     assignment = cube.decode(point)
@@ -89,7 +94,10 @@ def test_what_does_not_fit_is_left_out_and_explained() -> None:
         Cube(TREE, ["layers <= 3"]),
         rows(
             ({"optimizer": "adam", "layers": 1, "gone": 3}, 0.1),
-            ({"optimizer": "adam", "layers": 1, "momentum": 0.9}, 0.2),  # momentum does not exist here
+            (
+                {"optimizer": "adam", "layers": 1, "momentum": 0.9},
+                0.2,
+            ),  # momentum does not exist here
             ({"optimizer": "adam"}, 0.3),
             ({"layers": 2, "optimizer": "adam"}, 0.4),
             ({"optimizer": "sgd", "layers": 1}, 0.5),
@@ -122,7 +130,9 @@ KNOWN = (({"a": 0.5, "b": 0.5}, 3.0), (BEST, 1.0), ({"a": 0.25, "b": 0.75}, 2.0)
 @pytest.mark.parametrize("corner", [0.0, 1.0, 0.3])
 def test_every_optimizer_begins_near_the_best(name: str, corner: float) -> None:
     best = {"a": corner, "b": corner}
-    spec = warm(experiment(SPACE, "nevergrad", {"optimizer": name}, trials=60), *KNOWN, (best, -1.0))
+    spec = warm(
+        experiment(SPACE, "nevergrad", {"optimizer": name}, trials=60), *KNOWN, (best, -1.0)
+    )
     search = create_search(spec, seed=3)
     found = []
     for trial in range(1, 41):
@@ -137,7 +147,9 @@ def test_the_direction_of_the_objective_counts() -> None:
     spec = warm(experiment(SPACE, "nevergrad"), *KNOWN)
     assert create_search(spec, seed=1).ask(1) == [BEST]
     upwards = Objective(type=Direction.MAXIMIZE, objectiveMetricName="loss")
-    assert create_search(spec.model_copy(update={"objective": upwards}), seed=1).ask(1) == [KNOWN[0][0]]
+    assert create_search(spec.model_copy(update={"objective": upwards}), seed=1).ask(1) == [
+        KNOWN[0][0]
+    ]
 
 
 def test_gp_tries_the_best_row_first_and_trusts_its_own_results_more() -> None:
@@ -192,11 +204,16 @@ def test_rows_that_all_miss_the_space_are_refused_with_the_reasons() -> None:
 @pytest.mark.parametrize("name", ["random", "grid", "sobol"])
 def test_searches_that_do_not_learn_refuse_it(name: str) -> None:
     spec = warm(experiment(TREE, name), ({"optimizer": "adam", "layers": 1}, 1.0))
-    able = ", ".join(other for other, algorithm in ALGORITHMS.items() if Feature.WARM_START not in algorithm.lacks)
+    able = ", ".join(
+        other
+        for other, algorithm in ALGORITHMS.items()
+        if Feature.WARM_START not in algorithm.lacks
+    )
     assert list(search_problems(spec)) == [
         Problem(
             ("spec", "warmStart"),
-            f"{name} cannot honour a warm start, as it does not learn from results; remove warmStart; "
+            f"{name} cannot honour a warm start, as it does not learn from results; remove "
+            "warmStart; "
             f"these can as it is: {able}",
         )
     ]

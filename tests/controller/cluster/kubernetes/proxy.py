@@ -13,14 +13,16 @@ from tests.kubernetes import program
 from tests.ports import free_port
 
 Judge = Callable[[str, str], bytes | None]
-"""(method, path and query of a request) → what is answered in the server's place; None = it passes."""
+"""(method, path and query of a request) → what is answered in the server's place; None = it
+passes."""
 SILENCE = b""
 """An answer that never comes."""
 
 
 @dataclass
 class Proxy:
-    """`judge` decides on each request; `asked` has them all. `lost` names requests whose answers are lost."""
+    """`judge` decides on each request; `asked` has them all. `lost` names requests whose answers
+    are lost."""
 
     port: int = 0
     judge: Judge = lambda method, path: None
@@ -47,7 +49,9 @@ current-context: c
 def plain_api() -> Iterator[int]:
     """The API without TLS, on a port of this machine."""
     port = free_port()
-    proxy = subprocess.Popen([program(), "kubectl", "proxy", "--port", str(port)], stdout=subprocess.PIPE)
+    proxy = subprocess.Popen(
+        [program(), "kubectl", "proxy", "--port", str(port)], stdout=subprocess.PIPE
+    )
     try:
         assert proxy.stdout is not None
         assert b"Starting to serve" in proxy.stdout.readline()
@@ -66,7 +70,9 @@ async def proxied(upstream: int) -> AsyncGenerator[Proxy]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            await _Connection(proxy, reader, writer, *await asyncio.open_connection("127.0.0.1", upstream)).serve()
+            await _Connection(
+                proxy, reader, writer, *await asyncio.open_connection("127.0.0.1", upstream)
+            ).serve()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
@@ -78,7 +84,8 @@ async def proxied(upstream: int) -> AsyncGenerator[Proxy]:
 
 @dataclass
 class _Connection:
-    """`fate`: what becomes of the server's bytes from now on: passed, lost (and the connection with them), or kept."""
+    """`fate`: what becomes of the server's bytes from now on: passed, lost (and the connection with
+    them), or kept."""
 
     proxy: Proxy
     reader: asyncio.StreamReader

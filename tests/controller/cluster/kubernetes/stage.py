@@ -25,7 +25,12 @@ SECONDS = 90.0
 
 def job(*code: str, container: dict[str, Any] | None = None, **pod: Any) -> dict[str, Any]:
     """A Job that runs a line of Python."""
-    main = {"name": "main", "image": PYTHON, "command": ["python3", "-u", "-c", *code], **(container or {})}
+    main = {
+        "name": "main",
+        "image": PYTHON,
+        "command": ["python3", "-u", "-c", *code],
+        **(container or {}),
+    }
     others = pod.pop("beside", [])
     spec = {"restartPolicy": "Never", "containers": [main, *others], **pod}
     return {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": spec}}}
@@ -33,7 +38,8 @@ def job(*code: str, container: dict[str, Any] | None = None, **pod: Any) -> dict
 
 @dataclass
 class Stage:
-    """One experiment's attempts in a namespace; `told`: what was said of each, by the number of its trial."""
+    """One experiment's attempts in a namespace; `told`: what was said of each, by the number of its
+    trial."""
 
     namespace: str
     cluster: KubernetesCluster
@@ -41,11 +47,19 @@ class Stage:
     told: dict[int, list[Event]] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def launch(self, trial: int, tree: dict[str, Any] | None, attempt: int = 1, **template: Any) -> Launch:
+    def launch(
+        self, trial: int, tree: dict[str, Any] | None, attempt: int = 1, **template: Any
+    ) -> Launch:
         spec = ExperimentSpec.model_validate(
             {
                 "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-                "parameters": [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0.1, "max": 1}}],
+                "parameters": [
+                    {
+                        "name": "lr",
+                        "parameterType": "double",
+                        "feasibleSpace": {"min": 0.1, "max": 1},
+                    }
+                ],
                 "metricsCollectorSpec": template.pop("collector", {}),
                 "trialTemplate": {"trialSpec": tree, "primaryContainerName": "main", **template},
             },
@@ -66,7 +80,8 @@ class Stage:
                 self.changed.notify_all()
 
     async def until(self, trial: int, seen: Callable[[Event], bool]) -> Event:
-        """The first event of the trial that fits; the sweep is made to look again meanwhile, as the flows do."""
+        """The first event of the trial that fits; the sweep is made to look again meanwhile, as the
+        flows do."""
         async with asyncio.timeout(SECONDS), self.changed:
             while True:
                 for event in self.told.get(trial, ()):
@@ -103,7 +118,9 @@ async def stage(namespace: str, kafka: KafkaSettings, **settings: Any) -> AsyncG
     sidecar = Sidecar(COLLECTOR, environment=kafka.to_environment())
     async with (
         open_api() as api,
-        KubernetesCluster.open(api, WorkloadSettings(sidecar, namespaces=(namespace,), **settings)) as cluster,
+        KubernetesCluster.open(
+            api, WorkloadSettings(sidecar, namespaces=(namespace,), **settings)
+        ) as cluster,
         asyncio.TaskGroup() as tasks,
     ):
         opened = Stage(namespace, cluster)

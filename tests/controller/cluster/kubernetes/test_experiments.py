@@ -1,4 +1,5 @@
-"""Trials as objects of a real API server: what is shown is what was said last, and nothing besides."""
+"""Trials as objects of a real API server: what is shown is what was said last, and nothing
+besides."""
 
 import asyncio
 from typing import Any
@@ -28,7 +29,10 @@ def _trial(room: str, status: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(room: str) -> None:
     kubectl("apply", "-f", str(ROOT / "deploy" / "crds" / "trials.trialstream.io.yaml"))
-    live, best = {"state": "Running", "attempt": 1, "reason": ""}, {"state": "Succeeded", "value": "0.5"}
+    live, best = (
+        {"state": "Running", "attempt": 1, "reason": ""},
+        {"state": "Succeeded", "value": "0.5"},
+    )
 
     async with open_api() as api, Experiments.open(api, [room], []) as opened:
 

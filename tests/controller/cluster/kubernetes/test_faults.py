@@ -1,4 +1,5 @@
-"""A cluster in trouble: answers lost, an API server away, a node drained, a kubelet stopped; one workload each."""
+"""A cluster in trouble: answers lost, an API server away, a node drained, a kubelet stopped; one
+workload each."""
 
 import asyncio
 import json
@@ -20,9 +21,17 @@ from tests.eventually import eventually_async
 from tests.kubernetes import kubectl, objects, program
 
 PRINTS = "print('loss=0.5')"
-PATIENT = "import time, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); time.sleep(600)"
+PATIENT = (
+    "import time, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)); "
+    "time.sleep(600)"
+)
 SOON = [
-    {"key": f"node.kubernetes.io/{why}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}
+    {
+        "key": f"node.kubernetes.io/{why}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 2,
+    }
     for why in ("unreachable", "not-ready")
 ]
 AWAY_SECONDS = 60
@@ -55,14 +64,18 @@ def test_an_answer_that_is_lost_makes_no_second_workload(
                     for launch in launches:
                         assert (await here.ended(launch.key.trial)).cause is Cause.COMPLETED
                     made = await asyncio.to_thread(objects, "jobs", "-n", room)
-                    assert sorted(one["metadata"]["name"] for one in made) == sorted(map(name_of, launches))
+                    assert sorted(one["metadata"]["name"] for one in made) == sorted(
+                        map(name_of, launches)
+                    )
 
     with plain_api() as port:
         asyncio.run(scene(port))
     assert len(lost) == 2
 
 
-async def test_a_collector_that_is_killed_goes_on_where_it_was(room: str, kafka: KafkaSettings) -> None:
+async def test_a_collector_that_is_killed_goes_on_where_it_was(
+    room: str, kafka: KafkaSettings
+) -> None:
     code = "import time\nfor n in range(40):\n    print(f'loss={n}')\n    time.sleep(0.25)"
 
     async with stage(room, kafka) as here:
@@ -85,7 +98,8 @@ def _kill_collector(launch: Launch) -> None:
 
 
 async def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
-    """For a minute nothing answers: what ran goes on, what should start waits, what should stop stops later."""
+    """For a minute nothing answers: what ran goes on, what should start waits, what should stop
+    stops later."""
 
     async with stage(room, kafka) as here:
         ends, stops = (
@@ -117,8 +131,16 @@ async def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
         async with stage(room, kafka) as here:
             await here.start(1, job(PATIENT))
             await here.started(1)
-            drain = ("drain", "trialstream", "--ignore-daemonsets", "--force", "--delete-emptydir-data")
-            await asyncio.to_thread(kubectl, *drain, "--pod-selector=app.kubernetes.io/managed-by=trialstream")
+            drain = (
+                "drain",
+                "trialstream",
+                "--ignore-daemonsets",
+                "--force",
+                "--delete-emptydir-data",
+            )
+            await asyncio.to_thread(
+                kubectl, *drain, "--pod-selector=app.kubernetes.io/managed-by=trialstream"
+            )
             assert (await here.ended(1)).cause is Cause.PREEMPTED
             again = here.launch(2, job(PRINTS))
             await here.cluster.start(again)
@@ -130,14 +152,17 @@ async def test_a_drained_node_preempts(room: str, kafka: KafkaSettings) -> None:
 
 
 async def test_a_kubelet_that_stops_loses_its_trials(room: str, kafka: KafkaSettings) -> None:
-    """Beside another node: of a cluster whose nodes are all away at once, Kubernetes takes no pod away."""
+    """Beside another node: of a cluster whose nodes are all away at once, Kubernetes takes no pod
+    away."""
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     if len(nodes) < 2:
         pytest.skip("they need a second node: start the cluster with --fake-nodes 1")
 
     try:
         async with stage(room, kafka) as here:
-            launch = await here.start(1, job(PATIENT, terminationGracePeriodSeconds=1, tolerations=SOON))
+            launch = await here.start(
+                1, job(PATIENT, terminationGracePeriodSeconds=1, tolerations=SOON)
+            )
             await here.started(1)
             await asyncio.to_thread(cluster, "stop", "kubelet")
             end = await _swept(here, launch)

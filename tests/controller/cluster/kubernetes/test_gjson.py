@@ -13,8 +13,14 @@ from controller.cluster.kubernetes.gjson import MISSING, PathError, look_up, par
 RECORDED = json.loads(Path(__file__).with_name("gjson.json").read_text())
 TEXTS = st.text(alphabet='ab.|#()[]@this"=!<>1,\\ ', max_size=30)
 DOCUMENTS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["a", "b", "1", ""]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab1"), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["a", "b", "1", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab1"), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 

@@ -1,4 +1,5 @@
-"""Workloads as they are created: every kind of Katib's examples, with marks, collector and nothing forbidden."""
+"""Workloads as they are created: every kind of Katib's examples, with marks, collector and nothing
+forbidden."""
 
 import copy
 import re
@@ -12,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, RULES, key_of, parse_rules, workload_name
+from controller.cluster.kubernetes.labels import (
+    EXPERIMENT_ID,
+    RULES,
+    key_of,
+    parse_rules,
+    workload_name,
+)
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, workload_problems
 from controller.cluster.kubernetes.policy import DENY, Policy, forbidden_fields
 from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
@@ -21,7 +28,12 @@ from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 
 KATIB = Path(__file__).parents[3] / "katib"
-SIDECAR = Sidecar("collector:1", environment={"TRIALSTREAM_KAFKA": "kafka:9092"}, pull_secrets=("pull",), secret="more")
+SIDECAR = Sidecar(
+    "collector:1",
+    environment={"TRIALSTREAM_KAFKA": "kafka:9092"},
+    pull_secrets=("pull",),
+    secret="more",
+)
 KEY = AttemptKey(ExperimentId(UUID(int=7)), TrialNumber(3), 2)
 
 
@@ -49,7 +61,9 @@ def collectors(pod: dict[str, Any]) -> list[dict[str, Any]]:
 def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out() -> None:
     one = launch(load((KATIB / "random.yaml").read_bytes()).spec, lr=0.1, momentum=0.2)
     parameters = [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 1}}]
-    parameters += [{**parameters[0], "name": "momentum", "condition": {"parameter": "lr", "range": [0.5, 1]}}]
+    parameters += [
+        {**parameters[0], "name": "momentum", "condition": {"parameter": "lr", "range": [0.5, 1]}}
+    ]
     container = {
         "name": "main",
         "image": "train",
@@ -58,12 +72,20 @@ def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out() -> None:
     }
     template = {
         "primaryContainerName": "main",
-        "trialParameters": [{"name": "lr", "reference": "lr"}, {"name": "m", "reference": "momentum"}],
+        "trialParameters": [
+            {"name": "lr", "reference": "lr"},
+            {"name": "m", "reference": "momentum"},
+        ],
         "trialSpec": {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"labels": {"momentum": "${trialParameters.m}", "lr": "${trialParameters.lr}"}},
-            "spec": {"completions": "${trialParameters.m}", "template": {"spec": {"containers": [container]}}},
+            "metadata": {
+                "labels": {"momentum": "${trialParameters.m}", "lr": "${trialParameters.lr}"}
+            },
+            "spec": {
+                "completions": "${trialParameters.m}",
+                "template": {"spec": {"containers": [container]}},
+            },
         },
     }
     spec = ExperimentSpec.model_validate(
@@ -88,7 +110,9 @@ def test_a_job_gets_a_collector_and_its_command_wrapped() -> None:
     assert template is not None
     own = template["spec"]["template"]["spec"]["containers"][0]
     assert main["command"][: len(WRAPPER)] == WRAPPER
-    assert main["command"][len(WRAPPER) :] == [re.sub(r"\$\{.*?\}", "1", word) for word in own["command"]]
+    assert main["command"][len(WRAPPER) :] == [
+        re.sub(r"\$\{.*?\}", "1", word) for word in own["command"]
+    ]
     (collector,) = collectors(pod)
     assert pod["initContainers"][0] is collector
     assert collector["restartPolicy"] == "Always"
@@ -96,7 +120,9 @@ def test_a_job_gets_a_collector_and_its_command_wrapped() -> None:
     words = collector["args"]
     assert words[words.index("--trial") + 1] == "3"
     assert words[words.index("--shard") + 1] == "5"
-    assert [words[at + 1] for at, word in enumerate(words) if word == "--metric"] == list(one.spec.metrics)
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--metric"] == list(
+        one.spec.metrics
+    )
     assert pod["imagePullSecrets"] == [{"name": "pull"}]
     assert collector["envFrom"] == [{"secretRef": {"name": "more"}}]
     assert made["spec"]["backoffLimit"] == 0
@@ -158,12 +184,15 @@ def document(pod: dict[str, Any], **job: Any) -> ExperimentSpec:
     container = {"name": "main", "image": "i", "command": ["train", "${trialParameters.lr}"]}
     tree = {
         "apiVersion": "batch/v1", "kind": "Job",
-        "spec": {"template": {"spec": {"containers": [container], "restartPolicy": "Never", **pod}}, **job},
+        "spec": {"template": {"spec": {"containers": [container], "restartPolicy": "Never", **pod}},
+            **job},
     }  # fmt: skip
     return ExperimentSpec.model_validate(
         {
             "objective": {"type": "minimize", "objectiveMetricName": "loss"},
-            "parameters": [{"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 9}}],
+            "parameters": [
+                {"name": "lr", "parameterType": "double", "feasibleSpace": {"min": 0, "max": 9}}
+            ],
             "trialTemplate": {"trialSpec": tree, "primaryContainerName": "main"},
         },
         strict=False,
@@ -185,13 +214,19 @@ def test_a_value_is_never_code() -> None:
 def test_a_placeholder_cannot_smuggle_in_what_is_forbidden() -> None:
     spec = document({"serviceAccountName": "${trialParameters.lr}"})
     assert manifest(launch(spec, lr="default"), SIDECAR, DENY)
-    with pytest.raises(ManifestError, match=r"serviceAccountName: 'admin' is not allowed; allowed are default, argo"):
+    with pytest.raises(
+        ManifestError,
+        match=r"serviceAccountName: 'admin' is not allowed; allowed are default, argo",
+    ):
         manifest(launch(spec, lr="admin"), SIDECAR, DENY)
 
 
 FORBIDDEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "privileged": ({"securityContext": {"privileged": True}}, {"privileged": True}),
-    "capabilities": ({"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}, {"privileged": True}),
+    "capabilities": (
+        {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}},
+        {"privileged": True},
+    ),
     "node": ({"nodeName": "control-plane"}, {"privileged": True}),
     "host path": ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, {"host_path": True}),
     "host network": ({"hostNetwork": True}, {"host_namespaces": True}),
@@ -204,7 +239,9 @@ FORBIDDEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @given(st.data())
 def test_wherever_it_stands_it_is_found_and_can_be_allowed(data: st.DataObject) -> None:
     tree, allowed = FORBIDDEN[data.draw(st.sampled_from(sorted(FORBIDDEN)))]
-    place = data.draw(st.lists(st.sampled_from(["spec", "template", "tasks", 0]), min_size=1, max_size=6))
+    place = data.draw(
+        st.lists(st.sampled_from(["spec", "template", "tasks", 0]), min_size=1, max_size=6)
+    )
     for key in reversed(place):
         tree = {key: tree} if isinstance(key, str) else [{"name": "other"}, tree]  # type: ignore[assignment]
     found = list(forbidden_fields(tree, DENY))
@@ -219,7 +256,9 @@ def test_what_cannot_run_is_said_before_it_is_admitted() -> None:
     ]
     spec = document({})
     misnamed = spec.model_copy(
-        update={"trial_template": spec.trial_template.model_copy(update={"primary_container_name": "x"})}
+        update={
+            "trial_template": spec.trial_template.model_copy(update={"primary_container_name": "x"})
+        }
     )
     (problem,) = workload_problems(misnamed, DENY)
     assert problem.path == ("spec", "trialTemplate", "primaryContainerName")

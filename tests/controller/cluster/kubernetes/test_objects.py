@@ -30,7 +30,11 @@ def test_an_object_that_has_everything() -> None:
     read = ExperimentObject.read(raw)
     assert (read.id, read.name, read.namespace) == (UUID(int=5), "e", "n")
     assert (read.api_version, read.kind) == ("trialstream.io/v1alpha1", "Experiment")
-    assert (read.resource_version, read.generation, read.created) == ("12", 3, "2026-01-01T00:00:00Z")
+    assert (read.resource_version, read.generation, read.created) == (
+        "12",
+        3,
+        "2026-01-01T00:00:00Z",
+    )
     assert read.being_deleted
     assert read.held
     assert read.conditions == [condition]
@@ -41,7 +45,9 @@ def test_an_object_that_has_everything() -> None:
 
 
 def test_an_object_that_is_new() -> None:
-    read = ExperimentObject.read({"metadata": {"uid": UID, "name": "e", "finalizers": None}, "status": None})
+    read = ExperimentObject.read(
+        {"metadata": {"uid": UID, "name": "e", "finalizers": None}, "status": None}
+    )
     assert (read.generation, read.resource_version, read.created) == (0, "", None)
     assert not read.being_deleted
     assert not read.held
@@ -51,7 +57,9 @@ def test_an_object_that_is_new() -> None:
 def test_a_trial_without_labels_belongs_to_no_experiment() -> None:
     metadata = {"uid": UID, "name": "e-7", "namespace": "n"}
     labels = {EXPERIMENT_ID: UID, TRIAL: "7"}
-    ours = TrialObject.read({"metadata": {**metadata, "labels": labels}, "status": {"state": "Running"}})
+    ours = TrialObject.read(
+        {"metadata": {**metadata, "labels": labels}, "status": {"state": "Running"}}
+    )
     assert (ours.experiment, ours.number, ours.status) == (UID, 7, {"state": "Running"})
     other = TrialObject.read({"metadata": metadata})
     assert (other.experiment, other.number, other.status) == ("", 0, {})

@@ -1,4 +1,5 @@
-"""Trials as training jobs, workflows and queued Jobs under real operators: each to its end, or stopped."""
+"""Trials as training jobs, workflows and queued Jobs under real operators: each to its end, or
+stopped."""
 
 import asyncio
 import subprocess
@@ -26,7 +27,8 @@ PHASES = {f"{name}Condition": f'status.[@this].#(phase=="{phase}")#' for name, p
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind's workload that runs a line of Python looks; `template`: what its trial template says besides."""
+    """How a kind's workload that runs a line of Python looks; `template`: what its trial template
+    says besides."""
 
     operator: str
     tree: Callable[[str], dict[str, Any]]
@@ -35,12 +37,18 @@ class Kind:
     """Is it heard by its pod's log?"""
 
 
-def replicas(kind: str, field_name: str, container: str, *roles: str) -> Callable[[str], dict[str, Any]]:
+def replicas(
+    kind: str, field_name: str, container: str, *roles: str
+) -> Callable[[str], dict[str, Any]]:
     """A kind of the training operator: the first role runs the code, the others sleep."""
 
     def replica(code: str) -> dict[str, Any]:
         main = {"name": container, "image": PYTHON, "command": ["python3", "-u", "-c", code]}
-        return {"replicas": 1, "restartPolicy": "Never", "template": {"spec": {"containers": [main]}}}
+        return {
+            "replicas": 1,
+            "restartPolicy": "Never",
+            "template": {"spec": {"containers": [main]}},
+        }
 
     def tree(code: str) -> dict[str, Any]:
         first, *others = roles
@@ -65,15 +73,18 @@ def workflow(code: str) -> dict[str, Any]:
 
 
 RUNTIME: dict[str, Any] = {
-    "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainingRuntime", "metadata": {"name": "once"},
-    "spec": {"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [{"name": "node", "template": {
+    "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainingRuntime",
+    "metadata": {"name": "once"},
+    "spec": {"mlPolicy": {"numNodes": 1},
+        "template": {"spec": {"replicatedJobs": [{"name": "node", "template": {
         "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
         "spec": {"backoffLimit": 0, "template": {"spec": {
             "restartPolicy": "Never", "containers": [{"name": "node", "image": PYTHON}]}}},
     }}]}}},
 }  # fmt: skip
 KINDS = {
-    "PyTorchJob": Kind("training", replicas("PyTorchJob", "pytorchReplicaSpecs", "pytorch", "Master", "Worker"),
+    "PyTorchJob": Kind("training",
+        replicas("PyTorchJob", "pytorchReplicaSpecs", "pytorch", "Master", "Worker"),
                        {"primaryContainerName": "pytorch"}),
     "TFJob": Kind("training", replicas("TFJob", "tfReplicaSpecs", "tensorflow", "Worker"),
                   {"primaryContainerName": "tensorflow"}),
@@ -88,11 +99,15 @@ KINDS = {
 
 @contextmanager
 def operator(name: str) -> Iterator[None]:
-    subprocess.run([program(), "operator", "up", name], check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [program(), "operator", "up", name], check=True, capture_output=True, timeout=120
+    )
     try:
         yield
     finally:
-        subprocess.run([program(), "operator", "down", name], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [program(), "operator", "down", name], check=True, capture_output=True, timeout=120
+        )
 
 
 @pytest.fixture(scope="module", params=["training", "trainer", "argo"])
@@ -101,7 +116,9 @@ def running(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-async def heard(here: Stage, launch: Launch, end: Ended, kafka: KafkaSettings, by_log: bool) -> list[float]:
+async def heard(
+    here: Stage, launch: Launch, end: Ended, kafka: KafkaSettings, by_log: bool
+) -> list[float]:
     """What the attempt said of its loss."""
     if by_log:
         assert not end.collector
@@ -110,8 +127,11 @@ async def heard(here: Stage, launch: Launch, end: Ended, kafka: KafkaSettings, b
     return [value for _, value in losses(await asyncio.to_thread(arrived, kafka, launch.key))]
 
 
-def test_each_kind_runs_to_its_ends_and_can_be_stopped(running: str, room: str, kafka: KafkaSettings) -> None:
-    """Each kind of the operator at once: one attempt that succeeds, one that fails, one that is stopped."""
+def test_each_kind_runs_to_its_ends_and_can_be_stopped(
+    running: str, room: str, kafka: KafkaSettings
+) -> None:
+    """Each kind of the operator at once: one attempt that succeeds, one that fails, one that is
+    stopped."""
     kinds = {name: kind for name, kind in KINDS.items() if kind.operator == running}
     if running == "trainer":
         kubectl("create", "-n", room, "-f", "-", said=RUNTIME)
@@ -119,7 +139,10 @@ def test_each_kind_runs_to_its_ends_and_can_be_stopped(running: str, room: str, 
     async def scene(kind: Kind) -> None:
         async with stage(room, kafka) as here:
             codes = {1: GOOD, 2: BAD, 3: PATIENT}
-            launches = {n: await here.start(n, kind.tree(code), **kind.template) for n, code in codes.items()}
+            launches = {
+                n: await here.start(n, kind.tree(code), **kind.template)
+                for n, code in codes.items()
+            }
             good, bad = await here.ended(1), await here.ended(2)
             assert (good.cause, good.exit_code) == (Cause.COMPLETED, 0), good
             assert (bad.cause, bad.exit_code) == (Cause.ERROR, 3), bad
@@ -142,14 +165,20 @@ async def _gone(room: str, launch: Launch) -> bool:
 
 
 async def test_kueue_admits_preempts_and_admits_again(room: str, kafka: KafkaSettings) -> None:
-    queue = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": {"name": "team"}}
+    queue = {
+        "apiVersion": "kueue.x-k8s.io/v1beta2",
+        "kind": "LocalQueue",
+        "metadata": {"name": "team"},
+    }
 
     def queued(code: str) -> dict[str, Any]:
         tree = job(code, container={"resources": {"requests": {"cpu": "1500m"}}})
         return {**tree, "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "team"}}}
 
     with operator("kueue"):
-        kubectl("create", "-n", room, "-f", "-", said={**queue, "spec": {"clusterQueue": "trialstream"}})
+        kubectl(
+            "create", "-n", room, "-f", "-", said={**queue, "spec": {"clusterQueue": "trialstream"}}
+        )
         async with stage(room, kafka) as here:
             first = await here.start(1, queued(PATIENT))
             await here.started(1)
@@ -158,13 +187,28 @@ async def test_kueue_admits_preempts_and_admits_again(room: str, kafka: KafkaSet
             assert (told.reason, told.message) == ("Suspended", "it waits in Kueue's queue team")
             listed = await asyncio.to_thread(kubectl, "get", "workloads", "-n", room, "-o", "name")
             (workload,) = [one for one in listed.split() if name_of(first) in one]
-            evict = ("patch", workload, "-n", room, "--type", "merge", "-p", '{"spec": {"active": false}}')
+            evict = (
+                "patch",
+                workload,
+                "-n",
+                room,
+                "--type",
+                "merge",
+                "-p",
+                '{"spec": {"active": false}}',
+            )
             await asyncio.to_thread(kubectl, *evict)
             end = await here.ended(1)
-            assert (end.cause, end.message) == (Cause.PREEMPTED, "it was suspended after it had started")
+            assert (end.cause, end.message) == (
+                Cause.PREEMPTED,
+                "it was suspended after it had started",
+            )
             assert (await here.ended(2)).cause is Cause.COMPLETED
             await here.sweep(waits)
             again = here.launch(3, queued(GOOD), attempt=2)
             assert await here.cluster.start(again)
             assert (await here.ended(3)).cause is Cause.COMPLETED
-            assert losses(await asyncio.to_thread(arrived, kafka, again.key)) == [(1, 0.1), (2, 0.2)]
+            assert losses(await asyncio.to_thread(arrived, kafka, again.key)) == [
+                (1, 0.1),
+                (2, 0.2),
+            ]

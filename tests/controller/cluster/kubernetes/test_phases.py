@@ -1,4 +1,5 @@
-"""What became of an attempt: real transitions replayed, every cause once, and no object that it cannot judge."""
+"""What became of an attempt: real transitions replayed, every cause once, and no object that it
+cannot judge."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +28,9 @@ CONTAINERS = {"PyTorchJob": "pytorch", "TFJob": "tensorflow", "TrainJob": "node"
 
 def rules(kind: str) -> Rules:
     """Katib's defaults of the kind."""
-    spec = ExperimentSpec.model_validate({"trialTemplate": {"trialSpec": {"kind": kind}}}, strict=False)
+    spec = ExperimentSpec.model_validate(
+        {"trialTemplate": {"trialSpec": {"kind": kind}}}, strict=False
+    )
     template = with_defaults(spec).trial_template
     condition = (template.success_condition or "", template.failure_condition or "")
     return Rules(*condition, CONTAINERS[kind], template.primary_pod_labels)
@@ -66,15 +69,27 @@ def replayed(path: Path) -> list[Phase]:
             workload["spec"] = {"suspend": told.get("suspend")}
         if workload:
             main = CONTAINERS[workload["kind"]]
-            known = [keep_pod(_pod(one, main)) | {GONE: one.get("gone", False)} for one in pods.values()]
-            now = phase(keep_workload(workload), known, rules(workload["kind"]), AT, started=Running() in seen)
+            known = [
+                keep_pod(_pod(one, main)) | {GONE: one.get("gone", False)} for one in pods.values()
+            ]
+            now = phase(
+                keep_workload(workload),
+                known,
+                rules(workload["kind"]),
+                AT,
+                started=Running() in seen,
+            )
             if not seen or seen[-1] != now:
                 seen.append(now)
     return seen
 
 
 def _tell_pod(pod: dict[str, Any], told: Mapping[str, Any]) -> None:
-    last = {name: text for name, text in pod.get("containers", {}).items() if text.startswith("terminated")}
+    last = {
+        name: text
+        for name, text in pod.get("containers", {}).items()
+        if text.startswith("terminated")
+    }
     pod["last"] = {} if told["event"] == "ADDED" else pod.get("last", {}) | last
     pod |= {key: told[key] for key in ("labels", "phase", "containers") if key in told}
     pod["gone"] = told["event"] == "DELETED"
@@ -90,11 +105,20 @@ def _pod(said: Mapping[str, Any], main: str) -> dict[str, Any]:
     """A pod's object as the recording has it in short."""
     texts, last = said.get("containers", {}), said["last"]
     states = [
-        {"name": name, "state": _state(text), "lastState": _state(last[name]) if name in last else {}}
+        {
+            "name": name,
+            "state": _state(text),
+            "lastState": _state(last[name]) if name in last else {},
+        }
         for name, text in texts.items()
     ]
     return {
-        "metadata": {"name": said["name"], "namespace": "n", "uid": said["name"], "labels": said.get("labels", {})},
+        "metadata": {
+            "name": said["name"],
+            "namespace": "n",
+            "uid": said["name"],
+            "labels": said.get("labels", {}),
+        },
         "spec": {"containers": [{"name": main}], "restartPolicy": "Never", "nodeName": "one"},
         "status": {"phase": said.get("phase"), "containerStatuses": states},
     }
@@ -106,8 +130,10 @@ def test_real_transitions_are_judged_as_they_were(path: Path) -> None:
 
 
 def pod(
-    *, state: dict[str, Any] | None = None, phase: str = "Running", beside: dict[str, Any] | None = None,
-    policy: str = "Never", last: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None, **status: Any,
+    *, state: dict[str, Any] | None = None, phase: str = "Running",
+    beside: dict[str, Any] | None = None,
+    policy: str = "Never", last: dict[str, Any] | None = None,
+    metadata: dict[str, Any] | None = None, **status: Any,
 ) -> dict[str, Any]:  # fmt: skip
     statuses = [{"name": "main", "state": state, "lastState": last or {}}] if state else []
     others = [{"name": name, "state": one} for name, one in (beside or {}).items()]
@@ -115,15 +141,26 @@ def pod(
         {
             "metadata": {"name": "p", "namespace": "n", "uid": "u", **(metadata or {})},
             "spec": {"containers": [{"name": "main"}], "restartPolicy": policy, "nodeName": "one"},
-            "status": {"phase": phase, "containerStatuses": statuses, "initContainerStatuses": others, **status},
+            "status": {"phase": phase, "containerStatuses": statuses,
+                "initContainerStatuses": others, **status},
         }
     )  # fmt: skip
 
 
-def ended(code: int, reason: str = "Error", message: str = "", ago: float = 0, begun: float = 90) -> dict[str, Any]:
-    at, since = ((AT - timedelta(seconds=seconds)).isoformat() for seconds in (ago, max(ago, begun)))
+def ended(
+    code: int, reason: str = "Error", message: str = "", ago: float = 0, begun: float = 90
+) -> dict[str, Any]:
+    at, since = (
+        (AT - timedelta(seconds=seconds)).isoformat() for seconds in (ago, max(ago, begun))
+    )
     return {
-        "terminated": {"exitCode": code, "reason": reason, "message": message, "startedAt": since, "finishedAt": at}
+        "terminated": {
+            "exitCode": code,
+            "reason": reason,
+            "message": message,
+            "startedAt": since,
+            "finishedAt": at,
+        }
     }
 
 
@@ -131,10 +168,17 @@ def waits(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
-def job(*conditions: str, reason: str = "BackoffLimitExceeded", suspend: bool = False, **more: Any) -> dict[str, Any]:
-    told = [{"type": one, "status": "True", "reason": reason, "message": "the Job's words"} for one in conditions]
+def job(
+    *conditions: str, reason: str = "BackoffLimitExceeded", suspend: bool = False, **more: Any
+) -> dict[str, Any]:
+    told = [
+        {"type": one, "status": "True", "reason": reason, "message": "the Job's words"}
+        for one in conditions
+    ]
     status = {"conditions": [*told, *more.pop("conditions", [])], **more.pop("status", {})}
-    return keep_workload({"kind": "Job", "metadata": more, "spec": {"suspend": suspend}, "status": status})
+    return keep_workload(
+        {"kind": "Job", "metadata": more, "spec": {"suspend": suspend}, "status": status}
+    )
 
 
 def disrupted(reason: str) -> dict[str, Any]:
@@ -160,7 +204,8 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
                        Finished(Cause.ERROR, 3, "exit status 3; its message: no data")),
     "signal": (FAILED, [pod(state=ended(139))], Finished(Cause.SIGNAL, 139, "killed by SIGSEGV")),
     "memory": (FAILED, [pod(state=ended(137, "OOMKilled"))],
-               Finished(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
+               Finished(Cause.OUT_OF_MEMORY, 137,
+                   "killed because it used more memory than its limit")),
     "memory of a child, and a good end": (job("Complete"), [pod(state=ended(0, "OOMKilled"))],
                                           Finished(Cause.COMPLETED, 0, "")),
     "deadline": (job("Failed", reason="DeadlineExceeded"), [pod(state=ended(143))],
@@ -170,10 +215,12 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
             "type": "Failed", "status": "True", "reason": "PyTorchJobFailed",
             "message": "Job x has failed because it was active longer than specified deadline"}]}}),
         [pod(state={"running": {}})],
-        Finished(Cause.TIMEOUT, None, "PyTorchJobFailed: Job x has failed because it was active longer than specified "
+        Finished(Cause.TIMEOUT, None,
+            "PyTorchJobFailed: Job x has failed because it was active longer than specified "
                                   "deadline")),
     "started again and again": (
-        FAILED, [pod(state=waits("CrashLoopBackOff"), last=ended(137, "OOMKilled"), policy="OnFailure",
+        FAILED,
+        [pod(state=waits("CrashLoopBackOff"), last=ended(137, "OOMKilled"), policy="OnFailure",
                      beside={"trialstream-collector": ended(143)})],
         Finished(Cause.OUT_OF_MEMORY, 137, "killed because it used more memory than its limit")),
     "replaced after a preemption": (
@@ -189,12 +236,15 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
         FAILED, [pod(state=ended(0), beside={"trialstream-collector": ended(137)})],
         Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
     "power lost after it had fetched": (
-        FAILED, [pod(state=ended(255, begun=60), beside={"fetch": ended(0, ago=61), "side": ended(255)})],
+        FAILED,
+        [pod(state=ended(255, begun=60), beside={"fetch": ended(0, ago=61), "side": ended(255)})],
         Finished(Cause.LOST, 255, "the node one lost the container")),
     "evicted": (FAILED, [pod(state=ended(137), **disrupted("EvictionByEvictionAPI"))],
                 Finished(Cause.PREEMPTED, 137, "made room")),
-    "preempted": (FAILED, [pod(**disrupted("PreemptionByScheduler"))], Finished(Cause.PREEMPTED, None, "made room")),
-    "node under pressure": (FAILED, [pod(phase="Failed", reason="Evicted", message="The node was low on memory")],
+    "preempted": (FAILED, [pod(**disrupted("PreemptionByScheduler"))],
+        Finished(Cause.PREEMPTED, None, "made room")),
+    "node under pressure": (FAILED,
+        [pod(phase="Failed", reason="Evicted", message="The node was low on memory")],
                             Finished(Cause.PREEMPTED, None, "The node was low on memory")),
     **{f"its own greed, {words[:9]}": (
         FAILED, [pod(state=ended(137), phase="Failed", reason="Evicted", message=f"{words}. ",
@@ -203,63 +253,84 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Phase]] = {
        for words in ('Usage of EmptyDir volume "d" exceeds the limit "1Mi"',
                      "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi",
                      'Container main exceeded its local ephemeral storage limit "1Mi"')},
-    "node lost": (FAILED, [pod(**disrupted("DeletionByTaintManager"))], Finished(Cause.LOST, None, "made room")),
+    "node lost": (FAILED, [pod(**disrupted("DeletionByTaintManager"))],
+        Finished(Cause.LOST, None, "made room")),
     "power lost": (FAILED, [pod(state=ended(255), beside={"trialstream-collector": ended(255)})],
                    Finished(Cause.LOST, 255, "the node one lost the container")),
     "255 of its own": (FAILED, [pod(state=ended(255), beside={"trialstream-collector": ended(0)})],
                        Finished(Cause.ERROR, 255, "exit status 255")),
     "not begun": (FAILED, [pod(state=ended(128, "StartError", "no such file: python9"))],
-                  Finished(Cause.SPAWN_FAILURE, 128, "the container main could not be started: no such file: python9")),
+                  Finished(Cause.SPAWN_FAILURE, 128,
+                      "the container main could not be started: no such file: python9")),
     "begun before its tools were there": (
         FAILED, [pod(state=ended(128, "StartError", "stat /trialstream/tini: no such file"))],
-        Finished(Cause.LOST, 128, "the container main could not be started: stat /trialstream/tini: no such file")),
+        Finished(Cause.LOST, 128,
+            "the container main could not be started: stat /trialstream/tini: no such file")),
     "another container": (
         FAILED, [pod(state=waits("PodInitializing"), beside={"fetch": ended(1)})],
-        Finished(Cause.SPAWN_FAILURE, 1, "the container fetch failed with exit status 1; its message: Error")),
+        Finished(Cause.SPAWN_FAILURE, 1,
+            "the container fetch failed with exit status 1; its message: Error")),
     "no pod": (FAILED, [], Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
-    "gone pod": (FAILED, [pod(state=ended(3)) | {GONE: True}], Finished(Cause.ERROR, 3, "exit status 3")),
+    "gone pod": (FAILED, [pod(state=ended(3)) | {GONE: True}],
+        Finished(Cause.ERROR, 3, "exit status 3")),
     "both conditions": (
-        job("Complete", "Failed"), [], Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
+        job("Complete", "Failed"), [],
+        Finished(Cause.ERROR, None, "BackoffLimitExceeded: the Job's words")),
     "lingering": (job(), [pod(state=ended(0, ago=20), beside={"mesh": {"running": {}}})],
                   Finished(Cause.COMPLETED, 0, "")),
-    "lingering after a failure": (job(), [pod(state=ended(3, ago=20))], Finished(Cause.ERROR, 3, "exit status 3")),
+    "lingering after a failure": (job(), [pod(state=ended(3, ago=20))],
+        Finished(Cause.ERROR, 3, "exit status 3")),
     "ended just now": (job(), [pod(state=ended(0, ago=2))], Running()),
     "lingering after another try": (
         job(), [pod(state=ended(3, ago=99), phase="Failed"), pod(state=ended(0, ago=20))],
         Finished(Cause.COMPLETED, 0, "")),
     "a neighbour is not pulled again": (
-        job(), [pod(state={"running": {}}, beside={"mesh": waits("ImagePullBackOff", "x")}, conditions=[SCHEDULED])],
+        job(),
+        [pod(state={"running": {}}, beside={"mesh": waits("ImagePullBackOff", "x")},
+            conditions=[SCHEDULED])],
         Running()),
-    "started again in its pod": (job(), [pod(state=ended(3, ago=20), policy="OnFailure")], Running()),
+    "started again in its pod": (job(), [pod(state=ended(3, ago=20), policy="OnFailure")],
+        Running()),
     "ended with its pod": (job(), [pod(state=ended(3, ago=99), phase="Failed")], Running()),
     "running": (job(), [pod(state={"running": {}})], Running()),
     "says that it runs": (job(status={"ready": 1}), [], Running()),
     "being created": (job(), [pod(state=waits("ContainerCreating"), phase="Pending")], Pending()),
     "nothing yet": (job(), [], Pending()),
     "unschedulable": (
-        job(), [pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                                                  "message": "0/1 nodes"}])], Pending("Unschedulable", "0/1 nodes")),
-    "pulling": (job(), [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending", conditions=[JUST])],
+        job(),
+        [pod(phase="Pending",
+            conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                                                  "message": "0/1 nodes"}])],
+                                                  Pending("Unschedulable", "0/1 nodes")),
+    "pulling": (job(),
+        [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending", conditions=[JUST])],
                 Pending("ImagePullBackOff", "container main: no such image")),
     "never pulled": (
-        job(), [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending", conditions=[SCHEDULED])],
-        Finished(Cause.SPAWN_FAILURE, None, "the container main cannot start: ImagePullBackOff: no such image")),
+        job(),
+        [pod(state=waits("ImagePullBackOff", "no such image"), phase="Pending",
+            conditions=[SCHEDULED])],
+        Finished(Cause.SPAWN_FAILURE, None,
+            "the container main cannot start: ImagePullBackOff: no such image")),
     "no image name": (job(), [pod(state=waits("InvalidImageName", "bad"), conditions=[JUST])],
-                      Finished(Cause.SPAWN_FAILURE, None, "the container main cannot start: InvalidImageName: bad")),
+                      Finished(Cause.SPAWN_FAILURE, None,
+                          "the container main cannot start: InvalidImageName: bad")),
     "pod deleted by somebody": (
         FAILED, [pod(state=ended(143), metadata={"deletionTimestamp": "2026-11-22T11:59:00Z"})],
         Finished(Cause.LOST, 143, "its pod p was deleted, and not by Trialstream")),
     "deleted as a whole": (
-        job("Failed", deletionTimestamp="2026-11-22T11:59:00Z"), [pod(state=ended(143))], Pending()),
+        job("Failed", deletionTimestamp="2026-11-22T11:59:00Z"), [pod(state=ended(143))],
+        Pending()),
     "queued": (job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "team"}), [],
                Pending("Suspended", "it waits in Kueue's queue team")),
     "suspended later": (
         job(suspend=True, creationTimestamp="2026-11-22T10:00:00Z", conditions=[
-            {"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-22T10:05:00Z"}]), [],
+            {"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-22T10:05:00Z"}]),
+            [],
         Finished(Cause.PREEMPTED, None, "it was suspended after it had started")),
     "its node does not answer": (
         job(), [pod(state={"running": {}}, metadata={"deletionTimestamp": "2026-11-22T11:00:00Z"},
-                    conditions=[{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}])],
+                    conditions=[{"type": "Ready", "status": "Unknown",
+                        "reason": "NodeStatusUnknown"}])],
         Finished(Cause.LOST, None, "the node one is lost")),
 }  # fmt: skip
 
@@ -282,10 +353,27 @@ def test_only_primary_pods_decide() -> None:
     master = pod(state={"running": {}}, metadata={"labels": {"role": "master"}})
     assert phase(job(), [other, master], chosen, AT, started=False) == Running()
     worker = pod(state=ended(3))
-    assert phase(FAILED, [worker], chosen, AT, started=False) == Finished(Cause.ERROR, 3, "exit status 3")
+    assert phase(FAILED, [worker], chosen, AT, started=False) == Finished(
+        Cause.ERROR, 3, "exit status 3"
+    )
 
 
-JUNK: tuple[Any, ...] = (None, True, 0, -1, 2**70, 1.5, "", "True", "9999-99-99", [], [[]], [None], {}, {"name": []})
+JUNK: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "True",
+    "9999-99-99",
+    [],
+    [[]],
+    [None],
+    {},
+    {"name": []},
+)
 FULL: dict[str, Any] = {
     "kind": "Job",
     "metadata": {"labels": {"a": "b"}, "creationTimestamp": "2026-11-22T10:00:00Z"},
@@ -296,14 +384,16 @@ FULL: dict[str, Any] = {
     },
 }  # fmt: skip
 FULL_POD: dict[str, Any] = {
-    "metadata": {"name": "p", "uid": "u", "labels": {"a": "b"}, "creationTimestamp": "2026-11-22T10:00:00Z",
+    "metadata": {"name": "p", "uid": "u", "labels": {"a": "b"},
+        "creationTimestamp": "2026-11-22T10:00:00Z",
                  "deletionTimestamp": "2026-11-22T10:00:00Z"},
     "spec": {"containers": [{"name": "main"}], "restartPolicy": "Never", "nodeName": "one"},
     "status": {
         "phase": "Running", "reason": "", "message": "",
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "r"},
-            {"type": "DisruptionTarget", "status": "False", "reason": "r", "lastTransitionTime": "t"}, SCHEDULED],
+            {"type": "DisruptionTarget", "status": "False", "reason": "r",
+                "lastTransitionTime": "t"}, SCHEDULED],
         "containerStatuses": [{"name": "main", "state": ended(3, ago=20), "lastState": ended(137)}],
         "initContainerStatuses": [{"name": "fetch", "state": waits("ImagePullBackOff")}],
     },
@@ -312,8 +402,16 @@ FULL_POD: dict[str, Any] = {
 
 def places(tree: Any) -> list[tuple[Any, ...]]:
     """The paths to all that is in a tree."""
-    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    return [path for key, value in inner for path in [(key,), *((key, *rest) for rest in places(value))]]
+    inner = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
+    return [
+        path for key, value in inner for path in [(key,), *((key, *rest) for rest in places(value))]
+    ]
 
 
 def spoilt(tree: Any, path: tuple[Any, ...], junk: Any) -> Any:
@@ -325,21 +423,29 @@ def spoilt(tree: Any, path: tuple[Any, ...], junk: Any) -> Any:
     return copy
 
 
-@pytest.mark.parametrize("conditions", [[], FULL["status"]["conditions"]], ids=["goes on", "has failed"])
+@pytest.mark.parametrize(
+    "conditions", [[], FULL["status"]["conditions"]], ids=["goes on", "has failed"]
+)
 def test_anything_may_stand_in_any_field(conditions: list[Any]) -> None:
     workload = keep_workload({**FULL, "status": {**FULL["status"], "conditions": conditions}})
     for place, junk in product(places(FULL_POD), JUNK):
         phase(workload, [keep_pod(spoilt(FULL_POD, place, junk))], JOB, AT, started=False)
     for place, junk in product(places(FULL), JUNK):
-        phase(keep_workload(spoilt(FULL, place, junk)), [keep_pod(FULL_POD)], JOB, AT, started=False)
+        phase(
+            keep_workload(spoilt(FULL, place, junk)), [keep_pod(FULL_POD)], JOB, AT, started=False
+        )
 
 
 def spoils(tree: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(spoilt, st.just(tree), st.sampled_from(places(tree)), st.sampled_from(JUNK)) | st.just(tree)
+    return st.builds(
+        spoilt, st.just(tree), st.sampled_from(places(tree)), st.sampled_from(JUNK)
+    ) | st.just(tree)
 
 
 @given(spoils(FULL), st.lists(spoils(FULL_POD), max_size=2), st.booleans(), st.booleans())
-def test_no_object_is_too_strange(thing: dict[str, Any], pods: list[Any], failed: bool, started: bool) -> None:
+def test_no_object_is_too_strange(
+    thing: dict[str, Any], pods: list[Any], failed: bool, started: bool
+) -> None:
     if not failed:
         thing = {**thing, "status": {}}
     found = phase(keep_workload(thing), [keep_pod(one) for one in pods], JOB, AT, started=started)

@@ -11,7 +11,9 @@ from events.facts import Cause
 from tests.controller.core.histories import START, experiment, outcome
 from tests.controller.core.test_decisions import end, running
 
-OBJECT = ExperimentObject.read({"metadata": {"name": "e", "uid": str(UUID(int=1)), "generation": 1}})
+OBJECT = ExperimentObject.read(
+    {"metadata": {"name": "e", "uid": str(UUID(int=1)), "generation": 1}}
+)
 
 
 def front(members: int) -> Experiment:

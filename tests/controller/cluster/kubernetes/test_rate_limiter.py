@@ -1,4 +1,5 @@
-"""Writes at a pace: in their order, what can wait behind the others but not for ever, all together at the rate."""
+"""Writes at a pace: in their order, what can wait behind the others but not for ever, all together
+at the rate."""
 
 import asyncio
 import time
@@ -48,7 +49,10 @@ async def test_what_can_wait_takes_what_is_left_over() -> None:
 
 
 async def test_a_server_that_does_not_answer_is_not_asked_ever_more() -> None:
-    limiter, begun = RateLimiter(FAST, tokens=FAST, background_tokens=FAST, filled_at=time.monotonic()), 0
+    limiter, begun = (
+        RateLimiter(FAST, tokens=FAST, background_tokens=FAST, filled_at=time.monotonic()),
+        0,
+    )
 
     async def one() -> None:
         nonlocal begun

@@ -1,4 +1,5 @@
-"""The list-and-watch beside a real API server that is silent, forgetful or overloaded: caught up, never hasty."""
+"""The list-and-watch beside a real API server that is silent, forgetful or overloaded: caught up,
+never hasty."""
 
 import asyncio
 import json
@@ -13,7 +14,14 @@ from controller.cluster.kubernetes import reflector
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.labels import Object
 from controller.cluster.kubernetes.reflector import Reflector, Resource
-from tests.controller.cluster.kubernetes.proxy import SILENCE, Judge, Proxy, leading_to, plain_api, proxied
+from tests.controller.cluster.kubernetes.proxy import (
+    SILENCE,
+    Judge,
+    Proxy,
+    leading_to,
+    plain_api,
+    proxied,
+)
 from tests.eventually import eventually_async
 from tests.kubernetes import kubectl
 
@@ -22,11 +30,20 @@ Scene = Callable[[Proxy, Reflector, list[tuple[str, bool]]], Awaitable[None]]
 
 
 def said(status: str, body: str, *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers, "", body]
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+        *headers,
+        "",
+        body,
+    ]
     return "\r\n".join(lines).encode()
 
 
-GONE = json.dumps({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"})
+GONE = json.dumps(
+    {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+)
 EXPIRED_EVENT = json.dumps({"type": "ERROR", "object": json.loads(GONE)}) + "\n"
 
 
@@ -37,7 +54,9 @@ def watches(answer: bytes) -> Judge:
 TROUBLES: dict[str, Judge] = {
     "gone": watches(said("410 Gone", GONE, "Content-Type: application/json")),
     "gone within": watches(said("200 OK", EXPIRED_EVENT, "Content-Type: application/json")),
-    "a page of a proxy": watches(said("502 Bad Gateway", "<html>502</html>", "Content-Type: text/html")),
+    "a page of a proxy": watches(
+        said("502 Bad Gateway", "<html>502</html>", "Content-Type: text/html")
+    ),
     "no JSON": watches(said("200 OK", "<html>hello</html>\n")),
     "closed at once": watches(said("200 OK", "")),
     "busy": lambda method, path: said("429 Too Many Requests", "{}", "Retry-After: 2"),
@@ -112,7 +131,9 @@ def test_a_server_too_busy_to_list_again_goes_on_being_watched(
     monkeypatch.setattr(reflector, "RELIST_SECONDS", 2.0)
 
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
-        proxy.judge = lambda method, path: None if "watch=true" in path else said("500 Internal Server Error", "{}")
+        proxy.judge = lambda method, path: (
+            None if "watch=true" in path else said("500 Internal Server Error", "{}")
+        )
         await eventually_async(lambda: _is(bool(watching.problem)))
         await asyncio.to_thread(config_map, room, "made")
         await eventually_async(lambda: _has(seen, ("made", False)))
@@ -126,7 +147,9 @@ async def _is(true: bool) -> bool:
     return true
 
 
-def test_a_watch_that_lasts_is_not_listed_again(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_that_lasts_is_not_listed_again(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         for number in range(5):
             await asyncio.to_thread(config_map, room, f"one-{number}")
@@ -136,10 +159,16 @@ def test_a_watch_that_lasts_is_not_listed_again(room: str, tmp_path: Path, monke
     play(room, tmp_path, monkeypatch, scene)
 
 
-def test_a_long_list_comes_in_pages(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_comes_in_pages(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reflector, "PAGE", 3)
-    listed = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{i}"}} for i in range(7)]
-    kubectl("create", "-n", room, "-f", "-", said={"apiVersion": "v1", "kind": "List", "items": listed})
+    listed = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{i}"}} for i in range(7)
+    ]
+    kubectl(
+        "create", "-n", room, "-f", "-", said={"apiVersion": "v1", "kind": "List", "items": listed}
+    )
 
     async def scene(proxy: Proxy, watching: Reflector, seen: list[tuple[str, bool]]) -> None:
         assert {name for _, name in watching.objects} >= {f"n{i}" for i in range(7)}

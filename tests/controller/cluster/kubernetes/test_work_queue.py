@@ -68,7 +68,12 @@ async def test_a_key_that_is_worked_on_comes_again_afterwards() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "later", "work", "done"])), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["add", "later", "work", "done"])),
+        max_size=30,
+    )
+)
 def test_nothing_that_was_asked_for_is_lost(calls: list[tuple[str, str]]) -> None:
     """Whatever the order: each key that is due and not at work is given out, and no other."""
 

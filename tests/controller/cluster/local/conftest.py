@@ -30,10 +30,13 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Callable[..., Launch]:
-    """launch(trial, *command, attempt=1, origin=…, assignment=…, template=…, **spec): an attempt of one experiment."""
+    """launch(trial, *command, attempt=1, origin=…, assignment=…, template=…, **spec): an attempt of
+    one experiment."""
     experiment = ExperimentId(uuid4())
 
-    def make(trial: int, *command: str, attempt: int = 1, origin: str | None = None, **more: Any) -> Launch:
+    def make(
+        trial: int, *command: str, attempt: int = 1, origin: str | None = None, **more: Any
+    ) -> Launch:
         template = more.pop("template", {}) | ({"command": command} if command else {})
         assignment = more.pop("assignment", {})
         spec = ExperimentSpec.model_validate({"trialTemplate": template, **more}, strict=False)

@@ -29,7 +29,8 @@ async def next_end(cluster: LocalCluster, key: AttemptKey | None = None) -> Ende
 
 
 async def until(path: Path, text: str = "") -> str:
-    """What a trial has written to `path` once `text` is part of it; only the file tells us its moment."""
+    """What a trial has written to `path` once `text` is part of it; only the file tells us its
+    moment."""
 
     def written() -> str:
         found = path.read_text() if path.exists() else ""
@@ -63,14 +64,18 @@ def shell(script: str) -> tuple[str, str, str]:
         ("kill -KILL $$", Cause.SIGNAL, 137, "killed by SIGKILL"),
     ],
 )
-async def test_how_a_program_ends(data: Path, launch: Make, script: str, cause: Cause, code: int, message: str) -> None:
+async def test_how_a_program_ends(
+    data: Path, launch: Make, script: str, cause: Cause, code: int, message: str
+) -> None:
     end = await end_of(data, launch(1, *shell(script)))
     assert (end.cause, end.exit_code) == (cause, code)
     assert message.replace(" \n", "\n") in end.message
 
 
 async def test_long_messages_are_cut_at_their_beginning(data: Path, launch: Make) -> None:
-    end = await end_of(data, launch(1, sys.executable, "-c", "print('x' * 9000 + 'last'); raise SystemExit(1)"))
+    end = await end_of(
+        data, launch(1, sys.executable, "-c", "print('x' * 9000 + 'last'); raise SystemExit(1)")
+    )
     assert len(end.message) <= 500
     assert end.message.endswith("last")
 
@@ -119,15 +124,23 @@ async def test_the_timeout(data: Path, launch: Make) -> None:
 
 
 async def test_the_memory_limit_counts_children(data: Path, launch: Make) -> None:
-    hungry = f"{sys.executable} -c 'import time; held = bytearray(150_000_000); time.sleep(60)' & wait"
-    container = {"name": "main", "command": list(shell(hungry)), "resources": {"limits": {"memory": "100Mi"}}}
+    hungry = (
+        f"{sys.executable} -c 'import time; held = bytearray(150_000_000); time.sleep(60)' & wait"
+    )
+    container = {
+        "name": "main",
+        "command": list(shell(hungry)),
+        "resources": {"limits": {"memory": "100Mi"}},
+    }
     template = {"primaryContainerName": "main", "trialSpec": {"spec": {"containers": [container]}}}
     end = await end_of(data, launch(1, template=template))
     assert end.cause is Cause.OUT_OF_MEMORY
     assert "more than its limit of 104,857,600" in end.message
 
 
-async def test_what_a_trial_sees(data: Path, launch: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_trial_sees(
+    data: Path, launch: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OURS", "inherited")
     script = (
         "echo $OURS $TRIALSTREAM_TRIAL $TRIALSTREAM_ATTEMPT $KATIB_TRIAL_NAME $PYTHONUNBUFFERED;"
@@ -141,12 +154,20 @@ async def test_what_a_trial_sees(data: Path, launch: Make, tmp_path: Path, monke
         await next_end(cluster)
         log = cluster.log_path(wanted.key)
         assert cluster.metrics_path(wanted) == log
-    assert log.read_text() == f'inherited exp-3 2 exp-3 1\n{{"lr": 0.1}}\n{tmp_path}\nerror\n{log}\n'
+    assert (
+        log.read_text() == f'inherited exp-3 2 exp-3 1\n{{"lr": 0.1}}\n{tmp_path}\nerror\n{log}\n'
+    )
 
 
 async def test_each_attempt_has_its_own_metrics_file(data: Path, launch: Make) -> None:
-    source = {"collector": {"kind": "File"}, "source": {"fileSystemPath": {"path": "/katib/mnist.json"}}}
-    both = [launch(n, *shell(f"echo loss={n} > /katib/mnist.json"), metricsCollectorSpec=source) for n in (1, 2)]
+    source = {
+        "collector": {"kind": "File"},
+        "source": {"fileSystemPath": {"path": "/katib/mnist.json"}},
+    }
+    both = [
+        launch(n, *shell(f"echo loss={n} > /katib/mnist.json"), metricsCollectorSpec=source)
+        for n in (1, 2)
+    ]
 
     async with LocalCluster.open(data) as cluster:
         for each in both:
@@ -156,9 +177,12 @@ async def test_each_attempt_has_its_own_metrics_file(data: Path, launch: Make) -
 
 
 @pytest.mark.parametrize(
-    "script", ["trap 'exit 0' TERM; echo up; sleep 60 & wait", "trap '' TERM; echo up; sleep 60; sleep 60"]
+    "script",
+    ["trap 'exit 0' TERM; echo up; sleep 60 & wait", "trap '' TERM; echo up; sleep 60; sleep 60"],
 )
-async def test_stop_ends_the_willing_and_the_unwilling(data: Path, launch: Make, script: str) -> None:
+async def test_stop_ends_the_willing_and_the_unwilling(
+    data: Path, launch: Make, script: str
+) -> None:
     trial = launch(1, *shell(script))
 
     async with LocalCluster.open(data, grace=0.5) as cluster:
@@ -171,7 +195,8 @@ async def test_stop_ends_the_willing_and_the_unwilling(data: Path, launch: Make,
 
 @pytest.mark.parametrize("ending", ["sleep 60", "exit 0"])
 async def test_no_grandchild_stays(data: Path, launch: Make, ending: str) -> None:
-    """Neither after a stop nor after the main process ended by itself, even if it ignores SIGTERM."""
+    """Neither after a stop nor after the main process ended by itself, even if it ignores
+    SIGTERM."""
     trial = launch(1, *shell(f"(trap '' TERM; sleep 60; sleep 60) & echo $!; {ending}"))
 
     async with LocalCluster.open(data, grace=0.3) as cluster:
@@ -200,7 +225,9 @@ async def test_start_again_does_not_run_again(data: Path, launch: Make, tmp_path
     assert (tmp_path / "runs").read_text() == "ran\n"
 
 
-async def test_stopped_before_its_start_it_never_runs(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_stopped_before_its_start_it_never_runs(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     trial = launch(1, "touch", str(tmp_path / "ran"))
 
     async with LocalCluster.open(data) as cluster:
@@ -242,7 +269,9 @@ async def test_a_sweep_makes_levels_of_edges(data: Path, launch: Make, tmp_path:
     assert not (tmp_path / "ran").exists()
 
 
-async def test_kill_all_is_immediate_and_spares_other_experiments(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_kill_all_is_immediate_and_spares_other_experiments(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     stubborn = [launch(n, *shell("trap '' TERM; echo up; sleep 60; sleep 60")) for n in (1, 2)]
 
     async with LocalCluster.open(data, grace=30) as cluster:
@@ -269,11 +298,15 @@ async def test_forget_kills_and_deletes(data: Path, launch: Make) -> None:
     assert list(data.glob("experiments/*")) + list(data.glob("forgotten-*")) == []
 
 
-async def test_the_environment_is_not_on_disk(data: Path, launch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environment_is_not_on_disk(
+    data: Path, launch: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOKEN", "s3cr3t-" + "value")
     trial = launch(1, *shell('test -n "$TOKEN"'))
     assert (await end_of(data, trial)).cause is Cause.COMPLETED
-    await until(data / "experiments" / str(trial.key.experiment) / "1" / "1" / "exit.json", "Completed")
+    await until(
+        data / "experiments" / str(trial.key.experiment) / "1" / "1" / "exit.json", "Completed"
+    )
     written = [content(path) for path in data.rglob("*")]
     assert b"s3cr3t" not in b"".join(written)
 

@@ -1,4 +1,5 @@
-"""Local trials with a collector beside each: it is told of, started again when it dies, and outlives everybody."""
+"""Local trials with a collector beside each: it is told of, started again when it dies, and
+outlives everybody."""
 
 import asyncio
 import os
@@ -24,7 +25,9 @@ from tests.eventually import eventually
 
 Make = Callable[..., Launch]
 NOWHERE = KafkaSettings("127.0.0.1:1")
-GROWING = "n=0; until test -e {gate}; do n=$((n+1)); echo loss=$n; sleep 0.02; done; echo loss=-1; env"
+GROWING = (
+    "n=0; until test -e {gate}; do n=$((n+1)); echo loss=$n; sleep 0.02; done; echo loss=-1; env"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Site:
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[LocalCluster]:
         def collector(launch: Launch, file: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
-            command = command_line(launch.key, SHARD, launch.spec.metrics_collector_spec, ["loss"], file, folder / "s")
+            command = command_line(
+                launch.key, SHARD, launch.spec.metrics_collector_spec, ["loss"], file, folder / "s"
+            )
             return command, self.kafka.to_environment()
 
         async with LocalCluster.open(self.data, grace=0.5, collector=collector) as cluster:
@@ -154,7 +159,9 @@ async def test_what_never_ran_has_no_collector(site: Site, launch: Make) -> None
     assert not (site.folder(stopped) / "collector.log").exists()
 
 
-async def test_a_killed_collector_is_started_again(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_killed_collector_is_started_again(
+    site: Site, launch: Make, tmp_path: Path
+) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
     async with site.cluster() as cluster:
@@ -170,7 +177,9 @@ async def test_a_killed_collector_is_started_again(site: Site, launch: Make, tmp
     assert site.points(trial) == site.written(trial)
 
 
-async def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(site: Site, launch: Make) -> None:
+async def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(
+    site: Site, launch: Make
+) -> None:
     """Stopped first, so that it cannot have finished."""
     trial = launch(1, "sh", "-c", "echo loss=1; sleep 60")
 
@@ -188,7 +197,9 @@ async def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(si
     eventually(lambda: not supervisor.is_running() and not site.collectors(trial))
 
 
-async def test_a_collector_outlives_its_supervisor(site: Site, launch: Make, tmp_path: Path) -> None:
+async def test_a_collector_outlives_its_supervisor(
+    site: Site, launch: Make, tmp_path: Path
+) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
     async with site.cluster() as cluster:
@@ -208,11 +219,15 @@ async def test_a_collector_outlives_its_supervisor(site: Site, launch: Make, tmp
     eventually(lambda: not site.collectors(trial))
 
 
-async def test_a_collector_that_cannot_start_is_tried_again(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_collector_that_cannot_start_is_tried_again(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     """Its trial runs meanwhile, and whoever asks is told that somebody will report."""
     trial, program = launch(1, "true"), tmp_path / "collector"
 
-    async with LocalCluster.open(data, collector=lambda *_: ([str(program)], dict(os.environ))) as cluster:
+    async with LocalCluster.open(
+        data, collector=lambda *_: ([str(program)], dict(os.environ))
+    ) as cluster:
         pins = launch(2, "sleep", "60")
         await cluster.start(pins)
         await cluster.start(trial)
@@ -230,16 +245,24 @@ async def test_a_collector_that_cannot_start_is_tried_again(data: Path, launch: 
     supervisor = supervisor
     eventually(lambda: not supervisor.is_running())
     folders = (tmp_path / "done").read_text().splitlines()
-    assert sorted(folders) == sorted(str(one.parent) for one in data.resolve().glob("experiments/*/*/*/collector.log"))
+    assert sorted(folders) == sorted(
+        str(one.parent) for one in data.resolve().glob("experiments/*/*/*/collector.log")
+    )
     assert len(folders) == 2
 
 
 def complaints(data: Path) -> int:
-    return sum(log.read_text().count("cannot be started") for log in (data / "supervisors").glob("*.log"))
+    return sum(
+        log.read_text().count("cannot be started") for log in (data / "supervisors").glob("*.log")
+    )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are set on Linux only")
-async def test_a_supervisor_without_file_descriptors_keeps_its_trials(site: Site, launch: Make, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="limits of other processes are set on Linux only"
+)
+async def test_a_supervisor_without_file_descriptors_keeps_its_trials(
+    site: Site, launch: Make, tmp_path: Path
+) -> None:
     trial = launch(1, "sh", "-c", GROWING.format(gate=tmp_path / "gate"))
 
     async with site.cluster() as cluster:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from controller.cluster import Launch
-from controller.cluster.local.program import ProcessError, parse_quantity, process_problems, render_process
+from controller.cluster.local.program import (
+    ProcessError,
+    parse_quantity,
+    process_problems,
+    render_process,
+)
 from events.spec.experiment import ExperimentSpec
 
 Make = Callable[..., Launch]
@@ -18,13 +23,27 @@ def job(container: dict[str, Any], **spec: Any) -> dict[str, Any]:
     """The template of a Job with a sidecar before the `main` container."""
     containers = [{"name": "sidecar", "command": ["no"]}, {"name": "main", **container}]
     tree = {"kind": "Job", "spec": {**spec, "template": {"spec": {"containers": containers}}}}
-    return {"primaryContainerName": "main", "trialSpec": tree, "trialParameters": [{"name": "rate", "reference": "lr"}]}
+    return {
+        "primaryContainerName": "main",
+        "trialSpec": tree,
+        "trialParameters": [{"name": "rate", "reference": "lr"}],
+    }
 
 
 def test_command_arguments_and_environment_of_the_primary_container(launch: Make) -> None:
-    env = [{"name": "A", "value": "x"}, {"name": "B"}, {"name": "C", "valueFrom": {"secretKeyRef": {}}}]
-    container = {"command": ["python", "train.py"], "args": ["--lr=${trialParameters.rate}", 3, True], "env": env}
-    ran = render_process(launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me"), METRICS)
+    env = [
+        {"name": "A", "value": "x"},
+        {"name": "B"},
+        {"name": "C", "valueFrom": {"secretKeyRef": {}}},
+    ]
+    container = {
+        "command": ["python", "train.py"],
+        "args": ["--lr=${trialParameters.rate}", 3, True],
+        "env": env,
+    }
+    ran = render_process(
+        launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me"), METRICS
+    )
     assert ran.argv == ("python", "train.py", "--lr=1e-05", "3", "true")
     assert ran.env == {
         "A": "x",
@@ -40,7 +59,12 @@ def test_command_arguments_and_environment_of_the_primary_container(launch: Make
 
 def test_the_short_command(launch: Make) -> None:
     wanted = launch(
-        1, "python", "$(x)", "${trialParameters.lr}", assignment={"lr": 0.1}, template={"timeoutSeconds": 5}
+        1,
+        "python",
+        "$(x)",
+        "${trialParameters.lr}",
+        assignment={"lr": 0.1},
+        template={"timeoutSeconds": 5},
     )
     ran = render_process(wanted, METRICS)
     assert ran.argv == ("python", "$(x)", "0.1")
@@ -59,7 +83,13 @@ CONDITIONAL = [
 
 
 def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out(launch: Make) -> None:
-    words = ["train", "--kind=${trialParameters.kind}", "--momentum", "${trialParameters.momentum}", "-v"]
+    words = [
+        "train",
+        "--kind=${trialParameters.kind}",
+        "--momentum",
+        "${trialParameters.momentum}",
+        "-v",
+    ]
     absent = launch(1, *words, parameters=CONDITIONAL, assignment={"kind": "adam"})
     assert render_process(absent, METRICS).argv == ("train", "--kind=adam", "-v")
     assert render_process(absent, METRICS).env["TRIALSTREAM_PARAMETERS"] == '{"kind": "adam"}'
@@ -68,10 +98,18 @@ def test_what_stands_for_a_parameter_that_does_not_exist_is_left_out(launch: Mak
 
 
 def test_so_is_its_variable_in_a_manifest(launch: Make) -> None:
-    env = [{"name": "KIND", "value": "${trialParameters.k}"}, {"name": "MOMENTUM", "value": "${trialParameters.m}"}]
+    env = [
+        {"name": "KIND", "value": "${trialParameters.k}"},
+        {"name": "MOMENTUM", "value": "${trialParameters.m}"},
+    ]
     template = job({"command": ["train"], "args": ["--m=${trialParameters.m}"], "env": env})
-    template["trialParameters"] = [{"name": "k", "reference": "kind"}, {"name": "m", "reference": "momentum"}]
-    ran = render_process(launch(1, template=template, parameters=CONDITIONAL, assignment={"kind": "adam"}), METRICS)
+    template["trialParameters"] = [
+        {"name": "k", "reference": "kind"},
+        {"name": "m", "reference": "momentum"},
+    ]
+    ran = render_process(
+        launch(1, template=template, parameters=CONDITIONAL, assignment={"kind": "adam"}), METRICS
+    )
     assert ran.argv == ("train",)
     assert ran.env["KIND"] == "adam"
     assert "MOMENTUM" not in ran.env
@@ -82,7 +120,10 @@ def test_references_to_variables_as_in_kubernetes(launch: Make) -> None:
         "command": ["sh", "-c", "echo $(A) $(KATIB_TRIAL_NAME) $(date) $$(A) $$$$"],
         "env": [{"name": "A", "value": "x"}],
     }
-    assert render_process(launch(1, template=job(container)), METRICS).argv[2] == "echo x exp-1 $(date) $(A) $$"
+    assert (
+        render_process(launch(1, template=job(container)), METRICS).argv[2]
+        == "echo x exp-1 $(date) $(A) $$"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,21 +131,29 @@ def test_references_to_variables_as_in_kubernetes(launch: Make) -> None:
     [
         ("/katib/mnist.json", str(METRICS)),
         ("--out=/katib/mnist.json", f"--out={METRICS}"),
-        ("echo 1 > /katib/mnist.json; cat '/katib/mnist.json'.", f"echo 1 > {METRICS}; cat '{METRICS}'."),
+        (
+            "echo 1 > /katib/mnist.json; cat '/katib/mnist.json'.",
+            f"echo 1 > {METRICS}; cat '{METRICS}'.",
+        ),
         ("/mnt/katib/mnist.json", "/mnt/katib/mnist.json"),
         ("/katib/mnist.json.bak", "/katib/mnist.json.bak"),
         ("/katib/mnist.jsonl", "/katib/mnist.jsonl"),
     ],
 )
 def test_the_metrics_file_is_the_attempts_own(launch: Make, word: str, expected: str) -> None:
-    collector = {"collector": {"kind": "File"}, "source": {"fileSystemPath": {"path": "/katib/mnist.json"}}}
+    collector = {
+        "collector": {"kind": "File"},
+        "source": {"fileSystemPath": {"path": "/katib/mnist.json"}},
+    }
     template = job({"command": ["run", word], "env": [{"name": "OUT", "value": word}]})
     ran = render_process(launch(1, template=template, metricsCollectorSpec=collector), METRICS)
     assert (ran.argv[1], ran.env["OUT"]) == (expected, expected)
 
 
 def test_the_shortest_limit_counts(launch: Make) -> None:
-    template = job({"command": ["run"], "resources": {"limits": {"memory": "1Gi"}}}, activeDeadlineSeconds=30)
+    template = job(
+        {"command": ["run"], "resources": {"limits": {"memory": "1Gi"}}}, activeDeadlineSeconds=30
+    )
     ran = render_process(launch(1, template={**template, "timeoutSeconds": 60}), METRICS)
     assert (ran.timeout, ran.memory) == (30, 2**30)
 
@@ -143,7 +192,9 @@ def test_no_quantities(text: object) -> None:
         ({"command": ["run"], "resources": {"limits": {"memory": "much"}}}, "is not a quantity"),
     ],
 )
-def test_what_cannot_run_is_told_before_and_at_the_start(launch: Make, container: dict[str, Any], message: str) -> None:
+def test_what_cannot_run_is_told_before_and_at_the_start(
+    launch: Make, container: dict[str, Any], message: str
+) -> None:
     wanted = launch(1, template=job(container))
     with pytest.raises(ProcessError, match=message):
         render_process(wanted, METRICS)
@@ -159,9 +210,14 @@ def test_the_primary_container_must_be_there(launch: Make) -> None:
 
 
 def test_no_problem_where_limits_are_placeholders(launch: Make) -> None:
-    template = job({"command": ["run"], "resources": {"limits": {"memory": "${trialParameters.rate}"}}})
+    template = job(
+        {"command": ["run"], "resources": {"limits": {"memory": "${trialParameters.rate}"}}}
+    )
     assert list(process_problems(launch(1, template=template).spec)) == []
-    assert render_process(launch(1, template=template, assignment={"lr": "1Ki"}), METRICS).memory == 1024
+    assert (
+        render_process(launch(1, template=template, assignment={"lr": "1Ki"}), METRICS).memory
+        == 1024
+    )
 
 
 def test_templates_from_config_maps_are_for_kubernetes() -> None:

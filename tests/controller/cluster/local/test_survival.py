@@ -1,4 +1,5 @@
-"""What local trials survive, and what they do not: deaths of controllers and supervisors, races, full disks."""
+"""What local trials survive, and what they do not: deaths of controllers and supervisors, races,
+full disks."""
 
 import asyncio
 import json
@@ -43,7 +44,9 @@ def killed_controller(data: Path, *launches: Launch) -> None:
     """Another controller starts `launches` and is killed without mercy."""
     root = str(Path(__file__).parents[4])
     command = [sys.executable, "-c", CONTROLLER, str(data)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root) as child:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root
+    ) as child:
         assert child.stdin
         assert child.stdout
         child.stdin.write(pickle.dumps(launches))
@@ -81,29 +84,49 @@ def supervisor_of(data: Path, key: AttemptKey) -> psutil.Process:
 
 def gone(*processes: psutil.Process) -> None:
     """Wait until these have ended, or are zombies that only await their parent."""
-    eventually(lambda: not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
+    eventually(
+        lambda: not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    )
 
 
-async def test_two_controllers_race_and_each_attempt_runs_once(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_two_controllers_race_and_each_attempt_runs_once(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     launches = [launch(n, "sh", "-c", f"echo {n} >> {runs}") for n in range(1, 61)]
 
-    async with LocalCluster.open(data) as one, LocalCluster.open(data) as two, LocalCluster.open(data) as three:
-        await asyncio.gather(*(cluster.start(each) for each in launches for cluster in (one, two, three)))
+    async with (
+        LocalCluster.open(data) as one,
+        LocalCluster.open(data) as two,
+        LocalCluster.open(data) as three,
+    ):
+        await asyncio.gather(
+            *(cluster.start(each) for each in launches for cluster in (one, two, three))
+        )
         found = await ends(one, len(launches))
         assert {end.cause for end in found.values()} == {Cause.COMPLETED}
     assert sorted(map(int, runs.read_text().split())) == list(range(1, 61))
 
 
 async def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -> None:
-    """Whoever wins, both controllers tell the same end, and what was cancelled unstarted has not run."""
+    """Whoever wins, both controllers tell the same end, and what was cancelled unstarted has not
+    run."""
     launches = [launch(n, "sh", "-c", f"touch {tmp_path}/ran-{n}; sleep 60") for n in range(1, 31)]
 
     async def run() -> tuple[dict[AttemptKey, Ended], dict[AttemptKey, Ended]]:
-        async with LocalCluster.open(data, grace=0.5) as one, LocalCluster.open(data, grace=0.5) as two:
-            await asyncio.gather(*(one.start(each) for each in launches), *(two.stop(each.key) for each in launches))
-            await two.sweep(identity(launches[0]), [each.key for each in launches], lambda key: True)
-            await one.sweep(identity(launches[0]), [each.key for each in launches], lambda key: True)
+        async with (
+            LocalCluster.open(data, grace=0.5) as one,
+            LocalCluster.open(data, grace=0.5) as two,
+        ):
+            await asyncio.gather(
+                *(one.start(each) for each in launches), *(two.stop(each.key) for each in launches)
+            )
+            await two.sweep(
+                identity(launches[0]), [each.key for each in launches], lambda key: True
+            )
+            await one.sweep(
+                identity(launches[0]), [each.key for each in launches], lambda key: True
+            )
             return await ends(one, len(launches)), await ends(two, len(launches))
 
     first, second = await run()
@@ -116,7 +139,10 @@ async def test_start_races_with_stop(data: Path, launch: Make, tmp_path: Path) -
 
 async def test_trials_outlive_their_controller(data: Path, launch: Make, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    waits, quick = launch(1, "sh", "-c", f"until test -e {gate}; do sleep 0.02; done; exit 7"), launch(2, "true")
+    waits, quick = (
+        launch(1, "sh", "-c", f"until test -e {gate}; do sleep 0.02; done; exit 7"),
+        launch(2, "true"),
+    )
     killed_controller(data, waits, quick)
     pid = trial_of(data, waits.key).pid
 
@@ -143,7 +169,9 @@ async def test_an_adopted_trial_can_be_stopped(data: Path, launch: Make) -> None
     assert found[trial.key].cause is Cause.CANCELLED
 
 
-async def test_an_end_without_any_controller_is_found(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_an_end_without_any_controller_is_found(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     trial = launch(1, "sh", "-c", "sleep 0.3; exit 4")
     killed_controller(data, trial)
     supervisor = supervisor_of(data, trial.key)
@@ -157,9 +185,13 @@ async def test_an_end_without_any_controller_is_found(data: Path, launch: Make, 
     eventually(lambda: not list((data / "supervisors").glob("*.sock")))
 
 
-async def test_a_dead_supervisor_takes_its_trials_along(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_dead_supervisor_takes_its_trials_along(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     pids = tmp_path / "pid"
-    trial = launch(1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60")
+    trial = launch(
+        1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60"
+    )
 
     async with LocalCluster.open(data) as cluster, LocalCluster.open(data) as other:
         await cluster.start(trial)
@@ -176,9 +208,13 @@ async def test_a_dead_supervisor_takes_its_trials_along(data: Path, launch: Make
     assert found[launch(2).key].cause is Cause.COMPLETED
 
 
-async def test_a_supervisor_that_died_unseen_is_buried(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_a_supervisor_that_died_unseen_is_buried(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     pids = tmp_path / "pid"
-    trial = launch(1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60")
+    trial = launch(
+        1, "sh", "-c", f"(trap '' TERM; sleep 60; sleep 60) & echo $! > {pids}; sleep 60"
+    )
     killed_controller(data, trial)
     eventually(lambda: pids.exists() and pids.read_text() != "")
     grandchild, main = psutil.Process(int(pids.read_text())), trial_of(data, trial.key)
@@ -192,7 +228,9 @@ async def test_a_supervisor_that_died_unseen_is_buried(data: Path, launch: Make,
     gone(grandchild)
 
 
-async def test_claimed_by_a_dead_supervisor_it_is_lost(data: Path, launch: Make, tmp_path: Path) -> None:
+async def test_claimed_by_a_dead_supervisor_it_is_lost(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
     """It died between the claim and the spawn."""
     trial = launch(1, "touch", str(tmp_path / "ran"))
     attempt(data, trial.key).claim("0123456789ab")
@@ -214,7 +252,9 @@ async def test_a_supervisor_told_to_end_says_that_trials_are_lost(data: Path, la
     assert found[trial.key].cause is Cause.LOST
 
 
-async def test_long_data_paths(tmp_path: Path, launch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_data_paths(
+    tmp_path: Path, launch: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / ("long" * 30)
     trial = launch(1, "sleep", "60")
 
@@ -230,7 +270,9 @@ async def test_long_data_paths(tmp_path: Path, launch: Make, monkeypatch: pytest
     sockets = (data / "supervisors" / "elsewhere").readlink()
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert len(list(sockets.glob("*.sock"))) == 1
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # another login may have another temporary folder
+    monkeypatch.setattr(
+        "tempfile.tempdir", str(tmp_path)
+    )  # another login may have another temporary folder
     await run(first=False)
     eventually(lambda: not list(sockets.iterdir()))
     sockets.rmdir()
@@ -251,7 +293,9 @@ async def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
     assert attempt(data, trial.key).exit_record()
 
 
-async def test_many_trials_leak_nothing_and_the_supervisor_stays_small(data: Path, launch: Make) -> None:
+async def test_many_trials_leak_nothing_and_the_supervisor_stays_small(
+    data: Path, launch: Make
+) -> None:
     pins = launch(1, "sleep", "60")
 
     async with LocalCluster.open(data) as cluster:
@@ -292,7 +336,9 @@ async def test_an_end_that_cannot_be_written_is_told_and_written_later(
     assert json.loads(written.read_text())["cause"] == "Completed"
 
 
-async def test_a_log_that_cannot_be_written_fails_the_attempt_only(data: Path, launch: Make) -> None:
+async def test_a_log_that_cannot_be_written_fails_the_attempt_only(
+    data: Path, launch: Make
+) -> None:
     trial = launch(1, "true")
     Path(attempt(data, trial.key).log).mkdir(parents=True)
 
@@ -310,7 +356,9 @@ def test_a_later_process_with_the_same_number_is_spared(data: Path, launch: Make
         lost = attempt(data, trial.key)
         lost.claim("0123456789ab")
         folder = Path(lost.folder)
-        (folder / "started.json").write_text(json.dumps({"pid": innocent.pid, "identity": "x/1", "supervisor": "y"}))
+        (folder / "started.json").write_text(
+            json.dumps({"pid": innocent.pid, "identity": "x/1", "supervisor": "y"})
+        )
         assert lost.record_loss().cause == "Lost"
         assert innocent.poll() is None
         os.kill(innocent.pid, signal.SIGKILL)

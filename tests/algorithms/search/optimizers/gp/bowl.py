@@ -23,11 +23,15 @@ def points_of(geometry: Geometry, count: int, seed: int = 0) -> Array:
 
 def bowl(points: Array) -> Array:
     """Least, 0, at 0.3 on the continua, the second level and the first choice."""
-    away = np.column_stack([points[:, 0] - 0.3, points[:, 1] - 0.3, points[:, 2] > 0.4, points[:, 3] - 0.3])
+    away = np.column_stack(
+        [points[:, 0] - 0.3, points[:, 1] - 0.3, points[:, 2] > 0.4, points[:, 3] - 0.3]
+    )
     return np.asarray((away.astype(float) ** 2).sum(axis=1))
 
 
-def history_of(points: Array, losses: Array, partial: Mask | None = None, violations: Array | None = None) -> History:
+def history_of(
+    points: Array, losses: Array, partial: Mask | None = None, violations: Array | None = None
+) -> History:
     losses = np.asarray(losses, dtype=float)
     losses = losses.reshape(len(points), losses.shape[1] if losses.ndim == 2 else 1)
     partial = np.zeros(len(points), dtype=bool) if partial is None else partial

@@ -1,4 +1,5 @@
-"""What the Gaussian process promises: points of the space whatever was told, pure functions, and learning."""
+"""What the Gaussian process promises: points of the space whatever was told, pure functions, and
+learning."""
 
 import math
 import subprocess
@@ -15,7 +16,16 @@ from algorithms.search.optimizers.gp.model import Hyper, prior
 from algorithms.search.optimizers.gp.proposal import VIEWS, Proposer
 from algorithms.search.optimizers.gp.surrogate import Surrogate, Surrogates, View, fit_count
 from algorithms.space.encoding import Cube
-from tests.algorithms.search.optimizers.gp.bowl import GEOMETRY, START, bowl, continua, history_of, none, points_of, run
+from tests.algorithms.search.optimizers.gp.bowl import (
+    GEOMETRY,
+    START,
+    bowl,
+    continua,
+    history_of,
+    none,
+    points_of,
+    run,
+)
 from tests.algorithms.spaces import MIXED, spaces
 from tests.tiers import tiered
 
@@ -58,25 +68,37 @@ def test_warped_losses_are_finite_and_in_order(losses: list[float]) -> None:
 
 @st.composite
 def odd_histories(draw: st.DrawFn) -> tuple[Geometry, History, Array, int]:
-    """Spaces of all kinds; results with failures, duplicates, partial and extreme losses; points that run."""
+    """Spaces of all kinds; results with failures, duplicates, partial and extreme losses; points
+    that run."""
     level = st.integers(1, 5).map(lambda k: tuple((i + 0.5) / k for i in range(k)))
     side = st.just(Side()) | st.builds(Side, level, st.booleans())
     geometry = Geometry(tuple(draw(st.lists(side, min_size=1, max_size=6))))
     count, width = draw(st.integers(0, 40)), draw(st.integers(1, 2))
-    extreme = st.sampled_from([math.nan, 1e300, -1e300, 1e-300, 0.0, 1.0, 1.7e308]) | st.floats(-10, 10)
-    losses = np.array(draw(st.lists(extreme, min_size=count * width, max_size=count * width))).reshape(count, width)
+    extreme = st.sampled_from([math.nan, 1e300, -1e300, 1e-300, 0.0, 1.0, 1.7e308]) | st.floats(
+        -10, 10
+    )
+    losses = np.array(
+        draw(st.lists(extreme, min_size=count * width, max_size=count * width))
+    ).reshape(count, width)
     points = points_of(geometry, count, draw(st.integers(0, 5)))
     if count and draw(st.booleans()):
         points[:] = points[0]
     partial = np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=bool)
     violations = np.array(draw(st.lists(extreme, min_size=count, max_size=count))).reshape(count, 1)
     history = history_of(points, losses, partial, violations[:, : draw(st.integers(0, 1))])
-    return geometry, history, points_of(geometry, draw(st.integers(0, 5)), 7), draw(st.integers(0, 50))
+    return (
+        geometry,
+        history,
+        points_of(geometry, draw(st.integers(0, 5)), 7),
+        draw(st.integers(0, 50)),
+    )
 
 
 @settings(max_examples=tiered(60))
 @given(odd_histories())
-def test_whatever_was_told_a_point_of_the_space_comes_back(case: tuple[Geometry, History, Array, int]) -> None:
+def test_whatever_was_told_a_point_of_the_space_comes_back(
+    case: tuple[Geometry, History, Array, int],
+) -> None:
     geometry, history, pending, index = case
     point = Proposer(geometry, 3, START).propose(history, pending, index)
     assert point.shape == (len(geometry.sides),)
@@ -87,10 +109,15 @@ def test_whatever_was_told_a_point_of_the_space_comes_back(case: tuple[Geometry,
 @pytest.mark.parametrize("width", [1, 50, 300])
 def test_spaces_from_narrow_to_very_wide_are_served(width: int) -> None:
     geometry = Geometry(
-        (Side(tuple((i + 0.5) / 1000 for i in range(1000)), categorical=True), *(Side(),) * (width - 1))
+        (
+            Side(tuple((i + 0.5) / 1000 for i in range(1000)), categorical=True),
+            *(Side(),) * (width - 1),
+        )
     )
     points = points_of(geometry, 30)
-    point = Proposer(geometry, 1, START).propose(history_of(points, points.sum(axis=1)), none(geometry), 30)
+    point = Proposer(geometry, 1, START).propose(
+        history_of(points, points.sum(axis=1)), none(geometry), 30
+    )
     assert np.all((point >= 0) & (point <= 1))
 
 
@@ -100,14 +127,16 @@ def test_a_suggestion_is_a_function_of_what_is_known() -> None:
     for index in (0, 9, 15, 23, 26):
         before = history_of(history.points[:index], history.losses[:index])
         assert np.array_equal(
-            Proposer(GEOMETRY, 5, START).propose(before, none(GEOMETRY), index), history.points[index]
+            Proposer(GEOMETRY, 5, START).propose(before, none(GEOMETRY), index),
+            history.points[index],
         )
     other = run(Proposer(GEOMETRY, 6, START), GEOMETRY, 3)
     assert not np.array_equal(other.points, history.points[:3])
 
 
 def test_fits_are_kept_without_a_trace() -> None:
-    """With two losses, a constraint and enough results for milestones, a fresh instance agrees with an old one."""
+    """With two losses, a constraint and enough results for milestones, a fresh instance agrees with
+    an old one."""
     geometry = continua(2)
     points = points_of(geometry, 34)
     losses = np.column_stack([points[:, 0], 1 - points[:, 0] + points[:, 1] ** 2])
@@ -116,7 +145,9 @@ def test_fits_are_kept_without_a_trace() -> None:
     for count in (12, 29, 30, 31, 32, 33):
         history = history_of(points, losses, None, violations).head(count)
         new = Proposer(geometry, 5, START)
-        assert np.array_equal(old.propose(history, none(geometry), count), new.propose(history, none(geometry), count))
+        assert np.array_equal(
+            old.propose(history, none(geometry), count), new.propose(history, none(geometry), count)
+        )
 
 
 def test_points_that_run_are_kept_away_from() -> None:
@@ -160,7 +191,9 @@ def test_only_allowed_points_are_chosen() -> None:
 
 def test_a_far_view_sees_less_of_what_is_near_the_best() -> None:
     points = np.concatenate([np.linspace(0, 0.3, 30), np.linspace(0.9, 1, 10)])[:, None]
-    history = history_of(points, np.concatenate([np.linspace(0, 0.01, 30), np.linspace(0.5, 1, 10)]))
+    history = history_of(
+        points, np.concatenate([np.linspace(0, 0.01, 30), np.linspace(0.5, 1, 10)])
+    )
     near, far = (believed(history, View(unit)).posterior.mean(points) for unit in (0.5, 0.9))
     assert np.ptp(far[:30]) / np.ptp(far) < np.ptp(near[:30]) / np.ptp(near) / 2
 
@@ -185,7 +218,9 @@ def test_a_view_may_believe_the_prior() -> None:
     points = points_of(continua(2), 12)
     history = history_of(points, points[:, 0])
     likeliest = Hyper.of(prior(2)[0])
-    assert believed(history, View(0.5, fitted=False)).posterior.hyper.theta == pytest.approx(likeliest.theta)
+    assert believed(history, View(0.5, fitted=False)).posterior.hyper.theta == pytest.approx(
+        likeliest.theta
+    )
     assert believed(history).posterior.hyper.theta != pytest.approx(likeliest.theta, abs=0.1)
 
 
@@ -224,12 +259,17 @@ def test_an_outcome_constraint_is_kept() -> None:
 def test_several_losses_are_traded() -> None:
     geometry = continua(2)
     history = history_of(none(geometry), np.zeros((0, 2)))
-    history = History(history.points, np.zeros((0, 2)), history.partial, np.zeros((0, 0)), history.earlier)
+    history = History(
+        history.points, np.zeros((0, 2)), history.partial, np.zeros((0, 0)), history.earlier
+    )
     for index in range(28):
         point = Proposer(geometry, 4, START).propose(history, none(geometry), index)
         points = np.vstack([history.points, point])
         history = history_of(
-            points, np.column_stack([points[:, 0] ** 2 + points[:, 1], (points[:, 0] - 1) ** 2 + points[:, 1]])
+            points,
+            np.column_stack(
+                [points[:, 0] ** 2 + points[:, 1], (points[:, 0] - 1) ** 2 + points[:, 1]]
+            ),
         )
     late = history.points[12:]
     assert late[:, 1].mean() < 0.2

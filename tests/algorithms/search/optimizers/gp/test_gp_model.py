@@ -1,4 +1,5 @@
-"""What the model of the Gaussian process and its acquisition promise: exact derivatives, beliefs, and learning."""
+"""What the model of the Gaussian process and its acquisition promise: exact derivatives, beliefs,
+and learning."""
 
 import math
 
@@ -29,15 +30,23 @@ def test_derivatives_agree_with_differences() -> None:
         above, below = points.copy(), points.copy()
         above[:, side] += step
         below[:, side] -= step
-        assert slopes[:, column] == pytest.approx((acquisition(above) - acquisition(below)) / (2 * step), rel=1e-4)
+        assert slopes[:, column] == pytest.approx(
+            (acquisition(above) - acquisition(below)) / (2 * step), rel=1e-4
+        )
 
 
 def test_believed_points_change_no_mean_and_are_known() -> None:
-    posterior, pending, elsewhere = model(GEOMETRY), points_of(GEOMETRY, 4, 1), points_of(GEOMETRY, 9, 2)
+    posterior, pending, elsewhere = (
+        model(GEOMETRY),
+        points_of(GEOMETRY, 4, 1),
+        points_of(GEOMETRY, 9, 2),
+    )
     believed = posterior.given(pending)
     everything = np.vstack([posterior.points, pending])
     values = np.concatenate([bowl(posterior.points), posterior.mean(pending)])
-    again = Posterior(posterior.hyper, GEOMETRY.categorical, everything, values, np.zeros(len(everything)))
+    again = Posterior(
+        posterior.hyper, GEOMETRY.categorical, everything, values, np.zeros(len(everything))
+    )
     for one, other in zip(believed.predict(elsewhere), again.predict(elsewhere), strict=True):
         assert one == pytest.approx(other, abs=1e-5)
     assert believed.predict(elsewhere)[0] == pytest.approx(posterior.predict(elsewhere)[0])
@@ -76,9 +85,14 @@ def test_choices_have_no_order() -> None:
         return points
 
     values = bowl(posterior.points)
-    fits = [fit(p, values, np.zeros(20), GEOMETRY.categorical) for p in (posterior.points, renamed(posterior.points))]
+    fits = [
+        fit(p, values, np.zeros(20), GEOMETRY.categorical)
+        for p in (posterior.points, renamed(posterior.points))
+    ]
     assert fits[0].weights == pytest.approx(fits[1].weights, rel=1e-3)
-    other = Posterior(posterior.hyper, GEOMETRY.categorical, renamed(posterior.points), values, np.zeros(20))
+    other = Posterior(
+        posterior.hyper, GEOMETRY.categorical, renamed(posterior.points), values, np.zeros(20)
+    )
     assert other.predict(renamed(elsewhere))[0] == pytest.approx(posterior.predict(elsewhere)[0])
 
 
@@ -88,9 +102,13 @@ def test_choices_have_no_order() -> None:
 @pytest.mark.parametrize("z", [-5.0, -1.01, -0.99, 0.0, 3.0])
 def test_the_improvement_is_the_integral(z: float) -> None:
     mean, deviation, best = 1.0, 0.5, 1.0 + 0.5 * z
-    expected = quad(lambda y: (best - y) * math.exp(-(((y - mean) / deviation) ** 2) / 2), best - 20, best)[0]
+    expected = quad(
+        lambda y: (best - y) * math.exp(-(((y - mean) / deviation) ** 2) / 2), best - 20, best
+    )[0]
     value = log_improvement(np.array([mean]), np.array([deviation]), best)[0][0]
-    assert value == pytest.approx(math.log(expected / (deviation * math.sqrt(2 * math.pi))), abs=1e-6)
+    assert value == pytest.approx(
+        math.log(expected / (deviation * math.sqrt(2 * math.pi))), abs=1e-6
+    )
 
 
 def test_the_improvement_keeps_its_order_far_out() -> None:
