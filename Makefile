@@ -63,6 +63,7 @@ docs: $(READY)
 	$(BIN)/python -m deploy.crds
 	$(BIN)/python -m deploy.settings_table
 	$(BIN)/python -m tests.katib_table
+	$(BIN)/python -m tests.reading_order
 	$(BIN)/python -m algorithms.conformance
 
 clean:

@@ -16,6 +16,7 @@ from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.local.program import process_problems
 from controller.core.recorded import Recorded
+from controller.flows.admit import Check
 from controller.flows.observe import Follow, Source
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
@@ -109,7 +110,7 @@ class Components:
     cluster: Cluster
     dispatcher: EventDispatcher
     follow: Follow
-    check: Callable[[ExperimentSpec], Iterator[Problem]]
+    check: Check
     """Why a spec cannot run here."""
     restart_database: Callable[[], Awaitable[None]]
     """Start the database again, where it is ours to start."""
@@ -135,7 +136,7 @@ async def open_components(
     follow: Follow,
     *,
     owner: str,
-    check: Callable[[ExperimentSpec], Iterator[Problem]] = problems,
+    check: Check = problems,
     restart_database: Callable[[], Awaitable[None]] = leave_alone,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.

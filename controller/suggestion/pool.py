@@ -191,7 +191,7 @@ class Pool:
         """Start one more worker. If that fails, so do the questions that no existing worker can
         answer."""
         try:
-            worker = _Worker(await (await self._forkserver()).fork(modules))
+            worker = _Worker(await self._fork(modules))
         except OSError as error:  # TimeoutError is one
             for pending in self._queue:
                 if not pending.reply.done() and not any(
@@ -207,6 +207,18 @@ class Pool:
         worker.process.ended.add_done_callback(lambda _: self._remove(worker))
         self._set_gauges()
         self._assign()
+
+    async def _fork(self, modules: frozenset[str]) -> Process:
+        """A new process for a worker. Raises OSError."""
+        tries = 0
+        while True:
+            server = await self._forkserver()
+            try:
+                return await server.fork(modules)
+            except OSError:
+                tries += 1
+                if tries == MAX_TRIES or not server.lost:  # else it has died: another is started
+                    raise
 
     async def _forkserver(self) -> ForkserverClient:
         if self._server is None or self._server.lost:

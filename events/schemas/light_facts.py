@@ -7,6 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -84,7 +85,7 @@ def _dataclass(model: type[BaseModel]) -> str:
 
 def _class(head: str, kind: type, lines: list[str]) -> str:
     body = "".join(f"    {line}\n" for line in lines)
-    doc = kind.__dict__.get("__doc__")
+    doc = cleandoc(kind.__dict__.get("__doc__") or "").replace("\n", "\n    ")
     return f"class {head}:\n" + (f'    """{doc}"""\n\n' if doc else "") + body
 
 

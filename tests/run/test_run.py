@@ -215,7 +215,7 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
     assert desk.do("export", "first", "--file", str(desk.folder / "runs.csv")).code == ExitCode.OK
     with (desk.folder / "runs.csv").open("a") as file:
         file.write("6,first-6,Succeeded,Completed,1,1.5,0.1,0.1,0.1,0.1,0,,,,\n")
-    extra = "suggested: [{x: 0.75}, {}]\n  warmStart: {file: runs.csv}"
+    extra = "suggested: [{x: 0.75}, {}]\nwarmStart: {file: runs.csv}"
     file_name = desk.write("second", trials=4, extra=extra)
     text = (
         (desk.folder / file_name)

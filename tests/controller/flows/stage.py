@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from controller.app.components import Components, open_components
+from controller.app.components import Components, open_components, problems
 from controller.app.solo import run_to_rest
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
-from controller.flows.admit import Admission, admit
+from controller.flows.admit import Admission, Check, admit
 from controller.store.migrate import migrate
 from controller.store.postgres import open_database
 from controller.suggestion.pool import Pool, open_pool
@@ -105,6 +105,7 @@ async def on_stage(
     reaction: float = 0.0,
     kind: type[SimulatedCluster] = SimulatedCluster,
     pool: Pool | None = None,
+    check: Check = problems,
 ) -> AsyncGenerator[Stage]:
     """A new controller, with nothing in memory, for the experiment; without a pool it has one of
     its own."""
@@ -117,7 +118,13 @@ async def on_stage(
             pool = await stack.enter_async_context(open_pool())
         components = await stack.enter_async_context(
             open_components(
-                database, MemoryBus(), pool, cluster, cluster.follow, owner=str(uuid4())
+                database,
+                MemoryBus(),
+                pool,
+                cluster,
+                cluster.follow,
+                owner=str(uuid4()),
+                check=check,
             )
         )
         submitted = ExperimentSubmitted(
