@@ -1,4 +1,4 @@
-"""The modules of each folder in docs/architecture.md: `python -m tests.reading_order` writes them."""
+"""The table of modules in docs/architecture.md: `python -m tests.reading_order` writes it."""
 
 from collections import defaultdict
 from graphlib import TopologicalSorter
