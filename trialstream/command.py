@@ -25,7 +25,7 @@ def main() -> None:
 def engine_folder() -> Path | None:
     """Where the packages of the engine lie: in the checkout that this file is of, or within
     `trialstream_engine`."""
-    if (CHECKOUT / "pyproject.toml").exists():
+    if (CHECKOUT / "deploy" / "wheels.py").exists():  # a pyproject.toml lies in many site-packages
         return CHECKOUT
     found = find_spec("trialstream_engine")
     return None if found is None or found.origin is None else Path(found.origin).parent
