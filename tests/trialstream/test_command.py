@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Timer
 from typing import IO
 from uuid import uuid4
@@ -19,6 +20,7 @@ from controller.cli import app
 from controller.cli.exits import ExitCode
 from tests.trialstream.conftest import Stream
 from tests.trialstream.plays import play
+from trialstream.command import engine_folder
 from trialstream.tokens import StreamPosition
 
 BOWL = play("bowl", 2, "team")
@@ -128,3 +130,12 @@ def test_a_token_of_another_log_is_refused(stream: Stream) -> None:
         _, said = process.communicate(timeout=SECONDS)
         assert "Error: --from: the token is of the log elsewhere, and this one is" in said
         assert process.returncode == ExitCode.INVALID
+
+
+def test_a_folder_with_a_foreign_pyproject_is_no_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some distributions leave theirs in site-packages."""
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr("trialstream.command.CHECKOUT", tmp_path)
+    assert engine_folder() != tmp_path
