@@ -26,6 +26,7 @@ ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
 CLUSTER = (
     "tests/controller/cluster/kubernetes/",
     "tests/contracts/test_cluster.py",
+    "tests/controller/flows/test_reconcile.py",
     "tests/deploy/",
 )
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait

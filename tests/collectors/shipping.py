@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +111,8 @@ class Arrivals:
 def arrived(settings: KafkaSettings, key: AttemptKey, count: int | None = None) -> list[Point]:
     """The attempt's points: the first `count` or more, or all until nothing comes any more, with
     the completion."""
-    return asyncio.run(_arrived(settings, Arrivals(key), count))
+    with ThreadPoolExecutor(1) as thread:  # who asks may have an event loop
+        return thread.submit(asyncio.run, _arrived(settings, Arrivals(key), count)).result()
 
 
 async def _arrived(settings: KafkaSettings, found: Arrivals, count: int | None) -> list[Point]:

@@ -19,13 +19,14 @@ from controller.store.leases import Leases
 from controller.store.ledger import Ledger
 from controller.store.outbox import Outbox, recorded
 from controller.store.postgres import Database
+from controller.store.statement import Statement
 from events import topics
 from events.bus import Bus
 from events.envelope import send
 from events.ids import ExperimentId, Shard
 
 _FENCE, _NO_FENCE = "WHERE id = $1 AND epoch = $2", "WHERE id = $1 AND $2::bigint IS NOT NULL"
-_MARK = "unnest($11::uuid[]) AS mark)"
+_MARK = "::uuid[]) AS mark)"
 _CURSOR = """
 SELECT o.id AS row, e.shard, f.*, e.name, e.namespace FROM outbox o
 JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq
@@ -36,8 +37,12 @@ WHERE o.effect = 'publish' AND o.id > $1 ORDER BY o.id
 
 def _replace(module: Any, name: str, old: str, new: str) -> None:
     statement = getattr(module, name)
-    assert old in statement, f"{module.__name__}.{name} has changed: {old!r} is not in it"
-    setattr(module, name, statement.replace(old, new))
+    text = statement.sql if isinstance(statement, Statement) else statement
+    assert old in text, f"{module.__name__}.{name} has changed: {old!r} is not in it"
+    if isinstance(statement, Statement):
+        statement.sql = text.replace(old, new)
+    else:
+        setattr(module, name, text.replace(old, new))
 
 
 def fence() -> None:
@@ -55,9 +60,9 @@ def fence() -> None:
         _replace(module, name, _FENCE, _NO_FENCE)
     _replace(
         ledger,
-        "_ADMIT_HERE",
-        "WHERE id = $16 AND epoch = $1",
-        "WHERE id = $16 AND $1::bigint IS NOT NULL",
+        "_ADMIT",
+        "AND epoch = $2::bigint FOR SHARE",
+        "AND $2::bigint IS NOT NULL FOR SHARE",
     )
     Leases.renew = renew  # type: ignore[method-assign, assignment]
     control.BUS_SECONDS = (
