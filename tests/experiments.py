@@ -17,12 +17,12 @@ DEFAULTS: dict[str, Any] = {
 
 
 def experiment_tree(
-    name: str = "e", *, namespace: str = "default", version: str = OURS, **fields: Any
+    name: str = "e", *, namespace: str | None = None, version: str = OURS, **fields: Any
 ) -> dict[str, Any]:
     """An experiment's document. `fields` of the spec, named as in YAML, replace DEFAULTS; None
     leaves one out."""
     spec = {field: value for field, value in {**DEFAULTS, **fields}.items() if value is not None}
-    metadata = {"name": name, "namespace": namespace}
+    metadata = {"name": name, **({} if namespace is None else {"namespace": namespace})}
     return {"apiVersion": version, "kind": "Experiment", "metadata": metadata, "spec": spec}
 
 
