@@ -44,12 +44,7 @@ NEVERGRAD = "{algorithmName: nevergrad}"
 def room() -> Any:
     with namespace() as name:
         for crd in ("trials", "experiments"):
-            kubectl(
-                "apply",
-                "--server-side",
-                "-f",
-                str(ROOT / "deploy" / "crds" / f"{crd}.trialstream.io.yaml"),
-            )
+            kubectl("apply", "-f", str(ROOT / "deploy" / "crds" / f"{crd}.trialstream.io.yaml"))
         yield name
 
 
