@@ -31,6 +31,8 @@ CLUSTER = (
 )
 """Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait
 for it."""
+WAITING = ("tests/faults/", "tests/events/test_kafka_faults.py", "tests/crash/")
+"""Files of few tests that take minutes."""
 MEASURED = "measured"
 """A property that a test records for the summary."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
@@ -43,19 +45,27 @@ SERVICES = {
 
 
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
-    """Of the two processes of `make test`, one has the cluster and then the algorithms, one all
-    else, in order.
+    """Each process takes the next file as it gets free, and in the end the algorithms one by one,
+    so that all end together; the tests of the cluster are like one file.
 
-    Without services each process takes the next file as it gets free, those of many tests first,
-    and in the end the algorithms one by one, so that both end together.
+    With services, `in_order` says what is next; without, the files of many tests come first.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ALONE):
             return nodeid
-        if not SERVICES:
-            return nodeid.partition("::")[0]
-        return "cluster" if nodeid.startswith(CLUSTER) else "services"
+        if SERVICES and nodeid.startswith(CLUSTER):
+            return "cluster"
+        return nodeid.partition("::")[0]
+
+
+def in_order(item: pytest.Item) -> int:
+    """With services: the cluster first, because it takes longest, then what kills brokers, and last
+    what fills gaps."""
+    for place, folders in enumerate((CLUSTER, WAITING)):
+        if item.nodeid.startswith(folders):
+            return place
+    return 3 if item.nodeid.startswith(ALONE) else 2
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -63,12 +73,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     return Apart(config, log)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     load_profile()
+    if SERVICES:
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     leave_to_long(items)
+    if SERVICES:
+        items.sort(key=in_order)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,23 +2,20 @@
 dies."""
 
 import asyncio
-import json
 import logging
-import pickle
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 from algorithms.search import algorithm_of, imports
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
 from controller.settings import MIB, SuggestionSettings
-from controller.suggestion.exits import WorkerEndedError, explain, explain_exit
+from controller.suggestion.exits import WorkerEndedError, explain
 from controller.suggestion.processes import ForkserverClient, Process
-from controller.suggestion.wire import framed
+from controller.suggestion.worker_client import WorkerClient
 from controller.telemetry.catalogue import (
     REBUILDS,
     SEARCHING,
@@ -38,8 +35,6 @@ MOVE_SECONDS = 0.25
 """A question that has waited so long for the worker that has its search moves to a free one, which
 rebuilds it."""
 IDLE_SECONDS = 300.0
-ENTRIES_PER_FRAME = 1_000
-"""Entries of a journal in one frame; the event loop runs other tasks between frames."""
 
 Journal = tuple[Origin, Iterable[Asked | Told]]
 Recall = Callable[[], Awaitable[Journal]]
@@ -54,17 +49,6 @@ class SearchFailedError(RefusalError):
 class Suggestions:
     assignments: list[Assignment]
     exhausted: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    process: Process
-    searches: set[str] = field(default_factory=set)
-    forgotten: list[str] = field(default_factory=list)
-    """Searches that it has, and that it may drop with its next question."""
-    busy: bool = False
-    idle_since: float = field(default_factory=time.monotonic)
-    memory: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -90,8 +74,8 @@ class Pool:
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
         self._server: ForkserverClient | None = None
-        self._workers: list[_Worker] = []
-        self._owners: dict[str, _Worker] = {}
+        self._workers: list[WorkerClient] = []
+        self._owners: dict[str, WorkerClient] = {}
         self._queue: list[_PendingQuestion] = []
         self._starting = False
         self._closed = False
@@ -162,21 +146,23 @@ class Pool:
                 self._start_task(self._serve(worker, pending), "question to a search")
         self._queue = left
         for pending in left:
-            able = [worker for worker in self._workers if can_answer(worker, pending)]
+            able = [worker for worker in self._workers if worker.can_search(pending.spec)]
             if not able or (pending.waited > GROW_SECONDS and all(worker.busy for worker in able)):
                 self._add_worker(pending, free)
                 break
 
-    def _choose_worker(self, pending: _PendingQuestion, free: list[_Worker]) -> _Worker | None:
+    def _choose_worker(
+        self, pending: _PendingQuestion, free: list[WorkerClient]
+    ) -> WorkerClient | None:
         owner = self._owners.get(pending.question.search)
         if owner in free:
             return owner
         if owner is not None and pending.waited < MOVE_SECONDS:
             return None
-        able = (worker for worker in free if can_answer(worker, pending))
+        able = (worker for worker in free if worker.can_search(pending.spec))
         return min(able, key=lambda worker: len(worker.searches), default=None)
 
-    def _add_worker(self, pending: _PendingQuestion, free: list[_Worker]) -> None:
+    def _add_worker(self, pending: _PendingQuestion, free: list[WorkerClient]) -> None:
         """Start another worker; at the limit it replaces a free one that lacks the libraries."""
         if self._starting:
             return
@@ -191,11 +177,11 @@ class Pool:
         """Start one more worker. If that fails, so do the questions that no existing worker can
         answer."""
         try:
-            worker = _Worker(await self._fork(modules))
+            worker = WorkerClient(await self._fork(modules), self._settings)
         except OSError as error:  # TimeoutError is one
             for pending in self._queue:
                 if not pending.reply.done() and not any(
-                    can_answer(worker, pending) for worker in self._workers
+                    worker.can_search(pending.spec) for worker in self._workers
                 ):
                     pending.reply.set_exception(
                         OSError(f"no worker for searches could be started: {error}")
@@ -227,7 +213,7 @@ class Pool:
             self._server = await ForkserverClient.start(self._settings.memory_mib * MIB)
         return self._server
 
-    async def _serve(self, worker: _Worker, pending: _PendingQuestion) -> None:
+    async def _serve(self, worker: WorkerClient, pending: _PendingQuestion) -> None:
         """Have a worker answer a question, and set the reply or the error."""
         try:
             reply = await self._exchange(worker, pending)
@@ -244,9 +230,9 @@ class Pool:
             self._set_gauges()
             self._assign()
 
-    async def _exchange(self, worker: _Worker, pending: _PendingQuestion) -> dict[str, Any]:
+    async def _exchange(self, worker: WorkerClient, pending: _PendingQuestion) -> dict[str, Any]:
         question, search = pending.question, pending.question.search
-        if search in worker.searches and (reply := await self._ask_worker(worker, question)):
+        if search in worker.searches and (reply := await worker.ask(question)):
             return reply
         origin, journal = await pending.recall()
         if (before := self._owners.get(search)) is not worker:
@@ -256,41 +242,9 @@ class Pool:
         REBUILDS.inc()
         self._owners[search] = worker
         worker.searches.add(search)
-        return await self._ask_worker(worker, replace(question, origin=origin), journal)
+        return await worker.ask(replace(question, origin=origin), journal)
 
-    async def _ask_worker(
-        self, worker: _Worker, question: Question, journal: Iterable[Asked | Told] = ()
-    ) -> dict[str, Any]:
-        """The reply of the worker; empty if it does not have the search. Raises
-        WorkerEndedError."""
-        writer, entries = worker.process.writer, iter(journal)
-        forget, worker.forgotten = tuple(worker.forgotten), []
-        try:
-            while part := list(islice(entries, ENTRIES_PER_FRAME)):
-                await self._write(writer, part)
-            await self._write(writer, replace(question, forget=forget))
-            payload = b""
-            while not payload:
-                async with asyncio.timeout(self._settings.timeout_seconds):
-                    payload = await worker.process.read()
-            reply: dict[str, Any] = json.loads(payload)
-        except TimeoutError:
-            raise WorkerEndedError(
-                "slow", f"it took more than {self._settings.timeout_seconds:g} s"
-            ) from None
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise await explain_exit(worker.process, self._settings.memory_mib) from None
-        except ValueError as error:
-            raise WorkerEndedError("nonsense", f"its process answered nonsense ({error})") from None
-        worker.memory = reply.get("memory", worker.memory)
-        return reply
-
-    async def _write(self, writer: asyncio.StreamWriter, message: object) -> None:
-        writer.write(framed(pickle.dumps(message, pickle.HIGHEST_PROTOCOL)))
-        async with asyncio.timeout(self._settings.timeout_seconds):
-            await writer.drain()
-
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: WorkerClient) -> None:
         """End a worker, if it has not ended; its searches are rebuilt elsewhere when they are asked
         for."""
         if worker not in self._workers:
@@ -327,11 +281,6 @@ class Pool:
             task.cancel()
         if self._server is not None:
             await self._server.close()
-
-
-def can_answer(worker: _Worker, pending: _PendingQuestion) -> bool:
-    """Has the worker imported what the search needs?"""
-    return imports(pending.spec) <= worker.process.modules
 
 
 @asynccontextmanager

@@ -82,29 +82,7 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
     names = {parameter.name for parameter in spec.parameters}
     used = set(placeholders(template.trial_spec)) | set(placeholders(template.command))
     declared = {parameter.name for parameter in template.trial_parameters} or names
-    known = ", ".join(sorted(names))
-    for index, entry in enumerate(template.trial_parameters):
-        place = (*where, "trialParameters", index)
-        if not entry.name or "{" in entry.name or "}" in entry.name:
-            yield Problem((*place, "name"), f"{entry.name!r} must be non-empty, without braces")
-        if METADATA.match(entry.reference):
-            try:
-                metadata_value(entry.reference, template, "trial", "namespace")
-            except TemplateError as error:
-                yield Problem((*place, "reference"), str(error))
-        elif names and entry.reference not in names:
-            yield Problem(
-                (*place, "reference"),
-                f"{entry.reference!r} is not a declared parameter; declared: {known}",
-            )
-        if entry.name not in used and template.config_map is None:
-            yield Problem(
-                (*place, "name"),
-                f"${{trialParameters.{entry.name}}} does not occur in the template; use it there",
-            )
-    for field in ("name", "reference"):
-        for value in repeated(getattr(entry, field) for entry in template.trial_parameters):
-            yield Problem((*where, "trialParameters"), f"the {field} {value!r} is listed twice")
+    yield from _trial_parameters(spec, used, where)
     for name in sorted(used - declared):
         wanted = "trialParameters" if template.trial_parameters else "parameters"
         yield Problem(
@@ -128,3 +106,32 @@ def _references(spec: ExperimentSpec, where: Path) -> Iterator[Problem]:
             (*where, "trialParameters"),
             f"no entry refers to {', '.join(sorted(unused))}; every parameter must be used",
         )
+
+
+def _trial_parameters(spec: ExperimentSpec, used: set[str], where: Path) -> Iterator[Problem]:
+    """`used` are the placeholders of the template."""
+    template = spec.trial_template
+    names = {parameter.name for parameter in spec.parameters}
+    known = ", ".join(sorted(names))
+    for index, entry in enumerate(template.trial_parameters):
+        place = (*where, "trialParameters", index)
+        if not entry.name or "{" in entry.name or "}" in entry.name:
+            yield Problem((*place, "name"), f"{entry.name!r} must be non-empty, without braces")
+        if METADATA.match(entry.reference):
+            try:
+                metadata_value(entry.reference, template, "trial", "namespace")
+            except TemplateError as error:
+                yield Problem((*place, "reference"), str(error))
+        elif names and entry.reference not in names:
+            yield Problem(
+                (*place, "reference"),
+                f"{entry.reference!r} is not a declared parameter; declared: {known}",
+            )
+        if entry.name not in used and template.config_map is None:
+            yield Problem(
+                (*place, "name"),
+                f"${{trialParameters.{entry.name}}} does not occur in the template; use it there",
+            )
+    for field in ("name", "reference"):
+        for value in repeated(getattr(entry, field) for entry in template.trial_parameters):
+            yield Problem((*where, "trialParameters"), f"the {field} {value!r} is listed twice")

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from controller.app.service import ClusterKind, ControllerOptions, Service
 from controller.cli.errors import CommandError
@@ -49,27 +50,30 @@ def controller(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     settings = read_settings(database, kafka)
-    if settings.database is None:
-        raise CommandError(
-            "a controller needs a Postgres that all controllers reach: --database URL, "
-            "TRIALSTREAM_DATABASE, or `database` in the settings file",
-            ExitCode.INVALID,
-        )
-    function = _function(cluster, answers)
     options = ControllerOptions(
-        database=settings.database,
+        database=_shared(settings.database),
         kafka=kafka_of(settings),
         kubernetes=settings.kubernetes,
         suggestion=settings.suggestion,
         cluster=cluster,
         data=data.absolute(),
-        answers=function,
+        answers=_function(cluster, answers),
         pace=pace,
         host=host,
         metrics_port=metrics_port,
         health_port=health_port,
     )
     asyncio.run(Service(options).run())
+
+
+def _shared(database: SecretStr | None) -> SecretStr:
+    if database is None:
+        raise CommandError(
+            "a controller needs a Postgres that all controllers reach: --database URL, "
+            "TRIALSTREAM_DATABASE, or `database` in the settings file",
+            ExitCode.INVALID,
+        )
+    return database
 
 
 def _function(place: ClusterKind, answers: str | None) -> Function | None:

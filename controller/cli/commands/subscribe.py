@@ -69,34 +69,29 @@ def subscribe(
     kafka: Kafka = None,
 ) -> None:
     """Print the events of experiments as they come from Kafka, one a line, until Ctrl-C."""
-    if trial is not None and experiment is None:
-        raise CommandError(
-            "--trial: a number names a trial of one experiment; say which with --experiment",
-            ExitCode.INVALID,
-        )
     try:
         events = subscription(
             kafka_settings(kafka),
             start=_start(start),
             experiment=_experiment(experiment, namespace),
             namespace=namespace,
-            trial=trial,
+            trial=_trial(trial, experiment),
             types=_known(types or []),
             group=group,
         )
         asyncio.run(_print_all(events, output))
     except TokenRefusedError as error:
         raise CommandError(f"--from: {error}", ExitCode.INVALID) from None
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python complains when it flushes at its end
 
 
 async def _print_all(events: Subscription, output: StreamOutput) -> None:
+    """Until the subscription ends, or nobody reads any more."""
     async with events:
-        async for event in events:
-            print(_line(event, output), flush=True)
+        try:
+            async for event in events:
+                print(_line(event, output), flush=True)
+        except BrokenPipeError:  # without this, Python complains when it flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _line(event: Event, output: StreamOutput) -> str:
@@ -129,6 +124,15 @@ def _experiment(text: str | None, namespace: str | None) -> str | UUID | None:
         return UUID(text)
     except ValueError:
         return "/".join(full_name(text, namespace or DEFAULT_NAMESPACE))
+
+
+def _trial(number: int | None, experiment: str | None) -> int | None:
+    if number is not None and experiment is None:
+        raise CommandError(
+            "--trial: a number names a trial of one experiment; say which with --experiment",
+            ExitCode.INVALID,
+        )
+    return number
 
 
 def _known(types: list[str]) -> list[str]:
