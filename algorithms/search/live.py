@@ -30,7 +30,7 @@ class Question:
 
     search: str
     """The name of this instance of the search; each time that it is rebuilt it has another."""
-    number: int
+    answered: int
     """How many questions the instance has answered before this one; another instance cannot answer
     it."""
     news: tuple[Told, ...]
@@ -83,9 +83,10 @@ class Searches:
         live = self._live.pop(question.search, None)
         if question.origin is not None:
             live = _Live(
-                restore(question.origin.spec, question.origin.seed, journal, step), question.number
+                restore(question.origin.spec, question.origin.seed, journal, step),
+                question.answered,
             )
-        if live is None or live.answered != question.number:
+        if live is None or live.answered != question.answered:
             return None
         for told in question.news:
             live.search.tell(told.trial, told.outcome)

@@ -79,11 +79,11 @@ def test_the_one_asked_last_stays() -> None:
     assert searches.answer(Question("a", 2, (), 1))
 
 
-@pytest.mark.parametrize("number", [0, 2])
-def test_a_search_in_another_state_does_not_answer(number: int) -> None:
+@pytest.mark.parametrize("answered", [0, 2])
+def test_a_search_in_another_state_does_not_answer(answered: int) -> None:
     searches = Searches()
     assert searches.answer(Question("a", 0, (), 1, Origin(spec("random"), 1)))
-    assert searches.answer(Question("a", number, (), 1)) is None
+    assert searches.answer(Question("a", answered, (), 1)) is None
     assert len(searches) == 0
 
 
