@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/trialstream report digits --file digits.html
 	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/$(BIN):$$PATH; trialstream show digits'
 
-# Two processes, or as many as ARGS='-n 3' says (tests/conftest.py says which test runs where). Linear algebra takes one thread of each: threads that
+# Two processes, or as many as ARGS='-n 4' says (tests/conftest.py says which test runs where). Linear algebra takes one thread of each: threads that
 # share a core wait for one another forty times as long as they work.
 test test-flaky test-long: export OPENBLAS_NUM_THREADS = 1
 

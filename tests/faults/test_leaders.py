@@ -9,8 +9,9 @@ import pytest
 from tests.brokers import Brokers, brokers
 from tests.faults.installation import installation
 from tests.faults.storm import CONTROLLERS, Storm, seed
+from tests.tiers import tiered
 
-KILLS = 3
+KILLS = tiered(5)
 
 
 @pytest.fixture
