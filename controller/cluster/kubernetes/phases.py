@@ -9,7 +9,6 @@ from typing import Any
 
 from controller.cluster.kubernetes import causes
 from controller.cluster.kubernetes.causes import Finished
-from controller.cluster.kubernetes.gjson import MISSING, GjsonPath, PathError, look_up, parse
 from controller.cluster.kubernetes.labels import Object, Rules
 from controller.cluster.kubernetes.pods import (
     Pod,
@@ -19,6 +18,7 @@ from controller.cluster.kubernetes.pods import (
     time_of,
 )
 from events.facts import Cause
+from events.spec.gjson import MISSING, GjsonPath, PathError, look_up, parse
 
 LINGER_SECONDS = 15.0
 """How long other containers of a pod may go on after the end of the primary one."""

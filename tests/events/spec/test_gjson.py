@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cluster.kubernetes.gjson import MISSING, PathError, look_up, parse
+from events.spec.gjson import MISSING, PathError, look_up, parse
 
 RECORDED = json.loads(Path(__file__).with_name("gjson.json").read_text())
 TEXTS = st.text(alphabet='ab.|#()[]@this"=!<>1,\\ ', max_size=30)
