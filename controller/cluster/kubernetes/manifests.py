@@ -99,15 +99,24 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
                 "cannot be changed; use StdOut",
             )
     elif not primary_templates(_copied(tree), template):
-        names = sorted(
-            {str(one.get("name")) for pod in pod_templates(_copied(tree)) for one in pod.containers}
+        yield _no_primary(_copied(tree), template)
+
+
+def _no_primary(tree: dict[str, Any], template: TrialTemplate) -> Problem:
+    """Why no pod template is the primary one."""
+    name, pods = template.primary_container_name, pod_templates(tree)
+    if any(pod.container(name or "") is not None for pod in pods):
+        labels = ", ".join(f"{key}: {value}" for key, value in template.primary_pod_labels.items())
+        return Problem(
+            (*_WHERE, "primaryPodLabels"),
+            f"no pod with the container {name!r} has the labels {labels}; add them to the "
+            "metadata of its template, or remove primaryPodLabels",
         )
-        yield Problem(
-            (*_WHERE, "primaryContainerName"),
-            f"no pod with primaryPodLabels has a container {template.primary_container_name!r}; "
-            "containers are: "
-            f"{', '.join(names) or 'none'}",
-        )
+    names = sorted({str(one.get("name")) for pod in pods for one in pod.containers})
+    return Problem(
+        (*_WHERE, "primaryContainerName"),
+        f"no pod has a container {name!r}; containers are: {', '.join(names) or 'none'}",
+    )
 
 
 def _with_types(tree: Any, key: str = "") -> Any:

@@ -1,6 +1,6 @@
 """Finds the pod templates in a workload of any kind; they may be changed in place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,17 @@ ARGO_CONTAINER = "main"
 """The name that Argo gives to a step's container."""
 CLOSED_KINDS = frozenset({"TrainJob", "PipelineRun"})
 """Kinds without a pod template: their pods come from a runtime, or from steps."""
-JOB_ROLE, REPLICA_TYPE = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-type"
-OPERATORS = ("training.kubeflow.org/", "jobset.sigs.k8s.io/", "batch.kubernetes.io/")
-"""Operators put labels with these prefixes on pods; no template has them."""
 MASTERS = ("Master", "Chief", "Launcher")
+RAY_NODES = {"head": "headGroupSpec", "worker": "workerGroupSpecs"}
+OWN_PODS = ("v1", "batch/v1", "apps/v1")
+"""Kubernetes' own kinds: their pods have the labels of the template, and those of CONTROLLERS."""
+CONTROLLERS = ("batch.kubernetes.io/", "apps.kubernetes.io/", "statefulset.kubernetes.io/")
 
 
 @dataclass(frozen=True, slots=True)
 class PodTemplate:
     """`spec` has initContainers, volumes and so on; `replica` is the field that holds it, such as
-    Master."""
+    Master, or the name of the item of a list."""
 
     metadata: dict[str, Any]
     spec: dict[str, Any]
@@ -44,15 +45,15 @@ def pod_templates(tree: dict[str, Any]) -> list[PodTemplate]:
 
 
 def primary_templates(tree: dict[str, Any], template: TrialTemplate) -> list[PodTemplate]:
-    """Those with the primary container."""
+    """Those with the primary container and the primary pods' labels."""
     every = pod_templates(tree)
-    led = any(one.replica in MASTERS for one in every)
+    own = tree.get("apiVersion") in OWN_PODS
     return [
         one
         for one in every
         if one.container(template.primary_container_name or "") is not None
         and all(
-            _has_label(one, label, value, led)
+            _has_label(one, label, value, every, own)
             for label, value in template.primary_pod_labels.items()
         )
     ]
@@ -61,7 +62,8 @@ def primary_templates(tree: dict[str, Any], template: TrialTemplate) -> list[Pod
 def _find(tree: Any, above: str) -> Iterator[PodTemplate]:
     if isinstance(tree, list):
         for one in tree:
-            yield from _find(one, above)
+            named = one.get("name") if isinstance(one, dict) else None
+            yield from _find(one, named if isinstance(named, str) else above)
     if not isinstance(tree, dict):
         return
     for key, value in tree.items():
@@ -93,13 +95,29 @@ def _metadata(template: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _has_label(one: PodTemplate, label: str, value: str, led: bool) -> bool:
-    """Will the pods of the template have the label?"""
-    if label == JOB_ROLE and value == "master":
-        return one.replica in MASTERS or (not led and one.replica == "Worker")
-    if label == REPLICA_TYPE:
-        return one.replica.lower() == value
-    if label.startswith(OPERATORS):
-        return True
-    labels: Mapping[str, Any] = one.metadata.get("labels") or {}
-    return labels.get(label) == value
+def _has_label(
+    one: PodTemplate, label: str, value: str, every: Sequence[PodTemplate], own: bool
+) -> bool:
+    """Will the pods of the template have the label? `own`: no operator makes them.
+
+    An operator may add any label that none of the templates has."""
+    if label in _labels(one):
+        return bool(_labels(one)[label] == value)
+    match label:
+        case "training.kubeflow.org/job-role" if value == "master":
+            led = any(other.replica in MASTERS for other in every)
+            return one.replica in MASTERS or (not led and one.replica == "Worker")
+        case "training.kubeflow.org/replica-type" | "mpi-job-role":
+            return one.replica.lower() == value
+        case "ray.io/node-type" if value in RAY_NODES:
+            return one.replica == RAY_NODES[value]
+        case "volcano.sh/task-spec":
+            return one.replica == value
+    if own:
+        return label.startswith(CONTROLLERS)
+    return not any(label in _labels(other) for other in every)
+
+
+def _labels(one: PodTemplate) -> Mapping[str, Any]:
+    found = one.metadata.get("labels")
+    return found if isinstance(found, Mapping) else {}

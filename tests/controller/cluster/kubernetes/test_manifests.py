@@ -23,9 +23,11 @@ from controller.cluster.kubernetes.labels import (
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, workload_problems
 from controller.cluster.kubernetes.policy import DENY, Policy, forbidden_fields
 from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
+from controller.cluster.kubernetes.templates import primary_templates
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
+from events.spec.template import TrialTemplate
 
 KATIB = Path(__file__).parents[3] / "katib"
 SIDECAR = Sidecar(
@@ -141,6 +143,18 @@ def test_only_the_master_of_a_pytorchjob_gets_a_collector() -> None:
     assert {name: len(collectors(pod)) for name, pod in pods.items()} == {"Master": 1, "Worker": 0}
     assert all(EXPERIMENT_ID in one["template"]["metadata"]["labels"] for one in replicas.values())
     assert made["spec"]["runPolicy"]["backoffLimit"] == 0
+
+
+def test_only_the_launcher_of_an_mpijob_gets_a_collector() -> None:
+    """The label that names its role is set by the operator: no template has it."""
+    one, made = example("mpijob-horovod")
+    assert list(workload_problems(one.spec, DENY)) == []
+    replicas = made["spec"]["mpiReplicaSpecs"]
+    pods = {name: one["template"]["spec"] for name, one in replicas.items()}
+    assert {name: len(collectors(pod)) for name, pod in pods.items()} == {
+        "Launcher": 1,
+        "Worker": 0,
+    }
 
 
 def test_a_step_of_argo_gets_a_collector() -> None:
@@ -263,3 +277,38 @@ def test_what_cannot_run_is_said_before_it_is_admitted() -> None:
     (problem,) = workload_problems(misnamed, DENY)
     assert problem.path == ("spec", "trialTemplate", "primaryContainerName")
     assert "containers are: main" in problem.message
+
+
+POD = {"spec": {"containers": [{"name": "main", "image": "i"}]}}
+
+
+@pytest.mark.parametrize(
+    ("api_version", "body", "labels", "primary"),
+    [
+        ("ray.io/v1", {"headGroupSpec": {"template": POD}, "workerGroupSpecs": [{"template": POD}]},
+            {"ray.io/node-type": "head"}, ["headGroupSpec"]),
+        ("batch.volcano.sh/v1alpha1", {"tasks": [{"name": "ps", "template": POD},
+            {"name": "worker", "template": POD}]}, {"volcano.sh/task-spec": "ps"}, ["ps"]),
+        ("kubeflow.org/v1", {"mpiReplicaSpecs": {"Launcher": {"template": POD}, "Worker":
+            {"template": POD}}}, {"training.kubeflow.org/job-role": "master"}, ["Launcher"]),
+        ("example.com/v1", {"one": {"template": POD}}, {"example.com/role": "any"}, ["one"]),
+        ("batch/v1", {"template": POD}, {"batch.kubernetes.io/job-completion-index": "0"},
+            ["spec"]),
+        ("batch/v1", {"template": POD}, {"nobody": "sets-it"}, []),
+        ("example.com/v1", {"one": {"template": {**POD, "metadata": {"labels": {"role": "a"}}}},
+            "two": {"template": POD}}, {"role": "a"}, ["one"]),
+    ],
+)  # fmt: skip
+def test_labels_that_operators_set_are_not_demanded_of_the_template(
+    api_version: str, body: dict[str, Any], labels: dict[str, str], primary: list[str]
+) -> None:
+    template = TrialTemplate(
+        trial_spec={"apiVersion": api_version, "kind": "Work", "spec": copy.deepcopy(body)},
+        primary_container_name="main",
+        primary_pod_labels=labels,
+    )
+    assert template.trial_spec is not None
+    found = primary_templates(copy.deepcopy(template.trial_spec), template)
+    assert [one.replica for one in found] == primary
+    told = list(workload_problems(ExperimentSpec(trial_template=template), DENY))
+    assert [one.path[-1] for one in told] == ([] if primary else ["primaryPodLabels"])
