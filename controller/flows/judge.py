@@ -95,10 +95,10 @@ async def _restore(
         or experiment_id in early_stopping.rules
     ):
         return
-    early_stopping.restore(
-        experiment_id,
-        await measurements.curves(experiment_id, experiment.spec.first_objective.metric),
-    )
+    metric = experiment.spec.first_objective.metric
+    curves = await measurements.curves(experiment_id, metric)
+    if experiment_id in holding.experiments:  # it may have ended while they were read
+        early_stopping.restore(experiment_id, curves)
 
 
 def _decode_all(

@@ -99,7 +99,8 @@ class Display:
             known = self.holding.assignments.get((self.obj.id, number))
             if best is not None and best.number == number:
                 known = best.assignment
-            assert known is not None
+            if known is None:  # it was concluded since; its fact leads to the next look
+                continue
             trial = trial_of(self.obj, experiment, number, known, wanted[number])
             await self.ports.experiments.show_trial(trial, shown.get(number))
         return sooner(delay, INTERVAL_SECONDS if changed or gone else None)

@@ -1,23 +1,30 @@
 """Early stopping compares with the succeeded trials that keep every outcome constraint."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from algorithms.scheduling import RULES, Clone, Pause, Promote, SchedulingDecision
 from controller.core.recorded import Recorded
-from controller.flows.judge import EarlyStopping
+from controller.flows.judge import EarlyStopping, judge
 from controller.store.holding import Holding
-from controller.store.measurements import CurvePoint
+from controller.store.measurements import CurvePoint, Measurements
+from controller.store.positions import Positions
+from events.bus.memory import MemoryBus
 from events.clock import now
 from events.envelope import Envelope, report_points
-from events.facts import Cause, TrialState
+from events.facts import Cause, ExperimentResumed, TrialState
 from events.ids import AttemptKey, Shard, TrialNumber
 from events.metrics import Point
 from events.signals import TrialJudged
 from tests.controller.core.histories import experiment, outcome
 from tests.controller.core.test_decisions import end, running
+from tests.controller.histories import admitted, finish, opened, text
+from tests.eventually import eventually_async
+from tests.experiments import fields_of
 
 SETTINGS = "[{name: min_trials_required, value: 1}, {name: start_step, value: 1}]"
 RULE = f"{{algorithmName: medianstop, algorithmSettings: {SETTINGS}}}"
@@ -101,3 +108,24 @@ def test_a_decision_that_cannot_be_carried_out_is_not_passed_over(
     early_stopping, key = one_running()
     with pytest.raises(NotImplementedError, match="not supported yet"):
         early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
+
+
+async def test_an_experiment_may_end_while_its_curves_are_read(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
+        rule = fields_of(f"earlyStopping: {RULE}")
+        author = await admitted(database, leases, text(f"e{uuid4().hex[:12]}", trials=9, **rule))
+        await finish(author, 4)
+        holding = Holding(author._shard, author._epoch, {author.id: author.experiment})
+        facts = asyncio.Queue[Recorded]()
+        flow = judge(MemoryBus(), Measurements(database), Positions(database), holding, facts)
+        async with asyncio.TaskGroup() as tasks:
+            async with database.transaction() as connection:
+                await connection.execute("LOCK TABLE measurement IN ACCESS EXCLUSIVE MODE")
+                judging = tasks.create_task(flow, name="judge")
+                locks = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass"
+                await eventually_async(lambda: database.row(locks, "measurement"))
+                holding.forget(author.id)
+            resumed = Envelope(uuid4(), None, author.id, now(), ExperimentResumed())
+            facts.put_nowait(Recorded(1, resumed))
+            await eventually_async(facts.empty, "the flow goes on")
+            judging.cancel()
