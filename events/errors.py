@@ -41,6 +41,7 @@
     │   ├── FencedError                 another controller owns the shard
     │   ├── LeftAtOnceError             the person has pressed Ctrl-C twice
     │   ├── NotFoundError               Kubernetes: the object is gone
+    │   ├── WithdrawnError              Kubernetes: what waited to be sent is not wanted any more
     │   ├── _OverError                  what a view accompanies has ended
     │   └── _SettledError               what was waited for has come
     └── ApiError                        Kubernetes; a RetryError, RefusalError or AbandonError, too

@@ -74,6 +74,7 @@ class Balancer:
         for shard, serving in list(self.owned.items()):
             if serving.trouble:
                 yield f"shard {shard}: {serving.trouble}"
+        yield from self.components.troubles()
 
     async def run(self) -> None:
         """Own, serve and hand over shards. Raises StoreRefusedError if the database has another

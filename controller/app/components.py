@@ -1,7 +1,7 @@
 """The parts of a controller, wired around a database, a bus and a place where trials run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +115,8 @@ class Components:
     restart_database: Callable[[], Awaitable[None]]
     """Start the database again, where it is ours to start."""
     reconciler: ObjectReconciler | None = None
+    troubles: Callable[[], Iterable[str]] = tuple
+    """Why this process does not see what happens at the place where trials run; none if it does."""
 
     async def forget(self, experiment: ExperimentId) -> None:
         """Delete all that is kept of an experiment that is done."""

@@ -58,7 +58,12 @@ async def on_kubernetes(
     ):
         ledger, queries = components.ledger, Queries(database)
         reconciler = Reconciler(experiments, ledger, queries, bus, check, bus.partitions)
-        yield replace(components, reconciler=reconciler)
+
+        def troubles() -> Iterator[str]:
+            yield from experiments.troubles()
+            yield from cluster.troubles()
+
+        yield replace(components, reconciler=reconciler, troubles=troubles)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:

@@ -231,3 +231,9 @@ API_REQUESTS = CATALOGUE.counter(
     remedy="Many 4xx: see the log, mostly missing permissions. 5xx, none: the "
     "server is unavailable.",
 )
+OBJECT_FAULTS = CATALOGUE.counter(
+    "kubernetes_object_faults",
+    "Objects of Kubernetes that could not be dealt with and were passed over, by resource.",
+    "resource",
+    remedy="The log has the object and the error; this is a bug in Trialstream.",
+)

@@ -53,4 +53,7 @@ ALERTS = (
         "sum(increase(trialstream_silent_collectors_total[10m])) > 0", 0,
           "Attempts are concluded although their collector never said that everything is "
               "reported."),
+    Alert("TrialstreamObjectFaults",
+        "sum by (resource) (increase(trialstream_kubernetes_object_faults_total[10m])) > 0", 0,
+          "Objects of Kubernetes could not be dealt with and were passed over; the log has them."),
 )  # fmt: skip

@@ -4,7 +4,7 @@ rate limiter."""
 import logging
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,9 +19,11 @@ from controller.cluster.kubernetes.api_errors import (
     ConflictError,
     NotFoundError,
     ThrottledError,
+    WithdrawnError,
     error_from,
 )
 from controller.cluster.kubernetes.rate_limiter import Priority, RateLimiter
+from controller.cluster.kubernetes.reading import parse_json
 from controller.telemetry.catalogue import API_REQUESTS
 
 DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
@@ -63,10 +65,14 @@ class Api:
         body: Mapping[str, Any],
         *,
         priority: Priority = Priority.NORMAL,
+        wanted: Callable[[], bool] = lambda: True,
         **query: str,
     ) -> dict[str, Any]:
-        """`path` is the collection's. Raises ConflictError if the name is taken."""
-        return await self._write("POST", path, body, priority=priority, **query)
+        """`path` is the collection's. `wanted` is asked right before the request is sent.
+
+        Raises ConflictError if the name is taken, WithdrawnError if it is not wanted any more.
+        """
+        return await self._write("POST", path, body, priority=priority, wanted=wanted, **query)
 
     async def patch(
         self,
@@ -147,6 +153,7 @@ class Api:
         content: str | None = None,
         *,
         priority: Priority,
+        wanted: Callable[[], bool] = lambda: True,
         **query: str,
     ) -> dict[str, Any]:
         if priority is not Priority.BACKGROUND:
@@ -156,6 +163,8 @@ class Api:
                 0, "NoRoom", f"{method} {path}: other writes are more urgent; try again later"
             )
         try:
+            if not wanted():
+                raise WithdrawnError(0, "Withdrawn", f"{method} {path}: not wanted any more")
             return await self._exchange(method, path, query, body, content)
         except ApiUnavailableError as error:
             if error.retry_after:
@@ -183,7 +192,7 @@ class Api:
         if response.status >= 400:
             raise _error_of(response.status, data, response.headers.get("Retry-After"))
         try:
-            answer = orjson.loads(data)
+            answer = parse_json(data)
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):

@@ -45,6 +45,10 @@ class ThrottledError(ApiError, RetryError):
     """The request was not sent: there is no room for a background write now. Try again later."""
 
 
+class WithdrawnError(ApiError, AbandonError):
+    """The request was not sent: while it waited for its turn it came to be not wanted any more."""
+
+
 class ApiUnavailableError(ApiError, RetryError):
     """No answer, or an error that passes by itself; `retry_after`: seconds to wait, if the server
     says so."""

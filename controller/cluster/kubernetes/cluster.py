@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from controller.cluster.kubernetes.api_errors import (
     ApiUnavailableError,
     ConflictError,
     NotFoundError,
+    WithdrawnError,
 )
 from controller.cluster.kubernetes.attempt_events import AttemptEvents
 from controller.cluster.kubernetes.configmaps import ConfigMaps
@@ -23,18 +24,22 @@ from controller.cluster.kubernetes.deletions import Deletions
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError
 from controller.cluster.kubernetes.labels import key_of, workload_name
 from controller.cluster.kubernetes.logs import Logs
-from controller.cluster.kubernetes.manifests import ManifestError, manifest
+from controller.cluster.kubernetes.manifests import ManifestError, manifest, with_owner
 from controller.cluster.kubernetes.observer import WorkloadObserver
 from controller.cluster.kubernetes.policy import DENY, Policy
 from controller.cluster.kubernetes.refusals import event_of_refusal
 from controller.cluster.kubernetes.sidecar import Sidecar
+from controller.cluster.kubernetes.starts import Starts
 from controller.cluster.kubernetes.workload import Workload, WorkloadRef
 from controller.cluster.kubernetes.workload_cache import WorkloadCache
 from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId
 from events.spec.placeholders import TemplateError
+from events.waiting import wait
 
+FORGOTTEN_SECONDS = 120.0
+"""The first sweep of an experiment, after which its kind is known, comes sooner."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,10 +75,11 @@ class KubernetesCluster:
         self._deletions = Deletions(tasks, self._delete)
         self._created: dict[AttemptKey, WorkloadRef] = {}
         """Of the attempts that were started here: they may not be seen yet."""
-        self._never_started: dict[ExperimentId, set[AttemptKey]] = {}
-        """Attempts that were stopped before their start, so that they are not started any more."""
+        self._starts = Starts()
         self._kind_known: dict[ExperimentId, asyncio.Event] = {}
-        """Set once the workloads of the experiment are watched, as far as that is possible."""
+        """Set once it is known of which kind the experiment's workloads are."""
+        self._kinds_of: dict[ExperimentId, Kind | None] = {}
+        """Which it is; None if the cluster has no such kind, and so no such workloads."""
 
     @classmethod
     @asynccontextmanager
@@ -90,8 +96,15 @@ class KubernetesCluster:
     async def start(self, launch: Launch) -> bool:
         """As the port says. An attempt that was asked to stop before is never started."""
         key = launch.key
-        if key in self._deletions or key in self._never_started.get(key.experiment, ()):
+        if not self._may_start(key):
             return True
+        with self._starts.begin(key):
+            return await self._start(key, launch)
+
+    def _may_start(self, key: AttemptKey) -> bool:
+        return key not in self._deletions and not self._starts.is_forbidden(key)
+
+    async def _start(self, key: AttemptKey, launch: Launch) -> bool:
         try:
             template = await self._configmaps.template(launch)
             kind = await self._watch_kind_of(launch)
@@ -103,12 +116,11 @@ class KubernetesCluster:
             return self._events.publish(Ended(key, Cause.SPAWN_FAILURE, None, str(error)))
         except ApiError as error:
             return self._events.publish(event_of_refusal(key, error))
-        return await self._create(key, workload, _with_owner(launch, body))
+        return await self._create(key, workload, with_owner(launch, body))
 
     async def stop(self, key: AttemptKey) -> None:
         """Delete the attempt's workload, gracefully; its end is yielded when all of its pods are
-        gone."""
-        await self._kind_known.setdefault(key.experiment, asyncio.Event()).wait()
+        gone. A start that still waits for its turn is withdrawn."""
         self._deletions.begin(key)
 
     async def watch(self) -> AsyncIterator[Event]:
@@ -152,7 +164,8 @@ class KubernetesCluster:
         for key in self._cache.of(experiment.id):
             await self.stop(key)
         self._kind_known.pop(experiment.id, None)
-        self._never_started.pop(experiment.id, None)
+        self._kinds_of.pop(experiment.id, None)
+        self._starts.forget(experiment.id)
         self._configmaps.forget(experiment.id)
 
     def log_path(self, key: AttemptKey) -> Path:
@@ -163,32 +176,47 @@ class KubernetesCluster:
         """Watch the kind of the experiment's workloads; None if the cluster has no such kind, or
         does not answer."""
         template = experiment.spec.trial_template
+        problem = ""
         try:
             kind = await self._kinds.find(*self._configmaps.kind_of(experiment.id, template))
             problem = await self._cache.watch(kind)
         except NoKindError:
-            kind, problem = None, ""
+            kind = None
         except ApiError as error:
-            kind, problem = None, error.message
+            _log.warning("experiment %s: %s", experiment.name, error.message)
+            return None
         if problem:
             _log.warning("experiment %s: %s", experiment.name, problem)
-        self._kind_known.setdefault(experiment.id, asyncio.Event()).set()
+        self._note_kind(experiment.id, kind)
         return kind
+
+    def _note_kind(self, experiment: ExperimentId, kind: Kind | None) -> None:
+        self._kinds_of[experiment] = kind
+        self._kind_known.setdefault(experiment, asyncio.Event()).set()
 
     async def _watch_kind_of(self, launch: Launch) -> Kind:
         """Raises NoKindError, ApiError."""
         experiment, template = launch.key.experiment, launch.spec.trial_template
         kind = await self._kinds.find(*self._configmaps.kind_of(experiment, template))
         await self._cache.watch(kind)
-        self._kind_known.setdefault(experiment, asyncio.Event()).set()
+        self._note_kind(experiment, kind)
         return kind
 
     async def _create(
         self, key: AttemptKey, workload: WorkloadRef, body: Mapping[str, Any]
     ) -> bool:
-        self._created[key] = workload
+        def wanted() -> bool:
+            if not self._may_start(key):
+                return False
+            self._starts.send(key)
+            self._created[key] = workload
+            return True
+
+        path = workload.kind.path(workload.namespace)
         try:
-            self._cache.add(await self._api.create(workload.kind.path(workload.namespace), body))
+            self._cache.add(await self._api.create(path, body, wanted=wanted))
+        except WithdrawnError:
+            return True
         except ConflictError:
             return await self._adopt(key, workload)
         except ApiError as error:
@@ -259,10 +287,30 @@ class KubernetesCluster:
 
     async def _delete(self, key: AttemptKey) -> None:
         """Ask the API server to delete the attempt's workload. Raises ApiError."""
+        if key in self._starts:
+            await self._starts.answered(key)
+        else:
+            await self._await_list(key)
         deleted = await self._delete_if_there(key)
         if not deleted and key not in self._cache.workloads:
-            self._never_started.setdefault(key.experiment, set()).add(key)
+            self._starts.forbid(key)
             self._finish(Ended(key, Cause.CANCELLED))
+
+    async def _await_list(self, key: AttemptKey) -> None:
+        """Wait until what is not seen of the attempt is not there. Raises ApiError while it may be.
+
+        Of an experiment that nobody asks about any more the kind is never known.
+        """
+        if key in self._cache.workloads or key in self._created:
+            return
+        known = self._kind_known.setdefault(key.experiment, asyncio.Event())
+        if not await wait(known, FORGOTTEN_SECONDS):
+            await self._api.get("/api")  # is it only that the API server does not answer?
+            self._kind_known.pop(key.experiment, None)
+        kind = self._kinds_of.get(key.experiment)
+        if kind is not None and not self._cache.synced(kind):
+            message = f"{kind.root}/{kind.plural} could not be listed yet"
+            raise ApiUnavailableError(0, "NotListed", message)
 
     async def _delete_if_there(self, key: AttemptKey) -> bool:
         """Was there something to delete?"""
@@ -275,6 +323,10 @@ class KubernetesCluster:
         propagation = "Background" if self._events.has_ended(key) else "Foreground"
         return await self._api.delete(path, uid=workload.uid, propagation=propagation)
 
+    def troubles(self) -> Iterator[str]:
+        """Why what happens to pods is not seen now."""
+        return self._cache.troubles()
+
     def _is_retained(self, key: AttemptKey) -> bool:
         """Has it ended, and is its workload to be kept?"""
         rules = self._cache.workloads[key].rules
@@ -284,20 +336,3 @@ class KubernetesCluster:
         self._cache.close()
         self._logs.close()
         self._deletions.close()
-
-
-def _with_owner(launch: Launch, body: dict[str, Any]) -> dict[str, Any]:
-    """Make the experiment the owner if it is an object of the cluster: its deletion then deletes
-    the workload."""
-    origin = launch.origin or ""
-    if not origin.endswith("/Experiment"):
-        return body
-    owner = {
-        "apiVersion": origin.removesuffix("/Experiment"),
-        "kind": "Experiment",
-        "name": launch.experiment,
-        "uid": str(launch.key.experiment),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}}

@@ -1,12 +1,12 @@
 """The objects Experiment and Trial of the cluster: watched, and written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError
@@ -39,7 +39,7 @@ class Experiments:
     """Called for each experiment whose object, or one of whose trials' objects, has changed or is
     gone."""
     _objects: dict[ExperimentId, ExperimentObject] = field(default_factory=dict)
-    _shown: dict[str, dict[TrialNumber, TrialObject]] = field(default_factory=dict)
+    _shown: dict[ExperimentId, dict[TrialNumber, TrialObject]] = field(default_factory=dict)
     """The trials that are shown, by the id of their experiment and their number."""
 
     @classmethod
@@ -78,7 +78,13 @@ class Experiments:
 
     def shown(self, experiment: ExperimentId) -> Mapping[TrialNumber, TrialObject]:
         """The trials of an experiment that are shown, by their number."""
-        return self._shown.get(str(experiment), {})
+        return self._shown.get(experiment, {})
+
+    def troubles(self) -> Iterator[str]:
+        """Why objects that are created or changed now are not seen."""
+        for reflector in (*self._experiments, *self._trials):
+            if trouble := reflector.trouble:
+                yield trouble
 
     def _handle_experiment(self, obj: Object, gone: bool) -> None:
         experiment = ExperimentObject.read(obj)
@@ -90,6 +96,8 @@ class Experiments:
 
     def _handle_trial(self, obj: Object, gone: bool) -> None:
         trial = TrialObject.read(obj)
+        if trial is None:
+            return
         trials = self._shown.setdefault(trial.experiment, {})
         if not gone:
             trials[trial.number] = trial
@@ -97,8 +105,7 @@ class Experiments:
             trials.pop(trial.number, None)
         if not trials:
             del self._shown[trial.experiment]
-        with suppress(ValueError):  # a label that is no id is not ours
-            self.on_change(ExperimentId(UUID(trial.experiment)))
+        self.on_change(trial.experiment)
 
     async def show(
         self,

@@ -119,6 +119,23 @@ def _no_primary(tree: dict[str, Any], template: TrialTemplate) -> Problem:
     )
 
 
+def with_owner(launch: Launch, body: dict[str, Any]) -> dict[str, Any]:
+    """Make the experiment the owner if it is an object of the cluster: its deletion then deletes
+    the workload."""
+    origin = launch.origin or ""
+    if not origin.endswith("/Experiment"):
+        return body
+    owner = {
+        "apiVersion": origin.removesuffix("/Experiment"),
+        "kind": "Experiment",
+        "name": launch.experiment,
+        "uid": str(launch.key.experiment),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}}
+
+
 def _with_types(tree: Any, key: str = "") -> Any:
     """Give each field the type that Kubernetes takes: integers in INTEGERS, text in commands and
     arguments."""

@@ -68,8 +68,7 @@ class ExperimentObject:
 class TrialObject:
     """A Trial: it shows a live trial, or the best one."""
 
-    experiment: str
-    """The id of its experiment; empty if it has no such label."""
+    experiment: ExperimentId
     number: TrialNumber
     name: str
     namespace: str
@@ -77,12 +76,18 @@ class TrialObject:
     status: Mapping[str, Any]
 
     @classmethod
-    def read(cls, obj: Object) -> "TrialObject":
+    def read(cls, obj: Object) -> "TrialObject | None":
+        """None if its labels do not say which trial it shows: people write them, too."""
         metadata = obj["metadata"]
         labels = metadata.get("labels") or {}
+        try:
+            experiment = ExperimentId(UUID(labels[EXPERIMENT_ID]))
+            number = TrialNumber(int(labels[TRIAL]))
+        except (KeyError, ValueError):
+            return None
         return cls(
-            experiment=labels.get(EXPERIMENT_ID, ""),
-            number=TrialNumber(int(labels.get(TRIAL, 0))),
+            experiment=experiment,
+            number=number,
             name=metadata["name"],
             namespace=metadata.get("namespace", ""),
             uid=metadata["uid"],

@@ -2,9 +2,11 @@
 missed some."""
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import orjson
@@ -18,6 +20,8 @@ from controller.cluster.kubernetes.api_errors import (
     error_from,
 )
 from controller.cluster.kubernetes.labels import Object
+from controller.cluster.kubernetes.reading import parse_json
+from controller.telemetry.catalogue import OBJECT_FAULTS
 from events.backoff import Backoff
 
 PAGE = 500
@@ -31,6 +35,9 @@ WATCH_RETRY_SECONDS = (0.2, 30.0)
 UNREADABLE = "Unreadable"
 SHORT_SECONDS = 1.0
 """A watch that ends sooner has failed."""
+TROUBLE_SECONDS = 10.0
+"""A problem that lasts longer is a trouble: a watch that is interrupted goes on sooner."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +64,20 @@ class Reflector:
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Has it been listed once?"""
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    """Has it been listed once, or could it not be?"""
     problem: str = ""
+    well_at: float = field(default_factory=time.monotonic)
+    """When the server last answered as it should, by the monotonic clock."""
     version: str = ""
     """The last resourceVersion seen; empty: a list is needed."""
+
+    @property
+    def trouble(self) -> str:
+        """Why changes have not been seen for TROUBLE_SECONDS; empty if they are."""
+        if not self.problem or time.monotonic() - self.well_at < TROUBLE_SECONDS:
+            return ""
+        return f"{self.resource.path} cannot be watched: {self.problem}"
 
     async def run(self) -> None:
         """List and watch; after a failure again, after a growing pause. Also list every
@@ -79,6 +97,10 @@ class Reflector:
             except ApiError as error:
                 self._handle_error(error)
                 retry_after = getattr(error, "retry_after", 0.0)
+            except Exception as error:  # what watches the others must not end with this one
+                _log.exception("%s cannot be watched now", self.resource.path)
+                self.version, self.problem = "", f"{type(error).__name__}: {error}"
+            self.tried.set()
             if time.monotonic() - began > WATCH_RETRY_SECONDS[1]:
                 backoff.reset()
             await asyncio.sleep(max(retry_after, backoff.next()))
@@ -109,30 +131,48 @@ class Reflector:
             kind = str(page.get("kind", "")).removesuffix("List")
             for item in page.get("items") or ():
                 item = {"apiVersion": page.get("apiVersion"), "kind": kind, **item}
-                found[_name_of(item)] = self.keep(item)
+                with self._isolating(item):
+                    found[_name_of(item)] = self.keep(item)
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
             query["continue"], known = metadata["continue"], {}
-        self.problem = ""
+        self._note_success()
         self._rename(found)
         self.synced.set()
+        self.tried.set()
         self.version = str(metadata.get("resourceVersion", ""))
+
+    def _note_success(self) -> None:
+        self.problem, self.well_at = "", time.monotonic()
+
+    @contextmanager
+    def _isolating(self, obj: Object) -> Iterator[None]:
+        """An object that cannot be dealt with costs nobody else anything."""
+        try:
+            yield
+        except Exception:
+            OBJECT_FAULTS.labels(self.resource.path.rpartition("/")[2]).inc()
+            _log.exception("an object of %s is passed over: %.300r", self.resource.path, obj)
 
     def _rename(self, found: dict[tuple[str, str], Object]) -> None:
         for name in self.objects.keys() - found.keys():
-            self.changed(self.objects.pop(name), True)
+            self._tell(self.objects.pop(name), gone=True)
         for name, obj in found.items():
             self._update(name, obj)
+
+    def _tell(self, obj: Object, *, gone: bool) -> None:
+        with self._isolating(obj):
+            self.changed(obj, gone)
 
     def _update(self, name: tuple[str, str], obj: Object) -> None:
         known = self.objects.get(name)
         if known == obj:
             return
         if known is not None and known["metadata"]["uid"] != obj["metadata"]["uid"]:
-            self.changed(known, True)
+            self._tell(known, gone=True)
         self.objects[name] = obj
-        self.changed(obj, False)
+        self._tell(obj, gone=False)
 
     async def _watch(self, until: float) -> None:
         """Follow the changes from the known version on; return when it is time to list again."""
@@ -165,7 +205,7 @@ class Reflector:
     def _handle_line(self, line: bytes) -> None:
         """Apply one change."""
         try:
-            event = orjson.loads(line)
+            event = parse_json(line)
             kind, obj = event["type"], event["object"]
             if kind == "ERROR":
                 raise error_from(obj)
@@ -175,12 +215,14 @@ class Reflector:
             raise ApiUnavailableError(
                 0, UNREADABLE, f"the watch of {self.resource.path} sent {line[:100]!r}"
             ) from error
-        if kind == "DELETED":
-            self.objects.pop(name, None)
-            self.changed(self.keep(obj), True)
-        elif kind != "BOOKMARK":
-            self._update(name, self.keep(obj))
-        self.version, self.problem = version, ""
+        with self._isolating(obj):
+            if kind == "DELETED":
+                self.objects.pop(name, None)
+                self.changed(self.keep(obj), True)
+            elif kind != "BOOKMARK":
+                self._update(name, self.keep(obj))
+        self.version = version
+        self._note_success()
 
 
 def _name_of(obj: Object) -> tuple[str, str]:

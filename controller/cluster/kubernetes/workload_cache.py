@@ -2,7 +2,7 @@
 watched."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from controller.cluster import AttemptKey
@@ -42,8 +42,8 @@ class WorkloadCache:
     _running: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def watch(self, kind: Kind) -> str:
-        """Watch the kind and its pods from now on; returns after the first list, or after
-        SYNC_SECONDS.
+        """Watch the kind and its pods from now on; returns after the first try to list them, or
+        after SYNC_SECONDS.
 
         The result says what is wrong; it is empty if nothing is."""
         reflectors = [*self._watched(PODS, MANAGED), *self._watched(kind, MANAGED)]
@@ -52,10 +52,17 @@ class WorkloadCache:
         try:
             async with asyncio.timeout(SYNC_SECONDS):
                 for reflector in reflectors:
-                    await reflector.synced.wait()
+                    await reflector.tried.wait()
         except TimeoutError:
             pass
         return next((reflector.problem for reflector in reflectors if reflector.problem), "")
+
+    def troubles(self) -> Iterator[str]:
+        """Why changes of pods are not seen. Of a kind that may not be watched its own trials
+        tell."""
+        for reflector in self._reflectors.get((PODS, MANAGED), ()):
+            if trouble := reflector.trouble:
+                yield trouble
 
     def synced(self, kind: Kind) -> bool:
         """Has everything been listed that existed when the watch began?"""

@@ -54,12 +54,15 @@ def test_an_object_that_is_new() -> None:
     assert (read.conditions, read.status) == ([], {})
 
 
-def test_a_trial_without_labels_belongs_to_no_experiment() -> None:
+def test_a_trial_says_whose_it_is_or_is_nobodys() -> None:
     metadata = {"uid": UID, "name": "e-7", "namespace": "n"}
     labels = {EXPERIMENT_ID: UID, TRIAL: "7"}
     ours = TrialObject.read(
         {"metadata": {**metadata, "labels": labels}, "status": {"state": "Running"}}
     )
-    assert (ours.experiment, ours.number, ours.status) == (UID, 7, {"state": "Running"})
-    other = TrialObject.read({"metadata": metadata})
-    assert (other.experiment, other.number, other.status) == ("", 0, {})
+    assert ours is not None
+    assert (ours.experiment, ours.number) == (UUID(UID), 7)
+    assert ours.status == {"state": "Running"}
+    for strange in ({}, {TRIAL: "7"}, {**labels, TRIAL: "abc"}, {**labels, EXPERIMENT_ID: "x"}):
+        assert TrialObject.read({"metadata": {**metadata, "labels": strange}}) is None
+    assert TrialObject.read({"metadata": metadata}) is None
