@@ -147,14 +147,17 @@ def rows(kept: dict[str, str]) -> list[str]:
     """The table in Markdown; the row of an algorithm whose library is not installed is that of
     `kept`.
     """
+    return heading() + [row(name) or kept[name] for name in ALGORITHMS]
+
+
+def heading() -> list[str]:
+    """The first lines of the table."""
     titles = [column.title for column in COLUMNS]
-    lines = [f"| algorithm | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
-    for name in ALGORITHMS:
-        lines.append(_row(name) or kept[name])
-    return lines
+    return [f"| algorithm | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
 
 
-def _row(name: str) -> str | None:
+def row(name: str) -> str | None:
+    """The row of an algorithm; None if its library is not installed."""
     subject = Subject(name, trials=12)
     if subject.algorithm.extra is not None and subject.algorithm.extra.missing:
         return None

@@ -48,7 +48,7 @@ async def test_killed_workers_change_no_suggestion(database_url: str, name: str)
 
 
 WORDS = {
-    "spin": "it took more than 8 s",
+    "spin": "it took more than 5 s",
     "eat": "it needed more than 400 MiB of memory",
     "leave": "its process ended with exit status 3",
     "fail": "ValueError: no idea",
@@ -60,7 +60,7 @@ async def test_a_bad_algorithm_ends_its_own_experiment_alone(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(install(tmp_path)))
 
-    async with open_pool(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
+    async with open_pool(SuggestionSettings(workers=4, timeout_seconds=5, memory_mib=400)) as pool:
 
         async def lived(wanted: Wanted) -> Experiment:
             # Only the workers know these algorithms: the check of this process would refuse them.

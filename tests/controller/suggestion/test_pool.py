@@ -152,8 +152,8 @@ async def test_a_long_replay_is_not_slow_while_it_gets_on() -> None:
 
 
 FATES = {
-    "sleep": "it took more than 8 s",
-    "spin": "it took more than 8 s",
+    "sleep": "it took more than 5 s",
+    "spin": "it took more than 5 s",
     "eat": "it needed more than 400 MiB of memory",
     "leave": "its process ended with exit status 3",
     "crash": "its process was killed by SIGSEGV",
@@ -175,7 +175,7 @@ async def test_what_happened_is_said_and_others_go_on() -> None:
             await asker.go_on()
         return str(failure.value)
 
-    async with opened(SuggestionSettings(workers=4, timeout_seconds=8, memory_mib=400)) as pool:
+    async with opened(SuggestionSettings(workers=4, timeout_seconds=5, memory_mib=400)) as pool:
         good = Asker(pool, LEARNERS["auto"])
         await good.ask()
         fates = asyncio.gather(*(fate(pool, name) for name in FATES))
