@@ -79,6 +79,16 @@ class SuggestionSettings(Section):
     )
 
 
+class LocalSettings(Section):
+    """How trials run as processes of this machine."""
+
+    pass_environment: list[str] = Field(
+        default_factory=list,
+        description="Variables that trials get although their names look like secrets, such as "
+        "WANDB_API_KEY.",
+    )
+
+
 class KubernetesSettings(Section):
     """How trials run on Kubernetes. The defaults refuse what a trial seldom needs, see
     `allow_…`."""
@@ -153,6 +163,7 @@ class Settings(Section):
         "postgresql://USER:PASSWORD@HOST:PORT/DATABASE. A controller needs one.",
     )
     kafka: InstanceOf[KafkaSettings] | None = None
+    local: LocalSettings = LocalSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     suggestion: SuggestionSettings = Field(default_factory=SuggestionSettings)
 
@@ -184,6 +195,7 @@ class Settings(Section):
 
 
 SECTIONS: Mapping[str, type[Section]] = {
+    "local": LocalSettings,
     "kubernetes": KubernetesSettings,
     "suggestion": SuggestionSettings,
 }

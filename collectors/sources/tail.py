@@ -1,6 +1,7 @@
 """Read a growing file as measurements: each line once, in bounded memory, steps counted in file
 order."""
 
+import os
 import re
 from collections import Counter, deque
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import orjson
 from collectors.parsers.reading import Parser
 from collectors.sources.watch import FileWatch, watching
 from events.metrics import Point
+from events.regular_file import NOTHING_THERE, open_regular
 
 MAX_BYTES = 1024 * 1024
 """Bytes of the file that one `read` takes at most."""
@@ -47,8 +49,8 @@ class Tail:
         """The points of complete lines that came since the last call, within MAX_BYTES and
         MAX_POINTS.
 
-        An empty list means only that this part of the file had none. Raises OSError if the file
-        cannot be read.
+        An empty list means only that this part of the file had none. A pipe, a device or a folder
+        has none. Raises OSError if the system fails to read.
         """
         if self._place >= len(self._chunk) and not self._points:
             self._load()
@@ -96,18 +98,18 @@ class Tail:
         return watching(self.path, changed)
 
     def _load(self) -> bool:
-        """Read the next chunk; False if there is nothing new."""
+        """Read the next chunk; False if there is nothing new, or no file that can be read."""
         try:
-            with self.path.open("rb") as file:
-                if (
-                    self.path.stat().st_size < self._offset
-                ):  # truncated: the program has started it anew
-                    self._offset = 0
+            with open_regular(self.path) as file:
+                if os.fstat(file.fileno()).st_size < self._offset:
+                    self._offset = 0  # truncated: the program has started it anew
                     self._line.clear()
                 file.seek(self._offset)
                 self._chunk, self._place = file.read(MAX_BYTES), 0
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if error.errno in NOTHING_THERE:
+                return False
+            raise
         self._offset += len(self._chunk)
         return bool(self._chunk)
 

@@ -36,7 +36,7 @@ from controller.app.shard import PASSING, reason
 from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
-from controller.settings import KubernetesSettings, SuggestionSettings
+from controller.settings import KubernetesSettings, LocalSettings, SuggestionSettings
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import Pool, open_pool
@@ -87,6 +87,7 @@ class ControllerOptions:
 
     database: SecretStr
     kafka: KafkaSettings
+    local: LocalSettings
     kubernetes: KubernetesSettings
     suggestion: SuggestionSettings
     cluster: ClusterKind
@@ -206,7 +207,9 @@ class Service:
     ) -> AsyncGenerator[Components]:
         async with (
             LocalCluster.open(
-                self.options.data, collector=_collector(self.options.kafka)
+                self.options.data,
+                passed=self.options.local.pass_environment,
+                collector=_collector(self.options.kafka),
             ) as cluster,
             open_components(
                 database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from events.errors import RefusalError
+from events.regular_file import open_regular
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Path as Place
 from events.spec.problem import Problem
@@ -54,7 +55,7 @@ def file_problem(error: ResultsFileError) -> Problem:
 
 def _records(file: Path) -> Iterator[Record]:
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             content = opened.read(MOST_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:

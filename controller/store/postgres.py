@@ -1,9 +1,11 @@
 """The connection pool: every wait has a limit, and the driver's errors become the store's own."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 import orjson
@@ -139,7 +141,7 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
     with _Translated():
         try:
             pool = await asyncpg.create_pool(
-                url, min_size=0, max_size=size, **_options(), init=_prepare, reset=_as_it_is
+                url, min_size=0, max_size=size, **_options(url), init=_prepare, reset=_as_it_is
             )
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise StoreRefusedError(
@@ -154,11 +156,16 @@ async def open_database(url: str, *, size: int = 6) -> AsyncGenerator[Database]:
 async def open_session(url: str) -> asyncpg.Connection:
     """A connection outside the pool. What it locks stays locked as long as it lives."""
     with _Translated():
-        return await asyncpg.connect(url, **_options())
+        return await asyncpg.connect(url, **_options(url))
 
 
-def _options() -> dict[str, Any]:
+def _options(url: str) -> dict[str, Any]:
+    asked = {name for name, _ in parse_qsl(urlsplit(url).query)}
+    authority = "sslrootcert" in asked or "PGSSLROOTCERT" in os.environ
+    mode = "sslmode" in asked or "PGSSLMODE" in os.environ
     return {
+        # Who names a certificate authority wants the server's certificate and name checked by it.
+        "ssl": "verify-full" if authority and not mode else None,
         "timeout": CONNECT_SECONDS,
         "command_timeout": COMMAND_SECONDS,
         "server_settings": _SETTINGS,

@@ -5,6 +5,7 @@ from pathlib import Path
 from controller.cluster.local.attempts import Attempt
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
+from events.regular_file import open_regular
 
 TAIL_BYTES = 16 * 1024
 """Read from the end of a log for its last lines."""
@@ -22,7 +23,7 @@ def log_file(data: Path, snapshot: ExperimentSnapshot, row: TrialRow, attempt: i
 def last_lines(file: Path, most: int) -> list[str]:
     """The last lines of a log; none if there is no log."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             start = max(0, opened.seek(0, 2) - TAIL_BYTES)
             opened.seek(start)
             lines = opened.read().decode(errors="replace").splitlines()

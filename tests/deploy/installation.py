@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.store.embedded import ROLE
 from controller.store.postgres import open_database
 from events.bus.kafka import KafkaSettings
 from tests.eventually import eventually
@@ -89,15 +90,10 @@ def _opened(postgres: Postgres) -> str:
         free.bind(("", 0))
         port = free.getsockname()[1]
 
-    async def listen() -> Path:
-        async with open_database(postgres.url, size=1) as database:
-            await database.execute(f"ALTER SYSTEM SET listen_addresses = '{host}'")
-            await database.execute(f"ALTER SYSTEM SET port = {port}")
-            rows = await database.fetch("SHOW hba_file")
-            return Path(rows[0][0])
-
-    with asyncio.run(listen()).open("a") as rules:
-        rules.write("host all all 10.0.0.0/8 trust\n")
+    with (postgres.cluster / "postgresql.conf").open("a") as settings:
+        settings.write(f"listen_addresses = '{host}'\nport = {port}\n")
+    with (postgres.cluster / "pg_hba.conf").open("a") as rules:
+        rules.write(f"host all {ROLE} 10.0.0.0/8 trust\n")
     postgres.kill()
     postgres.start()
-    return f"postgresql://trialstream@{host}:{port}/postgres"
+    return f"postgresql://{ROLE}@{host}:{port}/postgres"

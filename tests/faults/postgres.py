@@ -18,7 +18,7 @@ GONE_SECONDS = 10.0
 
 class Postgres:
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.cluster = folder / "postgres" / "cluster"
         self._server = EmbeddedServer(folder)
         self.url = self._server.url
 
@@ -37,9 +37,7 @@ class Postgres:
         return [server, *server.children(recursive=True)]
 
     def _pid(self) -> int:
-        return int(
-            (self._folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]
-        )
+        return int((self.cluster / "postmaster.pid").read_text().split()[0])
 
     def ask(self, question: Callable[[Database], Awaitable[Answer]]) -> Answer:
         async def asked() -> Answer:

@@ -53,6 +53,7 @@ def controller(
     options = ControllerOptions(
         database=_shared(settings.database),
         kafka=kafka_of(settings),
+        local=settings.local,
         kubernetes=settings.kubernetes,
         suggestion=settings.suggestion,
         cluster=cluster,

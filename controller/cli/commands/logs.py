@@ -24,6 +24,7 @@ from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
 from controller.views.logs import last_lines, log_file, missing_words
 from events.facts import TERMINAL
+from events.regular_file import NOTHING_THERE, open_regular
 
 CHUNK = 64 * 1024
 
@@ -60,7 +61,7 @@ async def _logs(
         file = log_file(data, snapshot, row, chosen)
         if follow:
             await _follow(queries, snapshot, row, chosen, file)
-        elif not file.exists():
+        elif not file.is_file():
             raise CommandError(missing_words(snapshot, row, chosen, file), ExitCode.NOT_FOUND)
         else:
             _print_from(file, 0)
@@ -69,14 +70,16 @@ async def _logs(
 def _print_from(file: Path, start: int) -> int:
     """Copy the file from byte `start` on to standard output. Returns where the copy ended."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             opened.seek(start)
             while chunk := opened.read(CHUNK):
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
             return opened.tell()
-    except FileNotFoundError:
-        return start
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return start
+        raise
 
 
 async def _follow(

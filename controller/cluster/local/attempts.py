@@ -10,6 +10,11 @@ import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from events.regular_file import NOTHING_THERE, open_regular
+
+MAX_RECORD = 2**20
+"""Bytes of started.json and exit.json that are read; a record of ours has some hundred."""
+
 
 class StartRecord(NamedTuple):
     """What started.json says: the process of an attempt, which leads its own session and process
@@ -157,9 +162,15 @@ class Register:
 
 
 def free_bytes(folder: str) -> int:
-    """What may still be written to the disk of this folder."""
-    system = os.statvfs(folder)
-    return system.f_bavail * system.f_frsize
+    """What may still be written to the disk of this folder, or of the nearest above if it is
+    gone."""
+    while True:
+        try:
+            system = os.statvfs(folder)
+        except FileNotFoundError:
+            folder = os.path.dirname(folder)
+        else:
+            return system.f_bavail * system.f_frsize
 
 
 def process_identity(pid: int) -> str | None:
@@ -215,8 +226,12 @@ def _write(path: str, tree: dict[str, Any], *, lasting: bool = False) -> None:
 
 def _read(path: str) -> dict[str, Any] | None:
     try:
-        with open(path, encoding="utf-8") as file:
-            tree = json.load(file)
+        with open_regular(path) as file:
+            tree = json.loads(file.read(MAX_RECORD))
     except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return None
+        raise
     return tree if isinstance(tree, dict) else None

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +13,7 @@ from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.cluster.local import messages
 from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.connection import sockets_folder
+from controller.cluster.local.environment import trial_environment
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.messages import attempt_path, ended_event, parse_path
 from controller.cluster.local.program import ProcessError, render_process
@@ -46,21 +47,30 @@ class LocalCluster:
         sockets: Path,
         grace: float,
         tasks: asyncio.TaskGroup,
+        environment: Mapping[str, str],
         collector: "CollectorOf | None" = None,
     ) -> None:
         self._data = data
         self._grace = grace
         self._collector = collector
-        self._supervisors = Supervisors(data, sockets, tasks, self._emit, self._report_all)
+        self._supervisors = Supervisors(
+            data, sockets, tasks, self._emit, self._report_all, environment
+        )
         self._events: asyncio.Queue[Started | Ended | None] = asyncio.Queue()
         self._ended: OrderedDict[AttemptKey, Ended] = OrderedDict()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, data: Path, *, grace: float = 10.0, collector: "CollectorOf | None" = None
+        cls,
+        data: Path,
+        *,
+        grace: float = 10.0,
+        passed: Collection[str] = (),
+        collector: "CollectorOf | None" = None,
     ) -> AsyncIterator["LocalCluster"]:
-        """Work on `data` (created if need be); `grace`: seconds between SIGTERM and SIGKILL.
+        """Work on `data` (created if need be); `grace`: seconds between SIGTERM and SIGKILL;
+        `passed`: variables that trials get although they look like secrets.
 
         With `collector` each attempt gets a collector process of its own, else somebody else reads
         its file. Trials go on when it is left. Raises OSError if no supervisor can be started.
@@ -68,7 +78,9 @@ class LocalCluster:
         data, sockets = await asyncio.to_thread(_prepare_folders, data)
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            cluster = cls(data, sockets, grace, tasks, collector)
+            cluster = cls(
+                data, sockets, grace, tasks, trial_environment(os.environ, passed), collector
+            )
             try:
                 await cluster._supervisors.discover()
                 await cluster._supervisors.own()

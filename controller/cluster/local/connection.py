@@ -5,19 +5,17 @@ import asyncio
 import hashlib
 import json
 import os
-import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from controller.cluster.local.json_socket import Message
+from events.private_folders import MAX_SOCKET_PATH, make_private
 
-MAX_SOCKET_PATH = 100
-"""Bytes that every system allows in the address of a unix socket, the terminating zero included."""
 REPLY_SECONDS = 10.0
 """A supervisor answers in milliseconds; without an answer for this long, it or its disk hangs."""
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -142,9 +140,9 @@ class SupervisorConnection:
                 waiting.set_exception(ConnectionResetError(f"supervisor {self.name} is gone"))
 
 
-def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
-    """Start a supervisor that inherits our environment; it listens when this returns. Raises
-    OSError if it cannot."""
+def launch_supervisor(data: Path, sockets: Path, name: str, environment: Mapping[str, str]) -> None:
+    """Start a supervisor with that `environment`, which trials inherit; it listens when this
+    returns. Raises OSError if it cannot."""
     root = Path(__file__).parents[3]
     arguments = [
         "trialstream-supervisor",
@@ -159,6 +157,7 @@ def launch_supervisor(data: Path, sockets: Path, name: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env=environment,
         check=False,
     )
     if started.returncode != 0:
@@ -175,25 +174,11 @@ def sockets_folder(data: Path) -> Path:
     A symlink in `<data>/supervisors` keeps the choice, because the temporary folder may differ the
     next time.
     """
-    folder = data / "supervisors"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = make_private(data / "supervisors")
     if len(os.fsencode(folder / ("x" * 12 + ".sock.new"))) < MAX_SOCKET_PATH:
-        return _make_private(folder)
+        return folder
     digest = hashlib.sha256(f"{os.getuid()}:{data}".encode()).hexdigest()[:12]
     choice = folder / "elsewhere"
     with suppress(FileExistsError):
         choice.symlink_to(Path(tempfile.gettempdir()) / f"trialstream-{digest}")
-    return _make_private(Path(os.readlink(choice)))
-
-
-def _make_private(folder: Path) -> Path:
-    """Let nobody else into `folder`: whoever could write there could give us programs to run."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    facts = folder.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
-        raise PermissionError(
-            f"{folder} belongs to someone else; remove it, or choose another data folder"
-        )
-    if facts.st_mode & 0o077:
-        folder.chmod(0o700)
-    return folder
+    return make_private(Path(os.readlink(choice)))

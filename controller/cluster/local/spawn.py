@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import NamedTuple, NoReturn
 
+from events.regular_file import open_log
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 # loaded before any fork, so that nothing is imported between fork and exec
@@ -41,10 +43,14 @@ def spawn(command: Command, log: str, source: int | None = None, *, lasting: boo
     Raises SpawnError. Only for a process with one thread.
     """
     try:
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        output = open_log(log)
     except OSError as error:
         raise SpawnError(f"the log {log} cannot be written: {error.strerror}") from None
-    reports, report = os.pipe()
+    try:
+        reports, report = os.pipe()
+    except OSError as error:
+        os.close(output)
+        raise SpawnError(f"no process could be started: {error.strerror}") from None
     parent, program = os.getpid(), _program_path(command)
     try:
         pid = os.fork()

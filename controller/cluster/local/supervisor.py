@@ -23,7 +23,9 @@ import selectors
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from controller.cluster.local.attempts import (
@@ -49,7 +51,6 @@ FREE_TO_START = 16 * 2**20
 LONGEST_PAUSE = 3600.0  # epoll refuses waits of weeks
 DRAIN_INTERVAL = 0.1
 """Seconds between looks at what is left of a process group, whose end sends us no signal."""
-SECRETS = ("TRIALSTREAM_KAFKA", "TRIALSTREAM_DATABASE")
 
 
 class Supervisor:
@@ -126,7 +127,10 @@ class Supervisor:
     def _advance(self) -> None:
         now = time.monotonic()
         for trial in list(self._trials.values()):
-            self._advance_trial(trial, now)
+            try:
+                self._advance_trial(trial, now)
+            except Exception:  # no trial may end the others
+                self._give_up(trial)
         for path, collector in list(self._collectors.items()):
             if collector.finished:
                 del self._collectors[path]
@@ -150,6 +154,17 @@ class Supervisor:
             trial.kill("Lost", "the supervisor of this trial was told to end")
         elif now >= trial.deadline:
             trial.enforce_deadline()
+
+    def _give_up(self, trial: Trial) -> None:
+        log_error(traceback.format_exc())
+        trial.kill("Lost", "its end could not be examined; the supervisor's log says why")
+        if self._trials.pop(trial.attempt.path, None) is None:
+            return
+        collector = self._collectors.get(trial.attempt.path)
+        if collector:
+            collector.end()
+        end = trial.ending or ExitRecord("Lost")
+        self._record(trial.attempt, end._replace(collector=collector is not None))
 
     def _limit_memory(self) -> None:
         limited = {
@@ -207,6 +222,10 @@ class Supervisor:
         except SpawnError as error:
             self._record(attempt, ExitRecord("SpawnFailure", None, str(error)))
             return None
+        except Exception as error:  # it is claimed: nobody else will ever start it or end it
+            log_error(traceback.format_exc())
+            self._record(attempt, ExitRecord("Lost", None, f"it could not be started: {error}"))
+            return None
         self._trials[attempt.path] = Trial(attempt, pid, request)
         collector = "collector" in request
         try:
@@ -262,14 +281,9 @@ def _spawn_trial(attempt: Attempt, request: Message) -> int:
         raise SpawnError(request["error"])
     if request["metrics"]:
         os.makedirs(attempt.metrics, exist_ok=True)
-    env = {"PYTHONUNBUFFERED": "1", **_environment_for_trials(), **request["env"]}
+    env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
     command = Command(request["argv"], env, request["cwd"] or attempt.folder)
     return spawn(command, attempt.log)
-
-
-def _environment_for_trials() -> dict[str, str]:
-    """Ours without what trials must not know: how to reach the controllers' Kafka and Postgres."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
 
 
 def _drain(wake: socket.socket) -> None:
@@ -290,7 +304,9 @@ def main(data: str, name: str, path: str) -> None:
     os.chdir("/")
     adopt_orphans()
     Supervisor(data, name, listener).run()
-    os.unlink(path)
+    with suppress(FileNotFoundError):  # the data folder may have been deleted
+        os.unlink(path)
     register.close()
-    if os.path.getsize(log) == 0:
-        os.unlink(log)
+    with suppress(FileNotFoundError):
+        if os.path.getsize(log) == 0:
+            os.unlink(log)

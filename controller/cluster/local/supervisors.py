@@ -3,7 +3,7 @@ connected to."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 class Supervisors:
     """`emit` gets every start and end; `report` tells how attempts (by their paths) of a dead
-    supervisor ended."""
+    supervisor ended; `environment` is that of supervisors and trials."""
 
     def __init__(
         self,
@@ -30,12 +30,14 @@ class Supervisors:
         tasks: asyncio.TaskGroup,
         emit: Callable[[Started | Ended], None],
         report: Callable[[Collection[str]], Awaitable[None]],
+        environment: Mapping[str, str],
     ) -> None:
         self._data = data
         self._sockets = sockets
         self._tasks = tasks
         self._emit = emit
         self._report = report
+        self._environment = environment
         self._connections: dict[str, SupervisorConnection] = {}
         self._own: SupervisorConnection | None = None
         self._launching = asyncio.Lock()
@@ -72,7 +74,9 @@ class Supervisors:
         async with self._launching:
             if self._own is None or self._own.broken:
                 name = uuid4().hex[:12]
-                await asyncio.to_thread(launch_supervisor, self._data, self._sockets, name)
+                await asyncio.to_thread(
+                    launch_supervisor, self._data, self._sockets, name, self._environment
+                )
                 self._own = await self.connect(name)
                 if self._own is None:
                     log = self._data / "supervisors" / f"{name}.log"

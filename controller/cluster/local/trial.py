@@ -8,6 +8,7 @@ import time
 from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, signal_group
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.process_memory import oom_kills
+from events.regular_file import open_regular
 
 LINGER = 1.0
 """Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has
@@ -120,7 +121,7 @@ def _signal_name(signum: int) -> str:
 
 def _last_lines(log: str) -> str:
     try:
-        with open(log, "rb") as file:
+        with open_regular(log) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
             text = file.read().decode(errors="replace")
     except OSError:

@@ -1,5 +1,6 @@
 """A growing file gives each report once, however its bytes arrive, in bounded memory."""
 
+import os
 import tracemalloc
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,3 +145,26 @@ def test_any_chunking_gives_the_same_points(data: bytes, cuts: list[int]) -> Non
             points += reader.read()
         points += all_of(reader)
         assert repr(points) == repr(all_of(tail(whole)))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
+def test_what_is_no_regular_file_has_nothing_and_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "log"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "loop":
+            path.symlink_to(path)
+    reader = tail(path)
+    assert reader.read() == []
+    assert reader.finish() == []
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    append(tmp_path / "there", b"loss=1\n")
+    (tmp_path / "log").symlink_to(tmp_path / "there")
+    assert tail(tmp_path / "log").read() == [Point("loss", 1, NOON, 1.0)]

@@ -1,6 +1,7 @@
 """Files of earlier results, as our export, MLflow, Optuna and people write them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,13 @@ def test_without_a_file_nothing_is_read(tmp_path: Path) -> None:
     plain = load(OURS.encode()).spec
     assert with_file(plain, tmp_path) == (plain, [])
     assert json.loads(plain.model_dump_json())["warmStart"] is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "a.csv")
+    else:
+        (tmp_path / "a.csv").symlink_to("/dev/zero")
+    with pytest.raises(ResultsFileError, match=r"a\.csv cannot be read: it is no regular file"):
+        with_file(spec("a.csv"), tmp_path)

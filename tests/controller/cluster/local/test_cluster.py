@@ -301,8 +301,8 @@ async def test_forget_kills_and_deletes(data: Path, launch: Make) -> None:
 async def test_the_environment_is_not_on_disk(
     data: Path, launch: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOKEN", "s3cr3t-" + "value")
-    trial = launch(1, *shell('test -n "$TOKEN"'))
+    monkeypatch.setenv("WORD", "s3cr3t-" + "value")
+    trial = launch(1, *shell('test -n "$WORD"'))
     assert (await end_of(data, trial)).cause is Cause.COMPLETED
     await until(
         data / "experiments" / str(trial.key.experiment) / "1" / "1" / "exit.json", "Completed"
