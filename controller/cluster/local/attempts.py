@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from controller.cluster.local.orphans import kill_marked
 from events.regular_file import NOTHING_THERE, open_regular
 
 MAX_RECORD = 2**20
@@ -100,6 +101,8 @@ class Attempt:
             start = self.start_record()
             if start and _is_its_group(start):
                 signal_group(start.pid, signal.SIGKILL)
+            if start:
+                kill_marked(self.folder)
             collector = start is not None and start.collector  # it outlives the supervisor
             end = ExitRecord(
                 "Lost",

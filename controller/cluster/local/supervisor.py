@@ -39,6 +39,7 @@ from controller.cluster.local.attempts import (
 from controller.cluster.local.collector_process import CollectorProcess
 from controller.cluster.local.exit_records import ExitRecords
 from controller.cluster.local.json_socket import Message
+from controller.cluster.local.orphans import orphans, signal_one
 from controller.cluster.local.process_memory import resident_bytes
 from controller.cluster.local.server import Server, listen, log_error
 from controller.cluster.local.spawn import Command, SpawnError, adopt_orphans, spawn
@@ -58,6 +59,7 @@ class Supervisor:
 
     def __init__(self, data: str, name: str, listener: socket.socket) -> None:
         self._data = data
+        self._experiments = os.path.join(data, "experiments")
         self._name = name
         self._register = Register(data, name)
         self._exits = ExitRecords(self._register)
@@ -84,6 +86,9 @@ class Supervisor:
                 key.data()
             self._reap()
             self._advance()
+        for pids in self._orphans().values():
+            for pid in pids:
+                signal_one(pid, signal.SIGKILL)
 
     def _is_needed(self) -> bool:
         if self._trials or self._closing:
@@ -124,8 +129,27 @@ class Supervisor:
             if pid in by_pid:
                 by_pid[pid].handle_exit(status)
 
+    def _orphans(self) -> dict[str, set[int]]:
+        known = [trial.pid for trial in self._trials.values()]
+        known += [one.pid for one in self._collectors.values() if one.pid is not None]
+        return orphans(self._experiments, known, self._groups())
+
+    def _groups(self) -> dict[int, str]:
+        """Process group of each trial → its path."""
+        return {trial.pid: path for path, trial in self._trials.items()}
+
+    def _gather_orphans(self) -> None:
+        """Tell each trial that has ended what is left of it; what hides where it comes from goes
+        with the first that ends."""
+        ended = [trial for trial in self._trials.values() if trial.status is not None]
+        if ended:
+            found = self._orphans()
+            for trial in ended:
+                trial.set_orphans(found.get(trial.attempt.path, set()) | found.get("", set()))
+
     def _advance(self) -> None:
         now = time.monotonic()
+        self._gather_orphans()
         for trial in list(self._trials.values()):
             try:
                 self._advance_trial(trial, now)
@@ -168,15 +192,17 @@ class Supervisor:
 
     def _limit_memory(self) -> None:
         limited = {
-            trial.pid: trial
-            for trial in self._trials.values()
+            path: trial
+            for path, trial in self._trials.items()
             if trial.memory and not trial.ending and trial.status is None
         }
-        for pid, size in resident_bytes(limited).items() if limited else ():
-            limit = limited[pid].memory or 0
-            if size > limit:
+        if not limited:
+            return
+        for path, size in resident_bytes(self._groups(), self._orphans()).items():
+            limit = limited[path].memory if path in limited else None
+            if limit and size > limit:
                 message = f"held {size:,} bytes, more than its limit of {limit:,}"
-                limited[pid].kill("OutOfMemory", message)
+                limited[path].kill("OutOfMemory", message)
 
     def _record(self, attempt: Attempt, end: ExitRecord) -> None:
         """Publish the end, then write it: a full disk delays only the file."""

@@ -7,6 +7,7 @@ import time
 
 from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, signal_group
 from controller.cluster.local.json_socket import Message
+from controller.cluster.local.orphans import signal_one
 from controller.cluster.local.process_memory import oom_kills
 from events.regular_file import open_regular
 
@@ -36,6 +37,7 @@ class Trial:
         """When `enforce_deadline` is due: the timeout, then SIGKILL, then giving up."""
         self.status: int | None = None
         self.killed = False
+        self.orphans: set[int] = set()
         self.ending: ExitRecord | None = None
 
     def end(self, cause: str, message: str, grace: float) -> None:
@@ -82,10 +84,18 @@ class Trial:
             self.deadline = float("inf")
 
     def is_over(self, now: float) -> bool:
-        """Has it ended, and has nothing of its group been left?"""
+        """Has it ended, and has nothing of its group and none of its orphans been left?"""
         return self.status is not None and (
-            not signal_group(self.pid, 0) or (self.killed and now >= self.deadline)
+            not (signal_group(self.pid, 0) or self.orphans)
+            or (self.killed and now >= self.deadline)
         )
+
+    def set_orphans(self, pids: set[int]) -> None:
+        """Which of its processes have left its group and lost their parent; once the main process
+        has ended, SIGTERM to each, or SIGKILL."""
+        for pid in pids if self.killed else pids - self.orphans:
+            signal_one(pid, signal.SIGKILL if self.killed else signal.SIGTERM)
+        self.orphans = pids
 
     def exit_record(self) -> ExitRecord:
         assert self.status is not None
