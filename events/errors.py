@@ -21,6 +21,8 @@
     │   ├── InfeasibleError             constraints that allow no point
     │   ├── InvalidSpecError            a spec that cannot run here
     │   ├── ManifestError               a workload that cannot be written
+    │   │   └── ConfigMapError          … for its template is in no ConfigMap that may be used
+    │   │       └── MissingConfigMapError   … or in one that is not there yet
     │   ├── NameTakenError              another experiment has the name
     │   ├── NoKindError                 a kind of workload that the cluster does not know
     │   ├── PathError                   a path into a status

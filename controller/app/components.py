@@ -16,7 +16,7 @@ from controller.cluster import Cluster, Event, Launch
 from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.local.program import process_problems
 from controller.core.recorded import Recorded
-from controller.flows.admit import Check
+from controller.flows.admit import Check, check_of
 from controller.flows.observe import Follow, Source
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
@@ -111,7 +111,7 @@ class Components:
     dispatcher: EventDispatcher
     follow: Follow
     check: Check
-    """Why a spec cannot run here."""
+    """Whether a spec can run here."""
     restart_database: Callable[[], Awaitable[None]]
     """Start the database again, where it is ours to start."""
     reconciler: ObjectReconciler | None = None
@@ -138,7 +138,7 @@ async def open_components(
     follow: Follow,
     *,
     owner: str,
-    check: Check = problems,
+    check: Check = check_of(problems),  # noqa: B008
     restart_database: Callable[[], Awaitable[None]] = leave_alone,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.

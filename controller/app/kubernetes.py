@@ -11,12 +11,15 @@ from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
 from controller.app.components import Components, open_components
 from controller.cluster import Launch
-from controller.cluster.kubernetes.api import open_api
+from controller.cluster.kubernetes.admission import read_template, refusals
+from controller.cluster.kubernetes.api import Api, open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
+from controller.cluster.kubernetes.configmaps import ConfigMapError, MissingConfigMapError
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.sidecar import Sidecar
+from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
 from controller.flows.reconcile.reconciler import Reconciler
 from controller.settings import KubernetesSettings
@@ -27,6 +30,7 @@ from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
+from events.spec.template_validation import template_problems
 
 
 @asynccontextmanager
@@ -42,21 +46,22 @@ async def on_kubernetes(
     OSError."""
     settings = _settings(wanted, kafka)
 
-    def check(spec: ExperimentSpec) -> Iterator[Problem]:
-        yield from search_problems(spec)
-        yield from scheduler_problems(spec)
-        yield from collector_problems(spec)
-        yield from workload_problems(spec, settings.policy)
-
     async with (
         open_api(writes_per_second=wanted.writes_per_second) as api,
         KubernetesCluster.open(api, settings) as cluster,
         Experiments.open(api, wanted.namespaces, wanted.experiment_versions) as experiments,
         open_components(
-            database, bus, pool, cluster, _follow(cluster), owner=owner, check=check
+            database,
+            bus,
+            pool,
+            cluster,
+            _follow(cluster),
+            owner=owner,
+            check=check_for(api, settings),
         ) as components,
     ):
         ledger, queries = components.ledger, Queries(database)
+        check = components.check
         reconciler = Reconciler(experiments, ledger, queries, bus, check, bus.partitions)
 
         def troubles() -> Iterator[str]:
@@ -64,6 +69,31 @@ async def on_kubernetes(
             yield from cluster.troubles()
 
         yield replace(components, reconciler=reconciler, troubles=troubles)
+
+
+def check_for(api: Api, settings: WorkloadSettings) -> Check:
+    """What is asked before an experiment is admitted."""
+
+    async def check(namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
+        try:
+            spec = await read_template(api, namespace, spec)
+        except MissingConfigMapError:
+            raise
+        except ConfigMapError as error:
+            raise InvalidSpecError([error.problem]) from None
+        require_none(template_problems(spec, katib=False))
+        require_none(_problems(spec, settings.policy))
+        require_none(await refusals(api, settings, namespace, spec))
+        return spec
+
+    return check
+
+
+def _problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
+    yield from search_problems(spec)
+    yield from scheduler_problems(spec)
+    yield from collector_problems(spec)
+    yield from workload_problems(spec, policy)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:

@@ -29,13 +29,13 @@ from controller.app.components import (
     Components,
     local_follow,
     open_components,
-    problems,
     simulated_problems,
 )
 from controller.app.shard import PASSING, reason
 from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
+from controller.flows.admit import check_of
 from controller.settings import KubernetesSettings, LocalSettings, SuggestionSettings
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
@@ -212,7 +212,7 @@ class Service:
                 collector=_collector(self.options.kafka),
             ) as cluster,
             open_components(
-                database, bus, pool, cluster, local_follow(cluster), owner=self.name, check=problems
+                database, bus, pool, cluster, local_follow(cluster), owner=self.name
             ) as components,
         ):
             yield components
@@ -223,7 +223,7 @@ class Service:
     ) -> AsyncGenerator[Components]:
         assert self.options.answers is not None
         cluster = SimulatedCluster(self.options.answers, pace=self.options.pace)
-        follow, check = cluster.follow, simulated_problems
+        follow, check = cluster.follow, check_of(simulated_problems)
         async with open_components(
             database, bus, pool, cluster, follow, owner=self.name, check=check
         ) as components:

@@ -13,6 +13,10 @@ def differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
         new = new.model_copy(
             update={"warm_start": old.warm_start}
         )  # its rows were taken once, when it was admitted
+    source, other = old.trial_template.config_map, new.trial_template.config_map
+    if source and other and source.same_source(other):
+        template = new.trial_template.model_copy(update={"config_map": source})
+        new = new.model_copy(update={"trial_template": template})  # its text was taken once, too
     _compare(old.model_dump(mode="json"), new.model_dump(mode="json"), "spec", found)
     return found
 

@@ -5,7 +5,7 @@ refused.
 whoever hands a spec in again asks `continuation` what has to be requested.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -23,8 +23,9 @@ from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeReques
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
-Check = Callable[[ExperimentSpec], Iterable[Problem]]
-"""The problems for which a spec cannot run here."""
+Check = Callable[[str, ExperimentSpec], Awaitable[ExperimentSpec]]
+"""The spec of an experiment in a namespace, with what is known of it here alone, such as a template
+in a ConfigMap. Raises InvalidSpecError if it cannot run here."""
 
 
 class InvalidSpecError(RefusalError):
@@ -65,16 +66,31 @@ class Admission:
     new: bool
 
 
+def require_none(problems: Iterable[Problem]) -> None:
+    """Raises InvalidSpecError if there are problems."""
+    if found := list(problems):
+        raise InvalidSpecError(found)
+
+
+def check_of(problems: Callable[[ExperimentSpec], Iterable[Problem]]) -> Check:
+    """The check that the spec has none of these problems."""
+
+    async def check(_: str, spec: ExperimentSpec) -> ExperimentSpec:
+        require_none(problems(spec))
+        return spec
+
+    return check
+
+
 async def examine(
     ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec
 ) -> ExperimentSpec:
-    """The spec as it is recorded: with the rows of its warm start.
+    """The spec as it is recorded: with its template, and the rows of its warm start.
 
-    Raises InvalidSpecError, and UnknownEarlierError if an earlier experiment is not there.
+    Raises InvalidSpecError; MissingConfigMapError and UnknownEarlierError if a ConfigMap or an
+    earlier experiment is not there.
     """
-    if problems := list(check(spec)):
-        raise InvalidSpecError(problems)
-    return await with_rows(ledger, namespace, spec)
+    return await with_rows(ledger, namespace, await check(namespace, spec))
 
 
 async def require_free_name(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from controller.cluster.kubernetes.configmaps import MissingConfigMapError
 from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
@@ -81,7 +82,7 @@ async def intake(
 ) -> None:
     """Decide on every signal of the shard; tell `on_commit` the facts once they are durable.
 
-    `check` gives the problems for which a submitted spec cannot run here.
+    `check` says whether a submitted spec can run here.
     """
     async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
         processor = SignalProcessor(ledger, holding, check, on_commit, reader)
@@ -186,7 +187,7 @@ class SignalProcessor:
         submitted = one.envelope
         try:
             experiment, envelope = await prepare(self.ledger, self.check, submitted)
-        except (InvalidSpecError, UnknownEarlierError) as error:
+        except (InvalidSpecError, MissingConfigMapError, UnknownEarlierError) as error:
             self._reject([one], str(error))
             return None
         if not await self.ledger.admit(

@@ -4,7 +4,12 @@ from typing import Any
 
 from deploy.crds.schema import structural_schema
 from events.facts import ExperimentState, TrialState
-from events.spec.document import ADDITIONS, OBJECTIVE_ADDITIONS, TEMPLATE_ADDITIONS
+from events.spec.document import (
+    ADDITIONS,
+    CONFIG_MAP_ADDITIONS,
+    OBJECTIVE_ADDITIONS,
+    TEMPLATE_ADDITIONS,
+)
 from events.spec.experiment import ExperimentSpec
 
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
@@ -28,6 +33,9 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
     spec = structural_schema(ExperimentSpec.model_json_schema(by_alias=True), closed=strict)
+    config_map = spec["properties"]["trialTemplate"]["properties"]["configMap"]
+    for name in CONFIG_MAP_ADDITIONS:  # written when an experiment is admitted, by nobody else
+        config_map["properties"].pop(name)
     if not strict:
         for name in ADDITIONS:
             spec["properties"].pop(name, None)

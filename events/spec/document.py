@@ -2,7 +2,7 @@
 at once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ ADDITIONS = (
 )  # fmt: skip
 OBJECTIVE_ADDITIONS = ("reference",)
 TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
+CONFIG_MAP_ADDITIONS = ("template",)
 NUMERIC = ("min", "max", "step")
 
 
@@ -69,6 +70,7 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
     if katib:
         found += _katib_strings(body)
         body = _without_additions(body, lines, warnings)
+    found += _foreign_fields(body)
     spec, shape_problems = _shaped(body, lines, warnings, forgiving=katib)
     found += shape_problems
     if spec is not None:
@@ -178,6 +180,16 @@ def _head(tree: dict[str, Any]) -> list[Problem]:
     if not isinstance(tree.get("spec"), dict):
         found.append(Problem(("spec",), "is required and must be a mapping"))
     return found
+
+
+def _foreign_fields(body: dict[str, Any]) -> Iterator[Problem]:
+    """Fields that are written when an experiment is admitted."""
+    template = body.get("trialTemplate")
+    source = template.get("configMap") if isinstance(template, dict) else None
+    for name in CONFIG_MAP_ADDITIONS:
+        if isinstance(source, dict) and source.get(name) is not None:
+            place: Path = ("spec", "trialTemplate", "configMap", name)
+            yield Problem(place, "is read from the ConfigMap; remove it")
 
 
 def _katib_strings(body: dict[str, Any]) -> list[Problem]:

@@ -1,44 +1,33 @@
 """Paths in GJSON, the language of Katib's success and failure conditions: parsed once, looked up in
 any document.
 
-Supported of https://github.com/tidwall/gjson/blob/master/SYNTAX.md: keys and indices, `#` (how
-many, or with more after it each of them), the queries `#(key=="value")` for the first match and
-`#(…)#` for all, the pipe, `@this`, and `[path,path]`.
+All of https://github.com/tidwall/gjson/blob/master/SYNTAX.md but lines of JSON (`..`) and empty
+keys, which no status of a workload has.
 """
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from events.errors import RefusalError
+from events.spec.gjson_modifiers import MODIFIERS, Word
 
 MOST_CHARACTERS, MOST_DEPTH = 4_096, 16
-USABLE = 'keys, indices, #, #(key=="value"), #(…)#, | and @this'
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt,
-    ">": operator.gt,
+USABLE = 'keys, indices, * and ?, #, #(key=="value"), #(…)#, |, […], {…}, !literals and @modifiers'
+COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq,
+    "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_PAIRS = {"(": ")", "[": "]"}
+_LIKE = ("!%", "%")
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 class PathError(RefusalError, ValueError):
     """The path cannot be read; the message says why."""
-
-
-class Word(Enum):
-    """Steps that have no name, and the result of a path that leads nowhere."""
-
-    THIS = "@this"
-    EACH = "#"
-    MISSING = "nothing"
-
-
-MISSING: Final = Word.MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +35,14 @@ class Key:
     """A member of an object, or an element of an array by its index."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """The first member of an object whose name is like `pattern`, and from which the path goes
+    on."""
+
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,33 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """`[a,b]`: an array of the values at the paths."""
+    """`[a,b]`: an array of the values at the paths; `{a,b}`: an object of them, by name."""
 
     paths: Sequence["GjsonPath"]
+    names: Sequence[str] | None
 
 
-Step = Key | Query | Several | Word
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    name: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dig:
+    """`@dig:path`: the values at the path from here, and from everything within."""
+
+    path: "GjsonPath"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """`!"text"`: a value of its own."""
+
+    value: Any
+
+
+Step = Key | Glob | Query | Several | Modifier | Dig | Literal | Word
 GjsonPath = Sequence[Sequence[Step]]
 """Parts between pipes; a part is the steps between its dots."""
 
@@ -77,36 +95,116 @@ def parse(text: str, depth: int = 0) -> GjsonPath:
         raise PathError(f"it must have 1 to {MOST_CHARACTERS:,} characters, not {len(text):,}")
     if depth > MOST_DEPTH:
         raise PathError(f"it is nested deeper than {MOST_DEPTH} levels")
-    return [[_step(word, depth) for word in _split(part, ".")] for part in _split(text, "|")]
+    parts: list[list[Step]] = []
+    for part in _split(text, "|"):
+        parts.append([])
+        for word in _words(part):
+            step = _step(word, depth, first=not parts[-1])
+            pipes = isinstance(step, Modifier | Dig | Several) and not any(map(spreads, parts[-1]))
+            if pipes and parts[-1]:  # a dot before it means the same as a pipe
+                parts.append([])
+            parts[-1].append(step)
+    return parts
 
 
-def _step(word: str, depth: int) -> Step:
-    if word in (Word.THIS.value, Word.EACH.value):
-        return Word(word)
-    if word.startswith("#("):
+def spreads(step: Step) -> bool:
+    """Does the rest of the path begin at each of several elements?"""
+    return step is Word.EACH or (isinstance(step, Query) and step.every)
+
+
+def _words(part: str) -> Iterator[str]:
+    """The texts between the dots; an argument that is no JSON goes on to the end of the part."""
+    words = _split(part, ".")
+    for number, word in enumerate(words):
+        name, colon, argument = word.partition(":")
+        if name[:1] == "@" and colon and argument[:1] not in ("{", "[", '"'):
+            yield ".".join(words[number:])
+            return
+        yield word
+
+
+def _step(word: str, depth: int, *, first: bool) -> Step:
+    if word == Word.EACH.value:
+        return Word.EACH
+    if word.startswith(("#(", "#[")):
         return _query(word, depth)
-    if word.startswith("[") and word.endswith("]"):
-        return Several([parse(one.strip(), depth + 1) for one in _split(word[1:-1], ",")])
-    name = word.replace("\\", "")
-    if not name or word[0] in "@!{[(#" or any(one in word for one in "*?"):
+    if word[:1] in ("[", "{") and word.endswith(_PAIRS[word[0]]):
+        return _several(word, depth)
+    if word.startswith("@"):
+        return _modifier(word, depth)
+    if first and word.startswith("!"):
+        return _literal(word)
+    if not word or word[0] in "!{[(#":
         raise PathError(f"{word!r} cannot be used; there are {USABLE}")
-    return Key(name)
+    plain = "".join(letter for letter, escaped in letters(word) if not escaped)
+    return Glob(word) if set("*?") & set(plain) else Key(_unescaped(word))
+
+
+def letters(word: str) -> Iterator[tuple[str, bool]]:
+    """Each letter, and whether it is escaped; without the backslashes that escape."""
+    escaped = False
+    for one in word:
+        if one == "\\" and not escaped:
+            escaped = True
+        else:
+            yield one, escaped
+            escaped = False
+
+
+def _unescaped(word: str) -> str:
+    return "".join(letter for letter, _ in letters(word))
+
+
+def _modifier(word: str, depth: int) -> Step:
+    name, _, argument = word[1:].partition(":")
+    if name == "dig":
+        return Dig(parse(argument, depth + 1))
+    if name not in MODIFIERS:
+        raise PathError(
+            f"there is no modifier {name!r}; there are {', '.join((*MODIFIERS, 'dig'))}"
+        )
+    return Modifier(name, argument)
+
+
+def _literal(word: str) -> Literal:
+    try:
+        return Literal(orjson.loads(word[1:]))
+    except orjson.JSONDecodeError:
+        raise PathError(f"{word!r} is not a literal, such as !true or !1") from None
+
+
+def _several(word: str, depth: int) -> Several:
+    members = [one.strip() for one in _split(word[1:-1], ",")]
+    if word[0] == "[":
+        return Several([parse(one, depth + 1) for one in members], None)
+    named = [_named(one) for one in members]
+    return Several([parse(path, depth + 1) for _, path in named], [name for name, _ in named])
+
+
+def _named(member: str) -> tuple[str, str]:
+    """The name of a member of `{…}`, and its path; the name is the path's last word if there is no
+    other."""
+    name, *rest = _split(member, ":")
+    if rest and not name.startswith("@"):
+        return _text(name.strip()), ":".join(rest).strip()
+    last = _split(_split(member, "|")[-1], ".")[-1]
+    return ("_" if set(last) & set("[]{}()#|!") else last), member
 
 
 def _query(word: str, depth: int) -> Query:
-    every = word.endswith(")#")
+    every = word.endswith("#")
     inner = word[2 : -2 if every else -1]
+    if word[-2 if every else -1 :][:1] != _PAIRS[word[1]]:
+        raise PathError(f"{word!r} cannot be used; there are {USABLE}")
     for place in _outside(inner):
-        compare = next((one for one in _COMPARE if inner.startswith(one, place)), None)
-        if compare is not None:
-            key, value = inner[:place].strip(), inner[place + len(compare) :].strip()
-            return Query(
-                parse(key, depth + 1) if key else [[Word.THIS]], compare, _text(value), every
-            )
-        if inner[place] in "%~":
-            raise PathError(
-                f"the operator {inner[place]!r} cannot be used; there are {' '.join(_COMPARE)}"
-            )
+        if inner[place] in "!=<>%":
+            found = next((one for one in (*_LIKE, *COMPARE) if inner.startswith(one, place)), None)
+            if found is None:
+                told = " ".join((*COMPARE, *_LIKE))
+                raise PathError(f"there is no operator {inner[place]!r}; there are {told}")
+            key, value = inner[:place].strip(), inner[place + len(found) :].strip()
+            path = parse(key, depth + 1) if key else [[Modifier("this", "")]]
+            return Query(path, found, _text(value), every)
     return Query(parse(inner, depth + 1), "", "", every)
 
 
@@ -143,79 +241,3 @@ def _outside(text: str) -> Iterator[int]:
                 open_ones.pop()
     if quoted or open_ones:
         raise PathError(f"{text!r} lacks a closing {'quote' if quoted else open_ones[-1]}")
-
-
-def look_up(path: GjsonPath, value: Any) -> Any:
-    """The value at the path in a JSON document; MISSING if there is none."""
-    for part in path:
-        value = _follow(part, value)
-    return value
-
-
-def _follow(steps: Sequence[Step], value: Any) -> Any:
-    for number, step in enumerate(steps, 1):
-        rest = steps[number:]
-        if step is Word.EACH or (isinstance(step, Query) and step.every):
-            return _spread(step, rest, value)
-        value = _taken(step, value)
-    return value
-
-
-def _spread(step: Step, rest: Sequence[Step], value: Any) -> Any:
-    """Follow the rest from each element, and leave out those in which it leads nowhere."""
-    if not isinstance(value, list):
-        return MISSING
-    chosen = [one for one in value if _fits(step, one)] if isinstance(step, Query) else value
-    if rest:
-        return [found for one in chosen if (found := _follow(rest, one)) is not MISSING]
-    return chosen if isinstance(step, Query) else len(chosen)
-
-
-def _taken(step: Step, value: Any) -> Any:
-    match step:
-        case Key(name) if isinstance(value, dict):
-            return value.get(name, MISSING)
-        case Key(name) if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            return value[int(name)]
-        case Query() if isinstance(value, list):
-            return next((one for one in value if _fits(step, one)), MISSING)
-        case Several(paths):
-            return [found for path in paths if (found := look_up(path, value)) is not MISSING]
-        case Word.THIS:
-            return value
-        case _:
-            return MISSING
-
-
-def _fits(query: Query, element: Any) -> bool:
-    found = look_up(query.path, element)
-    if found is MISSING or not query.compare:
-        return found is not MISSING
-    match found:
-        case bool():
-            return _compare_truth(query, found)
-        case str():
-            return _COMPARE[query.compare](found, query.text)
-        case int() | float():
-            return _COMPARE[query.compare](found, _number(query.text))
-        case _:
-            return False
-
-
-def _compare_truth(query: Query, found: bool) -> bool:
-    """As GJSON does it: true is `>=` anything, and false is `<=` anything."""
-    match query.compare:
-        case "==" | "!=":
-            return _COMPARE[query.compare](query.text, "true" if found else "false")
-        case ">" | "<":
-            return found is (query.compare == ">") and query.text == ("false" if found else "true")
-        case _:
-            return found is (query.compare == ">=")
-
-
-def _number(text: str) -> float:
-    """As GJSON does it: text that is not a number counts as 0."""
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -9,8 +9,8 @@ from events.errors import RefusalError
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment, Scalar
 from events.spec.template import TrialParameter, TrialTemplate
+from events.spec.text_template import PLACEHOLDER, Unquoted
 
-PLACEHOLDER = re.compile(r"\$\{trialParameters\.([^{}]+?)\}")
 METADATA = re.compile(r"^\$\{trialSpec\.(.+?)\}$")
 _OPTION = re.compile(rf"[^\s=${{}}]+={PLACEHOLDER.pattern}")
 _FLAG = re.compile(r"--?[^\W\d][^\s=${}]*")
@@ -46,16 +46,16 @@ def substitute(tree: Any, values: Mapping[str, Scalar], absent: Set[str] = froze
     """A copy of `tree` with every placeholder replaced.
 
     A string that is one placeholder becomes the value itself (a number stays a number); within a
-    longer string the value is written out. What a placeholder of a name in `absent` stands for is
-    left out: the item of a list, with the option before it, or the key of a mapping. Raises
-    TemplateError for a name without a value.
+    longer string the value is written out; what is Unquoted stays so. What a placeholder of a name
+    in `absent` stands for is left out: the item of a list, with the option before it, or the key of
+    a mapping. Raises TemplateError for a name without a value.
     """
     match tree:
+        case Unquoted():
+            return Unquoted(substitute_key(tree, values))
         case str():
             whole = PLACEHOLDER.fullmatch(tree)
-            if whole:
-                return _value(values, whole[1])
-            return PLACEHOLDER.sub(lambda found: written(_value(values, found[1])), tree)
+            return _value(values, whole[1]) if whole else substitute_key(tree, values)
         case Mapping():
             kept = {key: value for key, value in tree.items() if alone(value) not in absent}
             return {
@@ -137,7 +137,7 @@ def metadata_value(
     if not found:
         return None
     key = found[1]
-    tree = template.trial_spec or {}
+    tree = template.manifest or {}
     match key:
         case "Name":
             return trial

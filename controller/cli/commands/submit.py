@@ -71,14 +71,14 @@ async def _require_earlier(ledger: Ledger, document: ExperimentDocument) -> None
     Raises CommandError.
     """
     try:
-        await examine(ledger, _no_problems, document.namespace, document.spec)
+        await examine(ledger, _accept, document.namespace, document.spec)
     except UnknownEarlierError as error:
         raise CommandError(str(error), ExitCode.INVALID) from None
 
 
-def _no_problems(_: ExperimentSpec) -> tuple[()]:
+async def _accept(_: str, spec: ExperimentSpec) -> ExperimentSpec:
     """Only the controllers know what can run where they are."""
-    return ()
+    return spec
 
 
 async def _send_new(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,9 +19,9 @@ from controller.cluster.kubernetes.api_errors import (
     WithdrawnError,
 )
 from controller.cluster.kubernetes.attempt_events import AttemptEvents
-from controller.cluster.kubernetes.configmaps import ConfigMaps
+from controller.cluster.kubernetes.configmaps import ConfigMaps, MissingConfigMapError
 from controller.cluster.kubernetes.deletions import Deletions
-from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError
+from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError, workload_kind
 from controller.cluster.kubernetes.labels import key_of, workload_name
 from controller.cluster.kubernetes.logs import Logs
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, with_owner
@@ -36,6 +36,7 @@ from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId
 from events.spec.placeholders import TemplateError
+from events.spec.yaml import DocumentError
 from events.waiting import wait
 
 FORGOTTEN_SECONDS = 120.0
@@ -106,13 +107,16 @@ class KubernetesCluster:
 
     async def _start(self, key: AttemptKey, launch: Launch) -> bool:
         try:
-            template = await self._configmaps.template(launch)
+            spec = await self._configmaps.complete(key.experiment, launch.namespace, launch.spec)
+            launch = replace(launch, spec=spec)
             kind = await self._watch_kind_of(launch)
             workload = WorkloadRef(kind, launch.namespace, workload_name(launch))
-            body = manifest(launch, self._settings.sidecar, self._settings.policy, template)
+            body = manifest(launch, self._settings.sidecar, self._settings.policy)
+        except MissingConfigMapError as error:
+            return self._events.publish(Waiting(key, "NotFound", str(error)))
         except NoKindError as error:
             return self._events.publish(Waiting(key, "KindNotFound", str(error)))
-        except (ManifestError, TemplateError) as error:
+        except (ManifestError, TemplateError, DocumentError) as error:
             return self._events.publish(Ended(key, Cause.SPAWN_FAILURE, None, str(error)))
         except ApiError as error:
             return self._events.publish(event_of_refusal(key, error))
@@ -175,15 +179,17 @@ class KubernetesCluster:
     async def _watch_experiment(self, experiment: Identity) -> Kind | None:
         """Watch the kind of the experiment's workloads; None if the cluster has no such kind, or
         does not answer."""
-        template = experiment.spec.trial_template
         problem = ""
         try:
-            kind = await self._kinds.find(*self._configmaps.kind_of(experiment.id, template))
+            spec = await self._configmaps.complete(
+                experiment.id, experiment.namespace, experiment.spec
+            )
+            kind = await self._kinds.find(*workload_kind(spec.trial_template))
             problem = await self._cache.watch(kind)
         except NoKindError:
             kind = None
-        except ApiError as error:
-            _log.warning("experiment %s: %s", experiment.name, error.message)
+        except (ApiError, ManifestError, DocumentError) as error:
+            _log.warning("experiment %s: %s", experiment.name, error)
             return None
         if problem:
             _log.warning("experiment %s: %s", experiment.name, problem)
@@ -196,10 +202,9 @@ class KubernetesCluster:
 
     async def _watch_kind_of(self, launch: Launch) -> Kind:
         """Raises NoKindError, ApiError."""
-        experiment, template = launch.key.experiment, launch.spec.trial_template
-        kind = await self._kinds.find(*self._configmaps.kind_of(experiment, template))
+        kind = await self._kinds.find(*workload_kind(launch.spec.trial_template))
         await self._cache.watch(kind)
-        self._note_kind(experiment, kind)
+        self._note_kind(launch.key.experiment, kind)
         return kind
 
     async def _create(

@@ -1,63 +1,82 @@
-"""Templates in ConfigMaps: each is read once, and only from the experiment's own namespace."""
+"""Templates in ConfigMaps, which are read only from the experiment's own namespace."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from controller.cluster import Launch
 from controller.cluster.kubernetes.api import Api
-from controller.cluster.kubernetes.kinds import workload_kind
-from controller.cluster.kubernetes.labels import Object
+from controller.cluster.kubernetes.api_errors import NotFoundError
 from controller.cluster.kubernetes.manifests import ManifestError
 from events.ids import ExperimentId
-from events.spec.template import TrialTemplate
-from events.spec.yaml import DocumentError, read
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
+from events.spec.template import ConfigMapSource
+from events.spec.yaml import text_of
+
+
+class ConfigMapError(ManifestError):
+    """The ConfigMap has no template that may be used here; `problem` says where."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.problem = Problem(("spec", "trialTemplate", "configMap", field), message)
+        super().__init__(f"{text_of(self.problem.path)}: {message}")
+
+
+class MissingConfigMapError(ConfigMapError):
+    """The ConfigMap is not there; it may still be created."""
 
 
 class ConfigMaps:
-    """The templates that were read, by experiment."""
+    """Completes specs. Experiments of earlier versions were admitted without the text: it is read
+    once, and kept."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._trees: dict[ExperimentId, Mapping[str, Any]] = {}
+        self._completed: dict[ExperimentId, ExperimentSpec] = {}
 
-    async def template(self, launch: Launch) -> Mapping[str, Any] | None:
-        """The template; None if it is not in a ConfigMap. Raises ApiError, ManifestError."""
-        wanted, experiment = launch.spec.trial_template.config_map, launch.key.experiment
-        if wanted is None:
-            return None
-        if experiment not in self._trees:
-            if wanted.config_map_namespace != launch.namespace:
-                raise ManifestError(
-                    "spec.trialTemplate.configMap.configMapNamespace: "
-                    f"{wanted.config_map_namespace!r} must be the "
-                    f"experiment's own namespace, {launch.namespace!r}; copy the ConfigMap there"
-                )
-            found = await self._api.get(
-                f"/api/v1/namespaces/{launch.namespace}/configmaps/{wanted.config_map_name}"
-            )
-            self._trees[experiment] = _tree(found, wanted.template_path)
-        return self._trees[experiment]
-
-    def kind_of(self, experiment: ExperimentId, template: TrialTemplate) -> tuple[str, str]:
-        """apiVersion and kind of the experiment's workloads; a Job as long as its ConfigMap was not
-        read."""
-        tree = self._trees.get(experiment)
-        return (
-            (str(tree.get("apiVersion")), str(tree.get("kind")))
-            if tree
-            else workload_kind(template)
-        )
+    async def complete(
+        self, experiment: ExperimentId, namespace: str, spec: ExperimentSpec
+    ) -> ExperimentSpec:
+        """The spec with its template, as it was at first. Raises ApiError, ConfigMapError."""
+        source = spec.trial_template.config_map
+        if source is None or source.template is not None:
+            return spec
+        if experiment not in self._completed:
+            self._completed[experiment] = await with_template(self._api, namespace, spec)
+        return self._completed[experiment]
 
     def forget(self, experiment: ExperimentId) -> None:
-        self._trees.pop(experiment, None)
+        self._completed.pop(experiment, None)
 
 
-def _tree(found: Object, path: str) -> Mapping[str, Any]:
-    """The template in a ConfigMap. Raises ManifestError."""
-    where = f"spec.trialTemplate.configMap: {found['metadata']['name']}/{path}"
+async def with_template(api: Api, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
+    """The spec with the text of its template as it is now.
+
+    Raises ApiError, ConfigMapError."""
+    source = spec.trial_template.config_map
+    if source is None:
+        return spec
+    read = source.model_copy(update={"template": await _text(api, namespace, source)})
+    template = spec.trial_template.model_copy(update={"config_map": read})
+    return spec.model_copy(update={"trial_template": template})
+
+
+async def _text(api: Api, namespace: str, source: ConfigMapSource) -> str:
+    if source.config_map_namespace != namespace:
+        raise ConfigMapError(
+            "configMapNamespace",
+            f"{source.config_map_namespace!r} must be the experiment's own namespace, "
+            f"{namespace!r}; copy the ConfigMap there",
+        )
+    name, path = source.config_map_name, source.template_path
     try:
-        return read(str((found.get("data") or {})[path]).encode()).tree
-    except KeyError:
-        raise ManifestError(f"{where}: the ConfigMap has no such key") from None
-    except DocumentError as error:
-        raise ManifestError(f"{where}: {error}") from None
+        found = await api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    except NotFoundError:
+        raise MissingConfigMapError(
+            "configMapName",
+            f"there is no ConfigMap {name!r} in namespace {namespace!r}; create it",
+        ) from None
+    data = found.get("data") or {}
+    if path not in data:
+        raise ConfigMapError(
+            "templatePath",
+            f"{name}/{path}: the ConfigMap has no such key; it has "
+            f"{', '.join(sorted(data)) or 'none'}",
+        )
+    return str(data[path])

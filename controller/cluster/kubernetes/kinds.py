@@ -60,7 +60,6 @@ class Kinds:
 
 
 def workload_kind(template: TrialTemplate) -> tuple[str, str]:
-    """apiVersion and kind of a template's workloads; for one in a ConfigMap, a Job until it is
-    read."""
-    tree = template.trial_spec or {}
-    return str(tree.get("apiVersion", "batch/v1")), str(tree.get("kind", "Job"))
+    """apiVersion and kind of a template's workloads; the template has been read."""
+    tree = template.manifest or {}
+    return str(tree.get("apiVersion")), str(tree.get("kind"))

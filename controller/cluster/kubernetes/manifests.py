@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
-from controller.cluster.kubernetes.policy import Policy, forbidden_fields
+from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
@@ -16,7 +16,8 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import absent_names, substitute, template_values, written
 from events.spec.problem import Path, Problem
 from events.spec.template import TrialTemplate
-from events.spec.yaml import text_of
+from events.spec.text_template import Unquoted
+from events.spec.yaml import DocumentError, text_of
 
 INTEGERS = frozenset(
     {
@@ -45,21 +46,16 @@ class ManifestError(RefusalError, ValueError):
     """The workload cannot be written; the message names the field."""
 
 
-def manifest(
-    launch: Launch, sidecar: Sidecar, policy: Policy, source: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The object to create; `source`: the template if it is not in the spec. Raises ManifestError,
-    TemplateError."""
+def manifest(launch: Launch, sidecar: Sidecar, policy: Policy) -> dict[str, Any]:
+    """The object to create; its template has been read. Raises ManifestError, TemplateError."""
     template = launch.spec.trial_template
     name = workload_name(launch)
     values = template_values(template, launch.assignment, name, launch.namespace)
     texts = {key: written(value) for key, value in values.items()}
     absent = absent_names(launch.spec, launch.assignment)
-    tree: dict[str, Any] = _with_types(
-        substitute(source or template.trial_spec or {}, texts, absent)
-    )
+    tree: dict[str, Any] = _with_types(substitute(_source(template), texts, absent))
     for path, message in forbidden_fields(tree, policy):
-        raise ManifestError(f"{text_of((*_WHERE, 'trialSpec', *path))}: {message}")
+        raise ManifestError(f"{text_of((*template.manifest_place, *path))}: {message}")
     _run_once(tree, template)
     _label_pods(tree, launch)
     rules = Rules(
@@ -85,11 +81,11 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
         yield Problem(
             (*_WHERE, "command"), "runs on one machine only; give trialSpec, which has an image"
         )
-    tree = template.trial_spec
+    tree = template.manifest
     if tree is None:
         return
     for path, message in forbidden_fields(tree, policy):
-        yield Problem((*_WHERE, "trialSpec", *path), message)
+        yield Problem((*template.manifest_place, *path), message)
     if tree.get("kind") in CLOSED_KINDS:
         if spec.metrics_collector_spec.collector.kind is CollectorKind.FILE:
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
@@ -100,6 +96,14 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
             )
     elif not primary_templates(_copied(tree), template):
         yield _no_primary(_copied(tree), template)
+
+
+def _source(template: TrialTemplate) -> dict[str, Any]:
+    """Raises ManifestError."""
+    try:
+        return template.manifest or {}
+    except DocumentError as error:
+        raise ManifestError(f"{text_of(template.manifest_place)}: {error}") from None
 
 
 def _no_primary(tree: dict[str, Any], template: TrialTemplate) -> Problem:
@@ -136,25 +140,27 @@ def with_owner(launch: Launch, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}}
 
 
-def _with_types(tree: Any, key: str = "") -> Any:
-    """Give each field the type that Kubernetes takes: integers in INTEGERS, text in commands and
-    arguments."""
+def _with_types(tree: Any, key: str = "", above: str = "") -> Any:
+    """Give the field `key` of the field `above` the type that Kubernetes takes: an integer, or
+    text."""
     match tree:
         case dict():
-            return {name: _with_types(value, name) for name, value in tree.items()}
+            return {name: _with_types(value, name, key) for name, value in tree.items()}
         case list():
-            return [
-                written(one) if key in ("command", "args") and _is_scalar(one) else _with_types(one)
-                for one in tree
-            ]
+            return [_with_types(one, key, above) for one in tree]
+        case bool() | int() | float() if key in ("command", "args"):
+            return written(tree)
         case str() if key in INTEGERS and tree.isdecimal():
             return int(tree)
+        case Unquoted():
+            return str(tree) if _takes_text(key, above) else tree.resolved()
         case _:
             return tree
 
 
-def _is_scalar(one: Any) -> bool:
-    return isinstance(one, bool | int | float)
+def _takes_text(key: str, above: str) -> bool:
+    """Does the field take text alone, so that a number without quotes is text, too?"""
+    return key in ("command", "args") or above in USER_MAPS or (above, key) == ("env", "value")
 
 
 def _run_once(tree: dict[str, Any], template: TrialTemplate) -> None:

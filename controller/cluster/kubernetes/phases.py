@@ -18,7 +18,9 @@ from controller.cluster.kubernetes.pods import (
     time_of,
 )
 from events.facts import Cause
-from events.spec.gjson import MISSING, GjsonPath, PathError, look_up, parse
+from events.spec.gjson import GjsonPath, PathError, parse
+from events.spec.gjson_lookup import look_up
+from events.spec.gjson_modifiers import MISSING
 
 LINGER_SECONDS = 15.0
 """How long other containers of a pod may go on after the end of the primary one."""

@@ -22,7 +22,7 @@ Delay = float | None
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What every look needs. `check`: the problems for which a spec cannot run here."""
+    """What every look needs. `check`: whether a spec can run here."""
 
     experiments: Experiments
     ledger: Ledger

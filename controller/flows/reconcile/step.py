@@ -4,6 +4,7 @@ is shown there."""
 import time
 from dataclasses import dataclass
 
+from controller.cluster.kubernetes.configmaps import MissingConfigMapError
 from controller.cluster.kubernetes.objects import Condition, ExperimentObject
 from controller.cluster.kubernetes.projection import REFUSED, refused_status, with_condition
 from controller.core.edits import edit_refusal
@@ -91,7 +92,7 @@ class Step:
             return await self._refuse("InvalidSpec", str(error), final=True)
         except InvalidSpecError as error:
             return await self._refuse("InvalidSpec", "\n".join(error.problems), final=True)
-        except UnknownEarlierError as error:
+        except (MissingConfigMapError, UnknownEarlierError) as error:
             return await self._refuse("InvalidSpec", str(error), final=False)
         except WasDeletedError:
             message = "It was deleted; delete this object, too"

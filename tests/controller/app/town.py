@@ -11,6 +11,7 @@ from controller.app.balancer import Balancer
 from controller.app.components import open_components, simulated_problems
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.core.experiment import Experiment
+from controller.flows.admit import check_of
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import open_pool
@@ -74,7 +75,7 @@ class Town:
                 cluster,
                 cluster.follow,
                 owner=str(uuid4()),
-                check=simulated_problems,
+                check=check_of(simulated_problems),
             )
         )
         control = Balancer(wired, bus.partitions, asyncio.Event())

@@ -11,7 +11,7 @@ from controller.app.components import Components, open_components, problems
 from controller.app.solo import run_to_rest
 from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment
-from controller.flows.admit import Admission, Check, admit
+from controller.flows.admit import Admission, Check, admit, check_of
 from controller.store.migrate import migrate
 from controller.store.postgres import open_database
 from controller.suggestion.pool import Pool, open_pool
@@ -105,7 +105,7 @@ async def on_stage(
     reaction: float = 0.0,
     kind: type[SimulatedCluster] = SimulatedCluster,
     pool: Pool | None = None,
-    check: Check = problems,
+    check: Check = check_of(problems),  # noqa: B008
 ) -> AsyncGenerator[Stage]:
     """A new controller, with nothing in memory, for the experiment; without a pool it has one of
     its own."""

@@ -1,7 +1,6 @@
 """One door for new experiments: what is wrong with a spec is said in the same words, whoever brings
 it."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -11,6 +10,7 @@ from controller.flows.admit import (
     NameTakenError,
     WasDeletedError,
     admit,
+    check_of,
     continuation,
     examine,
     prepare,
@@ -27,14 +27,11 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from tests.controller.flows.stage import Wanted, on_stage
 
-
-def no_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    yield from ()
-
-
-def two_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    yield Problem(("spec", "algorithm"), "there is none")
-    yield Problem(("spec", "parameters", 0), "it is too long")
+TWO = (
+    Problem(("spec", "algorithm"), "there is none"),
+    Problem(("spec", "parameters", 0), "it is too long"),
+)
+no_problems, two_problems = check_of(lambda _: ()), check_of(lambda _: TWO)
 
 
 def spec_of(wanted: Wanted) -> ExperimentSpec:

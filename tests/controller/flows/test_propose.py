@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.experiment import Experiment
+from controller.flows.admit import check_of
 from controller.settings import SuggestionSettings
 from controller.suggestion.pool import open_pool
 from events.facts import ExperimentState, Reason
@@ -64,7 +65,9 @@ async def test_a_bad_algorithm_ends_its_own_experiment_alone(
 
         async def lived(wanted: Wanted) -> Experiment:
             # Only the workers know these algorithms: the check of this process would refuse them.
-            async with on_stage(database_url, wanted, pool=pool, check=lambda _: iter(())) as stage:
+            async with on_stage(
+                database_url, wanted, pool=pool, check=check_of(lambda _: ())
+            ) as stage:
                 return await stage.run_to_rest()
 
         bad = [

@@ -20,6 +20,7 @@ from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.simulated import Answer, SimulatedCluster
 from controller.core.recorded import Recorded
+from controller.flows.admit import check_of
 from controller.flows.reconcile.reconciler import Reconciler
 from controller.flows.reconcile.step import Step
 from controller.store.holding import Holding
@@ -103,11 +104,11 @@ async def controller(url: str, room: str) -> AsyncGenerator[Room]:
                 cluster,
                 cluster.follow,
                 owner=str(uuid4()),
-                check=simulated_problems,
+                check=check_of(simulated_problems),
             )
         )
         reconciler = Reconciler(
-            experiments, components.ledger, Queries(database), bus, simulated_problems, SHARDS
+            experiments, components.ledger, Queries(database), bus, components.check, SHARDS
         )
         leaving = asyncio.Event()
         balancer = Balancer(replace(components, reconciler=reconciler), SHARDS, leaving)
@@ -221,9 +222,7 @@ async def test_only_objects_of_served_shards_are_looked_at_and_again_only_when_s
     async with on_stage(database_url, Wanted(f"beside-{uuid4().hex[:8]}", 1)) as stage:
         parts, experiments = stage.components, Experiments(None)  # type: ignore[arg-type]
         queries = Queries(parts.database)
-        reconciler = Reconciler(
-            experiments, parts.ledger, queries, parts.bus, simulated_problems, SHARDS
-        )
+        reconciler = Reconciler(experiments, parts.ledger, queries, parts.bus, parts.check, SHARDS)
         looked: Counter[int] = Counter()
 
         take = Step.take

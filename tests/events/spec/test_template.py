@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.core.differences import differences
+from events.spec.document import load_tree
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import (
     TemplateError,
@@ -20,7 +22,9 @@ from events.spec.placeholders import (
     written,
 )
 from events.spec.space import Condition, Parameter, ParameterType, Scalar
-from events.spec.template import TrialParameter, TrialTemplate
+from events.spec.template import ConfigMapSource, TrialParameter, TrialTemplate
+from events.spec.yaml import DocumentError
+from tests.experiments import experiment_tree
 
 names = st.text(alphabet="abcXYZ019-_. /", min_size=1, max_size=6)
 hostile = st.sampled_from(
@@ -257,3 +261,85 @@ def test_the_absent_names_are_those_of_the_template() -> None:
     assert absent_names(spec.model_copy(update={"trial_template": declared}), {"kind": "adam"}) == {
         "m"
     }
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ('status.conditions.#(type=="Done"', "lacks a closing )"),
+        ("status.conditions|@last", "there is no modifier 'last'"),
+        ("status..phase", "'' cannot be used"),
+    ],
+)
+def test_a_condition_that_cannot_be_read_is_refused_with_its_place(
+    condition: str, words: str
+) -> None:
+    template = {
+        "trialSpec": {"apiVersion": "batch/v1", "kind": "Job", "args": ["${trialParameters.x}"]},
+        "primaryContainerName": "main",
+        "trialParameters": [{"name": "x", "reference": "x"}],
+        "failureCondition": condition,
+    }
+    with pytest.raises(DocumentError) as refused:
+        load_tree(experiment_tree(trialTemplate=template), {})
+    assert str(refused.value).startswith("spec.trialTemplate.failureCondition: ")
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("field", ["apiVersion", "kind"])
+def test_a_manifest_names_its_kind(field: str) -> None:
+    tree = {"apiVersion": "batch/v1", "kind": "Job", "args": ["${trialParameters.x}"], field: ""}
+    template = {
+        "trialSpec": tree,
+        "primaryContainerName": "main",
+        "trialParameters": [{"name": "x", "reference": "x"}],
+        "successCondition": "a",
+        "failureCondition": "b",
+    }
+    with pytest.raises(DocumentError, match=f"spec.trialTemplate.trialSpec.{field}: is required"):
+        load_tree(experiment_tree(trialTemplate=template), {})
+
+
+TEXT = """
+apiVersion: example.com/v1
+kind: Work
+metadata: {labels: {team: blue}, annotations: {a/b: c}}
+args: [${trialParameters.kind}, ${trialParameters.team}, ${trialParameters.note}]
+version: ${trialParameters.version}
+"""
+
+
+def test_references_to_metadata_are_those_of_the_text_in_a_config_map() -> None:
+    references = {
+        "kind": "${trialSpec.Kind}", "version": "${trialSpec.APIVersion}",
+        "team": "${trialSpec.Labels[team]}", "note": "${trialSpec.Annotations[a/b]}",
+    }  # fmt: skip
+    source = ConfigMapSource(
+        config_map_name="a", config_map_namespace="b", template_path="c", template=TEXT
+    )
+    template = TrialTemplate(
+        config_map=source,
+        trial_parameters=tuple(
+            TrialParameter(name=name, reference=reference) for name, reference in references.items()
+        ),
+    )
+    values = template_values(template, {}, "trial", "namespace")
+    made = substitute(template.manifest, values)
+    assert (made["args"], made["version"]) == (["Work", "blue", "c"], "example.com/v1")
+
+
+def test_the_text_of_a_config_map_is_not_for_users_to_write() -> None:
+    source = {"configMapName": "a", "configMapNamespace": "b", "templatePath": "c", "template": ""}
+    with pytest.raises(DocumentError, match=r"configMap\.template: is read from the ConfigMap"):
+        load_tree(experiment_tree(trialTemplate={"configMap": source}), {})
+
+
+def test_an_edit_is_compared_with_the_config_map_that_was_named() -> None:
+    def spec(name: str, text: str | None) -> ExperimentSpec:
+        source = ConfigMapSource(
+            config_map_name=name, config_map_namespace="b", template_path="c", template=text
+        )
+        return ExperimentSpec(trial_template=TrialTemplate(config_map=source))
+
+    assert differences(spec("a", TEXT), spec("a", None)) == []
+    assert [one[0] for one in differences(spec("a", TEXT), spec("other", None))] != []
