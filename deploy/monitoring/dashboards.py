@@ -136,6 +136,10 @@ OPERATIONS = (
         [
             ("sum(increase(trialstream_loop_blocked_total[1h]))", "loop blocked"),
             ("sum(increase(trialstream_silent_collectors_total[1h]))", "collectors silent"),
+            (
+                "sum(increase(trialstream_kubernetes_object_faults_total[1h])) or vector(0)",
+                "objects passed over",
+            ),
         ],
     ),
     Panel("Highest epoch", [("max(trialstream_shard_epoch)", "epoch")]),

@@ -135,6 +135,7 @@ def test_labels_are_bounded() -> None:
         "effect",
         "kind",
         "change",
+        "resource",
         "shard",
         "verb",
         "version",

@@ -104,7 +104,7 @@ def site(data: Path, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TRIALSTREAM_KAFKA_PASSWORD", "secret")
     monkeypatch.setenv("TRIALSTREAM_DATABASE", "postgresql://secret")
-    monkeypatch.setenv("TRIALSTREAM_ELSE", "known")
+    monkeypatch.setenv("ELSE", "known")
     return Site(data, kafka)
 
 
@@ -136,7 +136,7 @@ async def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Pat
     assert site.points(trial) == site.written(trial)
     eventually(lambda: not site.collectors(trial))
     environment = (site.folder(trial) / "log").read_text()
-    assert "TRIALSTREAM_ELSE=known" in environment
+    assert "ELSE=known" in environment
     assert "TRIALSTREAM_KAFKA" not in environment
     assert "TRIALSTREAM_DATABASE" not in environment
     assert "secret" not in environment
