@@ -29,6 +29,8 @@ ENDS = {
 }
 """Final states and the types of their conditions."""
 REFUSED = "Refused"
+FAILED = "ExperimentFailed"
+"""Katib's one reason for an experiment that has failed; the message says why."""
 Status = dict[str, Any]
 
 
@@ -100,9 +102,14 @@ class ShownTrial:
     """The trial that is shown as the best one."""
 
     def __init__(
-        self, number: TrialNumber, assignment: Assignment, observation: Observation
+        self,
+        number: TrialNumber,
+        assignment: Assignment,
+        observation: Observation,
+        state: TrialState,
     ) -> None:
         self.number, self.assignment, self.observation = number, assignment, observation
+        self.state = state
 
 
 def with_condition(
@@ -161,6 +168,8 @@ def _conditions(
     reason = "ExperimentPaused" if verdict is None else verdict.reason.value
     message = "Experiment is paused" if verdict is None else verdict.message
     found = _set(found, obj, at, "Running", False, reason, message)
+    if state is ExperimentState.FAILED:
+        reason = FAILED
     return _set(found, obj, at, ENDS[state], True, reason, message) if state in ENDS else found
 
 
@@ -242,3 +251,8 @@ def trial_of(
 
 def live_status(trial: LiveTrial) -> dict[str, Any]:
     return {"state": trial.state.value, "attempt": trial.attempt, "reason": trial.waiting}
+
+
+def best_status(best: ShownTrial, value: float) -> dict[str, Any]:
+    """The status of the trial that is shown as the best one."""
+    return {"state": best.state.value, "value": written(value)}

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.cluster.kubernetes.objects import Condition, ExperimentObject, TrialObject
-from controller.cluster.kubernetes.projection import ShownTrial, live_status, status_of, trial_of
+from controller.cluster.kubernetes.projection import (
+    ShownTrial,
+    best_status,
+    live_status,
+    status_of,
+    trial_of,
+)
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.core.experiment import Experiment, LiveTrial
 from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record, sooner
@@ -15,7 +21,6 @@ from controller.store.holding import Holding
 from events.clock import now
 from events.facts import TrialState
 from events.ids import AttemptKey, TrialNumber
-from events.spec.placeholders import written
 
 PENDING_SECONDS = 4.0
 """A pending trial is shown after so long: most run before, and then it is one write less."""
@@ -78,7 +83,7 @@ class Display:
             row = await self.ports.queries.trials.get(self.obj.id, best.trial)
             if row is None:
                 return None
-            self.record.best = ShownTrial(best.trial, row.assignment, row.observation)
+            self.record.best = ShownTrial(best.trial, row.assignment, row.observation, row.state)
         return self.record.best
 
     async def _show_trials(self, experiment: Experiment, best: ShownTrial | None) -> Delay:
@@ -86,7 +91,8 @@ class Display:
         shown = self.ports.experiments.shown(self.obj.id)
         wanted, delay = self._live(experiment, shown)
         if best is not None:
-            wanted[best.number] = _best_status(experiment)
+            assert experiment.progress.best is not None
+            wanted[best.number] = best_status(best, experiment.progress.best.value)
         gone = [number for number in shown if number not in wanted]
         for number in gone:
             await self.ports.experiments.hide_trial(shown[number])
@@ -127,8 +133,3 @@ class Display:
 
 def _is_notable(trial: LiveTrial) -> bool:
     return trial.state is TrialState.RUNNING or bool(trial.waiting)
-
-
-def _best_status(experiment: Experiment) -> TrialStatus:
-    assert experiment.progress.best is not None
-    return {"state": TrialState.SUCCEEDED.value, "value": written(experiment.progress.best.value)}

@@ -1,13 +1,15 @@
 """What the status of an experiment's object shows of it."""
 
 import json
+from dataclasses import replace
 from uuid import UUID
 
 from controller.cluster.kubernetes.objects import ExperimentObject
-from controller.cluster.kubernetes.projection import MOST_NAMES, status_of
-from controller.core.experiment import Experiment
+from controller.cluster.kubernetes.projection import MOST_NAMES, ShownTrial, best_status, status_of
+from controller.core.experiment import Experiment, Verdict
 from deploy.crds.definitions import definitions
-from events.facts import Cause
+from events.facts import Cause, ExperimentState, Reason, TrialState
+from events.ids import TrialNumber
 from tests.controller.core.histories import START, experiment, outcome
 from tests.controller.core.test_decisions import end, running
 
@@ -43,3 +45,28 @@ def test_the_definition_knows_what_is_shown() -> None:
     (version,) = definitions()["experiments.trialstream.io.yaml"]["spec"]["versions"]
     known = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     assert json.loads(json.dumps(status_of(OBJECT, front(2), None, START))).keys() <= known.keys()
+
+
+def test_an_experiment_that_failed_says_so_in_katib_s_word() -> None:
+    watch = running(experiment(9, 3), 1)
+    failed = replace(
+        watch.state,
+        progress=replace(
+            watch.state.progress,
+            state=ExperimentState.FAILED,
+            verdict=Verdict(ExperimentState.FAILED, Reason.MAX_FAILED_REACHED, "too many"),
+        ),
+    )
+    (told,) = [
+        one
+        for one in status_of(OBJECT, failed, None, START)["conditions"]
+        if one["type"] == "Failed"
+    ]
+    assert (told["status"], told["reason"], told["message"]) == (
+        "True", "ExperimentFailed", "too many",
+    )  # fmt: skip
+
+
+def test_the_best_trial_says_when_it_was_stopped_early() -> None:
+    best = ShownTrial(TrialNumber(1), {}, {}, TrialState.EARLY_STOPPED)
+    assert best_status(best, 0.5) == {"state": "EarlyStopped", "value": "0.5"}
