@@ -154,6 +154,18 @@ class KubernetesSettings(Section):
     )
 
 
+class HistorySettings(Section):
+    """How much of the past is kept."""
+
+    curve_points: int = Field(
+        default=100_000,
+        ge=1_000,
+        description="Points of one metric of one attempt that are kept. Of a longer curve it is "
+        "each second point, then each fourth and so on, always with the extremes and the last; "
+        "what a trial is judged by counts every point.",
+    )
+
+
 class Settings(Section):
     """What the settings file and the environment say, the environment first; checked as a whole."""
 
@@ -163,6 +175,7 @@ class Settings(Section):
         "postgresql://USER:PASSWORD@HOST:PORT/DATABASE. A controller needs one.",
     )
     kafka: InstanceOf[KafkaSettings] | None = None
+    history: HistorySettings = HistorySettings()
     local: LocalSettings = LocalSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     suggestion: SuggestionSettings = Field(default_factory=SuggestionSettings)
@@ -195,6 +208,7 @@ class Settings(Section):
 
 
 SECTIONS: Mapping[str, type[Section]] = {
+    "history": HistorySettings,
     "local": LocalSettings,
     "kubernetes": KubernetesSettings,
     "suggestion": SuggestionSettings,

@@ -18,6 +18,7 @@ from controller.cluster.local.program import process_problems
 from controller.core.recorded import Recorded
 from controller.flows.admit import Check, check_of
 from controller.flows.observe import Follow, Source
+from controller.settings import HistorySettings
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.journal import Journals
@@ -34,6 +35,8 @@ from events.ids import ExperimentId
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
+
+USUAL_HISTORY = HistorySettings()
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -140,6 +143,7 @@ async def open_components(
     owner: str,
     check: Check = check_of(problems),  # noqa: B008
     restart_database: Callable[[], Awaitable[None]] = leave_alone,
+    history: HistorySettings = USUAL_HISTORY,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.
 
@@ -152,7 +156,7 @@ async def open_components(
             outbox=Outbox(database),
             mailbox=Mailbox(database),
             journals=Journals(database),
-            measurements=Measurements(database),
+            measurements=Measurements(database, history.curve_points),
             positions=Positions(database),
             dead_letters=DeadLetters(database),
             leases=leases,

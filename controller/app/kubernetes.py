@@ -22,7 +22,7 @@ from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
 from controller.flows.reconcile.reconciler import Reconciler
-from controller.settings import KubernetesSettings
+from controller.settings import HistorySettings, KubernetesSettings
 from controller.store.postgres import Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
@@ -41,6 +41,7 @@ async def on_kubernetes(
     wanted: KubernetesSettings,
     kafka: KafkaSettings,
     owner: str,
+    history: HistorySettings,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises
     OSError."""
@@ -58,6 +59,7 @@ async def on_kubernetes(
             _follow(cluster),
             owner=owner,
             check=check_for(api, settings),
+            history=history,
         ) as components,
     ):
         ledger, queries = components.ledger, Queries(database)

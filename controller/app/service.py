@@ -36,7 +36,12 @@ from controller.cluster import Launch
 from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.flows.admit import check_of
-from controller.settings import KubernetesSettings, LocalSettings, SuggestionSettings
+from controller.settings import (
+    HistorySettings,
+    KubernetesSettings,
+    LocalSettings,
+    SuggestionSettings,
+)
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import Pool, open_pool
@@ -90,6 +95,7 @@ class ControllerOptions:
     local: LocalSettings
     kubernetes: KubernetesSettings
     suggestion: SuggestionSettings
+    history: HistorySettings
     cluster: ClusterKind
     data: Path
     answers: Function | None = None
@@ -198,7 +204,9 @@ class Service:
             from controller.app.kubernetes import on_kubernetes  # its client alone takes 70 MB
 
             options = self.options
-            return on_kubernetes(database, bus, pool, options.kubernetes, options.kafka, self.name)
+            return on_kubernetes(
+                database, bus, pool, options.kubernetes, options.kafka, self.name, options.history
+            )
         return self._local(database, bus, pool)
 
     @asynccontextmanager
@@ -212,7 +220,13 @@ class Service:
                 collector=_collector(self.options.kafka),
             ) as cluster,
             open_components(
-                database, bus, pool, cluster, local_follow(cluster), owner=self.name
+                database,
+                bus,
+                pool,
+                cluster,
+                local_follow(cluster),
+                owner=self.name,
+                history=self.options.history,
             ) as components,
         ):
             yield components
@@ -225,6 +239,13 @@ class Service:
         cluster = SimulatedCluster(self.options.answers, pace=self.options.pace)
         follow, check = cluster.follow, check_of(simulated_problems)
         async with open_components(
-            database, bus, pool, cluster, follow, owner=self.name, check=check
+            database,
+            bus,
+            pool,
+            cluster,
+            follow,
+            owner=self.name,
+            check=check,
+            history=self.options.history,
         ) as components:
             yield components

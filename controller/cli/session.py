@@ -58,6 +58,7 @@ async def open_local_components(
             local_follow(cluster),
             owner=owner,
             restart_database=restart_database,
+            history=settings.history,
         ) as components,
     ):
         yield components, cluster

@@ -9,9 +9,10 @@ from typing import assert_never
 
 from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create_scheduler
 from controller.core.recorded import Recorded
+from controller.store.curve import MeasurementRow
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.measurements import CurvePoint, MeasurementRow, Measurements
+from controller.store.measurements import CurvePoint, Measurements
 from controller.store.positions import Positions
 from controller.store.reader import reading
 from controller.telemetry.catalogue import POINTS, STOP

@@ -101,6 +101,7 @@ class MetricsFollower:
 
     async def _report(self, key: AttemptKey, points: Sequence[Point]) -> None:
         await self._send(report_points(key, points, now()))
+        await asyncio.sleep(0)  # a long file must not hold up everybody else
 
     async def _send(self, report: Envelope) -> None:
         await send(self.bus, topics.METRICS, self.holding.shard, [report])

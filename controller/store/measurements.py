@@ -1,27 +1,32 @@
-"""Measurements: stored in batches, each point once, and read back as summaries and curves."""
+"""Measurements: stored in batches, each point once, with the running summary of each curve; thinned
+where there are too many; and read back as summaries and curves."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from dataclasses import fields
 from datetime import datetime
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from controller.store import FencedError
+from controller.store.curve import Curve, CurveKey, MeasurementRow
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.objective import Observation, Summary
 from events.spec.outcomes import feasible
 
-
-class MeasurementRow(NamedTuple):
-    """One point of one attempt."""
-
-    experiment: ExperimentId
-    trial: TrialNumber
-    attempt: int
-    metric: str
-    step: int
-    at: datetime
-    value: float
+QUOTA = 100_000
+"""Points of one curve that are kept, where no setting says otherwise."""
+THINNED_AT_ONCE = 50_000
+"""Rows that one statement looks at to thin a curve."""
+MOST_KNOWN = 20_000
+"""Curves of a shard that are remembered between two batches."""
+Known = dict[CurveKey, Curve]
+_KEY = itemgetter(slice(0, 4))
+_SUMMED = tuple(one.name for one in fields(Curve))
+"""Columns of `curve` beside its key."""
 
 
 class CurvePoint(NamedTuple):
@@ -34,46 +39,177 @@ class CurvePoint(NamedTuple):
     value: float
 
 
+class _Obsolete(NamedTuple):
+    """A stored point that need not be kept any more."""
+
+    experiment: ExperimentId
+    trial: TrialNumber
+    attempt: int
+    metric: str
+    step: int
+
+
 _INSERT = """
 WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
 stored AS (
-    INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value)
-    SELECT p.* FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[],
-        $8::timestamptz[], $9::float8[]) AS p
+    INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value, arrival)
+    SELECT p.*, nextval('arrival') FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[],
+        $7::int[], $8::timestamptz[], $9::float8[]) AS p
     WHERE EXISTS (SELECT FROM fence)
-    ON CONFLICT DO NOTHING)
+    ON CONFLICT DO NOTHING),
+summed AS (
+    INSERT INTO curve AS c (experiment, trial, attempt, metric, count, last, latest, min, max,
+        min_step, max_step, stride, kept)
+    SELECT s.* FROM unnest($10::uuid[], $11::int[], $12::int[], $13::text[], $14::bigint[],
+        $15::int[], $16::float8[], $17::float8[], $18::float8[], $19::int[], $20::int[],
+        $21::int[], $22::bigint[]) AS s
+    WHERE EXISTS (SELECT FROM fence)
+    ON CONFLICT (experiment, trial, attempt, metric) DO UPDATE SET count = excluded.count,
+        last = excluded.last, latest = excluded.latest, min = excluded.min, max = excluded.max,
+        min_step = excluded.min_step, max_step = excluded.max_step, stride = excluded.stride,
+        kept = excluded.kept),
+dropped AS (
+    DELETE FROM measurement m USING unnest($23::uuid[], $24::int[], $25::int[], $26::text[],
+        $27::int[]) AS o (experiment, trial, attempt, metric, step)
+    WHERE m.experiment = ANY($23) AND m.experiment = o.experiment AND m.trial = o.trial
+        AND m.attempt = o.attempt AND m.metric = o.metric AND m.step = o.step
+        AND EXISTS (SELECT FROM fence))
 SELECT count(*) AS fence FROM fence
 """
 _FINITE = "m.value > '-Infinity' AND m.value < 'Infinity'"
-_SUMMARIES = f"""
-SELECT a.trial, m.metric, count(*) AS count,
-    min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max,
-    (array_agg(m.value ORDER BY m.step DESC))[1] AS latest
+_THIS = "m.experiment = $1 AND m.trial = $2 AND m.attempt = $3 AND m.metric = $4"
+_LOCATE = f"""
+SELECT coalesce(min(step) FILTER (WHERE value = $5), 0) AS min_step,
+    coalesce(min(step) FILTER (WHERE value = $6), 0) AS max_step
+FROM measurement m WHERE {_THIS}
+"""
+_THIN = f"""
+WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE),
+dropped AS (
+    DELETE FROM measurement m USING fence WHERE {_THIS} AND step > $5 AND step <= $6
+        AND (step - 1) % $7 <> 0 AND step <> ALL($8::int[]) RETURNING 1)
+SELECT count(*) AS count FROM dropped
+"""
+_THINNED = f"""
+WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE)
+UPDATE curve m SET stride = $5, kept = $6, min_step = $7, max_step = $8 FROM fence
+WHERE {_THIS} RETURNING 1
+"""
+_CURVES = """
+SELECT c.* FROM curve c
+JOIN unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS a (experiment, trial, attempt, metric)
+    USING (experiment, trial, attempt, metric) WHERE c.experiment = ANY($1)
+"""
+_OF_ATTEMPTS = """
+SELECT c.* FROM curve c JOIN unnest($2::int[], $3::int[]) AS a (trial, attempt)
+    USING (trial, attempt) WHERE c.experiment = $1 AND c.trial = ANY($2)
+"""
+# What was reported before curves were kept, or by then: from all its points.
+_SUMMED_UP = f"""
+SELECT a.trial, a.attempt, s.*, 0 AS min_step, 0 AS max_step, 1 AS stride, s.count AS kept,
+    (SELECT value FROM measurement l WHERE l.experiment = $1 AND l.trial = a.trial
+        AND l.attempt = a.attempt AND l.metric = s.metric AND l.step = s.last) AS latest
 FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
-JOIN measurement m
-    ON m.experiment = $1 AND m.trial = ANY($2) AND m.trial = a.trial AND m.attempt = a.attempt
-    AND ($4::timestamptz IS NULL OR m.at <= $4)
-GROUP BY a.trial, m.metric
+CROSS JOIN LATERAL (
+    SELECT m.metric, count(*) AS count, max(m.step) AS last,
+        min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max
+    FROM measurement m
+    WHERE m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
+        AND ($4::timestamptz IS NULL OR m.at <= $4)
+    GROUP BY m.metric) AS s
 """
 
 
 class Measurements:
-    """The measurements of all trials."""
+    """The measurements of all trials, and of each curve about `quota` points at most."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quota: int = QUOTA) -> None:
         self._database = database
+        self._quota = quota
+        self._known: dict[Shard, tuple[int, Known]] = {}
+        """The curves as the owner under this epoch left them: nobody else writes them."""
 
     async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
         """Store new ones of `rows`. Raises FencedError if another process owns the shard."""
-        columns = (
-            [list(column) for column in zip(*rows, strict=True)]
-            if rows
-            else [[] for _ in MeasurementRow._fields]
+        parts = [(CurveKey(*key), list(part)) for key, part in groupby(rows, _KEY)]
+        known = await self._read(shard, epoch, {key for key, _ in parts})
+        curves = {key: copy(known[key]) for key, _ in parts}
+        kept, obsolete = list[MeasurementRow](), set[_Obsolete]()
+        for key, part in parts:
+            points, steps = curves[key].take(part)
+            kept += points
+            obsolete.update(_Obsolete(*key, step) for step in steps)
+        if obsolete and len(parts) > len(curves):
+            kept = [one for one in kept if one[:5] not in obsolete]
+        await self._insert(shard, epoch, kept, curves, obsolete)
+        known.update(curves)
+        for key, curve in curves.items():
+            if curve.kept > self._quota:
+                await self._thin(shard, epoch, key, curve)
+
+    async def _insert(
+        self,
+        shard: Shard,
+        epoch: int,
+        rows: Collection[MeasurementRow],
+        curves: Known,
+        obsolete: Collection[_Obsolete],
+    ) -> None:
+        summed = [
+            (*key, *(getattr(curve, name) for name in _SUMMED)) for key, curve in curves.items()
+        ]
+        values = (
+            *_columns(rows, len(MeasurementRow._fields)),
+            *_columns(summed, len(CurveKey._fields + _SUMMED)),
+            *_columns(obsolete, len(_Obsolete._fields)),
         )
         with TRANSACTION.labels("measurements").time():
-            found = await self._database.row(_INSERT, shard, epoch, *columns)
+            found = await self._database.row(_INSERT, shard, epoch, *values)
         if found is None or not found["fence"]:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
+
+    async def _read(self, shard: Shard, epoch: int, wanted: set[CurveKey]) -> Known:
+        """All curves that are remembered, and `wanted` among them."""
+        at, known = self._known.get(shard, (epoch, {}))
+        if at != epoch or len(known) > MOST_KNOWN:
+            known = {}
+        self._known[shard] = epoch, known
+        if missing := wanted - known.keys():
+            rows = await self._database.fetch(_CURVES, *_columns(missing, len(CurveKey._fields)))
+            known.update(map(_curve, rows))
+            for experiment, keys in groupby(sorted(missing - known.keys()), itemgetter(0)):
+                attempts = {(key.trial, key.attempt) for key in keys}
+                for key, curve in await self._sum_up(experiment, list(attempts)):
+                    known.setdefault(key, curve)
+        for key in missing:
+            known.setdefault(key, Curve())
+        return known
+
+    async def _thin(self, shard: Shard, epoch: int, key: CurveKey, curve: Curve) -> None:
+        """Keep about half of the quota of a curve, some rows at a time.
+
+        Only then it is written down, so what is cut short is done again.
+        """
+        if not (curve.min_step and curve.max_step):
+            row = await self._database.row(_LOCATE, *key, curve.min, curve.max)
+            assert row is not None
+            curve.min_step, curve.max_step = row["min_step"], row["max_step"]
+        stride, width = 2 * curve.stride, THINNED_AT_ONCE * curve.stride
+        while curve.last // stride > self._quota:
+            stride *= 2
+        kept = curve.kept
+        for first in range(0, curve.last, width):
+            row = await self._database.row(
+                _THIN, *key, first, first + width, stride, list(curve.marked), shard, epoch
+            )
+            assert row is not None
+            kept -= row["count"]
+        fenced = await self._database.row(
+            _THINNED, *key, stride, kept, curve.min_step, curve.max_step, shard, epoch
+        )
+        if fenced is None:
+            raise FencedError(f"shard {shard}: epoch {epoch} is over")
+        curve.stride, curve.kept = stride, kept
 
     async def summaries(
         self,
@@ -81,16 +217,38 @@ class Measurements:
         attempts: Sequence[tuple[TrialNumber, int]],
         until: datetime | None = None,
     ) -> dict[TrialNumber, Observation]:
-        """What each of these (trial, attempt) has reported, or had `until` then; empty if it
-        reported nothing."""
-        trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
-        found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial in trials}
-        for row in await self._database.fetch(_SUMMARIES, experiment, trials, numbers, until):
-            latest = row["latest"] if abs(row["latest"]) < float("inf") else None
-            found[row["trial"]][row["metric"]] = Summary(
-                min=row["min"], max=row["max"], latest=latest, count=row["count"]
-            )
+        """What each of these (trial, attempt) has reported, or had `until` then, by what is kept;
+        empty if it reported nothing."""
+        found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial, _ in attempts}
+        for key, curve in await self.of_attempts(experiment, attempts, until):
+            found[key.trial][key.metric] = curve.summary
         return dict(found)
+
+    async def of_attempts(
+        self,
+        experiment: ExperimentId,
+        attempts: Sequence[tuple[TrialNumber, int]],
+        until: datetime | None = None,
+    ) -> list[tuple[CurveKey, Curve]]:
+        """The curves of these (trial, attempt); `until`: from the points of then that are kept."""
+        if until is not None:
+            return await self._sum_up(experiment, attempts, until)
+        rows = await self._database.fetch(
+            _OF_ATTEMPTS, experiment, *map(list, zip(*attempts, strict=True))
+        ) if attempts else []  # fmt: skip
+        found = list(map(_curve, rows))
+        without = set(attempts) - {(key.trial, key.attempt) for key, _ in found}
+        return found + (await self._sum_up(experiment, list(without)) if without else [])
+
+    async def _sum_up(
+        self,
+        experiment: ExperimentId,
+        attempts: Sequence[tuple[TrialNumber, int]],
+        until: datetime | None = None,
+    ) -> list[tuple[CurveKey, Curve]]:
+        trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
+        rows = await self._database.fetch(_SUMMED_UP, experiment, trials, numbers, until)
+        return [_curve({**row, "experiment": experiment}) for row in rows]
 
     async def curves(self, experiment: ExperimentId, metric: str) -> list[CurvePoint]:
         """The points of the last attempt of each trial, trial by trial, finite values only."""
@@ -113,3 +271,13 @@ class Measurements:
             )
             for row in rows
         ]
+
+
+def _columns(rows: Collection[tuple[Any, ...]], width: int) -> Iterator[list[Any]]:
+    """The columns of rows, for `unnest`; empty ones of no rows."""
+    return map(list, zip(*rows, strict=True)) if rows else iter([[] for _ in range(width)])
+
+
+def _curve(row: Any) -> tuple[CurveKey, Curve]:
+    key = CurveKey(ExperimentId(row["experiment"]), row["trial"], row["attempt"], row["metric"])
+    return key, Curve(**{name: row[name] for name in _SUMMED})

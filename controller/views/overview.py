@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controller.core.experiment import Experiment
 from controller.store.queries import Queries
-from controller.store.queries.curves import LatestValue
+from controller.store.queries.curves import LatestValue, ThinnedCurve
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
 from controller.views import words
@@ -25,6 +25,8 @@ MOST_WEIGHED, MOST_SHARES = 1000, 6
 """Trials from which importance is estimated, and parameters that are listed."""
 MOST_LIVE = 50
 """Running trials that are shown."""
+MOST_THINNED_TRIALS = 10
+"""Trials with thinned curves that are named."""
 LIVE_TITLES = ("#", "state", "attempt", "last value", "when")
 
 
@@ -78,6 +80,21 @@ def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
         took = words.duration((snapshot.concluded_at - snapshot.created_at).total_seconds())
         yield "Concluded", f"{words.clock(snapshot.concluded_at)} (after {took})"
     yield "Id", str(identity.id)
+
+
+def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:
+    """Of which trials not every point is kept, if of any."""
+    if curves:
+        trials = sorted({curve.trial for curve in curves})
+        shown = ", ".join(map(str, trials[:MOST_THINNED_TRIALS]))
+        more = f" and {len(trials) - MOST_THINNED_TRIALS} more" * (
+            len(trials) > MOST_THINNED_TRIALS
+        )
+        yield (
+            "Thinned",
+            f"the curves of {words.count(len(trials), 'trial')} ({shown}{more}): some points, the "
+            "extremes and the last are kept",
+        )
 
 
 def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:

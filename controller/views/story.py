@@ -48,6 +48,8 @@ class Story:
     experiment: Experiment
     reported: Mapping[int, Observation]
     """What each attempt has reported."""
+    strides: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    """By attempt and metric: of how many points one is kept, where not all are."""
     scheduled: datetime | None = None
     started: datetime | None = None
     ended: AttemptEnded | None = None
@@ -82,7 +84,7 @@ class Story:
             case AttemptEnded() as fact:
                 self.ended = fact
                 yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
-                yield from self._reports(self.reported.get(fact.attempt, {}))
+                yield from self._reports(fact.attempt, self.reported.get(fact.attempt, {}))
             case ObservationRecorded() as fact:
                 yield f"All that attempt {fact.attempt} reported was in."
             case TrialPaused():
@@ -122,7 +124,7 @@ class Story:
     def _concluded(self, fact: TrialConcluded, at: datetime) -> Iterator[str]:
         if self.ended is None or fact.cause is not self.ended.cause:
             yield f"Attempt {fact.attempt} was over{self._ran(at)}: {words.ended(fact)}."
-            yield from self._reports(fact.observation)
+            yield from self._reports(fact.attempt, fact.observation)
         elif fact.message and fact.message != self.ended.message:
             yield f"What was found then: {words.clean(fact.message)}."
         known = zip(self.experiment.spec.all_objectives, fact.values, strict=False)
@@ -136,10 +138,12 @@ class Story:
         if missed := words.missed(self.experiment.spec, fact.violations):
             yield f"It misses {missed}, so it cannot be the best; the search was told by how much."
 
-    def _reports(self, observation: Observation) -> Iterator[str]:
+    def _reports(self, attempt: int, observation: Observation) -> Iterator[str]:
         for metric, summary in observation.items():
             if summary.count:
                 yield self._report(metric, summary)
+            if stride := self.strides.get((attempt, metric)):
+                yield (f"Of these values one in {stride:,} is kept, and the extremes and the last.")
 
     def _report(self, metric: str, summary: Summary) -> str:
         best = self.experiment.spec.value({metric: summary}, metric)
@@ -158,7 +162,8 @@ class Story:
     def _so_far(self, now: datetime) -> Iterator[str]:
         if self.started is not None and self.ended is None:
             yield f"It has been running for {self._since(self.started, now)}."
-            yield from self._reports(self.reported.get(max(self.reported, default=0), {}))
+            attempt = max(self.reported, default=0)
+            yield from self._reports(attempt, self.reported.get(attempt, {}))
         elif self.ended is None and self.scheduled is not None:
             yield f"It has been waiting to start for {self._since(self.scheduled, now)}."
 
@@ -184,7 +189,9 @@ async def read_story(
         attempt: await queries.curves.reported(identity.id, row.number, attempt, snapshot.until)
         for attempt in range(first, row.attempt + 1)
     }
-    story = Story(snapshot.experiment, reported)
+    thinned = await queries.curves.thinned_curves(identity.id, row.number)
+    strides = {(one.attempt, one.metric): one.stride for one in thinned}
+    story = Story(snapshot.experiment, reported, strides)
     last = facts[-1].fact if facts else None
     return story.tell(facts, snapshot.now), last if isinstance(last, TrialConcluded) else None
 

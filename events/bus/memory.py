@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
 
-from events import waiting
+from events import topics, waiting
 from events.bus import Delivery, Record
 
 UNHEARD = 1_000
 """Records that a partition keeps while nobody subscribes to it."""
+MOST_AHEAD = 50
+"""Records of measurements, each of up to some thousand points, that wait for their reader; then
+whoever publishes more waits, too."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,13 +23,21 @@ class _Partition:
     records: deque[Record] = field(default_factory=deque)
     start: int = 0
     subscriptions: list["MemorySubscription"] = field(default_factory=list)
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def end(self) -> int:
         return self.start + len(self.records)
 
+    async def wait_for_room(self) -> None:
+        """Until whoever subscribes has dealt with all but MOST_AHEAD records."""
+        while self.subscriptions and len(self.records) > MOST_AHEAD:
+            self.drained.clear()
+            await self.drained.wait()
+
     def trim(self) -> None:
         """Drop what every subscription has released."""
+        self.drained.set()
         keep = min((one.released for one in self.subscriptions), default=self.end - UNHEARD)
         while self.start < keep and self.records:
             self.records.popleft()
@@ -84,6 +95,8 @@ class MemoryBus:
     async def publish(self, records: Sequence[Record]) -> None:
         for record in records:
             partition = self._partition(record.topic, record.partition)
+            if record.topic == topics.METRICS:
+                await partition.wait_for_room()
             partition.records.append(record)
             if not partition.subscriptions:
                 partition.trim()
@@ -101,6 +114,7 @@ class MemoryBus:
             yield subscription
         finally:
             log.subscriptions.remove(subscription)
+            log.drained.set()
 
     def _partition(self, topic: str, number: int) -> _Partition:
         return self._partitions.setdefault((topic, number), _Partition())

@@ -11,9 +11,10 @@ from controller.core.decide import decide
 from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.store.curve import MeasurementRow
 from controller.store.leases import Leases, open_leases
 from controller.store.ledger import Batch, Ledger
-from controller.store.measurements import MeasurementRow, Measurements
+from controller.store.measurements import Measurements
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from events.envelope import Envelope

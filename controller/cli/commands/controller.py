@@ -56,6 +56,7 @@ def controller(
         local=settings.local,
         kubernetes=settings.kubernetes,
         suggestion=settings.suggestion,
+        history=settings.history,
         cluster=cluster,
         data=data.absolute(),
         answers=_function(cluster, answers),

@@ -28,6 +28,7 @@ from controller.views.overview import (
     live_rows,
     read_last,
     read_weighed,
+    thinned_facts,
 )
 from controller.views.summary import as_json, best_row, front_rows, read_document
 
@@ -64,9 +65,10 @@ async def _show(
         best = await best_row(queries, experiment)
         front = await front_rows(queries, experiment, MOST_LISTED_MEMBERS)
         last = await read_last(queries, snapshot)
+        thinned = await queries.curves.thinned_curves(experiment.identity.id)
         weighed = await read_weighed(queries, snapshot) if weigh else []
     name = short_name((experiment.identity.namespace, experiment.identity.name))
-    pairs(experiment_facts(snapshot))
+    pairs((*experiment_facts(snapshot), *thinned_facts(thinned)))
     if best is not None:
         heading(f"Best: trial {best.number}")
         pairs(best_facts(experiment, best))

@@ -9,6 +9,8 @@ from controller.store.postgres import Database
 from events.ids import ExperimentId, TrialNumber
 from events.spec.objective import Observation
 
+MOST_THINNED = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class LatestValue:
@@ -17,6 +19,20 @@ class LatestValue:
     step: int
     at: datetime
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThinnedCurve:
+    """A curve of which not every point is kept."""
+
+    trial: TrialNumber
+    attempt: int
+    metric: str
+    count: int
+    """Points reported."""
+    kept: int
+    stride: int
+    """Of so many points one is kept, and beside these the extremes and the last."""
 
 
 class CurveQueries:
@@ -56,14 +72,19 @@ class CurveQueries:
     _CURVES = """
         SELECT shown.trial, m.step, m.value
         FROM unnest($2::int[], $3::int[]) AS shown (trial, attempt)
+        LEFT JOIN curve c ON c.experiment = $1 AND c.trial = shown.trial
+            AND c.attempt = shown.attempt AND c.metric = $4
         CROSS JOIN LATERAL (
-            SELECT step AS last FROM measurement m
+            SELECT step AS last, coalesce(c.stride, 1) AS stride FROM measurement m
             WHERE m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
                 AND m.metric = $4
-            ORDER BY step DESC LIMIT 1) AS length
+            ORDER BY step DESC LIMIT 1) AS long
         CROSS JOIN LATERAL (
-            SELECT generate_series(1, last, greatest(1, ceil(last::float8 / $5)::int)) AS step
-            UNION SELECT last) AS wanted
+            SELECT generate_series(1, long.last, long.stride
+                * greatest(1, ceil(long.last::float8 / long.stride / $5)::int)) AS step
+            UNION SELECT long.last
+            UNION SELECT e.step FROM unnest(ARRAY[c.min_step, c.max_step]) AS e (step)
+                WHERE long.stride > 1) AS wanted
         JOIN measurement m
             ON m.experiment = $1 AND m.trial = shown.trial AND m.attempt = shown.attempt
                 AND m.metric = $4 AND m.step = wanted.step
@@ -79,7 +100,8 @@ class CurveQueries:
     ) -> dict[TrialNumber, list[tuple[int, float]]]:
         """The points (step, value) of each of these attempts (trial → attempt), finite values only.
 
-        Of a longer curve about `points` steps, evenly spread, with the first and the last one.
+        Of a longer curve about `points` steps, evenly spread, with the first and the last one, and
+        with its extremes where not every point of it is kept.
         """
         curves: dict[TrialNumber, list[tuple[int, float]]] = {}
         rows = await self._database.fetch(
@@ -88,6 +110,19 @@ class CurveQueries:
         for row in rows:
             curves.setdefault(row["trial"], []).append((row["step"], row["value"]))
         return curves
+
+    _THINNED_CURVES = """
+        SELECT trial, attempt, metric, count, kept, stride FROM curve
+        WHERE experiment = $1 AND stride > 1 AND ($2::int IS NULL OR trial = $2)
+        ORDER BY trial, attempt, metric LIMIT $3
+    """
+
+    async def thinned_curves(
+        self, experiment: ExperimentId, trial: TrialNumber | None = None, limit: int = MOST_THINNED
+    ) -> list[ThinnedCurve]:
+        """Curves, of one trial or of all, of which not every point is kept; at most `limit`."""
+        rows = await self._database.fetch(self._THINNED_CURVES, experiment, trial, limit)
+        return [ThinnedCurve(**row) for row in rows]
 
     async def reported(
         self,

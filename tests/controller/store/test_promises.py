@@ -11,10 +11,11 @@ import pytest
 
 from controller.core.recorded import Effect
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
+from controller.store.curve import MeasurementRow
 from controller.store.journal import Journals
 from controller.store.leases import open_leases
 from controller.store.ledger import Batch, Ledger
-from controller.store.measurements import MeasurementRow, Measurements
+from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.postgres import Database, open_database

@@ -1,0 +1,117 @@
+"""One curve: what an attempt has reported of one metric, summed up, and which of its points are
+kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from math import isfinite, nan
+from operator import attrgetter, lt
+from typing import NamedTuple
+
+from events.ids import ExperimentId, TrialNumber
+from events.spec.objective import Summary
+
+
+class CurveKey(NamedTuple):
+    """A metric of an attempt."""
+
+    experiment: ExperimentId
+    trial: TrialNumber
+    attempt: int
+    metric: str
+
+
+class MeasurementRow(NamedTuple):
+    """One point of one attempt."""
+
+    experiment: ExperimentId
+    trial: TrialNumber
+    attempt: int
+    metric: str
+    step: int
+    at: datetime
+    value: float
+
+
+_step, _value = attrgetter("step"), attrgetter("value")
+
+
+@dataclass(slots=True)
+class Curve:
+    """The running summary of a curve.
+
+    Its points come in the order of their steps: one whose step is not above the last was reported
+    before, and counts once. From the quota on only each `stride`-th step is kept, and beside them
+    the least, the greatest and the last value.
+    """
+
+    count: int = 0
+    last: int = 0
+    """The step of the last point."""
+    latest: float = nan
+    min: float | None = None
+    max: float | None = None
+    min_step: int = 0
+    """The step of the least value; 0 = not known."""
+    max_step: int = 0
+    stride: int = 1
+    kept: int = 0
+    """Points that are stored."""
+
+    @property
+    def marked(self) -> set[int]:
+        """The steps that are kept whatever the stride."""
+        return {self.min_step, self.max_step, self.last}
+
+    @property
+    def summary(self) -> Summary:
+        latest = self.latest if isfinite(self.latest) else None
+        return Summary(min=self.min, max=self.max, latest=latest, count=self.count)
+
+    def take(
+        self, points: Sequence[MeasurementRow]
+    ) -> tuple[Sequence[MeasurementRow], Sequence[int]]:
+        """Add what is new: the points to store, and the steps of those that need not be kept any
+        more."""
+        fresh = self._fresh(points)
+        if not fresh:
+            return (), ()
+        before = self.marked
+        self._add(fresh)
+        obsolete: Sequence[int] = ()
+        if self.stride > 1:
+            marked = self.marked
+            fresh = [one for one in fresh if self._on_stride(one.step) or one.step in marked]
+            obsolete = [step for step in before - marked if step and not self._on_stride(step)]
+        self.kept += len(fresh) - len(obsolete)
+        return fresh, obsolete
+
+    def _on_stride(self, step: int) -> bool:
+        return (step - 1) % self.stride == 0
+
+    def _fresh(self, points: Sequence[MeasurementRow]) -> Sequence[MeasurementRow]:
+        steps = list(map(_step, points))
+        if steps[0] > self.last and all(map(lt, steps, islice(steps, 1, None))):
+            return points
+        fresh, last = list[MeasurementRow](), self.last
+        for point in points:
+            if point.step > last:
+                fresh.append(point)
+                last = point.step
+        return fresh
+
+    def _add(self, fresh: Sequence[MeasurementRow]) -> None:
+        self.count += len(fresh)
+        self.last, self.latest = fresh[-1].step, fresh[-1].value
+        values = list(map(_value, fresh))
+        if not all(map(isfinite, values)):
+            fresh = [one for one in fresh if isfinite(one.value)]
+            values = list(map(_value, fresh))
+        if not values:
+            return
+        least, greatest = min(values), max(values)
+        if self.min is None or least < self.min:
+            self.min, self.min_step = least, fresh[values.index(least)].step
+        if self.max is None or greatest > self.max:
+            self.max, self.max_step = greatest, fresh[values.index(greatest)].step

@@ -1,0 +1,182 @@
+"""What is kept of many points: the whole summary, a curve of a bounded number of points with its
+extremes, and the order in which they came."""
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import pairwise
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.store import migrate as migration
+from controller.store import postgres
+from controller.store.curve import Curve, MeasurementRow
+from controller.store.measurements import Measurements
+from controller.store.migrate import migrate, migrations
+from controller.store.postgres import Database, open_database
+from controller.store.queries.curves import CurveQueries
+from events.ids import ExperimentId, TrialNumber
+from tests.controller.histories import START, Author, admitted, opened, text
+
+QUOTA = 100
+ONE = ExperimentId(uuid4())
+values = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+def point(step: int, value: float, experiment: ExperimentId = ONE) -> MeasurementRow:
+    return MeasurementRow(
+        experiment, TrialNumber(1), 1, "loss", step, START + timedelta(seconds=step), value
+    )
+
+
+@given(
+    batches=st.lists(st.lists(values, min_size=1, max_size=9), max_size=30), again=st.integers(0, 9)
+)
+def test_a_curve_sums_up_what_came_once(batches: list[list[float]], again: int) -> None:
+    """Each batch repeats the end of the one before it, as a reader that starts over does."""
+    curve, told, kept = Curve(), list[float](), set[int]()
+    for number, batch in enumerate(batches):
+        if number % 5 == 4:
+            curve.stride *= 2
+            kept = {step for step in kept if (step - 1) % curve.stride == 0 or step in curve.marked}
+        first = max(0, len(told) - again)
+        told += batch
+        points = [point(step, told[step - 1]) for step in range(first + 1, len(told) + 1)]
+        fresh, obsolete = curve.take(points)
+        kept = (kept - set(obsolete)) | {one.step for one in fresh}
+    finite = [value for value in told if math.isfinite(value)]
+    summary = curve.summary
+    assert summary.count == len(told)
+    assert (summary.min, summary.max) == (min(finite, default=None), max(finite, default=None))
+    assert summary.latest == (told[-1] if told and math.isfinite(told[-1]) else None)
+    wanted = {step for step in range(1, len(told) + 1) if (step - 1) % curve.stride == 0}
+    assert kept == wanted | (curve.marked - {0})
+    if finite:
+        assert told[curve.min_step - 1] == summary.min
+        assert told[curve.max_step - 1] == summary.max
+
+
+@asynccontextmanager
+async def _author(url: str) -> AsyncGenerator[tuple[Database, Author]]:
+    async with opened(url) as (database, leases):
+        yield database, await admitted(database, leases, text(f"e{uuid4().hex[:12]}"))
+
+
+def _told(count: int) -> list[float]:
+    """A noisy curve with its least and greatest value in places that no stride keeps."""
+    told = [math.sin(step) for step in range(1, count + 1)]
+    told[777], told[1333] = -9.0, 9.0
+    return told
+
+
+async def _stored(database: Database, author: Author) -> list[tuple[int, float]]:
+    rows = await database.fetch(
+        "SELECT step, value FROM measurement WHERE experiment = $1 ORDER BY step", author.id
+    )
+    return [(row["step"], row["value"]) for row in rows]
+
+
+async def test_a_long_curve_is_thinned_and_its_summary_is_whole(database_url: str) -> None:
+    told = _told(5_001)
+    async with _author(database_url) as (database, author):
+        measurements = Measurements(database, QUOTA)
+        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        for first in range(0, len(points), 37):
+            await measurements.store(author._shard, author._epoch, points[first : first + 37])
+        stored = dict(await _stored(database, author))
+        seen = await measurements.summaries(author.id, [(TrialNumber(1), 1)])
+        summary = seen[TrialNumber(1)]["loss"]
+        assert summary.count == 5_001
+        assert (summary.min, summary.max, summary.latest) == (-9.0, 9.0, told[-1])
+        assert QUOTA / 3 < len(stored) <= QUOTA + 3
+        assert {1: told[0], 778: -9.0, 1334: 9.0, 5_001: told[-1]}.items() <= stored.items()
+        steps = sorted(stored.keys() - {778, 1334, 5_001})
+        assert len({after - before for before, after in pairwise(steps)}) == 1, "evenly spread"
+        row = await database.row("SELECT stride, kept FROM curve WHERE experiment = $1", author.id)
+        assert row is not None
+        assert row["stride"] == steps[1] - steps[0]
+        assert row["kept"] == len(stored)
+
+
+async def test_who_reads_the_curve_again_changes_nothing(database_url: str) -> None:
+    told = _told(2_000)
+    async with _author(database_url) as (database, author):
+        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        for _ in range(2):  # the second time by a controller that remembers nothing
+            measurements = Measurements(database, QUOTA)
+            for first in range(0, len(points), 100):
+                await measurements.store(author._shard, author._epoch, points[first : first + 100])
+            found = (
+                await _stored(database, author),
+                await measurements.summaries(author.id, [(TrialNumber(1), 1)]),
+            )
+        assert found[1][TrialNumber(1)]["loss"].count == 2_000
+        assert len(found[0]) <= QUOTA + 3
+
+
+async def test_what_was_reported_before_curves_were_kept_counts(database_url: str) -> None:
+    """Points without a row in `curve` are summed up, go on, and are thinned in steps."""
+    told = _told(3_000)
+    async with _author(database_url) as (database, author):
+        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        await Measurements(database).store(author._shard, author._epoch, points[:-1])
+        before = await Measurements(database).summaries(author.id, [(TrialNumber(1), 1)])
+        await database.execute("DELETE FROM curve WHERE experiment = $1", author.id)
+        measurements = Measurements(database, QUOTA)
+        assert await measurements.summaries(author.id, [(TrialNumber(1), 1)]) == before
+        await measurements.store(author._shard, author._epoch, points[-1:])
+        seen = await measurements.summaries(author.id, [(TrialNumber(1), 1)])
+        summary = seen[TrialNumber(1)]["loss"]
+        assert summary.count == 3_000
+        assert (summary.min, summary.max, summary.latest) == (-9.0, 9.0, told[-1])
+        stored = dict(await _stored(database, author))
+        assert len(stored) <= QUOTA + 3
+        assert {778: -9.0, 1334: 9.0, 3_000: told[-1]}.items() <= stored.items()
+
+
+async def test_a_thinned_curve_is_drawn_from_its_first_to_its_last_point(database_url: str) -> None:
+    told = _told(4_999)
+    async with _author(database_url) as (database, author):
+        measurements = Measurements(database, QUOTA)
+        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        for first in range(0, len(points), 500):
+            await measurements.store(author._shard, author._epoch, points[first : first + 500])
+        drawn = await CurveQueries(database).thinned(author.id, {TrialNumber(1): 1}, "loss", 20)
+        curve = drawn[TrialNumber(1)]
+        assert 15 <= len(curve) <= 30
+        assert curve[0] == (1, told[0])
+        assert curve[-1] == (4_999, told[-1])
+        assert {(778, -9.0), (1334, 9.0)} <= set(curve)
+
+
+async def test_points_keep_the_order_in_which_they_came(database_url: str) -> None:
+    async with _author(database_url) as (database, author):
+        measurements = Measurements(database)
+        order = [(2, 1), (1, 1), (2, 2), (3, 1), (1, 2)]
+        for trial, step in order:
+            row = point(step, 0.5, author.id)._replace(trial=TrialNumber(trial))
+            await measurements.store(author._shard, author._epoch, [row])
+        rows = await database.fetch(
+            "SELECT trial, step FROM measurement WHERE experiment = $1 ORDER BY arrival", author.id
+        )
+        assert [(row["trial"], row["step"]) for row in rows] == order
+
+
+async def test_a_migration_may_take_longer_than_a_statement(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = (9_000, "9000_slow.sql", "SELECT pg_sleep(1.5)")
+    impatient = {**postgres._SETTINGS, "statement_timeout": "300ms", "lock_timeout": "300ms"}
+    monkeypatch.setattr(postgres, "_SETTINGS", impatient)
+    monkeypatch.setattr(postgres, "COMMAND_SECONDS", 0.5)
+    monkeypatch.setattr(migration, "migrations", lambda: [*migrations(), slow])
+    async with open_database(database_url) as database:
+        try:
+            await migrate(database)
+            assert await database.fetch("SELECT FROM migration WHERE number = 9000")
+        finally:
+            await database.execute("DELETE FROM migration WHERE number = 9000")
