@@ -7,6 +7,7 @@ from typing import Any
 
 from trialstream.errors import RefusalError
 
+ALLOWED = ("database", "history", "kafka", "kubernetes", "suggestion")
 ALLOWED = ("database", "kafka", "kubernetes", "local", "suggestion")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # array is no generic at run time before Python 3.12
 
+import struct
 from array import array
 from bisect import insort
 from dataclasses import dataclass, field
@@ -27,6 +28,35 @@ class MedianSettings(AlgorithmSettings):
     )
 
 
+SORTED_IN = 8
+"""Numbers that are sorted in one by one; more are sorted with the others at once."""
+_HEAD = struct.Struct("<qqdd")
+
+
+@dataclass(slots=True)
+class Ranking:
+    """Numbers of which the median is asked now and then: sorted in only when it is asked."""
+
+    ordered: array[float] = field(default_factory=lambda: array("d"))
+    added: array[float] = field(default_factory=lambda: array("d"))
+
+    def __len__(self) -> int:
+        return len(self.ordered) + len(self.added)
+
+    def copy(self) -> Ranking:
+        return Ranking(self.ordered[:], self.added[:])
+
+    def median(self) -> float:
+        """Of at least one number."""
+        if len(self.added) > SORTED_IN:
+            self.ordered = array("d", sorted(self.ordered + self.added))
+        else:
+            for number in self.added:
+                insort(self.ordered, number)
+        del self.added[:]
+        return _median(self.ordered)
+
+
 @dataclass(slots=True)
 class Course:
     """What one running trial has reported: its best loss, and its running average at each slot."""
@@ -38,6 +68,19 @@ class Course:
     best: float = float("inf")
     averages: array[float] = field(default_factory=lambda: array("d"))
 
+    def packed(self) -> bytes:
+        head = _HEAD.pack(self.last, self.reports, self.average, self.best)
+        return head + self.averages.tobytes()
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Course:
+        """Raises ValueError if these bytes are no course."""
+        try:
+            last, reports, average, best = _HEAD.unpack_from(packed)
+            return cls(last, reports, average, best, array("d", packed[_HEAD.size :]))
+        except struct.error as error:
+            raise ValueError(f"not a course: {error}") from error
+
 
 class MedianStop:
     """Golovin et al. 2017 (Google Vizier), section 3.2.2, performance measured as a loss.
@@ -47,8 +90,8 @@ class MedianStop:
     before counts with its last average. Unlike Katib's rule of the same name it takes the median,
     not the mean, and looks at every step, not at one.
 
-    `observe` costs O(1) amortised, `conclude` O(steps · log trials). Memory is 8 bytes per
-    succeeded trial and slot.
+    `conclude` costs O(slots), and the next look at a slot sorts in what came since. Memory is 8
+    bytes per succeeded trial and slot.
     """
 
     def __init__(self, settings: MedianSettings, metric: str) -> None:
@@ -56,10 +99,10 @@ class MedianStop:
         self._settings, self._metric = settings, metric
         self._running: dict[int, Course] = {}
         self._joined: set[int] = set()
-        self._slots: list[array[float]] = []
-        """For each slot, the sorted averages of all succeeded trials."""
-        self._finals = array("d")
-        """The sorted last averages of all succeeded trials, for slots that none of them reached."""
+        self._slots: list[Ranking] = []
+        """For each slot, the averages of all succeeded trials."""
+        self._finals = Ranking()
+        """The last averages of all succeeded trials, for slots that none of them reached."""
 
     def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
         course = self._running.setdefault(trial, Course())
@@ -72,7 +115,8 @@ class MedianStop:
         ):
             return CONTINUE
         slot = slot_of(step)
-        if course.best > _median(self._slots[slot] if slot < len(self._slots) else self._finals):
+        others = self._slots[slot] if slot < len(self._slots) else self._finals
+        if course.best > others.median():
             return Stop(f"after report {step} its best {self._metric} is worse than the median")
         return CONTINUE
 
@@ -82,17 +126,25 @@ class MedianStop:
             self._joined.add(trial)
             self._join(course)
 
+    def save(self, trial: int) -> bytes | None:
+        course = self._running.get(trial)
+        return course.packed() if course is not None and course.reports else None
+
+    def adopt(self, trial: int, left: bytes) -> None:
+        self._running[trial] = Course.unpacked(left)
+
     def forget(self, trial: int) -> None:
         self._running.pop(trial, None)
 
     def _join(self, course: Course) -> None:
         while len(self._slots) < len(course.averages):
-            self._slots.append(array("d", self._finals))
-        for slot, averages in enumerate(self._slots):
-            insort(
-                averages, course.averages[slot] if slot < len(course.averages) else course.average
-            )
-        insort(self._finals, course.average)
+            self._slots.append(self._finals.copy())
+        reached = len(course.averages)
+        for ranking, average in zip(self._slots, course.averages, strict=False):
+            ranking.added.append(average)
+        for ranking in self._slots[reached:]:
+            ranking.added.append(course.average)
+        self._finals.added.append(course.average)
 
 
 def slot_of(step: int) -> int:

@@ -16,6 +16,8 @@ class Scheduler(Protocol):
     * A report that is not later than the last one of its trial, or of a trial that has succeeded,
       is answered with `Continue` and changes nothing.
     * A trial that is forgotten is as if it had never reported.
+    * A trial that is adopted is as if it had made the reports from which it was saved; nothing is
+      decided about these.
     * Losses are to be minimised; which direction the objective has is not known here.
     """
 
@@ -27,6 +29,18 @@ class Scheduler(Protocol):
 
     def conclude(self, trial: int, *, succeeded: bool) -> None:
         """Record that `trial` has ended; only one that succeeded may count in later decisions."""
+        ...
+
+    def save(self, trial: int) -> bytes | None:
+        """What the reports of a trial that has not ended have left, to `adopt` it; None if there
+        were none."""
+        ...
+
+    def adopt(self, trial: int, left: bytes) -> None:
+        """Take what `save` returned in place of the reports of `trial`, before any other of it.
+
+        Raises ValueError if it is not in this version's format.
+        """
         ...
 
     def forget(self, trial: int) -> None:

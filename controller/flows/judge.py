@@ -2,17 +2,19 @@
 reported all."""
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create_scheduler
+from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.store.backlog import Backlog
+from controller.store.courses import Course, KnownTrial
 from controller.store.curve import MeasurementRow
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.measurements import CurvePoint, Measurements
+from controller.store.measurements import Measurements
 from controller.store.positions import Positions
 from controller.store.reader import reading
 from controller.telemetry.catalogue import POINTS, STOP
@@ -21,7 +23,6 @@ from events.bus import Bus, Delivery
 from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode, send
 from events.facts import (
-    TERMINAL,
     ExperimentConcluded,
     ExperimentResumed,
     TrialConcluded,
@@ -36,11 +37,10 @@ from events.spec.outcomes import feasible
 
 BATCH = 2_000
 WAIT_SECONDS = 1.0
-MAX_RECORDS = 20_000
-"""Records that are read ahead at most, and their bytes."""
-MAX_BYTES = 16_000_000
-TURN_BYTES = 500_000
-"""Bytes that are processed at once, some 7,000 points, shared by the experiments that have any."""
+TRIALS_AT_ONCE = 50
+"""Trials whose courses are read at once when a rule is restored."""
+SAVE_POINTS, SAVE_SHARE = 2_000, 0.05
+"""The course of a running attempt is stored again after so many points, and this part of all."""
 
 
 async def judge(
@@ -76,6 +76,8 @@ async def judge(
                     tasks.create_task(
                         _store(measurements, holding, envelopes), name="store measurements"
                     )
+                if courses := list(early_stopping.take_courses(envelopes)):
+                    await measurements.courses.keep(holding.shard, holding.epoch, courses)
                 summaries = await _summarize(measurements, holding, envelopes)
                 await send(bus, topics.SIGNALS, holding.shard, summaries)
             reader.acknowledge(backlog.oldest(reader.position))
@@ -96,10 +98,40 @@ async def _restore(
         or experiment_id in early_stopping.rules
     ):
         return
-    metric = experiment.spec.first_objective.metric
-    curves = await measurements.curves(experiment_id, metric)
-    if experiment_id in holding.experiments:  # it may have ended while they were read
-        early_stopping.restore(experiment_id, curves)
+    trials = await measurements.courses.trials(experiment_id)
+    for first in range(0, len(trials), TRIALS_AT_ONCE):
+        part = trials[first : first + TRIALS_AT_ONCE]
+        known, made = await measurements.courses.find(experiment_id, part), list[Course]()
+        for trial in part:
+            await asyncio.sleep(0)  # so that nobody waits for all of them
+            if experiment_id not in holding.experiments:  # it has ended meanwhile
+                return
+            course = known.get(trial.number)
+            if course is not None:
+                early_stopping.adopt(course)
+            if course is None or not trial.succeeded:
+                await _retell(early_stopping, measurements, experiment, trial, course)
+            if trial.succeeded and experiment_id in holding.experiments:
+                made += early_stopping.conclude(experiment_id, trial)
+        if made:
+            await measurements.courses.keep(holding.shard, holding.epoch, made)
+
+
+async def _retell(
+    early_stopping: "EarlyStopping",
+    measurements: Measurements,
+    experiment: Experiment,
+    trial: KnownTrial,
+    course: Course | None,
+) -> None:
+    """Tell the rule the points of a trial that are in no course."""
+    number, metric = experiment.identity.id, experiment.spec.first_objective.metric
+    last = course.last if course is not None else 0
+    async for points in measurements.courses.points(number, trial, metric, last):
+        if number not in early_stopping.holding.experiments:
+            return
+        for step, value in points:
+            early_stopping.report(AttemptKey(number, trial.number, trial.attempt), step, value)
 
 
 def _decode_all(
@@ -120,45 +152,6 @@ def _decode_all(
         if envelope.experiment in holding.experiments:
             found.append(envelope)
     return found, dead
-
-
-class Backlog:
-    """Fetched records by experiment: each gets its turn, however many records another has."""
-
-    def __init__(self) -> None:
-        self._queues: dict[bytes, deque[Delivery]] = {}
-        self.waiting = 0
-        self._size = 0
-
-    @property
-    def has_room(self) -> bool:
-        return self.waiting < MAX_RECORDS and self._size < MAX_BYTES
-
-    def add(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            self._queues.setdefault(delivery.record.key, deque()).append(delivery)
-            self.waiting += 1
-            self._size += len(delivery.record.value)
-
-    def take(self) -> list[Delivery]:
-        """A fair share of each experiment, at least one record."""
-        share = TURN_BYTES // max(1, len(self._queues))
-        return [delivery for key in list(self._queues) for delivery in self._share(key, share)]
-
-    def _share(self, key: bytes, share: int) -> Iterator[Delivery]:
-        queue, taken = self._queues[key], 0
-        while queue and taken < share:
-            delivery = queue.popleft()
-            taken += len(delivery.record.value)
-            self.waiting -= 1
-            self._size -= len(delivery.record.value)
-            yield delivery
-        if not queue:
-            del self._queues[key]
-
-    def oldest(self, position: int) -> int:
-        """The position of the oldest record that waits; `position` if none does."""
-        return min((queue[0].position for queue in self._queues.values()), default=position)
 
 
 async def _store(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
@@ -200,18 +193,39 @@ class EarlyStopping:
     holding: Holding
     rules: dict[ExperimentId, Scheduler] = field(default_factory=dict)
     pending: list[tuple[AttemptKey, str]] = field(default_factory=list)
+    unsaved: dict[AttemptKey, tuple[int, int]] = field(default_factory=dict)
+    """Points that are in no stored course, and the last step among them."""
 
-    def restore(self, experiment: ExperimentId, curves: Sequence[CurvePoint]) -> None:
-        """Learn from what is stored: finished trials first, each to its end."""
-        for index, one in enumerate(curves):
-            self._judge(experiment, one.trial, one.step, one.value)
-            last = index + 1 == len(curves) or curves[index + 1].trial != one.trial
-            if last and one.state in TERMINAL:
-                rule = self._rule(experiment)
-                assert rule is not None
-                rule.conclude(
-                    one.trial, succeeded=one.state == TrialState.SUCCEEDED and one.feasible
-                )
+    def adopt(self, course: Course) -> None:
+        """Go on with what an earlier owner knew of a trial."""
+        rule = self._rule(course.experiment)
+        assert rule is not None
+        rule.adopt(course.trial, course.state)
+
+    def conclude(self, experiment: ExperimentId, trial: KnownTrial) -> Iterator[Course]:
+        """A trial has succeeded; what is to be kept of it if nothing was."""
+        rule = self._rule(experiment)
+        assert rule is not None
+        yield from self._saved(AttemptKey(experiment, trial.number, trial.attempt), rule)
+        rule.conclude(trial.number, succeeded=trial.feasible)
+
+    def take_courses(self, envelopes: Sequence[Envelope]) -> Iterator[Course]:
+        """What is to be kept after these: of attempts that have reported all, or much since the
+        last time."""
+        for envelope in envelopes:
+            body, rule = envelope.body, self.rules.get(envelope.experiment)
+            assert isinstance(body, Measurement)
+            key = AttemptKey(envelope.experiment, body.trial, body.attempt)
+            new, last = self.unsaved.get(key, (0, 0))
+            if rule is not None and (
+                isinstance(body, MetricsCompleted) or new >= max(SAVE_POINTS, last * SAVE_SHARE)
+            ):
+                yield from self._saved(key, rule)
+
+    def _saved(self, key: AttemptKey, rule: Scheduler) -> Iterator[Course]:
+        new, last = self.unsaved.pop(key, (0, 0))
+        if new and (state := rule.save(key.trial)) is not None:
+            yield Course(key.experiment, key.trial, key.attempt, last, state)
 
     def observe(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
@@ -220,10 +234,11 @@ class EarlyStopping:
                     envelope.experiment, trial, attempt
                 ):
                     metric = self._objective(envelope.experiment).metric
+                    key = AttemptKey(envelope.experiment, trial, attempt)
                     for point in points:
                         if point.metric == metric:
                             before = len(self.pending)
-                            self._judge(envelope.experiment, trial, point.step, point.value)
+                            self.report(key, point.step, point.value)
                             if len(self.pending) > before:
                                 STOP.observe(max(0.0, (now() - point.at).total_seconds()))
                 case _:
@@ -235,15 +250,18 @@ class EarlyStopping:
         rule = self.rules.get(recorded.envelope.experiment)
         if rule is None:
             return
+        experiment = recorded.envelope.experiment
         match recorded.fact:
-            case TrialConcluded(trial=trial, state=state, violations=violations):
+            case TrialConcluded(trial=trial, attempt=attempt, state=state, violations=violations):
+                self.unsaved.pop(AttemptKey(experiment, trial, attempt), None)
                 rule.conclude(
                     trial, succeeded=state is TrialState.SUCCEEDED and feasible(violations)
                 )
             case TrialScheduled(trial=trial, attempt=attempt) if attempt > 1:
+                self.unsaved.pop(AttemptKey(experiment, trial, attempt - 1), None)
                 rule.forget(trial)
             case ExperimentConcluded():
-                del self.rules[recorded.envelope.experiment]
+                del self.rules[experiment]
             case _:
                 pass
 
@@ -254,10 +272,14 @@ class EarlyStopping:
             judged = TrialJudged(trial=key.trial, attempt=key.attempt, message=message)
             yield self.holding.seen(key, judged, now())
 
-    def _judge(self, experiment: ExperimentId, trial: TrialNumber, step: int, value: float) -> None:
+    def report(self, key: AttemptKey, step: int, value: float) -> None:
+        """Have the rule judge a point."""
+        experiment, trial = key.experiment, key.trial
         rule = self._rule(experiment)
         if rule is None or not abs(value) < float("inf"):
             return
+        new, last = self.unsaved.get(key, (0, 0))
+        self.unsaved[key] = new + 1, max(last, step)
         decision = rule.observe(trial, step, self._objective(experiment).loss(value))
         match decision:
             case Continue():

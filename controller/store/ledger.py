@@ -198,6 +198,7 @@ class Ledger:
             )
             await connection.execute("DELETE FROM measurement WHERE experiment = $1", experiment)
             await connection.execute("DELETE FROM curve WHERE experiment = $1", experiment)
+            await connection.execute("DELETE FROM course WHERE experiment = $1", experiment)
             await connection.execute(
                 "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
                 "DELETE FROM shard USING gone WHERE shard.id = gone.shard AND shard.id >= $2 "

@@ -10,12 +10,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from controller.store import FencedError
+from controller.store.courses import Courses
 from controller.store.curve import Curve, CurveKey, MeasurementRow
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.objective import Observation, Summary
-from events.spec.outcomes import feasible
 
 QUOTA = 100_000
 """Points of one curve that are kept, where no setting says otherwise."""
@@ -27,16 +27,6 @@ Known = dict[CurveKey, Curve]
 _KEY = itemgetter(slice(0, 4))
 _SUMMED = tuple(one.name for one in fields(Curve))
 """Columns of `curve` beside its key."""
-
-
-class CurvePoint(NamedTuple):
-    """A point of a trial's curve, and the state of the trial."""
-
-    trial: TrialNumber
-    state: str
-    feasible: bool
-    step: int
-    value: float
 
 
 class _Obsolete(NamedTuple):
@@ -126,6 +116,7 @@ class Measurements:
     def __init__(self, database: Database, quota: int = QUOTA) -> None:
         self._database = database
         self._quota = quota
+        self.courses = Courses(database)
         self._known: dict[Shard, tuple[int, Known]] = {}
         """The curves as the owner under this epoch left them: nobody else writes them."""
 
@@ -249,28 +240,6 @@ class Measurements:
         trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
         rows = await self._database.fetch(_SUMMED_UP, experiment, trials, numbers, until)
         return [_curve({**row, "experiment": experiment}) for row in rows]
-
-    async def curves(self, experiment: ExperimentId, metric: str) -> list[CurvePoint]:
-        """The points of the last attempt of each trial, trial by trial, finite values only."""
-        rows = await self._database.fetch(
-            f"""SELECT t.number, t.state, t.violations, m.step, m.value FROM trial t
-            JOIN measurement m
-                ON m.experiment = t.experiment AND m.trial = t.number AND m.attempt = t.attempt
-            WHERE t.experiment = $1 AND m.metric = $2 AND {_FINITE}
-            ORDER BY t.ordinal NULLS LAST, t.number, m.step""",
-            experiment,
-            metric,
-        )
-        return [
-            CurvePoint(
-                row["number"],
-                row["state"],
-                feasible(row["violations"] or ()),
-                row["step"],
-                row["value"],
-            )
-            for row in rows
-        ]
 
 
 def _columns(rows: Collection[tuple[Any, ...]], width: int) -> Iterator[list[Any]]:

@@ -75,7 +75,10 @@ class Run:
         self.scheduler: Scheduler = scheduler
         self.objective = spec.first_objective
         self.last: dict[int, int] = {}
+        self.spec = spec
         self.succeeded: set[int] = set()
+        self.left: dict[int, bytes] = {}
+        """What trials that have succeeded had left."""
         self.play(BEFORE)
 
     def play(self, calls: Iterable[Call]) -> list[SchedulingDecision]:
@@ -87,6 +90,9 @@ class Run:
                 self.last[trial] = self.last.get(trial, 0) + step
                 return [self.report(trial, self.last[trial], value)]
             case End(trial, succeeded):
+                left = self.scheduler.save(trial)
+                if succeeded and left is not None and trial not in self.left:
+                    self.left[trial] = left
                 self.scheduler.conclude(trial, succeeded=succeeded)
                 self.succeeded |= {trial} if succeeded and trial in self.last else set()
             case Restart(trial):
@@ -98,6 +104,18 @@ class Run:
 
     def report(self, trial: int, step: int, value: float) -> SchedulingDecision:
         return self.scheduler.observe(trial, step, self.objective.loss(value))
+
+    def hand_over(self) -> None:
+        """Let another scheduler go on, with what is left of the trials."""
+        heir = create_scheduler(self.spec)
+        assert heir is not None
+        for trial, left in self.left.items():
+            heir.adopt(trial, left)
+            heir.conclude(trial, succeeded=True)
+        for trial in self.last:
+            if (running := self.scheduler.save(trial)) is not None:
+                heir.adopt(trial, running)
+        self.scheduler = heir
 
 
 def renumbered(call: Call, numbers: Mapping[int, int]) -> Call:
@@ -190,6 +208,18 @@ def test_a_trial_that_is_forgotten_is_as_if_it_had_never_reported(
     fresh.play(calls)
     anew: list[Call] = [Report(stranger, 1, 0.0), Report(stranger, 1, 1.0), End(stranger, True)]
     assert again.play([*anew, *after]) == fresh.play([*anew, *after])
+
+
+@every_scheduler
+@given(calls=histories, after=histories)
+@thorough
+def test_another_goes_on_with_what_trials_have_left(
+    name: str, calls: list[Call], after: list[Call]
+) -> None:
+    handed, plain = Run(spec_of(name)), Run(spec_of(name))
+    assert handed.play(calls) == plain.play(calls)
+    handed.hand_over()
+    assert handed.play(after) == plain.play(after)
 
 
 @every_scheduler

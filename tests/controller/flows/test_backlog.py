@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.flows.judge import MAX_RECORDS, TURN_BYTES, Backlog
+from controller.store.backlog import MAX_RECORDS, TURN_BYTES, Backlog
 from events.bus import Delivery, Record
 
 
