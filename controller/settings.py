@@ -164,6 +164,19 @@ class HistorySettings(Section):
         "each second point, then each fourth and so on, always with the extremes and the last; "
         "what a trial is judged by counts every point.",
     )
+    points_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days after its end for which the points of an experiment are kept; its "
+        "trials, their summaries and its events stay.",
+        json_schema_extra={"default": "for ever"},
+    )
+    ids_days: int = Field(
+        default=30,
+        ge=7,
+        description="Days for which the ids of requests that were decided on, of deleted "
+        "experiments and of former owners of shards are kept: longer than Kafka keeps a request.",
+    )
 
 
 class Settings(Section):

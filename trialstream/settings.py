@@ -7,8 +7,7 @@ from typing import Any
 
 from trialstream.errors import RefusalError
 
-ALLOWED = ("database", "history", "kafka", "kubernetes", "suggestion")
-ALLOWED = ("database", "kafka", "kubernetes", "local", "suggestion")
+ALLOWED = ("database", "history", "kafka", "kubernetes", "local", "suggestion")
 
 
 class SettingsError(RefusalError, ValueError):

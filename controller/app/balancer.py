@@ -84,7 +84,8 @@ class Balancer:
         async with asyncio.TaskGroup() as tasks:
             dispatching = tasks.create_task(self.components.dispatcher.run(), name="dispatcher")
             gauges = tasks.create_task(keep_gauges(self.components, self._holdings), name="gauges")
-            running = [dispatching, gauges]
+            upkeep = tasks.create_task(self.components.upkeep.run(), name="upkeep")
+            running = [dispatching, gauges, upkeep]
             if (reconciler := self.components.reconciler) is not None:
                 running.append(tasks.create_task(reconciler.run(), name="reconciler"))
             try:

@@ -28,6 +28,7 @@ from controller.store.measurements import Measurements
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.positions import Positions
 from controller.store.postgres import Database
+from controller.store.upkeep import Upkeep
 from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
@@ -107,6 +108,7 @@ class Components:
     measurements: Measurements
     positions: Positions
     dead_letters: DeadLetters
+    upkeep: Upkeep
     leases: Leases
     bus: Bus
     pool: Pool
@@ -122,7 +124,7 @@ class Components:
     """Why this process does not see what happens at the place where trials run; none if it does."""
 
     async def forget(self, experiment: ExperimentId) -> None:
-        """Delete all that is kept of an experiment that is done."""
+        """Delete an experiment that is done; what is left of it in the database goes later."""
         if known := await self.ledger.get(experiment):
             await self.cluster.forget(known[0].identity)
         await self.ledger.delete(experiment)
@@ -159,6 +161,7 @@ async def open_components(
             measurements=Measurements(database, history.curve_points),
             positions=Positions(database),
             dead_letters=DeadLetters(database),
+            upkeep=Upkeep(database, history.points_days, history.ids_days),
             leases=leases,
             bus=bus,
             pool=pool,

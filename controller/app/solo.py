@@ -75,6 +75,7 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(components.leases.keep(shard), name="lease")
             tasks.create_task(components.dispatcher.run(), name="dispatcher")
+            tasks.create_task(components.upkeep.run(), name="upkeep")
             tasks.create_task(serve(components, shard, epoch, until_settled), name=f"shard {shard}")
     except* _SettledError:
         pass

@@ -191,14 +191,14 @@ class Ledger:
         return {row["id"] for row in rows}
 
     async def delete(self, experiment: ExperimentId) -> None:
-        """Forget an experiment with all its trials, facts and measurements."""
+        """Forget an experiment: nobody finds it any more, and its name is free.
+
+        Its trials, facts and measurements are left to `Upkeep`: there may be millions.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 "INSERT INTO deleted (experiment) VALUES ($1) ON CONFLICT DO NOTHING", experiment
             )
-            await connection.execute("DELETE FROM measurement WHERE experiment = $1", experiment)
-            await connection.execute("DELETE FROM curve WHERE experiment = $1", experiment)
-            await connection.execute("DELETE FROM course WHERE experiment = $1", experiment)
             await connection.execute(
                 "WITH gone AS (DELETE FROM experiment WHERE id = $1 RETURNING shard) "
                 "DELETE FROM shard USING gone WHERE shard.id = gone.shard AND shard.id >= $2 "

@@ -85,10 +85,15 @@ WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE)
 UPDATE curve m SET stride = $5, kept = $6, min_step = $7, max_step = $8 FROM fence
 WHERE {_THIS} RETURNING 1
 """
+# One round trip for curves that are new to this owner: most have just begun, and nothing is stored.
 _CURVES = """
-SELECT c.* FROM curve c
-JOIN unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS a (experiment, trial, attempt, metric)
-    USING (experiment, trial, attempt, metric) WHERE c.experiment = ANY($1)
+SELECT a.*, c.count, c.last, c.latest, c.min, c.max, c.min_step, c.max_step, c.stride, c.kept,
+    c.count IS NULL AND EXISTS (
+        SELECT FROM measurement m WHERE m.experiment = a.experiment AND m.trial = a.trial
+            AND m.attempt = a.attempt AND m.metric = a.metric) AS older
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS a (experiment, trial, attempt, metric)
+LEFT JOIN curve c ON c.experiment = ANY($1) AND c.trial = ANY($2) AND c.experiment = a.experiment
+    AND c.trial = a.trial AND c.attempt = a.attempt AND c.metric = a.metric
 """
 _OF_ATTEMPTS = """
 SELECT c.* FROM curve c JOIN unnest($2::int[], $3::int[]) AS a (trial, attempt)
@@ -167,13 +172,14 @@ class Measurements:
         self._known[shard] = epoch, known
         if missing := wanted - known.keys():
             rows = await self._database.fetch(_CURVES, *_columns(missing, len(CurveKey._fields)))
-            known.update(map(_curve, rows))
-            for experiment, keys in groupby(sorted(missing - known.keys()), itemgetter(0)):
-                attempts = {(key.trial, key.attempt) for key in keys}
-                for key, curve in await self._sum_up(experiment, list(attempts)):
-                    known.setdefault(key, curve)
-        for key in missing:
-            known.setdefault(key, Curve())
+            known.update(_curve(row) for row in rows if row["count"] is not None)
+            for row in rows:
+                if row["older"]:
+                    attempt = row["trial"], row["attempt"]
+                    for key, curve in await self._sum_up(row["experiment"], [attempt]):
+                        known.setdefault(key, curve)
+            for key in missing:
+                known.setdefault(key, Curve())
         return known
 
     async def _thin(self, shard: Shard, epoch: int, key: CurveKey, curve: Curve) -> None:

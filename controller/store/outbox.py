@@ -20,6 +20,10 @@ from events.spec.space import Assignment
 
 _FACT: TypeAdapter[Fact] = TypeAdapter(AnyFact)
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(AnySignal)
+# From what waits to its experiment: a shard has many that are over, of which nothing waits.
+_ITS_EXPERIMENT = (
+    "CROSS JOIN LATERAL (SELECT * FROM experiment WHERE id = o.experiment OFFSET 0) AS e"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,11 @@ class Outbox:
     async def pending(self, shard: Shard) -> list[Due]:
         """All effects of a shard that are not done, by experiment in the order of their facts."""
         rows = await self._database.fetch(
-            "SELECT o.effect, f.*, e.name, e.namespace FROM experiment e "
-            "JOIN outbox o ON o.experiment = e.id "
-            "JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq "
-            "WHERE e.shard = $1 ORDER BY f.experiment, f.seq, o.effect",
+            "WITH due AS MATERIALIZED (SELECT o.*, e.shard, e.name, e.namespace "
+            f"FROM outbox o {_ITS_EXPERIMENT}) "
+            "SELECT due.effect, f.*, due.name, due.namespace FROM due "
+            "JOIN fact f ON f.experiment = due.experiment AND f.seq = due.seq "
+            "WHERE due.shard = $1 ORDER BY f.experiment, f.seq, due.effect",
             shard,
         )
         return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
@@ -51,11 +56,11 @@ class Outbox:
         """By effect: how many are still to be done for these shards, and the age of the oldest in
         seconds."""
         rows = await self._database.fetch(
-            "SELECT o.effect, count(*) AS count, "
+            f"WITH due AS MATERIALIZED (SELECT o.*, e.shard FROM outbox o {_ITS_EXPERIMENT}) "
+            "SELECT due.effect, count(*) AS count, "
             "extract(epoch FROM now() - min(f.at))::float8 AS age "
-            "FROM outbox o JOIN fact f USING (experiment, seq) "
-            "WHERE o.experiment IN (SELECT id FROM experiment WHERE shard = ANY($1)) "
-            "GROUP BY o.effect",
+            "FROM due JOIN fact f ON f.experiment = due.experiment AND f.seq = due.seq "
+            "WHERE due.shard = ANY($1) GROUP BY due.effect",
             list(shards),
         )
         return {row["effect"]: (row["count"], row["age"]) for row in rows}

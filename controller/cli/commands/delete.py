@@ -49,3 +49,4 @@ async def _delete(name: str, namespace: str, data: Path, database: str | None) -
             await asyncio.sleep(0.2)
         await components.ledger.delete(experiment.identity.id)
         await cluster.forget(experiment.identity)
+        await components.upkeep.clear(experiment.identity.id)

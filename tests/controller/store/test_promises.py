@@ -19,6 +19,7 @@ from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.postgres import Database, open_database
+from controller.store.upkeep import Upkeep
 from events.clock import now
 from events.facts import Cause, TrialState
 from events.ids import Shard, TrialNumber
@@ -216,7 +217,8 @@ async def test_deleted_is_forgotten(database_url: str) -> None:
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 3)
         await Ledger(database).delete(author.id)
-        for table in ("fact", "trial", "outbox", "inbox", "mailbox", "measurement"):
+        await Upkeep(database, None, 30).clear(author.id)
+        for table in ("fact", "trial", "outbox", "inbox", "mailbox", "measurement", "curve"):
             assert (
                 await database.fetch(f"SELECT FROM {table} WHERE experiment = $1", author.id) == []
             )
