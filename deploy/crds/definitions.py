@@ -13,6 +13,8 @@ from events.spec.document import (
 from events.spec.experiment import ExperimentSpec
 
 EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
+CATEGORIES = {"kubeflow.org": ("kubeflow", "katib")}
+"""Katib's own, by which `kubectl get katib` finds experiments."""
 MOST_SHOWN = 100
 """Names in a list of the status; the counters have the total."""
 _TEXT, _NUMBER, _TIME = (
@@ -248,7 +250,7 @@ def _definition(
         "spec": {
             "group": group,
             "scope": "Namespaced",
-            "names": {**names, "categories": ["all", "trialstream"]},
+            "names": {**names, "categories": ["all", "trialstream", *CATEGORIES.get(group, ())]},
             "versions": [served],
         },
     }

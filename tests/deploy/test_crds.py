@@ -8,6 +8,7 @@ import yaml
 
 import deploy.crds
 from deploy.crds.__main__ import generated_files
+from deploy.crds.definitions import definitions
 from tests.kubernetes import kubectl, namespace
 
 FOLDER = Path(deploy.crds.__file__).parent
@@ -80,3 +81,8 @@ def test_only_the_limits_can_be_edited() -> None:
             said = kubectl("patch", *place, f'{{"spec": {{{field}}}}}', check=False)
             assert "may not change: editable are spec.parallelTrialCount" in said
         kubectl("patch", *place, '{"metadata": {"finalizers": []}}')
+
+
+def test_katib_s_experiments_are_in_katib_s_categories() -> None:
+    names = definitions()["experiments.kubeflow.org.yaml"]["spec"]["names"]
+    assert {"all", "kubeflow", "katib"} <= set(names["categories"])
