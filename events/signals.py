@@ -55,7 +55,10 @@ class DeletionRequested(Message):
 
 
 class SuggestionsMade(Message):
-    """The search's answer to a request: fewer than asked for if it is exhausted, or an error."""
+    """The search's answer to a request: fewer than asked for if it is exhausted, or an error.
+
+    None at all, and neither of these: it has none for now, and the request stays open.
+    """
 
     type: Literal["suggestions.made"] = "suggestions.made"
     request: int

@@ -16,10 +16,12 @@ class Outcome:
     """Was the trial stopped early? Then the losses are those that it had reached by then."""
     earlier: bool = False
     """Is it of another experiment, whose problem may differ?"""
+    withdrawn: bool = False
+    """Was the trial killed or lost? Then nothing is known of its point, which runs no more."""
 
     @property
     def failed(self) -> bool:
-        return not self.losses
+        return not self.losses and not self.withdrawn
 
     @property
     def feasible(self) -> bool:
@@ -28,3 +30,4 @@ class Outcome:
 
 
 FAILED = Outcome()
+WITHDRAWN = Outcome(withdrawn=True)

@@ -19,14 +19,14 @@ class Search(Protocol):
     """
 
     def ask(self, count: int) -> list[Assignment]:
-        """`count` new suggestions; fewer only if nothing else is left. Raises what a plugin or
-        library raises.
+        """`count` new suggestions; fewer if nothing else is left, or if it has none until it is
+        told more. Raises what a plugin or library raises.
         """
         ...
 
     def tell(self, trial: int, outcome: Outcome) -> None:
-        """Learn the outcome of `trial`; a second outcome of a trial, or one of an unknown trial, is
-        ignored.
+        """Learn the outcome of `trial`, or that it is over without one; a second outcome of a
+        trial, or one of an unknown trial, is ignored.
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -13,12 +14,15 @@ from collectors.parsers import parser_for
 from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
 from controller.cluster import Cluster, Event, Launch
+from controller.cluster.kubernetes.manifests import workload_problems
+from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.local.program import process_problems
 from controller.core.recorded import Recorded
 from controller.flows.admit import Check, check_of
+from controller.flows.intake import Clocks
 from controller.flows.observe import Follow, Source
-from controller.settings import HistorySettings
+from controller.settings import HistorySettings, KubernetesSettings
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.journal import Journals
@@ -46,6 +50,24 @@ def problems(spec: ExperimentSpec) -> Iterator[Problem]:
     yield from scheduler_problems(spec)
     yield from collector_problems(spec)
     yield from process_problems(spec)
+
+
+def kubernetes_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
+    """Everything for which this version cannot run `spec` as workloads of Kubernetes."""
+    yield from search_problems(spec)
+    yield from scheduler_problems(spec)
+    yield from collector_problems(spec)
+    yield from workload_problems(spec, policy)
+
+
+def policy_of(settings: KubernetesSettings) -> Policy:
+    """What the settings allow to trials on Kubernetes."""
+    return Policy(
+        privileged=settings.allow_privileged,
+        host_path=settings.allow_host_path,
+        host_namespaces=settings.allow_host_namespaces,
+        service_accounts=tuple(settings.service_accounts),
+    )
 
 
 def simulated_problems(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -117,6 +139,7 @@ class Components:
     follow: Follow
     check: Check
     """Whether a spec can run here."""
+    clocks: Clocks
     restart_database: Callable[[], Awaitable[None]]
     """Start the database again, where it is ours to start."""
     reconciler: ObjectReconciler | None = None
@@ -144,12 +167,13 @@ async def open_components(
     *,
     owner: str,
     check: Check = check_of(problems),  # noqa: B008
+    clock: Callable[[], datetime] | None = None,
     restart_database: Callable[[], Awaitable[None]] = leave_alone,
     history: HistorySettings = USUAL_HISTORY,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around a database, a bus, workers for searches and a place where trials run.
 
-    `owner` names this process in leases.
+    `owner` names this process in leases; wall-clock budgets run by `clock`, else by Postgres's.
     """
     async with open_leases(database, owner) as leases:
         yield Components(
@@ -169,6 +193,7 @@ async def open_components(
             dispatcher=EventDispatcher(cluster),
             follow=follow,
             check=check,
+            clocks=Clocks(leases.clock, clock or leases.clock),
             restart_database=restart_database,
         )
 

@@ -4,20 +4,15 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from algorithms.scheduling import scheduler_problems
-from algorithms.search import search_problems
 from collectors.parsers import parser_for
-from collectors.problems import problems as collector_problems
 from collectors.sources.tail import Tail
-from controller.app.components import Components, open_components
+from controller.app.components import Components, kubernetes_problems, open_components, policy_of
 from controller.cluster import Launch
 from controller.cluster.kubernetes.admission import read_template, refusals
 from controller.cluster.kubernetes.api import Api, open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.configmaps import ConfigMapError, MissingConfigMapError
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.manifests import workload_problems
-from controller.cluster.kubernetes.policy import Policy
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
@@ -29,7 +24,6 @@ from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.spec.experiment import ExperimentSpec
-from events.spec.problem import Problem
 from events.spec.template_validation import template_problems
 
 
@@ -84,18 +78,11 @@ def check_for(api: Api, settings: WorkloadSettings) -> Check:
         except ConfigMapError as error:
             raise InvalidSpecError([error.problem]) from None
         require_none(template_problems(spec, katib=False))
-        require_none(_problems(spec, settings.policy))
+        require_none(kubernetes_problems(spec, settings.policy))
         require_none(await refusals(api, settings, namespace, spec))
         return spec
 
     return check
-
-
-def _problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]:
-    yield from search_problems(spec)
-    yield from scheduler_problems(spec)
-    yield from collector_problems(spec)
-    yield from workload_problems(spec, policy)
 
 
 def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:
@@ -111,13 +98,7 @@ def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSetti
         requests=wanted.collector_requests,
         limits=wanted.collector_limits,
     )
-    policy = Policy(
-        privileged=wanted.allow_privileged,
-        host_path=wanted.allow_host_path,
-        host_namespaces=wanted.allow_host_namespaces,
-        service_accounts=tuple(wanted.service_accounts),
-    )
-    return WorkloadSettings(sidecar, policy, tuple(wanted.namespaces))
+    return WorkloadSettings(sidecar, policy_of(wanted), tuple(wanted.namespaces))
 
 
 def _follow(cluster: KubernetesCluster) -> Follow:

@@ -247,5 +247,6 @@ class Service:
             owner=self.name,
             check=check,
             history=self.options.history,
+            clock=cluster.time,
         ) as components:
             yield components

@@ -87,6 +87,7 @@ def _flows(
         components.mailbox,
         components.dead_letters,
         holding,
+        components.clocks.budget,
     )
     return {
         "propose": propose(bus, components.journals, components.pool, holding, facts.subscribe()),
@@ -95,7 +96,13 @@ def _flows(
         "relay": relay(bus, components.outbox, holding, components.forget, facts.subscribe()),
         "observe": observe(events, components.follow, bus, holding),
         "intake": intake(
-            bus, components.ledger, positions, holding, components.check, facts.publish
+            bus,
+            components.ledger,
+            positions,
+            holding,
+            components.check,
+            facts.publish,
+            components.clocks,
         ),
         "sweep": sweeper.sweep(),
     }

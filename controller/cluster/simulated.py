@@ -146,7 +146,8 @@ class SimulatedCluster:
         self._wake.clear()
         await wait(self._wake, seconds)
 
-    def _time(self) -> datetime:
+    def time(self) -> datetime:
+        """The virtual time."""
         self._pass_time()
         return self._begin + timedelta(seconds=self._virtual)
 
@@ -199,7 +200,7 @@ class SimulatedCluster:
             for n, step in steps
             for metric, value in step.items()
         )
-        return SimulatedSource(deque(points), None if self._pace is None else self._time)
+        return SimulatedSource(deque(points), None if self._pace is None else self.time)
 
     def _followed(self, key: AttemptKey) -> _Run | None:
         """The run of an attempt that is running, or that has ended and was not followed before."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from controller.core.best import is_best
-from controller.core.evolve import OWN_FAULT
+from controller.core.evolve import LOSSES, OWN_FAULT
 from controller.core.experiment import End, Experiment, LiveTrial
 from events.facts import (
     Cause,
@@ -53,14 +53,15 @@ def kill(number: TrialNumber, trial: LiveTrial) -> TrialConcluded:
 def _may_try_again(experiment: Experiment, trial: LiveTrial, end: End) -> bool:
     """Whether the trial gets another attempt.
 
-    It does after a cancelled or lost attempt, unless early stopping has stopped it. After a failed
-    one, the retry policy of the spec decides.
+    It does after a cancelled or lost attempt, unless early stopping has stopped it; a loss counts
+    where nobody asked the attempt to stop. After a failed one, the retry policy of the spec
+    decides.
     """
     match end.cause:
-        case Cause.CANCELLED:
+        case cause if cause is Cause.CANCELLED or (cause in LOSSES and trial.stopping is not None):
             return trial.stopping is not StopReason.EARLY_STOPPING
-        case Cause.LOST | Cause.PREEMPTED:
-            return trial.stopping is not StopReason.EARLY_STOPPING and trial.losses < MAX_LOSSES
+        case cause if cause in LOSSES:
+            return trial.losses < MAX_LOSSES
         case cause if cause in OWN_FAULT:
             retry = experiment.spec.retry
             wanted = cause.value in {one.value for one in retry.causes}

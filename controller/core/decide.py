@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from controller.core.conclusions import conclude_attempt, kill
-from controller.core.ends import STOPPED_BY_PERSON, WALL_CLOCK, reached_ends
+from controller.core.ends import STOPPED_BY_PERSON, reached_ends, search_stuck
 from controller.core.evolve import end_of, evolve
 from controller.core.experiment import Experiment, LiveTrial, Verdict
 from events.facts import (
@@ -73,7 +73,9 @@ class Decision:
 def decide(
     experiment: Experiment, signal: Signal, at: datetime
 ) -> tuple[tuple[Fact, ...], Experiment]:
-    """The facts that follow from `signal`, received at `at`, and the experiment after them.
+    """The facts that follow from `signal`, decided on at `at`, and the experiment after them.
+
+    `at` is told by one clock for all decisions on the experiment, whoever sent the signal.
 
     There are no facts if the signal says nothing new.
     """
@@ -121,12 +123,8 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
             _edit(decision, signal, at)
         case DeletionRequested():
             _delete(decision)
-        case TimePassed():
-            deadline = decision.experiment.progress.deadline
-            if deadline is not None and at >= deadline:
-                _end(decision, WALL_CLOCK)
-        case ExperimentSubmitted():
-            pass  # submitted a second time: nothing changes
+        case TimePassed() | ExperimentSubmitted():
+            pass  # time has passed in every decision; submitted a second time, nothing changes
         case _:
             assert_never(signal)
 
@@ -206,6 +204,18 @@ def _propose(decision: Decision, made: SuggestionsMade) -> None:
         _end(decision, Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, made.error))
     elif made.exhausted:
         decision.add(SearchExhausted())
+    elif not made.assignments:
+        _wait_for_results(decision, made.told)
+
+
+def _wait_for_results(decision: Decision, told: int) -> None:
+    """Leave the request open: it is asked again after the next conclusion.
+
+    If the search was told of all, and no trial is left to conclude, there will be none.
+    """
+    progress = decision.experiment.progress
+    if not progress.live and told >= progress.counts.concluded:
+        _end(decision, search_stuck(progress.counts.concluded))
 
 
 def _stop(decision: Decision) -> None:
@@ -319,7 +329,7 @@ def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
 def _continue(decision: Decision, at: datetime) -> None:
     """After every change, end the experiment if an end is reached, else request suggestions if
     there is room."""
-    for verdict in reached_ends(decision.experiment):
+    for verdict in reached_ends(decision.experiment, at):
         _end(decision, verdict)
     experiment = decision.experiment
     progress = experiment.progress

@@ -1,6 +1,7 @@
 """How an experiment can end, and which of these ends is reached."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from controller.core.best import goal_reached
 from controller.core.experiment import Experiment, Verdict
@@ -14,9 +15,19 @@ WALL_CLOCK = Verdict(
 )
 
 
-def reached_ends(experiment: Experiment) -> Iterator[Verdict]:
-    """The ends that are reached, first the one that counts: Katib's (goal, failures, trials), then
-    ours."""
+def search_stuck(concluded: int) -> Verdict:
+    """The end of an experiment whose search has no suggestion, knows all results, and waits for
+    none."""
+    message = (
+        "the search failed: it suggests nothing more, though its space is not used up and no trial "
+        f"is left to wait for (it was told of all {concluded})"
+    )
+    return Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, message)
+
+
+def reached_ends(experiment: Experiment, at: datetime) -> Iterator[Verdict]:
+    """The ends that are reached `at` then, first the one that counts: Katib's (goal, failures,
+    trials), then ours."""
     progress, spec = experiment.progress, experiment.spec
     if experiment.done or progress.verdict is not None:
         return
@@ -34,3 +45,5 @@ def reached_ends(experiment: Experiment) -> Iterator[Verdict]:
     if progress.exhausted and not progress.live:
         message = "Experiment has succeeded because the search space is exhausted"
         yield Verdict(ExperimentState.SUCCEEDED, Reason.SEARCH_EXHAUSTED, message)
+    if progress.deadline is not None and at >= progress.deadline:
+        yield WALL_CLOCK

@@ -45,6 +45,8 @@ from events.ids import ExperimentId
 
 OWN_FAULT = frozenset({Cause.ERROR, Cause.SIGNAL, Cause.OUT_OF_MEMORY, Cause.TIMEOUT})
 """Causes that use up the retries of a trial. The others are faults of the infrastructure."""
+LOSSES = frozenset({Cause.LOST, Cause.PREEMPTED})
+"""Causes that count as losses, unless the attempt was asked to stop."""
 
 
 def begin(experiment: ExperimentId, admitted: ExperimentAdmitted) -> Experiment:
@@ -154,9 +156,10 @@ def end_of(fact: AttemptEnded) -> End:
 
 
 def _next_attempt(trial: LiveTrial, attempt: int) -> LiveTrial:
-    """The trial with a new attempt. The end of the one before counts as a retry or as a loss."""
+    """The trial with a new attempt. The end of the one before counts as a retry or as a loss,
+    unless we asked for it."""
     own = trial.end is not None and trial.end.cause in OWN_FAULT
-    lost = trial.end is not None and not own
+    lost = trial.end is not None and trial.end.cause in LOSSES and trial.stopping is None
     return LiveTrial(TrialState.PENDING, attempt, trial.retries + own, trial.losses + lost)
 
 

@@ -6,7 +6,8 @@ whoever hands a spec in again asks `continuation` what has to be requested.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import uuid4
 
 from controller.core.decide import admitted
@@ -104,13 +105,15 @@ async def require_free_name(
         raise NameTakenError(f"there is another experiment {name!r} in namespace {namespace!r}")
 
 
-async def prepare(ledger: Ledger, check: Check, submitted: Envelope) -> tuple[Experiment, Envelope]:
-    """The new experiment and its first fact, which are still to be recorded. Raises as
-    `examine`."""
+async def prepare(
+    ledger: Ledger, check: Check, submitted: Envelope, at: datetime
+) -> tuple[Experiment, Envelope]:
+    """The new experiment and its first fact, which are still to be recorded; its wall-clock budget
+    begins `at` then. Raises as `examine`."""
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
     spec = await examine(ledger, check, body.namespace, body.spec)
-    fact = admitted(body.model_copy(update={"spec": spec}), submitted.at)
+    fact = admitted(body.model_copy(update={"spec": spec}), at)
     (envelope,) = submitted.consequences([fact])
     return begin(submitted.experiment, fact), envelope
 
@@ -126,7 +129,8 @@ async def admit(ledger: Ledger, mailbox: Mailbox, check: Check, submitted: Envel
     assert isinstance(body, ExperimentSubmitted)
     known = await ledger.find(body.namespace, body.name)
     if known is None:
-        experiment, first = await prepare(ledger, check, submitted)
+        submitted = replace(submitted, at=await ledger.now())
+        experiment, first = await prepare(ledger, check, submitted, submitted.at)
         shard = await ledger.admit_alone(experiment, first)
         if shard is not None:
             return Admission(experiment, shard, new=True)

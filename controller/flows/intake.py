@@ -6,7 +6,8 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from controller.store.warm_start import UnknownEarlierError
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
+from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode
 from events.facts import TrialConcluded
 from events.ids import ExperimentId, consequence
@@ -58,11 +60,21 @@ REQUESTS = (
 )
 """What people ask for has an effect each time it is decided on, so it is marked; observations are
 not."""
+ASKED = ExperimentSubmitted | REQUESTS
 DEFERRABLE = WorkloadStarted | WorkloadEnded
 """Nobody waits for what follows from these alone; an end's metrics come a moment later, once they
 are stored, and share its commit: a commit of its own would stand in their way."""
 
 OnCommit = Callable[[Sequence[Recorded]], None]
+Clock = Callable[[], datetime]
+
+
+class Clocks(NamedTuple):
+    """The clocks by which everybody's requests are dated, and by which wall-clock budgets run; the
+    same but for a simulated cluster, where budgets run in virtual time."""
+
+    date: Clock = now
+    budget: Clock = now
 
 
 class ReceivedSignal(NamedTuple):
@@ -79,13 +91,14 @@ async def intake(
     holding: Holding,
     check: Check,
     on_commit: OnCommit,
+    clocks: Clocks,
 ) -> None:
     """Decide on every signal of the shard; tell `on_commit` the facts once they are durable.
 
     `check` says whether a submitted spec can run here.
     """
     async with reading(bus, positions, holding.shard, holding.epoch, topics.SIGNALS) as reader:
-        processor = SignalProcessor(ledger, holding, check, on_commit, reader)
+        processor = SignalProcessor(ledger, holding, check, on_commit, reader, clocks)
         while True:
             received = processor.read(await reader.fetch(BATCH, WAIT_SECONDS))
             until = time.monotonic() + LINGER_SECONDS
@@ -104,6 +117,7 @@ class SignalProcessor:
     check: Check
     on_commit: OnCommit
     reader: Reader
+    clocks: Clocks
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def read(self, deliveries: Sequence[Delivery]) -> list[ReceivedSignal]:
@@ -186,7 +200,9 @@ class SignalProcessor:
         deleted."""
         submitted = one.envelope
         try:
-            experiment, envelope = await prepare(self.ledger, self.check, submitted)
+            experiment, envelope = await prepare(
+                self.ledger, self.check, self._dated(submitted), self.clocks.budget()
+            )
         except (InvalidSpecError, MissingConfigMapError, UnknownEarlierError) as error:
             self._reject([one], str(error))
             return None
@@ -225,9 +241,9 @@ class SignalProcessor:
         """Fold signals into facts, and facts into what is known."""
         recorded: list[Recorded] = []
         for one in received:
-            for envelope in _with_first_tick(one.envelope):
+            for envelope in _with_first_tick(self._dated(one.envelope)):
                 try:
-                    experiment, more = apply_signal(experiment, envelope)
+                    experiment, more = apply_signal(experiment, envelope, self.clocks.budget())
                 except (
                     Exception
                 ) as error:  # a fault of ours in one decision must not hold up the shard
@@ -238,6 +254,12 @@ class SignalProcessor:
                 else:
                     recorded += more
         return experiment, recorded
+
+    def _dated(self, envelope: Envelope) -> Envelope:
+        """What people ask for comes with the time of their own clocks, which may be wrong."""
+        if isinstance(envelope.body, ASKED):
+            return replace(envelope, at=self.clocks.date())
+        return envelope
 
     def _reject(self, received: Sequence[ReceivedSignal], reason: str) -> None:
         self.dead_letters += [DeadLetter(one.delivery, reason) for one in received]
@@ -251,10 +273,13 @@ def _count(recorded: Sequence[Recorded]) -> None:
             CONCLUSIONS.labels(one.fact.state, one.fact.cause).inc()
 
 
-def apply_signal(experiment: Experiment, envelope: Envelope) -> tuple[Experiment, list[Recorded]]:
-    """The facts that follow from a signal, in their places, and what is then known."""
+def apply_signal(
+    experiment: Experiment, envelope: Envelope, at: datetime
+) -> tuple[Experiment, list[Recorded]]:
+    """The facts that follow from a signal that is decided on at `at`, in their places, and what is
+    then known."""
     assert is_signal(envelope.body)
-    facts, after = decide(experiment, envelope.body, envelope.at)
+    facts, after = decide(experiment, envelope.body, at)
     first = experiment.progress.version + 1
     return after, [
         Recorded.of(experiment.identity, seq, one)

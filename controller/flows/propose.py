@@ -9,7 +9,7 @@ from uuid import uuid4
 from algorithms.search import algorithm_of
 from algorithms.search.journal import Asked, Told
 from algorithms.search.live import Origin, Question
-from algorithms.search.outcome import FAILED, Outcome
+from algorithms.search.outcome import FAILED, WITHDRAWN, Outcome
 from controller.core.best import complete
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment, Request
@@ -110,6 +110,8 @@ class Proposer:
     holding: Holding
     experiment_id: ExperimentId
     session: SearchSession | None = None
+    waiting: bool = False
+    """Had the search no suggestion for the open request, for now?"""
 
     async def run(self, facts: "asyncio.Queue[Recorded]") -> None:
         """Answer the open request, and those that come, until the experiment is concluded."""
@@ -133,6 +135,8 @@ class Proposer:
                 self.session is not None and recorded.seq > self.session.version
             ):
                 self.session.untold.append(Conclusion.of(fact))
+                if self.waiting:
+                    await self._answer()
             case _:
                 pass
 
@@ -142,10 +146,10 @@ class Proposer:
         if experiment is None or request is None:
             return
         made = await self._make_suggestions(experiment, request)
-        if made.assignments or made.exhausted or made.error:
-            signal_id = consequence(self.experiment_id, f"{made.type}/{request.number}")
-            answer = Envelope(signal_id, None, self.experiment_id, now(), made)
-            await send(self.bus, topics.SIGNALS, self.holding.shard, [answer])
+        self.waiting = not (made.assignments or made.exhausted or made.error)
+        signal_id = consequence(self.experiment_id, f"{made.type}/{request.number}")
+        answer = Envelope(signal_id, None, self.experiment_id, now(), made)
+        await send(self.bus, topics.SIGNALS, self.holding.shard, [answer])
 
     async def _make_suggestions(self, experiment: Experiment, request: Request) -> SuggestionsMade:
         try:
@@ -199,8 +203,8 @@ def origin(experiment: Experiment) -> Origin:
 
 
 def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator[Told]:
-    """What the search is told of a conclusion: losses, a failure by the trial's own fault, or
-    nothing."""
+    """What the search is told of a conclusion: losses, a failure by the trial's own fault, or that
+    the trial is over without a result."""
     match conclusion.state:
         case TrialState.SUCCEEDED | TrialState.EARLY_STOPPED if complete(conclusion.values):
             cut = conclusion.state is TrialState.EARLY_STOPPED
@@ -216,7 +220,7 @@ def conclusion_entries(spec: ExperimentSpec, conclusion: Conclusion) -> Iterator
         case TrialState.FAILED if conclusion.cause in OWN_FAULT | {Cause.SPAWN_FAILURE}:
             yield Told(conclusion.trial, FAILED)
         case _:
-            pass
+            yield Told(conclusion.trial, WITHDRAWN)
 
 
 def journal_entries(spec: ExperimentSpec, journal: Journal) -> Iterator[Asked | Told]:

@@ -3,8 +3,9 @@ run."""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import uuid4
 
 from controller.cluster import Cluster
@@ -38,6 +39,8 @@ class Sweeper:
     mailbox: Mailbox
     dead_letters: DeadLetters
     holding: Holding
+    clock: Callable[[], datetime] = now
+    """By which wall-clock budgets run."""
     awaiting: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when attempts have ended without having reported everything."""
 
@@ -69,14 +72,16 @@ class Sweeper:
     async def _tick(self, *, everybody: bool) -> None:
         """Signal that time has passed: to each experiment at the start, later to those whose
         deadline has come."""
-        at = now()
+        at = self.clock()
         late = [
             experiment_id
             for experiment_id, experiment in self.holding.experiments.items()
             if everybody
             or ((deadline := experiment.progress.deadline) is not None and at >= deadline)
         ]
-        ticks = [Envelope(uuid4(), None, experiment_id, at, TimePassed()) for experiment_id in late]
+        ticks = [
+            Envelope(uuid4(), None, experiment_id, now(), TimePassed()) for experiment_id in late
+        ]
         await self._send(topics.SIGNALS, ticks)
 
     async def _complete_overdue(self) -> None:

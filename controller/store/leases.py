@@ -4,13 +4,15 @@ an owner died."""
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
 from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
+from controller.store.clock import DatabaseClock
 from controller.store.ledger import FIRST_EMBEDDED_SHARD
 from controller.store.postgres import CLOSE_SECONDS, Database, open_session
 from controller.telemetry.catalogue import TRANSACTION
@@ -39,7 +41,7 @@ taken AS (
         expires_at = now() + make_interval(secs => $4)
     WHERE id = ANY($1) AND (owner = $2 OR {_FREE}) RETURNING id, epoch),
 logged AS (INSERT INTO ownership (shard, epoch, owner) SELECT id, epoch, $2 FROM taken)
-SELECT id, epoch FROM taken
+SELECT id, epoch, clock_timestamp() AS at FROM taken
 """
 _RENEW = """
 WITH present AS (
@@ -50,7 +52,7 @@ kept AS (
     UPDATE shard SET expires_at = now() + make_interval(secs => $3), session = $5
     FROM unnest($1::bigint[], $2::bigint[]) AS mine (id, epoch)
     WHERE shard.id = ANY($1) AND shard.id = mine.id AND shard.epoch = mine.epoch RETURNING shard.id)
-SELECT id FROM kept
+SELECT id, clock_timestamp() AS at FROM kept
 """
 _RELEASE = """
 UPDATE shard SET owner = NULL, session = NULL, expires_at = NULL
@@ -90,6 +92,8 @@ class Leases:
         self._key = secrets.randbits(62)
         self._session: asyncpg.Connection | None = None
         self._good_until = 0.0
+        self.clock = DatabaseClock()
+        """Heard whenever leases are taken or renewed."""
 
     @property
     def overdue(self) -> bool:
@@ -128,6 +132,7 @@ class Leases:
         rows = await self._database.fetch(
             _CLAIM, list(shards), self.owner, self._key, LEASE_SECONDS
         )
+        self._hear(rows, began)
         taken = {Shard(row["id"]): row["epoch"] for row in rows}
         if not self.epochs:
             self._good_until = began + LEASE_SECONDS
@@ -183,9 +188,14 @@ class Leases:
                 self._key,
                 wants_more,
             )
+        self._hear(rows, began)
         self._good_until = began + LEASE_SECONDS
         lost = set(mine) - {Shard(row["id"]) for row in rows}
         return {shard for shard in lost if self.epochs.get(shard) == mine[shard]}
+
+    def _hear(self, rows: Sequence[Any], began: float) -> None:
+        if rows:
+            self.clock.hear(rows[0]["at"], began)
 
     def forget(self, *shards: Shard) -> None:
         """Drop shards that another process owns."""

@@ -84,6 +84,13 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def now(self) -> datetime:
+        """The time by the clock of the database, which dates what people ask for."""
+        row = await self._database.row("SELECT clock_timestamp() AS now")
+        assert row is not None
+        at: datetime = row["now"]
+        return at
+
     async def admit_alone(self, experiment: Experiment, admitted: Envelope) -> Shard | None:
         """Record a new experiment in a shard of its own, and return that; None if the name is
         taken."""

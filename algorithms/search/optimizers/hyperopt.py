@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, anneal, hp, tpe
+from hyperopt import JOB_STATE_DONE, JOB_STATE_ERROR, STATUS_OK, Trials, anneal, hp, tpe
 from hyperopt.base import Domain
 
 from algorithms.search.optimizers.raw_space import Kind, RawSide, RawSpace
@@ -64,7 +64,10 @@ class HyperoptOptimizer:
         return Candidate(assignment, document)
 
     def drop(self, candidate: Candidate) -> None:
-        self._latest = None
+        if self._latest is candidate.handle:
+            self._latest = None
+        else:
+            candidate.handle["state"] = JOB_STATE_ERROR
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
         self._settle()

@@ -50,7 +50,9 @@ class Optimizer(Protocol):
         ...
 
     def drop(self, candidate: Candidate) -> None:
-        """Forget `candidate`, which was not suggested and will never be told."""
+        """Forget `candidate`, which will never be told: it was not suggested, or its trial is over
+        without a result.
+        """
         ...
 
     def tell(self, candidate: Candidate, outcome: Outcome) -> None:
@@ -81,7 +83,9 @@ class LearningSearch:
 
     def tell(self, trial: int, outcome: Outcome) -> None:
         candidate = self._pending.pop(trial, None)
-        if candidate is not None:
+        if candidate is not None and outcome.withdrawn:
+            self._optimizer.drop(candidate)
+        elif candidate is not None:
             self._learn(candidate, outcome)
 
     def resume(self, assignment: Assignment) -> bool:

@@ -98,7 +98,7 @@ class Step:
             message = "It was deleted; delete this object, too"
             return await self._refuse("ExperimentDeleted", message, final=True)
         except NameTakenError:
-            message = f"{NAME_TAKEN}: trialstream delete NAME"
+            message = f"{NAME_TAKEN}: trialstream delete {self.obj.namespace}/{self.obj.name}"
             return await self._refuse("NameTaken", message, final=False)
         seed = document.spec.seed
         submitted = ExperimentSubmitted(

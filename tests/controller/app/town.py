@@ -76,6 +76,7 @@ class Town:
                 cluster.follow,
                 owner=str(uuid4()),
                 check=check_of(simulated_problems),
+                clock=cluster.time,
             )
         )
         control = Balancer(wired, bus.partitions, asyncio.Event())

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.experiment import MOST_VALUES, Experiment
+from controller.core.conclusions import MAX_LOSSES
+from controller.core.experiment import MOST_VALUES, Experiment, Request
 from events.facts import (
     Cause,
     ExperimentConcluded,
@@ -101,6 +102,20 @@ def test_a_trial_that_is_lost_again_and_again_has_failed() -> None:
         conclusion = end(watch, 1, Cause.LOST, {}, attempt)
     assert conclusion is not None
     assert (conclusion.state, conclusion.cause) == (TrialState.FAILED, Cause.LOST)
+
+
+@pytest.mark.parametrize("cause", [Cause.CANCELLED, Cause.LOST, Cause.PREEMPTED])
+def test_an_attempt_that_was_asked_to_stop_is_no_loss_however_often(cause: Cause) -> None:
+    """Its end comes after the resume, as it does when somebody changes their mind quickly."""
+    watch = running(experiment(5, 1), 1)
+    for attempt in range(1, MAX_LOSSES + 3):
+        watch.hear(PauseRequested())
+        watch.hear(ResumeRequested())
+        assert end(watch, 1, cause, {}, attempt) is None
+        watch.hear(WorkloadStarted(trial=TrialNumber(1), attempt=attempt + 1))
+    assert watch.state.progress.live[TrialNumber(1)].losses == 0
+    assert end(watch, 1, Cause.LOST, {}, MAX_LOSSES + 3) is None
+    assert watch.state.progress.live[TrialNumber(1)].losses == 1
 
 
 def test_retries_are_as_many_as_asked_for_and_for_the_causes_asked_for() -> None:
@@ -263,6 +278,32 @@ def test_an_exhausted_search_ends_the_experiment_after_its_last_trial() -> None:
     end(watch, 1, Cause.COMPLETED, observation(1.0))
     assert watch.state.progress.verdict is not None
     assert watch.state.progress.verdict.reason is Reason.SEARCH_EXHAUSTED
+
+
+def test_no_suggestion_for_now_leaves_the_request_open_while_a_result_may_change_it() -> None:
+    watch = Watch(experiment(5, 2))
+    watch.hear(TimePassed())
+    facts = watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},)))
+    assert facts[-1] == SuggestionsRequested(request=2, count=1)
+    assert watch.hear(SuggestionsMade(request=2, told=0)) == ()
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    assert watch.hear(SuggestionsMade(request=2, told=0)) == ()  # it was not told of trial 1 yet
+    assert watch.state.progress.request == Request(2, 1)
+    watch.hear(SuggestionsMade(request=2, told=1, assignments=({"x": 2.0},)))
+    assert watch.state.progress.proposed == 2
+
+
+def test_a_search_without_a_suggestion_that_waits_for_nothing_has_failed() -> None:
+    watch = Watch(experiment(5, 1))
+    watch.hear(TimePassed())
+    watch.hear(SuggestionsMade(request=1, assignments=({"x": 1.0},)))
+    end(watch, 1, Cause.COMPLETED, observation(1.0))
+    watch.hear(SuggestionsMade(request=2, told=1))
+    concluded = watch.facts[-1]
+    assert isinstance(concluded, ExperimentConcluded)
+    assert (concluded.state, concluded.reason) == (ExperimentState.FAILED, Reason.SEARCH_FAILED)
+    assert "no trial is left to wait for" in concluded.message
+    assert concluded.best == 1
 
 
 def test_a_search_that_fails_fails_the_experiment_in_its_words() -> None:

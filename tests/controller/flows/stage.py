@@ -125,6 +125,7 @@ async def on_stage(
                 cluster.follow,
                 owner=str(uuid4()),
                 check=check,
+                clock=cluster.time,
             )
         )
         submitted = ExperimentSubmitted(

@@ -54,9 +54,9 @@ async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) ->
     )
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
     async with on_stage(database_url, Wanted("beginner", 1)) as stage:
-        experiment, first = await prepare(stage.components.ledger, no_problems, submitted)
+        experiment, first = await prepare(stage.components.ledger, no_problems, submitted, now())
         with pytest.raises(InvalidSpecError):
-            await prepare(stage.components.ledger, two_problems, submitted)
+            await prepare(stage.components.ledger, two_problems, submitted, now())
     assert (experiment.identity.id, experiment.progress.version) == (submitted.experiment, 1)
     assert isinstance(first.body, ExperimentAdmitted)
     assert (first.cause, first.body.seed) == (submitted.id, 3)
@@ -99,7 +99,7 @@ async def test_a_run_neither_takes_over_nor_extends_an_experiment_of_the_control
         await components.leases.make_shards(1)
         epoch = await components.leases.claim(Shard(0))
         assert epoch is not None
-        new = await prepare(components.ledger, no_problems, submitted)
+        new = await prepare(components.ledger, no_problems, submitted, now())
         assert await components.ledger.admit(*new, Shard(0), epoch)
         with pytest.raises(NameTakenError, match="of the controllers"):
             await admit(components.ledger, components.mailbox, no_problems, submitted)

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from algorithms.search.outcome import FAILED, WITHDRAWN
+from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment
 from controller.flows.admit import check_of
+from controller.flows.propose import conclusion_entries
 from controller.settings import SuggestionSettings
+from controller.store.journal import Conclusion
 from controller.suggestion.pool import open_pool
-from events.facts import ExperimentState, Reason
+from events.facts import TERMINAL, Cause, ExperimentState, Reason, TrialState
+from events.ids import TrialNumber
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 from tests.controller.suggestion.asker import kill, workers
 from tests.controller.suggestion.hostile import install
+from tests.experiments import experiment_spec
 from tests.tiers import rest_is_long
 
 ALGORITHMS = {
@@ -83,3 +89,35 @@ async def test_a_bad_algorithm_ends_its_own_experiment_alone(
         assert (verdict.state, verdict.reason) == (ExperimentState.FAILED, Reason.SEARCH_FAILED)
         assert verdict.message.startswith("the search failed: ")
         assert words in verdict.message
+
+
+async def test_no_suggestion_for_now_is_asked_for_again_after_the_next_conclusion(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(install(tmp_path)))
+    ended: list[Experiment] = []
+    async with open_pool() as pool:
+        for name in ("patient", "stuck"):
+            wanted = Wanted(f"for-now-{name}", 6, 3, algorithm=f"{{algorithmName: {name}}}")
+            async with (
+                on_stage(database_url, wanted, pool=pool, check=check_of(lambda _: ())) as stage,
+                asyncio.timeout(60),
+            ):
+                ended.append(await stage.run_to_rest())
+    patient, stuck = (one.progress for one in ended)
+    assert (patient.state, patient.counts.succeeded) == (ExperimentState.SUCCEEDED, 6)
+    assert (stuck.state, stuck.counts.succeeded) == (ExperimentState.FAILED, 3)
+    assert stuck.verdict is not None
+    assert stuck.verdict.reason is Reason.SEARCH_FAILED
+
+
+def test_a_search_is_told_of_every_trial_that_is_over() -> None:
+    """Else those that were killed or lost would run for ever in its eyes, also after a resume."""
+    spec = experiment_spec()
+    for state in TERMINAL:
+        for cause in Cause:
+            conclusion = Conclusion(TrialNumber(1), state, cause, (None,))
+            (told,) = conclusion_entries(spec, conclusion)
+            own = cause in OWN_FAULT | {Cause.SPAWN_FAILURE}
+            failed = state is TrialState.METRICS_UNAVAILABLE or (state is TrialState.FAILED and own)
+            assert told.outcome == (FAILED if failed else WITHDRAWN)

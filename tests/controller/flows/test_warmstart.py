@@ -8,7 +8,7 @@ from algorithms.search import create_search
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, continuation
-from controller.flows.intake import ReceivedSignal, SignalProcessor
+from controller.flows.intake import Clocks, ReceivedSignal, SignalProcessor
 from controller.flows.propose import journal_entries
 from controller.store.holding import Holding
 from controller.store.journal import Journals
@@ -121,7 +121,7 @@ async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_fin
         epoch = await stage.components.leases.claim(shard)
         assert epoch is not None
         ledger, holding = stage.components.ledger, Holding(shard, epoch)
-        processor = SignalProcessor(ledger, holding, no_problems, list, None)  # type: ignore[arg-type]
+        processor = SignalProcessor(ledger, holding, no_problems, list, None, Clocks())  # type: ignore[arg-type]
         made = await processor._admit(submitted(warm(later, earlier)))
         assert made is not None
         assert made.spec.warm_start is not None

@@ -27,6 +27,23 @@ class Hostile:
     def __getattr__(self, name):
         return getattr(self._search, name)
 
+class Waiting:
+    """Has a suggestion only while none of its trials runs, and no more than `most`."""
+    def __init__(self, spec, seed, most):
+        self._search, self._most = random_search(Cube(spec.parameters), seed), most
+        self._asked = self._told = 0
+    def ask(self, count):
+        if self._told < self._asked or self._asked >= self._most:
+            return []
+        self._asked += 1
+        return self._search.ask(1)
+    def resume(self, assignment):
+        return self.ask(1) == [assignment]
+    def tell(self, trial, outcome):
+        self._told += 1
+    def __getattr__(self, name):
+        return getattr(self._search, name)
+
 def sleep():
     import time
     time.sleep(1e6)
@@ -79,6 +96,10 @@ def line(deed):
     return Algorithm("", Seeded, lambda spec, seed: Hostile(spec, seed, deed))
 
 ALGORITHMS.update({deed.__name__: line(deed) for deed in DEEDS})
+for name, most in (("patient", 99), ("stuck", 3)):
+    def create(spec, seed, most=most):
+        return Waiting(spec, seed, most)
+    ALGORITHMS[name] = Algorithm("", Seeded, create)
 '''
 
 
