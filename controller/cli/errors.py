@@ -1,5 +1,6 @@
 """Errors that a person can act on: a message on stderr and an exit code, without a traceback."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -25,6 +26,9 @@ def plain_errors() -> Generator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has enough, such as `head`: click ends it in silence
+        raise
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except Exception as error:

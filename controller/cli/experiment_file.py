@@ -1,6 +1,7 @@
 """Read an experiment file, with the earlier results that it names, and make a submission of it."""
 
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,16 @@ from controller.cli.exits import ExitCode
 from controller.cli.results_file import ResultsFileError, file_problem, with_file
 from events.signals import ExperimentSubmitted
 from events.spec.document import ExperimentDocument, InvalidDocumentError, load
+from events.spec.experiment import ExperimentSpec
+from events.spec.problem import Problem
 from events.spec.yaml import read
 
 
-def load_experiment(file: Path) -> ExperimentDocument:
-    """The document, which can run on this machine, with the results of the file that its warm start
-    names.
+def load_experiment(
+    file: Path, check: Callable[[ExperimentSpec], Iterable[Problem]] = problems
+) -> ExperimentDocument:
+    """The document, in which `check` finds no problem (by default: it can run on this machine),
+    with the results of the file that its warm start names.
 
     Raises CommandError if the file cannot be read, and DocumentError with the line of every
     problem.
@@ -29,7 +34,7 @@ def load_experiment(file: Path) -> ExperimentDocument:
         spec, remarks = with_file(document.spec, file.absolute().parent)
     except ResultsFileError as error:
         raise InvalidDocumentError([file_problem(error)], read(text).lines) from None
-    found = list(problems(spec))
+    found = list(check(spec))
     if found:
         raise InvalidDocumentError(found, read(text).lines)
     return replace(document, spec=spec, warnings=(*document.warnings, *remarks))

@@ -11,6 +11,7 @@ from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
 from controller.cli.moment import read_moment
 from controller.cli.options import DEFAULT_NAMESPACE, full_name, has_store, open_store
+from controller.core.experiment import Experiment
 from controller.store.queries import Queries
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
@@ -53,9 +54,7 @@ async def _as_of(queries: Queries, snapshot: ExperimentSnapshot, at: str) -> Exp
     when = read_moment("--at", at, snapshot.now)
     moment = await queries.experiments.moment(snapshot.experiment.identity.id, when)
     if moment is None:
-        name = short_name(
-            (snapshot.experiment.identity.namespace, snapshot.experiment.identity.name)
-        )
+        name = named(snapshot.experiment)
         if isinstance(when, datetime):
             created = snapshot.created_at.isoformat()
             message = f"{name} did not exist at {when.isoformat()}; it was created at {created}"
@@ -116,6 +115,11 @@ def _unknown(wanted: tuple[str, str], known: list[tuple[str, str]]) -> str:
     return (
         f"{message}; see: trialstream list" if known else f"{message}; there are no experiments yet"
     )
+
+
+def named(experiment: Experiment) -> str:
+    """The shortest name of an experiment that a command understands."""
+    return short_name((experiment.identity.namespace, experiment.identity.name))
 
 
 def short_name(full: tuple[str, str]) -> str:

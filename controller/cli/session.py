@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -30,7 +30,7 @@ from events.clock import now
 from events.envelope import Envelope
 from events.errors import AbandonError
 from events.ids import ExperimentId, Shard
-from events.signals import PauseRequested, StopRequested
+from events.signals import DeletionRequested, PauseRequested, StopRequested
 from events.spec.document import ExperimentDocument
 from events.waiting import wait
 
@@ -74,6 +74,13 @@ async def submit_locally(
     return await admit(components.ledger, components.mailbox, components.check, envelope)
 
 
+class DeletedError(CommandError):
+    """Somebody has deleted the experiment meanwhile."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the experiment {name!r} was deleted meanwhile", ExitCode.STOPPED)
+
+
 class LeftAtOnceError(AbandonError):
     """The person has pressed Ctrl-C twice; the running trials have been killed."""
 
@@ -113,12 +120,16 @@ class Session:
             await wait(self.leaving, FOLLOW_SECONDS)
 
     async def state(self) -> Experiment:
-        """The experiment as it is in Postgres. Raises StoreRefusedError if it was deleted."""
+        """The experiment as it is in Postgres. Raises DeletedError."""
         identity = self.experiment.identity
         known = await self.components.ledger.find(identity.namespace, identity.name)
         if known is None or known[0].identity.id != identity.id:
-            raise StoreRefusedError(f"the experiment {identity.name!r} was deleted meanwhile")
+            raise DeletedError(identity.name)
         return known[0]
+
+    async def ask(self, request: PauseRequested | StopRequested | DeletionRequested) -> None:
+        """Leave a request for whoever owns the experiment."""
+        await self.components.mailbox.add(uuid4(), self.experiment.identity.id, now(), request)
 
     async def handle_interrupts(self) -> None:
         """Handle Ctrl-C: once pauses the experiment, so that the same command resumes it; twice
@@ -144,9 +155,7 @@ class Session:
             "stopping; the same command resumes it later. Ctrl-C again ends everything at once"
         )
         try:
-            await self.components.mailbox.add(
-                uuid4(), self.experiment.identity.id, now(), PauseRequested()
-            )
+            await self.ask(PauseRequested())
         except (StoreUnavailableError, StoreRefusedError):
             await self._leave_at_once()
 
@@ -191,15 +200,40 @@ async def stop_locally(
 
     Raises CommandError.
     """
+    session = await _open_session(components, cluster, name, namespace)
+    if not session.experiment.done:
+        await session.ask(StopRequested())
+        await session.run_to_rest()
+        return await session.state(), session.shard
+    return session.experiment, session.shard
+
+
+async def delete_locally(
+    components: Components, cluster: LocalCluster, name: str, namespace: str
+) -> Experiment:
+    """Delete an experiment and wait until it is gone, as its owner if it has none; a `run` that
+    owns it does so itself, and says it.
+
+    Raises CommandError.
+    """
+    session = await _open_session(components, cluster, name, namespace)
+    await session.ask(DeletionRequested())
+    with suppress(DeletedError):
+        while True:
+            await session.run_to_rest()
+            await session.state()
+            await wait(session.leaving, FOLLOW_SECONDS)
+    return session.experiment
+
+
+async def _open_session(
+    components: Components, cluster: LocalCluster, name: str, namespace: str
+) -> Session:
+    """A session that says nothing, with an experiment that exists. Raises CommandError."""
     snapshot = await find_experiment(Queries(components.database), name, namespace)
     identity = snapshot.experiment.identity
     known = await components.ledger.find(identity.namespace, identity.name)
     if known is None:
-        raise CommandError(f"the experiment {name!r} was deleted meanwhile", ExitCode.NOT_FOUND)
+        raise DeletedError(name)
     experiment, shard = known
-    if not experiment.done:
-        await components.mailbox.add(uuid4(), identity.id, now(), StopRequested())
-        session = Session(components, cluster, experiment, shard, lambda _: None)
-        await session.run_to_rest()
-        experiment = await session.state()
-    return experiment, shard
+    return Session(components, cluster, experiment, shard, lambda _: None)

@@ -2,6 +2,7 @@
 deleted."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -146,7 +147,9 @@ def test_delete_leaves_nothing(desk: Desk) -> None:
     eventually(lambda: len(desk.trials_alive()) == 2)
     deleted = desk.do("delete", "desk", "--yes")
     assert deleted.code == ExitCode.OK, deleted.complained
-    desk.end(run)
+    ended = desk.end(run)
+    assert ended.code == ExitCode.STOPPED
+    assert "the experiment 'desk' was deleted meanwhile" in ended.complained
     assert desk.trials_alive() == []
     assert desk.do("show", "desk").code == ExitCode.NOT_FOUND
     assert list((desk.data / "experiments").iterdir()) == []
@@ -247,3 +250,12 @@ def test_what_is_known_before_is_used_explained_and_fixed_when_it_begins(desk: D
     refused = desk.do("run", "third.yaml")
     assert refused.code == ExitCode.INVALID
     assert "there is no experiment 'gone'" in refused.complained
+
+
+def test_the_commands_that_it_names_find_the_experiment_in_its_namespace(desk: Desk) -> None:
+    ran = desk.do("run", desk.write(trials=1, extra="namespace: team"))
+    assert ran.code == ExitCode.OK, ran.complained
+    named = re.findall(r"trialstream (\w+) (\S+?)(?:,|$)", ran.said, re.MULTILINE)
+    assert [command for command, _ in named] == ["show", "report"]
+    for _, name in named:
+        assert desk.do("show", name).code == ExitCode.OK

@@ -17,7 +17,7 @@ from controller.cli.options import (
     Url,
     read_settings,
 )
-from controller.cli.session import open_local_components, stop_locally
+from controller.cli.session import delete_locally, open_local_components
 from events.signals import DeletionRequested
 
 
@@ -44,9 +44,5 @@ def delete(
 
 async def _delete(name: str, namespace: str, data: Path, database: str | None) -> None:
     async with open_local_components(data, database) as (components, cluster):
-        experiment, shard = await stop_locally(components, cluster, name, namespace)
-        while await components.leases.claim(shard) is None:  # noqa: ASYNC110  # the database does not call back
-            await asyncio.sleep(0.2)
-        await components.ledger.delete(experiment.identity.id)
-        await cluster.forget(experiment.identity)
-        await components.upkeep.clear(experiment.identity.id)
+        deleted = await delete_locally(components, cluster, name, namespace)
+        await components.upkeep.clear(deleted.identity.id)

@@ -13,9 +13,17 @@ from controller.cli.errors import CommandError, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
+from controller.cli.lookup import named
 from controller.cli.options import DEFAULT_DATA, Data, ExperimentFile, Seed, Url
 from controller.cli.progress import Lines, Screen, Silent, View
-from controller.cli.session import Session, open_local_components, run_alongside, submit_locally
+from controller.cli.session import (
+    DeletedError,
+    Session,
+    open_local_components,
+    run_alongside,
+    submit_locally,
+)
+from controller.cluster.local.program import process_warnings
 from controller.core.best import best_trials
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError, NameTakenError
@@ -53,7 +61,7 @@ def run(
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     document = load_experiment(file)
-    for warning in document.warnings:
+    for warning in (*document.warnings, *process_warnings(document.spec)):
         print_warning(warning)
     raise typer.Exit(
         asyncio.run(
@@ -96,7 +104,8 @@ async def _run(
         snapshot = await queries.experiments.find(
             experiment.identity.namespace, experiment.identity.name
         )
-        assert snapshot is not None
+        if snapshot is None or snapshot.experiment.identity.id != experiment.identity.id:
+            raise DeletedError(experiment.identity.name)
         tree = await read_document(queries, snapshot)
         front = await front_rows(queries, snapshot.experiment, MOST_LISTED_MEMBERS)
     if output is Output.JSON:
@@ -109,10 +118,10 @@ async def _run(
 def _tell(
     experiment: Experiment, tree: dict[str, Any], front: list[TrialRow], *, interrupted: bool
 ) -> None:
-    name, progress = experiment.identity.name, experiment.progress
+    name, progress = named(experiment), experiment.progress
     done = words.count(progress.counts.concluded, "trial")
     ending = f": {progress.verdict.message}" if progress.verdict else ""
-    typer.echo(f"{name} {progress.state.value} after {done}{ending}")
+    typer.echo(f"{experiment.identity.name} {progress.state.value} after {done}{ending}")
     best = tree["best"]
     if best is not None:
         typer.echo(

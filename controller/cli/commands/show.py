@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
-from controller.cli.lookup import find_experiment, open_queries, short_name
+from controller.cli.lookup import find_experiment, named, open_queries
 from controller.cli.moment import At
 from controller.cli.options import (
     DEFAULT_DATA,
@@ -67,7 +67,7 @@ async def _show(
         last = await read_last(queries, snapshot)
         thinned = await queries.curves.thinned_curves(experiment.identity.id)
         weighed = await read_weighed(queries, snapshot) if weigh else []
-    name = short_name((experiment.identity.namespace, experiment.identity.name))
+    name = named(experiment)
     pairs((*experiment_facts(snapshot), *thinned_facts(thinned)))
     if best is not None:
         heading(f"Best: trial {best.number}")

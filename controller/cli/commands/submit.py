@@ -10,6 +10,7 @@ from controller.cli.client import ControllerClient, open_client, require_control
 from controller.cli.errors import CommandError, print_warning
 from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment, submission
+from controller.cli.lookup import named
 from controller.cli.options import DEFAULT_DATA, ExperimentFile, Kafka, Seed, Url, kafka_settings
 from controller.core.experiment import Experiment
 from controller.flows.admit import DifferentSpecError, continuation, examine
@@ -32,10 +33,10 @@ def submit(
     for warning in document.warnings:
         print_warning(warning)
     experiment = asyncio.run(_submit(document, file.absolute().parent, seed, kafka, database))
-    name = experiment.identity.name
+    name = named(experiment)
     typer.echo(
-        f"{name} {experiment.progress.state.value}; watch it: trialstream show {name}, "
-        f"trialstream subscribe --experiment {name}"
+        f"{experiment.identity.name} {experiment.progress.state.value}; watch it: "
+        f"trialstream show {name}, trialstream subscribe --experiment {name}"
     )
 
 

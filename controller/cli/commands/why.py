@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from controller.cli.lookup import find_experiment, find_trial, open_queries, short_name
+from controller.cli.lookup import find_experiment, find_trial, named, open_queries
 from controller.cli.moment import At
 from controller.cli.options import (
     DEFAULT_DATA,
@@ -61,8 +61,7 @@ def _print(sentences: list[Sentence]) -> None:
 
 
 def _print_trouble(conclusion: TrialConcluded, snapshot: ExperimentSnapshot, log: Path) -> None:
-    identity = snapshot.experiment.identity
-    said = advice(conclusion, short_name((identity.namespace, identity.name)))
+    said = advice(conclusion, named(snapshot.experiment))
     if said is None:
         return
     lines = (

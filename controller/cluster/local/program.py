@@ -105,6 +105,30 @@ def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem((*where, "trialSpec"), str(error))
 
 
+def process_warnings(spec: ExperimentSpec) -> Iterator[str]:
+    """What the template of a valid `spec` says that has no meaning for a process of this
+    machine."""
+    template = spec.trial_template
+    if template.trial_spec is None or template.command is not None:
+        return
+    container = _primary_container(template.trial_spec, template)
+    if container.get("workingDir"):
+        yield (
+            f"workingDir {container['workingDir']!r} is of the image and is ignored on one "
+            "machine: trials start in the folder of the experiment file"
+        )
+    if container.get("envFrom"):
+        yield (
+            "envFrom is ignored on one machine, where there are no ConfigMaps and Secrets: trials "
+            "have the variables of env, and those of the command that starts them"
+        )
+    entries = container.get("env") or []
+    elsewhere = [str(entry["name"]) for entry in entries if "valueFrom" in entry]
+    if elsewhere:
+        names = ", ".join(elsewhere)
+        yield f"valueFrom is ignored on one machine; the template does not set: {names}"
+
+
 def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
     """Check the limits that are numbers; those that are placeholders are known only once a trial
     has its parameters."""

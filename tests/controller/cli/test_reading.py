@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import subprocess
+import sys
+
+import pytest
 
 from controller.cli.exits import ExitCode
 from tests.controller.cli.place import Place
@@ -107,3 +111,14 @@ def test_an_unknown_trial(place: Place) -> None:
             "its trials are 1 to 8"
             in place.run("why", "digits", wanted, code=ExitCode.NOT_FOUND).output
         )
+
+
+@pytest.mark.parametrize("command", ["export", "events", "trials"])
+def test_a_reader_that_has_enough_is_no_error(place: Place, command: str) -> None:
+    """As in `trialstream export digits | head -1`."""
+    words = [sys.executable, "-m", "controller.cli", command, "digits", "--data", str(place.data)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
+        assert shown.stdout is not None
+        assert shown.stderr is not None
+        shown.stdout.close()
+        assert shown.stderr.read() == b""

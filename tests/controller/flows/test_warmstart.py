@@ -7,7 +7,7 @@ import pytest
 from algorithms.search import create_search
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
-from controller.flows.admit import DifferentSpecError, continuation
+from controller.flows.admit import DifferentSpecError, check_of, continuation
 from controller.flows.intake import Clocks, ReceivedSignal, SignalProcessor
 from controller.flows.propose import journal_entries
 from controller.store.holding import Holding
@@ -20,8 +20,6 @@ from events.envelope import Envelope, encode
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted
 from events.spec.document import load
-from events.spec.experiment import ExperimentSpec
-from events.spec.problem import Problem
 from tests.controller.flows.stage import Stage, Wanted, on_stage
 
 NEVERGRAD = "{algorithmName: nevergrad}"
@@ -121,7 +119,8 @@ async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_fin
         epoch = await stage.components.leases.claim(shard)
         assert epoch is not None
         ledger, holding = stage.components.ledger, Holding(shard, epoch)
-        processor = SignalProcessor(ledger, holding, no_problems, list, None, Clocks())  # type: ignore[arg-type]
+        check = check_of(lambda _: ())
+        processor = SignalProcessor(ledger, holding, check, list, None, Clocks())  # type: ignore[arg-type]
         made = await processor._admit(submitted(warm(later, earlier)))
         assert made is not None
         assert made.spec.warm_start is not None
@@ -129,10 +128,6 @@ async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_fin
         assert await processor._admit(submitted(warm(f"{later}-b", "nobody"))) is None
         (dead,) = processor.dead_letters
         assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
-
-
-def no_problems(spec: ExperimentSpec) -> list[Problem]:
-    return []
 
 
 def submitted(wanted: Wanted) -> ReceivedSignal:
