@@ -176,6 +176,14 @@ class Ledger:
             for row in rows
         ]
 
+    async def forbid(self, experiment: ExperimentId) -> None:
+        """Let an experiment that is not recorded never be: it counts as deleted."""
+        await self._database.execute(
+            "INSERT INTO deleted (experiment) SELECT $1::uuid "
+            "WHERE NOT EXISTS (SELECT FROM experiment WHERE id = $1) ON CONFLICT DO NOTHING",
+            experiment,
+        )
+
     async def was_deleted(self, experiment: ExperimentId) -> bool:
         """Whether there was an experiment with this id that has been deleted."""
         return (

@@ -1,6 +1,5 @@
 """What each look at an object needs, and what is remembered of it between two looks."""
 
-import time
 from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.experiments import Experiments
@@ -35,7 +34,6 @@ class Ports:
 class Record:
     """What is remembered of an object. Moments are those of the monotonic clock."""
 
-    known_since: float = field(default_factory=time.monotonic)
     looked_at: float = float("-inf")
     asked_at: float = float("-inf")
     """When something was last asked for because of it."""

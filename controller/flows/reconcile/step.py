@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from controller.cluster.kubernetes.configmaps import MissingConfigMapError
 from controller.cluster.kubernetes.objects import Condition, ExperimentObject
-from controller.cluster.kubernetes.projection import REFUSED, refused_status, with_condition
+from controller.cluster.kubernetes.projection import refused_status, with_condition
 from controller.core.edits import edit_refusal
 from controller.core.experiment import Experiment
 from controller.flows.admit import (
@@ -74,11 +74,10 @@ class Step:
             if not experiment.progress.deleting:
                 await self._ask("delete", DeletionRequested())
             return INTERVAL_SECONDS
-        refused_before = self.obj.status.get("state") == REFUSED
-        last = max(self.record.known_since, self.record.asked_at)  # a submission may be on its way
-        waited = time.monotonic() - last > ASK_AGAIN_SECONDS
-        if refused_before or waited or await self.ports.ledger.was_deleted(self.obj.id):
+        if await self.ports.ledger.was_deleted(self.obj.id):
             await self.ports.experiments.release(self.obj)
+        else:  # a submission may be on its way, however long that takes
+            await self.ports.ledger.forbid(self.obj.id)
         return INTERVAL_SECONDS
 
     async def _submit(self) -> Delay:
