@@ -119,8 +119,8 @@ def process_warnings(spec: ExperimentSpec) -> Iterator[str]:
         )
     if container.get("envFrom"):
         yield (
-            "envFrom is ignored on one machine, where there are no ConfigMaps and Secrets: trials "
-            "have the variables of env, and those of the command that starts them"
+            "envFrom is ignored on one machine, where there are no ConfigMaps and Secrets; give "
+            "variables in env"
         )
     entries = container.get("env") or []
     elsewhere = [str(entry["name"]) for entry in entries if "valueFrom" in entry]
