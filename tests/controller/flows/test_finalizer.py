@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from controller.cluster.kubernetes.api import open_api
-from controller.cluster.kubernetes.experiments import FINALIZER, Experiments
-from controller.cluster.kubernetes.objects import ExperimentObject
+from controller.cluster.kubernetes.experiments import Experiments
+from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject
 from controller.flows.admit import prepare
 from controller.flows.reconcile.record import Ports, Record
 from controller.flows.reconcile.step import Step
