@@ -9,7 +9,7 @@ import pytest
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.experiments import Experiments
 from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject
-from controller.flows.admit import prepare
+from controller.flows.admit import check_of, prepare
 from controller.flows.reconcile.record import Ports, Record
 from controller.flows.reconcile.step import Step
 from controller.store.holding import Holding
@@ -60,14 +60,14 @@ async def test_a_submission_that_comes_after_the_deletion_makes_no_experiment(
         epoch = await leases.claim(Shard(0))
         assert epoch is not None
         ledger, bus = Ledger(database), MemoryBus()
-        ports = Ports(experiments, ledger, Queries(database), bus, lambda _: ())
+        ports = Ports(experiments, ledger, Queries(database), bus, check_of(lambda _: ()))
         holding = Holding(Shard(0), epoch)
         step = Step(ports, obj, holding, Record(), None)  # type: ignore[arg-type]
         await step.take()
         assert ("PATCH", path) not in proxy.asked
         body = ExperimentSubmitted(name="late", namespace="n", spec=experiment_spec(), seed=1)
         late = Envelope(uuid4(), None, ExperimentId(obj.id), now(), body)
-        made = await prepare(ledger, lambda _: (), late, now())
+        made = await prepare(ledger, check_of(lambda _: ()), late, now())
         assert not await ledger.admit(*made, Shard(0), epoch)
         await step.take()
         assert ("PATCH", path) in proxy.asked
