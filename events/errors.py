@@ -13,6 +13,7 @@
     ├── RefusalError                    tell the person, who has to change something
     │   ├── BrokenPromiseError          an algorithm that does not do what it promised
     │   ├── BusRefusedError             Kafka: credentials, permissions, topics
+    │   │   └── RecordTooLargeError     … one record that is too large
     │   ├── CommandError                a command that cannot do what was asked
     │   ├── ConstraintError             the text of a constraint
     │   ├── DifferentSpecError          another spec for an experiment that exists

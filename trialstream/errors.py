@@ -39,3 +39,7 @@ class BusRefusedError(RefusalError):
     """Kafka refuses: credentials, permissions, a missing topic, or a record that is too large."""
 
     concerns = "kafka"
+
+
+class RecordTooLargeError(BusRefusedError):
+    """A record is too large for Kafka; any other record is not concerned."""

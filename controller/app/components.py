@@ -33,6 +33,7 @@ from controller.store.outbox import Mailbox, Outbox
 from controller.store.positions import Positions
 from controller.store.postgres import Database
 from controller.store.upkeep import Upkeep
+from controller.store.quarantine import Quarantines
 from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
@@ -131,6 +132,7 @@ class Components:
     positions: Positions
     dead_letters: DeadLetters
     upkeep: Upkeep
+    quarantines: Quarantines
     leases: Leases
     bus: Bus
     pool: Pool
@@ -186,6 +188,7 @@ async def open_components(
             positions=Positions(database),
             dead_letters=DeadLetters(database),
             upkeep=Upkeep(database, history.points_days, history.ids_days),
+            quarantines=Quarantines(database),
             leases=leases,
             bus=bus,
             pool=pool,

@@ -16,6 +16,7 @@ from controller.telemetry.catalogue import (
     OUTBOX,
     OUTBOX_AGE,
     POOL,
+    QUARANTINED,
     TRIALS,
 )
 from events import topics
@@ -44,6 +45,7 @@ async def set_gauges(components: Components, holdings: Collection[Holding]) -> N
 
 
 def _set_states(holdings: Collection[Holding]) -> None:
+    QUARANTINED.set(sum(len(holding.quarantine.cases) for holding in holdings))
     experiments: Counter[str] = Counter()
     trials: Counter[str] = Counter()
     for holding in holdings:

@@ -9,6 +9,7 @@ from controller.app.components import Components
 from controller.cluster import Event
 from controller.core.recorded import Recorded
 from controller.flows.intake import intake
+from controller.flows.isolate import isolate
 from controller.flows.judge import judge
 from controller.flows.launch import launch
 from controller.flows.observe import observe
@@ -60,6 +61,7 @@ async def serve(
     `alongside` runs beside them; the event is set whenever something has been committed.
     """
     holding = await load(components.ledger, components.outbox, shard, epoch)
+    holding.quarantine = await components.quarantines.load(shard)
     facts = FactFanOut()
     with ExitStack() as stack:
         events = stack.enter_context(components.dispatcher.subscribe(holding))
@@ -105,6 +107,7 @@ def _flows(
             components.clocks,
         ),
         "sweep": sweeper.sweep(),
+        "isolate": isolate(components.quarantines, holding),
     }
 
 

@@ -67,6 +67,7 @@ async def _own_once(components: Components, shard: Shard, experiment: Experiment
 
     async def until_settled(holding: Holding, changed: asyncio.Event) -> None:
         while not await _is_settled(components, holding, experiment):
+            _require_hope(holding, experiment)
             changed.clear()
             await wait(changed, SETTLE_SECONDS)
         raise _SettledError
@@ -91,6 +92,13 @@ async def _is_settled(components: Components, holding: Holding, experiment: Expe
     return not await components.mailbox.requests(
         holding.shard
     ) and await components.outbox.is_empty(experiment)
+
+
+def _require_hope(holding: Holding, experiment: ExperimentId) -> None:
+    """Raise what has kept the experiment in quarantine for OUTAGE_SECONDS: nobody else goes on."""
+    case = holding.quarantine.cases.get(experiment)
+    if case and case.error and time.monotonic() - case.began > OUTAGE_SECONDS:
+        raise case.error
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
 from events.clock import now
 from events.envelope import Envelope, send
 from events.ids import ExperimentId, Shard
-from events.signals import DeletionRequested, Signal
+from events.signals import DeletionRequested, ResumeRequested, Signal
 
 ANSWER_SECONDS = 30.0
 """How long a command waits for a controller to act; the request waits in Kafka as long as that
@@ -90,7 +90,8 @@ async def request(
             )
         experiment, shard = known
         require_controllers(name, shard)
-        if isinstance(signal, DeletionRequested) or not settled(experiment):
+        always = isinstance(signal, DeletionRequested | ResumeRequested)  # it may be in quarantine
+        if always or not settled(experiment):
             await client.ask(experiment.identity.id, shard, signal)
         wanted = experiment.identity.id
         after = await client.until(

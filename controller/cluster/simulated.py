@@ -84,6 +84,9 @@ class SimulatedCluster:
         self._runs: dict[AttemptKey, _Run] = {}
         self._ended: dict[AttemptKey, _Run | None] = {}
         """With the run, until its measurements were asked for."""
+        self._told: dict[AttemptKey, Ended] = {}
+        """The ends of `_ended`, of which some are to be told `_again`."""
+        self._again: deque[AttemptKey] = deque()
         self._ends: list[tuple[float, int, AttemptKey]] = []
         self._order = count()
         self._started: asyncio.Queue[AttemptKey] = asyncio.Queue()
@@ -115,6 +118,9 @@ class SimulatedCluster:
         while True:
             while not self._started.empty():
                 yield Started(self._started.get_nowait())
+            while self._again:
+                if (end := self._told.get(self._again.popleft())) is not None:
+                    yield end
             if (pause := self._pause()) != 0.0:
                 await self._until_woken(pause)
                 continue
@@ -123,7 +129,7 @@ class SimulatedCluster:
             if run is not None:
                 self._virtual = max(self._virtual, at)
                 self._remember(key, run)
-                yield self._end(key, run)
+                yield self._told[key]
                 if self._reaction:
                     await asyncio.sleep(self._reaction)
 
@@ -167,9 +173,11 @@ class SimulatedCluster:
         expected: Collection[AttemptKey],
         wanted: Callable[[AttemptKey], bool],
     ) -> None:
-        """Nothing outlives the process, so what is expected and does not run here is lost."""
+        """Nothing outlives the process, so what is expected and never ran here is lost."""
         for key in expected:
-            if key not in self._runs:
+            if key in self._told:
+                self._again.append(key)
+            elif key not in self._runs:
                 self._end_at_once(key, Cause.LOST)
         for key in [
             key for key in self._runs if key.experiment == experiment.id and not wanted(key)
@@ -185,8 +193,10 @@ class SimulatedCluster:
 
     def _remember(self, key: AttemptKey, run: _Run) -> None:
         self._ended[key] = None if run.followed else run
+        self._told[key] = self._end(key, run)
         if len(self._ended) > REMEMBERED_ATTEMPTS:
-            del self._ended[next(iter(self._ended))]
+            oldest = next(iter(self._ended))
+            del self._ended[oldest], self._told[oldest]
 
     def follow(self, launch: Launch) -> SimulatedSource:
         """The measurements of the attempt."""

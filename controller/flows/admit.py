@@ -29,6 +29,11 @@ Check = Callable[[str, ExperimentSpec], Awaitable[ExperimentSpec]]
 in a ConfigMap. Raises InvalidSpecError if it cannot run here."""
 
 
+MAX_SPEC_BYTES = 800 * 1024
+"""Of its JSON, with the rows of its warm start: it travels in one record of Kafka, in which there
+is more."""
+
+
 class InvalidSpecError(RefusalError):
     """The spec cannot run here; `problems` are sentences, each with its place."""
 
@@ -91,7 +96,11 @@ async def examine(
     Raises InvalidSpecError; MissingConfigMapError and UnknownEarlierError if a ConfigMap or an
     earlier experiment is not there.
     """
-    return await with_rows(ledger, namespace, await check(namespace, spec))
+    complete = await with_rows(ledger, namespace, await check(namespace, spec))
+    if (size := len(complete.model_dump_json(by_alias=True).encode())) > MAX_SPEC_BYTES:
+        message = f"has {size:,} bytes with the rows of its warm start; at most {MAX_SPEC_BYTES:,}"
+        raise InvalidSpecError([Problem(("spec",), message)])
+    return complete
 
 
 async def require_free_name(

@@ -45,6 +45,7 @@ from events.signals import (
     is_signal,
 )
 
+FLOW = "intake"
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.03
@@ -162,6 +163,8 @@ class SignalProcessor:
         if before is None:
             return None
         fresh, marks = await self._fresh(experiment_id, received)
+        if any(isinstance(one.envelope.body, ResumeRequested) for one in fresh):
+            self.holding.quarantine.release(experiment_id)
         after, recorded = self._decide_all(before, fresh)
         return Batch(before, after, recorded, marks) if recorded or marks else None
 
@@ -244,13 +247,12 @@ class SignalProcessor:
             for envelope in _with_first_tick(self._dated(one.envelope)):
                 try:
                     experiment, more = apply_signal(experiment, envelope, self.clocks.budget())
-                except (
-                    Exception
-                ) as error:  # a fault of ours in one decision must not hold up the shard
+                except Exception as error:  # a fault of ours must not hold up the shard
                     reason = "".join(traceback.format_exception(error))
                     self.dead_letters.append(
                         DeadLetter(one.delivery, f"no decision: {reason[-1500:]}")
                     )
+                    self.holding.quarantine.add(experiment.identity.id, FLOW, error)
                 else:
                     recorded += more
         return experiment, recorded

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
@@ -13,9 +14,11 @@ from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, report_completion, report_points, send
 from events.facts import TrialState
+from events.ids import ExperimentId
 from events.metrics import Point
 from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
+FLOW = "observe"
 POLL_SECONDS = 0.1
 
 
@@ -39,7 +42,7 @@ async def observe(
 ) -> None:
     """Signal what happens to the attempts of the shard, and follow their metrics, until
     cancelled."""
-    follower = MetricsFollower(follow, bus, holding)
+    follower = MetricsFollower(events, follow, bus, holding)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.poll(), name="poll metrics")
         while True:
@@ -53,12 +56,16 @@ async def observe(
 class MetricsFollower:
     """One open source for each running attempt that has no collector of its own."""
 
+    events: "asyncio.Queue[Event]"
     follow: Follow
     bus: Bus
     holding: Holding
     sources: dict[AttemptKey, Source] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from reading to reporting, so that MetricsCompleted comes after all points."""
+    put_off: dict[ExperimentId, dict[tuple[AttemptKey, type], Event]] = field(default_factory=dict)
+    """What happened to experiments that this flow has failed with: of each attempt the last event
+    of a type."""
 
     async def handle(self, events: Sequence[Event]) -> None:
         """Signal what is new; the end of an attempt comes after all that it reported."""
@@ -67,10 +74,34 @@ class MetricsFollower:
             trial = self.holding.live(event.key)
             if trial is None:
                 continue
-            if not isinstance(event, Waiting) and not event.collector:
-                await self._read_source(event, trial)
-            if signal := _signal_for(event, trial):
-                signals.append(self.holding.seen(event.key, signal, now()))
+            if not self._holds(event.key):
+                with self.holding.quarantine.isolating(event.key.experiment, FLOW):
+                    if not isinstance(event, Waiting) and not event.collector:
+                        await self._read_source(event, trial)
+                    if signal := _signal_for(event, trial):
+                        signals.append(self.holding.seen(event.key, signal, now()))
+                    continue
+            self._put_off(event)
+        await self.holding.quarantine.divide(FLOW, signals, self._send_signals)
+
+    def _holds(self, key: AttemptKey) -> bool:
+        """Has this flow failed with the experiment?"""
+        return self.holding.quarantine.holds(key.experiment, FLOW)
+
+    def _put_off(self, event: Event) -> None:
+        """Handle the event when the experiment's quarantine is over."""
+        experiment_id = event.key.experiment
+        waiting = self.put_off.setdefault(experiment_id, {})
+        if not waiting:
+            go_on = partial(self._go_on, experiment_id)
+            self.holding.quarantine.park(experiment_id, go_on)
+        waiting[event.key, type(event)] = event
+
+    def _go_on(self, experiment_id: ExperimentId) -> None:
+        for event in self.put_off.pop(experiment_id).values():
+            self.events.put_nowait(event)
+
+    async def _send_signals(self, signals: Sequence[Envelope]) -> None:
         await send(self.bus, topics.SIGNALS, self.holding.shard, signals)
 
     async def _read_source(self, event: Started | Ended, trial: LiveTrial) -> None:
@@ -83,10 +114,15 @@ class MetricsFollower:
         """Read what running attempts have reported, until cancelled."""
         while True:
             for key in list(self.sources):
-                async with self.lock:
-                    if key in self.sources and (points := self.sources[key].read()):
-                        await self._report(key, points)
+                if not self._holds(key):
+                    with self.holding.quarantine.isolating(key.experiment, FLOW):
+                        await self._read(key)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _read(self, key: AttemptKey) -> None:
+        async with self.lock:
+            if key in self.sources and (points := self.sources[key].read()):
+                await self._report(key, points)
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.lock:

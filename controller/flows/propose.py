@@ -2,7 +2,7 @@
 of its journal."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -34,6 +34,8 @@ from events.ids import ExperimentId, TrialNumber, consequence
 from events.signals import SuggestionsMade
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
+
+FLOW = "propose"
 
 
 @dataclass(slots=True)
@@ -116,11 +118,22 @@ class Proposer:
     async def run(self, facts: "asyncio.Queue[Recorded]") -> None:
         """Answer the open request, and those that come, until the experiment is concluded."""
         try:
-            await self._answer()
+            await self._isolate(self._answer())
             while not isinstance((recorded := await facts.get()).fact, ExperimentConcluded):
-                await self._handle(recorded)
+                await self._isolate(self._handle(recorded))
         finally:
             self._forget()
+
+    async def _isolate(self, work: Awaitable[None]) -> None:
+        """Do this; if it fails, begin anew with the open request after the quarantine."""
+        quarantine, done = self.holding.quarantine, False
+        while not done:
+            with quarantine.isolating(self.experiment_id, FLOW):
+                await work
+                done = True
+            if not done:
+                self._forget()
+                work = self._answer()
 
     async def _handle(self, recorded: Recorded) -> None:
         match recorded.fact:
@@ -141,6 +154,7 @@ class Proposer:
                 pass
 
     async def _answer(self) -> None:
+        await self.holding.quarantine.released(self.experiment_id)
         experiment = self.holding.experiments.get(self.experiment_id)
         request = experiment.progress.request if experiment else None
         if experiment is None or request is None:

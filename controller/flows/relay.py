@@ -3,6 +3,8 @@ removed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from controller.core.recorded import Effect, Recorded
 from controller.store.holding import Holding
@@ -13,6 +15,7 @@ from events.envelope import send
 from events.facts import ExperimentDeleted
 from events.ids import ExperimentId
 
+FLOW = "relay"
 BATCH = 1_000
 LINGER_SECONDS = 0.03
 """Facts come in quick succession: published together they cost one round trip to Postgres, not one
@@ -31,23 +34,68 @@ async def relay(
     for due in holding.due:
         if due.effect is Effect.PUBLISH:
             facts.put_nowait(due.recorded)
+    relayer = Relayer(bus, outbox, holding, forget, facts)
     while True:
-        waiting = [await facts.get()]
+        relayer.add(await facts.get())
         await asyncio.sleep(LINGER_SECONDS)
-        while not facts.empty() and len(waiting) < BATCH:
-            waiting.append(facts.get_nowait())
-        await _publish(bus, outbox, holding, waiting)
-        for one in waiting:
-            if isinstance(one.fact, ExperimentDeleted):
-                await forget(one.envelope.experiment)
+        for _ in range(min(BATCH, facts.qsize())):
+            relayer.add(facts.get_nowait())
+        await relayer.publish()
 
 
-async def _publish(bus: Bus, outbox: Outbox, holding: Holding, waiting: Sequence[Recorded]) -> None:
-    """Publish; a deletion stays in the outbox until the whole experiment is removed."""
-    await send(bus, topics.EVENTS, holding.shard, [one.envelope for one in waiting])
-    done = [
-        (one.envelope.experiment, one.seq)
-        for one in waiting
-        if not isinstance(one.fact, ExperimentDeleted)
-    ]
-    await outbox.done(Effect.PUBLISH, done)
+@dataclass(slots=True)
+class Relayer:
+    """What waits to be published: of each experiment in order, also after its quarantine."""
+
+    bus: Bus
+    outbox: Outbox
+    holding: Holding
+    forget: Forget
+    facts: "asyncio.Queue[Recorded]"
+    waiting: dict[ExperimentId, dict[int, Recorded]] = field(default_factory=dict)
+    """By experiment and number, so that a fact that comes again is there once."""
+    parked: set[ExperimentId] = field(default_factory=set)
+    """Those that go on when their quarantine is over."""
+
+    def add(self, one: Recorded) -> None:
+        self.waiting.setdefault(one.envelope.experiment, {})[one.seq] = one
+
+    async def publish(self) -> None:
+        """Publish all that waits but for a quarantine; a deletion stays in the outbox until the
+        whole experiment is removed."""
+        quarantine = self.holding.quarantine
+        due = [
+            facts[seq]
+            for experiment_id, facts in self.waiting.items()
+            if not quarantine.holds(experiment_id, FLOW)
+            for seq in sorted(facts)
+        ]
+        published = await quarantine.divide(FLOW, due, self._send)
+        places = [
+            (one.envelope.experiment, one.seq)
+            for one in published
+            if not isinstance(one.fact, ExperimentDeleted)
+        ]
+        if places:
+            await self.outbox.done(Effect.PUBLISH, places)
+        for one in published:
+            with quarantine.isolating(one.envelope.experiment, FLOW):
+                if isinstance(one.fact, ExperimentDeleted):
+                    await self.forget(one.envelope.experiment)
+                self._drop(one)
+        for experiment_id in self.waiting.keys() - self.parked:
+            self.parked.add(experiment_id)
+            quarantine.park(experiment_id, partial(self._go_on, experiment_id))
+
+    async def _send(self, due: Sequence[Recorded]) -> None:
+        await send(self.bus, topics.EVENTS, self.holding.shard, [one.envelope for one in due])
+
+    def _drop(self, one: Recorded) -> None:
+        facts = self.waiting[one.envelope.experiment]
+        del facts[one.seq]
+        if not facts:
+            del self.waiting[one.envelope.experiment]
+
+    def _go_on(self, experiment_id: ExperimentId) -> None:
+        self.parked.discard(experiment_id)
+        self.facts.put_nowait(next(iter(self.waiting[experiment_id].values())))

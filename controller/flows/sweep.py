@@ -2,6 +2,7 @@
 run."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from controller.cluster import Cluster
+from controller.core.experiment import Experiment
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
@@ -18,15 +20,19 @@ from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, report_completion, send
-from events.ids import AttemptKey
+from events.ids import AttemptKey, ExperimentId
 from events.signals import TimePassed
 
 ROUND_SECONDS = 0.5
-COMPARE_EVERY = 20
-"""Rounds between two comparisons with the cluster."""
+COMPARE_SECONDS = 10.0
+"""Between two comparisons with the cluster."""
+PATIENCE_SECONDS = 30.0
+"""How long comparing one experiment may take."""
 COLLECTOR_SECONDS = 60.0
 """How long after the end of an attempt its collector may take to report everything."""
 MAX_DEAD_LETTERS = 100
+FLOW = "sweep"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -47,27 +53,46 @@ class Sweeper:
     async def sweep(self) -> None:
         """Compare and tick at once, then regularly, until cancelled."""
         await self._tick(everybody=True)
-        turn = 0
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look(), name="requests and the clock")
+            tasks.create_task(self._compare_all(), name="compare with the cluster")
+
+    async def _look(self) -> None:
+        """What must not wait for the cluster."""
         while True:
             if not self.bus.durable:
                 await self._send(topics.SIGNALS, await self.mailbox.requests(self.holding.shard))
             await self._complete_overdue()
-            if turn % COMPARE_EVERY == 0:
-                await self._compare()
-                await self._publish_dead_letters()
             await self._tick(everybody=False)
             await asyncio.sleep(ROUND_SECONDS)
-            turn += 1
 
-    async def _compare(self) -> None:
-        for experiment_id in list(self.holding.experiments):
-            if experiment := self.holding.experiments.get(experiment_id):
-                await self.cluster.sweep(
-                    experiment.identity, self.holding.expected(experiment_id), self.holding.wants
-                )
-        others = set(self.cluster.present()) - self.holding.experiments.keys()
-        for experiment in await self.ledger.done(self.holding.shard, others):
-            await self.cluster.sweep(experiment.identity, (), self.holding.wants)
+    async def _compare_all(self) -> None:
+        while True:
+            for experiment_id in list(self.holding.experiments):
+                if experiment := self.holding.experiments.get(experiment_id):
+                    await self._compare(experiment, lambda one: self.holding.expected(one))
+            others = set(self.cluster.present()) - self.holding.experiments.keys()
+            for experiment in await self.ledger.done(self.holding.shard, others):
+                await self._compare(experiment, lambda _: set())
+            await self._publish_dead_letters()
+            await asyncio.sleep(COMPARE_SECONDS)
+
+    async def _compare(
+        self, experiment: Experiment, expected: Callable[[ExperimentId], set[AttemptKey]]
+    ) -> None:
+        """Compare one experiment with what the cluster has of it; the others do not wait for it
+        longer than PATIENCE_SECONDS."""
+        identity, quarantine = experiment.identity, self.holding.quarantine
+        if quarantine.holds(identity.id, FLOW):
+            return
+        with quarantine.isolating(identity.id, FLOW):
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS) as patience:
+                    await self.cluster.sweep(identity, expected(identity.id), self.holding.wants)
+            except TimeoutError:
+                if not patience.expired():
+                    raise
+                _log.warning("experiment %s: the cluster takes too long", identity.name)
 
     async def _tick(self, *, everybody: bool) -> None:
         """Signal that time has passed: to each experiment at the start, later to those whose
@@ -110,4 +135,7 @@ class Sweeper:
 
     async def _send(self, topic: str, envelopes: list[Envelope]) -> None:
         if envelopes:
-            await send(self.bus, topic, self.holding.shard, envelopes)
+            shard = self.holding.shard
+            await self.holding.quarantine.divide(
+                FLOW, envelopes, lambda some: send(self.bus, topic, shard, some)
+            )

@@ -7,6 +7,7 @@ from controller.core.experiment import Experiment, LiveTrial
 from controller.core.recorded import Effect, Recorded
 from controller.store.ledger import Ledger
 from controller.store.outbox import Due, Outbox
+from controller.store.quarantine import Quarantine
 from events.envelope import Envelope
 from events.facts import TrialConcluded, TrialProposed, TrialScheduled, TrialState
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber, consequence
@@ -28,6 +29,7 @@ class Holding:
     """Attempts whose start is still an effect to be done."""
     due: list[Due] = field(default_factory=list)
     """Effects that the previous owner has not done."""
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def learn(self, after: Experiment, recorded: list[Recorded]) -> None:
         """Apply what has been committed."""
@@ -76,7 +78,7 @@ class Holding:
 
 
 async def load(ledger: Ledger, outbox: Outbox, shard: Shard, epoch: int) -> Holding:
-    """Read everything that the owner of a shard needs."""
+    """Read everything that the owner of a shard needs, but for its quarantine."""
     holding = Holding(shard, epoch)
     holding.experiments = {
         experiment.identity.id: experiment for experiment in await ledger.load(shard)

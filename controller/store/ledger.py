@@ -280,12 +280,9 @@ def _readable(rows: Sequence[Any]) -> list[Experiment]:
     for row in rows:
         try:
             readable.append(_experiment(row))
-        except ValidationError as error:
-            _log.error(
-                "experiment %s is left to a newer version: %s",
-                row["name"],
-                error.errors()[0]["msg"],
-            )
+        except Exception as error:  # one that cannot be read must not hold up the others
+            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            _log.error("experiment %s is left to a newer version: %s", row["name"], what)
     return readable
 
 

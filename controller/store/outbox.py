@@ -1,5 +1,6 @@
 """Effects that are still to be done, and requests for the owner of an experiment."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from controller.core.recorded import Effect, Recorded
 from controller.store.postgres import Database
@@ -18,6 +19,7 @@ from events.ids import ExperimentId, Shard, TrialNumber
 from events.signals import AnySignal, Signal
 from events.spec.space import Assignment
 
+_log = logging.getLogger(__name__)
 _FACT: TypeAdapter[Fact] = TypeAdapter(AnyFact)
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(AnySignal)
 # From what waits to its experiment: a shard has many that are over, of which nothing waits.
@@ -41,7 +43,8 @@ class Outbox:
         self._database = database
 
     async def pending(self, shard: Shard) -> list[Due]:
-        """All effects of a shard that are not done, by experiment in the order of their facts."""
+        """All effects of a shard that are not done, by experiment in the order of their facts;
+        without experiments of which one fact cannot be read by this version."""
         rows = await self._database.fetch(
             "WITH due AS MATERIALIZED (SELECT o.*, e.shard, e.name, e.namespace "
             f"FROM outbox o {_ITS_EXPERIMENT}) "
@@ -50,7 +53,15 @@ class Outbox:
             "WHERE due.shard = $1 ORDER BY f.experiment, f.seq, due.effect",
             shard,
         )
-        return [Due(Effect(row["effect"]), recorded(row)) for row in rows]
+        due: list[Due] = []
+        strange: set[ExperimentId] = set()
+        for row in rows:
+            try:
+                due.append(Due(Effect(row["effect"]), recorded(row)))
+            except ValueError as error:
+                strange.add(ExperimentId(row["experiment"]))
+                _log.error("experiment %s waits for a newer version: %s", row["name"], error)
+        return [one for one in due if one.recorded.envelope.experiment not in strange]
 
     async def waiting(self, shards: Collection[Shard]) -> dict[str, tuple[int, float]]:
         """By effect: how many are still to be done for these shards, and the age of the oldest in
@@ -124,11 +135,16 @@ class Mailbox:
             "= $1 ORDER BY m.at, m.id",
             shard,
         )
-        return [_envelope(row) for row in rows]
+        return [one for row in rows if (one := _envelope(row)) is not None]
 
 
-def _envelope(row: Any) -> Envelope:
-    signal = _SIGNAL.validate_json(orjson.dumps(row["data"]))
+def _envelope(row: Any) -> Envelope | None:
+    """None if only a newer version can read it: it stays, and the others are not held up."""
+    try:
+        signal = _SIGNAL.validate_json(orjson.dumps(row["data"]))
+    except ValidationError as error:
+        _log.warning("request %s is left alone: %s", row["id"], error.errors()[0]["msg"])
+        return None
     return Envelope(row["id"], None, ExperimentId(row["experiment"]), row["at"], signal)
 
 

@@ -152,6 +152,18 @@ DEAD_LETTERS = CATALOGUE.counter(
 DEAD_LETTERS_KEPT = CATALOGUE.gauge(
     "dead_letters_kept", "Records put aside that were neither redriven nor dropped.", "topic"
 )
+QUARANTINES = CATALOGUE.counter(
+    "quarantines",
+    "Times that an experiment was put into quarantine, by the flow that failed with it.",
+    "flow",
+    remedy="`trialstream list`, then `trialstream show NAME` has the error. Once its cause is "
+    "removed: `trialstream resume NAME`.",
+)
+QUARANTINED = CATALOGUE.gauge(
+    "experiments_quarantined",
+    "Experiments of this controller's shards that wait because their own work failed.",
+    remedy="As trialstream_quarantines_total; the other experiments go on.",
+)
 SHARDS = CATALOGUE.gauge(
     "shards_owned",
     "Shards that this controller owns.",

@@ -15,7 +15,7 @@ def experiment_cells(row: ExperimentSummary, now: datetime) -> tuple[str, ...]:
     return (
         row.name,
         row.namespace,
-        row.state,
+        f"{row.state} (quarantine)" if row.quarantined else row.state,
         done,
         str(row.live),
         f"front of {row.front}" if row.front else words.number(row.best),
@@ -35,4 +35,5 @@ def experiment_tree(row: ExperimentSummary) -> dict[str, Any]:
         "best": row.best,
         "front": row.front,
         "createdAt": row.created_at.isoformat(),
+        "quarantined": row.quarantined,
     }

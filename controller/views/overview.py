@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.experiment import Experiment
+from controller.store.quarantine import Quarantined
 from controller.store.queries import Queries
 from controller.store.queries.curves import LatestValue, ThinnedCurve
 from controller.store.queries.experiments import ExperimentSnapshot
@@ -61,6 +62,8 @@ def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
     if snapshot.past:
         yield "As of", f"{words.clock(snapshot.now)} (event {experiment.progress.version:,})"
     yield "State", state_words(experiment)
+    if snapshot.quarantine is not None:
+        yield "Quarantine", quarantine_words(snapshot.quarantine, snapshot.now)
     yield (
         "Objectives" if spec.multi_objective else "Objective",
         "\n".join(map(words.objective_words, spec.all_objectives)),
@@ -95,6 +98,17 @@ def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:
             f"the curves of {words.count(len(trials), 'trial')} ({shown}{more}): some points, the "
             "extremes and the last are kept",
         )
+
+
+def quarantine_words(held: Quarantined, now: datetime) -> str:
+    """Since when it waits, why, and until when."""
+    left = (held.retry_at - now).total_seconds()
+    again = f"tried again in {words.duration(left)}" if left > 0 else "being tried again"
+    return (
+        f"for {words.age(held.since, now)}: {words.clean(held.flow)} failed "
+        f"{words.count(held.failures, 'time')}, {again}, or at once by trialstream resume\n"
+        f"{words.clean(held.reason)}"
+    )
 
 
 def budgets(experiment: Experiment, now: datetime) -> Iterator[tuple[str, str]]:

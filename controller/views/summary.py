@@ -166,6 +166,7 @@ async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[
         **tree,
         "createdAt": snapshot.created_at.isoformat(),
         "concludedAt": concluded.isoformat() if concluded else None,
+        "quarantine": _quarantine(snapshot),
         **(
             {
                 "asOf": {
@@ -176,6 +177,19 @@ async def read_document(queries: Queries, snapshot: ExperimentSnapshot) -> dict[
             if snapshot.past
             else {}
         ),
+    }
+
+
+def _quarantine(snapshot: ExperimentSnapshot) -> dict[str, Any] | None:
+    held = snapshot.quarantine
+    if held is None:
+        return None
+    return {
+        "flow": held.flow,
+        "reason": held.reason,
+        "failures": held.failures,
+        "since": held.since.isoformat(),
+        "retryAt": held.retry_at.isoformat(),
     }
 
 

@@ -38,6 +38,8 @@ ALERTS = (
     Alert("TrialstreamDeadLetters", "max by (topic) (trialstream_dead_letters_kept) > 0", 0,
           "Records were put aside because they cannot be processed: trialstream dead-letters "
               "list."),
+    Alert("TrialstreamQuarantine", "sum(trialstream_experiments_quarantined) > 0", 5,
+          "Experiments wait because their own work fails: trialstream list, then show."),
     Alert("TrialstreamDatabaseErrors", "sum(rate(trialstream_database_errors_total[5m])) > 0.1", 2,
           "Statements on Postgres fail.", "critical"),
     Alert("TrialstreamBusErrors", "sum(rate(trialstream_bus_errors_total[5m])) > 0.1", 2,

@@ -13,10 +13,18 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from trialstream.errors import BusRefusedError, BusUnavailableError
+from trialstream.errors import BusRefusedError, BusUnavailableError, RecordTooLargeError
 from trialstream.records import Delivery, Record
 
-__all__ = ["Bus", "BusRefusedError", "BusUnavailableError", "Delivery", "Record", "Subscription"]
+__all__ = [
+    "Bus",
+    "BusRefusedError",
+    "BusUnavailableError",
+    "Delivery",
+    "Record",
+    "RecordTooLargeError",
+    "Subscription",
+]
 
 
 class Subscription(Protocol):

@@ -13,6 +13,7 @@ from controller.cluster.kubernetes.projection import (
     live_status,
     status_of,
     trial_of,
+    with_condition,
 )
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.core.experiment import Experiment, LiveTrial
@@ -24,6 +25,7 @@ from events.ids import AttemptKey, TrialNumber
 
 PENDING_SECONDS = 4.0
 """A pending trial is shown after so long: most run before, and then it is one write less."""
+QUARANTINED = "Quarantined"
 TrialStatus = dict[str, Any]
 
 
@@ -41,9 +43,21 @@ class Display:
     async def show(self, experiment: Experiment, conditions: list[Condition]) -> Delay:
         """Make the object and those of the trials show what is known. Raises ApiError."""
         obj = self.obj.with_conditions(conditions)
+        obj = obj.with_conditions(self._quarantine(obj, experiment))
         best = await self._best(experiment)
         delay = await self.write(status_of(obj, experiment, best, now()))
         return sooner(delay, await self._show_trials(experiment, best))
+
+    def _quarantine(self, obj: ExperimentObject, experiment: Experiment) -> list[Condition]:
+        """The conditions with Quarantined, which says what fails."""
+        case = self.holding.quarantine.cases.get(experiment.identity.id)
+        if case is not None:
+            message = f"{case.flow} failed: {case.reason}"
+            return with_condition(obj, now(), QUARANTINED, True, "OwnWorkFails", message)
+        if any(one.get("type") == QUARANTINED for one in obj.conditions):
+            message = "Its work goes on"
+            return with_condition(obj, now(), QUARANTINED, False, "GoesOn", message)
+        return obj.conditions
 
     async def write(self, status: dict[str, Any]) -> Delay:
         """Replace the status where it has changed; counters alone not too often."""
@@ -69,7 +83,7 @@ class Display:
         for one in after:
             known = (one["type"], one["status"], one.get("reason")) in told
             if one["status"] == "True" and not known:
-                bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting")
+                bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting", QUARANTINED)
                 kind = "Warning" if bad else "Normal"
                 await self.ports.experiments.tell(
                     self.obj, kind, one["reason"], one["message"], now()

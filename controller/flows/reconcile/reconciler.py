@@ -19,6 +19,7 @@ from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Re
 from controller.flows.reconcile.step import Step
 from controller.store.holding import Holding
 from controller.store.ledger import Ledger
+from controller.store.quarantine import DISPLAY, is_own
 from controller.store.queries import Queries
 from events.bus import Bus
 from events.ids import ExperimentId, Shard, shard_of
@@ -57,6 +58,7 @@ class Reconciler:
     def serving(self, holding: Holding) -> Iterator[None]:
         """Reconcile the objects of a shard that we own."""
         self._holdings[holding.shard] = holding
+        holding.quarantine.listeners.append(self._handle_quarantine)
         for obj in self._experiments.objects.values():
             if self._shard(obj) == holding.shard:
                 self._records.pop(obj.id, None)
@@ -73,6 +75,12 @@ class Reconciler:
             if experiment_id in self._records:
                 self._records[experiment_id].settled = ""
                 self._enqueue(experiment_id)
+
+    def _handle_quarantine(self, experiment_id: ExperimentId) -> None:
+        """Say it in the object."""
+        if experiment_id in self._records:
+            self._records[experiment_id].settled = ""
+            self._enqueue(experiment_id)
 
     async def run(self) -> None:
         """Look at objects when they are due, until cancelled."""
@@ -128,8 +136,11 @@ class Reconciler:
             )  # each has its turn while there is little room
         except ApiError as error:
             _log.warning("experiment %s: %s", step.obj.name, error)
-        except Exception:  # one object must not hold up the others
-            _log.exception("experiment %s cannot be reconciled now", step.obj.name)
+        except Exception as error:  # one object must not hold up the others
+            if step.obj.id in step.holding.experiments and is_own(error):
+                step.holding.quarantine.add(step.obj.id, DISPLAY, error)
+            else:
+                _log.exception("experiment %s cannot be reconciled now", step.obj.name)
         else:
             step.record.backoff.reset()
             return delay

@@ -1,6 +1,7 @@
 """One look at one object of an experiment: what is asked for there is passed on, and what is known
 is shown there."""
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from controller.flows.admit import (
 from controller.flows.reconcile.display import Display
 from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record
 from controller.store.holding import Holding
+from controller.store.quarantine import MAX_REASON, is_own
 from controller.store.warm_start import UnknownEarlierError
 from events import topics
 from events.clock import now
@@ -33,6 +35,8 @@ NAME_TAKEN = "there is another experiment of this name, which is no object here"
 REFUSED_SECONDS = 2.0
 """Until the next look at an object whose name may become free, or whose earlier experiment may
 come."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class Step:
         except NameTakenError:
             message = f"{NAME_TAKEN}: trialstream delete {self.obj.namespace}/{self.obj.name}"
             return await self._refuse("NameTaken", message, final=False)
+        except Exception as error:
+            if not is_own(error):
+                raise
+            _log.exception("experiment %s cannot be examined", self.obj.name)
+            message = f"It cannot be examined: {type(error).__name__}: {error}"
+            return await self._refuse("InvalidSpec", message[:MAX_REASON], final=True)
         seed = document.spec.seed
         submitted = ExperimentSubmitted(
             name=document.name,

@@ -10,6 +10,7 @@ from controller.core.experiment import Experiment
 from controller.store.history import History, Moment
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database
+from controller.store.quarantine import Quarantined, Quarantines
 from events.facts import ExperimentState
 from events.ids import ExperimentId
 
@@ -31,6 +32,7 @@ class ExperimentSummary:
     front: int
     """How many trials of the Pareto front the state keeps; 0 with one objective."""
     created_at: datetime
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class ExperimentSnapshot:
     concluded_at: datetime | None
     now: datetime
     past: bool = False
+    quarantine: Quarantined | None = None
+    """Why it waits now, if it does."""
 
     @property
     def until(self) -> datetime | None:
@@ -59,6 +63,7 @@ class ExperimentQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ledger = Ledger(database)
+        self._quarantines = Quarantines(database)
         self._history = History(database)
 
     async def now(self) -> datetime:
@@ -69,7 +74,9 @@ class ExperimentQueries:
         return at
 
     _NEWEST = """
-        SELECT name, namespace, state, created_at, (spec->>'maxTrialCount')::int AS budget, progress
+        SELECT name, namespace, state, created_at, progress,
+            (spec->>'maxTrialCount')::int AS budget,
+            EXISTS (SELECT FROM quarantine WHERE experiment = id) AS quarantined
         FROM experiment WHERE $1::text IS NULL OR namespace = $1
         ORDER BY created_at DESC, id LIMIT $2
     """
@@ -93,12 +100,13 @@ class ExperimentQueries:
         if known is None:
             return None
         sql = "SELECT created_at, concluded_at, now() AS now FROM experiment WHERE id = $1"
-        row = await self._database.row(sql, known[0].identity.id)
-        return (
-            ExperimentSnapshot(known[0], row["created_at"], row["concluded_at"], row["now"])
-            if row
-            else None
-        )
+        experiment_id = known[0].identity.id
+        row = await self._database.row(sql, experiment_id)
+        if row is None:
+            return None
+        times = row["created_at"], row["concluded_at"], row["now"]
+        held = await self._quarantines.find([experiment_id])
+        return ExperimentSnapshot(known[0], *times, quarantine=held.get(experiment_id))
 
     async def moment(self, experiment: ExperimentId, when: datetime | UUID | int) -> Moment | None:
         """The moment of a time, or of a fact that is named by its id or number; None if there is
@@ -131,4 +139,5 @@ def _summary(row: Any) -> ExperimentSummary:
         best=best["value"] if best else None,
         front=len(progress.get("front", ())),
         created_at=row["created_at"],
+        quarantined=row["quarantined"],
     )

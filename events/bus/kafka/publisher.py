@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
-from events.bus import BusRefusedError, Record
+from events.bus import BusRefusedError, Record, RecordTooLargeError
 from trialstream.kafka.connection import client_options, limit_client_logs, stop, translated
 from trialstream.kafka.records import size
 from trialstream.kafka.settings import KafkaSettings
@@ -67,7 +67,7 @@ class Publisher:
             one.exception() for one in sent
         ]:  # of all, or asyncio complains of those that nobody asked
             if isinstance(error, MessageSizeTooLargeError):
-                raise BusRefusedError(
+                raise RecordTooLargeError(
                     "Kafka finds a record too large; raise max.message.bytes of the topic"
                 ) from error
             if error is not None:
@@ -118,7 +118,7 @@ class Publisher:
 
 def _check(record: Record) -> None:
     if (has := size(record)) > MAX_RECORD_BYTES:
-        raise BusRefusedError(
+        raise RecordTooLargeError(
             f"a record for {record.topic} has {has:,} bytes; at most {MAX_RECORD_BYTES:,} are "
             "allowed"
         )

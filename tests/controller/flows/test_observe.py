@@ -49,7 +49,7 @@ def holding() -> Holding:
 
 async def test_all_points_come_before_the_word_that_they_are_all() -> None:
     bus, script = MemoryBus(), Script()
-    follower = MetricsFollower(lambda _: script, bus, holding())
+    follower = MetricsFollower(asyncio.Queue(), lambda _: script, bus, holding())
     async with (
         bus.subscribe(topics.METRICS, 7, 0) as metrics,
         bus.subscribe(topics.SIGNALS, 7, 0) as signals,
@@ -79,7 +79,7 @@ async def test_an_attempt_that_is_not_live_is_old_news() -> None:
     def follow(launch: Launch) -> Script:
         raise AssertionError(launch)
 
-    follower = MetricsFollower(follow, bus, holding())
+    follower = MetricsFollower(asyncio.Queue(), follow, bus, holding())
     await follower.handle([Ended(AttemptKey(KEY.experiment, KEY.trial, 2), Cause.COMPLETED, 0)])
     await follower.handle([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
     async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:

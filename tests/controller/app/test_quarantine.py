@@ -1,0 +1,300 @@
+"""An experiment whose own work fails is put into quarantine; the others of its shard go on, and it
+loses nothing."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from controller.app.balancer import Balancer
+from controller.app.components import open_components, simulated_problems
+from controller.cluster import AttemptKey, Launch
+from controller.cluster.simulated import SimulatedCluster
+from controller.core.experiment import Experiment, Identity
+from controller.flows.observe import Source
+from controller.store import FencedError, StoreUnavailableError, quarantine
+from controller.store.ledger import Ledger
+from controller.store.postgres import Database, open_database
+from controller.store.quarantine import Quarantine, Quarantines, is_own
+from controller.store.queries import Queries
+from controller.suggestion.pool import open_pool
+from controller.views.experiments import experiment_cells
+from controller.views.overview import experiment_facts
+from controller.views.summary import read_document
+from events import topics
+from events.bus import BusRefusedError, BusUnavailableError, Record, RecordTooLargeError
+from events.bus.memory import MemoryBus
+from events.clock import now
+from events.envelope import Envelope, decode, send
+from events.facts import ExperimentState
+from events.ids import ExperimentId, Shard
+from events.signals import ExperimentSubmitted, ResumeRequested
+from events.spec.document import load
+from tests.controller.flows.stage import Wanted, bowl
+from tests.eventually import eventually_async
+
+SHARD = Shard(0)
+
+
+@dataclass
+class Faults:
+    """What fails with the one experiment, for as long as it is named here."""
+
+    victim: ExperimentId
+    failing: set[str] = field(default_factory=set)
+    met: set[str] = field(default_factory=set)
+    started: list[AttemptKey] = field(default_factory=list)
+    published: list[int] = field(default_factory=list)
+
+    def meet(self, name: str, experiment: ExperimentId) -> None:
+        if experiment == self.victim and name in self.failing:
+            self.met.add(name)
+            if name == "publish":
+                raise RecordTooLargeError("a record is too large")
+            raise TypeError(f"{name} is not possible")
+
+
+class FaultyCluster(SimulatedCluster):
+    faults: Faults
+
+    async def start(self, launch: Launch) -> bool:
+        self.faults.meet("start", launch.key.experiment)
+        self.faults.started.append(launch.key)
+        return await super().start(launch)
+
+    async def sweep(
+        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Any
+    ) -> None:
+        self.faults.meet("sweep", experiment.id)
+        await super().sweep(experiment, expected, wanted)
+
+
+class FaultyBus(MemoryBus):
+    faults: Faults
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        for record in records:
+            envelope = decode(record)
+            if record.topic == topics.EVENTS:
+                self.faults.meet("publish", envelope.experiment)
+            elif envelope.body.type == "suggestions.made":
+                self.faults.meet("suggest", envelope.experiment)
+        await super().publish(records)
+        for record in records:
+            if record.topic == topics.EVENTS:
+                envelope = decode(record)
+                if envelope.experiment == self.faults.victim:
+                    assert envelope.sequence is not None
+                    self.faults.published.append(envelope.sequence)
+
+
+@dataclass
+class Installation:
+    """One controller with one shard."""
+
+    database: Database
+    bus: MemoryBus
+    faults: Faults
+    balancer: Balancer
+
+    async def submit(self, wanted: Wanted, experiment: ExperimentId) -> None:
+        document = load(wanted.text.encode())
+        await self.tell(
+            experiment,
+            ExperimentSubmitted(
+                name=document.name, namespace="default", spec=document.spec, seed=1
+            ),
+        )
+
+    async def tell(self, experiment: ExperimentId, body: Any) -> None:
+        told = Envelope(uuid4(), None, experiment, now(), body)
+        await send(self.bus, topics.SIGNALS, SHARD, [told])
+
+    async def done(self, name: str) -> Experiment:
+        async def found() -> Experiment | None:
+            known = await Ledger(self.database).find("default", name)
+            return known[0] if known and known[0].done else None
+
+        experiment = await eventually_async(found, f"{name} is done")
+        assert experiment is not None
+        return experiment
+
+    async def holds(self, condition: str) -> None:
+        async def asked() -> bool:
+            row = await self.database.row(f"SELECT {condition} AS answer")
+            return row is not None and bool(row["answer"])
+
+        await eventually_async(asked, condition)
+
+
+@asynccontextmanager
+async def installation(url: str, victim: ExperimentId) -> AsyncGenerator[Installation]:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(url))
+        bus, cluster, faults = FaultyBus(), FaultyCluster(bowl, pace=20.0), Faults(victim)
+        bus.faults = cluster.faults = faults
+
+        def follow(launch: Launch) -> Source:
+            faults.meet("follow", launch.key.experiment)
+            return cluster.follow(launch)
+
+        components = await stack.enter_async_context(
+            open_components(
+                database,
+                bus,
+                await stack.enter_async_context(open_pool()),
+                cluster,
+                follow,
+                owner=str(uuid4()),
+                check=simulated_problems,
+            )
+        )
+        leaving = asyncio.Event()
+        balancer = Balancer(components, 1, leaving)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(balancer.run(), name="balancer")
+            try:
+                await eventually_async(lambda: _serving(balancer))
+                yield Installation(database, bus, faults, balancer)
+            finally:
+                leaving.set()
+
+
+async def _serving(balancer: Balancer) -> bool:
+    return bool(balancer._holdings())
+
+
+@pytest.mark.parametrize("fault", ["start", "suggest", "publish", "follow", "sweep"])
+async def test_one_experiment_waits_and_the_others_go_on(
+    fresh_database_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.flows.sweep.COMPARE_SECONDS", 0.05)
+    victim, other = ExperimentId(uuid4()), ExperimentId(uuid4())
+    async with installation(fresh_database_url, victim) as here:
+        here.faults.failing.add(fault)
+        epoch = here.balancer.owned[SHARD].epoch
+        await here.submit(Wanted("victim", 6, 2), victim)
+        await here.submit(Wanted("other", 6, 2), other)
+        assert (await here.done("other")).progress.counts.succeeded == 6
+        await here.holds(f"EXISTS (SELECT FROM quarantine WHERE experiment = '{victim}')")
+        assert fault in here.faults.met
+        assert not here.balancer.owned[SHARD].trouble
+        assert here.balancer.owned[SHARD].epoch == epoch
+        here.faults.failing.clear()
+        await here.tell(victim, ResumeRequested())
+        found = await here.done("victim")
+        assert (found.progress.state, found.progress.counts.succeeded) == (
+            ExperimentState.SUCCEEDED, 6,
+        )  # fmt: skip
+        await here.holds("NOT EXISTS (SELECT FROM outbox)")
+        assert len(here.faults.started) == len(set(here.faults.started)) == 12
+        first = list(dict.fromkeys(here.faults.published))
+        assert first == list(range(1, found.progress.version + 1))
+        assert not here.balancer.owned[SHARD].trouble
+
+
+async def test_what_waits_is_shown_and_counted_and_survives_its_owner(
+    fresh_database_url: str,
+) -> None:
+    victim = ExperimentId(uuid4())
+    async with installation(fresh_database_url, victim) as here:
+        here.faults.failing.add("start")
+        await here.submit(Wanted("victim", 2), victim)
+        await here.holds("EXISTS (SELECT FROM quarantine WHERE failures >= 2)")
+        queries = Queries(here.database)
+        snapshot = await queries.experiments.find("default", "victim")
+        assert snapshot is not None
+        said = dict(experiment_facts(snapshot))["Quarantine"]
+        assert "launch failed" in said
+        assert "TypeError: start is not possible" in said
+        assert (await read_document(queries, snapshot))["quarantine"]["flow"] == "launch"
+        (row,) = await queries.experiments.newest()
+        assert experiment_cells(row, now())[2] == "Running (quarantine)"
+        failures = snapshot.quarantine.failures if snapshot.quarantine else 0
+    async with installation(fresh_database_url, victim) as here:
+        holding = here.balancer._holdings()[0]
+        case = holding.quarantine.cases[victim]
+        assert case.failures >= failures >= 2
+        assert (await here.done("victim")).progress.counts.succeeded == 2
+
+
+def test_what_is_an_experiments_own_fault() -> None:
+    own: list[BaseException] = [
+        TypeError(),
+        RecursionError(),
+        RecordTooLargeError(),
+        PermissionError(13, "no"),
+        ExceptionGroup("", [TypeError(), KeyError()]),
+    ]
+    others: list[BaseException] = [
+        StoreUnavailableError(),
+        FencedError(),
+        BusUnavailableError(),
+        BusRefusedError(),
+        OSError(28, "the disk is full"),
+        TimeoutError(),
+        asyncio.CancelledError(),
+        ExceptionGroup("", [TypeError(), StoreUnavailableError()]),
+    ]
+    assert [is_own(one) for one in own] == [True] * len(own)
+    assert [is_own(one) for one in others] == [False] * len(others)
+
+
+def test_a_quarantine_grows_with_each_failure_and_ends_when_all_is_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    held, experiment, tried = Quarantine(), ExperimentId(uuid4()), list[str]()
+    pauses: list[float] = []
+    for _ in range(12):
+        with held.isolating(experiment, "launch"):
+            raise TypeError("again")
+        with held.isolating(experiment, "launch"):
+            raise TypeError("another task of the same try")
+        case = held.cases[experiment]
+        pauses.append(case.retry_at - clock[0])
+        assert held.holds(experiment)
+        assert held.holds(experiment, "launch")
+        assert not held.holds(experiment, "relay")
+        held.park(experiment, lambda: tried.append("parked"))
+        held.settle()
+        assert held.holds(experiment)
+        clock[0] = case.retry_at
+        held.settle()
+        assert not held.holds(experiment)
+    assert tried == ["parked"] * 12
+    assert pauses[0] <= 1.0
+    assert 150.0 <= pauses[-1] <= 300.0
+    assert held.cases[experiment].failures == 12
+    clock[0] += quarantine.QUIET_SECONDS + 1
+    held.settle()
+    assert held.cases == {}
+    held.park(experiment, lambda: tried.append("at once"))
+    assert tried[-1] == "at once"
+    with pytest.raises(StoreUnavailableError), held.isolating(experiment, "launch"):
+        raise StoreUnavailableError
+    assert held.cases == {}
+
+
+async def test_a_former_owner_writes_no_quarantine_down(fresh_database_url: str) -> None:
+    victim = ExperimentId(uuid4())
+    async with installation(fresh_database_url, victim) as here:
+        await here.submit(Wanted("victim", 1), victim)
+        await here.done("victim")
+        held = Quarantine()
+        held.add(victim, "launch", TypeError("late"))
+        epoch = here.balancer.owned[SHARD].epoch
+        quarantines = Quarantines(here.database)
+        unsaved = held.take_unsaved()
+        await quarantines.save(SHARD, epoch - 1, unsaved)
+        assert await quarantines.find([victim]) == {}
+        await quarantines.save(SHARD, epoch, {**unsaved, ExperimentId(uuid4()): held.cases[victim]})
+        assert (await quarantines.find([victim]))[victim].reason == "TypeError: late"
+        await quarantines.save(SHARD, epoch, {victim: None})
+        assert await quarantines.find([victim]) == {}
