@@ -45,7 +45,7 @@ from events.signals import (
     is_signal,
 )
 
-FLOW = "intake"
+_FLOW = "intake"
 BATCH = 500
 WAIT_SECONDS = 1.0
 LINGER_SECONDS = 0.03
@@ -252,7 +252,7 @@ class SignalProcessor:
                     self.dead_letters.append(
                         DeadLetter(one.delivery, f"no decision: {reason[-1500:]}")
                     )
-                    self.holding.quarantine.add(experiment.identity.id, FLOW, error)
+                    self.holding.quarantine.add(experiment.identity.id, _FLOW, error)
                 else:
                     recorded += more
         return experiment, recorded

@@ -5,7 +5,7 @@ from controller.store.holding import Holding
 from controller.store.quarantine import Quarantines
 from events.waiting import wait
 
-ROUND_SECONDS = 0.5
+LOOK_SECONDS = 0.5
 
 
 async def isolate(quarantines: Quarantines, holding: Holding) -> None:
@@ -16,4 +16,4 @@ async def isolate(quarantines: Quarantines, holding: Holding) -> None:
         quarantine.settle()
         if unsaved := quarantine.take_unsaved():
             await quarantines.save(holding.shard, holding.epoch, unsaved)
-        await wait(quarantine.changed, ROUND_SECONDS)
+        await wait(quarantine.changed, LOOK_SECONDS)

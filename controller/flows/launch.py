@@ -17,7 +17,7 @@ from events.clock import now
 from events.facts import ExperimentConcluded, TrialConcluded, TrialScheduled, TrialStopRequested
 from events.ids import ExperimentId
 
-FLOW = "launch"
+_FLOW = "launch"
 RETRY_SECONDS = (1.0, 30.0)
 """Before the first and between later tries of a start that was postponed."""
 LINGER_SECONDS = 0.03
@@ -62,7 +62,7 @@ class Launcher:
         quarantine, experiment_id = self.holding.quarantine, one.envelope.experiment
         backoff = Backoff(*RETRY_SECONDS)
         while not quarantine.holds(experiment_id):
-            with quarantine.isolating(experiment_id, FLOW):
+            with quarantine.isolating(experiment_id, _FLOW):
                 if await self._start(one):
                     self.done.put_nowait((Effect.START, one))
                     return
@@ -74,7 +74,7 @@ class Launcher:
         fact = one.fact
         assert isinstance(fact, TrialStopRequested)
         experiment_id = one.envelope.experiment
-        with self.holding.quarantine.isolating(experiment_id, FLOW):
+        with self.holding.quarantine.isolating(experiment_id, _FLOW):
             await self.cluster.stop(AttemptKey(experiment_id, fact.trial, fact.attempt))
             self.done.put_nowait((Effect.STOP, one))
             return

@@ -18,7 +18,7 @@ from events.ids import ExperimentId
 from events.metrics import Point
 from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
-FLOW = "observe"
+_FLOW = "observe"
 POLL_SECONDS = 0.1
 
 
@@ -75,18 +75,18 @@ class MetricsFollower:
             if trial is None:
                 continue
             if not self._holds(event.key):
-                with self.holding.quarantine.isolating(event.key.experiment, FLOW):
+                with self.holding.quarantine.isolating(event.key.experiment, _FLOW):
                     if not isinstance(event, Waiting) and not event.collector:
                         await self._read_source(event, trial)
                     if signal := _signal_for(event, trial):
                         signals.append(self.holding.seen(event.key, signal, now()))
                     continue
             self._put_off(event)
-        await self.holding.quarantine.divide(FLOW, signals, self._send_signals)
+        await self.holding.quarantine.divide(_FLOW, signals, self._send_signals)
 
     def _holds(self, key: AttemptKey) -> bool:
         """Has this flow failed with the experiment?"""
-        return self.holding.quarantine.holds(key.experiment, FLOW)
+        return self.holding.quarantine.holds(key.experiment, _FLOW)
 
     def _put_off(self, event: Event) -> None:
         """Handle the event when the experiment's quarantine is over."""
@@ -115,7 +115,7 @@ class MetricsFollower:
         while True:
             for key in list(self.sources):
                 if not self._holds(key):
-                    with self.holding.quarantine.isolating(key.experiment, FLOW):
+                    with self.holding.quarantine.isolating(key.experiment, _FLOW):
                         await self._read(key)
             await asyncio.sleep(POLL_SECONDS)
 

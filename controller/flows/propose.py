@@ -35,7 +35,7 @@ from events.signals import SuggestionsMade
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 
-FLOW = "propose"
+_FLOW = "propose"
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class Proposer:
         """Do this; if it fails, begin anew with the open request after the quarantine."""
         quarantine, done = self.holding.quarantine, False
         while not done:
-            with quarantine.isolating(self.experiment_id, FLOW):
+            with quarantine.isolating(self.experiment_id, _FLOW):
                 await work
                 done = True
             if not done:

@@ -15,7 +15,7 @@ from events.envelope import send
 from events.facts import ExperimentDeleted
 from events.ids import ExperimentId
 
-FLOW = "relay"
+_FLOW = "relay"
 BATCH = 1_000
 LINGER_SECONDS = 0.03
 """Facts come in quick succession: published together they cost one round trip to Postgres, not one
@@ -67,10 +67,10 @@ class Relayer:
         due = [
             facts[seq]
             for experiment_id, facts in self.waiting.items()
-            if not quarantine.holds(experiment_id, FLOW)
+            if not quarantine.holds(experiment_id, _FLOW)
             for seq in sorted(facts)
         ]
-        published = await quarantine.divide(FLOW, due, self._send)
+        published = await quarantine.divide(_FLOW, due, self._send)
         places = [
             (one.envelope.experiment, one.seq)
             for one in published
@@ -79,7 +79,7 @@ class Relayer:
         if places:
             await self.outbox.done(Effect.PUBLISH, places)
         for one in published:
-            with quarantine.isolating(one.envelope.experiment, FLOW):
+            with quarantine.isolating(one.envelope.experiment, _FLOW):
                 if isinstance(one.fact, ExperimentDeleted):
                     await self.forget(one.envelope.experiment)
                 self._drop(one)

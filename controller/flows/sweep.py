@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 30.0
 COLLECTOR_SECONDS = 60.0
 """How long after the end of an attempt its collector may take to report everything."""
 MAX_DEAD_LETTERS = 100
-FLOW = "sweep"
+_FLOW = "sweep"
 _log = logging.getLogger(__name__)
 
 
@@ -83,9 +83,9 @@ class Sweeper:
         """Compare one experiment with what the cluster has of it; the others do not wait for it
         longer than PATIENCE_SECONDS."""
         identity, quarantine = experiment.identity, self.holding.quarantine
-        if quarantine.holds(identity.id, FLOW):
+        if quarantine.holds(identity.id, _FLOW):
             return
-        with quarantine.isolating(identity.id, FLOW):
+        with quarantine.isolating(identity.id, _FLOW):
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS) as patience:
                     await self.cluster.sweep(identity, expected(identity.id), self.holding.wants)
@@ -137,5 +137,5 @@ class Sweeper:
         if envelopes:
             shard = self.holding.shard
             await self.holding.quarantine.divide(
-                FLOW, envelopes, lambda some: send(self.bus, topic, shard, some)
+                _FLOW, envelopes, lambda some: send(self.bus, topic, shard, some)
             )
