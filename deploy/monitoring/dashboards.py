@@ -140,6 +140,8 @@ OPERATIONS = (
                 "sum(increase(trialstream_kubernetes_object_faults_total[1h])) or vector(0)",
                 "objects passed over",
             ),
+            ("sum(trialstream_experiments_quarantined)", "in quarantine"),
+            ("sum(increase(trialstream_quarantines_total[1h])) or vector(0)", "quarantines begun"),
         ],
     ),
     Panel("Highest epoch", [("max(trialstream_shard_epoch)", "epoch")]),

@@ -136,6 +136,7 @@ def test_labels_are_bounded() -> None:
         "kind",
         "change",
         "resource",
+        "flow",
         "shard",
         "verb",
         "version",

@@ -16,6 +16,7 @@ from controller.app.components import open_components, simulated_problems
 from controller.cluster import AttemptKey, Launch
 from controller.cluster.simulated import SimulatedCluster
 from controller.core.experiment import Experiment, Identity
+from controller.flows.admit import check_of
 from controller.flows.observe import Source
 from controller.store import FencedError, StoreUnavailableError, quarantine
 from controller.store.ledger import Ledger
@@ -151,7 +152,7 @@ async def installation(url: str, victim: ExperimentId) -> AsyncGenerator[Install
                 cluster,
                 follow,
                 owner=str(uuid4()),
-                check=simulated_problems,
+                check=check_of(simulated_problems),
             )
         )
         leaving = asyncio.Event()
