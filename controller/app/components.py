@@ -32,8 +32,8 @@ from controller.store.measurements import Measurements
 from controller.store.outbox import Mailbox, Outbox
 from controller.store.positions import Positions
 from controller.store.postgres import Database
-from controller.store.upkeep import Upkeep
 from controller.store.quarantine import Quarantines
+from controller.store.upkeep import Upkeep
 from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
