@@ -6,8 +6,8 @@ from controller.cluster.kubernetes.manifests import ManifestError
 from events.ids import ExperimentId
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
-from events.spec.template import ConfigMapSource
-from events.spec.yaml import text_of
+from events.spec.template import ConfigMapSource, TrialTemplate
+from events.spec.yaml import DocumentError, text_of
 
 
 class ConfigMapError(ManifestError):
@@ -38,11 +38,23 @@ class ConfigMaps:
         if source is None or source.template is not None:
             return spec
         if experiment not in self._completed:
-            self._completed[experiment] = await with_template(self._api, namespace, spec)
+            completed = await with_template(self._api, namespace, spec)
+            _require_readable(completed.trial_template)
+            self._completed[experiment] = completed
         return self._completed[experiment]
 
     def forget(self, experiment: ExperimentId) -> None:
         self._completed.pop(experiment, None)
+
+
+def _require_readable(template: TrialTemplate) -> None:
+    source = template.config_map
+    try:
+        _ = template.manifest
+    except DocumentError as error:
+        assert source is not None
+        place = f"{source.config_map_name}/{source.template_path}"
+        raise ConfigMapError("templatePath", f"{place}: {error}") from None
 
 
 async def with_template(api: Api, namespace: str, spec: ExperimentSpec) -> ExperimentSpec:
