@@ -15,6 +15,7 @@
     │   ├── BusRefusedError             Kafka: credentials, permissions, topics
     │   │   └── RecordTooLargeError     … one record that is too large
     │   ├── CommandError                a command that cannot do what was asked
+    │   │   └── DeletedError            … because somebody has deleted the experiment
     │   ├── ConstraintError             the text of a constraint
     │   ├── DifferentSpecError          another spec for an experiment that exists
     │   ├── DocumentError               the text of an experiment
