@@ -72,14 +72,16 @@ class Reconciler:
     def handle_facts(self, recorded: Sequence[Recorded]) -> None:
         """Look again at the objects of these experiments: facts about them have been committed."""
         for experiment_id in {one.envelope.experiment for one in recorded}:
-            if experiment_id in self._records:
-                self._records[experiment_id].settled = ""
-                self._enqueue(experiment_id)
+            self._look_again(experiment_id)
 
     def _handle_quarantine(self, experiment_id: ExperimentId) -> None:
         """Say it in the object."""
-        if experiment_id in self._records:
-            self._records[experiment_id].settled = ""
+        self._look_again(experiment_id)
+
+    def _look_again(self, experiment_id: ExperimentId) -> None:
+        record = self._records.get(experiment_id)
+        if record is not None:
+            record.settled, record.changed = "", True
             self._enqueue(experiment_id)
 
     async def run(self) -> None:
@@ -116,11 +118,13 @@ class Reconciler:
                 self._records.pop(experiment_id, None)
                 return
             record = self._records.setdefault(experiment_id, Record())
-            record.looked_at = time.monotonic()
+            record.looked_at, record.changed = time.monotonic(), False
             if record.settled == obj.resource_version:
                 return
             display = Display(self._ports, obj, holding, record, self._show_seconds())
             delay = await self._try(Step(self._ports, obj, holding, record, display))
+            if record.changed:
+                record.settled = ""
             if delay is not None:
                 self._queue.add(experiment_id, delay)
         finally:

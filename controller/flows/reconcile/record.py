@@ -40,6 +40,8 @@ class Record:
     shown_at: float = float("-inf")
     settled: str = ""
     """The version of the object with which there is nothing more to do."""
+    changed: bool = False
+    """Have there been facts since the last look began? What it saw may be older."""
     best: ShownTrial | None = None
     pending: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when trials are known that are not shown yet."""
