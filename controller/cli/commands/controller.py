@@ -14,6 +14,8 @@ from controller.cli.exits import ExitCode
 from controller.cli.options import DEFAULT_DATA, Data, Kafka, Url, kafka_of, read_settings
 from controller.cluster.simulated import Function
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
 
 def controller(
     cluster: Annotated[
@@ -46,9 +48,7 @@ def controller(
 
     On SIGTERM the others take over.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     settings = read_settings(database, kafka)
     options = ControllerOptions(
         database=_shared(settings.database),

@@ -58,7 +58,7 @@ class Reconciler:
     def serving(self, holding: Holding) -> Iterator[None]:
         """Reconcile the objects of a shard that we own."""
         self._holdings[holding.shard] = holding
-        holding.quarantine.listeners.append(self._handle_quarantine)
+        holding.quarantine.listeners.append(self._look_again)
         for obj in self._experiments.objects.values():
             if self._shard(obj) == holding.shard:
                 self._records.pop(obj.id, None)
@@ -74,11 +74,8 @@ class Reconciler:
         for experiment_id in {one.envelope.experiment for one in recorded}:
             self._look_again(experiment_id)
 
-    def _handle_quarantine(self, experiment_id: ExperimentId) -> None:
-        """Say it in the object."""
-        self._look_again(experiment_id)
-
     def _look_again(self, experiment_id: ExperimentId) -> None:
+        """Something has happened that the object does not say yet."""
         record = self._records.get(experiment_id)
         if record is not None:
             record.settled, record.changed = "", True
