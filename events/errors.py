@@ -24,7 +24,9 @@
     │   ├── InvalidSpecError            a spec that cannot run here
     │   ├── ManifestError               a workload that cannot be written
     │   │   └── ConfigMapError          … for its template is in no ConfigMap that may be used
-    │   │       └── MissingConfigMapError   … or in one that is not there yet
+    │   ├── MissingSourceError          something that the spec takes from is not there yet
+    │   │   ├── MissingConfigMapError   … the ConfigMap of its template; a ConfigMapError, too
+    │   │   └── UnknownEarlierError     … an earlier experiment
     │   ├── NameTakenError              another experiment has the name
     │   ├── NoKindError                 a kind of workload that the cluster does not know
     │   ├── PathError                   a path into a status
@@ -36,7 +38,6 @@
     │   ├── StoreRefusedError           Postgres: credentials, permissions, another schema
     │   ├── TemplateError               a placeholder in a template
     │   ├── TokenRefusedError           a token of another stream
-    │   ├── UnknownEarlierError         an earlier experiment that is not there
     │   ├── UnknownOrderError           what trials cannot be sorted by
     │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
@@ -57,4 +58,15 @@ which imports nothing but the standard library.
 
 from trialstream.errors import AbandonError, PoisonError, RefusalError, RetryError, TrialstreamError
 
-__all__ = ["AbandonError", "PoisonError", "RefusalError", "RetryError", "TrialstreamError"]
+__all__ = [
+    "AbandonError",
+    "MissingSourceError",
+    "PoisonError",
+    "RefusalError",
+    "RetryError",
+    "TrialstreamError",
+]
+
+
+class MissingSourceError(RefusalError):
+    """Something from which the spec takes is not there; it may still come."""

@@ -52,6 +52,10 @@ STRAYS = {
     "Kubernetes is spoken in one place": [
         ("controller.cluster.kubernetes.pods", "kubernetes_asyncio")
     ],
+    "What runs everywhere knows nothing of Kubernetes": [
+        ("controller.flows.intake", "controller.cluster.kubernetes.configmaps"),
+        ("controller.views.rows", "controller.cluster.kubernetes.labels"),
+    ],
     "Prometheus is spoken where metrics are told, and where those of trials are read": [
         ("controller.flows.sweep", "prometheus_client"),
     ],

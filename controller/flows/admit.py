@@ -93,8 +93,8 @@ async def examine(
 ) -> ExperimentSpec:
     """The spec as it is recorded: with its template, and the rows of its warm start.
 
-    Raises InvalidSpecError; MissingConfigMapError and UnknownEarlierError if a ConfigMap or an
-    earlier experiment is not there.
+    Raises InvalidSpecError; MissingSourceError if a ConfigMap or an earlier experiment is
+    missing.
     """
     complete = await with_rows(ledger, namespace, await check(namespace, spec))
     if (size := len(complete.model_dump_json(by_alias=True).encode())) > MAX_SPEC_BYTES:

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from controller.cluster.kubernetes.configmaps import MissingConfigMapError
 from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
@@ -23,12 +22,12 @@ from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger
 from controller.store.positions import Positions
 from controller.store.reader import Reader, reading
-from controller.store.warm_start import UnknownEarlierError
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode
+from events.errors import MissingSourceError
 from events.facts import TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
@@ -206,7 +205,7 @@ class SignalProcessor:
             experiment, envelope = await prepare(
                 self.ledger, self.check, self._dated(submitted), self.clocks.budget()
             )
-        except (InvalidSpecError, MissingConfigMapError, UnknownEarlierError) as error:
+        except (InvalidSpecError, MissingSourceError) as error:
             self._reject([one], str(error))
             return None
         if not await self.ledger.admit(

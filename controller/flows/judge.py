@@ -52,10 +52,10 @@ async def judge(
 ) -> None:
     """Store and judge the measurements of the shard, until cancelled."""
     early_stopping = EarlyStopping(holding)
-    for experiment_id in list(holding.experiments):
-        await _restore(early_stopping, measurements, holding, experiment_id)
-    await send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
     async with reading(bus, positions, holding.shard, holding.epoch, topics.METRICS) as reader:
+        for experiment_id in list(holding.experiments):
+            await _restore(early_stopping, measurements, holding, experiment_id)
+        await send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
         backlog = Backlog()
         while True:
             if backlog.has_room:
@@ -170,20 +170,22 @@ async def _summarize(
     measurements: Measurements, holding: Holding, envelopes: list[Envelope]
 ) -> list[Envelope]:
     """The summaries of the attempts that have reported everything."""
-    complete: dict[ExperimentId, dict[TrialNumber, int]] = {}
-    for envelope in envelopes:
-        if isinstance(envelope.body, MetricsCompleted):
-            complete.setdefault(envelope.experiment, {})[envelope.body.trial] = (
-                envelope.body.attempt
-            )
-    signals: list[Envelope] = []
-    for experiment, attempts in complete.items():
-        summaries = await measurements.summaries(experiment, list(attempts.items()))
-        for trial, observation in summaries.items():
-            key = AttemptKey(experiment, trial, attempts[trial])
-            collected = MetricsCollected(trial=trial, attempt=key.attempt, observation=observation)
-            signals.append(holding.seen(key, collected, now()))
-    return signals
+    complete = {
+        AttemptKey(envelope.experiment, body.trial, body.attempt)
+        for envelope in envelopes
+        if isinstance(body := envelope.body, MetricsCompleted)
+    }
+    if not complete:
+        return []
+    found = await measurements.collected(holding.shard, holding.epoch, complete)
+    return [
+        holding.seen(
+            key,
+            MetricsCollected(trial=key.trial, attempt=key.attempt, observation=observation),
+            now(),
+        )
+        for key, observation in found.items()
+    ]
 
 
 @dataclass(slots=True)

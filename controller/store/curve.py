@@ -9,7 +9,7 @@ from math import isfinite, nan
 from operator import attrgetter, lt
 from typing import NamedTuple
 
-from events.ids import ExperimentId, TrialNumber
+from events.ids import AttemptKey, ExperimentId, TrialNumber
 from events.spec.objective import Summary
 
 
@@ -20,6 +20,10 @@ class CurveKey(NamedTuple):
     trial: TrialNumber
     attempt: int
     metric: str
+
+    @property
+    def of(self) -> AttemptKey:
+        return AttemptKey(self.experiment, self.trial, self.attempt)
 
 
 class MeasurementRow(NamedTuple):

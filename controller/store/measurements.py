@@ -1,7 +1,7 @@
 """Measurements: stored in batches, each point once, with the running summary of each curve; thinned
 where there are too many; and read back as summaries and curves."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import fields
 from datetime import datetime
@@ -14,16 +14,17 @@ from controller.store.courses import Courses
 from controller.store.curve import Curve, CurveKey, MeasurementRow
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
-from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.objective import Observation, Summary
+from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
+from events.spec.objective import Observation
 
 QUOTA = 100_000
 """Points of one curve that are kept, where no setting says otherwise."""
 THINNED_AT_ONCE = 50_000
 """Rows that one statement looks at to thin a curve."""
 MOST_KNOWN = 20_000
-"""Curves of a shard that are remembered between two batches."""
-Known = dict[CurveKey, Curve]
+"""Attempts of a shard whose curves are remembered between two batches."""
+Known = dict[AttemptKey, dict[str, Curve]]
+"""All curves of some attempts, by metric."""
 _KEY = itemgetter(slice(0, 4))
 _SUMMED = tuple(one.name for one in fields(Curve))
 """Columns of `curve` beside its key."""
@@ -85,19 +86,15 @@ WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE)
 UPDATE curve m SET stride = $5, kept = $6, min_step = $7, max_step = $8 FROM fence
 WHERE {_THIS} RETURNING 1
 """
-# One round trip for curves that are new to this owner: most have just begun, and nothing is stored.
+# `older`: there are points of the attempt, but no curves yet. Of most, nothing is stored.
 _CURVES = """
-SELECT a.*, c.count, c.last, c.latest, c.min, c.max, c.min_step, c.max_step, c.stride, c.kept,
-    c.count IS NULL AND EXISTS (
+SELECT a.*, c.metric, c.count, c.last, c.latest, c.min, c.max, c.min_step, c.max_step, c.stride,
+    c.kept, c.count IS NULL AND EXISTS (
         SELECT FROM measurement m WHERE m.experiment = a.experiment AND m.trial = a.trial
-            AND m.attempt = a.attempt AND m.metric = a.metric) AS older
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS a (experiment, trial, attempt, metric)
+            AND m.attempt = a.attempt) AS older
+FROM unnest($1::uuid[], $2::int[], $3::int[]) AS a (experiment, trial, attempt)
 LEFT JOIN curve c ON c.experiment = ANY($1) AND c.trial = ANY($2) AND c.experiment = a.experiment
-    AND c.trial = a.trial AND c.attempt = a.attempt AND c.metric = a.metric
-"""
-_OF_ATTEMPTS = """
-SELECT c.* FROM curve c JOIN unnest($2::int[], $3::int[]) AS a (trial, attempt)
-    USING (trial, attempt) WHERE c.experiment = $1 AND c.trial = ANY($2)
+    AND c.trial = a.trial AND c.attempt = a.attempt
 """
 # What was reported before curves were kept, or by then: from all its points.
 _SUMMED_UP = f"""
@@ -128,8 +125,8 @@ class Measurements:
     async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
         """Store new ones of `rows`. Raises FencedError if another process owns the shard."""
         parts = [(CurveKey(*key), list(part)) for key, part in groupby(rows, _KEY)]
-        known = await self._read(shard, epoch, {key for key, _ in parts})
-        curves = {key: copy(known[key]) for key, _ in parts}
+        known = await self._know(shard, epoch, {key.of for key, _ in parts})
+        curves = {key: copy(known[key.of].get(key.metric) or Curve()) for key, _ in parts}
         kept, obsolete = list[MeasurementRow](), set[_Obsolete]()
         for key, part in parts:
             points, steps = curves[key].take(part)
@@ -138,8 +135,8 @@ class Measurements:
         if obsolete and len(parts) > len(curves):
             kept = [one for one in kept if one[:5] not in obsolete]
         await self._insert(shard, epoch, kept, curves, obsolete)
-        known.update(curves)
         for key, curve in curves.items():
+            known[key.of][key.metric] = curve
             if curve.kept > self._quota:
                 await self._thin(shard, epoch, key, curve)
 
@@ -148,7 +145,7 @@ class Measurements:
         shard: Shard,
         epoch: int,
         rows: Collection[MeasurementRow],
-        curves: Known,
+        curves: Mapping[CurveKey, Curve],
         obsolete: Collection[_Obsolete],
     ) -> None:
         summed = [
@@ -164,23 +161,43 @@ class Measurements:
         if found is None or not found["fence"]:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
 
-    async def _read(self, shard: Shard, epoch: int, wanted: set[CurveKey]) -> Known:
-        """All curves that are remembered, and `wanted` among them."""
+    async def collected(
+        self, shard: Shard, epoch: int, attempts: Collection[AttemptKey]
+    ) -> dict[AttemptKey, Observation]:
+        """What each of these attempts, which have reported everything, has reported.
+
+        Their curves are remembered no longer."""
+        known = await self._know(shard, epoch, attempts)
+        return {key: _observation(known.pop(key)) for key in attempts}
+
+    async def _know(self, shard: Shard, epoch: int, wanted: Collection[AttemptKey]) -> Known:
+        """All curves that are remembered, and those of `wanted` among them."""
         at, known = self._known.get(shard, (epoch, {}))
         if at != epoch or len(known) > MOST_KNOWN:
             known = {}
         self._known[shard] = epoch, known
-        if missing := wanted - known.keys():
-            rows = await self._database.fetch(_CURVES, *_columns(missing, len(CurveKey._fields)))
-            known.update(_curve(row) for row in rows if row["count"] is not None)
-            for row in rows:
-                if row["older"]:
-                    attempt = row["trial"], row["attempt"]
-                    for key, curve in await self._sum_up(row["experiment"], [attempt]):
-                        known.setdefault(key, curve)
-            for key in missing:
-                known.setdefault(key, Curve())
+        if missing := [key for key in wanted if key not in known]:
+            found, older = await self._read(missing)
+            if older:  # their curves are written down together, or some would look like all
+                await self._insert(shard, epoch, (), older, ())
+            known.update(found)
         return known
+
+    async def _read(self, attempts: Collection[AttemptKey]) -> tuple[Known, dict[CurveKey, Curve]]:
+        """The curves of these attempts, and those among them that had to be summed up."""
+        found: Known = {key: {} for key in attempts}
+        older = dict[CurveKey, Curve]()
+        values = ([key.experiment for key in found], [key.trial for key in found])
+        for row in await self._database.fetch(_CURVES, *values, [key.attempt for key in found]):
+            if row["older"]:
+                attempt = row["trial"], row["attempt"]
+                older.update(await self._sum_up(row["experiment"], [attempt]))
+            elif row["count"] is not None:
+                key, curve = _curve(row)
+                found[key.of][key.metric] = curve
+        for key, curve in older.items():
+            found[key.of][key.metric] = curve
+        return found, older
 
     async def _thin(self, shard: Shard, epoch: int, key: CurveKey, curve: Curve) -> None:
         """Keep about half of the quota of a curve, some rows at a time.
@@ -216,26 +233,13 @@ class Measurements:
     ) -> dict[TrialNumber, Observation]:
         """What each of these (trial, attempt) has reported, or had `until` then, by what is kept;
         empty if it reported nothing."""
-        found: dict[TrialNumber, dict[str, Summary]] = {trial: {} for trial, _ in attempts}
-        for key, curve in await self.of_attempts(experiment, attempts, until):
-            found[key.trial][key.metric] = curve.summary
-        return dict(found)
-
-    async def of_attempts(
-        self,
-        experiment: ExperimentId,
-        attempts: Sequence[tuple[TrialNumber, int]],
-        until: datetime | None = None,
-    ) -> list[tuple[CurveKey, Curve]]:
-        """The curves of these (trial, attempt); `until`: from the points of then that are kept."""
-        if until is not None:
-            return await self._sum_up(experiment, attempts, until)
-        rows = await self._database.fetch(
-            _OF_ATTEMPTS, experiment, *map(list, zip(*attempts, strict=True))
-        ) if attempts else []  # fmt: skip
-        found = list(map(_curve, rows))
-        without = set(attempts) - {(key.trial, key.attempt) for key, _ in found}
-        return found + (await self._sum_up(experiment, list(without)) if without else [])
+        if until is None:
+            known, _ = await self._read([AttemptKey(experiment, *one) for one in attempts])
+            return {key.trial: _observation(curves) for key, curves in known.items()}
+        found: dict[TrialNumber, dict[str, Curve]] = {trial: {} for trial, _ in attempts}
+        for key, curve in await self._sum_up(experiment, attempts, until):
+            found[key.trial][key.metric] = curve
+        return {trial: _observation(curves) for trial, curves in found.items()}
 
     async def _sum_up(
         self,
@@ -251,6 +255,10 @@ class Measurements:
 def _columns(rows: Collection[tuple[Any, ...]], width: int) -> Iterator[list[Any]]:
     """The columns of rows, for `unnest`; empty ones of no rows."""
     return map(list, zip(*rows, strict=True)) if rows else iter([[] for _ in range(width)])
+
+
+def _observation(curves: Mapping[str, Curve]) -> Observation:
+    return {metric: curve.summary for metric, curve in curves.items()}
 
 
 def _curve(row: Any) -> tuple[CurveKey, Curve]:

@@ -1,13 +1,13 @@
 """Results of earlier experiments, as the rows from which a new one starts."""
 
 from controller.store.ledger import Ledger
-from events.errors import RefusalError
+from events.errors import MissingSourceError
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Direction
 from events.spec.warm_start import MOST_BYTES, MOST_ROWS, Row, WarmStart, written_size
 
 
-class UnknownEarlierError(RefusalError, ValueError):
+class UnknownEarlierError(MissingSourceError, ValueError):
     """There is no such experiment, or its results mean something else; the message has a remedy."""
 
 

@@ -13,15 +13,16 @@ from events.bus import Delivery, Record
 
 UNHEARD = 1_000
 """Records that a partition keeps while nobody subscribes to it."""
-MOST_AHEAD = 50
-"""Records of measurements, each of up to some thousand points, that wait for their reader; then
-whoever publishes more waits, too."""
+MOST_AHEAD_BYTES = 4_000_000
+"""Measurements that wait for their reader; then whoever publishes more waits, too."""
 
 
 @dataclass(slots=True, eq=False)
 class _Partition:
     records: deque[Record] = field(default_factory=deque)
     start: int = 0
+    size: int = 0
+    """Bytes of the values of `records`."""
     subscriptions: list["MemorySubscription"] = field(default_factory=list)
     drained: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -30,17 +31,25 @@ class _Partition:
         return self.start + len(self.records)
 
     async def wait_for_room(self) -> None:
-        """Until whoever subscribes has dealt with all but MOST_AHEAD records."""
-        while self.subscriptions and len(self.records) > MOST_AHEAD:
+        """Until whoever subscribes has dealt with all but MOST_AHEAD_BYTES."""
+        while self.subscriptions and self.size > MOST_AHEAD_BYTES:
             self.drained.clear()
             await self.drained.wait()
+
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+        self.size += len(record.value)
+        if not self.subscriptions:
+            self.trim()
+        for subscription in self.subscriptions:
+            subscription.wake()
 
     def trim(self) -> None:
         """Drop what every subscription has released."""
         self.drained.set()
         keep = min((one.released for one in self.subscriptions), default=self.end - UNHEARD)
         while self.start < keep and self.records:
-            self.records.popleft()
+            self.size -= len(self.records.popleft().value)
             self.start += 1
 
 
@@ -97,11 +106,7 @@ class MemoryBus:
             partition = self._partition(record.topic, record.partition)
             if record.topic == topics.METRICS:
                 await partition.wait_for_room()
-            partition.records.append(record)
-            if not partition.subscriptions:
-                partition.trim()
-            for subscription in partition.subscriptions:
-                subscription.wake()
+            partition.add(record)
 
     @asynccontextmanager
     async def subscribe(

@@ -11,10 +11,11 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import NewTopic
 
+from events import topics
 from events.bus import Bus, Record, Subscription
 from events.bus.kafka import KafkaSettings, open_bus
 from events.bus.kafka.topics import seen
-from events.bus.memory import UNHEARD, MemoryBus
+from events.bus.memory import MOST_AHEAD_BYTES, UNHEARD, MemoryBus
 from tests.brokers import admin
 from tests.conftest import NO_KAFKA
 
@@ -256,6 +257,23 @@ async def test_memory_keeps_a_bounded_past_where_nobody_listens() -> None:
     async with bus.subscribe(T, 0, 0) as subscription:
         assert subscription.position == 2 * UNHEARD
         assert (await heard(subscription, UNHEARD, limit=UNHEARD))[0] == (2 * UNHEARD, 2 * UNHEARD)
+
+
+async def test_memory_lets_who_publishes_many_measurements_wait_for_their_reader() -> None:
+    bus, small, large = MemoryBus(), 5 * UNHEARD, 3 * MOST_AHEAD_BYTES // 1_000_000
+    megabyte = Record(topics.METRICS, 0, b"", (), bytes(1_000_000))
+    async with bus.subscribe(topics.METRICS, 0, 0) as subscription, asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(5):
+            await bus.publish([Record(topics.METRICS, 0, b"", (), b"1")] * small)
+        publishing = tasks.create_task(bus.publish([megabyte] * large))
+        await asyncio.sleep(0)
+        ahead = len(await subscription.fetch(2 * small, 1)) - small
+        assert 0 < ahead <= MOST_AHEAD_BYTES // 1_000_000 + 1
+        assert not publishing.done()
+        while not publishing.done():
+            subscription.release(subscription.position)
+            await subscription.fetch(100, 0.1)
+        assert subscription.position == small + large
 
 
 async def test_memory_stays_bounded_where_everybody_releases() -> None:

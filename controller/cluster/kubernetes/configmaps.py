@@ -3,6 +3,7 @@
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import NotFoundError
 from controller.cluster.kubernetes.manifests import ManifestError
+from events.errors import MissingSourceError
 from events.ids import ExperimentId
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
@@ -18,7 +19,7 @@ class ConfigMapError(ManifestError):
         super().__init__(f"{text_of(self.problem.path)}: {message}")
 
 
-class MissingConfigMapError(ConfigMapError):
+class MissingConfigMapError(ConfigMapError, MissingSourceError):
     """The ConfigMap is not there; it may still be created."""
 
 

@@ -5,7 +5,6 @@ import logging
 import time
 from dataclasses import dataclass
 
-from controller.cluster.kubernetes.configmaps import MissingConfigMapError
 from controller.cluster.kubernetes.objects import Condition, ExperimentObject
 from controller.cluster.kubernetes.projection import refused_status, with_condition
 from controller.core.edits import edit_refusal
@@ -21,10 +20,10 @@ from controller.flows.reconcile.display import Display
 from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record
 from controller.store.holding import Holding
 from controller.store.quarantine import MAX_REASON, is_own
-from controller.store.warm_start import UnknownEarlierError
 from events import topics
 from events.clock import now
 from events.envelope import Envelope, send
+from events.errors import MissingSourceError
 from events.ids import consequence
 from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
 from events.spec.document import ExperimentDocument, load_tree
@@ -95,7 +94,7 @@ class Step:
             return await self._refuse("InvalidSpec", str(error), final=True)
         except InvalidSpecError as error:
             return await self._refuse("InvalidSpec", "\n".join(error.problems), final=True)
-        except (MissingConfigMapError, UnknownEarlierError) as error:
+        except MissingSourceError as error:
             return await self._refuse("InvalidSpec", str(error), final=False)
         except WasDeletedError:
             message = "It was deleted; delete this object, too"

@@ -61,6 +61,15 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"""
     assert "show" in done.stdout or "--version" in words
 
 
+def test_a_run_on_this_machine_loads_nothing_of_kubernetes() -> None:
+    code = """
+import sys
+import controller.cli.commands.run
+print("kubernetes_asyncio" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help(name: str) -> None:
     assert load(name).help

@@ -19,7 +19,7 @@ from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.postgres import Database, open_database
 from controller.store.queries.curves import CurveQueries
-from events.ids import ExperimentId, TrialNumber
+from events.ids import AttemptKey, ExperimentId, TrialNumber
 from tests.controller.histories import START, Author, admitted, opened, text
 
 QUOTA = 100
@@ -136,6 +136,17 @@ async def test_what_was_reported_before_curves_were_kept_counts(database_url: st
         stored = dict(await _stored(database, author))
         assert len(stored) <= QUOTA + 3
         assert {778: -9.0, 1334: 9.0, 3_000: told[-1]}.items() <= stored.items()
+
+
+async def test_no_metric_from_before_is_forgotten_when_another_goes_on(database_url: str) -> None:
+    async with _author(database_url) as (database, author):
+        shard, epoch, key = author._shard, author._epoch, AttemptKey(author.id, TrialNumber(1), 1)
+        other = point(1, 0.25, author.id)._replace(metric="accuracy")
+        await Measurements(database).store(shard, epoch, [point(1, 0.5, author.id), other])
+        await database.execute("DELETE FROM curve WHERE experiment = $1", author.id)
+        await Measurements(database).store(shard, epoch, [point(2, 0.4, author.id)])
+        found = await Measurements(database).collected(shard, epoch, [key])
+        assert {name: one.count for name, one in found[key].items()} == {"loss": 2, "accuracy": 1}
 
 
 async def test_a_thinned_curve_is_drawn_from_its_first_to_its_last_point(database_url: str) -> None:
