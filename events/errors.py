@@ -41,6 +41,7 @@
     │   ├── UnknownOrderError           what trials cannot be sorted by
     │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
+    │   ├── DataRefusedError            Postgres: a value that it cannot hold
     │   └── UnreadableRecordError       a record that this version does not understand
     ├── AbandonError                    stop at once and keep nothing that was known
     │   ├── FencedError                 another controller owns the shard

@@ -17,10 +17,11 @@ from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.flows.admit import Check, InvalidSpecError, prepare
+from controller.store import DataRefusedError
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger
-from controller.store.positions import Positions
+from controller.store.positions import Move, Positions
 from controller.store.reader import Reader, reading
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
@@ -133,26 +134,53 @@ class SignalProcessor:
         return received
 
     async def process(self, received: Sequence[ReceivedSignal]) -> None:
-        """Decide on all, then commit each experiment; the last commit also moves the position."""
+        """Decide on all, then commit each experiment; the last commit also moves the position.
+
+        What Postgres cannot hold is put aside: then that signal alone, and nothing else, is
+        without a decision.
+        """
         groups: dict[ExperimentId, list[ReceivedSignal]] = {}
         for one in received:
             groups.setdefault(one.envelope.experiment, []).append(one)
-        batches = [batch for group in groups.values() if (batch := await self._decide_group(group))]
+        decided = [
+            (group, batch)
+            for group in groups.values()
+            if (batch := await self._decide_group(group))
+        ]
         self.reader.acknowledge(self.reader.position)
-        for count, batch in enumerate(batches, 1):
-            move = self.reader.move() if count == len(batches) and not self.dead_letters else None
-            await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
-            self.reader.mark_stored(move)
-            self._apply(batch)
+        for count, (group, batch) in enumerate(decided, 1):
+            move = self.reader.move() if count == len(decided) and not self.dead_letters else None
+            await self._commit(group, batch, move)
         dead, self.dead_letters = self.dead_letters, []
         await self.reader.store(dead)
 
-    def _apply(self, batch: Batch) -> None:
+    async def _commit(
+        self, group: list[ReceivedSignal], batch: Batch, move: Move | None = None
+    ) -> None:
+        """Commit what was decided on `group`; of what Postgres refuses, first one half, then the
+        other."""
+        try:
+            await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
+        except DataRefusedError as error:
+            await self._commit_halves(group, str(error))
+            return
+        self.reader.mark_stored(move)
         self.holding.learn(batch.after, list(batch.recorded))
         self.on_commit(batch.recorded)
         _count(batch.recorded)
         if batch.after.done:
             self.holding.forget(batch.after.identity.id)
+
+    async def _commit_halves(self, group: list[ReceivedSignal], reason: str) -> None:
+        if len(group) == 1:
+            self._reject(group, reason)
+            return
+        again = {one.delivery.position for one in group}
+        self.dead_letters = [one for one in self.dead_letters if one.delivery.position not in again]
+        middle = len(group) // 2
+        for half in (group[:middle], group[middle:]):
+            if batch := await self._decide_group(half):
+                await self._commit(half, batch)
 
     async def _decide_group(self, received: list[ReceivedSignal]) -> Batch | None:
         experiment_id = received[0].envelope.experiment
@@ -181,8 +209,10 @@ class SignalProcessor:
             return None, []
         if known is None:
             for index, one in enumerate(received):
-                if isinstance(one.envelope.body, ExperimentSubmitted):
-                    return await self._admit(one), received[index:]
+                if isinstance(one.envelope.body, ExperimentSubmitted) and (
+                    admitted := await self._admit(one)
+                ):
+                    return admitted, received[index:]
             if any(_is_request(one) for one in received) and not await self.ledger.was_deleted(
                 experiment_id
             ):
@@ -205,12 +235,13 @@ class SignalProcessor:
             experiment, envelope = await prepare(
                 self.ledger, self.check, self._dated(submitted), self.clocks.budget()
             )
-        except (InvalidSpecError, MissingSourceError) as error:
+            new = await self.ledger.admit(
+                experiment, envelope, self.holding.shard, self.holding.epoch
+            )
+        except (InvalidSpecError, MissingSourceError, DataRefusedError) as error:
             self._reject([one], str(error))
             return None
-        if not await self.ledger.admit(
-            experiment, envelope, self.holding.shard, self.holding.epoch
-        ):
+        if not new:
             return None
         self.holding.experiments[submitted.experiment] = experiment
         self.on_commit([Recorded.of(experiment.identity, 1, envelope)])

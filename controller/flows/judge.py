@@ -4,11 +4,12 @@ reported all."""
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create_scheduler
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.store import DataRefusedError
 from controller.store.backlog import Backlog
 from controller.store.courses import Course, KnownTrial
 from controller.store.curve import MeasurementRow
@@ -67,15 +68,17 @@ async def judge(
                     await _restore(
                         early_stopping, measurements, holding, recorded.envelope.experiment
                     )
-            envelopes, dead = _decode_all(backlog.take(), holding)
-            if envelopes:
+            received, dead = _decode_all(backlog.take(), holding)
+            if received:
+                envelopes = [one.envelope for one in received]
                 early_stopping.observe(envelopes)
                 async with asyncio.TaskGroup() as tasks:  # stops do not wait for the disk
                     stops = send(bus, topics.SIGNALS, holding.shard, early_stopping.take_stops())
                     tasks.create_task(stops, name="send stops")
-                    tasks.create_task(
-                        _store(measurements, holding, envelopes), name="store measurements"
+                    storing = tasks.create_task(
+                        _store(measurements, holding, received), name="store measurements"
                     )
+                dead += storing.result()
                 if courses := list(early_stopping.take_courses(envelopes)):
                     await measurements.courses.keep(holding.shard, holding.epoch, courses)
                 summaries = await _summarize(measurements, holding, envelopes)
@@ -134,12 +137,19 @@ async def _retell(
             early_stopping.report(AttemptKey(number, trial.number, trial.attempt), step, value)
 
 
+class Received(NamedTuple):
+    """Measurements that could be read, and the delivery that they came in."""
+
+    envelope: Envelope
+    delivery: Delivery
+
+
 def _decode_all(
     deliveries: Sequence[Delivery], holding: Holding
-) -> tuple[list[Envelope], list[DeadLetter]]:
+) -> tuple[list[Received], list[DeadLetter]]:
     """The measurements of live experiments, and the records that cannot be read; others are
     dropped."""
-    found: list[Envelope] = []
+    found: list[Received] = []
     dead: list[DeadLetter] = []
     for delivery in deliveries:
         try:
@@ -150,20 +160,32 @@ def _decode_all(
             dead.append(DeadLetter(delivery, str(error)))
             continue
         if envelope.experiment in holding.experiments:
-            found.append(envelope)
+            found.append(Received(envelope, delivery))
     return found, dead
 
 
-async def _store(measurements: Measurements, holding: Holding, envelopes: list[Envelope]) -> None:
+async def _store(
+    measurements: Measurements, holding: Holding, received: Sequence[Received]
+) -> list[DeadLetter]:
+    """Store all points but those of the records that Postgres refuses, and return these."""
     rows = [
-        MeasurementRow(envelope.experiment, body.trial, body.attempt, *point)
-        for envelope in envelopes
-        if isinstance(body := envelope.body, MetricsReported)
+        MeasurementRow(one.envelope.experiment, body.trial, body.attempt, *point)
+        for one in received
+        if isinstance(body := one.envelope.body, MetricsReported)
         for point in body.points
     ]
-    if rows:
-        POINTS.inc(len(rows))
+    if not rows:
+        return []
+    try:
         await measurements.store(holding.shard, holding.epoch, rows)
+    except DataRefusedError as error:
+        if len(received) == 1:
+            return [DeadLetter(received[0].delivery, str(error))]
+        middle = len(received) // 2
+        halves = received[:middle], received[middle:]
+        return [dead for half in halves for dead in await _store(measurements, holding, half)]
+    POINTS.inc(len(rows))
+    return []
 
 
 async def _summarize(

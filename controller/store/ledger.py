@@ -15,7 +15,7 @@ from controller.core.experiment import Experiment, Identity, Progress
 from controller.core.recorded import Effect, Recorded, effects
 from controller.store import FencedError
 from controller.store.positions import Move
-from controller.store.postgres import Database
+from controller.store.postgres import Database, writing
 from controller.store.statement import Statement
 from controller.store.trials import trial_rows
 from controller.telemetry.catalogue import TRANSACTION
@@ -112,7 +112,10 @@ class Ledger:
     async def _admit(
         self, experiment: Experiment, admitted: Envelope, shard: Shard | None, epoch: int | None
     ) -> Any:
-        values = _ADMIT.values(shard=shard, epoch=epoch, **_admitted_values(experiment, admitted))
+        with writing():
+            values = _ADMIT.values(
+                shard=shard, epoch=epoch, **_admitted_values(experiment, admitted)
+            )
         row = await self._database.row(_ADMIT.sql, *values)
         assert row is not None
         return row
@@ -228,22 +231,11 @@ class Ledger:
     ) -> None:
         """Commit all of `batch`, and the position with it, or nothing.
 
-        Raises FencedError if the shard, the experiment or the position has moved on.
+        Raises FencedError if the shard, the experiment or the position has moved on,
+        DataRefusedError if Postgres cannot hold what was decided.
         """
-        rows = trial_rows(batch.before, batch.after, batch.recorded)
-        values = _COMMIT.values(
-            shard=shard,
-            epoch=epoch,
-            **_experiment_values(batch),
-            marks=list(batch.marks),
-            fact=[FactRow.of(one) for one in batch.recorded],
-            new_trial=rows.new,
-            trial=rows.updated,
-            effect=[
-                EffectRow(one.seq, effect) for one in batch.recorded for effect in effects(one.fact)
-            ],
-            **_position_values(move),
-        )
+        with writing():
+            values = _COMMIT.values(shard=shard, epoch=epoch, **_commit_values(batch, move))
         with TRANSACTION.labels("commit").time():
             row = await self._database.row(_COMMIT.sql, *values)
         if row is None or row["moved"] != 1:
@@ -296,6 +288,21 @@ def _experiment(row: Any) -> Experiment:
 
 def _state(progress: Progress) -> Any:
     return _PROGRESS.dump_python(progress, mode="json", exclude_defaults=True)
+
+
+def _commit_values(batch: Batch, move: Move | None) -> dict[str, Any]:
+    rows = trial_rows(batch.before, batch.after, batch.recorded)
+    return {
+        **_experiment_values(batch),
+        "marks": list(batch.marks),
+        "fact": [FactRow.of(one) for one in batch.recorded],
+        "new_trial": rows.new,
+        "trial": rows.updated,
+        "effect": [
+            EffectRow(one.seq, effect) for one in batch.recorded for effect in effects(one.fact)
+        ],
+        **_position_values(move),
+    }
 
 
 def _experiment_values(batch: Batch) -> dict[str, Any]:

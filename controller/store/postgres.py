@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 import orjson
 
-from controller.store import StoreRefusedError, StoreUnavailableError
+from controller.store import DataRefusedError, StoreRefusedError, StoreUnavailableError
 from controller.telemetry.catalogue import DATABASE_ERRORS
 
 CONNECT_SECONDS = 10.0
@@ -54,6 +54,13 @@ _FINAL = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
     asyncpg.ReadOnlySQLTransactionError,
+)
+# What a statement says cannot be stored: SQLSTATE classes 22, 23 and 54, or asyncpg cannot encode
+# it.
+_REFUSED_DATA = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
 )
 
 
@@ -125,11 +132,24 @@ class _Translated:
         if isinstance(error, _FINAL):
             DATABASE_ERRORS.labels("refused").inc()
             raise StoreRefusedError(f"the database refuses: {error}") from error
+        if isinstance(error, _REFUSED_DATA):
+            DATABASE_ERRORS.labels("data").inc()
+            raise DataRefusedError(f"the database cannot hold it: {error}") from error
         if isinstance(error, _PASSING):
             DATABASE_ERRORS.labels("away").inc()
             raise StoreUnavailableError(
                 f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             ) from error
+
+
+@contextmanager
+def writing() -> Generator[None]:
+    """Make the values of a statement: one that cannot be written as JSON raises
+    DataRefusedError."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataRefusedError(f"the database cannot hold it: {error}") from error
 
 
 @asynccontextmanager

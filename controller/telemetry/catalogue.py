@@ -200,7 +200,7 @@ DATABASE_ERRORS = CATALOGUE.counter(
     "Statements on Postgres that failed.",
     "kind",
     remedy="away: check that Postgres runs and can be reached. refused: the log "
-    "says what it refuses.",
+    "says what it refuses. data: records that it cannot hold; see trialstream dead-letters list.",
 )
 POOL = CATALOGUE.gauge(
     "database_connections",

@@ -1,0 +1,146 @@
+"""What Postgres cannot hold is one record's fault: it is put aside, the others are decided on and
+stored."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from controller.store import DataRefusedError
+from controller.store.ledger import Batch
+from controller.store.measurements import MeasurementRow, Measurements
+from events import topics
+from events.clock import now
+from events.facts import Cause
+from events.ids import ExperimentId, TrialNumber
+from events.metrics import MetricsReported, Point
+from events.signals import (
+    ExperimentSubmitted,
+    ExtensionRequested,
+    SuggestionsMade,
+    WorkloadEnded,
+    WorkloadStarted,
+)
+from tests.controller.flows.owner import owning
+from tests.controller.histories import admitted, assignment, opened, text
+from tests.experiments import experiment_spec
+
+ONE = TrialNumber(1)
+UNHOLDABLE: list[tuple[str, Any]] = [
+    ("metric", "lo\0ss"), ("metric", "lo\ud800ss"), ("metric", "x" * 1_000_000),
+    ("step", 2**31), ("trial", 2**31), ("attempt", -(2**40)), ("step", 2**80),
+    ("at", "noon"), ("value", "high"),
+]  # fmt: skip
+
+
+def a_name() -> str:
+    return f"e{uuid4().hex[:12]}"
+
+
+@pytest.mark.parametrize(("field", "value"), UNHOLDABLE)
+async def test_a_value_that_cannot_be_stored_is_no_outage(
+    database_url: str, field: str, value: Any
+) -> None:
+    async with opened(database_url) as (database, leases):
+        author = await admitted(database, leases, text(a_name()))
+        row = MeasurementRow(author.id, ONE, 1, "loss", 1, now(), 1.0)._replace(**{field: value})
+        with pytest.raises(DataRefusedError, match="the database cannot hold it"):
+            await Measurements(database).store(author._shard, author._epoch, [row])
+
+
+async def test_a_fact_that_cannot_be_stored_is_no_outage(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
+        author = await admitted(database, leases, text(a_name()))
+        with pytest.raises(DataRefusedError):
+            await author.suggest({"lr": 2**70, "layers": 1, "opt": "adam"})
+        old = author.experiment = (await author._ledger.load(author._shard))[0]
+        with pytest.raises(DataRefusedError):
+            await author._ledger.commit(
+                author._shard,
+                author._epoch,
+                Batch(old, old, (), marks=[2**80]),  # type: ignore[list-item]
+            )
+
+
+async def test_a_signal_that_cannot_be_stored_is_put_aside_and_the_others_are_decided_on(
+    database_url: str,
+) -> None:
+    async with owning(database_url, a_name(), trials=6, parallel=3) as owner:
+        await owner.author.suggest(*(assignment(number) for number in (1, 2, 3)))
+        owner.holding.experiments[owner.author.id] = owner.author.experiment
+        ended: Any = {"attempt": 1, "cause": Cause.ERROR, "exit_code": 1, "message": "\0"}
+        await owner.tell(
+            topics.SIGNALS,
+            *(WorkloadStarted(trial=TrialNumber(number), attempt=1) for number in (1, 2)),
+            WorkloadEnded.model_construct(trial=ONE, **ended),
+            ExtensionRequested(max_trial_count=7),
+            WorkloadEnded.model_construct(trial=TrialNumber(2), **ended),
+            WorkloadStarted(trial=TrialNumber(3), attempt=1),
+            ExtensionRequested(max_trial_count=8),
+        )
+        reasons = await owner.reasons(2)
+        assert len(reasons) == 2
+        assert all("cannot hold it" in reason for reason in reasons)
+        for trial in (1, 2, 3):
+            await owner.holds(
+                "EXISTS (SELECT FROM trial WHERE experiment = $1 AND number = $2 "
+                "AND state = 'Running')", owner.author.id, trial,
+            )  # fmt: skip
+        await owner.holds(
+            "(SELECT array_agg((data->>'max_trial_count')::int ORDER BY seq) FROM fact "
+            "WHERE experiment = $1 AND type = 'budget.extended') = '{7,8}'", owner.author.id,
+        )  # fmt: skip
+
+
+async def test_a_submission_that_cannot_be_stored_is_put_aside_and_the_next_one_counts(
+    database_url: str,
+) -> None:
+    async with owning(database_url, a_name()) as owner:
+        new, name = ExperimentId(uuid4()), a_name()
+        good = ExperimentSubmitted(
+            name=name, namespace="default", spec=experiment_spec(name, seed=1), seed=1
+        )
+        bad = good.model_copy(update={"seed": 2**70})
+        await owner.tell(topics.SIGNALS, bad, good, experiment=new)
+        (reason,) = await owner.reasons(1)
+        assert "cannot hold it" in reason
+        await owner.holds("EXISTS (SELECT FROM experiment WHERE id = $1 AND name = $2)", new, name)
+
+
+async def test_points_that_cannot_be_stored_are_put_aside_and_the_others_are_kept(
+    database_url: str,
+) -> None:
+    async with owning(database_url, a_name()) as owner:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        bodies = [
+            MetricsReported.model_construct(
+                trial=ONE,
+                attempt=1,
+                points=(
+                    Point("loss", step, at, 0.5),
+                    Point("lo\0ss" if step in (3, 8) else "acc", step, at, 0.5),
+                ),
+            )
+            for step in range(1, 10)
+        ]
+        await owner.tell(topics.METRICS, *bodies)
+        assert len(await owner.reasons(2)) == 2
+        await owner.holds(
+            "(SELECT array_agg(step ORDER BY step) FROM measurement WHERE experiment = $1 "
+            "AND metric = 'loss') = '{1,2,4,5,6,7,9}'", owner.author.id,
+        )  # fmt: skip
+
+
+async def test_a_refused_answer_of_a_search_holds_up_nothing(database_url: str) -> None:
+    async with owning(database_url, a_name()) as owner:
+        request = owner.author.experiment.progress.request
+        assert request is not None
+        bad = SuggestionsMade.model_construct(
+            request=request.number, assignments=({"lr": 2**70},), told=0, exhausted=False
+        )
+        good = bad.model_copy(update={"assignments": (assignment(1),)})
+        await owner.tell(topics.SIGNALS, bad, good)
+        (reason,) = await owner.reasons(1)
+        assert "64-bit" in reason
+        await owner.holds("EXISTS (SELECT FROM trial WHERE experiment = $1)", owner.author.id)
