@@ -6,11 +6,15 @@ import math
 from dataclasses import replace
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from controller.core.recorded import Effect
-from controller.store import FencedError, StoreRefusedError, StoreUnavailableError
+from controller.store import (
+    DataRefusedError,
+    FencedError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from controller.store.curve import MeasurementRow
 from controller.store.journal import Journals
 from controller.store.leases import open_leases
@@ -84,7 +88,7 @@ async def test_a_conclusion_never_changes(database_url: str) -> None:
     async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         await finish(author, 2)
-        with pytest.raises(asyncpg.CheckViolationError, match="it may not become Failed"):
+        with pytest.raises(DataRefusedError, match="it may not become Failed"):
             await database.execute(
                 "UPDATE trial SET state = 'Failed' WHERE experiment = $1", author.id
             )
