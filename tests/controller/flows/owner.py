@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from controller.app.components import simulated_problems
+from controller.flows.admit import check_of
 from controller.flows.intake import intake
 from controller.flows.judge import judge
 from controller.store.holding import Holding, load
@@ -76,7 +77,9 @@ async def owning(url: str, name: str, **fields: Any) -> AsyncGenerator[Owner]:
         bus.durable = True
         shard, epoch = author._shard, author._epoch
         holding = await load(ledger, Outbox(database), shard, epoch)
-        deciding = intake(bus, ledger, positions, holding, simulated_problems, lambda _: None)
+        deciding = intake(
+            bus, ledger, positions, holding, check_of(simulated_problems), lambda _: None
+        )
         judging = judge(bus, Measurements(database), positions, holding, asyncio.Queue())
         loop = asyncio.get_running_loop()
         flows = {loop.create_task(deciding, name="intake"), loop.create_task(judging, name="judge")}
