@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from controller.app.components import simulated_problems
 from controller.flows.admit import check_of
-from controller.flows.intake import intake
+from controller.flows.intake import Clocks, intake
 from controller.flows.judge import judge
 from controller.store.holding import Holding, load
 from controller.store.ledger import Ledger
@@ -78,7 +78,13 @@ async def owning(url: str, name: str, **fields: Any) -> AsyncGenerator[Owner]:
         shard, epoch = author._shard, author._epoch
         holding = await load(ledger, Outbox(database), shard, epoch)
         deciding = intake(
-            bus, ledger, positions, holding, check_of(simulated_problems), lambda _: None
+            bus,
+            ledger,
+            positions,
+            holding,
+            check_of(simulated_problems),
+            lambda _: None,
+            Clocks(),
         )
         judging = judge(bus, Measurements(database), positions, holding, asyncio.Queue())
         loop = asyncio.get_running_loop()
