@@ -5,14 +5,23 @@ around them does. Readers ignore fields they do not know, so fields may be added
 changed.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 from pydantic import Field, model_validator
 
-from events.ids import TrialNumber
-from events.model import Message
+from events.ids import Trial
+from events.model import (
+    Int32,
+    Int64,
+    Many,
+    Message,
+    MessageText,
+    Name,
+    Positive,
+    Text,
+    Time,
+)
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 from events.spec.space import Assignment
@@ -92,13 +101,13 @@ class Reason(StrEnum):
 
 class ExperimentAdmitted(Message):
     type: Literal["experiment.admitted"] = "experiment.admitted"
-    name: str
-    namespace: str
+    name: Name
+    namespace: Name
     spec: ExperimentSpec
-    seed: int
-    origin: str | None = None
+    seed: Int64
+    origin: Text | None = None
     """The folder of the experiment file, where local trials start."""
-    deadline: datetime | None = None
+    deadline: Time | None = None
 
 
 class SuggestionsRequested(Message):
@@ -106,15 +115,15 @@ class SuggestionsRequested(Message):
     1."""
 
     type: Literal["suggestions.requested"] = "suggestions.requested"
-    request: int
-    count: int
+    request: Int64
+    count: Int64
 
 
 class TrialProposed(Message):
     type: Literal["trial.proposed"] = "trial.proposed"
-    trial: TrialNumber
+    trial: Trial
     assignment: Assignment
-    told: int
+    told: Int32
     """How many conclusions the search had been told when it made this suggestion."""
 
 
@@ -122,32 +131,32 @@ class TrialScheduled(Message):
     """An attempt of the trial is to start; attempts are numbered from 1."""
 
     type: Literal["trial.scheduled"] = "trial.scheduled"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
 
 
 class TrialWaiting(Message):
     """The attempt cannot start yet; `reason` is a word of Kubernetes, such as Unschedulable."""
 
     type: Literal["trial.waiting"] = "trial.waiting"
-    trial: TrialNumber
-    attempt: int
-    reason: str
-    message: str = ""
+    trial: Trial
+    attempt: Positive
+    reason: MessageText
+    message: MessageText = ""
 
 
 class TrialStarted(Message):
     type: Literal["trial.started"] = "trial.started"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
 
 
 class TrialStopRequested(Message):
     type: Literal["trial.stop-requested"] = "trial.stop-requested"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     reason: StopReason
-    message: str = ""
+    message: MessageText = ""
 
 
 class AttemptEnded(Message):
@@ -155,26 +164,26 @@ class AttemptEnded(Message):
     again."""
 
     type: Literal["attempt.ended"] = "attempt.ended"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     cause: Cause
-    exit_code: int | None = None
-    message: str = ""
+    exit_code: Int32 | None = None
+    message: MessageText = ""
 
 
 class ObservationRecorded(Message):
     """All metrics of the attempt are in; its workload's end is still awaited."""
 
     type: Literal["observation.recorded"] = "observation.recorded"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     observation: Observation
 
 
 class TrialPaused(Message):
     type: Literal["trial.paused"] = "trial.paused"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
 
 
 class TrialConcluded(Message):
@@ -182,17 +191,17 @@ class TrialConcluded(Message):
     there is one."""
 
     type: Literal["trial.concluded"] = "trial.concluded"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     state: TrialState
     cause: Cause
-    exit_code: int | None = None
-    message: str = ""
+    exit_code: Int32 | None = None
+    message: MessageText = ""
     observation: Observation = Field(default_factory=dict)
     value: float | None = None
-    values: tuple[float | None, ...] = ()
+    values: Annotated[tuple[float | None, ...], Many] = ()
     """The values that count, one an objective; None where there is no finite one."""
-    violations: tuple[float | None, ...] = ()
+    violations: Annotated[tuple[float | None, ...], Many] = ()
     """One an outcome constraint: by how much it is missed, 0 where it holds, None where its metric
     has no value."""
     best: bool = False
@@ -215,16 +224,16 @@ class SearchExhausted(Message):
 
 class BudgetExtended(Message):
     type: Literal["budget.extended"] = "budget.extended"
-    max_trial_count: int
+    max_trial_count: Int64
 
 
 class SpecEdited(Message):
     """The spec has these limits from now on; None = no limit."""
 
     type: Literal["spec.edited"] = "spec.edited"
-    parallel_trial_count: int
-    max_trial_count: int | None = None
-    max_failed_trial_count: int | None = None
+    parallel_trial_count: Int64
+    max_trial_count: Int64 | None = None
+    max_failed_trial_count: Int64 | None = None
 
 
 class ExperimentPaused(Message):
@@ -235,7 +244,7 @@ class ExperimentPaused(Message):
 
 class ExperimentResumed(Message):
     type: Literal["experiment.resumed"] = "experiment.resumed"
-    deadline: datetime | None = None
+    deadline: Time | None = None
 
 
 class ExperimentEnding(Message):
@@ -244,17 +253,17 @@ class ExperimentEnding(Message):
     type: Literal["experiment.ending"] = "experiment.ending"
     state: ExperimentState
     reason: Reason
-    message: str
+    message: MessageText
 
 
 class ExperimentConcluded(Message):
     type: Literal["experiment.concluded"] = "experiment.concluded"
     state: ExperimentState
     reason: Reason
-    message: str
-    best: TrialNumber | None = None
+    message: MessageText
+    best: Trial | None = None
     """With one objective, the best trial."""
-    front: tuple[TrialNumber, ...] = ()
+    front: Annotated[tuple[Trial, ...], Many] = ()
     """With several, the trials of the Pareto front, at most 100 of them."""
     seconds_left: float | None = None
     """What is left of the wall-clock budget, should the experiment be resumed."""

@@ -1,13 +1,19 @@
 """Identifiers, each of its own type, and the names and ids that follow from them."""
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import Annotated, NewType
 from uuid import UUID, uuid5
 from zlib import crc32
+
+from pydantic import Field
+
+from events.model import LARGEST_INT32
 
 ExperimentId = NewType("ExperimentId", UUID)
 TrialNumber = NewType("TrialNumber", int)
 """Trials of one experiment are numbered from 1 in the order of their proposal."""
+Trial = Annotated[TrialNumber, Field(ge=1, le=LARGEST_INT32)]
+"""A trial's number as a field of a message."""
 Shard = NewType("Shard", int)
 
 

@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AwareDatetime, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from events.ids import TrialNumber
-from events.model import Message
+from events.ids import Trial
+from events.model import WITHOUT_NUL, Many, Message, Positive, Time
 
 MAX_METRIC_NAME = 128
 """Characters; metrics with longer names are not collected."""
 
+MetricName = Annotated[str, StringConstraints(max_length=MAX_METRIC_NAME, pattern=WITHOUT_NUL)]
 Value = Annotated[
     float,
     WithJsonSchema(
@@ -25,9 +26,9 @@ class Point(NamedTuple):
     """One value. `step` counts the reports of this metric in this attempt, from 1; the value may be
     NaN or infinite."""
 
-    metric: str
-    step: int
-    at: AwareDatetime
+    metric: MetricName
+    step: Positive
+    at: Time
     value: Value
 
 
@@ -35,17 +36,17 @@ class MetricsReported(Message):
     model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
 
     type: Literal["metrics.reported"] = "metrics.reported"
-    trial: TrialNumber
-    attempt: int
-    points: tuple[Point, ...]
+    trial: Trial
+    attempt: Positive
+    points: Annotated[tuple[Point, ...], Many]
 
 
 class MetricsCompleted(Message):
     """The attempt's collector has reported everything, to the last line."""
 
     type: Literal["metrics.completed"] = "metrics.completed"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
 
 
 Measurement = MetricsReported | MetricsCompleted

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, TypeGuard, get_args
 from pydantic import Field
 
 from events.facts import Cause
-from events.ids import TrialNumber
-from events.model import Message
+from events.ids import Trial
+from events.model import Count, Int32, Int64, Many, Message, MessageText, Name, Positive, Seed, Text
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 from events.spec.space import Assignment
@@ -15,11 +15,11 @@ from events.spec.space import Assignment
 
 class ExperimentSubmitted(Message):
     type: Literal["experiment.submitted"] = "experiment.submitted"
-    name: str
-    namespace: str
+    name: Name
+    namespace: Name
     spec: ExperimentSpec
-    seed: int
-    origin: str | None = None
+    seed: Seed
+    origin: Text | None = None
 
 
 class StopRequested(Message):
@@ -36,16 +36,16 @@ class ResumeRequested(Message):
 
 class ExtensionRequested(Message):
     type: Literal["experiment.extend"] = "experiment.extend"
-    max_trial_count: int
+    max_trial_count: Positive
 
 
 class EditRequested(Message):
     """These limits of the spec hold from now on; None = no limit."""
 
     type: Literal["experiment.edit"] = "experiment.edit"
-    parallel_trial_count: int
-    max_trial_count: int | None = None
-    max_failed_trial_count: int | None = None
+    parallel_trial_count: Count
+    max_trial_count: Positive | None = None
+    max_failed_trial_count: Count | None = None
 
 
 class DeletionRequested(Message):
@@ -61,53 +61,53 @@ class SuggestionsMade(Message):
     """
 
     type: Literal["suggestions.made"] = "suggestions.made"
-    request: int
-    assignments: tuple[Assignment, ...] = ()
-    told: int = 0
+    request: Int64
+    assignments: Annotated[tuple[Assignment, ...], Many] = ()
+    told: Count = 0
     exhausted: bool = False
-    error: str | None = None
+    error: MessageText | None = None
 
 
 class TrialJudged(Message):
     """An early-stopping rule found that the attempt is not worth continuing."""
 
     type: Literal["trial.judged"] = "trial.judged"
-    trial: TrialNumber
-    attempt: int
-    message: str
+    trial: Trial
+    attempt: Positive
+    message: MessageText
 
 
 class WorkloadWaiting(Message):
     """The attempt cannot start yet, or does not run at the moment."""
 
     type: Literal["workload.waiting"] = "workload.waiting"
-    trial: TrialNumber
-    attempt: int
-    reason: str
-    message: str = ""
+    trial: Trial
+    attempt: Positive
+    reason: MessageText
+    message: MessageText = ""
 
 
 class WorkloadStarted(Message):
     type: Literal["workload.started"] = "workload.started"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
 
 
 class WorkloadEnded(Message):
     type: Literal["workload.ended"] = "workload.ended"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     cause: Cause
-    exit_code: int | None = None
-    message: str = ""
+    exit_code: Int32 | None = None
+    message: MessageText = ""
 
 
 class MetricsCollected(Message):
     """Everything that the attempt reported is stored; this is its summary."""
 
     type: Literal["metrics.collected"] = "metrics.collected"
-    trial: TrialNumber
-    attempt: int
+    trial: Trial
+    attempt: Positive
     observation: Observation
 
 

@@ -16,6 +16,8 @@ TOPIC = "trialstream.events"
 """The public stream; Kafka may know it by another prefix."""
 TYPE_PREFIX = "io.trialstream."
 VERSION = ".v1"
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2999
+"""What every database and every library of dates can count with."""
 
 
 class UnreadableRecordError(PoisonError, ValueError):
@@ -47,6 +49,10 @@ def attributes(record: Record) -> Attributes:
         at = datetime.fromisoformat(headers["ce_time"])
         if at.tzinfo is None:
             raise UnreadableRecordError(f"the time {at.isoformat()} has no zone")
+        if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
+            raise UnreadableRecordError(
+                f"the time {at.isoformat()} is not within {EARLIEST_YEAR} to {LATEST_YEAR}"
+            )
         return Attributes(
             type=headers["ce_type"],
             id=UUID(headers["ce_id"]),

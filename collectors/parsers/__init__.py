@@ -15,10 +15,12 @@ __all__ = ["Parser", "Reading", "parser_for"]
 def parser_for(spec: MetricsCollectorSpec, metrics: Sequence[str]) -> Parser:
     """The parser of the lines that `spec` describes, which finds the wanted `metrics` in them.
 
-    Names of more than MAX_METRIC_NAME characters are never found. Raises re2.error for a filter
-    that RE2 cannot read.
+    Names of more than MAX_METRIC_NAME characters or with a NUL are never found. Raises re2.error
+    for a filter that RE2 cannot read.
     """
-    wanted = [metric for metric in metrics if 0 < len(metric) <= MAX_METRIC_NAME]
+    wanted = [
+        metric for metric in metrics if 0 < len(metric) <= MAX_METRIC_NAME and "\0" not in metric
+    ]
     if spec.format is FileFormat.JSON:
         return JsonLines(wanted)
     return Text(wanted, spec.filters)

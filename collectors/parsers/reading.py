@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from events.model import EARLIEST, LATEST
+
 Reading = tuple[str, float, datetime | None]
 """A metric's name, its value (it may be NaN or infinite), and its time (aware) if the line tells
 one."""
@@ -41,7 +43,7 @@ def rfc3339(text: str) -> datetime | None:
     if not _RFC3339.fullmatch(text):
         return None
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        return _within_bounds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError):
         return None
 
@@ -49,6 +51,11 @@ def rfc3339(text: str) -> datetime | None:
 def seconds(since_epoch: float) -> datetime | None:
     """Seconds since 1970 as a time in UTC; None if out of the calendar."""
     try:
-        return _EPOCH + timedelta(seconds=since_epoch)
+        return _within_bounds(_EPOCH + timedelta(seconds=since_epoch))
     except (ValueError, OverflowError):
         return None
+
+
+def _within_bounds(at: datetime) -> datetime | None:
+    """A time that can be stored; what is far from our century is a mistake of the program."""
+    return at if EARLIEST <= at <= LATEST else None

@@ -14,6 +14,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Path as Place
 from events.spec.problem import Problem
 from events.spec.space import Scalar, number
+from events.spec.tree import scalar_problem
 from events.spec.warm_start import Row, rows_problems
 
 WHERE: Place = ("spec", "warmStart", "file")
@@ -121,8 +122,10 @@ def _rows(records: Sequence[Record], spec: ExperimentSpec) -> tuple[tuple[Row, .
             left_out[f"{state} is {ended or 'empty'}"] += 1
         elif found is None:
             left_out[f"no finite number in {value}"] += 1
+        elif wrong := next(_unstorable(parameters := _parameters(record, names)), None):
+            left_out[wrong] += 1
         else:
-            rows.append(Row(parameters=_parameters(record, names), value=found))
+            rows.append(Row(parameters=parameters, value=found))
     return tuple(rows), left_out
 
 
@@ -154,8 +157,16 @@ def _parameters(record: Record, names: set[str]) -> dict[str, Scalar]:
         if prefix is not None:
             found[column.removeprefix(prefix)] = value
     return {
-        name: value for name, value in found.items() if isinstance(value, Scalar) and value != ""
+        name: value
+        for name, value in found.items()
+        if isinstance(value, bool | int | float | str) and value != ""
     }
+
+
+def _unstorable(parameters: Mapping[str, Scalar]) -> Iterator[str]:
+    for name, value in parameters.items():
+        if wrong := scalar_problem(value):
+            yield f"{name}: {wrong}"
 
 
 def _number(value: Any) -> float | None:

@@ -21,8 +21,11 @@ from events.envelope import Envelope
 from events.errors import RefusalError
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
+from events.spec.document import with_defaults
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
+from events.spec.validation import name_problem, problems
+from events.spec.warm_start import rows_problems
 
 Check = Callable[[str, ExperimentSpec], Awaitable[ExperimentSpec]]
 """The spec of an experiment in a namespace, with what is known of it here alone, such as a template
@@ -91,16 +94,39 @@ def check_of(problems: Callable[[ExperimentSpec], Iterable[Problem]]) -> Check:
 async def examine(
     ledger: Ledger, check: Check, namespace: str, spec: ExperimentSpec
 ) -> ExperimentSpec:
-    """The spec as it is recorded: with its template, and the rows of its warm start.
+    """The spec as it is recorded: with its defaults, its template, and the rows of its warm start.
 
-    Raises InvalidSpecError; MissingSourceError if a ConfigMap or an earlier experiment is
-    missing.
+    It is examined as one in a file is, whoever submitted it and by whichever version. Raises
+    InvalidSpecError; MissingSourceError if a ConfigMap or an earlier experiment is missing.
     """
+    spec = with_defaults(spec)
+    if found := list(problems(_as_written(spec), katib=False)):
+        raise InvalidSpecError(found)
     complete = await with_rows(ledger, namespace, await check(namespace, spec))
-    if (size := len(complete.model_dump_json(by_alias=True).encode())) > MAX_SPEC_BYTES:
-        message = f"has {size:,} bytes with the rows of its warm start; at most {MAX_SPEC_BYTES:,}"
-        raise InvalidSpecError([Problem(("spec",), message)])
+    if found := list(_size_problems(complete)):
+        raise InvalidSpecError(found)
     return complete
+
+
+def _as_written(spec: ExperimentSpec) -> ExperimentSpec:
+    """Without the rows that the command line has put in beside the file that they are from."""
+    warm = spec.warm_start
+    if warm is None or warm.file is None:
+        return spec
+    return spec.model_copy(update={"warm_start": warm.model_copy(update={"rows": None})})
+
+
+def _size_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    warm = spec.warm_start
+    if warm is not None and warm.rows is not None:
+        yield from rows_problems(warm.rows, ("spec", "warmStart", "rows"))
+    size = len(spec.model_dump_json(by_alias=True).encode())
+    if size > MAX_SPEC_BYTES:
+        yield Problem(
+            ("spec",),
+            f"has {size:,} bytes with the rows of its warm start; at most {MAX_SPEC_BYTES:,} fit "
+            "into a record: shorten the template, or give fewer rows",
+        )
 
 
 async def require_free_name(
@@ -121,6 +147,8 @@ async def prepare(
     begins `at` then. Raises as `examine`."""
     body = submitted.body
     assert isinstance(body, ExperimentSubmitted)
+    if problem := name_problem(body.name):
+        raise InvalidSpecError([problem])
     spec = await examine(ledger, check, body.namespace, body.spec)
     fact = admitted(body.model_copy(update={"spec": spec}), at)
     (envelope,) = submitted.consequences([fact])

@@ -28,7 +28,7 @@ from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
 from events.envelope import Envelope, UnreadableRecordError, decode
-from events.errors import MissingSourceError
+from events.errors import MissingSourceError, TrialstreamError
 from events.facts import TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
@@ -241,6 +241,11 @@ class SignalProcessor:
         except (InvalidSpecError, MissingSourceError, DataRefusedError) as error:
             self._reject([one], str(error))
             return None
+        except (TrialstreamError, OSError):
+            raise
+        except Exception as error:  # a fault of ours in one examination must not hold up the shard
+            self._reject([one], _no_decision(error))
+            return None
         if not new:
             return None
         self.holding.experiments[submitted.experiment] = experiment
@@ -278,10 +283,7 @@ class SignalProcessor:
                 try:
                     experiment, more = apply_signal(experiment, envelope, self.clocks.budget())
                 except Exception as error:  # a fault of ours must not hold up the shard
-                    reason = "".join(traceback.format_exception(error))
-                    self.dead_letters.append(
-                        DeadLetter(one.delivery, f"no decision: {reason[-1500:]}")
-                    )
+                    self._reject([one], _no_decision(error))
                     self.holding.quarantine.add(experiment.identity.id, _FLOW, error)
                 else:
                     recorded += more
@@ -295,6 +297,10 @@ class SignalProcessor:
 
     def _reject(self, received: Sequence[ReceivedSignal], reason: str) -> None:
         self.dead_letters += [DeadLetter(one.delivery, reason) for one in received]
+
+
+def _no_decision(error: Exception) -> str:
+    return f"no decision: {''.join(traceback.format_exception(error))[-1500:]}"
 
 
 def _count(recorded: Sequence[Recorded]) -> None:

@@ -48,7 +48,7 @@ def _convert(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, A
             converted |= _convert_object(schema, known)
         case "array":
             converted["items"] = _convert_items(schema, known)
-            converted.setdefault("maxItems", LONGEST_LIST)
+            converted["maxItems"] = min(converted.get("maxItems", LONGEST_LIST), LONGEST_LIST)
         case None:
             converted |= ANYTHING
     return converted

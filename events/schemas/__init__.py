@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from events.envelope import VERSION, Body
+from events.model import LONGEST_NAME, LONGEST_TEXT, MOST_ITEMS
 from events.schemas import light_facts
 from events.spec.document import OURS
 from events.spec.experiment import ExperimentSpec
@@ -39,8 +40,16 @@ def experiment_schema() -> dict[str, Any]:
     spec = ExperimentSpec.model_json_schema(mode="validation", by_alias=True)
     definitions = spec.pop("$defs")
     name = {"type": "string", "pattern": f"^{NAME.pattern}$", "maxLength": MAX_NAME}
-    labels = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
-    metadata = {"name": name, "namespace": {"type": "string"}, "labels": labels}
+    labels = {
+        "type": "object",
+        "additionalProperties": {
+            "type": ["string", "number", "boolean"],
+            "maxLength": LONGEST_TEXT,
+        },
+        "maxProperties": MOST_ITEMS,
+    }
+    namespace = {"type": "string", "maxLength": LONGEST_NAME}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
     properties = {
         "apiVersion": {"const": OURS},
         "kind": {"const": "Experiment"},

@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from events.facts import Fact
@@ -106,10 +106,14 @@ def _annotation(annotation: Any) -> str:
     if supertype := getattr(annotation, "__supertype__", None):
         return _annotation(supertype)
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotation(arguments[0])
     if origin in (Union, types.UnionType):
         others = [_annotation(one) for one in arguments if one is not types.NoneType]
         inner = others[0] if len(others) == 1 else f"Union[{', '.join(others)}]"
         return inner if len(others) == len(arguments) else f"Optional[{inner}]"
+    if annotation is AwareDatetime:
+        return datetime.__name__
     if origin is tuple:
         return f"tuple[{_annotation(arguments[0])}, ...]"
     if origin is Mapping:

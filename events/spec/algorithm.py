@@ -1,19 +1,21 @@
 """Algorithms and early-stopping rules as an experiment names them."""
 
-from events.model import SpecPart
+from typing import Annotated
+
+from events.model import Many, SpecPart, Text
 from events.spec.space import Scalar
 
 
 class Setting(SpecPart):
-    name: str
+    name: Text
     value: Scalar
 
 
 class AlgorithmSpec(SpecPart):
     """An algorithm (or early-stopping rule) by name, with its settings."""
 
-    algorithm_name: str
-    algorithm_settings: tuple[Setting, ...] = ()
+    algorithm_name: Text
+    algorithm_settings: Annotated[tuple[Setting, ...], Many] = ()
 
     @property
     def settings(self) -> dict[str, Scalar]:

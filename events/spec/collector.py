@@ -1,9 +1,10 @@
 """Where a trial's metrics come from, as an experiment says it."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
 
-from events.model import SpecPart
+from events.model import Many, SpecPart, Text
+from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
 
@@ -23,26 +24,26 @@ class FileFormat(StrEnum):
 
 
 class FileSystemPath(SpecPart):
-    path: str | None = None
-    kind: str | None = None
+    path: Text | None = None
+    kind: Text | None = None
     format: FileFormat | None = None
 
 
 class Filter(SpecPart):
     """RE2 expressions with two groups: the metric's name and its value."""
 
-    metrics_format: tuple[str, ...] = ()
+    metrics_format: Annotated[tuple[Text, ...], Many] = ()
 
 
 class Source(SpecPart):
     file_system_path: FileSystemPath | None = None
     filter: Filter | None = None
-    http_get: dict[str, Any] | None = None
+    http_get: JsonObject | None = None
 
 
 class Collector(SpecPart):
     kind: CollectorKind = CollectorKind.STDOUT
-    custom_collector: dict[str, Any] | None = None
+    custom_collector: JsonObject | None = None
 
 
 class MetricsCollectorSpec(SpecPart):

@@ -12,15 +12,16 @@ from pydantic_core import ErrorDetails
 
 from events.spec.collector import CollectorKind
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
+from events.spec.head import KATIB as KATIB
+from events.spec.head import OURS as OURS
+from events.spec.head import head_problems, unstorable
 from events.spec.objective import MetricStrategy, Objective, Strategy
 from events.spec.outcomes import parse_outcome_constraint
-from events.spec.problem import Path, Problem
+from events.spec.problem import Path, Problem, text_of
 from events.spec.template import TrialTemplate
-from events.spec.validation import name_problem, problems
-from events.spec.yaml import DocumentError, read, text_of
+from events.spec.validation import problems
+from events.spec.yaml import DocumentError, read
 
-KATIB = "kubeflow.org/v1beta1"
-OURS = "trialstream.io/v1alpha1"
 ADDITIONS = (
     "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested",
     "warmStart",
@@ -32,6 +33,7 @@ NUMERIC = ("min", "max", "step")
 
 
 _SCALAR_TYPES = ("bool_type", "int_type", "float_type", "string_type")
+_SCALAR_BRANCHES = ("bool", "constrained-int", "float", "constrained-str")
 
 
 class InvalidDocumentError(DocumentError):
@@ -62,7 +64,7 @@ def load(text: bytes) -> ExperimentDocument:
 def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:
     """As `load`, of what was parsed already; `lines` of the text by path, if there was one."""
     katib = tree.get("apiVersion") == KATIB
-    found = list(_head(tree))
+    found = head_problems(tree) or list(unstorable(tree))
     if found:
         raise InvalidDocumentError(found, lines)
     warnings: list[str] = []
@@ -150,36 +152,6 @@ def _with_conditions(template: TrialTemplate) -> TrialTemplate:
             "primary_pod_labels": template.primary_pod_labels or labels,
         }
     )
-
-
-def _head(tree: dict[str, Any]) -> list[Problem]:
-    found = []
-    if tree.get("apiVersion") not in (KATIB, OURS):
-        found.append(
-            Problem(("apiVersion",), f"{tree.get('apiVersion')!r} must be {OURS} or {KATIB}")
-        )
-    if tree.get("kind") != "Experiment":
-        found.append(Problem(("kind",), f"{tree.get('kind')!r} must be Experiment"))
-    for key in tree:
-        if key not in ("apiVersion", "kind", "metadata", "spec", "status"):
-            found.append(
-                Problem(
-                    (str(key),), "unknown field; known fields: apiVersion, kind, metadata, spec"
-                )
-            )
-    metadata = tree.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-        found.append(Problem(("metadata", "name"), "is required: the experiment's name, a string"))
-    else:
-        problem = name_problem(metadata["name"])
-        found += [problem] if problem else []
-        if not isinstance(metadata.get("namespace") or "", str):
-            found.append(Problem(("metadata", "namespace"), "must be a string"))
-        if not isinstance(metadata.get("labels") or {}, dict):
-            found.append(Problem(("metadata", "labels"), "must be a mapping"))
-    if not isinstance(tree.get("spec"), dict):
-        found.append(Problem(("spec",), "is required and must be a mapping"))
-    return found
 
 
 def _foreign_fields(body: dict[str, Any]) -> Iterator[Problem]:
@@ -302,7 +274,7 @@ def _problem(error: ErrorDetails) -> Problem:
     """pydantic reports one error for each type that a scalar may have; a person needs one
     sentence."""
     path: Path = ("spec", *error["loc"])
-    if error["type"] in _SCALAR_TYPES and path[-1] in ("bool", "int", "float", "str"):
+    if error["type"] in _SCALAR_TYPES and path[-1] in _SCALAR_BRANCHES:
         return Problem(path[:-1], "must be a word, a number, true or false")
     return Problem(path, _plain(error))
 

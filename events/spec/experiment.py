@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from events.model import LONGEST_SECONDS, SpecPart
+from events.model import LONGEST_SECONDS, Key, Many, Seed, SpecPart, Text
 from events.spec.algorithm import AlgorithmSpec
 from events.spec.collector import MetricsCollectorSpec
 from events.spec.nas import NasConfig
@@ -45,18 +46,18 @@ class RetrySpec(SpecPart):
     """Ours: how often one trial is run again after a failure of its own."""
 
     max_retries: int = Field(default=0, ge=0, le=100)
-    causes: tuple[RetryCause, ...] = (RetryCause.ERROR, RetryCause.SIGNAL)
+    causes: Annotated[tuple[RetryCause, ...], Many] = (RetryCause.ERROR, RetryCause.SIGNAL)
 
 
 class ExperimentSpec(SpecPart):
     """The `spec:` of an experiment, with its defaults filled in."""
 
-    parameters: tuple[Parameter, ...] = ()
-    constraints: tuple[str, ...] = ()
+    parameters: Annotated[tuple[Parameter, ...], Many] = ()
+    constraints: Annotated[tuple[Text, ...], Many] = ()
     """Ours: linear, between numbers, such as `a + 2*b <= 0.9`."""
     objective: Objective | None = None
-    objectives: tuple[Objective, ...] = ()
-    outcome_constraints: tuple[str, ...] = ()
+    objectives: Annotated[tuple[Objective, ...], Many] = ()
+    outcome_constraints: Annotated[tuple[Text, ...], Many] = ()
     """Ours: such as `latency_ms <= 20`; a trial that misses one is never the best."""
     algorithm: AlgorithmSpec | None = None
     early_stopping: AlgorithmSpec | None = None
@@ -69,8 +70,8 @@ class ExperimentSpec(SpecPart):
     resume_policy: ResumePolicy = ResumePolicy.NEVER
     budget: BudgetSpec = BudgetSpec()
     retry: RetrySpec = RetrySpec()
-    seed: int | None = Field(default=None, ge=0, lt=2**63)
-    suggested: tuple[dict[str, Scalar], ...] = ()
+    seed: Seed | None = None
+    suggested: Annotated[tuple[Annotated[dict[Key, Scalar], Many], ...], Many] = ()
     """Ours: points to try first; what a point does not say is drawn at random."""
     warm_start: WarmStart | None = None
     """Ours: results that the search learns before the first trial."""

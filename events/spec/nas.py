@@ -1,20 +1,22 @@
 """The search space of a neural architecture search: a graph and its operations."""
 
-from events.model import SpecPart
+from typing import Annotated
+
+from events.model import Int32, Many, SpecPart, Text
 from events.spec.space import Parameter
 
 
 class GraphConfig(SpecPart):
-    num_layers: int | None = None
-    input_sizes: tuple[int, ...] = ()
-    output_sizes: tuple[int, ...] = ()
+    num_layers: Int32 | None = None
+    input_sizes: Annotated[tuple[Int32, ...], Many] = ()
+    output_sizes: Annotated[tuple[Int32, ...], Many] = ()
 
 
 class Operation(SpecPart):
-    operation_type: str
-    parameters: tuple[Parameter, ...] = ()
+    operation_type: Text
+    parameters: Annotated[tuple[Parameter, ...], Many] = ()
 
 
 class NasConfig(SpecPart):
     graph_config: GraphConfig = GraphConfig()
-    operations: tuple[Operation, ...] = ()
+    operations: Annotated[tuple[Operation, ...], Many] = ()

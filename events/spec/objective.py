@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from events.model import Message, SpecPart
+from events.model import Int64, Key, Many, Message, SpecPart, Text
 
 
 class Direction(StrEnum):
@@ -23,7 +24,7 @@ class Strategy(StrEnum):
 
 
 class MetricStrategy(SpecPart):
-    name: str
+    name: Text
     value: Strategy
 
 
@@ -34,7 +35,7 @@ class Summary(Message):
     min: float | None = None
     max: float | None = None
     latest: float | None = None
-    count: int = 0
+    count: Int64 = 0
     """Values reported, the non-finite ones included."""
 
     def finite(self, strategy: Strategy) -> float | None:
@@ -43,7 +44,7 @@ class Summary(Message):
         return value if value is not None and math.isfinite(value) else None
 
 
-Observation = Mapping[str, Summary]
+Observation = Annotated[Mapping[Key, Summary], Many]
 """Metric name → its summary, for one attempt of a trial."""
 
 
@@ -51,12 +52,12 @@ class Objective(SpecPart):
     """One metric to optimise. Additional metrics are recorded and shown, not optimised."""
 
     type: Direction
-    metric: str = Field(alias="objectiveMetricName")
+    metric: Text = Field(alias="objectiveMetricName")
     goal: float | None = None
     reference: float | None = None
     """Ours: with several objectives, where the hypervolume is measured from."""
-    additional_metric_names: tuple[str, ...] = ()
-    metric_strategies: tuple[MetricStrategy, ...] = ()
+    additional_metric_names: Annotated[tuple[Text, ...], Many] = ()
+    metric_strategies: Annotated[tuple[MetricStrategy, ...], Many] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:

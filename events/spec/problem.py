@@ -19,3 +19,9 @@ class Problem:
 def repeated(values: Iterable[Hashable]) -> list[Hashable]:
     """The values that occur more than once, in the order of their first occurrence."""
     return [value for value, times in Counter(values).items() if times > 1]
+
+
+def text_of(path: Path) -> str:
+    """`('spec', 'parameters', 1, 'name')` → `spec.parameters[1].name`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).lstrip(".")

@@ -5,12 +5,30 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from events.model import SpecPart
+from events.model import (
+    LARGEST_INTEGER,
+    LEAST_INTEGER,
+    LONGEST_TEXT,
+    Key,
+    Many,
+    SpecPart,
+    Text,
+)
+from events.spec.tree import integer_problem
 
-Scalar = bool | int | float | str
-Assignment = Mapping[str, Scalar]
+
+def _within_64_bits(value: Any) -> Any:
+    """Refuse a larger integer here, or it would be taken for a float."""
+    if isinstance(value, int) and (wrong := integer_problem(value)):
+        raise ValueError(wrong)
+    return value
+
+
+Integer = Annotated[int, Field(ge=LEAST_INTEGER, le=LARGEST_INTEGER)]
+Scalar = Annotated[bool | Integer | float | Text, BeforeValidator(_within_64_bits)]
+Assignment = Annotated[Mapping[Key, Scalar], Many]
 """Parameter name → value. A parameter whose condition does not hold is absent."""
 
 
@@ -35,10 +53,17 @@ def number(value: Any) -> int | float:
     raise ValueError(f"{value!r} is not finite")
 
 
+def _bounded_number(value: Any) -> int | float:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ValueError("a number is needed, not so long a text")
+    found: int | float = _within_64_bits(number(value))
+    return found
+
+
 Number = Annotated[
     int | float,
-    PlainValidator(number),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+    PlainValidator(_bounded_number),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "maxLength": LONGEST_TEXT}]}),
 ]
 
 
@@ -66,7 +91,7 @@ class FeasibleSpace(SpecPart):
     min: Number | None = None
     max: Number | None = None
     step: Number | None = None
-    list: tuple[Scalar, ...] = ()
+    list: Annotated[tuple[Scalar, ...], Many] = ()
     distribution: Distribution = Distribution.UNIFORM
 
 
@@ -74,8 +99,8 @@ class Condition(SpecPart):
     """The parameter exists only where another one has a value in `in`, or equal to `equals`, or
     within `range`."""
 
-    parameter: str
-    in_: tuple[Scalar, ...] | None = Field(default=None, alias="in")
+    parameter: Text
+    in_: Annotated[tuple[Scalar, ...], Many] | None = Field(default=None, alias="in")
     equals: Scalar | None = None
     range: tuple[float, float] | None = None
 
@@ -83,7 +108,7 @@ class Condition(SpecPart):
 class Parameter(SpecPart):
     """One dimension of the search space."""
 
-    name: str
+    name: Text
     type: ParameterType = Field(alias="parameterType")
     space: FeasibleSpace = Field(alias="feasibleSpace", default=FeasibleSpace())
     condition: Condition | None = None

@@ -1,30 +1,31 @@
 """How a trial is run: a manifest, a ConfigMap, or a command, with placeholders for the
 parameters."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.model import LONGEST_SECONDS, SpecPart
+from events.model import LONGEST_SECONDS, Key, Many, SpecPart, Text
 from events.spec.problem import Path
 from events.spec.space import Scalar
 from events.spec.text_template import parse_template
+from events.spec.tree import JsonObject
 
 
 class TrialParameter(SpecPart):
     """A placeholder `${trialParameters.<name>}` and what it refers to: a parameter or
     `${trialSpec.<Key>}`."""
 
-    name: str
-    reference: str
-    description: str | None = None
+    name: Text
+    reference: Text
+    description: Text | None = None
 
 
 class ConfigMapSource(SpecPart):
-    config_map_name: str
-    config_map_namespace: str
-    template_path: str
-    template: str | None = None
+    config_map_name: Text
+    config_map_namespace: Text
+    template_path: Text
+    template: Text | None = None
     """Ours: the text, as it was when the experiment was admitted; all its trials run this one."""
 
     def same_source(self, other: "ConfigMapSource") -> bool:
@@ -37,17 +38,17 @@ class TrialTemplate(SpecPart):
     `command`."""
 
     retain: bool = False
-    command: tuple[Scalar, ...] | None = None
+    command: Annotated[tuple[Scalar, ...], Many] | None = None
     """Ours: program and arguments, for scripts without a Job manifest."""
     timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
     """Ours: an attempt that runs longer is ended and has failed."""
-    trial_spec: dict[str, Any] | None = None
+    trial_spec: JsonObject | None = None
     config_map: ConfigMapSource | None = None
-    trial_parameters: tuple[TrialParameter, ...] = ()
-    primary_pod_labels: dict[str, str] = Field(default_factory=dict)
-    primary_container_name: str | None = None
-    success_condition: str | None = None
-    failure_condition: str | None = None
+    trial_parameters: Annotated[tuple[TrialParameter, ...], Many] = ()
+    primary_pod_labels: Annotated[dict[Key, Text], Many] = Field(default_factory=dict)
+    primary_container_name: Text | None = None
+    success_condition: Text | None = None
+    failure_condition: Text | None = None
 
     @property
     def manifest(self) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 """Points to try first, and results of earlier runs that the search learns from."""
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 from pydantic import Field
 
-from events.model import SpecPart
+from events.model import Key, Many, SpecPart, Text
 from events.spec.problem import Path, Problem
 from events.spec.space import Scalar
 
@@ -13,14 +14,14 @@ MOST_ROWS = 1_000
 MOST_BYTES = 512 * 1024
 """Of the rows, written as JSON: they are part of a fact, which has to fit into one record of
 Kafka."""
-PartialAssignment = Mapping[str, Scalar]
+PartialAssignment = Mapping[Key, Scalar]
 """A point to try first: values of some or all parameters."""
 
 
 class Row(SpecPart):
     """A result of an earlier run: its parameters, and the value of the objective."""
 
-    parameters: dict[str, Scalar]
+    parameters: Annotated[dict[Key, Scalar], Many]
     value: float
 
 
@@ -31,10 +32,10 @@ class WarmStart(SpecPart):
     None until then.
     """
 
-    rows: tuple[Row, ...] | None = None
-    file: str | None = None
+    rows: Annotated[tuple[Row, ...], Many] | None = None
+    file: Text | None = None
     """CSV or JSON lines, relative to the experiment file; read by the command line."""
-    experiment: str | tuple[str, ...] = Field(default=())
+    experiment: Text | Annotated[tuple[Text, ...], Many] = Field(default=())
     """Names of earlier experiments in the same namespace."""
 
     @property

@@ -13,6 +13,8 @@ from events.spec.problem import Path
 MAX_BYTES = 256 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 64
+LONGEST_INTEGER = 400
+"""Characters; `events.spec.tree` bounds what is shorter by its value."""
 
 
 class DocumentError(RefusalError, ValueError):
@@ -186,15 +188,14 @@ def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
     }
     if "\0" in text:
         raise DocumentError(f"line {line}: {text!r} holds a NUL character; remove it")
+    if kind == "int" and len(text) > LONGEST_INTEGER:
+        raise DocumentError(
+            f"line {line}: an integer of {len(text):,} characters is too large; write it with a "
+            "point, or in quotes to make it a word"
+        )
     if not shaped.get(kind, kind != "merge"):
         raise DocumentError(
             f"line {line}: {text!r} is not of type {kind}; put it in quotes to make it a word"
         )
     if kind == "float" and not math.isfinite(yaml.CSafeLoader("").construct_yaml_float(node)):
         raise DocumentError(f"line {line}: {text} is not finite")
-
-
-def text_of(path: Path) -> str:
-    """`('spec', 'parameters', 1, 'name')` → `spec.parameters[1].name`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).lstrip(".")

@@ -8,7 +8,10 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
 }  # fmt: skip
-NOTES = {"title", "description", "default", "format", "$schema", "$defs", "pattern", "maxLength"}
+NOTES = {
+    "title", "description", "default", "format", "$schema", "$defs", "pattern", "maxLength",
+    "maxProperties", "propertyNames",
+}  # fmt: skip
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:

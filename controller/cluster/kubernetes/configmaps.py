@@ -6,9 +6,9 @@ from controller.cluster.kubernetes.manifests import ManifestError
 from events.errors import MissingSourceError
 from events.ids import ExperimentId
 from events.spec.experiment import ExperimentSpec
-from events.spec.problem import Problem
+from events.spec.problem import Problem, text_of
 from events.spec.template import ConfigMapSource, TrialTemplate
-from events.spec.yaml import DocumentError, text_of
+from events.spec.yaml import DocumentError
 
 
 class ConfigMapError(ManifestError):

@@ -14,10 +14,10 @@ from events.errors import RefusalError
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import absent_names, substitute, template_values, written
-from events.spec.problem import Path, Problem
+from events.spec.problem import Path, Problem, text_of
 from events.spec.template import TrialTemplate
 from events.spec.text_template import Unquoted
-from events.spec.yaml import DocumentError, text_of
+from events.spec.yaml import DocumentError
 
 INTEGERS = frozenset(
     {

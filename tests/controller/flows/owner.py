@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -38,10 +39,14 @@ class Owner:
     async def publish(self, topic: str, *records: Record) -> None:
         await self.bus.publish(records)
 
-    async def tell(self, topic: str, *bodies: Body, experiment: ExperimentId | None = None) -> None:
-        """Publish messages about the experiment as they are, without reading them first."""
-        about = experiment or self.author.id
-        envelopes = [Envelope(uuid4(), None, about, START, body) for body in bodies]
+    def envelope(
+        self, body: Body, at: datetime = START, experiment: ExperimentId | None = None
+    ) -> Envelope:
+        """A message about the experiment, or another one."""
+        return Envelope(uuid4(), None, experiment or self.author.id, at, body)
+
+    async def tell(self, topic: str, *envelopes: Envelope) -> None:
+        """Publish them together as they are, without reading them first."""
         await self.bus.publish(
             [UnencodedRecord(one, topic, self.holding.shard) for one in envelopes]
         )

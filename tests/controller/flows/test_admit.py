@@ -1,10 +1,12 @@
 """One door for new experiments: what is wrong with a spec is said in the same words, whoever brings
 it."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from controller.core.experiment import Experiment
 from controller.flows.admit import (
     InvalidSpecError,
     NameTakenError,
@@ -23,9 +25,11 @@ from events.facts import ExperimentAdmitted
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
 from events.spec.document import load
-from events.spec.experiment import ExperimentSpec
+from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.problem import Problem
-from tests.controller.flows.stage import Wanted, on_stage
+from events.spec.template import TrialTemplate
+from events.spec.warm_start import Row, WarmStart
+from tests.controller.flows.stage import Stage, Wanted, on_stage
 
 TWO = (
     Problem(("spec", "algorithm"), "there is none"),
@@ -54,7 +58,7 @@ async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) ->
     )
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
     async with on_stage(database_url, Wanted("beginner", 1)) as stage:
-        experiment, first = await prepare(stage.components.ledger, no_problems, submitted, now())
+        experiment, first = await prepared(stage, submitted, now())
         with pytest.raises(InvalidSpecError):
             await prepare(stage.components.ledger, two_problems, submitted, now())
     assert (experiment.identity.id, experiment.progress.version) == (submitted.experiment, 1)
@@ -106,3 +110,62 @@ async def test_a_run_neither_takes_over_nor_extends_an_experiment_of_the_control
         assert await components.mailbox.requests(Shard(0)) == []
         with pytest.raises(FencedError):
             await components.ledger.admit(*new, Shard(0), epoch - 1)
+
+
+def forged(name: str, **changes: Any) -> Envelope:
+    """A submission with fields of its spec that nobody has examined."""
+    spec = load(Wanted("forged").text.encode()).spec.model_copy(update=changes)
+    body = ExperimentSubmitted(name="forged", namespace="default", spec=spec, seed=3)
+    return Envelope(
+        uuid4(), None, ExperimentId(uuid4()), now(), body.model_copy(update={"name": name})
+    )
+
+
+async def prepared(stage: Stage, submitted: Envelope) -> tuple[Experiment, Envelope]:
+    return await prepare(stage.components.ledger, no_problems, submitted, submitted.at)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"constraints": ("x +",)}, "ends too early"),
+        ({"constraints": ("1e999999999*x <= 1",)}, "cannot be used"),
+        ({"outcome_constraints": ("loss < 1",)}, "must read METRIC"),
+        ({"parameters": ()}, "list at least one parameter"),
+        ({"objective": None}, "is required"),
+        ({"max_trial_count": 2, "parallel_trial_count": 5}, "is more than maxTrialCount"),
+    ],
+)
+async def test_a_spec_that_a_file_could_not_have_is_refused_whoever_submits_it(
+    database_url: str, changes: dict[str, Any], words: str
+) -> None:
+    async with on_stage(database_url, Wanted("honest", 1)) as stage:
+        with pytest.raises(InvalidSpecError, match=words):
+            await prepared(stage, forged("forged", **changes))
+
+
+async def test_a_name_that_a_file_could_not_have_is_refused(database_url: str) -> None:
+    async with on_stage(database_url, Wanted("honest", 1)) as stage:
+        for name in ("../etc", "A", "a" * 41, ""):
+            with pytest.raises(InvalidSpecError, match="is not a valid name"):
+                await prepared(stage, forged(name))
+
+
+async def test_defaults_that_a_submission_leaves_out_are_filled_in(database_url: str) -> None:
+    async with on_stage(database_url, Wanted("honest", 1)) as stage:
+        experiment, _ = await prepared(stage, forged("sparse", parallel_trial_count=None))
+    assert experiment.spec.parallel == DEFAULT_PARALLEL
+
+
+async def test_a_spec_that_fits_into_no_record_is_refused(database_url: str) -> None:
+    template = TrialTemplate(command=("train", *("x" * 100_000 for _ in range(10))))
+    async with on_stage(database_url, Wanted("honest", 1)) as stage:
+        with pytest.raises(InvalidSpecError, match="fit into a record"):
+            await prepared(stage, forged("large", trial_template=template))
+
+
+async def test_rows_of_a_file_are_taken_with_the_name_of_the_file(database_url: str) -> None:
+    warm = WarmStart(file="a.csv", rows=(Row(parameters={"x": 0.5}, value=1.0),))
+    async with on_stage(database_url, Wanted("honest", 1)) as stage:
+        experiment, _ = await prepared(stage, forged("warm", warm_start=warm))
+    assert experiment.spec.warm_start == warm

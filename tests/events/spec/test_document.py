@@ -2,6 +2,7 @@
 completed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 import yaml
 
 from events.spec.collector import CollectorKind
-from events.spec.document import InvalidDocumentError, load
+from events.spec.document import InvalidDocumentError, load, load_tree
 from events.spec.experiment import ResumePolicy, RetryCause
 from events.spec.objective import MetricStrategy, Strategy
+from events.spec.yaml import DocumentError
 from tests.events.texts import KATIB, OURS, edited
+from tests.experiments import experiment_text, experiment_tree
 
 REFUSALS = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text())
 
@@ -244,3 +247,52 @@ def test_a_spec_survives_its_own_json() -> None:
 
 def test_json_is_yaml_too() -> None:
     assert load(json.dumps(yaml.safe_load(OURS)).encode()).spec == load(OURS.encode()).spec
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        *(
+            ({"parameters": [{"name": "x", "parameterType": kind, "feasibleSpace": space}]}, place)
+            for kind, space, place in (
+                ("categorical", {"list": [1, 2**70]}, "feasibleSpace.list[1]"),
+                ("int", {"min": -(2**70), "max": 1}, "feasibleSpace.min"),
+                ("double", {"min": 0, "max": 2**70}, "feasibleSpace.max"),
+                ("int", {"min": 0, "max": 1, "step": 2**70}, "feasibleSpace.step"),
+            )
+        ),
+        ({"trialTemplate": {"command": ["train", 2**70]}}, "spec.trialTemplate.command[1]"),
+        ({"trialTemplate": {"trialSpec": {"kind": "J", "n": 2**70}}}, "trialTemplate.trialSpec.n"),
+        ({"seed": 2**70}, "spec.seed"),
+        ({"maxTrialCount": 2**70}, "spec.maxTrialCount"),
+    ],
+)  # fmt: skip
+def test_an_integer_beyond_64_bits_is_refused_with_its_place(fields: Any, place: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        load(experiment_text(**fields).encode())
+    first = str(refused.value).splitlines()[0]
+    assert re.match(rf"line \d+, spec\.\S*{re.escape(place.removeprefix('spec.'))}: ", first)
+    assert "71 bits is too large; allowed are -9223372036854775808 to 18446744073709551615" in first
+
+
+def test_what_never_met_our_yaml_reader_is_examined_as_well() -> None:
+    deep: Any = "x"
+    for _ in range(1_100):
+        deep = [deep]
+    for value, words in (
+        ("a\0", "NUL"), ("\ud800", "surrogate"), (2**70, "71 bits"), (10**5_000, "bits"),
+        (deep, "deeper than 100 levels"), ([0] * 60_000, "more than 50,000 values"),
+        (float("nan"), "not finite"),
+    ):  # fmt: skip
+        tree = experiment_tree(trialTemplate={"trialSpec": {"kind": "Job", "x": value}})
+        with pytest.raises(DocumentError, match=words):
+            load_tree(tree, {})
+    tree = experiment_tree()
+    tree["metadata"]["labels"] = {"a": "\0"}
+    with pytest.raises(DocumentError, match=r"metadata.labels.a: holds a NUL"):
+        load_tree(tree, {})
+
+
+def test_an_integer_of_thousands_of_digits_is_refused_with_its_line() -> None:
+    with pytest.raises(DocumentError, match="line 3: an integer of 5,000 characters is too large"):
+        load(experiment_text(seed=1).replace("name: e", "name: " + "1" * 5_000).encode())

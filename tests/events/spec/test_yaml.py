@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.spec.yaml import MAX_BYTES, DocumentError, read, text_of
+from events.spec.problem import text_of
+from events.spec.yaml import MAX_BYTES, DocumentError, read
 
 
 def refusal(text: str | bytes) -> str:
