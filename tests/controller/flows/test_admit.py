@@ -58,7 +58,7 @@ async def test_a_new_experiment_begins_with_its_first_fact(database_url: str) ->
     )
     submitted = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
     async with on_stage(database_url, Wanted("beginner", 1)) as stage:
-        experiment, first = await prepared(stage, submitted, now())
+        experiment, first = await prepared(stage, submitted)
         with pytest.raises(InvalidSpecError):
             await prepare(stage.components.ledger, two_problems, submitted, now())
     assert (experiment.identity.id, experiment.progress.version) == (submitted.experiment, 1)
