@@ -51,7 +51,9 @@ def cleaned(text: object) -> object:
 
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT, pattern=WITHOUT_NUL)]
 """What people write in a spec."""
-Key = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_without_nul)]
+MappingKey = Annotated[
+    str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_without_nul)
+]
 """The same as the name of a value in a mapping."""
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME, pattern=WITHOUT_NUL)]
 """Of an experiment or a namespace."""

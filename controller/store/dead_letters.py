@@ -64,13 +64,18 @@ def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]
         [record.key for record in records],
         [
             orjson.dumps(
-                [(name, b64encode(value).decode()) for name, value in record.headers]
+                [(storable(name), b64encode(value).decode()) for name, value in record.headers]
             ).decode()
             for record in records
         ],
         [record.value for record in records],
-        [one.reason.replace("\x00", "")[:REASON_CHARACTERS] for one in dead],
+        [storable(one.reason)[:REASON_CHARACTERS] for one in dead],
     )
+
+
+def storable(text: str) -> str:
+    """The text without what Postgres cannot hold: NUL and lone surrogates."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class DeadLetters:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from events.model import LONGEST_SECONDS, Key, Many, Seed, SpecPart, Text
+from events.model import LONGEST_SECONDS, Many, MappingKey, Seed, SpecPart, Text
 from events.spec.algorithm import AlgorithmSpec
 from events.spec.collector import MetricsCollectorSpec
 from events.spec.nas import NasConfig
@@ -71,7 +71,7 @@ class ExperimentSpec(SpecPart):
     budget: BudgetSpec = BudgetSpec()
     retry: RetrySpec = RetrySpec()
     seed: Seed | None = None
-    suggested: Annotated[tuple[Annotated[dict[Key, Scalar], Many], ...], Many] = ()
+    suggested: Annotated[tuple[Annotated[dict[MappingKey, Scalar], Many], ...], Many] = ()
     """Ours: points to try first; what a point does not say is drawn at random."""
     warm_start: WarmStart | None = None
     """Ours: results that the search learns before the first trial."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from events.model import Int64, Key, Many, Message, SpecPart, Text
+from events.model import Int64, Many, MappingKey, Message, SpecPart, Text
 
 
 class Direction(StrEnum):
@@ -44,7 +44,7 @@ class Summary(Message):
         return value if value is not None and math.isfinite(value) else None
 
 
-Observation = Annotated[Mapping[Key, Summary], Many]
+Observation = Annotated[Mapping[MappingKey, Summary], Many]
 """Metric name → its summary, for one attempt of a trial."""
 
 

@@ -11,8 +11,8 @@ from events.model import (
     LARGEST_INTEGER,
     LEAST_INTEGER,
     LONGEST_TEXT,
-    Key,
     Many,
+    MappingKey,
     SpecPart,
     Text,
 )
@@ -28,7 +28,7 @@ def _within_64_bits(value: Any) -> Any:
 
 Integer = Annotated[int, Field(ge=LEAST_INTEGER, le=LARGEST_INTEGER)]
 Scalar = Annotated[bool | Integer | float | Text, BeforeValidator(_within_64_bits)]
-Assignment = Annotated[Mapping[Key, Scalar], Many]
+Assignment = Annotated[Mapping[MappingKey, Scalar], Many]
 """Parameter name → value. A parameter whose condition does not hold is absent."""
 
 

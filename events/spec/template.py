@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.model import LONGEST_SECONDS, Key, Many, SpecPart, Text
+from events.model import LONGEST_SECONDS, Many, MappingKey, SpecPart, Text
 from events.spec.problem import Path
 from events.spec.space import Scalar
 from events.spec.text_template import parse_template
@@ -45,7 +45,7 @@ class TrialTemplate(SpecPart):
     trial_spec: JsonObject | None = None
     config_map: ConfigMapSource | None = None
     trial_parameters: Annotated[tuple[TrialParameter, ...], Many] = ()
-    primary_pod_labels: Annotated[dict[Key, Text], Many] = Field(default_factory=dict)
+    primary_pod_labels: Annotated[dict[MappingKey, Text], Many] = Field(default_factory=dict)
     primary_container_name: Text | None = None
     success_condition: Text | None = None
     failure_condition: Text | None = None

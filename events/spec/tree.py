@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from events.model import LARGEST_INTEGER, LEAST_INTEGER, LONGEST_TEXT, MOST_ITEMS
 from events.spec.problem import Path, Problem, text_of
 
-DEEPEST = 100
+DEEPEST_TREE = 100
 """Levels; deeper than a file may be, and less than what readers of JSON take."""
 
 
@@ -46,8 +46,8 @@ def tree_problems(tree: Any, place: Path = ()) -> Iterator[Problem]:
         if seen > MOST_ITEMS:
             yield Problem(place, f"has more than {MOST_ITEMS:,} values; use fewer")
             return
-        if len(path) > DEEPEST:
-            yield Problem(path[:3], f"is nested deeper than {DEEPEST} levels")
+        if len(path) > DEEPEST_TREE:
+            yield Problem(path[:3], f"is nested deeper than {DEEPEST_TREE} levels")
             return
         if isinstance(value, dict):
             for key, inner in value.items():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from events.model import Key, Many, SpecPart, Text
+from events.model import Many, MappingKey, SpecPart, Text
 from events.spec.problem import Path, Problem
 from events.spec.space import Scalar
 
@@ -14,14 +14,14 @@ MOST_ROWS = 1_000
 MOST_BYTES = 512 * 1024
 """Of the rows, written as JSON: they are part of a fact, which has to fit into one record of
 Kafka."""
-PartialAssignment = Mapping[Key, Scalar]
+PartialAssignment = Mapping[MappingKey, Scalar]
 """A point to try first: values of some or all parameters."""
 
 
 class Row(SpecPart):
     """A result of an earlier run: its parameters, and the value of the objective."""
 
-    parameters: Annotated[dict[Key, Scalar], Many]
+    parameters: Annotated[dict[MappingKey, Scalar], Many]
     value: float
 
 

@@ -25,7 +25,7 @@ from events.signals import (
     WorkloadWaiting,
 )
 from events.spec.objective import Summary
-from events.spec.tree import DEEPEST
+from events.spec.tree import DEEPEST_TREE
 from tests.events.bodies import AT, OUR_SPEC
 
 BOUNDS = {
@@ -132,7 +132,7 @@ def test_what_cannot_be_stored_cannot_be_read(body: Any, path: Any, value: Any) 
 def test_a_deep_or_a_large_tree_cannot_be_read() -> None:
     record = encode(replace(ROOT, body=SUBMITTED), topics.SIGNALS, Shard(0))
     deep: dict[str, Any] = {}
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST_TREE + 1):
         deep = {"a": deep}
     for tree, words in ((deep, "deeper than 100"), ({"a": [0] * 60_000}, "more than 50,000")):
         value = body_with(SUBMITTED, "spec", "trialTemplate", "trialSpec", value=tree)

@@ -37,7 +37,7 @@ class Owner:
     holding: Holding
 
     async def publish(self, topic: str, *records: Record) -> None:
-        await self.bus.publish(records)
+        await self.bus.publish(list(records))
 
     def envelope(
         self, body: Body, at: datetime = START, experiment: ExperimentId | None = None

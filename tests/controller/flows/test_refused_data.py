@@ -9,9 +9,11 @@ import pytest
 
 from controller.store import DataRefusedError
 from controller.store.curve import MeasurementRow
+from controller.store.dead_letters import DeadLetters
 from controller.store.ledger import Batch
 from controller.store.measurements import Measurements
 from events import topics
+from events.bus import Record
 from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId, TrialNumber
@@ -153,3 +155,15 @@ async def test_a_refused_answer_of_a_search_holds_up_nothing(database_url: str) 
         (reason,) = await owner.reasons(1)
         assert "no decision" in reason
         await owner.holds("EXISTS (SELECT FROM trial WHERE experiment = $1)", owner.author.id)
+
+
+async def test_a_dead_letter_can_always_be_stored(database_url: str) -> None:
+    """Its headers and its reason may be what nobody can store."""
+    async with owning(database_url, a_name()) as owner:
+        headers = (("\0", b"\0"), ("\ud800", b"\xff"), ("ce_type", b"\0io.trialstream"))
+        record = Record(topics.SIGNALS, owner.holding.shard, b"\0\xff", headers, b"\0\xff")
+        await owner.publish(topics.SIGNALS, record)
+        await owner.reasons(1)
+        (kept,) = await DeadLetters(owner.database).unpublished(owner.holding.shard, 9)
+        assert [name for name, _ in kept.record.headers] == ["\ufffd", "?", "ce_type"]
+        assert kept.record.value == record.value
