@@ -21,6 +21,8 @@ _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="type
 _FACTS = frozenset(fact.model_fields["type"].default for fact in get_args(Fact))
 
 SOURCE = "/trialstream"
+USUAL_BYTES, POINT_BYTES = 200, 70
+"""About as many as a body and each of its points have as JSON."""
 __all__ = [
     "SOURCE",
     "TYPE_PREFIX",
@@ -77,6 +79,10 @@ class UnencodedRecord(Record):
     def __init__(self, envelope: Envelope, topic: str, shard: Shard) -> None:
         for name, value in (("envelope", envelope), ("topic", topic), ("partition", shard)):
             object.__setattr__(self, name, value)
+
+    @property
+    def size(self) -> int:
+        return USUAL_BYTES + POINT_BYTES * len(getattr(self.envelope.body, "points", ()))
 
     def __getattr__(self, name: str) -> Any:
         """Called for an attribute that is not set yet: each part is encoded once."""

@@ -21,6 +21,11 @@ class Record:
     headers: tuple[tuple[str, bytes], ...]
     value: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of the value, or about as many."""
+        return len(self.value)
+
 
 @dataclass(frozen=True)
 class Delivery:

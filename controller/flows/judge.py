@@ -12,7 +12,6 @@ from controller.core.recorded import Recorded
 from controller.store import DataRefusedError
 from controller.store.backlog import Backlog
 from controller.store.courses import Course, KnownTrial
-from controller.store.curve import MeasurementRow
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.measurements import Measurements
@@ -168,23 +167,22 @@ async def _store(
     measurements: Measurements, holding: Holding, received: Sequence[Received]
 ) -> list[DeadLetter]:
     """Store all points but those of the records that Postgres refuses, and return these."""
-    rows = [
-        MeasurementRow(one.envelope.experiment, body.trial, body.attempt, *point)
+    reports = [
+        (AttemptKey(one.envelope.experiment, body.trial, body.attempt), body.points)
         for one in received
         if isinstance(body := one.envelope.body, MetricsReported)
-        for point in body.points
     ]
-    if not rows:
+    if not reports:
         return []
     try:
-        await measurements.store(holding.shard, holding.epoch, rows)
+        await measurements.store(holding.shard, holding.epoch, reports)
     except DataRefusedError as error:
         if len(received) == 1:
             return [DeadLetter(received[0].delivery, str(error))]
         middle = len(received) // 2
         halves = received[:middle], received[middle:]
         return [dead for half in halves for dead in await _store(measurements, holding, half)]
-    POINTS.inc(len(rows))
+    POINTS.inc(sum(len(points) for _, points in reports))
     return []
 
 

@@ -28,7 +28,7 @@ class Backlog:
         for delivery in deliveries:
             self._queues.setdefault(delivery.record.key, deque()).append(delivery)
             self.waiting += 1
-            self._size += len(delivery.record.value)
+            self._size += delivery.record.size
 
     def take(self) -> list[Delivery]:
         """A fair share of each experiment, at least one record."""
@@ -39,9 +39,9 @@ class Backlog:
         queue, taken = self._queues[key], 0
         while queue and taken < share:
             delivery = queue.popleft()
-            taken += len(delivery.record.value)
+            taken += delivery.record.size
             self.waiting -= 1
-            self._size -= len(delivery.record.value)
+            self._size -= delivery.record.size
             yield delivery
         if not queue:
             del self._queues[key]

@@ -3,13 +3,13 @@ kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from math import isfinite, nan
 from operator import attrgetter, lt
 from typing import NamedTuple
 
 from events.ids import AttemptKey, ExperimentId, TrialNumber
+from events.metrics import Point
 from events.spec.objective import Summary
 
 
@@ -24,18 +24,6 @@ class CurveKey(NamedTuple):
     @property
     def of(self) -> AttemptKey:
         return AttemptKey(self.experiment, self.trial, self.attempt)
-
-
-class MeasurementRow(NamedTuple):
-    """One point of one attempt."""
-
-    experiment: ExperimentId
-    trial: TrialNumber
-    attempt: int
-    metric: str
-    step: int
-    at: datetime
-    value: float
 
 
 _step, _value = attrgetter("step"), attrgetter("value")
@@ -73,11 +61,9 @@ class Curve:
         latest = self.latest if isfinite(self.latest) else None
         return Summary(min=self.min, max=self.max, latest=latest, count=self.count)
 
-    def take(
-        self, points: Sequence[MeasurementRow]
-    ) -> tuple[Sequence[MeasurementRow], Sequence[int]]:
-        """Add what is new: the points to store, and the steps of those that need not be kept any
-        more."""
+    def take(self, points: Sequence[Point]) -> tuple[Sequence[Point], Sequence[int]]:
+        """Add what is new of points of this metric: those to store, and the steps of those that
+        need not be kept any more."""
         fresh = self._fresh(points)
         if not fresh:
             return (), ()
@@ -94,18 +80,18 @@ class Curve:
     def _on_stride(self, step: int) -> bool:
         return (step - 1) % self.stride == 0
 
-    def _fresh(self, points: Sequence[MeasurementRow]) -> Sequence[MeasurementRow]:
+    def _fresh(self, points: Sequence[Point]) -> Sequence[Point]:
         steps = list(map(_step, points))
         if steps[0] > self.last and all(map(lt, steps, islice(steps, 1, None))):
             return points
-        fresh, last = list[MeasurementRow](), self.last
+        fresh, last = list[Point](), self.last
         for point in points:
             if point.step > last:
                 fresh.append(point)
                 last = point.step
         return fresh
 
-    def _add(self, fresh: Sequence[MeasurementRow]) -> None:
+    def _add(self, fresh: Sequence[Point]) -> None:
         self.count += len(fresh)
         self.last, self.latest = fresh[-1].step, fresh[-1].value
         values = list(map(_value, fresh))

@@ -1,20 +1,21 @@
 """Measurements: stored in batches, each point once, with the running summary of each curve; thinned
 where there are too many; and read back as summaries and curves."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import fields
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
+from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from controller.store import FencedError
 from controller.store.courses import Courses
-from controller.store.curve import Curve, CurveKey, MeasurementRow
+from controller.store.curve import Curve, CurveKey
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
+from events.metrics import Point
 from events.spec.objective import Observation
 
 QUOTA = 100_000
@@ -23,9 +24,11 @@ THINNED_AT_ONCE = 50_000
 """Rows that one statement looks at to thin a curve."""
 MOST_KNOWN = 20_000
 """Attempts of a shard whose curves are remembered between two batches."""
+Report = tuple[AttemptKey, Sequence[Point]]
+"""What an attempt has reported of its metrics, in the order in which it came."""
+_Part = tuple[CurveKey, Sequence[Point]]
 Known = dict[AttemptKey, dict[str, Curve]]
 """All curves of some attempts, by metric."""
-_KEY = itemgetter(slice(0, 4))
 _SUMMED = tuple(one.name for one in fields(Curve))
 """Columns of `curve` beside its key."""
 
@@ -40,29 +43,33 @@ class _Obsolete(NamedTuple):
     step: int
 
 
+# Points of one curve are a slice of the columns: so what they share is sent once.
 _INSERT = """
 WITH fence AS (SELECT FROM shard WHERE id = $1 AND epoch = $2 FOR SHARE),
 stored AS (
     INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value, arrival)
-    SELECT p.*, nextval('arrival') FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[],
-        $7::int[], $8::timestamptz[], $9::float8[]) AS p
+    SELECT s.experiment, s.trial, s.attempt, s.metric, p.*, nextval('arrival')
+    FROM unnest($3::uuid[], $4::int[], $5::int[], $6::text[], $7::int[], $8::int[])
+        AS s (experiment, trial, attempt, metric, first, last)
+    CROSS JOIN LATERAL unnest(($9::int[])[s.first:s.last], ($10::timestamptz[])[s.first:s.last],
+        ($11::float8[])[s.first:s.last]) AS p
     WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT DO NOTHING),
 summed AS (
     INSERT INTO curve AS c (experiment, trial, attempt, metric, count, last, latest, min, max,
         min_step, max_step, stride, kept)
-    SELECT s.* FROM unnest($10::uuid[], $11::int[], $12::int[], $13::text[], $14::bigint[],
-        $15::int[], $16::float8[], $17::float8[], $18::float8[], $19::int[], $20::int[],
-        $21::int[], $22::bigint[]) AS s
+    SELECT s.* FROM unnest($12::uuid[], $13::int[], $14::int[], $15::text[], $16::bigint[],
+        $17::int[], $18::float8[], $19::float8[], $20::float8[], $21::int[], $22::int[],
+        $23::int[], $24::bigint[]) AS s
     WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT (experiment, trial, attempt, metric) DO UPDATE SET count = excluded.count,
         last = excluded.last, latest = excluded.latest, min = excluded.min, max = excluded.max,
         min_step = excluded.min_step, max_step = excluded.max_step, stride = excluded.stride,
         kept = excluded.kept),
 dropped AS (
-    DELETE FROM measurement m USING unnest($23::uuid[], $24::int[], $25::int[], $26::text[],
-        $27::int[]) AS o (experiment, trial, attempt, metric, step)
-    WHERE m.experiment = ANY($23) AND m.experiment = o.experiment AND m.trial = o.trial
+    DELETE FROM measurement m USING unnest($25::uuid[], $26::int[], $27::int[], $28::text[],
+        $29::int[]) AS o (experiment, trial, attempt, metric, step)
+    WHERE m.experiment = ANY($25) AND m.experiment = o.experiment AND m.trial = o.trial
         AND m.attempt = o.attempt AND m.metric = o.metric AND m.step = o.step
         AND EXISTS (SELECT FROM fence))
 SELECT count(*) AS fence FROM fence
@@ -122,18 +129,22 @@ class Measurements:
         self._known: dict[Shard, tuple[int, Known]] = {}
         """The curves as the owner under this epoch left them: nobody else writes them."""
 
-    async def store(self, shard: Shard, epoch: int, rows: Sequence[MeasurementRow]) -> None:
-        """Store new ones of `rows`. Raises FencedError if another process owns the shard."""
-        parts = [(CurveKey(*key), list(part)) for key, part in groupby(rows, _KEY)]
+    async def store(self, shard: Shard, epoch: int, reports: Sequence[Report]) -> None:
+        """Store new points of `reports`. Raises FencedError if another process owns the shard,
+        DataRefusedError if Postgres cannot hold one of them."""
+        parts = [part for report in reports for part in _parts(*report)]
         known = await self._know(shard, epoch, {key.of for key, _ in parts})
         curves = {key: copy(known[key.of].get(key.metric) or Curve()) for key, _ in parts}
-        kept, obsolete = list[MeasurementRow](), set[_Obsolete]()
-        for key, part in parts:
-            points, steps = curves[key].take(part)
-            kept += points
+        kept, obsolete = list[_Part](), set[_Obsolete]()
+        for key, points in parts:
+            fresh, steps = curves[key].take(points)
+            kept.append((key, fresh))
             obsolete.update(_Obsolete(*key, step) for step in steps)
         if obsolete and len(parts) > len(curves):
-            kept = [one for one in kept if one[:5] not in obsolete]
+            kept = [
+                (key, [one for one in points if (*key, one.step) not in obsolete])
+                for key, points in kept
+            ]
         await self._insert(shard, epoch, kept, curves, obsolete)
         for key, curve in curves.items():
             known[key.of][key.metric] = curve
@@ -144,7 +155,7 @@ class Measurements:
         self,
         shard: Shard,
         epoch: int,
-        rows: Collection[MeasurementRow],
+        parts: Sequence[_Part],
         curves: Mapping[CurveKey, Curve],
         obsolete: Collection[_Obsolete],
     ) -> None:
@@ -152,7 +163,7 @@ class Measurements:
             (*key, *(getattr(curve, name) for name in _SUMMED)) for key, curve in curves.items()
         ]
         values = (
-            *_columns(rows, len(MeasurementRow._fields)),
+            *_slices(parts),
             *_columns(summed, len(CurveKey._fields + _SUMMED)),
             *_columns(obsolete, len(_Obsolete._fields)),
         )
@@ -250,6 +261,26 @@ class Measurements:
         trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
         rows = await self._database.fetch(_SUMMED_UP, experiment, trials, numbers, until)
         return [_curve({**row, "experiment": experiment}) for row in rows]
+
+
+def _parts(attempt: AttemptKey, points: Sequence[Point]) -> Iterable[_Part]:
+    """The points by metric, each in their order."""
+    metrics: dict[str, list[Point]] = {}
+    for point in points:
+        metrics.setdefault(point.metric, []).append(point)
+    key = attempt.experiment, attempt.trial, attempt.attempt
+    return [(CurveKey(*key, metric), those) for metric, those in metrics.items()]
+
+
+def _slices(parts: Sequence[_Part]) -> Iterator[list[Any]]:
+    """The keys of parts, from where to where their points lie in the columns, and the columns."""
+    ends = list(accumulate(len(points) for _, points in parts))
+    yield from _columns([key for key, _ in parts], len(CurveKey._fields))
+    yield [end - len(points) + 1 for (_, points), end in zip(parts, ends, strict=True)]
+    yield ends
+    all_points = list(chain.from_iterable(points for _, points in parts))
+    for name in ("step", "at", "value"):
+        yield list(map(attrgetter(name), all_points))
 
 
 def _columns(rows: Collection[tuple[Any, ...]], width: int) -> Iterator[list[Any]]:

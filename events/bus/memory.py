@@ -38,7 +38,7 @@ class _Partition:
 
     def add(self, record: Record) -> None:
         self.records.append(record)
-        self.size += len(record.value)
+        self.size += record.size
         if not self.subscriptions:
             self.trim()
         for subscription in self.subscriptions:
@@ -49,7 +49,7 @@ class _Partition:
         self.drained.set()
         keep = min((one.released for one in self.subscriptions), default=self.end - UNHEARD)
         while self.start < keep and self.records:
-            self.size -= len(self.records.popleft().value)
+            self.size -= self.records.popleft().size
             self.start += 1
 
 

@@ -11,7 +11,6 @@ from controller.core.decide import decide
 from controller.core.evolve import begin
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
-from controller.store.curve import MeasurementRow
 from controller.store.leases import Leases, open_leases
 from controller.store.ledger import Batch, Ledger
 from controller.store.measurements import Measurements
@@ -19,7 +18,8 @@ from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from events.envelope import Envelope
 from events.facts import Cause, ExperimentAdmitted
-from events.ids import ExperimentId, Shard, TrialNumber
+from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
+from events.metrics import Point
 from events.signals import (
     MetricsCollected,
     Signal,
@@ -114,21 +114,19 @@ class Author:
         """Store the values as the trial's reports 1, 2, …"""
         number = TrialNumber(trial)
         attempt = self.experiment.progress.live[number].attempt
-        rows = [
-            MeasurementRow(self.id, number, attempt, metric, step, self.at, value)
-            for step, value in enumerate(values, 1)
-        ]
-        await self._measurements.store(self._shard, self._epoch, rows)
+        points = [Point(metric, step, self.at, value) for step, value in enumerate(values, 1)]
+        report = AttemptKey(self.id, number, attempt), points
+        await self._measurements.store(self._shard, self._epoch, [report])
 
     async def report_all(self, finals: dict[int, float]) -> None:
         """Store one value of the loss for each trial."""
         live = self.experiment.progress.live
         numbers = {TrialNumber(trial): value for trial, value in finals.items()}
-        rows = [
-            MeasurementRow(self.id, n, live[n].attempt, "loss", 1, self.at, value)
+        reports = [
+            (AttemptKey(self.id, n, live[n].attempt), [Point("loss", 1, self.at, value)])
             for n, value in numbers.items()
         ]
-        await self._measurements.store(self._shard, self._epoch, rows)
+        await self._measurements.store(self._shard, self._epoch, reports)
 
     async def end(
         self, *trials: int, cause: Cause = Cause.COMPLETED, exit_code: int = 0, message: str = ""

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from controller.store import DataRefusedError
-from controller.store.curve import MeasurementRow
 from controller.store.dead_letters import DeadLetters
 from controller.store.ledger import Batch
 from controller.store.measurements import Measurements
@@ -16,7 +15,7 @@ from events import topics
 from events.bus import Record
 from events.clock import now
 from events.facts import Cause
-from events.ids import ExperimentId, TrialNumber
+from events.ids import AttemptKey, ExperimentId, TrialNumber
 from events.metrics import MetricsReported, Point
 from events.signals import (
     ExperimentSubmitted,
@@ -51,9 +50,12 @@ async def test_a_value_that_cannot_be_stored_is_no_outage(
 ) -> None:
     async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
-        row = MeasurementRow(author.id, ONE, 1, "loss", 1, now(), 1.0)._replace(**{field: value})
+        usual = {"metric": "loss", "step": 1, "at": now(), "value": 1.0, "trial": ONE, "attempt": 1}
+        fields = {**usual, field: value}
+        key = AttemptKey(author.id, fields.pop("trial"), fields.pop("attempt"))
+        report = key, [Point(**fields)]
         with pytest.raises(DataRefusedError, match="the database cannot hold it"):
-            await Measurements(database).store(author._shard, author._epoch, [row])
+            await Measurements(database).store(author._shard, author._epoch, [report])
 
 
 async def test_a_fact_that_cannot_be_stored_is_no_outage(database_url: str) -> None:

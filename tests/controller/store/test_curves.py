@@ -2,7 +2,7 @@
 extremes, and the order in which they came."""
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -14,23 +14,28 @@ from hypothesis import strategies as st
 
 from controller.store import migrate as migration
 from controller.store import postgres
-from controller.store.curve import Curve, MeasurementRow
+from controller.store.curve import Curve
 from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.postgres import Database, open_database
 from controller.store.queries.curves import CurveQueries
-from events.ids import AttemptKey, ExperimentId, TrialNumber
+from events.ids import AttemptKey, TrialNumber
+from events.metrics import Point
 from tests.controller.histories import START, Author, admitted, opened, text
 
 QUOTA = 100
-ONE = ExperimentId(uuid4())
 values = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
 
-def point(step: int, value: float, experiment: ExperimentId = ONE) -> MeasurementRow:
-    return MeasurementRow(
-        experiment, TrialNumber(1), 1, "loss", step, START + timedelta(seconds=step), value
-    )
+def point(step: int, value: float) -> Point:
+    return Point("loss", step, START + timedelta(seconds=step), value)
+
+
+async def store(
+    measurements: Measurements, author: Author, points: Sequence[Point], trial: int = 1
+) -> None:
+    key = AttemptKey(author.id, TrialNumber(trial), 1)
+    await measurements.store(author._shard, author._epoch, [(key, points)])
 
 
 @given(
@@ -84,9 +89,9 @@ async def test_a_long_curve_is_thinned_and_its_summary_is_whole(database_url: st
     told = _told(5_001)
     async with _author(database_url) as (database, author):
         measurements = Measurements(database, QUOTA)
-        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        points = [point(step, value) for step, value in enumerate(told, 1)]
         for first in range(0, len(points), 37):
-            await measurements.store(author._shard, author._epoch, points[first : first + 37])
+            await store(measurements, author, points[first : first + 37])
         stored = dict(await _stored(database, author))
         seen = await measurements.summaries(author.id, [(TrialNumber(1), 1)])
         summary = seen[TrialNumber(1)]["loss"]
@@ -105,11 +110,11 @@ async def test_a_long_curve_is_thinned_and_its_summary_is_whole(database_url: st
 async def test_who_reads_the_curve_again_changes_nothing(database_url: str) -> None:
     told = _told(2_000)
     async with _author(database_url) as (database, author):
-        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        points = [point(step, value) for step, value in enumerate(told, 1)]
         for _ in range(2):  # the second time by a controller that remembers nothing
             measurements = Measurements(database, QUOTA)
             for first in range(0, len(points), 100):
-                await measurements.store(author._shard, author._epoch, points[first : first + 100])
+                await store(measurements, author, points[first : first + 100])
             found = (
                 await _stored(database, author),
                 await measurements.summaries(author.id, [(TrialNumber(1), 1)]),
@@ -122,13 +127,13 @@ async def test_what_was_reported_before_curves_were_kept_counts(database_url: st
     """Points without a row in `curve` are summed up, go on, and are thinned in steps."""
     told = _told(3_000)
     async with _author(database_url) as (database, author):
-        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
-        await Measurements(database).store(author._shard, author._epoch, points[:-1])
+        points = [point(step, value) for step, value in enumerate(told, 1)]
+        await store(Measurements(database), author, points[:-1])
         before = await Measurements(database).summaries(author.id, [(TrialNumber(1), 1)])
         await database.execute("DELETE FROM curve WHERE experiment = $1", author.id)
         measurements = Measurements(database, QUOTA)
         assert await measurements.summaries(author.id, [(TrialNumber(1), 1)]) == before
-        await measurements.store(author._shard, author._epoch, points[-1:])
+        await store(measurements, author, points[-1:])
         seen = await measurements.summaries(author.id, [(TrialNumber(1), 1)])
         summary = seen[TrialNumber(1)]["loss"]
         assert summary.count == 3_000
@@ -141,10 +146,10 @@ async def test_what_was_reported_before_curves_were_kept_counts(database_url: st
 async def test_no_metric_from_before_is_forgotten_when_another_goes_on(database_url: str) -> None:
     async with _author(database_url) as (database, author):
         shard, epoch, key = author._shard, author._epoch, AttemptKey(author.id, TrialNumber(1), 1)
-        other = point(1, 0.25, author.id)._replace(metric="accuracy")
-        await Measurements(database).store(shard, epoch, [point(1, 0.5, author.id), other])
+        other = point(1, 0.25)._replace(metric="accuracy")
+        await store(Measurements(database), author, [point(1, 0.5), other])
         await database.execute("DELETE FROM curve WHERE experiment = $1", author.id)
-        await Measurements(database).store(shard, epoch, [point(2, 0.4, author.id)])
+        await store(Measurements(database), author, [point(2, 0.4)])
         found = await Measurements(database).collected(shard, epoch, [key])
         assert {name: one.count for name, one in found[key].items()} == {"loss": 2, "accuracy": 1}
 
@@ -153,9 +158,9 @@ async def test_a_thinned_curve_is_drawn_from_its_first_to_its_last_point(databas
     told = _told(4_999)
     async with _author(database_url) as (database, author):
         measurements = Measurements(database, QUOTA)
-        points = [point(step, value, author.id) for step, value in enumerate(told, 1)]
+        points = [point(step, value) for step, value in enumerate(told, 1)]
         for first in range(0, len(points), 500):
-            await measurements.store(author._shard, author._epoch, points[first : first + 500])
+            await store(measurements, author, points[first : first + 500])
         drawn = await CurveQueries(database).thinned(author.id, {TrialNumber(1): 1}, "loss", 20)
         curve = drawn[TrialNumber(1)]
         assert 15 <= len(curve) <= 30
@@ -169,8 +174,7 @@ async def test_points_keep_the_order_in_which_they_came(database_url: str) -> No
         measurements = Measurements(database)
         order = [(2, 1), (1, 1), (2, 2), (3, 1), (1, 2)]
         for trial, step in order:
-            row = point(step, 0.5, author.id)._replace(trial=TrialNumber(trial))
-            await measurements.store(author._shard, author._epoch, [row])
+            await store(measurements, author, [point(step, 0.5)], trial)
         rows = await database.fetch(
             "SELECT trial, step FROM measurement WHERE experiment = $1 ORDER BY arrival", author.id
         )

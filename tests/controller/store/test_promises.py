@@ -15,7 +15,6 @@ from controller.store import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from controller.store.curve import MeasurementRow
 from controller.store.journal import Journals
 from controller.store.leases import open_leases
 from controller.store.ledger import Batch, Ledger
@@ -26,7 +25,8 @@ from controller.store.postgres import Database, open_database
 from controller.store.upkeep import Upkeep
 from events.clock import now
 from events.facts import Cause, TrialState
-from events.ids import Shard, TrialNumber
+from events.ids import AttemptKey, Shard, TrialNumber
+from events.metrics import Point
 from events.signals import ExtensionRequested, SuggestionsMade, WorkloadStarted
 from tests.controller.histories import Author, admitted, finish, opened, text
 
@@ -55,9 +55,9 @@ async def test_a_stale_owner_commits_nothing(database_url: str) -> None:
         await leases.claim(author._shard)  # the same owner anew: the epoch has moved on
         with pytest.raises(FencedError):
             await author.suggest({"lr": 0.01, "layers": 1, "opt": "adam"})
-        point = MeasurementRow(author.id, TrialNumber(1), 1, "loss", 1, now(), 1.0)
+        report = AttemptKey(author.id, TrialNumber(1), 1), [Point("loss", 1, now(), 1.0)]
         with pytest.raises(FencedError):
-            await Measurements(database).store(author._shard, author._epoch, [point])
+            await Measurements(database).store(author._shard, author._epoch, [report])
         assert await rows(database, author) == before
 
 
@@ -137,22 +137,15 @@ async def test_a_point_is_stored_once_and_summed_up_without_what_is_not_finite(
     async with opened(database_url) as (database, leases):
         author = await admitted(database, leases, text(a_name()))
         values = [3.0, math.nan, -math.inf, 1.0, math.inf, 2.0, math.nan]
-        points = [
-            MeasurementRow(author.id, TrialNumber(1), 1, "loss", n, now(), value)
-            for n, value in enumerate(values, 1)
-        ]
-        measurements = Measurements(database)
-        for batch in (points[:4], points, points[2:]):
-            await measurements.store(author._shard, author._epoch, batch)
-        await measurements.store(author._shard, author._epoch, [replace_value(points[0], 9.0)])
+        points = [Point("loss", n, now(), value) for n, value in enumerate(values, 1)]
+        again = points[0]._replace(value=9.0)
+        key, measurements = AttemptKey(author.id, TrialNumber(1), 1), Measurements(database)
+        for batch in (points[:4], points, points[2:], [again]):
+            await measurements.store(author._shard, author._epoch, [(key, batch)])
         seen = await measurements.summaries(author.id, [(TrialNumber(1), 1), (TrialNumber(2), 1)])
         summary = seen[TrialNumber(1)]["loss"]
         assert (summary.min, summary.max, summary.latest, summary.count) == (1.0, 3.0, None, 7)
         assert seen[TrialNumber(2)] == {}
-
-
-def replace_value(row: MeasurementRow, value: float) -> MeasurementRow:
-    return row._replace(value=value)
 
 
 async def test_the_journal_has_all_suggestions_and_conclusions_in_order(database_url: str) -> None:
