@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +45,9 @@ SERVICES = {
     "TRIALSTREAM_HOST_FROM_PODS",
 } & os.environ.keys()
 """The variables that name a Kafka or a Kubernetes, as far as there are any."""
+LEFT_OUT = Path(os.environ["TEST_LEFT_OUT"]) if "TEST_LEFT_OUT" in os.environ else None
+"""A file: a run without services adds the names of the tests that it left out, one with services
+runs no others. So both together run each test once."""
 
 
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
@@ -81,8 +85,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     leave_to_long(items)
+    if SERVICES and LEFT_OUT:
+        names = set(LEFT_OUT.read_text().splitlines())
+        config.hook.pytest_deselected(items=[one for one in items if one.nodeid not in names])
+        items[:] = [one for one in items if one.nodeid in names]
     if SERVICES:
         items.sort(key=in_order)
 
@@ -163,6 +171,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for one in skipped
         if isinstance(one.longrepr, tuple)
     )
+    if LEFT_OUT and not SERVICES:
+        with LEFT_OUT.open("a") as file:
+            file.writelines(f"{one.nodeid}\n" for one in skipped)
     if reasons:
         terminalreporter.section("left out", sep="!")
     for reason, count in reasons.most_common():

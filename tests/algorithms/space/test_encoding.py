@@ -145,7 +145,7 @@ def test_a_continuum_follows_its_distribution(
 
 @pytest.mark.parametrize("distribution", list(Distribution))
 @pytest.mark.parametrize(
-    "bounds", [(1e-320, 1e308), (1, 2**80), (1e-300, 2e-300), (1e307, 1.7e308)]
+    "bounds", [(1e-320, 1e308), (1, 2.0**80), (1e-300, 2e-300), (1e307, 1.7e308)]
 )
 @pytest.mark.parametrize("step", [None, 1e-310, 1e300])
 def test_extreme_ranges_stay_in_bounds(
