@@ -4,26 +4,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from controller.core.conclusions import conclude_attempt, kill
-from controller.core.ends import STOPPED_BY_PERSON, reached_ends, search_stuck
-from controller.core.evolve import end_of, evolve
+from controller.core.conclusions import conclude_attempt
+from controller.core.decision import Decision, end, seconds_left, stop_request
+from controller.core.ends import reached_ends, search_stuck
+from controller.core.evolve import end_of
 from controller.core.experiment import Experiment, LiveTrial, Verdict
+from controller.core.steering import delete, edit, extend, pause, resume, stop
 from events.facts import (
     AttemptEnded,
-    BudgetExtended,
     ExperimentAdmitted,
     ExperimentConcluded,
     ExperimentDeleted,
-    ExperimentDeleting,
-    ExperimentEnding,
-    ExperimentPaused,
-    ExperimentResumed,
     ExperimentState,
     Fact,
     ObservationRecorded,
     Reason,
     SearchExhausted,
-    SpecEdited,
     StopReason,
     SuggestionsRequested,
     TrialConcluded,
@@ -31,7 +27,6 @@ from events.facts import (
     TrialScheduled,
     TrialStarted,
     TrialState,
-    TrialStopRequested,
     TrialWaiting,
 )
 from events.ids import TrialNumber
@@ -52,22 +47,6 @@ from events.signals import (
     WorkloadStarted,
     WorkloadWaiting,
 )
-
-
-class Decision:
-    """The facts that were decided so far.
-
-    Each is applied at once: the next one is decided on the state after it.
-    """
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self.facts: list[Fact] = []
-
-    def add(self, *facts: Fact) -> None:
-        for fact in facts:
-            self.facts.append(fact)
-            self.experiment = evolve(self.experiment, fact)
 
 
 def decide(
@@ -112,17 +91,17 @@ def _react(decision: Decision, signal: Signal, at: datetime) -> None:
         case SuggestionsMade():
             _propose(decision, signal)
         case StopRequested():
-            _stop(decision)
+            stop(decision)
         case PauseRequested():
-            _pause(decision, at)
+            pause(decision, at)
         case ResumeRequested():
-            _resume(decision, at)
+            resume(decision, at)
         case ExtensionRequested(max_trial_count=count):
-            _extend(decision, count, at)
+            extend(decision, count, at)
         case EditRequested():
-            _edit(decision, signal, at)
+            edit(decision, signal, at)
         case DeletionRequested():
-            _delete(decision)
+            delete(decision)
         case TimePassed() | ExperimentSubmitted():
             pass  # time has passed in every decision; submitted a second time, nothing changes
         case _:
@@ -157,7 +136,7 @@ def _update_trial(
                 decision, number, replace(trial, observation=signal.observation), recorded
             )
         case TrialJudged() if trial.stopping is None and trial.end is None:
-            decision.add(_stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
+            decision.add(stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
         case _:
             pass
 
@@ -181,12 +160,6 @@ def _record_or_conclude(
     decision.add(*following)
 
 
-def _stop_request(
-    number: TrialNumber, trial: LiveTrial, reason: StopReason, message: str = ""
-) -> TrialStopRequested:
-    return TrialStopRequested(trial=number, attempt=trial.attempt, reason=reason, message=message)
-
-
 def _propose(decision: Decision, made: SuggestionsMade) -> None:
     """Make trials of the suggestions, never more than were requested."""
     progress = decision.experiment.progress
@@ -201,7 +174,7 @@ def _propose(decision: Decision, made: SuggestionsMade) -> None:
             TrialScheduled(trial=trial, attempt=1),
         )
     if made.error is not None:
-        _end(decision, Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, made.error))
+        end(decision, Verdict(ExperimentState.FAILED, Reason.SEARCH_FAILED, made.error))
     elif made.exhausted:
         decision.add(SearchExhausted())
     elif not made.assignments:
@@ -215,122 +188,14 @@ def _wait_for_results(decision: Decision, told: int) -> None:
     """
     progress = decision.experiment.progress
     if not progress.live and told >= progress.counts.concluded:
-        _end(decision, search_stuck(progress.counts.concluded))
-
-
-def _stop(decision: Decision) -> None:
-    if not decision.experiment.done:
-        _end(decision, STOPPED_BY_PERSON)
-
-
-def _delete(decision: Decision) -> None:
-    if not decision.experiment.progress.deleting:
-        decision.add(ExperimentDeleting())
-        _stop(decision)
-        if decision.experiment.done:
-            decision.add(ExperimentDeleted())
-
-
-def _end(decision: Decision, verdict: Verdict) -> None:
-    """Decide how the experiment ends, unless that is decided already.
-
-    Running trials are asked to stop.
-    """
-    if decision.experiment.done or decision.experiment.progress.verdict is not None:
-        return
-    decision.add(
-        ExperimentEnding(state=verdict.state, reason=verdict.reason, message=verdict.message)
-    )
-    for number, trial in decision.experiment.progress.live.items():
-        if trial.state is TrialState.PAUSED:
-            decision.add(kill(number, trial))
-    _stop_all(decision, StopReason.EXPERIMENT_ENDED)
-
-
-def _stop_all(decision: Decision, reason: StopReason) -> None:
-    for number, trial in decision.experiment.progress.live.items():
-        if trial.stopping is None and trial.end is None:
-            decision.add(_stop_request(number, trial, reason))
-
-
-def _pause(decision: Decision, at: datetime) -> None:
-    if decision.experiment.active:
-        decision.add(ExperimentPaused(seconds_left=_seconds_left(decision.experiment, at)))
-        _stop_all(decision, StopReason.EXPERIMENT_PAUSED)
-
-
-def _seconds_left(experiment: Experiment, at: datetime) -> float | None:
-    deadline = experiment.progress.deadline
-    return (
-        experiment.progress.seconds_left
-        if deadline is None
-        else max(0.0, (deadline - at).total_seconds())
-    )
-
-
-def _resume(decision: Decision, at: datetime) -> None:
-    """Resume an experiment that is paused, or that a person stopped, even while its trials are
-    still stopping."""
-    experiment = decision.experiment
-    progress, verdict = experiment.progress, experiment.progress.verdict
-    paused = verdict is None and progress.state is ExperimentState.PAUSED
-    stopped = verdict is not None and verdict.reason is Reason.STOPPED
-    spent = experiment.done and experiment.unspent == 0
-    if (paused or (stopped and not spent)) and not progress.deleting:
-        _reopen(decision, at)
-
-
-def _reopen(decision: Decision, at: datetime) -> None:
-    left = _seconds_left(decision.experiment, at)
-    decision.add(ExperimentResumed(deadline=None if left is None else at + timedelta(seconds=left)))
-    for number, trial in decision.experiment.progress.live.items():
-        if trial.state is TrialState.PAUSED:
-            decision.add(TrialScheduled(trial=number, attempt=trial.attempt + 1))
-
-
-def _extend(decision: Decision, count: int, at: datetime) -> None:
-    """Allow more trials. An experiment that ended because its trials were spent runs again."""
-    limit = decision.experiment.spec.max_trial_count
-    if limit is None or count <= limit or decision.experiment.progress.deleting:
-        return
-    decision.add(BudgetExtended(max_trial_count=count))
-    _reopen_if_extended(decision, at)
-
-
-def _reopen_if_extended(decision: Decision, at: datetime) -> None:
-    """Run the experiment again if it ended because its trials were spent and there are more now."""
-    verdict = decision.experiment.progress.verdict
-    spent = decision.experiment.unspent == 0
-    if (
-        decision.experiment.done
-        and verdict is not None
-        and verdict.reason is Reason.MAX_TRIALS_REACHED
-        and not spent
-    ):
-        _reopen(decision, at)
-
-
-def _edit(decision: Decision, wanted: EditRequested, at: datetime) -> None:
-    """Change limits in the spec.
-
-    With fewer trials than there are already, the experiment ends. With less parallelism, running
-    trials continue.
-    """
-    edited = SpecEdited(**wanted.model_dump(exclude={"type"}))
-    spec = decision.experiment.spec
-    same = all(
-        getattr(spec, name) == value for name, value in edited.model_dump(exclude={"type"}).items()
-    )
-    if not same and not decision.experiment.progress.deleting:
-        decision.add(edited)
-        _reopen_if_extended(decision, at)
+        end(decision, search_stuck(progress.counts.concluded))
 
 
 def _continue(decision: Decision, at: datetime) -> None:
     """After every change, end the experiment if an end is reached, else request suggestions if
     there is room."""
     for verdict in reached_ends(decision.experiment, at):
-        _end(decision, verdict)
+        end(decision, verdict)
     experiment = decision.experiment
     progress = experiment.progress
     if progress.verdict is not None and not experiment.done and not progress.live:
@@ -350,7 +215,7 @@ def _finish(decision: Decision, verdict: Verdict, at: datetime) -> None:
             message=verdict.message,
             best=best.trial if best else None,
             front=tuple(member.trial for member in front),
-            seconds_left=_seconds_left(decision.experiment, at),
+            seconds_left=seconds_left(decision.experiment, at),
         )
     )
     if decision.experiment.progress.deleting:

@@ -30,6 +30,15 @@ STARTS = (
     f"{ALLOWED}, {BEGINNING}, {NOW}, a token, or positions such as 0=1200,7=31 (partition=position)"
 )
 
+Start = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="PLACE",
+        help=f"{BEGINNING}, {NOW}, a time, a token, or positions such as 0=1200,7=31.",
+    ),
+]
+
 
 def subscribe(
     experiment: Annotated[
@@ -48,14 +57,7 @@ def subscribe(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Only this namespace.")
     ] = None,
-    start: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="PLACE",
-            help=f"{BEGINNING}, {NOW}, a time, a token, or positions such as 0=1200,7=31.",
-        ),
-    ] = NOW,
+    start: Start = NOW,
     group: Annotated[
         str | None,
         typer.Option(
