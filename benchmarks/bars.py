@@ -155,6 +155,20 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "crowd_p50_ms": Bar("one suggestion, 100 experiments at once, median"),
         "crowd_p99_ms": Bar("the same, 99th percentile", at_most=250),
     },
+    "history": {
+        "history_ratio": Bar(
+            "the worst of these: beside experiments that are over / alone", at_most=2
+        ),
+        "take_over_ratio": Bar("a live experiment's shard is claimed and loaded"),
+        "first_decision_ratio": Bar("one decision is committed"),
+        "list_ratio": Bar("the newest experiments are listed"),
+        "show_ratio": Bar("the live experiment is shown"),
+        "delete_ratio": Bar("an experiment is deleted, until its name is free"),
+        "restore_s": Bar(
+            "a shard of live experiments with all their stopping rules is taken over", at_most=2
+        ),
+        "loop_lag_ms": Bar("the longest that the event loop stood still meanwhile", at_most=250),
+    },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),
         "ray_s": Bar("Ray Tune's run, after ray.init"),
