@@ -17,7 +17,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.outcome import CannotMeasureError, Outcome, say
 from events.clock import now
 
-WITH_OPTIONS = ("quality",)
+WITH_OPTIONS = ("history", "quality")
 """Benchmarks that read further options themselves."""
 
 

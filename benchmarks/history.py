@@ -1,20 +1,24 @@
 """What an installation's past costs: one live experiment beside many that are over, and a shard's
 restart with many points.
 
-An experiment is run with simulated trials and paused; it is the live one. How long its owner needs
-to take it over, to decide for the first time, to list and to show it, and to delete it, is measured
-in a database that has nothing else, and again beside copies of it that are over, with points of
-their own. Then come live copies of one whose trials have reported much and are watched by median
-stop: how long a new owner's rules take until they go on, and how long the event loop stood still
-meanwhile. Copies are made in the database, row by row as the controller wrote them.
+An experiment is run with simulated trials and paused, in two databases: in one it is alone, in the
+other there are copies of it that are over, each with all its trials, facts and points. What its
+owner does with it (take it over, decide, list and show it, delete it) is measured in both in turn,
+so that both find the machine in the same state. Then come live copies of one whose trials have
+reported much and are watched by median stop: how long a new owner's rules take until they go on,
+and how long the event loop stood still meanwhile. Copies are the rows that the controller wrote,
+filled in by COPY.
 """
 
+import argparse
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +37,7 @@ from controller.flows.intake import apply_signal
 from controller.flows.judge import judge
 from controller.store.holding import Holding, load
 from controller.store.ledger import Batch
+from controller.store.postgres import Connection, Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import open_pool
 from controller.views.overview import read_last
@@ -40,15 +45,21 @@ from controller.views.summary import best_row
 from events import topics
 from events.bus.memory import MemoryBus
 from events.clock import now
-from events.envelope import Envelope
-from events.ids import ExperimentId, Shard
-from events.signals import ExperimentSubmitted, PauseRequested, TimePassed
+from events.envelope import Envelope, send
+from events.ids import ExperimentId, Shard, TrialNumber
+from events.metrics import MetricsReported, Point
+from events.signals import ExperimentSubmitted, PauseRequested, ResumeRequested, Signal
 from events.spec.document import load as load_document
 from events.spec.space import Assignment
 
-ROUNDS = 7
+ROUNDS, DELETIONS = 15, 5
 LAG_SECONDS = 0.005
+LOOK_SECONDS = 0.05
 HOUR = 3_600.0
+PAGE = 100
+"""Experiments that `list` shows unless somebody wants more."""
+OF_NOBODY = 99
+"""An attempt that there is not: its report is the first after the rules have been restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,65 +76,48 @@ class Size:
     live_points: int
 
 
-WHOLE = Size(1_000, 1_000, 100, 10, 1_000, 1_000)
+WHOLE = Size(1_000, 1_000, 100, 100, 100, 1_000)
 QUICK = Size(20, 100, 100, 10, 100, 1_000)
 
 _COPY_EXPERIMENT = """
 INSERT INTO experiment (id, shard, namespace, name, spec, seed, origin, state, progress, version,
     created_at, concluded_at)
-SELECT gen_random_uuid(), shard, namespace, $2 || n, spec, seed, origin,
-    CASE WHEN $4 THEN 'Succeeded' ELSE state END, progress, version,
-    created_at - n * interval '1 minute', CASE WHEN $4 THEN now() END
-FROM experiment, generate_series(1, $3) AS n WHERE id = $1
+SELECT $2, shard, namespace, $3, spec, seed, origin, CASE WHEN $4 THEN 'Succeeded' ELSE state END,
+    progress, version, created_at - random() * interval '90 days', CASE WHEN $4 THEN now() END
+FROM experiment WHERE id = $1
 """
-_COLUMNS = {
-    "trial": "number, state, attempt, assignment, told, ordinal, cause, exit_code, message, "
-    "observation, value, objective_values, violations, proposed_at, started_at, concluded_at",
-    "fact": "seq, id, cause, at, type, trial, data, epoch",
-    "curve": "trial, attempt, metric, count, last, latest, min, max, min_step, max_step, stride, "
-    "kept",
-    "course": "trial, attempt, last, state",
-}
-_POINTS = """
-INSERT INTO measurement (experiment, trial, attempt, metric, step, at, value, arrival)
-SELECT e.id, t.number, 1, 'loss', s, now(), random(), s
-FROM experiment e JOIN trial t ON t.experiment = e.id AND t.ordinal IS NOT NULL
-CROSS JOIN generate_series(1, $2) AS s WHERE e.name = $1
-"""
+_TABLES = ("trial", "fact", "curve", "course", "measurement", "inbox")
+"""All that hangs on an experiment, by the id in its rows alone."""
+_DONE = "SELECT FROM trial WHERE experiment = $1 AND ordinal >= $2"
+_HEARD = "SELECT FROM measurement WHERE experiment = $1 AND trial = 1 AND attempt = $2"
 
 
-def measure(home: Path, *, quick: bool) -> Outcome:
-    return asyncio.run(_measure(home, QUICK if quick else WHOLE))
+def measure(home: Path, *, quick: bool, arguments: Sequence[str] = ()) -> Outcome:
+    """`--over N`: beside so many experiments that are over."""
+    parser, size = argparse.ArgumentParser("history"), QUICK if quick else WHOLE
+    parser.add_argument("--over", type=int, default=size.over, metavar="N")
+    size = replace(size, over=parser.parse_args(arguments).over)
+    return asyncio.run(_measure(home, size))
 
 
 async def _measure(home: Path, size: Size) -> Outcome:
-    async with store(home / "data") as opened:
-        number, shard = await _run(opened, "one", size.trials, 10, "")
-        alone = await _visits(opened, number, shard)
-        await _copy(opened, number, "over-", size.over, size.points, over=True)
-        beside = await _visits(opened, number, shard)
-        for name, seconds in beside.items():
-            say(f"{name}: {alone[name] * 1000:.1f} ms alone, {seconds * 1000:.1f} ms beside")
-        number, shard = await _run(
-            opened, "watched", size.live_trials, size.live_points, f"  {MEDIAN_STOP}\n"
-        )
-        await _copy(opened, number, "live-", size.live - 1, size.live_points, over=False)
-        seconds, lag = await _restore(opened, shard)
-        figures = {
-            "history_ratio": max(beside[name] / alone[name] for name in alone),
-            **{f"{name}_ratio": beside[name] / alone[name] for name in alone},
-            "restore_s": seconds,
-            "loop_lag_ms": lag * 1000,
-        }
-        return Outcome(figures, await opened.version())
+    async with store(home / "alone") as one, store(home / "beside") as other:
+        alone, beside = await _begin(one, size), await _begin(other, size)
+        original = await _template(other, beside.experiment)
+        for number in range(1, size.over + 1):
+            await _copy(other, beside.experiment, original, f"over-{number}", over=True)
+            if number % max(1, size.over // 10) == 0:
+                say(f"{number:,} of {size.over:,} experiments are over")
+        await _settle(other)
+        figures = await _compare(alone, beside)
+        figures |= await _restore(other, size)
+        return Outcome(figures, await other.version())
 
 
 @asynccontextmanager
-async def _components(opened: Store, points: int) -> AsyncGenerator[Components]:
-    def answer(assignment: Assignment) -> Answer:
-        loss = (float(assignment["x"]) - 0.3) ** 2
-        return Answer([{"loss": loss + 1 / step} for step in range(1, points + 1)])
-
+async def _components(
+    opened: Store, answer: Callable[[Assignment], Answer]
+) -> AsyncGenerator[Components]:
     cluster = SimulatedCluster(answer)
     async with (
         open_pool() as pool,
@@ -134,8 +128,22 @@ async def _components(opened: Store, points: int) -> AsyncGenerator[Components]:
         yield components
 
 
+def _falling(points: int, assignment: Assignment) -> Answer:
+    loss = (float(assignment["x"]) - 0.3) ** 2
+    return Answer([{"loss": loss + 1 / step} for step in range(1, points + 1)])
+
+
+def _same(points: int, _: Assignment) -> Answer:
+    """The same curve for all, so that median stop ends none."""
+    return Answer([{"loss": 1 / step} for step in range(1, points + 1)])
+
+
 async def _run(
-    opened: Store, name: str, trials: int, points: int, extra: str
+    opened: Store,
+    name: str,
+    trials: int,
+    answer: Callable[[Assignment], Answer],
+    extra: str = "",
 ) -> tuple[ExperimentId, Shard]:
     """Run so many trials of a new experiment, and pause it."""
     text = document(10 * trials, 10, ["simulated", "${trialParameters.x}"])
@@ -143,7 +151,7 @@ async def _run(
     spec = load_document(text.encode()).spec
     submitted = ExperimentSubmitted(name=name, namespace="default", spec=spec, seed=1)
     number = ExperimentId(uuid4())
-    async with _components(opened, points) as components:
+    async with _components(opened, answer) as components:
         envelope = Envelope(uuid4(), None, number, now(), submitted)
         admission = await admit(components.ledger, components.mailbox, components.check, envelope)
         async with asyncio.TaskGroup() as tasks:
@@ -153,104 +161,168 @@ async def _run(
 
 
 async def _pause(components: Components, experiment: ExperimentId, trials: int) -> None:
-    count = "SELECT count(*) AS count FROM trial WHERE experiment = $1 AND ordinal IS NOT NULL"
-    while True:
-        row = await components.database.row(count, experiment)
-        if row is not None and row["count"] >= trials:
-            break
-        await asyncio.sleep(0.2)
+    await _until(components.database, _DONE, experiment, trials)
     await components.mailbox.add(uuid4(), experiment, now(), PauseRequested())
 
 
-async def _copy(
-    opened: Store, original: ExperimentId, name: str, count: int, points: int, *, over: bool
-) -> None:
-    """So many copies of an experiment in its shard, with points of their own."""
-    await _slowly(opened, _COPY_EXPERIMENT, original, name, count, over)
-    for number in range(1, count + 1):
-        for table, columns in _COLUMNS.items():
-            sql = (
-                f"INSERT INTO {table} (experiment, {columns}) SELECT e.id, original.* "
-                f"FROM (SELECT id FROM experiment WHERE name = $2) AS e, "
-                f"(SELECT {columns} FROM {table} WHERE experiment = $1) AS original"
+async def _until(database: Database, sql: str, *values: Any) -> None:
+    """Wait until there is such a row."""
+    while True:
+        if await database.row(sql, *values) is not None:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _template(opened: Store, experiment: ExperimentId) -> Mapping[str, bytes]:
+    """The rows of an experiment, by table, as COPY has them."""
+    rows = dict[str, bytes]()
+    async with _unhurried(opened) as connection:
+        for table in _TABLES:
+            sql, read = f"SELECT * FROM {table} WHERE experiment = $1", BytesIO()
+            await connection.copy_from_query(
+                sql, experiment, output=read, format="binary", timeout=HOUR
             )
-            await _slowly(opened, sql, original, f"{name}{number}")
-        await _slowly(opened, _POINTS, f"{name}{number}", points)
-        if number % max(1, count // 10) == 0:
-            say(f"{number:,} of {count:,} experiments {name.rstrip('-')}")
-    await _slowly(opened, "ANALYZE")
+            rows[table] = read.getvalue()
+    return rows
 
 
-async def _slowly(opened: Store, sql: str, *values: Any) -> None:
+async def _copy(
+    opened: Store, original: ExperimentId, rows: Mapping[str, bytes], name: str, *, over: bool
+) -> ExperimentId:
+    """One more experiment with all these rows, in the shard of the original."""
+    copy = ExperimentId(uuid4())
+    async with _unhurried(opened) as connection:
+        await connection.execute(_COPY_EXPERIMENT, original, copy, name, over, timeout=HOUR)
+        for table, data in rows.items():
+            written = BytesIO(data.replace(original.bytes, copy.bytes))
+            await connection.copy_to_table(table, source=written, format="binary", timeout=HOUR)
+    return copy
+
+
+@asynccontextmanager
+async def _unhurried(opened: Store) -> AsyncGenerator[Connection]:
+    """A transaction that may take long and need not be on disk at once."""
     async with opened.database.transaction() as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
-        await connection.execute(sql, *values, timeout=HOUR)
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        yield connection
 
 
-async def _visits(opened: Store, number: ExperimentId, shard: Shard) -> Mapping[str, float]:
-    """Seconds that each thing takes, the medians of some rounds."""
-    async with _components(opened, 1) as components:
-        queries, found = Queries(opened.database), dict[str, list[float]]()
-
-        async def timed(name: str, act: Callable[[], Awaitable[Any]]) -> Any:
-            began = time.perf_counter()
-            result = await act()
-            found.setdefault(name, []).append(time.perf_counter() - began)
-            return result
-
-        async def take_over() -> Holding:
-            epoch = await components.leases.claim(shard)
-            assert epoch is not None
-            return await load(components.ledger, components.outbox, shard, epoch)
-
-        async def show() -> None:
-            snapshot = await queries.experiments.find("default", "one")
-            assert snapshot is not None
-            await best_row(queries, snapshot.experiment)
-            await read_last(queries, snapshot)
-            await queries.curves.thinned_curves(number)
-
-        for _ in range(ROUNDS):
-            holding = await timed("take_over", take_over)
-            await timed("first_decision", partial(_decide, components, holding, number))
-            await timed("list", queries.experiments.newest)
-            await timed("show", show)
-        for _ in range(ROUNDS):
-            gone = f"gone-{uuid4().hex[:8]}-"
-            await _copy(opened, number, gone, 1, 10, over=True)
-            row = await opened.database.row("SELECT id FROM experiment WHERE name = $1", f"{gone}1")
-            assert row is not None
-            await timed("delete", partial(components.ledger.delete, row["id"]))
-            await components.upkeep.clear(row["id"])
-        return {name: median(seconds) for name, seconds in found.items()}
+async def _settle(opened: Store) -> None:
+    """As a database is that has been there for a while: with statistics, and written to disk."""
+    async with opened.database.connection() as connection:
+        for sql in ("SET statement_timeout = 0", "VACUUM ANALYZE", "RESET statement_timeout"):
+            await connection.execute(sql, timeout=HOUR)
 
 
-async def _decide(components: Components, holding: Holding, number: ExperimentId) -> None:
-    """Decide on a signal, and commit what follows, if only that it was heard."""
-    before = holding.experiments[number]
-    tick = Envelope(uuid4(), None, number, now(), TimePassed())
-    after, recorded = apply_signal(before, tick)
-    await components.ledger.commit(
-        holding.shard, holding.epoch, Batch(before, after, recorded, [tick.id])
-    )
+@dataclass(slots=True)
+class Site:
+    """A database with the live experiment, what its owner knows of it, and what was measured."""
 
+    opened: Store
+    experiment: ExperimentId
+    shard: Shard
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-async def _restore(opened: Store, shard: Shard) -> tuple[float, float]:
-    """Seconds until a new owner's rules go on, and the longest that the event loop stood still."""
-    async with _components(opened, 1) as components:
+    async def timed(self, name: str, act: Callable[[], Awaitable[Any]]) -> Any:
         began = time.perf_counter()
-        epoch = await components.leases.claim(shard)
-        assert epoch is not None
-        holding = await load(components.ledger, components.outbox, shard, epoch)
+        result = await act()
+        self.seconds[name].append(time.perf_counter() - began)
+        return result
+
+    async def visit(self, components: Components) -> None:
+        """All that an owner and readers do with the experiment, but for its deletion."""
+        queries = Queries(self.opened.database)
+        holding = await self.timed("take_over", partial(_take_over, components, self.shard))
+        signals = ResumeRequested(), PauseRequested()
+        await self.timed("first_decision", partial(self._decide, components, holding, signals[0]))
+        await self._decide(components, holding, signals[1])
+        await self.timed("list", partial(queries.experiments.newest, None, PAGE))
+        await self.timed("show", partial(self._show, queries))
+
+    async def _decide(self, components: Components, holding: Holding, signal: Signal) -> None:
+        before, at = holding.experiments[self.experiment], now()
+        envelope = Envelope(uuid4(), None, self.experiment, at, signal)
+        after, recorded = apply_signal(before, envelope, at)
+        batch = Batch(before, after, recorded)
+        await components.ledger.commit(holding.shard, holding.epoch, batch)
+        holding.learn(after, recorded)
+
+    async def _show(self, queries: Queries) -> None:
+        snapshot = await queries.experiments.find("default", "one")
+        assert snapshot is not None
+        await best_row(queries, snapshot.experiment)
+        await read_last(queries, snapshot)
+        await queries.curves.thinned_curves(self.experiment)
+
+    async def delete(self, components: Components, rows: Mapping[str, bytes]) -> None:
+        """Delete a copy of the experiment: until its name is free, and until all of it is gone."""
+        gone = await _copy(self.opened, self.experiment, rows, f"gone-{uuid4()}", over=True)
+        await self.timed("delete", partial(components.ledger.delete, gone))
+        await self.timed("clear", partial(components.upkeep.clear, gone))
+
+
+async def _begin(opened: Store, size: Size) -> Site:
+    return Site(opened, *await _run(opened, "one", size.trials, partial(_falling, size.points)))
+
+
+async def _take_over(components: Components, shard: Shard) -> Holding:
+    epoch = await components.leases.claim(shard)
+    assert epoch is not None
+    holding = await load(components.ledger, components.outbox, shard, epoch)
+    holding.quarantine = await components.quarantines.load(shard)
+    return holding
+
+
+async def _compare(alone: Site, beside: Site) -> dict[str, float]:
+    """The same in both databases in turn; ratios are medians over the rounds."""
+    answer = partial(_same, 1)
+    async with _components(alone.opened, answer) as one, _components(beside.opened, answer) as two:
+        for _ in range(ROUNDS):
+            await alone.visit(one)
+            await beside.visit(two)
+        rows = [await _template(site.opened, site.experiment) for site in (alone, beside)]
+        for _ in range(DELETIONS):
+            await alone.delete(one, rows[0])
+            await beside.delete(two, rows[1])
+    ratios = dict[str, float]()
+    for name, seconds in beside.seconds.items():
+        pairs = zip(seconds, alone.seconds[name], strict=True)
+        ratios[f"{name}_ratio"] = median(mine / other for mine, other in pairs)
+        both = [median(site.seconds[name]) * 1000 for site in (alone, beside)]
+        say(f"{name}: {both[0]:.1f} ms alone, {both[1]:.1f} ms beside")
+    return {"history_ratio": max(ratios.values()), **ratios}
+
+
+async def _restore(opened: Store, size: Size) -> dict[str, float]:
+    """Seconds until a new owner's rules go on, and the longest that the event loop stood still."""
+    answer = partial(_same, size.live_points)
+    number, shard = await _run(opened, "watched", size.live_trials, answer, f"  {MEDIAN_STOP}\n")
+    rows = await _template(opened, number)
+    for copy in range(1, size.live):
+        await _copy(opened, number, rows, f"watched-{copy}", over=False)
+    await _settle(opened)
+    say(f"{size.live} experiments of {size.live_trials} trials are watched")
+    async with _components(opened, answer) as components, asyncio.TaskGroup() as tasks:
+        began, lags = time.perf_counter(), [0.0]
+        lag = tasks.create_task(_watch(lags), name="lag")
+        holding = await _take_over(components, shard)
         bus, facts = MemoryBus(), asyncio.Queue[Recorded]()
         flow = judge(bus, components.measurements, components.positions, holding, facts)
-        longest, last = 0.0, time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            judging = tasks.create_task(flow, name="judge")
-            while not bus._partition(topics.METRICS, int(shard)).subscriptions:
-                await asyncio.sleep(LAG_SECONDS)
-                moment = time.perf_counter()
-                longest, last = max(longest, moment - last - LAG_SECONDS), moment
-            seconds = time.perf_counter() - began
-            judging.cancel()
-        return seconds, longest
+        judging = tasks.create_task(flow, name="judge")
+        point = Point(step=1, at=now(), metric="loss", value=1.0)
+        report = MetricsReported(trial=TrialNumber(1), attempt=OF_NOBODY, points=(point,))
+        await send(bus, topics.METRICS, shard, [Envelope(uuid4(), None, number, now(), report)])
+        await _until(opened.database, _HEARD, number, OF_NOBODY)
+        seconds = time.perf_counter() - began
+        judging.cancel()
+        lag.cancel()
+    return {"restore_s": seconds, "loop_lag_ms": max(lags) * 1000}
+
+
+async def _watch(lags: list[float]) -> None:
+    """Note, until cancelled, how much later than asked for the event loop came back."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(LAG_SECONDS)
+        lags.append(time.perf_counter() - began - LAG_SECONDS)

@@ -83,7 +83,13 @@ async def load(ledger: Ledger, outbox: Outbox, shard: Shard, epoch: int) -> Hold
     holding.experiments = {
         experiment.identity.id: experiment for experiment in await ledger.load(shard)
     }
-    holding.assignments = await outbox.assignments(shard)
+    holding.assignments = await outbox.assignments(
+        [
+            (experiment, trial)
+            for experiment, known in holding.experiments.items()
+            for trial in known.progress.live
+        ]
+    )
     holding.due = await outbox.pending(shard)
     for due in holding.due:
         if due.effect is Effect.START and isinstance(due.recorded.fact, TrialScheduled):

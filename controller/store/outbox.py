@@ -98,13 +98,17 @@ class Outbox:
             [seq for _, seq in facts],
         )
 
-    async def assignments(self, shard: Shard) -> dict[tuple[ExperimentId, TrialNumber], Assignment]:
-        """The assignments of the trials without a conclusion."""
+    async def assignments(
+        self, trials: Collection[tuple[ExperimentId, TrialNumber]]
+    ) -> dict[tuple[ExperimentId, TrialNumber], Assignment]:
+        """The assignments of these trials; those before them, which are over, are not looked at."""
         rows = await self._database.fetch(
-            "SELECT t.experiment, t.number, t.assignment FROM trial t "
-            "JOIN experiment e ON e.id = t.experiment "
-            "WHERE e.shard = $1 AND e.concluded_at IS NULL AND t.ordinal IS NULL",
-            shard,
+            "SELECT t.experiment, t.number, t.assignment "
+            "FROM unnest($1::uuid[], $2::int[]) AS w (experiment, number) JOIN trial t "
+            "ON t.experiment = ANY($1) AND t.number = ANY($2) "
+            "AND t.experiment = w.experiment AND t.number = w.number",
+            [experiment for experiment, _ in trials],
+            [number for _, number in trials],
         )
         return {(ExperimentId(row["experiment"]), row["number"]): row["assignment"] for row in rows}
 
