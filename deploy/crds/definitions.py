@@ -17,6 +17,10 @@ CATEGORIES = {"kubeflow.org": ("kubeflow", "katib")}
 """Katib's own, by which `kubectl get katib` finds experiments."""
 MOST_SHOWN = 100
 """Names in a list of the status; the counters have the total."""
+FINISHED = (
+    "succeededTrialList", "failedTrialList", "killedTrialList", "earlyStoppedTrialList",
+    "metricsUnavailableTrialList",
+)  # fmt: skip
 _TEXT, _NUMBER, _TIME = (
     {"type": "string"},
     {"type": "integer"},
@@ -67,14 +71,16 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
                 ),
             }
         ]
+    age = _column("Age", ".metadata.creationTimestamp", kind="date")
+    state, katib = _column("State", ".status.state"), [*_last_condition(), age]
     columns = [
-        _column("State", ".status.state"),
+        *([state] if strict else katib),
         _column("Trials", ".status.progress"),
         _column("Best", ".status.best"),
+        *([age] if strict else []),
         _column("Running", ".status.trialsRunning", kind="integer", priority=1),
         _column("Algorithm", ".spec.algorithm.algorithmName", priority=1),
         _column("Objective", ".spec.objective.objectiveMetricName", priority=1),
-        _column("Age", ".metadata.creationTimestamp", kind="date"),
     ]
     short = ["exp"] if strict else []
     return _definition(
@@ -143,6 +149,10 @@ def _experiment_status() -> dict[str, Any]:
         "properties": dict.fromkeys(("name", "min", "max", "latest"), _TEXT),
     }
     names = {"type": "array", "items": _TEXT, "maxItems": MOST_SHOWN}
+    live = {**names, "description": f"At most {MOST_SHOWN} of them; the counter has all."}
+    told = f"The {MOST_SHOWN} with the highest numbers; the counter has all, and so has Postgres."
+    latest = {**names, "description": told}
+    lists = {"type": "array", "items": _TEXT, "description": "The lists that leave trials out."}
     return _described(
         "Written by the controller; Postgres has the whole history.",
         state={"type": "string", "enum": [*(one.value for one in ExperimentState), "Refused"]},
@@ -150,7 +160,11 @@ def _experiment_status() -> dict[str, Any]:
         best=_TEXT,
         startTime=_TIME,
         completionTime={**_TIME, "nullable": True},
-        lastReconcileTime={**_TIME, "nullable": True},
+        lastReconcileTime={
+            **_TIME,
+            "nullable": True,
+            "description": "When this status was last written: it is, where something has changed.",
+        },
         conditions=_conditions(),
         currentOptimalTrial=_described(
             "The best trial so far.",
@@ -164,8 +178,10 @@ def _experiment_status() -> dict[str, Any]:
         front=_described(
             "With several objectives, the trials of the Pareto front.", size=_NUMBER, trials=names
         ),
-        runningTrialList=names,
-        pendingTrialList=names,
+        runningTrialList=live,
+        pendingTrialList=live,
+        **dict.fromkeys(FINISHED, latest),
+        truncatedTrialLists=lists,
         **dict.fromkeys(counters, _NUMBER),
     )
 
@@ -196,17 +212,18 @@ def _trial() -> dict[str, Any]:
             "status": _described(
                 "The state of the trial.",
                 state={"type": "string", "enum": [one.value for one in TrialState]},
-                attempt=_NUMBER, reason=_TEXT, value=_TEXT,
+                attempt=_NUMBER, reason=_TEXT, value=_TEXT, conditions=_conditions(),
             ),
         },
     }  # fmt: skip
     columns = [
-        _column("Experiment", ".spec.experiment"),
-        _column("State", ".status.state"),
+        *_last_condition(),
+        _column("Age", ".metadata.creationTimestamp", kind="date"),
         _column("Value", ".status.value"),
         _column("Reason", ".status.reason"),
+        _column("Experiment", ".spec.experiment", priority=1),
+        _column("State", ".status.state", priority=1),
         _column("Attempt", ".status.attempt", kind="integer", priority=1),
-        _column("Age", ".metadata.creationTimestamp", kind="date"),
     ]
     return _definition(
         "trialstream.io", "v1alpha1", "Trial", "trials", [], schema, columns, status=False
@@ -219,6 +236,12 @@ def _described(description: str, **properties: Any) -> dict[str, Any]:
 
 def _column(name: str, path: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
     return {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+
+
+def _last_condition() -> list[dict[str, Any]]:
+    """Katib's columns: the condition that has changed last."""
+    last = ".status.conditions[-1:]"
+    return [_column("Type", f"{last}.type"), _column("Status", f"{last}.status")]
 
 
 def _definition(

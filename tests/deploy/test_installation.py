@@ -93,6 +93,7 @@ def test_katibs_yaml_runs_to_its_end_and_leaves_nothing(installed: Installation,
     assert (status["trials"], status["trialsSucceeded"], status["progress"]) == (6, 6, "6/6")
     best = status["currentOptimalTrial"]
     table = kubectl("get", "experiments.kubeflow.org,trials.trialstream.io", "-n", room)
+    assert table.split()[:4] == ["NAME", "TYPE", "STATUS", "AGE"]
     assert "Succeeded" in table
     assert best["bestTrialName"] in table
     (loss,) = [one for one in best["observation"]["metrics"] if one["name"] == "loss"]

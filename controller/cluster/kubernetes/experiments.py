@@ -12,8 +12,12 @@ from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.labels import MANAGED, MANAGER, Object
-from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject, TrialObject
-from controller.cluster.kubernetes.projection import format_time
+from controller.cluster.kubernetes.objects import (
+    FINALIZER,
+    ExperimentObject,
+    TrialObject,
+    format_time,
+)
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
 from events.ids import ExperimentId, TrialNumber

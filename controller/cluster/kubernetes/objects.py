@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -93,3 +94,43 @@ class TrialObject:
             uid=metadata["uid"],
             status=obj.get("status") or {},
         )
+
+    @property
+    def conditions(self) -> list[Condition]:
+        return list(self.status.get("conditions") or ())
+
+
+def format_time(at: datetime) -> str:
+    """A time as Kubernetes writes it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def set_condition(
+    conditions: list[Condition],
+    generation: int,
+    at: datetime,
+    kind: str,
+    holds: bool,
+    reason: str,
+    message: str,
+) -> list[Condition]:
+    """As in Katib the last changed condition comes last; its transition time changes only with its
+    status."""
+    status = "True" if holds else "False"
+    before = next((one for one in conditions if one.get("type") == kind), None)
+    if before is not None and (before["status"], before.get("reason"), before.get("message")) == (
+        status, reason, message,
+    ):  # fmt: skip
+        return conditions
+    same = before is not None and before["status"] == status
+    since = before.get("lastTransitionTime") if same and before else None
+    changed = {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastUpdateTime": format_time(at),
+        "lastTransitionTime": since or format_time(at),
+        "observedGeneration": generation,
+    }
+    return [*(one for one in conditions if one is not before), changed]

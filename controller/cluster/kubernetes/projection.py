@@ -1,24 +1,24 @@
 """An experiment → the small status that its object shows; always computed anew, never read back as
 truth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from controller.cluster.kubernetes.labels import (
-    EXPERIMENT,
-    EXPERIMENT_ID,
-    MANAGED_BY,
-    MANAGER,
-    TRIAL,
+from controller.cluster.kubernetes.objects import (
+    Condition,
+    ExperimentObject,
+    format_time,
+    set_condition,
 )
-from controller.cluster.kubernetes.objects import ExperimentObject
-from controller.core.experiment import Experiment, LiveTrial
+from controller.cluster.kubernetes.trial_objects import (
+    ShownTrial,
+    pairs,
+)
+from controller.core.experiment import Experiment
 from events.facts import ExperimentState, TrialState
 from events.ids import TrialNumber, trial_name
-from events.spec.objective import Observation
 from events.spec.placeholders import written
-from events.spec.space import Assignment
 
 MOST_NAMES = 100
 """At most, in each list of the status."""
@@ -28,28 +28,35 @@ ENDS = {
     ExperimentState.STOPPED: "Stopped",
 }
 """Final states and the types of their conditions."""
+LIFE = ("Created", "Running", "Restarting", *ENDS.values())
+"""Conditions that tell how far it is. They come last: what reads Katib's status reads the last
+condition alone."""
 REFUSED = "Refused"
 FAILED = "ExperimentFailed"
 """Katib's one reason for an experiment that has failed; the message says why."""
+FINISHED = {
+    TrialState.SUCCEEDED: ("succeeded", "succeededTrialList"),
+    TrialState.FAILED: ("failed", "failedTrialList"),
+    TrialState.KILLED: ("killed", "killedTrialList"),
+    TrialState.EARLY_STOPPED: ("early_stopped", "earlyStoppedTrialList"),
+    TrialState.METRICS_UNAVAILABLE: ("metrics_unavailable", "metricsUnavailableTrialList"),
+}
+"""Final states of trials: the counter, and the list of the latest trials."""
 Status = dict[str, Any]
-
-
-def format_time(at: datetime) -> str:
-    """A time as Kubernetes writes it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+_Stage = tuple[str, bool, str, str]
+Listed = Mapping[TrialState, Sequence[TrialNumber]]
+"""The concluded trials that are listed, by state, in the order of their numbers."""
 
 
 def status_of(
-    obj: ExperimentObject, experiment: Experiment, best: "ShownTrial | None", at: datetime
+    obj: ExperimentObject,
+    experiment: Experiment,
+    best: ShownTrial | None,
+    finished: Listed,
+    at: datetime,
 ) -> Status:
     """The status of an experiment that was admitted. `best`: its best trial, if it has one."""
     progress, counts = experiment.progress, experiment.progress.counts
-    pending = [
-        number for number, trial in progress.live.items() if trial.state is not TrialState.RUNNING
-    ]
-    running = [
-        number for number, trial in progress.live.items() if trial.state is TrialState.RUNNING
-    ]
     budget = (
         "" if experiment.spec.max_trial_count is None else f"/{experiment.spec.max_trial_count}"
     )
@@ -64,12 +71,9 @@ def status_of(
         "trialsKilled": counts.killed,
         "trialsEarlyStopped": counts.early_stopped,
         "trialMetricsUnavailable": counts.metrics_unavailable,
-        "trialsPending": len(pending),
-        "trialsRunning": len(running),
-        "pendingTrialList": _names(experiment, pending),
-        "runningTrialList": _names(experiment, running),
         "conditions": _conditions(obj, experiment, at),
         "completionTime": None,
+        **_lists(experiment, finished),
     }
     if experiment.done:
         before = obj.status.get("completionTime")
@@ -80,6 +84,34 @@ def status_of(
         members = [member.trial for member in progress.front]
         status["front"] = {"size": len(members), "trials": _names(experiment, members)}
     return status
+
+
+def most_listed(experiment: Experiment) -> dict[TrialState, int]:
+    """Of each state that trials have been concluded with, how many may have to be listed. Of the
+    live trials each may have been concluded since."""
+    counts, live = experiment.progress.counts, len(experiment.progress.live)
+    known = {state: getattr(counts, counter) for state, (counter, _) in FINISHED.items()}
+    return {state: min(MOST_NAMES, count + live) for state, count in known.items() if count}
+
+
+def _lists(experiment: Experiment, finished: Listed) -> Status:
+    """The lists of trials, none longer than MOST_NAMES, and which of them leave some out."""
+    live = experiment.progress.live.items()
+    running = [number for number, trial in live if trial.state is TrialState.RUNNING]
+    pending = [number for number, trial in live if trial.state is not TrialState.RUNNING]
+    lists = {"runningTrialList": running, "pendingTrialList": pending}
+    short = [name for name, numbers in lists.items() if len(numbers) > MOST_NAMES]
+    counts = experiment.progress.counts
+    for state, (counter, name) in FINISHED.items():
+        lists[name] = list(finished.get(state, ()))
+        if len(lists[name]) < getattr(counts, counter):
+            short.append(name)
+    return {
+        "trialsPending": len(pending),
+        "trialsRunning": len(running),
+        **{name: _names(experiment, numbers) for name, numbers in lists.items()},
+        "truncatedTrialLists": short,
+    }
 
 
 def _best_text(experiment: Experiment) -> str:
@@ -98,95 +130,57 @@ def refused_status(obj: ExperimentObject, reason: str, message: str, at: datetim
     }
 
 
-class ShownTrial:
-    """The trial that is shown as the best one."""
-
-    def __init__(
-        self,
-        number: TrialNumber,
-        assignment: Assignment,
-        observation: Observation,
-        state: TrialState,
-    ) -> None:
-        self.number, self.assignment, self.observation = number, assignment, observation
-        self.state = state
-
-
 def with_condition(
     obj: ExperimentObject, at: datetime, kind: str, holds: bool, reason: str, message: str
-) -> list[dict[str, Any]]:
+) -> list[Condition]:
     """The conditions of an object, with this one set."""
-    return _set(obj.conditions, obj, at, kind, holds, reason, message)
+    return set_condition(obj.conditions, obj.generation, at, kind, holds, reason, message)
 
 
-def _set(
-    conditions: list[dict[str, Any]],
-    obj: ExperimentObject,
-    at: datetime,
-    kind: str,
-    holds: bool,
-    reason: str,
-    message: str,
-) -> list[dict[str, Any]]:
-    """As in Katib the last changed condition comes last; its transition time changes only with its
-    status."""
-    status = "True" if holds else "False"
-    before = next((one for one in conditions if one.get("type") == kind), None)
-    if before is not None and (before["status"], before.get("reason"), before.get("message")) == (
-        status, reason, message,
-    ):  # fmt: skip
-        return conditions
-    same = before is not None and before["status"] == status
-    changed = {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastUpdateTime": format_time(at),
-        "lastTransitionTime": before["lastTransitionTime"] if same and before else format_time(at),
-        "observedGeneration": obj.generation,
-    }
-    return [*(one for one in conditions if one is not before), changed]
+def _conditions(obj: ExperimentObject, experiment: Experiment, at: datetime) -> list[Condition]:
+    ended = {kind for state, kind in ENDS.items() if state is not experiment.progress.state}
+    found = [one for one in obj.conditions if one.get("type") not in ended]
+    for kind, holds, reason, message in _stages(obj, experiment):
+        found = set_condition(found, obj.generation, at, kind, holds, reason, message)
+    return sorted(found, key=lambda one: one.get("type") in LIFE)
 
 
-def _conditions(
-    obj: ExperimentObject, experiment: Experiment, at: datetime
-) -> list[dict[str, Any]]:
+def _stages(obj: ExperimentObject, experiment: Experiment) -> Iterator[_Stage]:
+    """The conditions to set, the last one last: type, whether it holds, reason, message."""
     state, verdict = experiment.progress.state, experiment.progress.verdict
-    found = obj.conditions
-    found = _set(found, obj, at, "Created", True, "ExperimentCreated", "Experiment is created")
-    found = _waiting(found, obj, experiment, at)
-    for ended, kind in ENDS.items():
-        if state is not ended and any(
-            one.get("type") == kind and one["status"] == "True" for one in found
-        ):
-            found = _set(
-                found, obj, at, kind, False, "ExperimentRestarting", "Experiment is restarted"
-            )
+    yield "Created", True, "ExperimentCreated", "Experiment is created"
+    yield from _waiting(obj, experiment)
+    if not experiment.done and _ended(obj):
+        yield "Restarting", True, "ExperimentRestarting", "Experiment is restarted"
     if state is ExperimentState.RUNNING:
-        return _set(found, obj, at, "Running", True, "ExperimentRunning", "Experiment is running")
+        yield "Running", True, "ExperimentRunning", "Experiment is running"
+        return
     reason = "ExperimentPaused" if verdict is None else verdict.reason.value
     message = "Experiment is paused" if verdict is None else verdict.message
-    found = _set(found, obj, at, "Running", False, reason, message)
-    if state is ExperimentState.FAILED:
-        reason = FAILED
-    return _set(found, obj, at, ENDS[state], True, reason, message) if state in ENDS else found
+    yield "Running", False, reason, message
+    if state in ENDS:
+        reason = FAILED if state is ExperimentState.FAILED else reason
+        yield ENDS[state], True, reason, message
 
 
-def _waiting(
-    found: list[dict[str, Any]], obj: ExperimentObject, experiment: Experiment, at: datetime
-) -> list[dict[str, Any]]:
-    """Set TrialsWaiting: does something unusual delay a trial?"""
+def _ended(obj: ExperimentObject) -> bool:
+    """Does the object say that an experiment has ended? One that was refused never began."""
+    return obj.status.get("state") != REFUSED and any(
+        one.get("type") in ENDS.values() and one["status"] == "True" for one in obj.conditions
+    )
+
+
+def _waiting(obj: ExperimentObject, experiment: Experiment) -> Iterator[_Stage]:
+    """TrialsWaiting: does something unusual delay a trial?"""
     delayed = next(
         ((number, one) for number, one in experiment.progress.live.items() if one.waiting), None
     )
     if delayed is not None:
         number, trial = delayed
         message = f"{trial_name(experiment.identity.name, number)}: {trial.waiting_message}"
-        return _set(found, obj, at, "TrialsWaiting", True, trial.waiting, message)
-    if any(one.get("type") == "TrialsWaiting" for one in found):
-        return _set(found, obj, at, "TrialsWaiting", False, "TrialsStart", "No trial waits")
-    return found
+        yield "TrialsWaiting", True, trial.waiting, message
+    elif any(one.get("type") == "TrialsWaiting" for one in obj.conditions):
+        yield "TrialsWaiting", False, "TrialsStart", "No trial waits"
 
 
 def _names(experiment: Experiment, numbers: list[TrialNumber]) -> list[str]:
@@ -200,59 +194,10 @@ def _optimal(experiment: Experiment, best: ShownTrial) -> dict[str, Any]:
     ]
     return {
         "bestTrialName": trial_name(experiment.identity.name, best.number),
-        "parameterAssignments": _pairs(best.assignment),
+        "parameterAssignments": pairs(best.assignment),
         "observation": {"metrics": metrics},
     }
 
 
 def _number(value: float | None) -> str:
     return "unavailable" if value is None else written(value)
-
-
-def _pairs(assignment: Assignment) -> list[dict[str, str]]:
-    return [{"name": name, "value": written(value)} for name, value in assignment.items()]
-
-
-def trial_of(
-    obj: ExperimentObject,
-    experiment: Experiment,
-    number: TrialNumber,
-    assignment: Assignment,
-    status: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The object that shows a trial; its owner is the experiment's object `obj`, and it is deleted
-    with that."""
-    owner = {
-        "apiVersion": obj.api_version, "kind": "Experiment", "name": experiment.identity.name,
-        "uid": str(obj.id), "controller": True,
-    }  # fmt: skip
-    return {
-        "apiVersion": "trialstream.io/v1alpha1",
-        "kind": "Trial",
-        "metadata": {
-            "name": trial_name(experiment.identity.name, number),
-            "namespace": experiment.identity.namespace,
-            "labels": {
-                MANAGED_BY: MANAGER,
-                EXPERIMENT: experiment.identity.name,
-                EXPERIMENT_ID: str(experiment.identity.id),
-                TRIAL: str(number),
-            },
-            "ownerReferences": [owner],
-        },
-        "spec": {
-            "experiment": experiment.identity.name,
-            "trial": number,
-            "parameterAssignments": _pairs(assignment),
-        },
-        "status": dict(status),
-    }
-
-
-def live_status(trial: LiveTrial) -> dict[str, Any]:
-    return {"state": trial.state.value, "attempt": trial.attempt, "reason": trial.waiting}
-
-
-def best_status(best: ShownTrial, value: float) -> dict[str, Any]:
-    """The status of the trial that is shown as the best one."""
-    return {"state": best.state.value, "value": written(value)}

@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.cluster.kubernetes.objects import Condition, ExperimentObject, TrialObject
+from controller.cluster.kubernetes.objects import (
+    Condition,
+    ExperimentObject,
+    TrialObject,
+    format_time,
+)
 from controller.cluster.kubernetes.projection import (
-    ShownTrial,
-    best_status,
-    live_status,
+    Listed,
+    most_listed,
     status_of,
-    trial_of,
     with_condition,
 )
 from controller.cluster.kubernetes.rate_limiter import Priority
+from controller.cluster.kubernetes.trial_objects import (
+    ShownTrial,
+    best_status,
+    live_status,
+    trial_of,
+)
 from controller.core.experiment import Experiment, LiveTrial
 from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Record, sooner
 from controller.store.holding import Holding
@@ -45,7 +54,8 @@ class Display:
         obj = self.obj.with_conditions(conditions)
         obj = obj.with_conditions(self._quarantine(obj, experiment))
         best = await self._best(experiment)
-        delay = await self.write(status_of(obj, experiment, best, now()))
+        finished = await self._finished(experiment)
+        delay = await self.write(status_of(obj, experiment, best, finished, now()))
         return sooner(delay, await self._show_trials(experiment, best))
 
     def _quarantine(self, obj: ExperimentObject, experiment: Experiment) -> list[Condition]:
@@ -71,6 +81,7 @@ class Display:
         if wait > 0 and not urgent:
             return wait
         priority = Priority.URGENT if urgent else Priority.BACKGROUND
+        status["lastReconcileTime"] = format_time(now())
         await self.ports.experiments.show(self.obj, status, priority=priority)
         self.record.shown_at = time.monotonic()
         if "conditions" in changed:
@@ -100,13 +111,23 @@ class Display:
             self.record.best = ShownTrial(best.trial, row.assignment, row.observation, row.state)
         return self.record.best
 
+    async def _finished(self, experiment: Experiment) -> Listed:
+        """The concluded trials to list."""
+        finished = self.record.finished
+        if not finished.complete:
+            wanted = most_listed(experiment)
+            earlier = await self.ports.queries.trials.latest(self.obj.id, wanted) if wanted else {}
+            finished.complete_with(earlier)
+        return finished.numbers
+
     async def _show_trials(self, experiment: Experiment, best: ShownTrial | None) -> Delay:
         """Show the live trials and the best one, and no others."""
         shown = self.ports.experiments.shown(self.obj.id)
         wanted, delay = self._live(experiment, shown)
         if best is not None:
             assert experiment.progress.best is not None
-            wanted[best.number] = best_status(best, experiment.progress.best.value)
+            value, before = experiment.progress.best.value, _conditions(shown, best.number)
+            wanted[best.number] = best_status(best, value, before, now())
         gone = [number for number in shown if number not in wanted]
         for number in gone:
             await self.ports.experiments.hide_trial(shown[number])
@@ -139,10 +160,14 @@ class Display:
             since = self.record.pending[key] = before.get(key, time.monotonic())
             wait = since + PENDING_SECONDS - time.monotonic()
             if number in shown or _is_notable(trial) or wait <= 0:
-                wanted[number] = live_status(trial)
+                wanted[number] = live_status(trial, _conditions(shown, number), now())
             else:
                 delay = sooner(delay, wait)
         return wanted, delay
+
+
+def _conditions(shown: Mapping[TrialNumber, TrialObject], number: TrialNumber) -> list[Condition]:
+    return shown[number].conditions if number in shown else []
 
 
 def _is_notable(trial: LiveTrial) -> bool:

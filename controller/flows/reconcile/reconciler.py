@@ -22,6 +22,7 @@ from controller.store.ledger import Ledger
 from controller.store.quarantine import DISPLAY, is_own
 from controller.store.queries import Queries
 from events.bus import Bus
+from events.facts import TrialConcluded
 from events.ids import ExperimentId, Shard, shard_of
 
 RESYNC_SECONDS = 60.0
@@ -71,6 +72,10 @@ class Reconciler:
 
     def handle_facts(self, recorded: Sequence[Recorded]) -> None:
         """Look again at the objects of these experiments: facts about them have been committed."""
+        for one in recorded:
+            record, fact = self._records.get(one.envelope.experiment), one.envelope.body
+            if record is not None and isinstance(fact, TrialConcluded):
+                record.finished.add(fact.state, fact.trial)
         for experiment_id in {one.envelope.experiment for one in recorded}:
             self._look_again(experiment_id)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.projection import ShownTrial
+from controller.cluster.kubernetes.trial_objects import ShownTrial
 from controller.flows.admit import Check
+from controller.flows.reconcile.finished import FinishedTrials
 from controller.store.ledger import Ledger
 from controller.store.queries import Queries
 from events.backoff import Backoff
@@ -43,6 +44,7 @@ class Record:
     changed: bool = False
     """Have there been facts since the last look began? What it saw may be older."""
     best: ShownTrial | None = None
+    finished: FinishedTrials = field(default_factory=FinishedTrials)
     pending: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when trials are known that are not shown yet."""
     backoff: Backoff = field(default_factory=lambda: Backoff(*AFTER_ERROR_SECONDS))

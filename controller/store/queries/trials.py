@@ -1,6 +1,6 @@
 """The trials of an experiment: one, pages, rankings, the front, samples."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,6 +107,22 @@ class TrialQueries:
                 self._BY_NUMBER, experiment, 0, list(states), limit
             )
         ]
+
+    _LATEST = """
+        SELECT s.state, t.number FROM unnest($2::text[], $3::int[]) AS s (state, most)
+        CROSS JOIN LATERAL (SELECT number FROM trial WHERE experiment = $1 AND state = s.state
+            ORDER BY number DESC LIMIT s.most) AS t
+    """
+
+    async def latest(
+        self, experiment: ExperimentId, most: Mapping[TrialState, int]
+    ) -> dict[TrialState, list[TrialNumber]]:
+        """Of each of these states the trials with the highest numbers, at most so many."""
+        found: dict[TrialState, list[TrialNumber]] = {state: [] for state in most}
+        values = (list(most), list(most.values()))
+        for row in await self._database.fetch(self._LATEST, experiment, *values):
+            found[TrialState(row["state"])].append(TrialNumber(row["number"]))
+        return found
 
     _RANKING = """
         SELECT * FROM trial

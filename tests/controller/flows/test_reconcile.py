@@ -134,6 +134,9 @@ async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(
         )
         status = (await place.object("shown"))["status"]
         assert (status["progress"], status["trialsSucceeded"]) == ("6/6", 6)
+        assert status["succeededTrialList"] == [f"shown-{number}" for number in range(1, 7)]
+        assert (status["truncatedTrialLists"], status["failedTrialList"]) == ([], [])
+        assert status["lastReconcileTime"] >= status["startTime"]
         best = status["currentOptimalTrial"]["bestTrialName"]
         await eventually_async(
             lambda: _is(place.names("trials.trialstream.io"), [best]), "the best alone is shown"

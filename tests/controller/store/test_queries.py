@@ -70,6 +70,10 @@ async def _ranking(queries: Queries, author: Author) -> None:
         author.id, Direction.MINIMIZE, 3, [TrialState.EARLY_STOPPED]
     )
     assert [row.number for row in stopped] == [3]
+    most = {TrialState.SUCCEEDED: 1, TrialState.EARLY_STOPPED: 9, TrialState.KILLED: 9}
+    assert await queries.trials.latest(author.id, most) == {
+        TrialState.SUCCEEDED: [6], TrialState.EARLY_STOPPED: [3], TrialState.KILLED: [],
+    }  # fmt: skip
 
 
 async def _curves(queries: Queries, author: Author) -> None:
