@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -20,7 +19,7 @@ from controller.flows.admit import Check, InvalidSpecError, prepare
 from controller.store import DataRefusedError
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.ledger import Batch, Ledger
+from controller.store.ledger import Batch, Ledger, Mark
 from controller.store.positions import Move, Positions
 from controller.store.reader import Reader, reading
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
@@ -254,23 +253,24 @@ class SignalProcessor:
 
     async def _fresh(
         self, experiment: ExperimentId, received: list[ReceivedSignal]
-    ) -> tuple[list[ReceivedSignal], list[UUID]]:
-        """The signals without requests that were decided on before or are repeated; and the ids of
-        the new requests."""
-        requests = {one.envelope.id for one in received if _is_request(one)}
+    ) -> tuple[list[ReceivedSignal], list[Mark]]:
+        """The signals without requests that were decided on before or are repeated; and the marks
+        of the new requests. One that has the id of another is put aside."""
+        requests = [one.envelope.id for one in received if _is_request(one)]
         if not requests:
             return received, []
-        known = await self.ledger.seen(experiment, list(requests))
-        fresh: list[ReceivedSignal] = []
-        marks: list[UUID] = []
+        known = await self.ledger.seen(experiment, requests)
+        fresh, marks = list[ReceivedSignal](), list[Mark]()
         for one in received:
-            signal_id = one.envelope.id
-            if signal_id not in requests:
+            if not _is_request(one):
                 fresh.append(one)
-            elif signal_id not in known:
-                known.add(signal_id)
+                continue
+            mark = Mark.of(one.envelope)
+            if (before := known.setdefault(mark.id, mark)) is mark:
                 fresh.append(one)
-                marks.append(signal_id)
+                marks.append(mark)
+            elif before.asked not in (None, mark.asked):
+                self._reject([one], f"the request {mark.id} asked for something else before")
         return fresh, marks
 
     def _decide_all(

@@ -16,9 +16,10 @@ advanced AS (
     UPDATE position SET next = :position_after FROM moved
     WHERE shard = :shard AND topic = :topic AND log = :log AND next = :position_before),
 marked AS (
-    INSERT INTO inbox (experiment, id) SELECT moved.id, mark FROM moved, unnest(:marks::uuid[]) AS mark),
+    INSERT INTO inbox (experiment, id, asked)
+    SELECT moved.id, m.id, m.asked FROM moved, unnest(:mark.id::uuid[], :mark.asked::bytea[]) AS m (id, asked)),
 unmailed AS (
-    DELETE FROM mailbox USING moved WHERE mailbox.id = ANY(:marks::uuid[])),
+    DELETE FROM mailbox USING moved WHERE mailbox.id = ANY(:mark.id::uuid[])),
 told AS (
     INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data, epoch)
     SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb, :epoch

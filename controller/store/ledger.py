@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -36,6 +37,20 @@ _PROGRESS = TypeAdapter(Progress)
 FIRST_EMBEDDED_SHARD = 1000
 
 
+class Mark(NamedTuple):
+    """A row of `inbox`: a request that was decided on, and what it asked for."""
+
+    id: UUID
+    asked: bytes | None
+    """A hash; None: an earlier version decided on it."""
+
+    @classmethod
+    def of(cls, request: Envelope) -> "Mark":
+        """Fields that a later version adds do not change the mark of an earlier request."""
+        fields = request.body.model_dump_json(exclude_defaults=True)
+        return cls(request.id, sha256(f"{request.body.type} {fields}".encode()).digest())
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Decisions on one experiment that are committed together."""
@@ -43,8 +58,8 @@ class Batch:
     before: Experiment
     after: Experiment
     recorded: Sequence[Recorded]
-    marks: Sequence[UUID] = field(default=())
-    """Ids of the requests that were decided on."""
+    marks: Sequence[Mark] = field(default=())
+    """The requests that were decided on."""
 
 
 class FactRow(NamedTuple):
@@ -194,19 +209,19 @@ class Ledger:
             is not None
         )
 
-    async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        """Which of these requests have been decided on.
+    async def seen(self, experiment: ExperimentId, ids: Sequence[UUID]) -> dict[UUID, Mark]:
+        """The marks of those of these requests that have been decided on.
 
         Those that are in the mailbox again are deleted there.
         """
         rows = await self._database.fetch(
-            "WITH known AS (SELECT id FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
+            "WITH known AS (SELECT id, asked FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
             "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) "
-            "SELECT id FROM known",
+            "SELECT id, asked FROM known",
             experiment,
             list(ids),
         )
-        return {row["id"] for row in rows}
+        return {row["id"]: Mark(row["id"], row["asked"]) for row in rows}
 
     async def delete(self, experiment: ExperimentId) -> None:
         """Forget an experiment: nobody finds it any more, and its name is free.
@@ -294,7 +309,7 @@ def _commit_values(batch: Batch, move: Move | None) -> dict[str, Any]:
     rows = trial_rows(batch.before, batch.after, batch.recorded)
     return {
         **_experiment_values(batch),
-        "marks": list(batch.marks),
+        "mark": batch.marks,
         "fact": [FactRow.of(one) for one in batch.recorded],
         "new_trial": rows.new,
         "trial": rows.updated,

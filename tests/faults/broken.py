@@ -16,7 +16,7 @@ from controller.cli import main
 from controller.core.recorded import Recorded
 from controller.store.holding import Holding
 from controller.store.leases import Leases
-from controller.store.ledger import Ledger
+from controller.store.ledger import Ledger, Mark
 from controller.store.outbox import Outbox, recorded
 from controller.store.postgres import Database
 from controller.store.statement import Statement
@@ -26,7 +26,7 @@ from events.envelope import send
 from events.ids import ExperimentId, Shard
 
 _FENCE, _NO_FENCE = "WHERE id = $1 AND epoch = $2", "WHERE id = $1 AND $2::bigint IS NOT NULL"
-_MARK = "::uuid[]) AS mark)"
+_MARK = "::bytea[]) AS m (id, asked))"
 _CURSOR = """
 SELECT o.id AS row, e.shard, f.*, e.name, e.namespace FROM outbox o
 JOIN fact f ON f.experiment = o.experiment AND f.seq = o.seq
@@ -73,8 +73,10 @@ def fence() -> None:
 def inbox() -> None:
     """Requests are not remembered: heard again, they act again."""
 
-    async def seen(ledger: Ledger, experiment: ExperimentId, ids: Sequence[UUID]) -> set[UUID]:
-        return set()
+    async def seen(
+        ledger: Ledger, experiment: ExperimentId, ids: Sequence[UUID]
+    ) -> dict[UUID, Mark]:
+        return {}
 
     _replace(ledger, "_COMMIT", _MARK, f"{_MARK[:-1]} ON CONFLICT DO NOTHING)")
     Ledger.seen = seen  # type: ignore[method-assign, assignment]

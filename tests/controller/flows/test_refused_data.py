@@ -9,7 +9,7 @@ import pytest
 
 from controller.store import DataRefusedError
 from controller.store.dead_letters import DeadLetters
-from controller.store.ledger import Batch
+from controller.store.ledger import Batch, Mark
 from controller.store.measurements import Measurements
 from events import topics
 from events.bus import Record
@@ -64,7 +64,7 @@ async def test_a_fact_that_cannot_be_stored_is_no_outage(database_url: str) -> N
         old, author.at = author.experiment, FIRST_DAY
         with pytest.raises(DataRefusedError):
             await author.suggest(assignment(1))
-        marks: Any = [2**80]
+        marks: Any = [Mark(2**80, None)]  # type: ignore[arg-type]
         with pytest.raises(DataRefusedError):
             await author._ledger.commit(
                 author._shard, author._epoch, Batch(old, old, (), marks=marks)

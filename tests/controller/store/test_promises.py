@@ -17,7 +17,7 @@ from controller.store import (
 )
 from controller.store.journal import Journals
 from controller.store.leases import open_leases
-from controller.store.ledger import Batch, Ledger
+from controller.store.ledger import Batch, Ledger, Mark
 from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox
@@ -189,11 +189,11 @@ async def test_a_letter_waits_until_it_is_decided_on(database_url: str) -> None:
         for _ in range(2):
             await mailbox.add(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
         assert [one.id for one in await mailbox.requests(author._shard)] == [letter]
-        state = author.experiment
-        await ledger.commit(author._shard, author._epoch, Batch(state, state, [], [letter]))
+        state, mark = author.experiment, Mark(letter, b"asked")
+        await ledger.commit(author._shard, author._epoch, Batch(state, state, [], [mark]))
         assert await mailbox.requests(author._shard) == []
         await mailbox.add(letter, author.id, now(), ExtensionRequested(max_trial_count=50))
-        assert await ledger.seen(author.id, [letter, uuid4()]) == {letter}
+        assert await ledger.seen(author.id, [letter, uuid4()]) == {letter: mark}
         assert await mailbox.requests(author._shard) == []
 
 
