@@ -1,17 +1,18 @@
 """Read a growing file as measurements: each line once, in bounded memory, steps counted in file
 order."""
 
-import os
 import re
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from collectors.parsers.reading import Parser
+from collectors.sources.read_part import ReadPart
 from collectors.sources.watch import FileWatch, watching
 from events.metrics import Point
 from events.regular_file import NOTHING_THERE, open_regular
@@ -31,14 +32,16 @@ class Tail:
 
     `step` counts the reports of each metric from 1, so whoever reads the file again from its start
     gets the same (metric, step) for the same report. A carriage return ends a line, too: progress
-    bars write them.
+    bars write them. A file that was replaced, or written anew, is read from its start; its reports
+    are new ones, and follow the earlier.
     """
 
     def __init__(self, path: Path, parse: Parser, clock: Callable[[], datetime]) -> None:
         self.path = path
         self._parse = parse
         self._clock = clock
-        self._offset = 0
+        self._read_part = ReadPart()
+        """What was parsed before `_chunk`."""
         self._chunk = b""
         self._place = 0
         self._line = bytearray()
@@ -64,15 +67,17 @@ class Tail:
             points = self.read()
             if points:
                 return points
-            if self._place >= len(self._chunk) and not self._load():
+            if self._place >= len(self._chunk) and not self._load(last=True):
                 self._end_line()
                 return self._taken()
 
     def state(self) -> bytes:
         """How far was read, for `restore`: what was returned is not returned again."""
+        part = replace(self._read_part)
+        part.add(self._chunk[: self._place])
         return orjson.dumps(
             {
-                "offset": self._offset - len(self._chunk) + self._place,
+                "read": part.state(),
                 "line": self._line.decode("latin-1"),
                 "steps": self._steps,
                 "points": [
@@ -85,7 +90,7 @@ class Tail:
     def restore(self, state: bytes) -> None:
         """Continue where another reader of the same file was."""
         known = orjson.loads(state)
-        self._offset, self._chunk, self._place = known["offset"], b"", 0
+        self._read_part, self._chunk, self._place = ReadPart.of(known["read"]), b"", 0
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
         self._points = deque(
@@ -97,20 +102,22 @@ class Tail:
         """Call `changed` whenever the file has been written to."""
         return watching(self.path, changed)
 
-    def _load(self) -> bool:
+    def _load(self, *, last: bool = False) -> bool:
         """Read the next chunk; False if there is nothing new, or no file that can be read."""
+        self._read_part.add(self._chunk)
+        self._chunk, self._place = b"", 0
         try:
             with open_regular(self.path) as file:
-                if os.fstat(file.fileno()).st_size < self._offset:
-                    self._offset = 0  # truncated: the program has started it anew
+                part = self._read_part
+                if not part.begins(file) or (last and not part.is_whole(file)):
+                    self._read_part = ReadPart()
                     self._line.clear()
-                file.seek(self._offset)
-                self._chunk, self._place = file.read(MAX_BYTES), 0
+                file.seek(self._read_part.size)
+                self._chunk = file.read(MAX_BYTES)
         except OSError as error:
             if error.errno in NOTHING_THERE:
                 return False
             raise
-        self._offset += len(self._chunk)
         return bool(self._chunk)
 
     def _split(self) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -97,6 +97,59 @@ def test_a_file_started_anew_is_read_from_its_start(tmp_path: Path) -> None:
     reader.read()
     path.write_bytes(b"loss=3\n")
     assert reader.read() == [Point("loss", 3, NOON, 3.0)]
+
+
+def written_over(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def replaced(path: Path, data: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.replace(path)
+
+
+def removed_and_made_again(path: Path, data: bytes) -> None:
+    path.unlink()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("write", [written_over, replaced, removed_and_made_again])
+@pytest.mark.parametrize("looks", [True, False])
+@pytest.mark.parametrize("lines", [1, 10, 100_000])
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_file_written_anew_is_read_from_its_start_whatever_its_length(
+    tmp_path: Path, write: Callable[[Path, bytes], None], looks: bool, lines: int, restored: bool
+) -> None:
+    """Each epoch writes the whole file, with a header that stays and a line that does not; somebody
+    looks at it after each, or only in the end."""
+    path, header = tmp_path / "metrics", b"# what this is\n" * lines
+    for values in ([b"loss=0.9"], [b"loss=0.5"], [b"loss=0.50", b"loss=0.4"], [b"loss=0.3"]):
+        write_first = write if path.exists() else written_over
+        write_first(path, header + b"\n".join(values) + b"\n")
+        if values == [b"loss=0.9"]:
+            reader = tail(path)
+            points = [point for _ in range(9) for point in reader.read()]
+        elif looks and (write is replaced or lines < 50):
+            points += [point for _ in range(9) for point in reader.read()]
+            assert points[-1].value == float(values[-1].removeprefix(b"loss=")), "seen at once"
+        if restored:
+            state = reader.state()
+            reader = tail(path)
+            reader.restore(state)
+    points += all_of(reader)
+    assert points[0].value == 0.9
+    assert points[-1].value == 0.3
+    assert [point.step for point in points] == list(range(1, len(points) + 1))
+
+
+def test_a_file_that_was_replaced_by_its_own_continuation_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "metrics"
+    path.write_bytes(b"loss=1\nloss=2\n")
+    reader = tail(path)
+    assert len(reader.read()) == 2
+    replaced(path, b"loss=1\nloss=2\nloss=3\n")
+    assert all_of(reader) == [Point("loss", 3, NOON, 3.0)]
 
 
 def test_only_the_beginning_of_a_long_line_is_parsed(tmp_path: Path) -> None:
