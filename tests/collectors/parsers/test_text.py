@@ -35,10 +35,48 @@ from collectors.parsers.text import Text
         ("losses=0.4", []),
         ("no metric here", []),
         ("", []),
+        ("loss=1,234.5", []),
+        ("loss=0,5", []),
+        ("loss=1_000", []),
+        ("loss=1'000", []),
+        ("loss=0x1F", []),
+        ("loss=1.0D+02", []),
+        ("loss=1.#INF", []),
+        ("loss=1.5.3", []),
+        ("loss=1e+", []),
+        ("loss=1e", []),
+        ("loss=3, loss=4,5 loss=6", [3.0, 6.0]),
+        ("loss=0.5, top5=3", [0.5]),
+        ("loss=0.5,top5=3", [0.5]),
+        ("loss=0.5.", [0.5]),
+        ("(loss=0.5)", [0.5]),
+        ("loss=12ms", [12.0]),
+        ("loss=3eV", [3.0]),
+        ("\x1b[32mloss=0.5\x1b[0m", [0.5]),
+        ("\x1b[1;31mloss\x1b[0m=\x1b[38;5;12m0.5\x1b[0m", [0.5]),
+        ('loss="0.5"', [0.5]),
+        ('"loss"=0.5', [0.5]),
+        ("{'loss' = '0.5'}", [0.5]),
+        ("|loss=0.5|acc=3|", [0.5]),
+        ("val/loss=.89 train/loss=.089", []),
+        ("val.loss=1 précisionloss=1 éloss=2 loss@5=3 x:loss=4", []),
+        ("info: loss=1", [1.0]),
     ],
 )
 def test_default_filter(line: str, expected: list[float]) -> None:
     assert [value for _, value, _ in Text(["loss"])(line)] == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["val/loss", "mAP@0.5", "f1@[IoU=0.25]", "eval.loss", "précision", "a|b", "|loss|", "損失"],
+)
+def test_any_name_is_found_and_no_part_of_it(name: str) -> None:
+    parse = Text([name, "loss", "acc"])
+    line = f"epoch 3: {name} = 0.25, x/{name}=7 loss=1 |acc=0.5| {name}=.5"
+    assert [(found, value) for found, value, _ in parse(line)] == [
+        (name, 0.25), ("loss", 1.0), ("acc", 0.5), (name, 0.5),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("written", ["nan", "NaN", "-nan", "NAN"])
