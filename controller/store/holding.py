@@ -65,9 +65,10 @@ class Holding:
         return trial if trial is not None and trial.attempt == key.attempt else None
 
     def wants(self, key: AttemptKey) -> bool:
-        """Whether this attempt may run."""
+        """Whether this attempt may run. One that was asked to stop may not: the stop may have been
+        lost with whoever carried it out."""
         trial = self.live(key)
-        return trial is not None and trial.end is None
+        return trial is not None and trial.end is None and trial.stopping is None
 
     def seen(self, key: AttemptKey, signal: Signal, at: datetime) -> Envelope:
         """The signal for an observation of an attempt. The same one always has the same id."""

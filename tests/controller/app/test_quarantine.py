@@ -3,171 +3,23 @@ loses nothing."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from controller.app.balancer import Balancer
-from controller.app.components import open_components, simulated_problems
-from controller.cluster import AttemptKey, Launch
-from controller.cluster.simulated import SimulatedCluster
-from controller.core.experiment import Experiment, Identity
-from controller.flows.admit import check_of
-from controller.flows.observe import Source
 from controller.store import FencedError, StoreUnavailableError, quarantine
-from controller.store.ledger import Ledger
-from controller.store.postgres import Database, open_database
 from controller.store.quarantine import Quarantine, Quarantines, is_own
 from controller.store.queries import Queries
-from controller.suggestion.pool import open_pool
 from controller.views.experiments import experiment_cells
 from controller.views.overview import experiment_facts
 from controller.views.summary import read_document
-from events import topics
-from events.bus import BusRefusedError, BusUnavailableError, Record, RecordTooLargeError
-from events.bus.memory import MemoryBus
+from events.bus import BusRefusedError, BusUnavailableError, RecordTooLargeError
 from events.clock import now
-from events.envelope import Envelope, decode, send
 from events.facts import ExperimentState
-from events.ids import ExperimentId, Shard
-from events.signals import ExperimentSubmitted, ResumeRequested
-from events.spec.document import load
-from tests.controller.flows.stage import Wanted, bowl
-from tests.eventually import eventually_async
-
-SHARD = Shard(0)
-
-
-@dataclass
-class Faults:
-    """What fails with the one experiment, for as long as it is named here."""
-
-    victim: ExperimentId
-    failing: set[str] = field(default_factory=set)
-    met: set[str] = field(default_factory=set)
-    started: list[AttemptKey] = field(default_factory=list)
-    published: list[int] = field(default_factory=list)
-
-    def meet(self, name: str, experiment: ExperimentId) -> None:
-        if experiment == self.victim and name in self.failing:
-            self.met.add(name)
-            if name == "publish":
-                raise RecordTooLargeError("a record is too large")
-            raise TypeError(f"{name} is not possible")
-
-
-class FaultyCluster(SimulatedCluster):
-    faults: Faults
-
-    async def start(self, launch: Launch) -> bool:
-        self.faults.meet("start", launch.key.experiment)
-        self.faults.started.append(launch.key)
-        return await super().start(launch)
-
-    async def sweep(
-        self, experiment: Identity, expected: Collection[AttemptKey], wanted: Any
-    ) -> None:
-        self.faults.meet("sweep", experiment.id)
-        await super().sweep(experiment, expected, wanted)
-
-
-class FaultyBus(MemoryBus):
-    faults: Faults
-
-    async def publish(self, records: Sequence[Record]) -> None:
-        for record in records:
-            envelope = decode(record)
-            if record.topic == topics.EVENTS:
-                self.faults.meet("publish", envelope.experiment)
-            elif envelope.body.type == "suggestions.made":
-                self.faults.meet("suggest", envelope.experiment)
-        await super().publish(records)
-        for record in records:
-            if record.topic == topics.EVENTS:
-                envelope = decode(record)
-                if envelope.experiment == self.faults.victim:
-                    assert envelope.sequence is not None
-                    self.faults.published.append(envelope.sequence)
-
-
-@dataclass
-class Installation:
-    """One controller with one shard."""
-
-    database: Database
-    bus: MemoryBus
-    faults: Faults
-    balancer: Balancer
-
-    async def submit(self, wanted: Wanted, experiment: ExperimentId) -> None:
-        document = load(wanted.text.encode())
-        await self.tell(
-            experiment,
-            ExperimentSubmitted(
-                name=document.name, namespace="default", spec=document.spec, seed=1
-            ),
-        )
-
-    async def tell(self, experiment: ExperimentId, body: Any) -> None:
-        told = Envelope(uuid4(), None, experiment, now(), body)
-        await send(self.bus, topics.SIGNALS, SHARD, [told])
-
-    async def done(self, name: str) -> Experiment:
-        async def found() -> Experiment | None:
-            known = await Ledger(self.database).find("default", name)
-            return known[0] if known and known[0].done else None
-
-        experiment = await eventually_async(found, f"{name} is done")
-        assert experiment is not None
-        return experiment
-
-    async def holds(self, condition: str) -> None:
-        async def asked() -> bool:
-            row = await self.database.row(f"SELECT {condition} AS answer")
-            return row is not None and bool(row["answer"])
-
-        await eventually_async(asked, condition)
-
-
-@asynccontextmanager
-async def installation(url: str, victim: ExperimentId) -> AsyncGenerator[Installation]:
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(url))
-        bus, cluster, faults = FaultyBus(), FaultyCluster(bowl, pace=20.0), Faults(victim)
-        bus.faults = cluster.faults = faults
-
-        def follow(launch: Launch) -> Source:
-            faults.meet("follow", launch.key.experiment)
-            return cluster.follow(launch)
-
-        components = await stack.enter_async_context(
-            open_components(
-                database,
-                bus,
-                await stack.enter_async_context(open_pool()),
-                cluster,
-                follow,
-                owner=str(uuid4()),
-                check=check_of(simulated_problems),
-            )
-        )
-        leaving = asyncio.Event()
-        balancer = Balancer(components, 1, leaving)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(balancer.run(), name="balancer")
-            try:
-                await eventually_async(lambda: _serving(balancer))
-                yield Installation(database, bus, faults, balancer)
-            finally:
-                leaving.set()
-
-
-async def _serving(balancer: Balancer) -> bool:
-    return bool(balancer._holdings())
+from events.ids import ExperimentId
+from events.signals import ResumeRequested
+from tests.controller.app.one_controller import SHARD, installation
+from tests.controller.flows.stage import Wanted
 
 
 @pytest.mark.parametrize("fault", ["start", "suggest", "publish", "follow", "sweep"])
