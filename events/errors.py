@@ -52,9 +52,10 @@
     │   └── _SettledError               what was waited for has come
     └── ApiError                        Kubernetes; a RetryError, RefusalError or AbandonError, too
 
-Any other exception is a fault of the program: the process crashes and starts anew from what
-Postgres knows. One class stands apart: `SpawnError` never leaves the supervisor of local trials,
-which imports nothing but the standard library.
+Any other exception is a fault of the program. In the work for one experiment it puts that into
+quarantine; elsewhere the process crashes and starts anew from what Postgres knows. One class stands
+apart: `SpawnError` never leaves the supervisor of local trials, which imports nothing but the
+standard library.
 """
 
 from trialstream.errors import AbandonError, PoisonError, RefusalError, RetryError, TrialstreamError

@@ -1,6 +1,6 @@
 """Measurements: the values that an attempt reported, and the message that there are no more."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeGuard
 
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
@@ -51,3 +51,8 @@ class MetricsCompleted(Message):
 
 Measurement = MetricsReported | MetricsCompleted
 AnyMeasurement = Annotated[Measurement, Field(discriminator="type")]
+
+
+def is_measurement(message: object) -> TypeGuard[Measurement]:
+    """Is it a measurement?"""
+    return isinstance(message, Measurement)

@@ -21,13 +21,14 @@ from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Mark
 from controller.store.positions import Move, Positions
-from controller.store.reader import Reader, reading
+from controller.store.quarantine import is_own
+from controller.store.reader import Reader, Received, read, reading
 from controller.telemetry.catalogue import CONCLUSIONS, DECISION, FACTS
 from events import topics
 from events.bus import Bus, Delivery
 from events.clock import now
-from events.envelope import Envelope, UnreadableRecordError, decode
-from events.errors import MissingSourceError, TrialstreamError
+from events.envelope import Envelope
+from events.errors import MissingSourceError
 from events.facts import TrialConcluded
 from events.ids import ExperimentId, consequence
 from events.signals import (
@@ -77,13 +78,6 @@ class Clocks(NamedTuple):
     budget: Clock = now
 
 
-class ReceivedSignal(NamedTuple):
-    """A signal that could be read, and the delivery that it came in."""
-
-    envelope: Envelope
-    delivery: Delivery
-
-
 async def intake(
     bus: Bus,
     ledger: Ledger,
@@ -120,25 +114,19 @@ class SignalProcessor:
     clocks: Clocks
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
-    def read(self, deliveries: Sequence[Delivery]) -> list[ReceivedSignal]:
-        received: list[ReceivedSignal] = []
-        for delivery in deliveries:
-            try:
-                envelope = decode(delivery.record)
-                if not is_signal(envelope.body):
-                    raise UnreadableRecordError(f"{envelope.body.type!r} is not a signal")
-                received.append(ReceivedSignal(envelope, delivery))
-            except UnreadableRecordError as error:
-                self.dead_letters.append(DeadLetter(delivery, str(error)))
+    def read(self, deliveries: Sequence[Delivery]) -> list[Received]:
+        """The signals; what is none is put aside."""
+        received, dead = read(deliveries, is_signal, "a signal")
+        self.dead_letters += dead
         return received
 
-    async def process(self, received: Sequence[ReceivedSignal]) -> None:
+    async def process(self, received: Sequence[Received]) -> None:
         """Decide on all, then commit each experiment; the last commit also moves the position.
 
         What Postgres cannot hold is put aside: then that signal alone, and nothing else, is
         without a decision.
         """
-        groups: dict[ExperimentId, list[ReceivedSignal]] = {}
+        groups: dict[ExperimentId, list[Received]] = {}
         for one in received:
             groups.setdefault(one.envelope.experiment, []).append(one)
         decided = [
@@ -153,16 +141,19 @@ class SignalProcessor:
         dead, self.dead_letters = self.dead_letters, []
         await self.reader.store(dead)
 
-    async def _commit(
-        self, group: list[ReceivedSignal], batch: Batch, move: Move | None = None
-    ) -> None:
+    async def _commit(self, group: list[Received], batch: Batch, move: Move | None = None) -> None:
         """Commit what was decided on `group`; of what Postgres refuses, first one half, then the
         other."""
         try:
             await self.ledger.commit(self.holding.shard, self.holding.epoch, batch, move)
-        except DataRefusedError as error:
-            await self._commit_halves(group, str(error))
+        except Exception as error:
+            reason = self._reason(group, error)
+        else:
+            self._apply(batch, move)
             return
+        await self._commit_halves(group, reason)
+
+    def _apply(self, batch: Batch, move: Move | None) -> None:
         self.reader.mark_stored(move)
         self.holding.learn(batch.after, list(batch.recorded))
         self.on_commit(batch.recorded)
@@ -170,18 +161,44 @@ class SignalProcessor:
         if batch.after.done:
             self.holding.forget(batch.after.identity.id)
 
-    async def _commit_halves(self, group: list[ReceivedSignal], reason: str) -> None:
+    async def _commit_halves(self, group: list[Received], reason: str) -> None:
         if len(group) == 1:
             self._reject(group, reason)
             return
-        again = {one.delivery.position for one in group}
-        self.dead_letters = [one for one in self.dead_letters if one.delivery.position not in again]
+        self._take_back(group)
         middle = len(group) // 2
         for half in (group[:middle], group[middle:]):
             if batch := await self._decide_group(half):
                 await self._commit(half, batch)
 
-    async def _decide_group(self, received: list[ReceivedSignal]) -> Batch | None:
+    def _take_back(self, group: Sequence[Received]) -> None:
+        again = {one.delivery.position for one in group}
+        self.dead_letters = [one for one in self.dead_letters if one.delivery.position not in again]
+
+    def _reason(self, group: Sequence[Received], error: Exception) -> str:
+        """Why there is no decision on these: what they ask for is not possible, or the work for
+        their experiment fails, which is then in quarantine. Raises `error` if it concerns others,
+        too."""
+        if isinstance(error, (InvalidSpecError, MissingSourceError, DataRefusedError)):
+            return str(error)
+        if not is_own(error):
+            raise error
+        experiment_id = group[0].envelope.experiment
+        if experiment_id in self.holding.experiments:
+            self.holding.quarantine.add(experiment_id, _FLOW, error)
+        return f"no decision: {''.join(traceback.format_exception(error))[-1500:]}"
+
+    async def _decide_group(self, received: list[Received]) -> Batch | None:
+        """What follows from the signals of one experiment."""
+        try:
+            return await self._decide(received)
+        except Exception as error:
+            reason = self._reason(received, error)
+        self._take_back(received)
+        self._reject(received, reason)
+        return None
+
+    async def _decide(self, received: list[Received]) -> Batch | None:
         experiment_id = received[0].envelope.experiment
         before = self.holding.experiments.get(experiment_id)
         if before is None:
@@ -195,8 +212,8 @@ class SignalProcessor:
         return Batch(before, after, recorded, marks) if recorded or marks else None
 
     async def _look_up(
-        self, experiment_id: ExperimentId, received: list[ReceivedSignal]
-    ) -> tuple[Experiment | None, list[ReceivedSignal]]:
+        self, experiment_id: ExperimentId, received: list[Received]
+    ) -> tuple[Experiment | None, list[Received]]:
         """The experiment, if these signals submit it or request something of one that is done."""
         try:
             known = await self.ledger.get(experiment_id)
@@ -226,7 +243,7 @@ class SignalProcessor:
             return None, []
         return (experiment if any(_is_request(one) for one in received) else None), received
 
-    async def _admit(self, one: ReceivedSignal) -> Experiment | None:
+    async def _admit(self, one: Received) -> Experiment | None:
         """Record a new experiment; None if its spec cannot run, its name is taken, or it was
         deleted."""
         submitted = one.envelope
@@ -237,13 +254,8 @@ class SignalProcessor:
             new = await self.ledger.admit(
                 experiment, envelope, self.holding.shard, self.holding.epoch
             )
-        except (InvalidSpecError, MissingSourceError, DataRefusedError) as error:
-            self._reject([one], str(error))
-            return None
-        except (TrialstreamError, OSError):
-            raise
-        except Exception as error:  # a fault of ours in one examination must not hold up the shard
-            self._reject([one], _no_decision(error))
+        except Exception as error:
+            self._reject([one], self._reason([one], error))
             return None
         if not new:
             return None
@@ -252,15 +264,15 @@ class SignalProcessor:
         return experiment
 
     async def _fresh(
-        self, experiment: ExperimentId, received: list[ReceivedSignal]
-    ) -> tuple[list[ReceivedSignal], list[Mark]]:
+        self, experiment: ExperimentId, received: list[Received]
+    ) -> tuple[list[Received], list[Mark]]:
         """The signals without requests that were decided on before or are repeated; and the marks
         of the new requests. One that has the id of another is put aside."""
         requests = [one.envelope.id for one in received if _is_request(one)]
         if not requests:
             return received, []
         known = await self.ledger.seen(experiment, requests)
-        fresh, marks = list[ReceivedSignal](), list[Mark]()
+        fresh, marks = list[Received](), list[Mark]()
         for one in received:
             if not _is_request(one):
                 fresh.append(one)
@@ -274,7 +286,7 @@ class SignalProcessor:
         return fresh, marks
 
     def _decide_all(
-        self, experiment: Experiment, received: Sequence[ReceivedSignal]
+        self, experiment: Experiment, received: Sequence[Received]
     ) -> tuple[Experiment, list[Recorded]]:
         """Fold signals into facts, and facts into what is known."""
         recorded: list[Recorded] = []
@@ -283,8 +295,7 @@ class SignalProcessor:
                 try:
                     experiment, more = apply_signal(experiment, envelope, self.clocks.budget())
                 except Exception as error:  # a fault of ours must not hold up the shard
-                    self._reject([one], _no_decision(error))
-                    self.holding.quarantine.add(experiment.identity.id, _FLOW, error)
+                    self._reject([one], self._reason([one], error))
                 else:
                     recorded += more
         return experiment, recorded
@@ -295,12 +306,8 @@ class SignalProcessor:
             return replace(envelope, at=self.clocks.date())
         return envelope
 
-    def _reject(self, received: Sequence[ReceivedSignal], reason: str) -> None:
+    def _reject(self, received: Sequence[Received], reason: str) -> None:
         self.dead_letters += [DeadLetter(one.delivery, reason) for one in received]
-
-
-def _no_decision(error: Exception) -> str:
-    return f"no decision: {''.join(traceback.format_exception(error))[-1500:]}"
 
 
 def _count(recorded: Sequence[Recorded]) -> None:
@@ -325,13 +332,13 @@ def apply_signal(
     ]
 
 
-def _deferrable(received: Sequence[ReceivedSignal]) -> bool:
+def _deferrable(received: Sequence[Received]) -> bool:
     return 0 < len(received) < BATCH and all(
         isinstance(one.envelope.body, DEFERRABLE) for one in received
     )
 
 
-def _is_request(one: ReceivedSignal) -> bool:
+def _is_request(one: Received) -> bool:
     return isinstance(one.envelope.body, REQUESTS)
 
 

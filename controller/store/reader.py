@@ -3,20 +3,50 @@ Postgres."""
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from controller.store.dead_letters import DeadLetter
 from controller.store.positions import Bookmark, Move, Positions
 from controller.telemetry.catalogue import DEAD_LETTERS, LAG, RECORDS
 from events.bus import Bus, Delivery, Subscription
+from events.envelope import Body, Envelope, UnreadableRecordError, decode
 from events.ids import Shard
 
 LAZY_SECONDS = 1.0
 """The position is stored with the next decision, or after so long without one."""
 
 _log = logging.getLogger(__name__)
+
+
+class Received(NamedTuple):
+    """A message that could be read, and the delivery that it came in."""
+
+    envelope: Envelope
+    delivery: Delivery
+
+
+def read(
+    deliveries: Sequence[Delivery], wanted: Callable[[Body], bool], name: str
+) -> tuple[list[Received], list[DeadLetter]]:
+    """The messages that are wanted, `name` in words, and the records that are put aside."""
+    received: list[Received] = []
+    dead: list[DeadLetter] = []
+    for delivery in deliveries:
+        try:
+            envelope = decode(delivery.record)
+        except UnreadableRecordError as error:
+            dead.append(DeadLetter(delivery, str(error)))
+        except Exception as error:  # a fault of ours in reading one must not hold up the others
+            dead.append(DeadLetter(delivery, f"it cannot be read: {error!r}"))
+        else:
+            if wanted(envelope.body):
+                received.append(Received(envelope, delivery))
+            else:
+                dead.append(DeadLetter(delivery, f"{envelope.body.type!r} is not {name}"))
+    return received, dead
 
 
 @dataclass(slots=True)

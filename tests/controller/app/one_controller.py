@@ -1,9 +1,10 @@
-"""One controller with one shard on a real Postgres, whose cluster and bus fail with one experiment."""
+"""One controller with one shard on a real Postgres, whose cluster and bus fail with one
+experiment."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from controller.core.experiment import Experiment, Identity
 from controller.flows.admit import check_of
 from controller.flows.observe import Source
 from controller.store.ledger import Ledger
+from controller.store.measurements import Measurements, Report
 from controller.store.postgres import Database, open_database
 from controller.suggestion.pool import open_pool
 from events import topics
@@ -25,6 +27,7 @@ from events.envelope import Envelope, decode, send
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted
 from events.spec.document import load
+from events.spec.objective import Observation
 from tests.controller.flows.stage import Wanted, bowl
 from tests.eventually import eventually_async
 
@@ -87,6 +90,22 @@ class FaultyBus(MemoryBus):
                 if envelope.experiment == self.faults.victim:
                     assert envelope.sequence is not None
                     self.faults.published.append(envelope.sequence)
+
+
+class FaultyMeasurements(Measurements):
+    faults: Faults
+
+    async def store(self, shard: Shard, epoch: int, reports: Sequence[Report]) -> None:
+        for key, _ in reports:
+            self.faults.meet("store", key.experiment)
+        await super().store(shard, epoch, reports)
+
+    async def collected(
+        self, shard: Shard, epoch: int, attempts: Collection[AttemptKey]
+    ) -> dict[AttemptKey, Observation]:
+        for key in attempts:
+            self.faults.meet("summarize", key.experiment)
+        return await super().collected(shard, epoch, attempts)
 
 
 @dataclass
@@ -152,6 +171,9 @@ async def installation(
                 check=check_of(simulated_problems),
             )
         )
+        measurements = FaultyMeasurements(database)
+        measurements.faults = faults
+        components = replace(components, measurements=measurements)
         leaving = asyncio.Event()
         balancer = Balancer(components, 1, leaving)
         async with asyncio.TaskGroup() as tasks:

@@ -74,11 +74,13 @@ class Owner:
 
 
 @asynccontextmanager
-async def owning(url: str, name: str, **fields: Any) -> AsyncGenerator[Owner]:
+async def owning(
+    url: str, name: str, kind: type[Ledger] = Ledger, **fields: Any
+) -> AsyncGenerator[Owner]:
     """The owner of a shard with one experiment, whose flows run."""
     async with opened(url) as (database, leases):
         author = await admitted(database, leases, text(name, **fields))
-        ledger, positions, bus = Ledger(database), Positions(database), MemoryBus()
+        ledger, positions, bus = kind(database), Positions(database), MemoryBus()
         bus.durable = True
         shard, epoch = author._shard, author._epoch
         holding = await load(ledger, Outbox(database), shard, epoch)

@@ -39,6 +39,36 @@ def test_reading_ahead_ends_when_there_is_enough() -> None:
     assert backlog.has_room
 
 
+def test_what_is_held_back_has_no_turn_and_comes_before_what_follows_it() -> None:
+    backlog = Backlog()
+    backlog.add([delivery(0, b"a"), delivery(1, b"b"), delivery(2, b"a")])
+    taken = backlog.take()
+    backlog.hold(b"a", [one for one in taken if one.record.key == b"a"])
+    backlog.add([delivery(3, b"a"), delivery(4, b"b")])
+    assert [one.position for one in backlog.take()] == [4]
+    assert not backlog.ready
+    assert (backlog.waiting, backlog.oldest(5)) == (3, 0)
+    backlog.release(b"a")
+    assert backlog.ready
+    assert [one.position for one in backlog.take()] == [0, 2, 3]
+    assert (backlog.waiting, backlog.oldest(5)) == (0, 5)
+
+
+def test_what_is_held_back_gives_way_when_others_have_no_room() -> None:
+    backlog, few = Backlog(), MAX_RECORDS // 4
+    backlog.hold(b"a", [delivery(n, b"a", 1) for n in range(few)])
+    backlog.add([delivery(n, b"b", 1) for n in range(few, MAX_RECORDS)])
+    assert not backlog.has_room
+    assert backlog.overflow() == []
+    backlog.take()
+    backlog.add([delivery(n, b"a", 1) for n in range(MAX_RECORDS, 2 * MAX_RECORDS)])
+    assert not backlog.has_room
+    assert [one.position for one in backlog.overflow()][: few + 1] == [*range(few), MAX_RECORDS]
+    assert (backlog.has_room, backlog.waiting) == (True, 0)
+    backlog.add([delivery(0, b"a")])
+    assert not backlog.ready
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(1, TURN_BYTES)), max_size=60

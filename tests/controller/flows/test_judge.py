@@ -10,8 +10,9 @@ import pytest
 
 from algorithms.scheduling import RULES, Clone, Pause, Promote, SchedulingDecision
 from controller.core.recorded import Recorded
-from controller.flows.judge import EarlyStopping, judge
-from controller.store.courses import KnownTrial
+from controller.flows.early_stopping import EarlyStopping, restore
+from controller.flows.judge import judge
+from controller.store.courses import Course, KnownTrial
 from controller.store.holding import Holding
 from controller.store.measurements import Measurements
 from controller.store.positions import Positions
@@ -115,8 +116,8 @@ def test_a_decision_that_cannot_be_carried_out_is_not_passed_over(
         RULES, "medianstop", replace(RULES["medianstop"], create=lambda spec: Scheduler())
     )
     early_stopping, key = one_running()
-    with pytest.raises(NotImplementedError, match="not supported yet"):
-        early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
+    early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
+    assert "not supported yet" in early_stopping.holding.quarantine.cases[key.experiment].reason
 
 
 async def test_an_experiment_may_end_while_its_curves_are_read(database_url: str) -> None:
@@ -219,3 +220,19 @@ async def stops(bus: MemoryBus, author: Author) -> list[TrialJudged]:
     async with bus.subscribe(topics.SIGNALS, int(author._shard), 0) as heard:
         bodies = [decode(one.record).body for one in await heard.fetch(1_000, 1.0)]
     return [body for body in bodies if isinstance(body, TrialJudged)]
+
+
+async def test_a_course_of_another_version_is_made_again_from_the_points(database_url: str) -> None:
+    async with opened(database_url) as (database, leases):
+        rule = fields_of(f"earlyStopping: {RULE}")
+        author = await admitted(database, leases, text(f"e{uuid4().hex[:12]}", trials=9, **rule))
+        await finish(author, 4)
+        courses = Measurements(database).courses
+        course = Course(author.id, TrialNumber(2), 1, 1, b"of another version")
+        await courses.keep(author._shard, author._epoch, [course])
+        holding = Holding(author._shard, author._epoch, {author.id: author.experiment})
+        early_stopping = EarlyStopping(holding, due={author.id})
+        await restore(early_stopping, courses)
+        assert holding.quarantine.cases == {}
+        known = await courses.find(author.id, await courses.trials(author.id))
+        assert {trial for trial, one in known.items() if one.state != course.state} == {1, 2, 3, 4}

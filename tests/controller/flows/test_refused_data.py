@@ -7,15 +7,17 @@ from uuid import uuid4
 
 import pytest
 
+from controller.core.experiment import Experiment
 from controller.store import DataRefusedError
 from controller.store.dead_letters import DeadLetters
-from controller.store.ledger import Batch, Mark
+from controller.store.ledger import Batch, Ledger, Mark
 from controller.store.measurements import Measurements
+from controller.store.positions import Move
 from events import topics
 from events.bus import Record
 from events.clock import now
-from events.facts import Cause
-from events.ids import AttemptKey, ExperimentId, TrialNumber
+from events.facts import BudgetExtended, Cause
+from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
 from events.metrics import MetricsReported, Point
 from events.signals import (
     ExperimentSubmitted,
@@ -170,3 +172,41 @@ async def test_a_dead_letter_can_always_be_stored(database_url: str) -> None:
         (kept,) = await DeadLetters(owner.database).unpublished(owner.holding.shard, 9)
         assert [name for name, _ in kept.record.headers] == ["\ufffd", "?", "ce_type"]
         assert kept.record.value == record.value
+
+
+class FaultyLedger(Ledger):
+    """Fails for reasons of one experiment or one fact."""
+
+    ended = ExperimentId(uuid4())
+
+    async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
+        if experiment == self.ended:
+            raise KeyError("a field of its own")
+        return await super().get(experiment)
+
+    async def commit(
+        self, shard: Shard, epoch: int, batch: Batch, move: Move | None = None
+    ) -> None:
+        facts = [one.fact for one in batch.recorded]
+        if any(isinstance(one, BudgetExtended) and one.max_trial_count == 7 for one in facts):
+            raise KeyError("a fact of its own")
+        await super().commit(shard, epoch, batch, move)
+
+
+async def test_what_fails_for_one_experiment_is_put_aside_and_the_others_are_decided_on(
+    database_url: str,
+) -> None:
+    async with owning(database_url, a_name(), FaultyLedger, trials=6, parallel=3) as owner:
+        await owner.tell(
+            topics.SIGNALS,
+            owner.envelope(ExtensionRequested(max_trial_count=9), experiment=FaultyLedger.ended),
+            owner.envelope(ExtensionRequested(max_trial_count=7)),
+            owner.envelope(ExtensionRequested(max_trial_count=8)),
+        )
+        reasons = await owner.reasons(2)
+        assert ["of its own" in reason for reason in reasons] == [True, True]
+        await owner.holds(
+            "(SELECT array_agg((data->>'max_trial_count')::int) FROM fact "
+            "WHERE experiment = $1 AND type = 'budget.extended') = '{8}'", owner.author.id,
+        )  # fmt: skip
+        assert list(owner.holding.quarantine.cases) == [owner.author.id]

@@ -8,10 +8,11 @@ from algorithms.search import create_search
 from algorithms.search.journal import Asked
 from controller.core.differences import differences
 from controller.flows.admit import DifferentSpecError, check_of, continuation
-from controller.flows.intake import Clocks, ReceivedSignal, SignalProcessor
+from controller.flows.intake import Clocks, SignalProcessor
 from controller.flows.propose import journal_entries
 from controller.store.holding import Holding
 from controller.store.journal import Journals
+from controller.store.reader import Received
 from controller.store.warm_start import UnknownEarlierError
 from events import topics
 from events.bus import Delivery
@@ -130,8 +131,8 @@ async def test_a_controller_takes_the_rows_too_and_puts_aside_what_it_cannot_fin
         assert "there is no experiment 'nobody' in namespace 'default'" in dead.reason
 
 
-def submitted(wanted: Wanted) -> ReceivedSignal:
+def submitted(wanted: Wanted) -> Received:
     document = load(wanted.text.encode())
     body = ExperimentSubmitted(name=document.name, namespace="default", spec=document.spec, seed=1)
     envelope = Envelope(uuid4(), None, ExperimentId(uuid4()), now(), body)
-    return ReceivedSignal(envelope, Delivery(encode(envelope, topics.SIGNALS, Shard(0)), 0))
+    return Received(envelope, Delivery(encode(envelope, topics.SIGNALS, Shard(0)), 0))
