@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from collectors.parsers.reading import Parser
-from collectors.sources.read_part import ReadPart
+from collectors.sources.part import ReadPart
 from collectors.sources.watch import FileWatch, watching
 from events.metrics import Point
 from events.regular_file import NOTHING_THERE, open_regular
