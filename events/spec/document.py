@@ -4,7 +4,7 @@ at once."""
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from events.spec.outcomes import parse_outcome_constraint
 from events.spec.problem import Path, Problem, text_of
 from events.spec.template import TrialTemplate
 from events.spec.validation import problems
+from events.spec.words import changed_words
 from events.spec.yaml import DocumentError, read
 
 ADDITIONS = (
@@ -58,7 +59,8 @@ class ExperimentDocument:
 def load(text: bytes) -> ExperimentDocument:
     """Read and check `text`; raise DocumentError (InvalidDocumentError if it is YAML) otherwise."""
     document = read(text)
-    return load_tree(document.tree, document.lines)
+    loaded = load_tree(document.tree, document.lines)
+    return replace(loaded, warnings=(*loaded.warnings, *changed_words(document, loaded.spec)))
 
 
 def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:

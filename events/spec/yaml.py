@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -23,34 +23,36 @@ class DocumentError(RefusalError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed tree and the line (from 1) at which each path starts."""
+    """A parsed tree, the line (from 1) at which each path starts, and each number as written."""
 
     tree: dict[str, Any]
     lines: dict[Path, int]
+    numbers: dict[Path, str]
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML's JSON subset of types: no dates, 1:30 is a word, and 1e-3 is a number as in YAML
-    1.2."""
+    """YAML's JSON subset of types: no dates; 1:30, 010, yes and off are words, and 1e-3 is a number
+    as in YAML 1.2."""
 
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = frozenset(
     _TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 )
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
+_NUMBERS = (_TAG + "int", _TAG + "float")
+_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
 _FLOAT = re.compile(
     r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 _Loader.yaml_implicit_resolvers = {
     first: [
-        (tag, regexp)
-        for tag, regexp in resolvers
-        if tag.removeprefix(_TAG) in ("bool", "null", "merge")
+        (tag, regexp) for tag, regexp in resolvers if tag.removeprefix(_TAG) in ("null", "merge")
     ]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(_TAG + "bool", _BOOL, list("tTfF"))
 _Loader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
 _Loader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
 
@@ -70,8 +72,8 @@ def read(text: bytes) -> Document:
     try:
         _check_depth(decoded)
         root = _only_document(decoded)
-        lines: dict[Path, int] = {}
-        _measure(root, (), lines, [0], frozenset())
+        document = Document({}, {}, {})
+        _measure(root, (), document, [0], frozenset())
         loader = _Loader("")
         try:
             tree = loader.construct_document(root)
@@ -89,7 +91,7 @@ def read(text: bytes) -> Document:
         raise DocumentError(
             f"the document must be a mapping with apiVersion, kind, metadata and spec, not a {kind}"
         )
-    return Document(tree, lines)
+    return replace(document, tree=tree)
 
 
 def _check_depth(text: str) -> None:
@@ -137,12 +139,12 @@ def _only_document(text: str) -> yaml.Node:
 
 
 def _measure(
-    node: yaml.Node, path: Path, lines: dict[Path, int], seen: list[int], above: frozenset[int]
+    node: yaml.Node, path: Path, document: Document, seen: list[int], above: frozenset[int]
 ) -> None:
-    """Count the nodes (an alias counts each time it is used), note their lines, refuse what is too
-    large."""
+    """Count the nodes (an alias counts each time it is used), note their lines and numbers, refuse
+    what is too large."""
     line = node.start_mark.line + 1
-    lines.setdefault(path, line)
+    document.lines.setdefault(path, line)
     seen[0] += 1
     if seen[0] > MAX_NODES:
         raise DocumentError(
@@ -167,14 +169,16 @@ def _measure(
                 )
             keys.add(key.value)
             if key.value != "<<":
-                _measure(key, (*path, key.value), lines, seen, inside)
-            lines.setdefault((*path, key.value), key.start_mark.line + 1)
-            _measure(value, (*path, key.value), lines, seen, inside)
+                _measure(key, (*path, key.value), document, seen, inside)
+            document.lines.setdefault((*path, key.value), key.start_mark.line + 1)
+            _measure(value, (*path, key.value), document, seen, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _measure(item, (*path, index), lines, seen, inside)
+            _measure(item, (*path, index), document, seen, inside)
     elif isinstance(node, yaml.ScalarNode):
         _check_scalar(node, line)
+        if node.tag in _NUMBERS:
+            document.numbers[path] = node.value
 
 
 def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
@@ -184,7 +188,7 @@ def _check_scalar(node: yaml.ScalarNode, line: int) -> None:
     shaped = {
         "int": _INT.match(text),
         "float": _FLOAT.match(text),
-        "bool": text.lower() in _Loader.bool_values,
+        "bool": _BOOL.match(text),
     }
     if "\0" in text:
         raise DocumentError(f"line {line}: {text!r} holds a NUL character; remove it")

@@ -109,6 +109,28 @@ def test_ours_takes_its_additions() -> None:
     assert spec.trial_template.command[0] == "python"
 
 
+def test_a_number_that_a_program_gets_in_another_form_is_said() -> None:
+    text = """
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {name: words}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  parameters:
+  - {name: amp, parameterType: categorical, feasibleSpace: {list: [on, off, 010, 1.10, 1.5, 3]}}
+  - {name: lr, parameterType: discrete, feasibleSpace: {list: [1e-3, 1.10]}}
+  trialTemplate: {command: [python, train.py, 2.0, 3.20, "3.20"]}
+"""
+    document = load(text.encode())
+    assert document.spec.parameters[0].space.list == ("on", "off", "010", 1.1, 1.5, 3)
+    assert document.warnings == (
+        "line 8, spec.parameters[0].feasibleSpace.list[3]: 1.10 reaches the program as 1.1; "
+        "put it in quotes to keep it as it is written",
+        "line 10, spec.trialTemplate.command[3]: 3.20 reaches the program as 3.2; "
+        "put it in quotes to keep it as it is written",
+    )
+
+
 def test_katib_has_katibs_defaults() -> None:
     document = load(KATIB.encode())
     spec, template = document.spec, document.spec.trial_template

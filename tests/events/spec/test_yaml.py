@@ -83,6 +83,7 @@ def test_size_is_bounded() -> None:
         ('"x\\0y": 1', "line 1: 'x\\x00y' holds a NUL character; remove it"),
         ("a: [<<]", "line 1: '<<' is not of type merge; put it in quotes to make it a word"),
         ("a: !!bool foo", "line 1: 'foo' is not of type bool; put it in quotes to make it a word"),
+        ("a: !!bool on", "line 1: 'on' is not of type bool; put it in quotes to make it a word"),
         ("a: !!int ''", "line 1: '' is not of type int; put it in quotes to make it a word"),
         ("a: !!binary aGk=", "line 1: the tag !!binary is not allowed; write the value plainly"),
         ("a: !!set {b}", "line 1: the tag !!set is not allowed; write the value plainly"),
@@ -115,7 +116,9 @@ def test_what_is_refused(text: str | bytes, message: str) -> None:
         ("0x1f", 31), ("-7", -7),
         ("+3", 3), ("1_000", 1000), ("1:30", "1:30"), ("2001-01-01", "2001-01-01"), ("1e", "1e"),
         ("e3", "e3"),
-        ("08", "08"), ("1.2.3", "1.2.3"), ("=", "="), ("true", True), ("~", None),
+        ("08", "08"), ("010", "010"), ("-07", "-07"), ("yes", "yes"), ("No", "No"), ("on", "on"),
+        ("OFF", "OFF"), ("y", "y"), ("False", False), ("TRUE", True), ("truE", "truE"), ("0", 0),
+        ("1.2.3", "1.2.3"), ("=", "="), ("true", True), ("~", None),
         ("'1e-3'", "1e-3"), ("!!str 5", "5"),
     ],
 )  # fmt: skip
