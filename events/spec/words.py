@@ -1,12 +1,18 @@
-"""Words that a file writes as numbers, which reach the program in another form."""
+"""Words that reach the program in another form than they are written, or are read by a shell."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
 
 from events.spec.experiment import ExperimentSpec
-from events.spec.placeholders import written
+from events.spec.placeholders import placeholders, written
 from events.spec.problem import Path, text_of
 from events.spec.space import ParameterType
 from events.spec.yaml import Document
+
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
+_SCRIPT_FLAG = re.compile(r"-[a-z]*c")
 
 
 def changed_words(document: Document, spec: ExperimentSpec) -> Iterator[str]:
@@ -18,6 +24,40 @@ def changed_words(document: Document, spec: ExperimentSpec) -> Iterator[str]:
                 f"line {document.lines[path]}, {text_of(path)}: {text} reaches the program as "
                 f"{given}; put it in quotes to keep it as it is written"
             )
+
+
+def shell_words(spec: ExperimentSpec) -> Iterator[str]:
+    """A warning for each parameter whose words a shell reads as part of a script, where it would
+    run what is in them."""
+    template = spec.trial_template
+    words = {one.name for one in spec.parameters if one.type is ParameterType.CATEGORICAL}
+    names = {one.name for one in template.trial_parameters if one.reference in words}
+    tree = {"command": template.command} if template.command else template.trial_spec
+    found = [name for script in _scripts(tree) for name in placeholders(script)]
+    for name in dict.fromkeys(found):
+        if name in (names if template.trial_parameters else words):
+            yield (
+                f"spec.trialTemplate: a shell reads the words of ${{trialParameters.{name}}} as "
+                "part of its script, and runs what is in them; hand them over in a variable of "
+                'the environment, and write "$NAME"'
+            )
+
+
+def _scripts(tree: Any) -> Iterator[str]:
+    """The scripts that shells are given anywhere in a template."""
+    if isinstance(tree, Mapping):
+        argv = [*_listed(tree.get("command")), *_listed(tree.get("args"))]
+        if argv and PurePosixPath(argv[0]).name in _SHELLS:
+            flags = (n for n, word in enumerate(argv) if n and _SCRIPT_FLAG.fullmatch(word))
+            yield from argv[next(flags, len(argv)) + 1 :][:1]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from _scripts(inner)
+
+
+def _listed(words: Any) -> Sequence[str]:
+    return [str(word) for word in words] if isinstance(words, list | tuple) else ()
 
 
 def _is_word(path: Path, spec: ExperimentSpec) -> bool:

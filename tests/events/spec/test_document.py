@@ -131,6 +131,41 @@ spec:
     )
 
 
+SHELL = """
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {name: words}
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  parameters:
+  - {name: kind, parameterType: categorical, feasibleSpace: {list: [a, b]}}
+  - {name: lr, parameterType: double, feasibleSpace: {min: 0, max: 1}}
+  trialTemplate:
+    """
+
+
+@pytest.mark.parametrize(
+    ("template", "warned"),
+    [
+        ('command: [sh, -c, "x ${trialParameters.kind} ${trialParameters.lr}"]', True),
+        ('command: [/bin/bash, -euc, "x ${trialParameters.kind}", "${trialParameters.lr}"]', True),
+        ('command: [sh, -c, "x ${trialParameters.lr}", sh, "${trialParameters.kind}"]', False),
+        ('command: [x, -c, "${trialParameters.kind} ${trialParameters.lr}"]', False),
+        (
+            "{trialParameters: [{name: k, reference: kind}, {name: kind, reference: lr}], "
+            "primaryContainerName: main, "
+            "trialSpec: {apiVersion: batch/v1, kind: Job, spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: x, command: [sh], "
+            'args: [-c, "x ${trialParameters.k} ${trialParameters.kind}"]}]}}}}}',
+            True,
+        ),
+    ],
+)
+def test_words_that_a_shell_reads_are_warned_of(template: str, warned: bool) -> None:
+    warnings = [one for one in load((SHELL + template).encode()).warnings if "shell" in one]
+    assert len(warnings) == warned
+    assert not warned or "as part of its script" in warnings[0]
+
+
 def test_katib_has_katibs_defaults() -> None:
     document = load(KATIB.encode())
     spec, template = document.spec, document.spec.trial_template
