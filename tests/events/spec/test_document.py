@@ -154,7 +154,8 @@ spec:
         (
             "{trialParameters: [{name: k, reference: kind}, {name: kind, reference: lr}], "
             "primaryContainerName: main, "
-            "trialSpec: {apiVersion: batch/v1, kind: Job, spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: x, command: [sh], "
+            "trialSpec: {apiVersion: batch/v1, kind: Job, spec: {template: {spec: "
+            "{restartPolicy: Never, containers: [{name: main, image: x, command: [sh], "
             'args: [-c, "x ${trialParameters.k} ${trialParameters.kind}"]}]}}}}}',
             True,
         ),
