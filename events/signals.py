@@ -43,7 +43,7 @@ class EditRequested(Message):
     """These limits of the spec hold from now on; None = no limit."""
 
     type: Literal["experiment.edit"] = "experiment.edit"
-    parallel_trial_count: Count
+    parallel_trial_count: Positive
     max_trial_count: Positive | None = None
     max_failed_trial_count: Count | None = None
 

@@ -8,6 +8,7 @@ import orjson
 
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.store import DataRefusedError
 from events.facts import TrialConcluded, TrialProposed, TrialStarted, TrialState
 from events.ids import TrialNumber
 
@@ -56,8 +57,9 @@ class TrialRows:
 def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorded]) -> TrialRows:
     """The rows to insert and to update for these facts.
 
-    A trial is never proposed and concluded in one batch, for its workload starts only after the
-    commit.
+    Raises DataRefusedError if they propose and conclude the same trial: a row is inserted or
+    updated by one commit, not both. A workload starts only after the commit, so only what was
+    recorded earlier or forged ends that early.
     """
     proposed: dict[TrialNumber, tuple[TrialProposed, datetime]] = {}
     updated: dict[TrialNumber, TrialUpdate] = {}
@@ -74,6 +76,8 @@ def trial_rows(before: Experiment, after: Experiment, recorded: Sequence[Recorde
                 _live(updated, after, trial).started_at = one.envelope.at
             case fact if (number := getattr(fact, "trial", None)) is not None:
                 _live(updated, after, number)
+    for number in proposed.keys() - after.progress.live.keys():
+        raise DataRefusedError(f"trial {number} is proposed and concluded in one commit")
     new = [_new(after, fact, at) for fact, at in proposed.values()]
     return TrialRows(new, [row for number, row in updated.items() if number not in proposed])
 

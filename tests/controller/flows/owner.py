@@ -35,6 +35,7 @@ class Owner:
     author: Author
     bus: MemoryBus
     holding: Holding
+    flows: set[asyncio.Task[None]]
 
     async def publish(self, topic: str, *records: Record) -> None:
         await self.bus.publish(list(records))
@@ -67,6 +68,9 @@ class Owner:
         """Wait until a condition is true in Postgres."""
 
         async def asked() -> bool:
+            for flow in self.flows:
+                if flow.done():
+                    flow.result()  # what ended it
             row = await self.database.row(f"SELECT {condition} AS answer", *values)
             return row is not None and bool(row["answer"])
 
@@ -97,7 +101,7 @@ async def owning(
         loop = asyncio.get_running_loop()
         flows = {loop.create_task(deciding, name="intake"), loop.create_task(judging, name="judge")}
         try:
-            yield Owner(database, author, bus, holding)
+            yield Owner(database, author, bus, holding, flows)
             assert not [flow for flow in flows if flow.done()]
         finally:
             for flow in flows:
