@@ -39,6 +39,7 @@
     │   ├── TemplateError               a placeholder in a template
     │   ├── TokenRefusedError           a token of another stream
     │   ├── UnknownOrderError           what trials cannot be sorted by
+    │   ├── UnreadableExperimentError   Postgres: an experiment that another version wrote
     │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
     │   ├── DataRefusedError            Postgres: a value that it cannot hold

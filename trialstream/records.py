@@ -1,4 +1,4 @@
-"""A record of a topic, and its place there."""
+"""A record of a topic, its place there, and its size."""
 
 from __future__ import annotations
 
@@ -35,3 +35,12 @@ class Delivery:
 
     record: Record
     position: int
+
+
+def size(record: Record) -> int:
+    """Bytes of key, headers and value: any of them may be the large one."""
+    return (
+        len(record.key)
+        + len(record.value)
+        + sum(len(name) + len(value) for name, value in record.headers)
+    )

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from controller.core.decide import decide
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
 from controller.flows.admit import Check, InvalidSpecError, prepare
-from controller.store import DataRefusedError
+from controller.store import DataRefusedError, UnreadableExperimentError
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
 from controller.store.ledger import Batch, Ledger, Mark
@@ -217,11 +215,8 @@ class SignalProcessor:
         """The experiment, if these signals submit it or request something of one that is done."""
         try:
             known = await self.ledger.get(experiment_id)
-        except ValidationError as error:
-            self._reject(
-                received,
-                f"the experiment {experiment_id} is of a newer version: {error.errors()[0]['msg']}",
-            )
+        except UnreadableExperimentError as error:
+            self._reject(received, str(error))
             return None, []
         if known is None:
             for index, one in enumerate(received):

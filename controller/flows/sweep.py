@@ -17,7 +17,7 @@ from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from controller.telemetry.catalogue import SILENT
 from events import topics
-from events.bus import Bus
+from events.bus import Bus, RecordTooLargeError
 from events.clock import now
 from events.envelope import Envelope, report_completion, send
 from events.ids import AttemptKey, ExperimentId
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 30.0
 """How long comparing one experiment may take."""
 COLLECTOR_SECONDS = 60.0
 """How long after the end of an attempt its collector may take to report everything."""
-MAX_DEAD_LETTERS = 100
+DEAD_LETTERS_AT_ONCE = 20
 _FLOW = "sweep"
 _log = logging.getLogger(__name__)
 
@@ -128,9 +128,13 @@ class Sweeper:
     async def _publish_dead_letters(self) -> None:
         if not self.bus.durable:
             return
-        kept = await self.dead_letters.unpublished(self.holding.shard, MAX_DEAD_LETTERS)
-        if kept:
-            await self.bus.publish([one.shown() for one in kept])
+        shard = self.holding.shard
+        while kept := await self.dead_letters.unpublished(shard, DEAD_LETTERS_AT_ONCE):
+            for one in kept:
+                try:
+                    await self.bus.publish([one.shown()])
+                except RecordTooLargeError as error:  # Postgres has it all the same
+                    _log.warning("the dead letter %s is not on its topic: %s", one.id, error)
             await self.dead_letters.mark_published([one.id for one in kept])
 
     async def _send(self, topic: str, envelopes: list[Envelope]) -> None:

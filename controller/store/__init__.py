@@ -29,3 +29,8 @@ class StoreRefusedError(RefusalError):
     """The database cannot be used as it is; the message says what to do."""
 
     concerns = "database"
+
+
+class UnreadableExperimentError(RefusalError):
+    """What is stored of one experiment was written by another version, and this one cannot read
+    it."""

@@ -14,11 +14,16 @@ from controller.store.postgres import Database
 from events import topics
 from events.bus import Delivery, Record
 from events.ids import Shard
+from trialstream.records import size
 
 REASON_CHARACTERS = 2_000
+KEPT_BYTES, KEPT_HEADER_BYTES, KEPT_KEY_BYTES = 900 * 1024, 64 * 1024, 1_024
+"""How much of a record's value, headers and key is kept: all of what any program of ours sends."""
+MOST_LETTERS, MOST_BYTES = 1_000, 64 * 1024 * 1024
+"""Of one shard. The oldest go when there are more."""
+DROPPED_AT_ONCE = 5_000
 SHOWN_BYTES, SHOWN_HEADER_BYTES, SHOWN_KEY_BYTES = 500_000, 100_000, 1_000
-"""How much of a record's value, headers and key is on the topic of dead letters. Postgres has all
-of it."""
+"""How much of a record's value, headers and key is on the topic of dead letters."""
 WHERE, WHY = "trialstream-from", "trialstream-reason"
 """Headers of a dead letter on its topic."""
 
@@ -32,13 +37,17 @@ class DeadLetter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A dead letter as Postgres has it; `position` is the record's place in its partition."""
+    """A dead letter as Postgres has it; `position` is the record's place in its partition.
+
+    `cut` is the size of the whole record, in bytes, if only the beginnings of its parts are kept.
+    """
 
     id: UUID
     record: Record
     position: int
     reason: str
     at: datetime
+    cut: int | None = None
 
     def shown(self) -> Record:
         """The record for the topic of dead letters: with headers that say where it was, and why it
@@ -53,23 +62,27 @@ class StoredDeadLetter:
 
 
 def letter_values(log: str, dead: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
-    """Columns for `unnest`: id, place, key, headers as JSON, value, reason."""
-    records = [one.delivery.record for one in dead]
+    """Columns for `unnest`: id, place, key, headers as JSON, value, reason, cut."""
+    columns = [_columns(log, one) for one in dead]
+    return tuple([one[place] for one in columns] for place in range(7))
+
+
+def _columns(log: str, one: DeadLetter) -> tuple[Any, ...]:
+    record, place = one.delivery.record, one.delivery.position
+    headers, left = list[tuple[str, str]](), KEPT_HEADER_BYTES
+    for name, value in record.headers:
+        left -= len(name.encode(errors="replace")) + len(value)
+        if left >= 0:
+            headers.append((storable(name), b64encode(value).decode()))
+    whole = left >= 0 and len(record.key) <= KEPT_KEY_BYTES and len(record.value) <= KEPT_BYTES
     return (
-        [
-            uuid5(NAMESPACE_URL, f"{log}/{one.delivery.record.partition}/{one.delivery.position}")
-            for one in dead
-        ],
-        [one.delivery.position for one in dead],
-        [record.key for record in records],
-        [
-            orjson.dumps(
-                [(storable(name), b64encode(value).decode()) for name, value in record.headers]
-            ).decode()
-            for record in records
-        ],
-        [record.value for record in records],
-        [storable(one.reason)[:REASON_CHARACTERS] for one in dead],
+        uuid5(NAMESPACE_URL, f"{log}/{record.partition}/{place}"),
+        place,
+        record.key[:KEPT_KEY_BYTES],
+        orjson.dumps(headers).decode(),
+        record.value[:KEPT_BYTES],
+        storable(one.reason)[:REASON_CHARACTERS],
+        None if whole else size(record),
     )
 
 
@@ -108,10 +121,17 @@ class DeadLetters:
             )
         ]
 
-    async def find(self, prefix: str) -> list[StoredDeadLetter]:
-        """The letters whose id begins with `prefix`."""
+    async def find(self, prefix: str) -> list[UUID]:
+        """The ids that begin with `prefix`, of the oldest letter first."""
         rows = await self._database.fetch(
-            "SELECT * FROM dead_letter WHERE starts_with(id::text, $1) ORDER BY at", prefix
+            "SELECT id FROM dead_letter WHERE starts_with(id::text, $1) ORDER BY at, id", prefix
+        )
+        return [row["id"] for row in rows]
+
+    async def read(self, ids: Sequence[UUID]) -> list[StoredDeadLetter]:
+        """These letters, as far as they are still there, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM dead_letter WHERE id = ANY($1) ORDER BY at, place, id", list(ids)
         )
         return [_stored(row) for row in rows]
 
@@ -129,4 +149,4 @@ class DeadLetters:
 def _stored(row: Any) -> StoredDeadLetter:
     headers = tuple((name, b64decode(value)) for name, value in row["headers"])
     record = Record(row["topic"], row["shard"], row["key"], headers, row["value"])
-    return StoredDeadLetter(row["id"], record, row["place"], row["reason"], row["at"])
+    return StoredDeadLetter(row["id"], record, row["place"], row["reason"], row["at"], row["cut"])

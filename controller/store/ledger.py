@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from controller.core.experiment import Experiment, Identity, Progress
 from controller.core.recorded import Effect, Recorded, effects
-from controller.store import FencedError
+from controller.store import FencedError, UnreadableExperimentError
 from controller.store.positions import Move
 from controller.store.postgres import Database, writing
 from controller.store.statement import Statement
@@ -136,7 +136,7 @@ class Ledger:
         return row
 
     async def find(self, namespace: str, name: str) -> tuple[Experiment, Shard] | None:
-        """The experiment of this name, and its shard."""
+        """The experiment of this name, and its shard. Raises UnreadableExperimentError."""
         row = await self._database.row(
             "SELECT * FROM experiment WHERE namespace = $1 AND name = $2", namespace, name
         )
@@ -167,7 +167,7 @@ class Ledger:
     async def get(self, experiment: ExperimentId) -> tuple[Experiment, Shard] | None:
         """The experiment with this id, and its shard.
 
-        Raises ValidationError if only a newer version can read it.
+        Raises UnreadableExperimentError.
         """
         row = await self._database.row("SELECT * FROM experiment WHERE id = $1", experiment)
         return (_experiment(row), Shard(row["shard"])) if row else None
@@ -287,13 +287,23 @@ def _readable(rows: Sequence[Any]) -> list[Experiment]:
     for row in rows:
         try:
             readable.append(_experiment(row))
-        except Exception as error:  # one that cannot be read must not hold up the others
-            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            _log.error("experiment %s is left to a newer version: %s", row["name"], what)
+        except UnreadableExperimentError as error:  # it must not hold up the others
+            _log.error("%s", error)
     return readable
 
 
 def _experiment(row: Any) -> Experiment:
+    try:
+        return _read(row)
+    except Exception as error:  # whatever it is, it is this row's
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise UnreadableExperimentError(
+            f"the experiment {row['name']!r} in namespace {row['namespace']!r} is of a newer "
+            f"version, and cannot be read by this one: {what}"
+        ) from error
+
+
+def _read(row: Any) -> Experiment:
     spec = ExperimentSpec.model_validate_json(orjson.dumps(row["spec"]))
     identity = Identity(
         ExperimentId(row["id"]), row["name"], row["namespace"], spec, row["seed"], row["origin"]

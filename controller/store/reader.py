@@ -108,7 +108,8 @@ class Reader:
                 one.delivery.position,
                 one.reason,
             )
-            self.dead.append(one)
+            if self.bookmark is not None:
+                self.dead.append(one)
         move = self.move()
         if move is None or (not self.dead and time.monotonic() - self.stored_at < LAZY_SECONDS):
             return

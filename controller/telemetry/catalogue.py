@@ -152,6 +152,11 @@ DEAD_LETTERS = CATALOGUE.counter(
 DEAD_LETTERS_KEPT = CATALOGUE.gauge(
     "dead_letters_kept", "Records put aside that were neither redriven nor dropped.", "topic"
 )
+DEAD_LETTERS_DROPPED = CATALOGUE.counter(
+    "dead_letters_dropped",
+    "Dead letters, the oldest of their shard, that went because there were too many.",
+    remedy="Find out who sends them: the log and the topic of dead letters have the latest.",
+)
 QUARANTINES = CATALOGUE.counter(
     "quarantines",
     "Times that an experiment was put into quarantine, by the flow that failed with it.",

@@ -24,6 +24,7 @@ def letter_facts(one: StoredDeadLetter) -> list[tuple[str, str]]:
         ("Record", _place(one)),
         ("When", words.clock(one.at)),
         ("Why", one.reason),
+        *([("Kept", f"its beginning, of {one.cut:,} bytes")] if one.cut is not None else []),
         *headers,
     ]
 
@@ -46,6 +47,7 @@ def letter_tree(one: StoredDeadLetter) -> dict[str, object]:
         "position": one.position,
         "at": one.at.isoformat(),
         "reason": one.reason,
+        "cut": one.cut,
         "key": one.record.key.decode(errors="replace"),
         "headers": {name: text.decode(errors="replace") for name, text in one.record.headers},
         "value": one.record.value.decode(errors="replace"),

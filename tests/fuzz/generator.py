@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from typing import Any, get_args
 from uuid import UUID
@@ -21,10 +22,11 @@ NUMBERS = (
     2**80, 0.0, -0.0, 0.5, 1e-320, 1e308, 1e400, -1e400, float("nan"), 1.0, 1e22,
 )  # fmt: skip
 TEXTS = (
-    "", "a", "loss", "lr", "default", "\0", "\ud800", "é", "\u2028", "a b", "${trialParameters.lr}",
-    "${", "1", "1e400", "NaN", "true", "null", "2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00",
-    "9999-12-31T23:59:59-12:00", "x" * 300, "y" * 20_000, "../../x", "*", "a: b", "'", "%s", "[", "]", "(",
-    "loss < 1", "status.conditions.#(type==\"Complete\")#", "${trialSpec.Name}", "-", "\n", "\u202e",
+    "", "a", "loss", "lr", "default", "\0", "\ud800", "é", "\u2028", "a b", "\n", "\u202e",
+    "${trialParameters.lr}", "${", "${trialSpec.Name}", "1", "1e400", "NaN", "true", "null",
+    "2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00",
+    "x" * 300, "y" * 20_000, "../../x", "*", "a: b", "'", "%s", "[", "]", "(", "-", "loss < 1",
+    'status.conditions.#(type=="Complete")#',
 )  # fmt: skip
 READ: tuple[type[Body], ...] = get_args(Signal | Measurement)
 """What is read from the topics of signals and of measurements."""
@@ -53,11 +55,11 @@ class Generator:
     def wrong(self) -> Any:
         """A value that hardly anything expects."""
         if self.chance.random() < 0.02:
-            tree: Any = self.chance.choice(WRONG)
+            tree: Any = deepcopy(self.chance.choice(WRONG))
             for _ in range(self.chance.choice((3, 99, 102, 400))):
                 tree = [tree] if self.chance.random() < 0.5 else {"a": tree}
             return tree
-        return self.chance.choice(WRONG)
+        return deepcopy(self.chance.choice(WRONG))
 
     def text(self, schema: dict[str, Any]) -> str:
         if schema.get("format") == "date-time":
@@ -66,7 +68,7 @@ class Generator:
             return f"{year}-{self.chance.randint(1, 12):02}-01T00:00:00.000001{zone}"
         if schema.get("format") == "uuid":
             return str(UUID(int=self.chance.getrandbits(128)))
-        most = schema.get("maxLength", 50)
+        most = int(schema.get("maxLength", 50))
         if self.chance.random() < 0.001:
             return "z" * most
         return self.chance.choice(TEXTS)[:most].replace("\0", "")
@@ -133,7 +135,7 @@ class Generator:
     def tree(self, depth: int = 0) -> Any:
         """Any JSON."""
         if depth > DEEPEST or self.chance.random() < 0.5:
-            return self.chance.choice(WRONG)
+            return deepcopy(self.chance.choice(WRONG))
         if self.chance.random() < 0.5:
             return [self.tree(depth + 1) for _ in range(self.chance.randint(0, 3))]
         return {self.text({}): self.tree(depth + 1) for _ in range(self.chance.randint(0, 3))}
@@ -150,13 +152,12 @@ class Generator:
                 case 0 if isinstance(inside, dict):
                     del inside[key]
                 case 1 if isinstance(inside, list):
-                    inside.append(inside[key])
+                    inside.append(deepcopy(inside[key]))
                 case 2 if isinstance(inside, dict):
                     inside[self.chance.choice(TEXTS)] = inside.pop(key)
                 case 3:
                     other, name = self.chance.choice(places)
-                    with_copy = json.dumps(other[name] if _has(other, name) else None)
-                    inside[key] = json.loads(with_copy)
+                    inside[key] = deepcopy(other[name] if _has(other, name) else None)
                 case 4:
                     inside[key] = self.wrong()
                 case _:
@@ -166,7 +167,7 @@ class Generator:
     def similar(self, value: Any) -> Any:
         """Another value of the same type."""
         same = [one for one in WRONG if type(one) is type(value)]
-        return self.chance.choice(same or [value])
+        return deepcopy(self.chance.choice(same or [value]))
 
     def damaged(self, text: bytes) -> bytes:
         """Text with some bytes changed, left out, doubled or cut off."""

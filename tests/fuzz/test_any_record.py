@@ -11,7 +11,7 @@ from controller.store.outbox import Outbox
 from controller.store.queries.experiments import ExperimentQueries
 from events import topics
 from events.bus import Record
-from events.envelope import UnreadableRecordError, decode, encode
+from events.envelope import Body, UnreadableRecordError, decode, encode
 from events.ids import ExperimentId, TrialNumber
 from events.metrics import MetricsReported, Point
 from events.signals import (
@@ -22,7 +22,7 @@ from events.signals import (
     WorkloadStarted,
 )
 from tests.controller.flows.owner import Owner, owning
-from tests.controller.histories import START, assignment, text
+from tests.controller.histories import START, assignment
 from tests.fuzz.generator import SEED, Generator, ce_type, examples
 from tests.tiers import LONG
 
@@ -55,11 +55,12 @@ def beginning(owner: Owner, target: ExperimentId) -> Iterator[Record]:
     """An experiment of its own with three trials, two of them running."""
     spec = owner.author.experiment.spec
     name = f"e{target.hex[:12]}"
-    for body in (
+    bodies: tuple[Body, ...] = (
         ExperimentSubmitted(name=name, namespace="default", spec=spec, seed=1),
         SuggestionsMade(request=1, assignments=tuple(map(assignment, (1, 2, 3)))),
         *(WorkloadStarted(trial=TrialNumber(number), attempt=1) for number in (1, 2)),
-    ):
+    )
+    for body in bodies:
         yield encode(owner.envelope(body, experiment=target), topics.SIGNALS, owner.holding.shard)
 
 

@@ -1,17 +1,8 @@
-"""Records as Kafka carries them: how large they are, and ours from aiokafka's."""
+"""Records of ours from those of aiokafka."""
 
 from aiokafka import ConsumerRecord
 
 from trialstream.records import Delivery, Record
-
-
-def size(record: Record) -> int:
-    """Bytes of key, headers and value: any of them may be the large one."""
-    return (
-        len(record.key)
-        + len(record.value)
-        + sum(len(name) + len(value) for name, value in record.headers)
-    )
 
 
 def delivery(topic: str, record: ConsumerRecord) -> Delivery:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -32,9 +33,12 @@ from controller.views.dead_letters import (
     value_text,
 )
 from controller.views.summary import as_json
+from events.bus import Bus
 from events.bus.kafka import open_bus
 
 MOST = 100
+PAGE = 20
+MOST_NAMED = 5
 
 
 class DeadLettersAction(StrEnum):
@@ -83,17 +87,44 @@ async def _perform(
         chosen = await _chosen(letters, ids)
         match action:
             case DeadLettersAction.SHOW:
-                for one in chosen:
-                    _show(one, output)
+                async for page in _pages(letters, chosen):
+                    for one in page:
+                        _show(one, output)
             case DeadLettersAction.REDRIVE:
                 async with open_bus(kafka_settings(kafka)) as bus:
-                    await bus.publish([one.record for one in chosen])
-                await letters.drop([one.id for one in chosen])
-                count = words.count(len(chosen), "record")
-                typer.echo(f"{count} published again; a record that fails again comes back here")
+                    await redrive(letters, bus, chosen)
             case DeadLettersAction.DROP:
-                await letters.drop([one.id for one in chosen])
+                await letters.drop(chosen)
                 typer.echo(f"{words.count(len(chosen), 'record')} dropped")
+
+
+async def redrive(letters: DeadLetters, bus: Bus, chosen: list[UUID]) -> None:
+    """Publish records again, and drop their letters. Raises CommandError if some were cut."""
+    count, cut = 0, list[str]()
+    async for page in _pages(letters, chosen):
+        whole = [one for one in page if one.cut is None]
+        cut += [str(one.id)[:8] for one in page if one.cut is not None]
+        await bus.publish([one.record for one in whole])
+        await letters.drop([one.id for one in whole])
+        count += len(whole)
+    typer.echo(
+        f"{words.count(count, 'record')} published again; a record that fails again comes back here"
+    )
+    if cut:
+        raise CommandError(
+            f"of {words.count(len(cut), 'record')} only the beginning was kept, so nothing is "
+            f"published: {', '.join(cut[:MOST_NAMED])}; have the sender send it anew, then: "
+            "trialstream dead-letters drop",
+            ExitCode.INVALID,
+        )
+
+
+async def _pages(
+    letters: DeadLetters, chosen: list[UUID]
+) -> AsyncGenerator[list[StoredDeadLetter]]:
+    """The letters, a few at a time: each may be large."""
+    for first in range(0, len(chosen), PAGE):
+        yield await letters.read(chosen[first : first + PAGE])
 
 
 @asynccontextmanager
@@ -102,13 +133,16 @@ async def _open(data: Path, database: str | None) -> AsyncGenerator[DeadLetters]
         yield DeadLetters(store)
 
 
-async def _chosen(letters: DeadLetters, ids: list[str]) -> list[StoredDeadLetter]:
-    """The letters that were named. Raises CommandError if one is not there or not unique."""
+async def _chosen(letters: DeadLetters, ids: list[str]) -> list[UUID]:
+    """The ids of the letters that were named.
+
+    Raises CommandError if one is not there or not unique.
+    """
     if not ids:
         raise CommandError(
             "say which: the id as `dead-letters list` shows it, or `all`", ExitCode.INVALID
         )
-    chosen: dict[object, StoredDeadLetter] = {}
+    chosen: dict[UUID, None] = {}
     for prefix in [""] if ids == ["all"] else ids:
         found = await letters.find(prefix.lower())
         if prefix and len(found) != 1:
@@ -118,8 +152,8 @@ async def _chosen(letters: DeadLetters, ids: list[str]) -> list[StoredDeadLetter
                 "dead-letters list",
                 ExitCode.NOT_FOUND,
             )
-        chosen |= {one.id: one for one in found}
-    return list(chosen.values())
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
 
 
 def _list(kept: list[StoredDeadLetter], counts: dict[str, int], output: ListOutput) -> None:

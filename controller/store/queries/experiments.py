@@ -1,5 +1,6 @@
 """Experiments by name, as they are or as they were, and as a list."""
 
+import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from controller.store.quarantine import Quarantined, Quarantines
 from events.facts import ExperimentState
 from events.ids import ExperimentId
 
+_log = logging.getLogger(__name__)
 MOST_LISTED = 1000
 """Experiments that a list has, the newest ones."""
 
@@ -75,7 +77,7 @@ class ExperimentQueries:
 
     _NEWEST = """
         SELECT name, namespace, state, created_at, progress,
-            (spec->>'maxTrialCount')::int AS budget,
+            spec->'maxTrialCount' AS budget,
             EXISTS (SELECT FROM quarantine WHERE experiment = id) AS quarantined
         FROM experiment WHERE $1::text IS NULL OR namespace = $1
         ORDER BY created_at DESC, id LIMIT $2
@@ -84,8 +86,10 @@ class ExperimentQueries:
     async def newest(
         self, namespace: str | None = None, limit: int = MOST_LISTED
     ) -> list[ExperimentSummary]:
-        """Experiments of one namespace, or of all, newest first."""
-        return [_summary(row) for row in await self._database.fetch(self._NEWEST, namespace, limit)]
+        """Experiments of one namespace, or of all, newest first, as far as this version can read
+        them."""
+        rows = await self._database.fetch(self._NEWEST, namespace, limit)
+        return [one for row in rows if (one := _summary(row)) is not None]
 
     async def names(self) -> list[tuple[str, str]]:
         """(namespace, name) of the newest experiments."""
@@ -126,7 +130,15 @@ class ExperimentQueries:
         return ExperimentSnapshot(known, found.created_at, concluded_at, moment.at, past=True)
 
 
-def _summary(row: Any) -> ExperimentSummary:
+def _summary(row: Any) -> ExperimentSummary | None:
+    try:
+        return _read(row)
+    except Exception as error:  # whatever it is, it is this row's
+        _log.error("experiment %s is left to a newer version: %r", row["name"], error)
+        return None
+
+
+def _read(row: Any) -> ExperimentSummary:
     progress = row["progress"]
     best = progress.get("best")
     return ExperimentSummary(

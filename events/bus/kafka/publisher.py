@@ -13,8 +13,8 @@ from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record, RecordTooLargeError
 from trialstream.kafka.connection import client_options, limit_client_logs, stop, translated
-from trialstream.kafka.records import size
 from trialstream.kafka.settings import KafkaSettings
+from trialstream.records import size
 
 MAX_RECORD_BYTES = 900 * 1024
 """Key, headers and value of a record: what brokers take by default, with a margin."""

@@ -13,8 +13,9 @@ from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from events import waiting
 from events.bus import BusRefusedError, BusUnavailableError, Delivery
 from trialstream.kafka.connection import client_options, stop, translated
-from trialstream.kafka.records import delivery, size
+from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
+from trialstream.records import size
 
 POLL_MS = 200
 MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000

@@ -3,12 +3,15 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from controller.store import UnreadableExperimentError
 from controller.store.embedded import embedded
 from controller.store.history import PAGE
 from controller.store.journal import Journals
+from controller.store.ledger import Ledger
 from controller.store.queries import Queries
 from events.facts import TrialConcluded, TrialState
 from events.ids import TrialNumber
@@ -137,3 +140,40 @@ async def test_the_whole_front_comes_from_the_rows_and_the_journal_has_all_value
     assert len(author.experiment.progress.front) == 100
     assert [row.number for row in whole] == list(range(1, 151))
     assert [one.values + one.violations for one in journal.conclusions] == outcomes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """spec = jsonb_set(spec, '{maxTrialCount}', '1099511627776')""",
+        """spec = spec || '{"parallelTrialCount": 0, "maxTrialCount": "many"}'""",
+        """spec = '[]', progress = '{"counts": 3}'""",
+        """progress = '[]'""",
+        """state = 'FromTheFuture'""",
+    ],
+)
+async def test_an_experiment_that_was_badly_written_is_missing_alone(
+    database_url: str, change: str
+) -> None:
+    """An older or a newer version wrote its row: all others are listed and loaded."""
+    async with opened(database_url) as (database, leases):
+        strange = await admitted(database, leases, text(f"s{uuid4().hex[:9]}", trials=7))
+        good = await admitted(database, leases, text(f"g{uuid4().hex[:9]}", trials=7))
+        sql = "SELECT spec, progress, state FROM experiment WHERE id = $1"
+        before = await database.row(sql, strange.id)
+        assert before is not None
+        await database.execute(f"UPDATE experiment SET {change} WHERE id = $1", strange.id)
+        try:
+            listed = await Queries(database).experiments.newest()
+            assert good.experiment.identity.name in {one.name for one in listed}
+            assert {one.budget for one in listed if one.name[:1] == "g"} == {7}
+            ledger = Ledger(database)
+            assert await ledger.load(good._shard) == [good.experiment]
+            if "state" not in change:
+                with pytest.raises(UnreadableExperimentError, match="of a newer version"):
+                    await ledger.find("default", strange.experiment.identity.name)
+        finally:
+            await database.execute(
+                "UPDATE experiment SET spec = $2, progress = $3, state = $4 WHERE id = $1",
+                strange.id, *before.values(),
+            )  # fmt: skip
