@@ -2,9 +2,11 @@
 take-over, a resume, or a failure."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from math import isfinite
 from typing import assert_never
 
 from algorithms.scheduling import Clone, Continue, Pause, Promote, Scheduler, Stop, create_scheduler
@@ -91,8 +93,8 @@ async def _retell(
     async for points in courses.points(number, trial, metric, last):
         if number not in early_stopping.holding.experiments:
             return
-        for step, value in points:
-            early_stopping.report(AttemptKey(number, trial.number, trial.attempt), step, value)
+        key = AttemptKey(number, trial.number, trial.attempt)
+        early_stopping.report(key, ((step, value, None) for step, value in points))
 
 
 @dataclass(slots=True)
@@ -102,7 +104,8 @@ class EarlyStopping:
 
     holding: Holding
     rules: dict[ExperimentId, Scheduler] = field(default_factory=dict)
-    pending: list[tuple[AttemptKey, str]] = field(default_factory=list)
+    pending: dict[AttemptKey, str] = field(default_factory=dict)
+    """Attempts to stop, and why."""
     unsaved: dict[AttemptKey, tuple[int, int]] = field(default_factory=dict)
     """Points that are in no stored course, and the last step among them."""
     due: set[ExperimentId] = field(default_factory=set)
@@ -182,12 +185,9 @@ class EarlyStopping:
         if self.holding.live(key) is None:
             return
         metric = self._objective(experiment).metric
-        for point in body.points:
-            if point.metric == metric:
-                before = len(self.pending)
-                self.report(key, point.step, point.value)
-                if len(self.pending) > before:
-                    STOP.observe(max(0.0, (now() - point.at).total_seconds()))
+        self.report(
+            key, ((one.step, one.value, one.at) for one in body.points if one.metric == metric)
+        )
 
     def learn(self, recorded: Recorded) -> None:
         """Tell the rule about conclusions, which it compares with, and new attempts, which start
@@ -218,25 +218,34 @@ class EarlyStopping:
 
     def take_stops(self) -> Iterator[Envelope]:
         """The signals to stop trials since the last call."""
-        pending, self.pending = self.pending, []
-        for key, message in pending:
+        pending, self.pending = self.pending, {}
+        for key, message in pending.items():
             judged = TrialJudged(trial=key.trial, attempt=key.attempt, message=message)
             yield self.holding.seen(key, judged, now())
 
-    def report(self, key: AttemptKey, step: int, value: float) -> None:
-        """Have the rule judge a point."""
-        experiment, trial = key.experiment, key.trial
-        rule = self._rule(experiment)
-        if rule is None or not abs(value) < float("inf"):
+    def report(self, key: AttemptKey, points: Iterable[tuple[int, float, datetime | None]]) -> None:
+        """Have the rule judge points: step, value, and when a live one was reported."""
+        rule = self._rule(key.experiment)
+        if rule is None:
             return
+        objective = self._objective(key.experiment)
         new, last = self.unsaved.get(key, (0, 0))
-        self.unsaved[key] = new + 1, max(last, step)
-        decision = rule.observe(trial, step, self._objective(experiment).loss(value))
+        for step, value, at in points:
+            if isfinite(value):
+                new, last = new + 1, max(last, step)
+                decision = rule.observe(key.trial, step, objective.loss(value))
+                if not isinstance(decision, Continue):
+                    self._act(key, decision, at)
+        if new:
+            self.unsaved[key] = new, last
+
+    def _act(
+        self, key: AttemptKey, decision: Stop | Pause | Promote | Clone, at: datetime | None
+    ) -> None:
         match decision:
-            case Continue():
-                pass
             case Stop(reason=reason):
-                self._stop(experiment, trial, reason)
+                if self._stop(key.experiment, key.trial, reason) and at is not None:
+                    STOP.observe(max(0.0, (now() - at).total_seconds()))
             case Pause() | Promote() | Clone():
                 raise NotImplementedError(
                     f"{decision} is not supported yet; admission refuses such rules"
@@ -244,14 +253,19 @@ class EarlyStopping:
             case _:
                 assert_never(decision)
 
-    def _stop(self, experiment: ExperimentId, trial: TrialNumber, reason: str) -> None:
+    def _stop(self, experiment: ExperimentId, trial: TrialNumber, reason: str) -> bool:
+        """Ask for the stop of the trial's live attempt, once; False if it was asked before."""
         held = self.holding.experiments[experiment]
         live = held.progress.live.get(trial)
-        if live is not None and live.stopping is None:
-            wanted = held.spec.early_stopping
-            assert wanted is not None
-            message = f"{wanted.algorithm_name}: {reason}"
-            self.pending.append((AttemptKey(experiment, trial, live.attempt), message))
+        if live is None or live.stopping is not None:
+            return False
+        key = AttemptKey(experiment, trial, live.attempt)
+        if key in self.pending:
+            return False
+        wanted = held.spec.early_stopping
+        assert wanted is not None
+        self.pending[key] = f"{wanted.algorithm_name}: {reason}"
+        return True
 
     def _rule(self, experiment: ExperimentId) -> Scheduler | None:
         if experiment in self.waiting:

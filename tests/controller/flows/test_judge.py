@@ -60,7 +60,7 @@ def judged(latencies: Sequence[float], *, restored: bool) -> bool:
             )
     if restored:
         for one in succeeded:
-            early_stopping.report(AttemptKey(number, one.number, 1), 1, 0.0)
+            early_stopping.report(AttemptKey(number, one.number, 1), [(1, 0.0, None)])
             assert list(early_stopping.conclude(number, one)), "it is to be kept"
     early_stopping.observe(
         [
@@ -89,7 +89,7 @@ def one_running() -> tuple[EarlyStopping, AttemptKey]:
 def test_a_stop_says_which_rule_and_why() -> None:
     early_stopping, key = one_running()
     first = KnownTrial(TrialNumber(1), 1, succeeded=True, feasible=True)
-    early_stopping.report(AttemptKey(key.experiment, first.number, 1), 1, 0.0)
+    early_stopping.report(AttemptKey(key.experiment, first.number, 1), [(1, 0.0, None)])
     assert list(early_stopping.conclude(key.experiment, first)), "it is to be kept"
     early_stopping.observe([report_points(key, [Point("loss", 1, now(), 5.0)], now())])
     (judged,) = early_stopping.take_stops()
