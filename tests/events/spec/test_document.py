@@ -167,6 +167,36 @@ def test_words_that_a_shell_reads_are_warned_of(template: str, warned: bool) -> 
     assert not warned or "as part of its script" in warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("command", "path", "warned"),
+    [
+        ("[train]", "/out/metrics.log", True),
+        ("[train, --log=/out/metrics.log]", "/out/metrics.log", False),
+        ("[train, --folder, /out]", "/out/metrics.log", False),
+        ("[train, /]", "/metrics.log", True),
+        ("[sh, -c, 'train > $TRIALSTREAM_METRICS_FILE']", "/out/metrics.log", False),
+    ],
+)
+def test_a_file_that_no_program_knows_of_is_warned_of(
+    command: str, path: str, warned: bool
+) -> None:
+    text = f"""
+apiVersion: trialstream.io/v1alpha1
+kind: Experiment
+metadata: {{name: file}}
+spec:
+  objective: {{type: minimize, objectiveMetricName: loss}}
+  metricsCollectorSpec:
+    collector: {{kind: File}}
+    source: {{fileSystemPath: {{path: {path}}}}}
+  parameters:
+  - {{name: lr, parameterType: double, feasibleSpace: {{min: 0, max: 1}}}}
+  trialTemplate: {{command: {command}}}
+"""
+    warnings = load(text.encode()).warnings
+    assert [path in warning for warning in warnings] == [True] * warned
+
+
 def test_katib_has_katibs_defaults() -> None:
     document = load(KATIB.encode())
     spec, template = document.spec, document.spec.trial_template

@@ -1,10 +1,12 @@
-"""Words that reach the program in another form than they are written, or are read by a shell."""
+"""What is valid and was hardly meant: words that reach the program in another form, or are read by
+a shell, and a file of metrics that no program knows of."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import placeholders, written
 from events.spec.problem import Path, text_of
@@ -58,6 +60,34 @@ def _scripts(tree: Any) -> Iterator[str]:
 
 def _listed(words: Any) -> Sequence[str]:
     return [str(word) for word in words] if isinstance(words, list | tuple) else ()
+
+
+def unknown_file(spec: ExperimentSpec) -> Iterator[str]:
+    """A warning if the template nowhere names the file in which metrics are looked for."""
+    template, collector = spec.trial_template, spec.metrics_collector_spec
+    if collector.collector.kind is not CollectorKind.FILE or template.config_map is not None:
+        return
+    path = PurePosixPath(collector.path)
+    known = {str(path), "TRIALSTREAM_METRICS_FILE"}
+    if str(path.parent) != "/":
+        known.add(str(path.parent))
+    tree = list(template.command) if template.command else template.trial_spec
+    if not any(name in text for text in _texts(tree) for name in known):
+        yield (
+            f"spec.metricsCollectorSpec: metrics are looked for in {path}, which the template does "
+            "not name: tell the program to write them there, by an argument or a variable of the "
+            "environment"
+        )
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from _texts(inner)
+    else:
+        yield str(tree)
 
 
 def _is_word(path: Path, spec: ExperimentSpec) -> bool:
