@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from collectors.parsers import parser_for
 from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
-from collectors.sources.tail import Tail
+from collectors.sources.registry import source_for
 from events import topics
 from events.bus import BusRefusedError, BusUnavailableError
 from events.bus.kafka import KafkaSettings, open_publisher
@@ -62,7 +61,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--metric", action="append", required=True, help="a metric to look for; may be repeated"
     )
-    options.add_argument("--file", type=Path, required=True, help="the file that the trial writes")
+    options.add_argument(
+        "--file", type=Path, required=True, help="the file or folder that the trial writes"
+    )
     options.add_argument(
         "--spool", type=Path, required=True, help="folder for what is not delivered yet"
     )
@@ -121,11 +122,11 @@ async def _collect(
     options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec
 ) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
-    tail = Tail(options.file, parser_for(spec, options.metric), now)
+    source = source_for(spec, options.metric, options.file, now)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
     collector = Collector(
-        key, Shard(options.shard), tail, spool, patience=options.patience, linger=options.linger
+        key, Shard(options.shard), source, spool, patience=options.patience, linger=options.linger
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, collector.end)

@@ -5,14 +5,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
-from collectors.parsers import parser_for
+from collectors.problems import IN_PODS
 from collectors.problems import problems as collector_problems
-from collectors.sources.tail import Tail
+from collectors.sources.registry import source_for
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import Policy
@@ -38,7 +37,6 @@ from controller.suggestion.pool import Pool
 from events.bus import Bus
 from events.clock import now
 from events.ids import ExperimentId
-from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
@@ -57,7 +55,7 @@ def kubernetes_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Proble
     """Everything for which this version cannot run `spec` as workloads of Kubernetes."""
     yield from search_problems(spec)
     yield from scheduler_problems(spec)
-    yield from collector_problems(spec)
+    yield from collector_problems(spec, IN_PODS)
     yield from workload_problems(spec, policy)
 
 
@@ -202,12 +200,12 @@ async def open_components(
 
 
 def local_follow(cluster: LocalCluster) -> Follow:
-    """Read the metrics of a local attempt from the file that it writes."""
+    """Read the metrics of a local attempt from the file or folder that it writes."""
 
     def follow(launched: Launch) -> Source:
-        collector = launched.spec.metrics_collector_spec
-        is_file = collector.collector.kind is CollectorKind.FILE
-        path: Path = cluster.metrics_path(launched) if is_file else cluster.log_path(launched.key)
-        return Tail(path, parser_for(collector, launched.spec.metrics), now)
+        spec = launched.spec
+        return source_for(
+            spec.metrics_collector_spec, spec.metrics, cluster.metrics_path(launched), now
+        )
 
     return follow

@@ -7,6 +7,7 @@ from events.model import Many, SpecPart, Text
 from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
+DEFAULT_EVENTS = "/var/log/katib/tfevent"
 
 
 class CollectorKind(StrEnum):
@@ -16,6 +17,11 @@ class CollectorKind(StrEnum):
     PROMETHEUS = "PrometheusMetric"
     CUSTOM = "Custom"
     PUSH = "Push"
+
+    @property
+    def has_path(self) -> bool:
+        """Does the trial write to a place of its own, which the spec names?"""
+        return self in (CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT)
 
 
 class FileFormat(StrEnum):
@@ -60,7 +66,8 @@ class MetricsCollectorSpec(SpecPart):
     @property
     def path(self) -> str:
         path = self.source.file_system_path if self.source else None
-        return (path.path if path else None) or DEFAULT_LOG
+        is_folder = self.collector.kind is CollectorKind.TENSORFLOW_EVENT
+        return (path.path if path else None) or (DEFAULT_EVENTS if is_folder else DEFAULT_LOG)
 
     @property
     def filters(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import placeholders, written
 from events.spec.problem import Path, text_of
@@ -65,7 +64,7 @@ def _listed(words: Any) -> Sequence[str]:
 def unknown_file(spec: ExperimentSpec) -> Iterator[str]:
     """A warning if the template nowhere names the file in which metrics are looked for."""
     template, collector = spec.trial_template, spec.metrics_collector_spec
-    if collector.collector.kind is not CollectorKind.FILE or template.config_map is not None:
+    if not collector.collector.kind.has_path or template.config_map is not None:
         return
     path = PurePosixPath(collector.path)
     known = {str(path), "TRIALSTREAM_METRICS_FILE"}

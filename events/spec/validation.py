@@ -139,11 +139,19 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
     where: Path = ("spec", "metricsCollectorSpec")
     path = spec.source.file_system_path if spec.source else None
     place = (*where, "source", "fileSystemPath")
-    if spec.collector.kind is CollectorKind.FILE and path is not None:
-        if path.kind not in (None, "File"):
-            yield Problem((*place, "kind"), f"{path.kind!r} must be File for collector kind File")
+    if spec.collector.kind.has_path and path is not None:
+        kind = "File" if spec.collector.kind is CollectorKind.FILE else "Directory"
+        if path.kind not in (None, kind):
+            yield Problem(
+                (*place, "kind"),
+                f"{path.kind!r} must be {kind} for collector kind {spec.collector.kind.value}",
+            )
         if path.path is not None and not path.path.startswith("/"):
             yield Problem((*place, "path"), f"{path.path!r} must be absolute")
+    if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT and path and path.format:
+        yield Problem(
+            (*place, "format"), f"{path.format.value} has no meaning for event files; remove it"
+        )
     if spec.format.value == "JSON" and spec.source is not None and spec.source.filter is not None:
         yield Problem((*where, "source", "filter"), "cannot be used with format JSON; remove it")
     for index, expression in enumerate(spec.filters):

@@ -4,6 +4,7 @@ deleted."""
 import json
 import re
 import signal
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -259,3 +260,24 @@ def test_the_commands_that_it_names_find_the_experiment_in_its_namespace(desk: D
     assert [command for command, _ in named] == ["show", "report"]
     for _, name in named:
         assert desk.do("show", name).code == ExitCode.OK
+
+
+def test_event_files_are_metrics_also_below_a_folder_that_the_program_knows(desk: Desk) -> None:
+    desk.script(
+        "writer",
+        "import sys\n"
+        "from tensorboardX import SummaryWriter\n"
+        "with SummaryWriter(sys.argv[1] + '/test') as writer:\n"
+        "    for step in range(5):\n"
+        "        writer.add_scalar('loss', float(sys.argv[2]) / (step + 1), step)\n",
+    )
+    extra = f"""
+  metricsCollectorSpec:
+    collector: {{kind: TensorFlowEvent}}
+    source: {{fileSystemPath: {{path: /logs/test, kind: Directory}}}}
+  trialTemplate: {{command: [{sys.executable}, writer.py, /logs, "${{trialParameters.x}}"]}}"""
+    done = desk.do("run", desk.write(extra=extra), "--output", "json")
+    assert done.code == ExitCode.OK, done.complained
+    best = done.document["best"]
+    assert best["value"] == pytest.approx(best["assignment"]["x"] / 5, rel=1e-6)
+    assert "warning" not in done.complained.lower()

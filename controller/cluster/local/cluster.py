@@ -156,12 +156,14 @@ class LocalCluster:
         return Path(self._attempt(key).log)
 
     def metrics_path(self, launch: Launch) -> Path:
-        """The file in which the attempt's metrics are looked for: its log, or a file of its own for
-        collector File."""
+        """Where the attempt's metrics are looked for: its log, or a file or folder of its own for
+        the collectors File and TensorFlowEvent."""
         if not _writes_metrics_file(launch):
             return self.log_path(launch.key)
-        name = Path(launch.spec.metrics_collector_spec.path).name
-        return Path(self._attempt(launch.key).metrics, name or "metrics")
+        collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
+        if collector.collector.kind is CollectorKind.TENSORFLOW_EVENT:
+            return Path(folder, collector.path.strip("/"))
+        return Path(folder, Path(collector.path).name or "metrics")
 
     def _attempt(self, key: AttemptKey) -> Attempt:
         return Attempt(str(self._data), attempt_path(key))
@@ -229,7 +231,7 @@ class LocalCluster:
 
 
 def _writes_metrics_file(launch: Launch) -> bool:
-    return launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE
+    return launch.spec.metrics_collector_spec.collector.kind.has_path
 
 
 def _prepare_folders(data: Path) -> tuple[Path, Path]:

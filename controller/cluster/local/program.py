@@ -3,9 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from controller.cluster import Launch
@@ -56,10 +56,10 @@ def render_process(launch: Launch, metrics: Path) -> Process:
     """
     own = _own_variables(launch, metrics)
     argv, env, timeout, memory = _render(launch, own)
-    if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.FILE:
-        path = launch.spec.metrics_collector_spec.path
-        argv = [_redirect(word, path, metrics) for word in argv]
-        env = {name: _redirect(value, path, metrics) for name, value in env.items()}
+    if launch.spec.metrics_collector_spec.collector.kind.has_path:
+        path, place = _named(launch, metrics, [*argv, *env.values()])
+        argv = [_redirect(word, path, place) for word in argv]
+        env = {name: _redirect(value, path, place) for name, value in env.items()}
     timeouts = [
         seconds
         for seconds in (launch.spec.trial_template.timeout_seconds, timeout)
@@ -256,7 +256,20 @@ def _expand(text: str, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda found: known.get(found[1], found[0]) if found[1] else "$", text)
 
 
+def _named(launch: Launch, metrics: Path, words: Sequence[str]) -> tuple[str, Path]:
+    """The path of the metrics as the template has it, and what stands for it here. With event
+    files, programs are often given a folder above, such as `/logs` of `/logs/test`."""
+    collector = launch.spec.metrics_collector_spec
+    if collector.collector.kind is CollectorKind.TENSORFLOW_EVENT:
+        above, place = PurePosixPath(collector.path), metrics
+        while above != above.parent:
+            if any(_redirect(word, str(above), place) != word for word in words):
+                return str(above), place
+            above, place = above.parent, place.parent
+    return collector.path, metrics
+
+
 def _redirect(text: str, path: str, metrics: Path) -> str:
     """Replace the configured path: local trials share one file system, so each gets a metrics file
-    of its own."""
+    or folder of its own."""
     return re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w/-]|\.\w)", lambda _: str(metrics), text)

@@ -1,0 +1,168 @@
+"""Read the scalars of TensorBoard's event files in a folder as they grow."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import orjson
+
+from collectors.parsers.event_records import (
+    HEADER,
+    LONGEST,
+    BrokenRecordError,
+    Scalar,
+    record_size,
+    scalars,
+)
+from collectors.parsers.reading import seconds
+from collectors.sources.tail import MAX_BYTES, MAX_POINTS
+from events.metrics import Point
+from events.regular_file import NOTHING_THERE, open_regular
+
+MOST_FILES, DEEPEST = 1000, 8
+"""Files of a folder that are read, and levels of folders."""
+LOOK_SECONDS = 0.2
+MARK = "tfevents"
+_BROKEN = -1
+_log = logging.getLogger(__name__)
+
+
+class EventFolder:
+    """The points of all event files below a folder, each file from its first to its last whole
+    record.
+
+    A metric is a tag, or folder and tag (`train/accuracy`), or what Katib takes for it: a tag that
+    begins with the last part of the metric, in a folder that ends with the others. Where several
+    of these are there, only the first kind counts from then on. `step` counts the reports of each
+    metric from 1. What is no record ends the reading of its file, which is said in the log.
+    """
+
+    def __init__(self, folder: Path, metrics: Sequence[str], clock: Callable[[], datetime]) -> None:
+        self._folder = folder
+        self._metrics = metrics
+        self._clock = clock
+        self._places: dict[str, int] = {}
+        """By file: how much was read of it, or _BROKEN."""
+        self._steps: Counter[str] = Counter()
+        self._ranks: dict[str, int] = {}
+        """By metric: the best kind of match so far."""
+
+    def read(self) -> list[Point]:
+        """The points of whole records that came since the last call, some MAX_POINTS at most.
+
+        Raises OSError if the system fails to read.
+        """
+        points: list[Point] = []
+        for name in self._names():
+            if len(points) < MAX_POINTS and self._places.get(name) != _BROKEN:
+                points += self._read_file(name)
+        return points
+
+    def finish(self) -> list[Point]:
+        """As `read`, once nobody writes any more: what is half a record in the end is no record."""
+        while True:
+            before = dict(self._places)
+            if (points := self.read()) or self._places == before:
+                return points
+
+    def state(self) -> bytes:
+        """How far was read, for `restore`."""
+        return orjson.dumps([self._places, self._steps, self._ranks])
+
+    def restore(self, state: bytes) -> None:
+        """Continue where another reader of the same folder was."""
+        self._places, steps, self._ranks = orjson.loads(state)
+        self._steps = Counter(steps)
+
+    @contextmanager
+    def watching(self, changed: Callable[[], None]) -> Iterator["_Watch"]:
+        """Nothing tells of new files below a folder: it is looked at again and again."""
+        yield _Watch()
+
+    def _names(self) -> list[str]:
+        found = (os.path.relpath(path, self._folder) for path in _files(self._folder, DEEPEST))
+        return sorted(name for name, _ in zip(found, range(MOST_FILES), strict=False))
+
+    def _read_file(self, name: str) -> list[Point]:
+        points: list[Point] = []
+        place = self._places.get(name, 0)
+        try:
+            with open_regular(self._folder / name) as file:
+                for size, found in _records(file, place):
+                    place += size
+                    points += self._points(name, found)
+        except BrokenRecordError as error:
+            _log.warning("%s is not read beyond byte %d: %s", self._folder / name, place, error)
+            place = _BROKEN
+        except OSError as error:
+            if error.errno not in NOTHING_THERE:
+                raise
+        self._places[name] = place
+        return points
+
+    def _points(self, name: str, found: Sequence[Scalar]) -> Iterator[Point]:
+        folder = PurePosixPath(name).parent.as_posix()
+        for scalar in found:
+            for metric in self._metrics:
+                rank = _rank(metric, "" if folder == "." else folder, scalar.tag)
+                if rank is not None and rank <= self._ranks.get(metric, rank):
+                    self._ranks[metric] = rank
+                    self._steps[metric] += 1
+                    at = seconds(scalar.wall_time) or self._clock()
+                    yield Point(metric, self._steps[metric], at, scalar.value)
+
+
+class _Watch:
+    def patience(self) -> float:
+        """Seconds until the folder has to be looked at again."""
+        return LOOK_SECONDS
+
+
+@lru_cache(maxsize=10_000)
+def _rank(metric: str, folder: str, tag: str) -> int | None:
+    """How well a tag in a file of this folder fits the metric, the best first; None if not."""
+    if tag == metric:
+        return 0
+    if f"{folder}/{tag}" == metric:
+        return 1
+    above, _, last = metric.rpartition("/")
+    return 2 if tag.startswith(last) and folder.endswith(above) else None
+
+
+def _files(folder: Path, depth: int) -> Iterator[str]:
+    """The event files below a folder; links are not followed."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # there is none yet
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if depth > 1:
+                yield from _files(Path(entry.path), depth - 1)
+        elif MARK in entry.name and entry.is_file(follow_symlinks=False):
+            yield entry.path
+
+
+def _records(file: BinaryIO, place: int) -> Iterator[tuple[int, list[Scalar]]]:
+    """Sizes and scalars of the whole records from `place` on, as far as one look goes."""
+    end = os.fstat(file.fileno()).st_size
+    file.seek(place)
+    data, first = file.read(MAX_BYTES), 0
+    while len(data) - first >= HEADER:
+        size = record_size(data[first : first + HEADER])
+        if size > LONGEST:
+            if place + first + size <= end:
+                yield size, []
+            return
+        if first + size > len(data):
+            data, first = data[first:] + file.read(size), 0
+            if size > len(data):
+                return
+        yield size, scalars(data[first : first + size])
+        first += size

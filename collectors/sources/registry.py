@@ -1,0 +1,21 @@
+"""Which source reads the metrics that a spec asks for."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from collectors.parsers import parser_for
+from collectors.sources import Source
+from collectors.sources.event_folder import EventFolder
+from collectors.sources.tail import Tail
+from events.spec.collector import CollectorKind, MetricsCollectorSpec
+
+
+def source_for(
+    spec: MetricsCollectorSpec, metrics: Sequence[str], path: Path, clock: Callable[[], datetime]
+) -> Source:
+    """The source of an attempt that writes to `path`: a log, a file of metrics, or a folder of
+    event files. Raises re2.error for a filter that RE2 cannot read."""
+    if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
+        return EventFolder(path, metrics, clock)
+    return Tail(path, parser_for(spec, metrics), clock)

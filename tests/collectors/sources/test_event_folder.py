@@ -1,0 +1,144 @@
+"""A folder of event files gives each scalar once, however its bytes arrive."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tensorboardX.proto.tensor_pb2 import TensorProto
+
+from collectors.sources.event_folder import EventFolder
+from events.metrics import Point
+from tests.collectors.event_files import event, write
+from tests.tiers import tiered
+
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+START = datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def folder_of(path: Path, *metrics: str) -> EventFolder:
+    return EventFolder(path, metrics, lambda: NOON)
+
+
+def all_of(reader: EventFolder) -> list[Point]:
+    points: list[Point] = []
+    while more := reader.finish():
+        points += more
+    return points
+
+
+def values(points: Sequence[Point], metric: str) -> list[float]:
+    assert [one.step for one in points if one.metric == metric] == list(
+        range(1, 1 + sum(one.metric == metric for one in points))
+    )
+    return [one.value for one in points if one.metric == metric]
+
+
+def test_what_a_real_writer_writes_is_read_to_the_last_scalar(tmp_path: Path) -> None:
+    write(tmp_path, "loss", [0.5, 0.25, math.nan, math.inf])
+    points = all_of(folder_of(tmp_path, "loss"))
+    assert points[:2] == [Point("loss", 1, START, 0.5), Point("loss", 2, points[1].at, 0.25)]
+    assert math.isnan(points[2].value)
+    assert points[3].value == math.inf
+    assert points[3].at.timestamp() == 1_700_000_003
+
+
+def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+    assert all_of(folder_of(tmp_path / "none", "loss")) == []
+
+
+def test_it_is_read_while_it_grows_byte_by_byte(tmp_path: Path) -> None:
+    write(tmp_path / "whole", "loss", [float(n) for n in range(20)])
+    (source,) = (tmp_path / "whole").iterdir()
+    data = source.read_bytes()
+    (tmp_path / "part").mkdir()
+    file, reader, points = tmp_path / "part" / source.name, folder_of(tmp_path / "part", "loss"), []
+    for end in range(0, len(data) + 1, 3):
+        file.write_bytes(data[:end])
+        points += reader.read()
+        reader_after, state = folder_of(tmp_path / "part", "loss"), reader.state()
+        reader_after.restore(state)
+        reader = reader_after
+    file.write_bytes(data)
+    points += all_of(reader)
+    assert values(points, "loss") == [float(n) for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "folder", "tag"),
+    [
+        ("accuracy", "", "accuracy"),
+        ("accuracy", "train", "accuracy"),
+        ("train/accuracy", "", "train/accuracy"),
+        ("train/accuracy", "train", "accuracy"),
+        ("accuracy", "", "accuracy_1"),
+        ("test/accuracy", "logs/mytest", "accuracy_1"),
+        ("test/accuracy", "logs/test", "accuracy"),
+    ],
+)
+def test_a_metric_is_a_tag_or_folder_and_tag_or_what_katib_takes(
+    tmp_path: Path, metric: str, folder: str, tag: str
+) -> None:
+    write(tmp_path / folder, tag, [1.0])
+    write(tmp_path / "other", "loss", [2.0])
+    assert values(all_of(folder_of(tmp_path, metric)), metric) == [1.0]
+
+
+def test_the_tag_itself_goes_before_what_begins_like_it(tmp_path: Path) -> None:
+    write(tmp_path / "a", "accuracy", [1.0])
+    write(tmp_path / "b", "accuracy_top5", [2.0])
+    assert values(all_of(folder_of(tmp_path, "accuracy")), "accuracy") == [1.0]
+
+
+def test_several_writers_in_one_folder_and_below(tmp_path: Path) -> None:
+    write(tmp_path, "loss", [1.0, 2.0], suffix=".a")
+    write(tmp_path, "acc", [0.5], suffix=".b")
+    write(tmp_path / "deep" / "er", "lr", [0.1])
+    points = all_of(folder_of(tmp_path, "loss", "acc", "lr"))
+    assert (values(points, "loss"), values(points, "acc")) == ([1.0, 2.0], [0.5])
+    assert values(points, "lr") == pytest.approx([0.1])
+
+
+def test_a_broken_record_ends_its_file_alone_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    tensor = event("loss", TensorProto(dtype=1, float_val=[1.0]))
+    broken = tensor[:-1] + bytes([tensor[-1] ^ 1])
+    (tmp_path / "tfevents.1").write_bytes(tensor + broken + tensor)
+    (tmp_path / "tfevents.2").write_bytes(tensor)
+    (tmp_path / "tfevents.3").write_bytes(b"this is no record at all, though it is long enough")
+    (tmp_path / "tfevents.4").write_bytes(tensor[:-3])
+    reader = folder_of(tmp_path, "loss")
+    assert values(all_of(reader), "loss") == [1.0, 1.0]
+    assert all_of(reader) == []
+    assert "tfevents.1 is not read beyond byte" in caplog.text
+    assert "tfevents.3 is not read beyond byte 0" in caplog.text
+    assert "tfevents.4" not in caplog.text
+
+
+def test_pipes_links_and_other_files_hold_nobody_up(tmp_path: Path) -> None:
+    write(tmp_path / "outside", "loss", [1.0])
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "tfevents.pipe")
+    (tmp_path / "logs" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "logs" / "tfevents.link").symlink_to(next((tmp_path / "outside").iterdir()))
+    (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs" / "notes.txt").write_text("loss=1")
+    assert all_of(folder_of(tmp_path / "logs", "loss")) == []
+
+
+def test_a_file_of_many_scalars_is_read_in_parts_and_time_that_is_linear(tmp_path: Path) -> None:
+    count = tiered(50_000)
+    one = event("loss", TensorProto(dtype=1, float_val=[1.0]))
+    (tmp_path / "tfevents").write_bytes(one * count)
+    reader, points, begin = folder_of(tmp_path, "loss"), 0, time.process_time()
+    while more := reader.finish():
+        assert len(more) < 40_000
+        points += len(more)
+    assert points == count
+    assert time.process_time() - begin < count / 10_000
