@@ -27,7 +27,8 @@ from events.regular_file import NOTHING_THERE, open_regular
 
 MOST_FILES, DEEPEST = 1000, 8
 """Files of a folder that are read, and levels of folders."""
-LOOK_SECONDS = 0.2
+WALK_SECONDS = 0.2
+"""Between two looks for what is new below a folder."""
 MARK = "tfevents"
 _BROKEN = -1
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class EventFolder:
 class _Watch:
     def patience(self) -> float:
         """Seconds until the folder has to be looked at again."""
-        return LOOK_SECONDS
+        return WALK_SECONDS
 
 
 @lru_cache(maxsize=10_000)
