@@ -30,6 +30,8 @@ class MedianSettings(AlgorithmSettings):
 
 SORTED_IN = 8
 """Numbers that are sorted in one by one; more are sorted with the others at once."""
+LATEST = 64
+"""Succeeded trials that each ranking takes in only when it is asked; then all take them in."""
 _HEAD = struct.Struct("<qqdd")
 
 
@@ -39,12 +41,8 @@ class Ranking:
 
     ordered: array[float] = field(default_factory=lambda: array("d"))
     added: array[float] = field(default_factory=lambda: array("d"))
-
-    def __len__(self) -> int:
-        return len(self.ordered) + len(self.added)
-
-    def copy(self) -> Ranking:
-        return Ranking(self.ordered[:], self.added[:])
+    taken: int = 0
+    """How many of the latest courses are in it."""
 
     def median(self) -> float:
         """Of at least one number."""
@@ -68,6 +66,14 @@ class Course:
     best: float = float("inf")
     averages: array[float] = field(default_factory=lambda: array("d"))
 
+    def at(self, slot: int) -> float:
+        """The running average there: the last one where the trial ended before."""
+        return self.averages[slot] if slot < len(self.averages) else self.average
+
+    def row(self, slots: int) -> array[float]:
+        """The running averages at the first `slots` slots."""
+        return self.averages + array("d", [self.average]) * (slots - len(self.averages))
+
     def packed(self) -> bytes:
         head = _HEAD.pack(self.last, self.reports, self.average, self.best)
         return head + self.averages.tobytes()
@@ -90,8 +96,8 @@ class MedianStop:
     before counts with its last average. Unlike Katib's rule of the same name it takes the median,
     not the mean, and looks at every step, not at one.
 
-    `conclude` costs O(slots), and the next look at a slot sorts in what came since. Memory is 8
-    bytes per succeeded trial and slot.
+    `conclude` costs nothing but for each 64th, and a look at a slot sorts in what came since.
+    Memory is 8 bytes per succeeded trial and slot.
     """
 
     def __init__(self, settings: MedianSettings, metric: str) -> None:
@@ -99,10 +105,14 @@ class MedianStop:
         self._settings, self._metric = settings, metric
         self._running: dict[int, Course] = {}
         self._joined: set[int] = set()
-        self._slots: list[Ranking] = []
-        """For each slot, the averages of all succeeded trials."""
-        self._finals = Ranking()
-        """The last averages of all succeeded trials, for slots that none of them reached."""
+        self._slots: dict[int, Ranking] = {}
+        """The averages of all succeeded trials at a slot, but for some of the latest. Those that
+        some of the others have reached are all here, others once they are looked at."""
+        self._reached = 0
+        """The first slot that no succeeded trial has reached: all further ones are as it is."""
+        self._latest: list[Course] = []
+        self._ended = array("d")
+        """The last averages of all but the latest."""
 
     def observe(self, trial: int, step: int, loss: float) -> SchedulingDecision:
         course = self._running.setdefault(trial, Course())
@@ -111,12 +121,10 @@ class MedianStop:
         _extend(course, step, loss)
         if (
             step < self._settings.start_step
-            or len(self._finals) < self._settings.min_trials_required
+            or len(self._joined) < self._settings.min_trials_required
         ):
             return CONTINUE
-        slot = slot_of(step)
-        others = self._slots[slot] if slot < len(self._slots) else self._finals
-        if course.best > others.median():
+        if course.best > self._others(slot_of(step)).median():
             return Stop(f"after report {step} its best {self._metric} is worse than the median")
         return CONTINUE
 
@@ -137,14 +145,36 @@ class MedianStop:
         self._running.pop(trial, None)
 
     def _join(self, course: Course) -> None:
-        while len(self._slots) < len(course.averages):
-            self._slots.append(self._finals.copy())
-        reached = len(course.averages)
-        for ranking, average in zip(self._slots, course.averages, strict=False):
-            ranking.added.append(average)
-        for ranking in self._slots[reached:]:
-            ranking.added.append(course.average)
-        self._finals.added.append(course.average)
+        self._reached = max(self._reached, len(course.averages))
+        self._latest.append(course)
+        if len(self._latest) >= LATEST:
+            self._take_in()
+
+    def _others(self, slot: int) -> Ranking:
+        """All succeeded trials at a slot."""
+        slot = min(slot, self._reached)
+        ranking = self._ranking(slot)
+        if ranking.taken < len(self._latest):
+            ranking.added.extend(course.at(slot) for course in self._latest[ranking.taken :])
+            ranking.taken = len(self._latest)
+        return ranking
+
+    def _ranking(self, slot: int) -> Ranking:
+        if slot not in self._slots:
+            self._slots[slot] = Ranking(added=self._ended[:])
+        return self._slots[slot]
+
+    def _take_in(self) -> None:
+        """Let all rankings have the latest courses: column by column, with no loop over numbers."""
+        width, table = self._reached + 1, array("d")
+        for course in self._latest:
+            table += course.row(width)
+        for slot in range(width):
+            ranking = self._ranking(slot)
+            ranking.added += table[slot::width][ranking.taken :]
+            ranking.taken = 0
+        self._ended.extend(course.average for course in self._latest)
+        self._latest.clear()
 
 
 def slot_of(step: int) -> int:

@@ -94,7 +94,9 @@ class Run:
                 if succeeded and left is not None and trial not in self.left:
                     self.left[trial] = left
                 self.scheduler.conclude(trial, succeeded=succeeded)
-                self.succeeded |= {trial} if succeeded and trial in self.last else set()
+                self.succeeded |= {trial} if succeeded and trial in self.left else set()
+                if trial not in self.left:  # nothing is known of it any more
+                    self.last.pop(trial, None)
             case Restart(trial):
                 self.scheduler.forget(trial)
                 self.last.pop(trial, None)

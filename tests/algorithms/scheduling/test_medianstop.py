@@ -1,12 +1,13 @@
 """The median stopping rule against a model that keeps everything and computes the median afresh."""
 
+from random import Random
 from statistics import median
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.scheduling.decision import SchedulingDecision, Stop
-from algorithms.scheduling.medianstop import EXACT, MedianSettings, MedianStop, slot_of
+from algorithms.scheduling.medianstop import EXACT, LATEST, MedianSettings, MedianStop, slot_of
 from tests.tiers import tiered
 
 
@@ -39,7 +40,7 @@ class Model:
         upto = [loss for at, loss in course.items() if at <= step] or [course[min(course)]]
         return sum(upto) / len(upto)
 
-    def conclude(self, trial: int, succeeded: bool) -> None:
+    def conclude(self, trial: int, *, succeeded: bool) -> None:
         course = self.running.pop(trial, None)
         if course and succeeded:
             self.finished.setdefault(trial, course)
@@ -72,7 +73,7 @@ def test_it_stops_exactly_when_the_definition_says(
         match kind:
             case "succeed" | "fail":
                 rule.conclude(trial, succeeded=kind == "succeed")
-                model.conclude(trial, kind == "succeed")
+                model.conclude(trial, succeeded=kind == "succeed")
             case "forget":
                 rule.forget(trial)
                 model.forget(trial)
@@ -105,7 +106,7 @@ def test_a_trial_is_compared_with_the_finished_ones_at_every_step(
             step = max(1, step + move)
             assert stops(rule.observe(trial, step, loss)) == model.observe(trial, step, loss)
         rule.conclude(trial, succeeded=True)
-        model.conclude(trial, True)
+        model.conclude(trial, succeeded=True)
 
 
 def finished(rule: MedianStop, trial: int, losses: list[float]) -> None:
@@ -170,3 +171,18 @@ def test_long_trials_are_compared_in_bounded_memory() -> None:
     assert not stops(rule.observe(2, 99_999, 1.0))
     assert stops(rule.observe(3, 99_999, 1.1))
     assert stops(rule.observe(4, 10**15, 1.1))
+
+
+def test_many_trials_are_compared_as_few_are() -> None:
+    random, both = Random(5), (MedianStop(MedianSettings(start_step=1), "loss"), Model(3, 1))
+    rule, model = both
+    stopped = 0
+    for trial in range(1, 3 * LATEST + 10):
+        for step in range(1, random.randrange(2, 12 + trial // 10)):
+            loss = random.random()
+            expected = model.observe(trial, step, loss)
+            assert stops(rule.observe(trial, step, loss)) is expected, (trial, step)
+            stopped += expected
+        for one in both:
+            one.conclude(trial, succeeded=True)
+    assert stopped > LATEST
