@@ -17,6 +17,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ANCHOR = re.compile(r"\]\(#([^)]+)\)")
 PLACE = re.compile(r"`((?:\w+/)+(?:\w+\.(?:py|sql|md|yaml))?)(?::([\w.]+))?`")
 MEMBER = re.compile(r"`([A-Z]\w+\.\w+)`")
+FAULTS = 38
+"""Rows of the fault matrix."""
 FOLDERS = ("events", "algorithms", "collectors", "controller")
 TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 COMMAND = re.compile(r"(?:`|^)trialstream ([a-z-]+)", re.MULTILINE)
@@ -67,6 +69,17 @@ def test_make_targets_and_commands_exist(page: Path) -> None:
 def test_the_readme_has_every_command_in_its_order() -> None:
     rows = re.findall(r"^\| `trialstream ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert rows == list(COMMANDS)
+
+
+def test_each_fault_has_a_test_that_exists_or_a_reason() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| ([^|]+) \| ([^|]*) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, FAULTS + 1))
+    without = [number for number, tests, _ in rows if "::" not in tests]
+    remarks = {number: remark for number, _, remark in rows}
+    assert [number for number in without if "missing" not in remarks[number]] == []
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", page)
+    assert [one for one in named if not there(f"tests/{one[0]}", one[1])] == []
 
 
 def there(file: str, name: str) -> bool:

@@ -16,7 +16,7 @@ from controller.cluster.kubernetes import reflector
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, workload_name
 from controller.cluster.kubernetes.reading import MAX_DEPTH, parse_json
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.core.experiment import Identity
@@ -32,6 +32,7 @@ from tests.controller.cluster.kubernetes.recorded_api import (
 from tests.eventually import eventually_async
 from tests.experiments import experiment_spec, experiment_tree
 
+EXPIRED = FORBIDDEN.replace(b"403", b"401")
 EXPERIMENTS, TRIALS = f"GET /apis/{OURS}/experiments", f"GET /apis/{OURS}/trials"
 UID = str(UUID(int=5))
 
@@ -87,11 +88,13 @@ async def test_strange_objects_hide_no_others(
         await eventually_async(lambda: _is(list(seen.shown(known)) == [1]))
 
 
+@pytest.mark.parametrize("refused", [FORBIDDEN, EXPIRED])
 async def test_a_list_that_fails_is_a_reason_not_to_be_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bytes
 ) -> None:
+    """Once permissions are given, or there is a new token, it goes on by itself."""
     monkeypatch.setattr(reflector, "TROUBLE_SECONDS", 0.5)
-    answers = {EXPERIMENTS: FORBIDDEN, TRIALS: listed("Trial", OURS)}
+    answers = {EXPERIMENTS: refused, TRIALS: listed("Trial", OURS)}
     async with (
         recorded_api(answers, tmp_path, monkeypatch),
         open_api() as api,
@@ -219,6 +222,28 @@ async def test_a_stop_overtakes_a_start_that_waits_for_its_turn(
             await cluster.stop(one.key)
         await asyncio.wait(running, timeout=15)
         assert _posts(proxy.asked) < len(starts)
+
+
+async def test_a_name_that_is_taken_is_neither_adopted_nor_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, jobs = launch(ExperimentId(uuid4())), "/apis/batch/v1/namespaces/n/jobs"
+    taken = said({"kind": "Status", "code": 409, "reason": "AlreadyExists"}, "409 Conflict")
+    name = workload_name(one)
+    foreign = {"kind": "Job", "metadata": {"name": name, "namespace": "n", "uid": UID}}
+    answers = {**CLUSTER, f"POST {jobs}": taken, f"GET {jobs}/{name}": said(foreign)}
+    async with (
+        recorded_api(answers, tmp_path, monkeypatch) as proxy,
+        open_api() as api,
+        KubernetesCluster.open(api, SETTINGS) as cluster,
+    ):
+        await cluster.sweep(identity(one), (), lambda _: True)
+        await cluster.start(one)
+        async with asyncio.timeout(20):
+            end = await anext(aiter(cluster.watch()))
+        assert isinstance(end, Ended)
+        assert (end.cause, "not Trialstream's" in end.message) == (Cause.SPAWN_FAILURE, True)
+        assert not [method for method, _ in proxy.asked if method in ("DELETE", "PATCH", "PUT")]
 
 
 def _posts(asked: list[tuple[str, str]]) -> int:

@@ -1,0 +1,74 @@
+"""Connections to Postgres that are cut, frozen in the middle of a commit, or wait for a lock: each
+decision takes effect once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+
+import tests.faults.invariants as invariants
+from controller.store import postgres
+from controller.store.postgres import Database, open_database
+from events.facts import ExperimentState
+from events.ids import ExperimentId
+from tests.controller.app.one_controller import installation
+from tests.controller.flows.stage import Wanted
+from tests.eventually import eventually_async
+from tests.faults.invariants import CONTINUOUS
+
+TRIALS, FAULTS = 9, 2
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+APART = ("I3 measurements", "I4 budgets")  # they know what other trials report
+COMMAND_SECONDS, PASSING_SECONDS = 0.5, 1.0
+
+
+async def cut(database: Database) -> None:
+    await database.fetch(f"SELECT pg_terminate_backend(pid) {OTHERS}")
+
+
+async def frozen(database: Database) -> None:
+    """Whoever waits gives up, and does not know whether it was committed."""
+    backends = [row["pid"] for row in await database.fetch(f"SELECT pid {OTHERS}")]
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(PASSING_SECONDS)
+    for pid in backends:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def locked(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE trial, outbox IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(PASSING_SECONDS)
+
+
+@pytest.mark.parametrize("fault", [cut, frozen, locked])
+async def test_each_decision_takes_effect_once(
+    fresh_database_url: str,
+    fault: Callable[[Database], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_database(fresh_database_url, size=1) as other:
+        monkeypatch.setattr(postgres, "COMMAND_SECONDS", COMMAND_SECONDS)
+        one = ExperimentId(uuid4())
+        async with installation(fresh_database_url, one) as here:
+            await here.submit(Wanted("one", TRIALS, 2), one)
+            for number in range(FAULTS):
+                await _concluded(other, (number + 1) * TRIALS // (FAULTS + 1))
+                await fault(other)
+            found = await here.done("one")
+            assert found.progress.state is ExperimentState.SUCCEEDED
+            assert found.progress.counts.succeeded == TRIALS
+            wanted = {name: each for name, each in CONTINUOUS.items() if name not in APART}
+            assert await invariants.violations(other, wanted) == []
+
+
+async def _concluded(database: Database, trials: int) -> None:
+    async def enough() -> bool:
+        row = await database.row("SELECT count(*) AS n FROM trial WHERE ordinal IS NOT NULL")
+        return row is not None and row["n"] >= trials
+
+    await eventually_async(enough, f"{trials} trials are concluded")
