@@ -15,6 +15,8 @@ from events.bus import Bus, Delivery, Subscription
 from events.envelope import Body, Envelope, UnreadableRecordError, decode
 from events.ids import Shard
 
+LONGEST_LOGGED = 500
+"""Characters of a reason that the log has: it quotes what strangers have sent."""
 LAZY_SECONDS = 1.0
 """The position is stored with the next decision, or after so long without one."""
 
@@ -106,7 +108,7 @@ class Reader:
                 record.topic,
                 record.partition,
                 one.delivery.position,
-                one.reason,
+                one.reason[:LONGEST_LOGGED],
             )
             if self.bookmark is not None:
                 self.dead.append(one)

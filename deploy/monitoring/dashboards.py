@@ -101,7 +101,14 @@ OPERATIONS = (
         "s",
     ),
     Panel("Dead letters kept", [("max by (topic) (trialstream_dead_letters_kept)", "{{topic}}")]),
-    Panel("Dead letters per second", [_rate("trialstream_dead_letters_total", "topic")], "ops"),
+    Panel(
+        "Dead letters per second",
+        [
+            _rate("trialstream_dead_letters_total", "topic"),
+            ("sum(rate(trialstream_dead_letters_dropped_total[$__rate_interval]))", "dropped"),
+        ],
+        "ops",
+    ),
     Panel(
         "Errors per second",
         [

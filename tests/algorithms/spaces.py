@@ -124,6 +124,10 @@ def numeric(draw: st.DrawFn, name: str = "x", *, finite: bool = False) -> Parame
     return ranged(name, kind, bounds[0], bounds[1], step, distribution)
 
 
+WORDS = st.characters(codec="utf-8", exclude_characters="\0")
+"""What the words of a spec may have."""
+
+
 @st.composite
 def choices(draw: st.DrawFn, name: str = "x") -> Parameter:
     """A discrete or categorical parameter."""
@@ -135,7 +139,7 @@ def choices(draw: st.DrawFn, name: str = "x") -> Parameter:
             draw(st.sampled_from([numbers, [str(n / 4) for n in numbers]])),
         )
     words = st.one_of(
-        st.text(max_size=3), st.integers(-5, 5), st.booleans(), st.sampled_from([0.5, 1.5])
+        st.text(WORDS, max_size=3), st.integers(-5, 5), st.booleans(), st.sampled_from([0.5, 1.5])
     )
     return listed(
         name,

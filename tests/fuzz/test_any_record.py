@@ -3,6 +3,8 @@ on; what is left can be read by the next owner and listed by everybody."""
 
 import json
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from controller.store.holding import load
@@ -23,6 +25,7 @@ from events.signals import (
 )
 from tests.controller.flows.owner import Owner, owning
 from tests.controller.histories import START, assignment
+from tests.eventually import eventually_async
 from tests.fuzz.generator import SEED, Generator, ce_type, examples
 from tests.tiers import LONG
 
@@ -100,11 +103,16 @@ async def test_any_record_commits_or_is_put_aside_and_the_next_is_decided_on(
             unreadable |= {one.value for one in made if not readable(one)}
             await owner.publish("", *beginning(owner, target), *made)
             await decided_next(owner, number)
-        rows = await owner.database.fetch("SELECT * FROM dead_letter")
-        assert unreadable <= {row["value"] for row in rows}
+        rows = await eventually_async(partial(put_aside, owner, unreadable))
         faults = [row["reason"] for row in rows if "no decision" in row["reason"]]
         assert not faults, f"{len(faults)}: {faults[0]}"
         await read_again(owner)
+
+
+async def put_aside(owner: Owner, unreadable: set[bytes]) -> list[Any]:
+    """All dead letters, as soon as they have these; none before."""
+    rows: list[Any] = await owner.database.fetch("SELECT * FROM dead_letter")
+    return rows if unreadable <= {row["value"] for row in rows} else []
 
 
 def readable(one: Record) -> bool:
