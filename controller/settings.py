@@ -14,6 +14,8 @@ from trialstream.kafka.settings import KafkaSettings
 from trialstream.settings import SettingsError, settings_file, settings_path
 
 MOST_WORKERS, SPARE_WORKERS = 8, 2
+SLOTS_OF_A_CORE, LEAST_SLOT, MOST_SLOTS = 8, 256, 10_000
+"""LEAST_SLOT: MiB that a trial should have."""
 MIB = 2**20
 LEAST_MEMORY, USUAL_MEMORY = 256, 2048
 """MiB of a worker; Nevergrad and what it imports take 190."""
@@ -29,17 +31,32 @@ _KINDS = {
 
 def _workers() -> int:
     """As many as cores, no more than 8, and two for those that hang."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS) + SPARE_WORKERS
+    return min(_cores(), MOST_WORKERS) + SPARE_WORKERS
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _memory_there() -> int:
+    """Bytes that this container or machine has."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # it says "max" where there is no limit
+        there = min(there, int(_CGROUP.read_text()))
+    return there
 
 
 def _memory() -> int:
     """MiB: no more than half of what this container or machine has, for a container may be killed
     as a whole."""
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with suppress(OSError, ValueError):  # it says "max" where there is no limit
-        there = min(there, int(_CGROUP.read_text()))
-    return max(LEAST_MEMORY, min(USUAL_MEMORY, there // 2 // MIB))
+    return max(LEAST_MEMORY, min(USUAL_MEMORY, _memory_there() // 2 // MIB))
+
+
+def _slots() -> int:
+    """8 for each core, as many trials wait for data or a GPU; no more than have 256 MiB each."""
+    return max(
+        1, min(SLOTS_OF_A_CORE * _cores(), _memory_there() // (LEAST_SLOT * MIB), MOST_SLOTS)
+    )
 
 
 class Section(BaseModel):
@@ -82,6 +99,16 @@ class SuggestionSettings(Section):
 class LocalSettings(Section):
     """How trials run as processes of this machine."""
 
+    slots: int = Field(
+        default_factory=_slots,
+        ge=1,
+        le=MOST_SLOTS,
+        description="Trials that run at once, those of all controllers and runs with this data "
+        "folder together; further ones wait until it is their turn.",
+        json_schema_extra={
+            "default": "8 for each core, but no more than one for each 256 MiB of memory"
+        },
+    )
     pass_environment: list[str] = Field(
         default_factory=list,
         description="Variables that trials get although their names look like secrets, such as "
@@ -189,7 +216,7 @@ class Settings(Section):
     )
     kafka: InstanceOf[KafkaSettings] | None = None
     history: HistorySettings = HistorySettings()
-    local: LocalSettings = LocalSettings()
+    local: LocalSettings = Field(default_factory=LocalSettings)
     kubernetes: KubernetesSettings = KubernetesSettings()
     suggestion: SuggestionSettings = Field(default_factory=SuggestionSettings)
 

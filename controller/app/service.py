@@ -217,6 +217,7 @@ class Service:
             LocalCluster.open(
                 self.options.data,
                 passed=self.options.local.pass_environment,
+                slots=self.options.local.slots,
                 collector=_collector(self.options.kafka),
             ) as cluster,
             open_components(

@@ -49,7 +49,9 @@ async def open_local_components(
     async with (
         open_pool(settings.suggestion) as pool,
         open_store(data, database) as opened,
-        LocalCluster.open(data, passed=settings.local.pass_environment) as cluster,
+        LocalCluster.open(
+            data, passed=settings.local.pass_environment, slots=settings.local.slots
+        ) as cluster,
         open_components(
             opened,
             MemoryBus(),

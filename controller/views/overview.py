@@ -1,6 +1,7 @@
 """One experiment on one page: its facts, its best trial, its running trials, and how much each
 parameter matters."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -26,6 +27,8 @@ MOST_WEIGHED, MOST_SHARES = 1000, 6
 """Trials from which importance is estimated, and parameters that are listed."""
 MOST_LIVE = 50
 """Running trials that are shown."""
+MOST_REASONS = 3
+"""Reasons why trials wait that are shown."""
 MOST_THINNED_TRIALS = 10
 """Trials with thinned curves that are named."""
 LIVE_TITLES = ("#", "state", "attempt", "last value", "when")
@@ -72,6 +75,7 @@ def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
         missed = words.count(experiment.progress.infeasible, "trial")
         yield "Constraints", "\n".join((*spec.outcome_constraints, f"({missed} infeasible)"))
     yield "Trials", counts_words(experiment)
+    yield from waiting_facts(experiment)
     yield "Algorithm", algorithm_words(experiment)
     yield from known_before(spec)
     yield from budgets(experiment, snapshot.now)
@@ -83,6 +87,23 @@ def experiment_facts(snapshot: ExperimentSnapshot) -> Iterator[tuple[str, str]]:
         took = words.duration((snapshot.concluded_at - snapshot.created_at).total_seconds())
         yield "Concluded", f"{words.clock(snapshot.concluded_at)} (after {took})"
     yield "Id", str(identity.id)
+
+
+def waiting_facts(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Why trials do not start, if something unusual delays them."""
+    found = Counter(
+        (trial.waiting, trial.waiting_message)
+        for trial in experiment.progress.live.values()
+        if trial.waiting and trial.state is TrialState.PENDING
+    )
+    if found:
+        yield (
+            "Waiting",
+            "\n".join(
+                f"{words.count(number, 'trial')}: {reason}" + (f": {message}" if message else "")
+                for (reason, message), number in found.most_common(MOST_REASONS)
+            ),
+        )
 
 
 def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:

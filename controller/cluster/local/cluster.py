@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.local import messages
 from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.connection import sockets_folder
@@ -28,6 +28,13 @@ REMEMBERED_ENDS = 4096
 """Ends that are kept in memory: a full disk may keep one from being written for a while."""
 FORGET_SECONDS = 20.0
 """How long the processes of an experiment may take to end after SIGKILL."""
+
+MOST_SLOTS = 10_000
+"""More trials never run at once in one data folder."""
+NO_SLOT = "NoFreeSlot"
+"""The reason of a Waiting."""
+QUIET_SECONDS = 1.0
+"""Shorter waits for a slot are not told."""
 
 CollectorOf = Callable[[Launch, Path, Path], tuple[list[str], dict[str, str]]]
 """(attempt, the file with its metrics, its folder) → command and environment of its collector."""
@@ -48,15 +55,17 @@ class LocalCluster:
         grace: float,
         tasks: asyncio.TaskGroup,
         environment: Mapping[str, str],
+        slots: int,
         collector: "CollectorOf | None" = None,
     ) -> None:
         self._data = data
         self._grace = grace
+        self._slots = slots
         self._collector = collector
         self._supervisors = Supervisors(
             data, sockets, tasks, self._emit, self._report_all, environment
         )
-        self._events: asyncio.Queue[Started | Ended | None] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._ended: OrderedDict[AttemptKey, Ended] = OrderedDict()
 
     @classmethod
@@ -67,10 +76,12 @@ class LocalCluster:
         *,
         grace: float = 10.0,
         passed: Collection[str] = (),
+        slots: int = MOST_SLOTS,
         collector: "CollectorOf | None" = None,
     ) -> AsyncIterator["LocalCluster"]:
         """Work on `data` (created if need be); `grace`: seconds between SIGTERM and SIGKILL;
-        `passed`: variables that trials get although they look like secrets.
+        `passed`: variables that trials get although they look like secrets; `slots`: trials that
+        run at once in this folder, its supervisors together.
 
         With `collector` each attempt gets a collector process of its own, else somebody else reads
         its file. Trials go on when it is left. Raises OSError if no supervisor can be started.
@@ -78,9 +89,8 @@ class LocalCluster:
         data, sockets = await asyncio.to_thread(_prepare_folders, data)
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            cluster = cls(
-                data, sockets, grace, tasks, trial_environment(os.environ, passed), collector
-            )
+            environment = trial_environment(os.environ, passed)
+            cluster = cls(data, sockets, grace, tasks, environment, slots, collector)
             try:
                 await cluster._supervisors.discover()
                 await cluster._supervisors.own()
@@ -94,11 +104,22 @@ class LocalCluster:
 
     async def start(self, launch: Launch) -> bool:
         """Start the attempt unless it was ever started or stopped; return when its process runs, or
-        cannot.
+        cannot. It waits for a slot; after QUIET_SECONDS that is yielded as Waiting.
 
         Raises OSError if nothing could be done (a full disk, no supervisor); try again later.
         """
-        holder = await self._supervisors.ask_own(self._start_request(launch))
+        told: list[asyncio.TimerHandle] = []
+
+        def waits() -> None:
+            event = Waiting(launch.key, NO_SLOT, _no_slot(self._slots))
+            loop = asyncio.get_running_loop()
+            told.append(loop.call_later(QUIET_SECONDS, self._emit, event))
+
+        try:
+            holder = await self._supervisors.ask_own(self._start_request(launch), waits)
+        finally:
+            for timer in told:
+                timer.cancel()
         if holder is not None:
             await self._report(launch.key)
         return True
@@ -108,9 +129,9 @@ class LocalCluster:
         Raises OSError."""
         await self._end(key, Cause.CANCELLED, "")
 
-    async def watch(self) -> AsyncIterator[Started | Ended]:
-        """Starts and ends of the attempts of all experiments in the data folder, until the cluster
-        is closed."""
+    async def watch(self) -> AsyncIterator[Event]:
+        """What happens to the attempts of all experiments in the data folder, until the cluster is
+        closed."""
         while (event := await self._events.get()) is not None:
             yield event
 
@@ -178,6 +199,7 @@ class LocalCluster:
             request = messages.start_request(
                 launch.key, process, self._grace, metrics_folder=_writes_metrics_file(launch)
             )
+            request["slots"] = self._slots
         if self._collector is not None:
             argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
             request["collector"] = {"argv": argv, "env": env}
@@ -218,7 +240,7 @@ class LocalCluster:
         if event:
             self._emit(event)
 
-    def _emit(self, event: Started | Ended) -> None:
+    def _emit(self, event: Event) -> None:
         if isinstance(event, Ended):
             self._ended[event.key] = event
             if len(self._ended) > REMEMBERED_ENDS:
@@ -232,6 +254,14 @@ class LocalCluster:
 
 def _writes_metrics_file(launch: Launch) -> bool:
     return launch.spec.metrics_collector_spec.collector.kind.has_path
+
+
+def _no_slot(slots: int) -> str:
+    if slots == 1:
+        taken = "the only slot of this machine is taken by another trial"
+    else:
+        taken = f"all {slots} slots of this machine are taken by other trials"
+    return f"{taken}; slots in [local] of the settings says how many there are"
 
 
 def _prepare_folders(data: Path) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -46,7 +46,7 @@ class SupervisorConnection:
         self._reader = reader
         self._writer = writer
         self._ids = count(1)
-        self._replies: dict[int, asyncio.Future[Message]] = {}
+        self._replies: dict[int, asyncio.Queue[Message | None]] = {}
 
     @classmethod
     async def connect(cls, sockets: Path, name: str) -> "SupervisorConnection | None":
@@ -90,8 +90,9 @@ class SupervisorConnection:
         finally:
             self._mark_broken()
 
-    async def ask(self, request: Message) -> str | None:
-        """Send one request; return who has claimed its attempt if another has.
+    async def ask(self, request: Message, waits: Callable[[], object] = bool) -> str | None:
+        """Send one request; return who has claimed its attempt if another has. A start that has to
+        wait for a slot is told to `waits` and answered when it was its turn.
 
         Raises ConnectionError if the supervisor is gone (perhaps after it acted), TimeoutError, or
         OSError if it could not act.
@@ -99,15 +100,19 @@ class SupervisorConnection:
         if self.broken:
             raise ConnectionResetError(f"supervisor {self.name} is gone")
         request_id = next(self._ids)
-        reply = self._replies[request_id] = asyncio.get_running_loop().create_future()
+        replies = self._replies[request_id] = asyncio.Queue()
         try:
             self._writer.write(json.dumps({"id": request_id, **request}).encode() + b"\n")
             async with asyncio.timeout(REPLY_SECONDS):
                 await self._writer.drain()
-                answer = await reply
+                answer = await replies.get()
+            if answer and "waiting" in answer:
+                waits()
+                answer = await replies.get()
         finally:
             del self._replies[request_id]
-            reply.cancel()
+        if answer is None:
+            raise ConnectionResetError(f"supervisor {self.name} is gone")
         if "error" in answer:
             raise OSError(answer["error"])
         holder: str | None = answer["by"]
@@ -129,15 +134,13 @@ class SupervisorConnection:
             self.with_collector.discard(event["key"])
 
     def _reply(self, message: Message) -> None:
-        waiting = self._replies.get(message["re"])
-        if waiting and not waiting.done():
-            waiting.set_result(message)
+        if replies := self._replies.get(message["re"]):
+            replies.put_nowait(message)
 
     def _mark_broken(self) -> None:
         self.broken = True
-        for waiting in self._replies.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionResetError(f"supervisor {self.name} is gone"))
+        for replies in self._replies.values():
+            replies.put_nowait(None)
 
 
 def launch_supervisor(data: Path, sockets: Path, name: str, environment: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from controller.cluster.local.json_socket import JsonSocket, Message
 
@@ -18,14 +19,14 @@ FIRST_CLIENT_SECONDS = 10.0
 
 
 class Server:
-    """`answer` gives the reply to a request, `greeting` the messages that each new client gets
-    first."""
+    """`answer` replies to a request, now or later; `greeting` has the messages that each new
+    client gets first."""
 
     def __init__(
         self,
         listener: socket.socket,
         selector: selectors.BaseSelector,
-        answer: Callable[[Message], Message],
+        answer: "Callable[[Message, Reply], None]",
         greeting: Callable[[], Iterable[Message]],
     ) -> None:
         self._selector = selector
@@ -43,7 +44,19 @@ class Server:
     def publish(self, event: Message) -> None:
         """Send an event to all clients."""
         for client in list(self._clients):
-            self._send(client, event)
+            self.send(client, event)
+
+    def has(self, client: JsonSocket) -> bool:
+        """Is it still connected?"""
+        return client in self._clients
+
+    def send(self, client: JsonSocket, message: Message) -> None:
+        """Send a message to one client; one that does not take it is dropped."""
+        try:
+            client.send(message)
+            self._watch(client)
+        except (OSError, ValueError):
+            self._drop(client)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -55,7 +68,7 @@ class Server:
         self.open_until = 0.0
         self._selector.register(connection, selectors.EVENT_READ, partial(self._serve, client))
         for message in self._greeting():
-            self._send(client, message)
+            self.send(client, message)
 
     def _serve(self, client: JsonSocket) -> None:
         """Send what is unsent, answer what has arrived; drop a connection that breaks or sends no
@@ -63,19 +76,12 @@ class Server:
         try:
             client.flush()
             for request in client.receive():
-                self._send(client, {"re": request["id"], **self._answer(request)})
+                self._answer(request, Reply(self, client, request["id"]))
             self._watch(client)
         except (EOFError, OSError):
             self._drop(client)
         except Exception:  # no client's request may end the trials of all
             log_error(traceback.format_exc())
-            self._drop(client)
-
-    def _send(self, client: JsonSocket, message: Message) -> None:
-        try:
-            client.send(message)
-            self._watch(client)
-        except (OSError, ValueError):
             self._drop(client)
 
     def _watch(self, client: JsonSocket) -> None:
@@ -88,6 +94,20 @@ class Server:
             self._clients.remove(client)
             self._selector.unregister(client.socket)
             client.socket.close()
+
+
+class Reply(NamedTuple):
+    """Where the answer to one request goes."""
+
+    server: Server
+    client: JsonSocket
+    request: int
+
+    def send(self, message: Message) -> None:
+        self.server.send(self.client, {"re": self.request, **message})
+
+    def is_open(self) -> bool:
+        return self.server.has(self.client)
 
 
 def listen(path: str) -> socket.socket:

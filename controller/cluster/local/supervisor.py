@@ -4,10 +4,11 @@ each trial ended.
 Requests and their replies, one JSON object a line, over a unix socket:
 
     {"id": 1, "op": "start", "key": …, "argv": […], "env": {…}, "cwd": …, "grace": s,
-          "timeout": s?, "memory": bytes?, "collector": {"argv": […], "env": {…}}?}
+          "timeout": s?, "memory": bytes?, "collector": {"argv": […], "env": {…}}?, "slots": n?}
     {"id": 2, "op": "start", "key": …, "error": "why this attempt cannot be started"}
     {"id": 3, "op": "stop", "key": …, "grace": s, "cause": "Cancelled", "message": …}
     {"id": 4, "op": "kill", "experiment": …}
+    {"re": 1, "waiting": true}  all `slots` are taken; the reply follows when it was started
     {"re": 1, "by": null}       done; or `by`: the supervisor that has claimed this attempt;
                                 or `error`: not now
 
@@ -41,9 +42,10 @@ from controller.cluster.local.exit_records import ExitRecords
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.orphans import orphans, signal_one
 from controller.cluster.local.process_memory import resident_bytes
-from controller.cluster.local.server import Server, listen, log_error
-from controller.cluster.local.spawn import Command, SpawnError, adopt_orphans, spawn
-from controller.cluster.local.trial import Trial
+from controller.cluster.local.server import Reply, Server, listen, log_error
+from controller.cluster.local.spawn import SpawnError, adopt_orphans
+from controller.cluster.local.start_queue import Start, StartQueue
+from controller.cluster.local.trial import Trial, spawn_trial
 
 MEMORY_INTERVAL = 0.5
 """Seconds between looks at how much memory the trials hold."""
@@ -64,6 +66,7 @@ class Supervisor:
         self._register = Register(data, name)
         self._exits = ExitRecords(self._register)
         self._trials: dict[str, Trial] = {}
+        self._queue = StartQueue(data, name, self._start, self._trials.__contains__)
         self._collectors: dict[str, CollectorProcess] = {}
         self._memory_at = 0.0
         self._selector = selectors.DefaultSelector()
@@ -89,6 +92,7 @@ class Supervisor:
         for pids in self._orphans().values():
             for pid in pids:
                 signal_one(pid, signal.SIGKILL)
+        self._queue.close()
 
     def _is_needed(self) -> bool:
         if self._trials or self._closing:
@@ -101,7 +105,7 @@ class Supervisor:
         trials = self._trials.values()
         due = [trial.deadline for trial in trials]
         due += [collector.restart_at for collector in self._collectors.values()]
-        due.append(self._exits.retry_at)
+        due += [self._exits.retry_at, self._queue.look_at]
         if any(trial.memory for trial in trials):
             due.append(self._memory_at)
         if any(trial.status is not None for trial in trials):
@@ -165,10 +169,13 @@ class Supervisor:
             self._limit_memory()
         if now >= self._exits.retry_at:
             self._exits.retry()
+        if now >= self._queue.look_at:
+            self._queue.start_next()
 
     def _advance_trial(self, trial: Trial, now: float) -> None:
         if trial.is_over(now):
             del self._trials[trial.attempt.path]
+            self._queue.free(trial.attempt.path)
             collector = self._collectors.get(trial.attempt.path)
             end = trial.exit_record()._replace(collector=collector is not None)
             self._record(trial.attempt, end)
@@ -184,6 +191,7 @@ class Supervisor:
         trial.kill("Lost", "its end could not be examined; the supervisor's log says why")
         if self._trials.pop(trial.attempt.path, None) is None:
             return
+        self._queue.free(trial.attempt.path)
         collector = self._collectors.get(trial.attempt.path)
         if collector:
             collector.end()
@@ -219,18 +227,24 @@ class Supervisor:
         for attempt, end in self._exits:
             yield _ended(attempt, end)
 
-    def _answer(self, request: Message) -> Message:
+    def _answer(self, request: Message, reply: Reply) -> None:
+        holder = None
         try:
             match request["op"]:
+                case "start" if "slots" in request and not self._is_claimed(request["key"]):
+                    return self._queue.add(Start(request, reply))
                 case "start":
-                    return {"by": self._start(request)}
+                    holder = self._start(request)
                 case "stop":
-                    return {"by": self._stop(request)}
+                    holder = self._stop(request)
                 case "kill":
                     self._kill(request["experiment"])
-            return {"by": None}
+            reply.send({"by": holder})
         except OSError as error:  # the claim could not be made: nothing has happened
-            return {"error": str(error)}
+            reply.send({"error": str(error)})
+
+    def _is_claimed(self, path: str) -> bool:
+        return Attempt(self._data, path).claimed_by() is not None
 
     def _start(self, request: Message) -> str | None:
         attempt = Attempt(self._data, request["key"])
@@ -244,7 +258,7 @@ class Supervisor:
         if holder:
             return holder
         try:
-            pid = _spawn_trial(attempt, request)
+            pid = spawn_trial(attempt, request)
         except SpawnError as error:
             self._record(attempt, ExitRecord("SpawnFailure", None, str(error)))
             return None
@@ -289,27 +303,19 @@ class Supervisor:
         holder = self._claim(attempt)
         if holder is None:  # it has never started, and now never will
             self._record(attempt, ExitRecord(request["cause"], None, request["message"]))
+        self._queue.withdraw(attempt.path, holder)
         return holder
 
     def _kill(self, experiment: str) -> None:
         for path, trial in self._trials.items():
             if path.startswith(f"{experiment}/"):
                 trial.kill("Cancelled", "killed on request")
+        for path in self._queue.waiting(experiment):
+            self._stop({"key": path, "cause": "Cancelled", "message": "killed on request"})
 
 
 def _ended(attempt: Attempt, end: ExitRecord) -> Message:
     return {"event": "ended", "key": attempt.path, **end._asdict()}
-
-
-def _spawn_trial(attempt: Attempt, request: Message) -> int:
-    """Start the trial's program; its process id. Raises SpawnError, OSError."""
-    if "error" in request:
-        raise SpawnError(request["error"])
-    if request["metrics"]:
-        os.makedirs(attempt.metrics, exist_ok=True)
-    env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
-    command = Command(request["argv"], env, request["cwd"] or attempt.folder)
-    return spawn(command, attempt.log)
 
 
 def _drain(wake: socket.socket) -> None:

@@ -45,16 +45,24 @@ class Supervisors:
         self._changed = asyncio.Event()
         self._closed = False
 
-    async def ask_own(self, request: Message) -> str | None:
+    async def ask_own(self, request: Message, waits: Callable[[], object] = bool) -> str | None:
         """Ask the supervisor of this controller, or a new one if it dies meanwhile: the claim makes
-        that harmless.
+        that harmless. A start that has to wait for a slot is told to `waits`.
 
         Returns who has claimed the attempt if another has. Raises OSError.
         """
-        for _ in range(MAX_LAUNCHES):
+        launches = 0
+
+        def wait() -> None:
+            nonlocal launches
+            launches = 0  # it lived
+            waits()
+
+        while launches < MAX_LAUNCHES:
+            launches += 1
             connection = await self.own()
             try:
-                return await connection.ask(request)
+                return await connection.ask(request, wait)
             except ConnectionError as error:
                 _log.warning("%s while it was asked to %s %s", error, request["op"], request["key"])
         folder = self._data / "supervisors"

@@ -9,6 +9,7 @@ from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, s
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.orphans import signal_one
 from controller.cluster.local.process_memory import oom_kills
+from controller.cluster.local.spawn import Command, SpawnError, spawn
 from events.regular_file import open_regular
 
 LINGER = 1.0
@@ -120,6 +121,17 @@ class Trial:
             shown,
             f"{reason}; its log ends with:\n{tail}" if tail else reason,
         )
+
+
+def spawn_trial(attempt: Attempt, request: Message) -> int:
+    """Start the trial's program; its process id. Raises SpawnError, OSError."""
+    if "error" in request:
+        raise SpawnError(request["error"])
+    if request["metrics"]:
+        os.makedirs(attempt.metrics, exist_ok=True)
+    env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
+    command = Command(request["argv"], env, request["cwd"] or attempt.folder)
+    return spawn(command, attempt.log)
 
 
 def _signal_name(signum: int) -> str:

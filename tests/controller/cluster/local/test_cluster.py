@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.cluster import AttemptKey, Ended, Event, Launch, Started
 from controller.cluster.local.cluster import LocalCluster
 from events.facts import Cause
 from tests.controller.cluster.identity import identity
@@ -254,7 +254,7 @@ async def test_a_sweep_makes_levels_of_edges(data: Path, launch: Make, tmp_path:
         await cluster.sweep(identity(ended), expected, expected.__contains__)
         await cluster.start(untraced)
         await cluster.start(launch(5, "true"))
-        events: list[Started | Ended] = []
+        events: list[Event] = []
         async for event in cluster.watch():
             events.append(event)
             if {launch(5).key, unwanted.key} <= {e.key for e in events if isinstance(e, Ended)}:

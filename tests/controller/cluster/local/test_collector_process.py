@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from collectors.command import command_line
-from controller.cluster import Ended, Launch, Started
+from controller.cluster import Ended, Event, Launch, Started
 from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.cluster import LocalCluster
 from events.bus.kafka import KafkaSettings
@@ -108,9 +108,9 @@ def site(data: Path, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> S
     return Site(data, kafka)
 
 
-async def events(cluster: LocalCluster, launch: Launch) -> list[Started | Ended]:
+async def events(cluster: LocalCluster, launch: Launch) -> list[Event]:
     """What is told of an attempt, to its end."""
-    found: list[Started | Ended] = []
+    found: list[Event] = []
     async with asyncio.timeout(60):
         async for event in cluster.watch():
             if event.key == launch.key:
@@ -190,7 +190,9 @@ async def test_a_collector_killed_after_the_end_of_its_trial_is_started_again(
         one.suspend()
         supervisor = site.supervisor(trial)
         await cluster.stop(trial.key)
-        assert (await events(cluster, trial))[-1].collector
+        end = (await events(cluster, trial))[-1]
+        assert isinstance(end, Ended)
+        assert end.collector
         one.kill()
     supervisor = supervisor
     assert site.points(trial) == [(1, 1.0)]
