@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deploy.crds.rules import add_rules
 from deploy.crds.schema import structural_schema
 from events.facts import ExperimentState, TrialState
 from events.spec.document import (
@@ -12,11 +13,12 @@ from events.spec.document import (
 )
 from events.spec.experiment import ExperimentSpec
 
-EDITABLE = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount")
 CATEGORIES = {"kubeflow.org": ("kubeflow", "katib")}
 """Katib's own, by which `kubectl get katib` finds experiments."""
 MOST_SHOWN = 100
 """Names in a list of the status; the counters have the total."""
+MOST_CONDITIONS = 32
+"""There are far fewer; CEL refuses rules on lists without a bound."""
 FINISHED = (
     "succeededTrialList", "failedTrialList", "killedTrialList", "earlyStoppedTrialList",
     "metricsUnavailableTrialList",
@@ -57,20 +59,9 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
         "properties": {"spec": spec, "status": _experiment_status()},
         "required": ["spec"],
     }
-    if strict:
-        spec["x-kubernetes-validations"] = _rules(spec)
-        schema["x-kubernetes-validations"] = [
-            {
-                "rule": (
-                    "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && "
-                    "size(self.metadata.name) <= 40"
-                ),
-                "message": (
-                    "metadata.name: at most 40 characters of a-z, 0-9 and -, first a letter, not "
-                    "- at the end"
-                ),
-            }
-        ]
+    parallel = spec["properties"]["parallelTrialCount"]
+    parallel.pop("exclusiveMinimum")  # 0 pauses an experiment that is there
+    add_rules(schema, strict=strict)
     age = _column("Age", ".metadata.creationTimestamp", kind="date")
     state, katib = _column("State", ".status.state"), [*_last_condition(), age]
     columns = [
@@ -85,55 +76,6 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
     short = ["exp"] if strict else []
     return _definition(
         group, version, "Experiment", "experiments", short, schema, columns, status=True
-    )
-
-
-def _rules(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rules that CEL can express; the controller reports all others in the condition
-    EditRefused."""
-    fixed = [
-        name
-        for name, schema in spec["properties"].items()
-        if name not in EDITABLE and _is_visible_to_cel(schema)
-    ]
-    allowed = ", ".join(f"spec.{name}" for name in EDITABLE)
-    rules = [
-        {
-            "rule": (
-                f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == "
-                f"oldSelf.{name})"
-            ),
-            "message": (
-                f"spec.{name} may not change: editable are {allowed}; for another {name} make a "
-                "new experiment"
-            ),
-        }
-        for name in fixed
-    ]
-    for lower in ("parallelTrialCount", "maxFailedTrialCount"):
-        rules.append(
-            {
-                "rule": (
-                    f"!has(self.{lower}) || !has(self.maxTrialCount) || self.{lower} <= "
-                    "self.maxTrialCount"
-                ),
-                "message": (
-                    f"spec.{lower} must not be more than spec.maxTrialCount; lower it, or raise "
-                    "that"
-                ),
-            }
-        )
-    return rules
-
-
-def _is_visible_to_cel(schema: dict[str, Any]) -> bool:
-    """A rule cannot use a field whose values have no type, nor a list or map of such values."""
-    if "items" in schema:
-        return _is_visible_to_cel(schema["items"])
-    return (
-        _is_visible_to_cel(schema["additionalProperties"])
-        if "additionalProperties" in schema
-        else "type" in schema
     )
 
 
@@ -193,7 +135,8 @@ def _conditions() -> dict[str, Any]:
         lastTransitionTime=_TIME, lastUpdateTime=_TIME, observedGeneration=_NUMBER,
     )  # fmt: skip
     keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-    return {"type": "array", "items": {**condition, "required": ["type", "status"]}, **keyed}
+    items = {**condition, "required": ["type", "status"]}
+    return {"type": "array", "items": items, "maxItems": MOST_CONDITIONS, **keyed}
 
 
 def _trial() -> dict[str, Any]:

@@ -16,6 +16,9 @@ KEPT = (
 )
 """Keywords that mean the same in both; defaults are filled in by the controller."""
 ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
+LARGEST_BOUND = 2**53
+"""The API server reads bounds as doubles, and 2^63 as a negative number: refused there would be all
+integers. It knows none beyond 64 bits anyway."""
 LONGEST_LIST = 1_000
 """Items of parameters, settings and so on; CEL refuses rules on lists without a bound."""
 
@@ -43,6 +46,9 @@ def _convert(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, A
     converted = {key: schema[key] for key in KEPT if key in schema}
     if "exclusiveMinimum" in schema:
         converted |= {"minimum": schema["exclusiveMinimum"], "exclusiveMinimum": True}
+    for bound in ("minimum", "maximum"):
+        if abs(converted.get(bound, 0)) > LARGEST_BOUND:
+            del converted[bound]
     match schema.get("type"):
         case "object":
             converted |= _convert_object(schema, known)

@@ -141,6 +141,9 @@ _KINDS: dict[str, tuple[str, dict[str, str]]] = {
     **dict.fromkeys(("TFJob", "PyTorchJob", "XGBoostJob", "MPIJob"), ("Succeeded", _ROLE)),
 }
 
+KINDS_WITH_CONDITIONS = tuple(_KINDS)
+"""Kinds of workloads whose success and failure conditions need not be given."""
+
 
 def _with_conditions(template: TrialTemplate) -> TrialTemplate:
     kind = _KINDS.get(str((template.trial_spec or {}).get("kind")))

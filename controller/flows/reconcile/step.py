@@ -3,7 +3,7 @@ is shown there."""
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.cluster.kubernetes.objects import Condition, ExperimentObject
 from controller.cluster.kubernetes.projection import refused_status, with_condition
@@ -25,11 +25,20 @@ from events.clock import now
 from events.envelope import Envelope, send
 from events.errors import MissingSourceError
 from events.ids import consequence
-from events.signals import DeletionRequested, EditRequested, ExperimentSubmitted, Signal
+from events.signals import (
+    DeletionRequested,
+    EditRequested,
+    ExperimentSubmitted,
+    PauseRequested,
+    ResumeRequested,
+    Signal,
+)
 from events.spec.document import ExperimentDocument, load_tree
 from events.spec.yaml import DocumentError
 
 ASK_AGAIN_SECONDS = 20.0
+PAUSED = "PausedByEdit"
+"""The condition that an edit of parallelTrialCount to 0 has paused it."""
 NAME_TAKEN = "there is another experiment of this name, which is no object here"
 REFUSED_SECONDS = 2.0
 """Until the next look at an object whose name may become free, or whose earlier experiment may
@@ -132,6 +141,9 @@ class Step:
         """Tell the owner, which is this very process; again if nothing came of it."""
         if time.monotonic() - self.record.asked_at < ASK_AGAIN_SECONDS:
             return
+        await self._ask_now(part, signal)
+
+    async def _ask_now(self, part: str, signal: Signal) -> None:
         self.record.asked_at = time.monotonic()
         signal_id = consequence(self.obj.id, part)
         request = Envelope(signal_id, None, self.obj.id, now(), signal)
@@ -143,8 +155,10 @@ class Step:
         before = self.obj.conditions
         if self.obj.generation == self.obj.status.get("observedGeneration"):
             return before
+        pauses = _asks_for_pause(self.obj)
+        obj = _with_parallel(self.obj, experiment.spec.parallel) if pauses else self.obj
         try:
-            wanted = _document(self.obj).spec
+            wanted = _document(obj).spec
         except DocumentError as error:
             return self._edit_condition(True, "InvalidSpec", str(error))
         if refusal := edit_refusal(experiment, wanted):
@@ -156,11 +170,27 @@ class Step:
         )
         fields = edited.model_dump(exclude={"type"}).items()
         if any(getattr(experiment.spec, name) != value for name, value in fields):
-            self.record.asked_at = float("-inf")
-            await self._ask(f"edit/{self.obj.generation}", edited)
+            await self._ask_now(f"edit/{self.obj.generation}", edited)
         if any(one.get("type") == "EditRefused" for one in before):
-            return self._edit_condition(False, "Edited", "The last edit was taken")
-        return before
+            before = self._edit_condition(False, "Edited", "The last edit was taken")
+        return await self._pause(experiment, pauses, before)
+
+    async def _pause(
+        self, experiment: Experiment, pauses: bool, conditions: list[Condition]
+    ) -> list[Condition]:
+        """Ask for a pause or, where the object had asked for one, for its end; the conditions then.
+
+        A pause that others asked for is left alone."""
+        paused = any(one.get("type") == PAUSED and one["status"] == "True" for one in conditions)
+        if pauses == paused:
+            return conditions
+        if not experiment.done:
+            signal = PauseRequested() if pauses else ResumeRequested()
+            await self._ask_now(f"pause/{self.obj.generation}", signal)
+        reason = "ParallelTrialCountIsZero" if pauses else "ParallelTrialCountIsRaised"
+        message = "No trial runs while spec.parallelTrialCount is 0" if pauses else "Trials run"
+        obj = self.obj.with_conditions(conditions)
+        return with_condition(obj, now(), PAUSED, pauses, reason, message)
 
     def _edit_condition(self, refused: bool, reason: str, message: str) -> list[Condition]:
         return with_condition(self.obj, now(), "EditRefused", refused, reason, message)
@@ -169,3 +199,15 @@ class Step:
 def _document(obj: ExperimentObject) -> ExperimentDocument:
     """Raises DocumentError."""
     return load_tree(dict(obj.document), {})
+
+
+def _asks_for_pause(obj: ExperimentObject) -> bool:
+    """0 is no number of trials, but Katib's users write it for a pause."""
+    spec = obj.document.get("spec")
+    count = spec.get("parallelTrialCount") if isinstance(spec, dict) else None
+    return count == 0 and type(count) is int
+
+
+def _with_parallel(obj: ExperimentObject, count: int) -> ExperimentObject:
+    spec = {**obj.document["spec"], "parallelTrialCount": count}
+    return replace(obj, document={**obj.document, "spec": spec})

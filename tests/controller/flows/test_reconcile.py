@@ -180,9 +180,30 @@ async def test_edits_are_taken_or_refused(fresh_database_url: str, room: str) ->
         await eventually_async(
             lambda: _is(place.state("over"), "Succeeded"), "the goal is reached", within=120
         )
-        apply(room, Wanted("over", 600, 2, goal=0.9))
+        with pytest.raises(AssertionError, match="the experiment is over"):
+            apply(room, Wanted("over", 600, 2, goal=0.9))
+        apply(room, Wanted("over", 500, 2, goal=0.9, extra="suggested: [{x: 0.5}]"))
         await eventually_async(lambda: _has(place, "over", "EditRefused"), "the edit is refused")
         assert (await place.conditions("over"))["EditRefused"] == "NotEditable"
+
+
+async def test_nothing_at_once_is_a_pause_until_it_is_raised(
+    fresh_database_url: str, room: str
+) -> None:
+    async with controller(fresh_database_url, room) as place:
+        apply(room, Wanted("paused", 500, 2))
+        await eventually_async(lambda: _is(place.state("paused"), "Running"), "it runs")
+        apply(room, Wanted("paused", 500, 0))
+        await eventually_async(lambda: _is(place.state("paused"), "Paused"), "it is paused")
+        assert (await place.conditions("paused"))["PausedByEdit"] == "ParallelTrialCountIsZero"
+        apply(room, Wanted("paused", 4, 3))
+        await eventually_async(lambda: _is(place.state("paused"), "Succeeded"), "on", within=120)
+        assert "PausedByEdit" not in await place.conditions("paused")
+        apply(room, Wanted("spent", 2, 1, extra="resumePolicy: LongRunning"))
+        await eventually_async(lambda: _is(place.state("spent"), "Succeeded"), "over", within=120)
+        apply(room, Wanted("spent", 3, 1, extra="resumePolicy: LongRunning"))
+        await eventually_async(lambda: _has(place, "spent", "Restarting"), "it runs again")
+        await eventually_async(lambda: _is(place.state("spent"), "Succeeded"), "over", within=120)
 
 
 async def test_objects_that_do_not_change_are_not_looked_at(
