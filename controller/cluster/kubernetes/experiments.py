@@ -20,6 +20,7 @@ from controller.cluster.kubernetes.objects import (
 )
 from controller.cluster.kubernetes.rate_limiter import Priority
 from controller.cluster.kubernetes.reflector import Changed, Reflector, Resource
+from controller.cluster.kubernetes.trial_news import News
 from events.ids import ExperimentId, TrialNumber
 from events.spec.document import KATIB, OURS
 
@@ -133,18 +134,21 @@ class Experiments:
         metadata = {"finalizers": finalizers, "resourceVersion": obj.resource_version}
         await self.api.patch(_path(obj), {"metadata": metadata})
 
-    async def show_trial(self, trial: Mapping[str, Any], known: TrialObject | None) -> None:
-        """A background write. Raises ThrottledError, ApiError."""
+    async def show_trial(
+        self, trial: Mapping[str, Any], known: TrialObject | None
+    ) -> TrialObject | None:
+        """A background write; the object as it is then. Raises ThrottledError, ApiError."""
         place = TRIALS.path(trial["metadata"]["namespace"])
         if known is None:
-            await self.api.create(place, trial, priority=Priority.BACKGROUND)
+            made = await self.api.create(place, trial, priority=Priority.BACKGROUND)
         else:
             status = {
                 **dict.fromkeys(known.status),
                 **trial["status"],
             }  # a merge keeps what is not named
             path = f"{place}/{trial['metadata']['name']}"
-            await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
+            made = await self.api.patch(path, {"status": status}, priority=Priority.BACKGROUND)
+        return TrialObject.read(made)
 
     async def hide_trial(self, trial: TrialObject) -> None:
         """A background write. Raises ThrottledError, ApiError."""
@@ -154,25 +158,27 @@ class Experiments:
         )
 
     async def tell(
-        self, obj: ExperimentObject, kind: str, reason: str, message: str, at: datetime
+        self,
+        obj: ExperimentObject | TrialObject,
+        news: News,
+        at: datetime,
+        *,
+        priority: Priority = Priority.URGENT,
     ) -> None:
         """Write an Event about the object, for `kubectl describe`; an error is ignored."""
         event = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": f"{obj.name}.{uuid4().hex[:16]}", "namespace": obj.namespace},
-            "involvedObject": {
-                "apiVersion": obj.api_version, "kind": obj.kind, "name": obj.name,
-                "namespace": obj.namespace, "uid": str(obj.id),
-            },
-            "type": kind, "reason": reason, "message": message[:1000],
+            "involvedObject": obj.reference,
+            "type": news.kind, "reason": news.reason, "message": news.message[:1000],
             "firstTimestamp": format_time(at), "lastTimestamp": format_time(at), "count": 1,
             "source": {"component": MANAGER}, "reportingComponent": MANAGER,
             "reportingInstance": MANAGER,
         }  # fmt: skip
         try:
             await self.api.create(
-                f"/api/v1/namespaces/{obj.namespace}/events", event, priority=Priority.URGENT
+                f"/api/v1/namespaces/{obj.namespace}/events", event, priority=priority
             )
         except ApiError:
             return

@@ -50,9 +50,13 @@ class Rules:
 def workload_name(launch: Launch) -> str:
     """`digits-12-x7k2m`: unlike any other attempt's, also of an experiment that had the same name
     before."""
-    key = launch.key
+    return name_of_attempt(launch.name, launch.key)
+
+
+def name_of_attempt(trial: str, key: AttemptKey) -> str:
+    """The same, by the name of the trial."""
     digest = hashlib.sha256(f"{key.experiment}/{key.trial}/{key.attempt}".encode()).digest()
-    return f"{launch.name}-{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_SUFFIX])}"
+    return f"{trial}-{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_SUFFIX])}"
 
 
 def labels_of(launch: Launch) -> dict[str, str]:

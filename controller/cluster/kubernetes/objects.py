@@ -8,6 +8,7 @@ from uuid import UUID
 
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, Object
 from events.ids import ExperimentId, TrialNumber
+from events.spec.document import OURS
 
 FINALIZER = "trialstream.io/experiment"
 Condition = dict[str, Any]
@@ -51,6 +52,11 @@ class ExperimentObject:
             document={name: obj.get(name) for name in ("apiVersion", "kind", "metadata", "spec")},
             status=obj.get("status") or {},
         )
+
+    @property
+    def reference(self) -> Object:
+        """How an event names it."""
+        return _reference(self.api_version, self.kind, self.name, self.namespace, self.id)
 
     @property
     def held(self) -> bool:
@@ -98,6 +104,17 @@ class TrialObject:
     @property
     def conditions(self) -> list[Condition]:
         return list(self.status.get("conditions") or ())
+
+    @property
+    def reference(self) -> Object:
+        """How an event names it."""
+        return _reference(OURS, "Trial", self.name, self.namespace, self.uid)
+
+
+def _reference(version: str, kind: str, name: str, namespace: str, uid: object) -> Object:
+    return {
+        "apiVersion": version, "kind": kind, "name": name, "namespace": namespace, "uid": str(uid)
+    }  # fmt: skip
 
 
 def format_time(at: datetime) -> str:

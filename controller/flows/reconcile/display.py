@@ -2,10 +2,11 @@
 its trials."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.cluster.kubernetes.labels import name_of_attempt
 from controller.cluster.kubernetes.objects import (
     Condition,
     ExperimentObject,
@@ -19,6 +20,7 @@ from controller.cluster.kubernetes.projection import (
     with_condition,
 )
 from controller.cluster.kubernetes.rate_limiter import Priority
+from controller.cluster.kubernetes.trial_news import News, news_of_end, news_of_live
 from controller.cluster.kubernetes.trial_objects import (
     ShownTrial,
     best_status,
@@ -30,7 +32,7 @@ from controller.flows.reconcile.record import INTERVAL_SECONDS, Delay, Ports, Re
 from controller.store.holding import Holding
 from events.clock import now
 from events.facts import TrialState
-from events.ids import AttemptKey, TrialNumber
+from events.ids import AttemptKey, TrialNumber, trial_name
 
 PENDING_SECONDS = 4.0
 """A pending trial is shown after so long: most run before, and then it is one write less."""
@@ -95,10 +97,8 @@ class Display:
             known = (one["type"], one["status"], one.get("reason")) in told
             if one["status"] == "True" and not known:
                 bad = one["type"] in ("Failed", "EditRefused", "TrialsWaiting", QUARANTINED)
-                kind = "Warning" if bad else "Normal"
-                await self.ports.experiments.tell(
-                    self.obj, kind, one["reason"], one["message"], now()
-                )
+                news = News("Warning" if bad else "Normal", one["reason"], one["message"])
+                await self.ports.experiments.tell(self.obj, news, now())
 
     async def _best(self, experiment: Experiment) -> ShownTrial | None:
         best = experiment.progress.best
@@ -123,11 +123,12 @@ class Display:
     async def _show_trials(self, experiment: Experiment, best: ShownTrial | None) -> Delay:
         """Show the live trials and the best one, and no others."""
         shown = self.ports.experiments.shown(self.obj.id)
+        await self._tell_ends(experiment, shown)
         wanted, delay = self._live(experiment, shown)
         if best is not None:
             assert experiment.progress.best is not None
-            value, before = experiment.progress.best.value, _conditions(shown, best.number)
-            wanted[best.number] = best_status(best, value, before, now())
+            value, told = experiment.progress.best.value, _conditions(shown, best.number)
+            wanted[best.number] = best_status(best, value, told, now())
         gone = [number for number in shown if number not in wanted]
         for number in gone:
             await self.ports.experiments.hide_trial(shown[number])
@@ -143,8 +144,41 @@ class Display:
             if known is None:  # it was concluded since; its fact leads to the next look
                 continue
             trial = trial_of(self.obj, experiment, number, known, wanted[number])
-            await self.ports.experiments.show_trial(trial, shown.get(number))
+            before = shown.get(number)
+            made = await self.ports.experiments.show_trial(trial, before)
+            if made is not None and number in experiment.progress.live:
+                await self._tell_of_live(experiment, made, before)
         return sooner(delay, INTERVAL_SECONDS if changed or gone else None)
+
+    async def _tell_of_live(
+        self, experiment: Experiment, trial: TrialObject, before: TrialObject | None
+    ) -> None:
+        live = experiment.progress.live[trial.number]
+        job = self._job(experiment, trial.number, live.attempt)
+        known = before.status if before else {}
+        news = news_of_live(job, known, trial.status, live.waiting_message)
+        await self._tell_of_trial(trial, news)
+
+    async def _tell_ends(
+        self, experiment: Experiment, shown: Mapping[TrialNumber, TrialObject]
+    ) -> None:
+        """Write an event about each trial that was concluded and has an object still."""
+        while self.record.ends:
+            end = self.record.ends.popleft()
+            job = self._job(experiment, end.trial, end.attempt)
+            if end.trial in shown:
+                await self._tell_of_trial(shown[end.trial], news_of_end(job, end.state))
+
+    async def _tell_of_trial(self, trial: TrialObject, news: Iterable[News]) -> None:
+        """Where there is little room, nothing is told."""
+        for one in news:
+            priority = Priority.BACKGROUND
+            await self.ports.experiments.tell(trial, one, now(), priority=priority)
+
+    def _job(self, experiment: Experiment, number: TrialNumber, attempt: int) -> str:
+        """The name of an attempt's workload."""
+        name = trial_name(experiment.identity.name, number)
+        return name_of_attempt(name, AttemptKey(self.obj.id, number, attempt))
 
     def _live(
         self, experiment: Experiment, shown: Mapping[TrialNumber, TrialObject]

@@ -76,6 +76,7 @@ class Reconciler:
             record, fact = self._records.get(one.envelope.experiment), one.envelope.body
             if record is not None and isinstance(fact, TrialConcluded):
                 record.finished.add(fact.state, fact.trial)
+                record.ends.append(fact)
         for experiment_id in {one.envelope.experiment for one in recorded}:
             self._look_again(experiment_id)
 

@@ -1,8 +1,10 @@
 """What each look at an object needs, and what is remembered of it between two looks."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from controller.cluster.kubernetes.experiments import Experiments
+from controller.cluster.kubernetes.projection import MOST_NAMES
 from controller.cluster.kubernetes.trial_objects import ShownTrial
 from controller.flows.admit import Check
 from controller.flows.reconcile.finished import FinishedTrials
@@ -10,6 +12,7 @@ from controller.store.ledger import Ledger
 from controller.store.queries import Queries
 from events.backoff import Backoff
 from events.bus import Bus
+from events.facts import TrialConcluded
 from events.ids import AttemptKey
 
 INTERVAL_SECONDS = 0.5
@@ -44,6 +47,8 @@ class Record:
     changed: bool = False
     """Have there been facts since the last look began? What it saw may be older."""
     best: ShownTrial | None = None
+    ends: deque[TrialConcluded] = field(default_factory=lambda: deque(maxlen=MOST_NAMES))
+    """Conclusions of which no event has told yet."""
     finished: FinishedTrials = field(default_factory=FinishedTrials)
     pending: dict[AttemptKey, float] = field(default_factory=dict)
     """Since when trials are known that are not shown yet."""

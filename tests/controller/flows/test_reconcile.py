@@ -78,6 +78,14 @@ class Room:
         found = (await self.object(name)).get("status", {}).get("conditions", [])
         return {one["type"]: one["reason"] for one in found if one["status"] == "True"}
 
+    async def events(self, kind: str) -> dict[str, str]:
+        """An event's message about objects of a kind, by its reason."""
+        wanted = f"involvedObject.kind={kind}"
+        text = await asyncio.to_thread(
+            kubectl, "get", "events", "-n", self.name, "--field-selector", wanted, "-o", "json"
+        )
+        return {one["reason"]: one["message"] for one in json.loads(text)["items"]}
+
     async def names(self, kind: str) -> list[str]:
         text = await asyncio.to_thread(
             kubectl, "get", kind, "-n", self.name, "-o", "jsonpath={.items[*].metadata.name}"
@@ -137,6 +145,9 @@ async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(
         assert status["succeededTrialList"] == [f"shown-{number}" for number in range(1, 7)]
         assert (status["truncatedTrialLists"], status["failedTrialList"]) == ([], [])
         assert status["lastReconcileTime"] >= status["startTime"]
+        told = await place.events("Trial")
+        assert {"JobCreated", "JobRunning", "JobSucceeded"} <= set(told)
+        assert "Job shown-" in told["JobRunning"]
         best = status["currentOptimalTrial"]["bestTrialName"]
         await eventually_async(
             lambda: _is(place.names("trials.trialstream.io"), [best]), "the best alone is shown"
