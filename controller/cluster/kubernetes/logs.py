@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableError, NotFoundError
+from controller.cluster.kubernetes.log_lines import LogLines
 from controller.cluster.kubernetes.pods import Pod
 from events.backoff import Backoff
 
@@ -58,11 +59,11 @@ class Logs:
 
     async def _follow(self, key: AttemptKey, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        backoff, tries = Backoff(*LOG_RETRY_SECONDS), 0
+        backoff, tries, lines = Backoff(*LOG_RETRY_SECONDS), 0, LogLines()
         while tries < TRIES:
             before = self._size(key)
             try:
-                await self._copy(path, pod.primary, key)
+                await self._copy(path, pod.primary, key, lines)
                 break
             except NotFoundError:
                 break
@@ -80,14 +81,13 @@ class Logs:
         path = self.path(key)
         return path.stat().st_size if path.exists() else 0
 
-    async def _copy(self, path: str, container: str, key: AttemptKey) -> None:
-        """Append what the file does not have yet; the API always starts with the first byte."""
-        known = self._size(key)
+    async def _copy(self, path: str, container: str, key: AttemptKey, lines: LogLines) -> None:
+        """Append what the file does not have yet."""
+        query = {"container": container, "follow": "true", "timestamps": "true"}
+        if lines.last:
+            query["sinceTime"] = lines.last.decode().strip()
+        lines.begin()
         with self.path(key).open("ab") as file:
-            async for chunk in self.api.chunks(
-                path, silence=LOG_SILENCE_SECONDS, container=container, follow="true"
-            ):
-                new = chunk[known:] if known else chunk
-                known = max(0, known - len(chunk))
-                file.write(new)
+            async for chunk in self.api.chunks(path, silence=LOG_SILENCE_SECONDS, **query):
+                file.write(lines.take(chunk))
                 file.flush()
