@@ -24,6 +24,8 @@ LONGEST_NAME = 253
 """Characters of the name of an experiment or a namespace, as in Kubernetes."""
 LONGEST_MESSAGE = 10_000
 """Characters of what a workload or a program says; the rest is cut off."""
+MOST_PARALLEL = 10_000
+"""Trials of one experiment at a time: each decision on it reads and writes all that are live."""
 MOST_ITEMS = 50_000
 """Of a list or a mapping; as many values as an experiment file may have."""
 LARGEST_INT32, LARGEST_INT64 = 2**31 - 1, 2**63 - 1
@@ -63,6 +65,7 @@ Int32 = Annotated[int, Field(ge=-LARGEST_INT32 - 1, le=LARGEST_INT32)]
 Int64 = Annotated[int, Field(ge=-LARGEST_INT64 - 1, le=LARGEST_INT64)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INT32)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST_INT32)]
+Parallel = Annotated[int, Field(ge=1, le=MOST_PARALLEL)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_INT64)]
 Time = Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
 Many = Field(max_length=MOST_ITEMS)

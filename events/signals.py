@@ -7,7 +7,19 @@ from pydantic import Field
 
 from events.facts import Cause
 from events.ids import Trial
-from events.model import Count, Int32, Int64, Many, Message, MessageText, Name, Positive, Seed, Text
+from events.model import (
+    Count,
+    Int32,
+    Int64,
+    Many,
+    Message,
+    MessageText,
+    Name,
+    Parallel,
+    Positive,
+    Seed,
+    Text,
+)
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 from events.spec.space import Assignment
@@ -43,7 +55,7 @@ class EditRequested(Message):
     """These limits of the spec hold from now on; None = no limit."""
 
     type: Literal["experiment.edit"] = "experiment.edit"
-    parallel_trial_count: Positive
+    parallel_trial_count: Parallel
     max_trial_count: Positive | None = None
     max_failed_trial_count: Count | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from events.model import LONGEST_SECONDS, Many, MappingKey, Seed, SpecPart, Text
+from events.model import LONGEST_SECONDS, MOST_PARALLEL, Many, MappingKey, Seed, SpecPart, Text
 from events.spec.algorithm import AlgorithmSpec
 from events.spec.collector import MetricsCollectorSpec
 from events.spec.nas import NasConfig
@@ -141,5 +141,6 @@ class ExperimentSpec(SpecPart):
 
     @property
     def parallel(self) -> int:
+        """Trials at a time; experiments of earlier versions may ask for more than is allowed."""
         assert self.parallel_trial_count is not None
-        return self.parallel_trial_count
+        return min(self.parallel_trial_count, MOST_PARALLEL)

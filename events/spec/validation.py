@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import re2
 
+from events.model import MOST_PARALLEL
 from events.spec.collector import CollectorKind, MetricsCollectorSpec
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.outcomes import parse_outcome_constraint
@@ -123,7 +124,12 @@ def _counts(spec: ExperimentSpec, katib: bool) -> Iterator[Problem]:
     defaulted = (
         parallel == DEFAULT_PARALLEL and not katib
     )  # so that a small budget can be extended later
-    if total is not None and parallel is not None and parallel > total and not defaulted:
+    if parallel is not None and parallel > MOST_PARALLEL:
+        yield Problem(
+            ("spec", "parallelTrialCount"),
+            f"{parallel} trials at a time are too many; at most {MOST_PARALLEL:,} are allowed",
+        )
+    elif total is not None and parallel is not None and parallel > total and not defaulted:
         yield Problem(
             ("spec", "parallelTrialCount"),
             f"{parallel} is more than maxTrialCount, {total}; lower it or raise that",

@@ -17,6 +17,7 @@ from events.metrics import MetricsReported, Point
 from events.model import LONGEST_MESSAGE
 from events.schemas import generated
 from events.signals import (
+    EditRequested,
     ExperimentSubmitted,
     ExtensionRequested,
     MetricsCollected,
@@ -118,6 +119,8 @@ SPACE = ("spec", "parameters", 0, "feasibleSpace")
         *((SUBMITTED, ("spec", "trialTemplate", "trialSpec"), {"a": [value]})
             for value in (2**70, "a\0", {"\0": 1})),
         (SUBMITTED, ("spec", "maxTrialCount"), 2**40),
+        *((EditRequested(parallel_trial_count=2), ("parallel_trial_count",), value)
+            for value in (1_000_000, 10_001, 0)),
         (MetricsCollected(trial=ONE, attempt=1, observation={"a": Summary()}),
             ("observation", "a", "count"), 2**63),
     ],

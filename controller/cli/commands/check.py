@@ -108,7 +108,8 @@ def _on_this_machine(document: ExperimentDocument, origin: Path) -> Example:
         "folder": process.cwd,
     }
     facts = list(_process_facts(document, process))
-    return Example(where, facts, tree, process.timeout, tuple(process_warnings(document.spec)))
+    warnings = process_warnings(document.spec, read_settings().local.slots)
+    return Example(where, facts, tree, process.timeout, tuple(warnings))
 
 
 def _on_kubernetes(file: Path) -> tuple[ExperimentDocument, Example]:

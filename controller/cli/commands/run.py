@@ -14,7 +14,7 @@ from controller.cli.exits import ExitCode
 from controller.cli.experiment_file import load_experiment
 from controller.cli.front_table import MOST_LISTED_MEMBERS, show_front
 from controller.cli.lookup import named
-from controller.cli.options import DEFAULT_DATA, Data, ExperimentFile, Seed, Url
+from controller.cli.options import DEFAULT_DATA, Data, ExperimentFile, Seed, Url, read_settings
 from controller.cli.progress import Lines, Screen, Silent, View
 from controller.cli.session import (
     DeletedError,
@@ -61,7 +61,8 @@ def run(
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     document = load_experiment(file)
-    for warning in (*document.warnings, *process_warnings(document.spec)):
+    slots = read_settings(database).local.slots
+    for warning in (*document.warnings, *process_warnings(document.spec, slots)):
         print_warning(warning)
     raise typer.Exit(
         asyncio.run(

@@ -105,9 +105,15 @@ def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem((*where, "trialSpec"), str(error))
 
 
-def process_warnings(spec: ExperimentSpec) -> Iterator[str]:
-    """What the template of a valid `spec` says that has no meaning for a process of this
-    machine."""
+def process_warnings(spec: ExperimentSpec, slots: int) -> Iterator[str]:
+    """What a valid `spec` says that has no meaning for processes of this machine, which runs
+    `slots` of them at once."""
+    if spec.parallel > slots:
+        yield (
+            f"spec.parallelTrialCount is {spec.parallel}, but this machine runs {slots} trials at "
+            "once: the others wait, although their parameters are suggested already; lower it, or "
+            "raise slots in [local] of the settings"
+        )
     template = spec.trial_template
     if template.trial_spec is None or template.command is not None:
         return

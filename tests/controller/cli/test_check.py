@@ -81,3 +81,17 @@ def test_what_has_no_meaning_on_one_machine_is_said_there(tmp_path: Path) -> Non
     assert "envFrom is ignored" in two
     assert three.endswith("does not set: TOKEN")
     assert json.loads(check(file, "--cluster", "kubernetes", "-o", "json").output)["warnings"] == []
+
+
+def test_more_trials_at_a_time_than_the_machine_runs_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[local]\nslots = 2\n")
+    monkeypatch.setenv("TRIALSTREAM_SETTINGS", str(settings))
+    file = tmp_path / "tune.yaml"
+    file.write_text(experiment_text(parallelTrialCount=2))
+    assert json.loads(check(file, "-o", "json").output)["warnings"] == []
+    file.write_text(experiment_text(parallelTrialCount=3, maxTrialCount=5))
+    (one,) = json.loads(check(file, "-o", "json").output)["warnings"]
+    assert one.startswith("spec.parallelTrialCount is 3, but this machine runs 2 trials at once")

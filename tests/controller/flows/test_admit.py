@@ -134,6 +134,7 @@ async def prepared(stage: Stage, submitted: Envelope) -> tuple[Experiment, Envel
         ({"parameters": ()}, "list at least one parameter"),
         ({"objective": None}, "is required"),
         ({"max_trial_count": 2, "parallel_trial_count": 5}, "is more than maxTrialCount"),
+        ({"max_trial_count": None, "parallel_trial_count": 10_001}, "at most 10,000 are allowed"),
     ],
 )
 async def test_a_spec_that_a_file_could_not_have_is_refused_whoever_submits_it(

@@ -11,7 +11,7 @@ import yaml
 
 from events.spec.collector import CollectorKind
 from events.spec.document import InvalidDocumentError, load, load_tree
-from events.spec.experiment import ResumePolicy, RetryCause
+from events.spec.experiment import ExperimentSpec, ResumePolicy, RetryCause
 from events.spec.objective import MetricStrategy, Strategy
 from events.spec.yaml import DocumentError
 from tests.events.texts import KATIB, OURS, edited
@@ -379,6 +379,14 @@ def test_what_never_met_our_yaml_reader_is_examined_as_well() -> None:
     tree["metadata"]["labels"] = {"a": "\0"}
     with pytest.raises(DocumentError, match=r"metadata.labels.a: holds a NUL"):
         load_tree(tree, {})
+
+
+def test_a_flood_of_trials_at_a_time_is_refused_in_objects_and_bounded_in_what_exists() -> None:
+    tree = experiment_tree(maxTrialCount=2_000_000, parallelTrialCount=1_000_000)
+    with pytest.raises(DocumentError, match=r"spec.parallelTrialCount: 1000000 .* at most 10,000"):
+        load_tree(tree, {})
+    earlier = ExperimentSpec.model_validate(tree["spec"], strict=False)
+    assert earlier.parallel == 10_000
 
 
 def test_an_integer_of_thousands_of_digits_is_refused_with_its_line() -> None:
