@@ -161,13 +161,17 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         ),
         "take_over_ratio": Bar("a live experiment's shard is claimed and loaded"),
         "first_decision_ratio": Bar("one decision is committed"),
-        "list_ratio": Bar("the newest experiments are listed"),
+        "list_ratio": Bar("the newest experiment is listed"),
         "show_ratio": Bar("the live experiment is shown"),
         "delete_ratio": Bar("an experiment is deleted, until its name is free"),
+        "clear_ratio": Bar("all its rows are gone, too"),
+        "list_page_ms": Bar("the newest 100 are listed, as far as there are so many"),
         "restore_s": Bar(
             "a shard of live experiments with all their stopping rules is taken over", at_most=2
         ),
+        "restore_cpu_s": Bar("the controller's processor time for it"),
         "loop_lag_ms": Bar("the longest that the event loop stood still meanwhile", at_most=250),
+        "loop_cpu_ms": Bar("the same in its processor time, whoever else is on the machine"),
     },
     "peers": {
         "trialstream_s": Bar("the whole `trialstream run`, Python and Postgres started within"),

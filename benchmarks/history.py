@@ -93,11 +93,11 @@ _HEARD = "SELECT FROM measurement WHERE experiment = $1 AND trial = 1 AND attemp
 
 
 def measure(home: Path, *, quick: bool, arguments: Sequence[str] = ()) -> Outcome:
-    """`--over N`: beside so many experiments that are over."""
+    """`--over N`, `--live N`: so many experiments that are over, or whose rules are restored."""
     parser, size = argparse.ArgumentParser("history"), QUICK if quick else WHOLE
-    parser.add_argument("--over", type=int, default=size.over, metavar="N")
-    size = replace(size, over=parser.parse_args(arguments).over)
-    return asyncio.run(_measure(home, size))
+    for name in ("over", "live"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(size, name), metavar="N")
+    return asyncio.run(_measure(home, replace(size, **vars(parser.parse_args(arguments)))))
 
 
 async def _measure(home: Path, size: Size) -> Outcome:
@@ -237,7 +237,8 @@ class Site:
         signals = ResumeRequested(), PauseRequested()
         await self.timed("first_decision", partial(self._decide, components, holding, signals[0]))
         await self._decide(components, holding, signals[1])
-        await self.timed("list", partial(queries.experiments.newest, None, PAGE))
+        await self.timed("list", partial(queries.experiments.newest, None, 1))
+        await self.timed("page", partial(queries.experiments.newest, None, PAGE))
         await self.timed("show", partial(self._show, queries))
 
     async def _decide(self, components: Components, holding: Holding, signal: Signal) -> None:
@@ -291,7 +292,9 @@ async def _compare(alone: Site, beside: Site) -> dict[str, float]:
         ratios[f"{name}_ratio"] = median(mine / other for mine, other in pairs)
         both = [median(site.seconds[name]) * 1000 for site in (alone, beside)]
         say(f"{name}: {both[0]:.1f} ms alone, {both[1]:.1f} ms beside")
-    return {"history_ratio": max(ratios.values()), **ratios}
+    del ratios["page_ratio"]  # more is listed there
+    page = median(beside.seconds["page"]) * 1000
+    return {"history_ratio": max(ratios.values()), **ratios, "list_page_ms": page}
 
 
 async def _restore(opened: Store, size: Size) -> dict[str, float]:
@@ -304,7 +307,7 @@ async def _restore(opened: Store, size: Size) -> dict[str, float]:
     await _settle(opened)
     say(f"{size.live} experiments of {size.live_trials} trials are watched")
     async with _components(opened, answer) as components, asyncio.TaskGroup() as tasks:
-        began, lags = time.perf_counter(), [0.0]
+        began, used, lags = time.perf_counter(), time.process_time(), [(0.0, 0.0)]
         lag = tasks.create_task(_watch(lags), name="lag")
         holding = await _take_over(components, shard)
         bus, facts = MemoryBus(), asyncio.Queue[Recorded]()
@@ -314,15 +317,22 @@ async def _restore(opened: Store, size: Size) -> dict[str, float]:
         report = MetricsReported(trial=TrialNumber(1), attempt=OF_NOBODY, points=(point,))
         await send(bus, topics.METRICS, shard, [Envelope(uuid4(), None, number, now(), report)])
         await _until(opened.database, _HEARD, number, OF_NOBODY)
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - used
         judging.cancel()
         lag.cancel()
-    return {"restore_s": seconds, "loop_lag_ms": max(lags) * 1000}
+    longest, busiest = (max(column) * 1000 for column in zip(*lags, strict=True))
+    return {
+        "restore_s": seconds,
+        "restore_cpu_s": used,
+        "loop_lag_ms": longest,
+        "loop_cpu_ms": busiest,
+    }
 
 
-async def _watch(lags: list[float]) -> None:
-    """Note, until cancelled, how much later than asked for the event loop came back."""
+async def _watch(lags: list[tuple[float, float]]) -> None:
+    """Note, until cancelled, how much later than asked for the event loop came back, and the
+    processor time that it used meanwhile."""
     while True:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.thread_time()
         await asyncio.sleep(LAG_SECONDS)
-        lags.append(time.perf_counter() - began - LAG_SECONDS)
+        lags.append((time.perf_counter() - began - LAG_SECONDS, time.thread_time() - used))
