@@ -165,10 +165,11 @@ class StartQueue:
             if not self._starts:
                 os.unlink(self._list)
             else:
-                with open(self._list, "w", encoding="utf-8") as file:
+                with open(f"{self._list}.new", "w", encoding="utf-8") as file:
                     file.writelines(
                         f"{name} {starts[0].slots}\n" for name, starts in self._starts.items()
                     )
+                os.replace(file.name, self._list)  # whoever reads it just now sees a whole list
 
 
 def _waiting(path: str) -> list[tuple[str, int]]:
@@ -179,6 +180,6 @@ def _waiting(path: str) -> list[tuple[str, int]]:
                 pairs = [line.split() for line in file]
                 return [(name, int(slots)) for name, slots in pairs]
         os.unlink(path)
-    except (OSError, ValueError):  # ValueError: it is being written
+    except (OSError, ValueError):  # ValueError: another version wrote it
         pass
     return []
