@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from trialstream.errors import PoisonError
+from trialstream.records import damage
 
 if TYPE_CHECKING:
     from trialstream.records import Record
@@ -64,6 +65,7 @@ def attributes(record: Record) -> Attributes:
             namespace=headers.get("ce_namespace"),
         )
     except KeyError as error:
-        raise UnreadableRecordError(f"the header {error.args[0]} is missing") from None
+        missing = f"the header {error.args[0]} is missing"
+        raise UnreadableRecordError(damage(record) or missing) from None
     except ValueError as error:
         raise UnreadableRecordError(str(error)) from None

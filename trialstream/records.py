@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DAMAGED = "trialstream-damaged"
+"""The header of a record in place of others that cannot be read; it says why. Its value is the
+beginning of their bytes."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -44,3 +48,11 @@ def size(record: Record) -> int:
         + len(record.value)
         + sum(len(name) + len(value) for name, value in record.headers)
     )
+
+
+def damage(record: Record) -> str | None:
+    """Why it stands in place of others; None if it does not."""
+    for name, value in record.headers:
+        if name == DAMAGED:
+            return value.decode(errors="replace")
+    return None

@@ -14,7 +14,7 @@ from controller.store.postgres import Database
 from events import topics
 from events.bus import Delivery, Record
 from events.ids import Shard
-from trialstream.records import size
+from trialstream.records import damage, size
 
 REASON_CHARACTERS = 2_000
 KEPT_BYTES, KEPT_HEADER_BYTES, KEPT_KEY_BYTES = 900 * 1024, 64 * 1024, 1_024
@@ -82,7 +82,7 @@ def _columns(log: str, one: DeadLetter) -> tuple[Any, ...]:
         orjson.dumps(headers).decode(),
         record.value[:KEPT_BYTES],
         storable(one.reason)[:REASON_CHARACTERS],
-        None if whole else size(record),
+        None if whole and damage(record) is None else size(record),
     )
 
 

@@ -1,15 +1,17 @@
 """Reading all partitions of one topic: what subscribers do."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError, RecordTooLargeError
 
 from trialstream.errors import BusUnavailableError
+from trialstream.kafka.batches import guard
 from trialstream.kafka.connection import client_options, find, limit_client_logs, stop, translated
 from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
@@ -19,6 +21,7 @@ Start = str | datetime | Mapping[int, int]
 """Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each
 partition."""
 START_SECONDS = 10.0
+_log = logging.getLogger(__name__)
 COMMIT_SECONDS = 3.0
 
 
@@ -51,6 +54,9 @@ class KafkaReader:
                 raise BusUnavailableError(
                     f"records of {self.topic} were deleted before they were read: {error}"
                 ) from error
+            except RecordTooLargeError as error:  # aiokafka has stepped over it
+                _log.error("what Kafka has there is no whole batch of records: %s", error)
+                return ()
         found = [delivery(self.topic, one) for records in fetched.values() for one in records]
         for one in found:
             self.next[one.record.partition] = one.position + 1
@@ -87,6 +93,7 @@ async def open_reader(
         with translated(f"read {topic}"):
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
+                guard(consumer)
                 consumer.assign(places)
                 begin = await _positions(consumer, places, start, group)
         for place in places:

@@ -8,10 +8,15 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from events import waiting
 from events.bus import BusRefusedError, BusUnavailableError, Delivery
+from trialstream.kafka.batches import guard
 from trialstream.kafka.connection import client_options, stop, translated
 from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
@@ -209,6 +214,8 @@ class SharedConsumer:
                     place,
                     BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"),
                 )
+        except RecordTooLargeError as error:  # aiokafka has stepped over it
+            _log.error("what Kafka has there is no whole batch of records: %s", error)
         else:
             for place, records in fetched.items():
                 self._hand_out(place, records)
@@ -237,6 +244,7 @@ async def open_shared_consumer(
         with translated("start a consumer"):
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
+                guard(consumer)
         consumer.assign(list(partitions))
         for place in partitions:  # without a position aiokafka would look for one, and complain
             consumer.seek(place, 0)
