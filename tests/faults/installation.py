@@ -24,7 +24,8 @@ from events.bus.kafka.topics import PARTITIONS, delete
 from events.clock import now
 from events.envelope import Envelope, encode
 from events.ids import ExperimentId, shard_of
-from events.signals import Signal
+from events.signals import ExperimentSubmitted, Signal
+from events.spec.document import load
 from tests.brokers import ROOT, Brokers
 from tests.eventually import eventually
 from tests.experiments import experiment_text, fields_of
@@ -32,7 +33,7 @@ from tests.faults.postgres import Postgres, postgres
 from tests.faults.stream import leader
 
 PATIENCE = 60.0
-TRAIN = Path(__file__).with_name("train.py")
+TRAIN, HOSTILE = (Path(__file__).with_name(name) for name in ("train.py", "hostile.py"))
 
 
 @dataclass(slots=True)
@@ -155,8 +156,28 @@ class Installation:
         )
         self.command("submit", str(path))
 
+    def submit_all(self, *documents: str) -> None:
+        """Hand in experiments as any client of Kafka may, and wait until they are admitted."""
+        records = []
+        for text in documents:
+            document, number = load(text.encode()), ExperimentId(uuid4())
+            body = ExperimentSubmitted(
+                name=document.name, namespace="default", spec=document.spec, seed=1
+            )
+            told = Envelope(number, None, number, now(), body)
+            shard = shard_of("default", document.name, PARTITIONS)
+            records.append(encode(told, topics.SIGNALS, shard))
+        self.publish(*records)
+        self.holds("count(*) = $1 FROM experiment", len(documents))
+
     def document(
-        self, name: str, algorithm: str, *, extra: str = "", parallel: int, trials: int
+        self,
+        name: str,
+        algorithm: str = "random",
+        *,
+        extra: str = "",
+        parallel: int = 2,
+        trials: int,
     ) -> str:
         """The experiment's file; `algorithm`: a name, or the whole as YAML."""
         placeholders = [f"${{trialParameters.{one}}}" for one in ("x", "y")]

@@ -1,5 +1,10 @@
 """The statements behind the invariants; each row is a violation, said in its column `line`."""
 
+HOSTILE = "hostile"
+"""How the names of experiments begin that do what they should not: what they are, report and spend
+is their own affair, and what is put aside in their name is theirs."""
+INNOCENT = f"NOT starts_with(e.name, '{HOSTILE}')"
+
 SUGGESTIONS = """
 SELECT format('%s: %s proposals of %s trials, %s trials numbered to %s', e.name, p.n, p.trials,
     t.n, t.last) AS line
@@ -27,13 +32,14 @@ FROM scheduled s WHERE attempt > 1 AND NOT EXISTS (
         AND b.data->>'cause' IN ('Lost', 'Cancelled', 'Preempted'))
 """
 
-POINTS = """
+POINTS = f"""
 SELECT e.name, t.number AS trial, coalesce(m.attempt, t.attempt) AS attempt, t.state, t.assignment,
     t.observation,
     coalesce(m.attempt, t.attempt) = t.attempt AS concluding,
     array_agg(m.metric) AS metrics, array_agg(m.step) AS steps, array_agg(m.value) AS values
 FROM trial t JOIN experiment e ON e.id = t.experiment
 LEFT JOIN measurement m ON m.experiment = t.experiment AND m.trial = t.number
+WHERE {INNOCENT}
 GROUP BY e.name, t.experiment, t.number, coalesce(m.attempt, t.attempt)
 """
 
@@ -58,7 +64,7 @@ FROM budget WHERE proposed > budget OR budget IS NULL OR proposed - concluded > 
 UNION ALL
 SELECT format('%s trial %s is %s: %s', e.name, t.number, t.state, t.message)
 FROM trial t JOIN experiment e ON e.id = t.experiment
-    WHERE t.state IN ('Failed', 'MetricsUnavailable')
+    WHERE t.state IN ('Failed', 'MetricsUnavailable') AND {INNOCENT}
 """
 SPENT = f"""
 WITH {_BUDGET}, last AS (SELECT DISTINCT ON (id) * FROM budget ORDER BY id, seq DESC)
@@ -66,11 +72,11 @@ SELECT format('%s is %s with %s of %s trials proposed, %s concluded', l.name, e.
     budget, concluded)
     AS line
 FROM last l JOIN experiment e USING (id)
-WHERE e.state NOT IN ('Succeeded', 'Stopped') OR concluded <> proposed
-    OR proposed <> budget
+WHERE {INNOCENT} AND (e.state NOT IN ('Succeeded', 'Stopped') OR concluded <> proposed
+    OR proposed <> budget)
 """
 
-LEFT = """
+LEFT = f"""
 SELECT format('%s: the effect %s of fact %s is not done', e.name, o.effect, o.seq) AS line
 FROM outbox o JOIN experiment e ON e.id = o.experiment
 UNION ALL
@@ -79,6 +85,7 @@ FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.concluded_at IS NO
     AND t.ordinal IS NULL
 UNION ALL
 SELECT format('%s[%s]@%s is put aside: %s', topic, shard, place, reason) FROM dead_letter
+WHERE key NOT IN (SELECT e.id::text::bytea FROM experiment e WHERE NOT {INNOCENT})
 UNION ALL
 SELECT format('the letter %s waits', id) FROM mailbox
 """

@@ -5,13 +5,14 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import psutil
 
 import tests.faults.invariants as invariants
 from events import topics
+from events.bus import Record
 from events.bus.kafka.topics import PARTITIONS
 from events.signals import (
     ExtensionRequested,
@@ -23,13 +24,15 @@ from events.signals import (
 from tests.brokers import Brokers
 from tests.eventually import eventually
 from tests.faults.installation import Controller, Installation
+from tests.faults.poison import flood, poison, unfit
+from tests.faults.statements import HOSTILE, INNOCENT
 from tests.faults.stream import Stream, truncate
 from tests.folding import check_all
 
 CONTROLLERS = 3
 FROZEN_SECONDS = 9.5
 """Longer than a lease."""
-HEALED_SECONDS = 90.0
+HEALED_SECONDS = 120.0
 """How long everything may take to finish once the last fault has healed."""
 MOST_WAITING = 2
 """Experiments that are paused or stopped at once: the others keep the collectors busy."""
@@ -45,7 +48,7 @@ def seed() -> int:
     return int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
 
 
-UNSPENT = """SELECT FROM experiment e WHERE state = 'Stopped'
+UNSPENT = f"""SELECT FROM experiment e WHERE state = 'Stopped' AND {INNOCENT}
     AND (spec->>'maxTrialCount')::int > (SELECT count(*) FROM trial WHERE experiment = e.id)"""
 
 
@@ -174,6 +177,20 @@ class Storm:
                 one.thaw()
                 self.frozen.remove((due, one))
 
+    def poison(self) -> None:
+        """Records that nobody can act on, in the shard of an experiment that has no part in it."""
+        name = self.dice.choice(self._names())
+        records = {**poison(self.place, HOSTILE, name), **unfit(self.place, HOSTILE, name)}
+        self._publish(records.values())
+
+    def flood(self) -> None:
+        """More points, names and requests than anybody needs."""
+        self._publish(flood(self.place, HOSTILE, self.dice))
+
+    def _publish(self, records: Iterable[Record]) -> None:
+        number = self.place.postgres.value("SELECT id FROM experiment WHERE name = $1", HOSTILE)
+        self.place.publish(*(replace(one, key=str(number).encode()) for one in records))
+
     # Requests
 
     def _request(self) -> None:
@@ -187,9 +204,12 @@ class Storm:
         self.place.ask(name, signal)
 
     def _names(self) -> list[str]:
+        """The experiments that do as they should."""
         return [
             row["name"]
-            for row in self.place.postgres.rows("SELECT name FROM experiment ORDER BY name")
+            for row in self.place.postgres.rows(
+                f"SELECT name FROM experiment e WHERE {INNOCENT} ORDER BY name"
+            )
         ]
 
     def _grant(self) -> None:
@@ -223,6 +243,8 @@ class Storm:
         self._fill()
         for name in self._names():
             self.place.ask(name, ResumeRequested())
+        for row in self.place.postgres.rows(f"SELECT name FROM experiment e WHERE NOT {INNOCENT}"):
+            self.place.ask(row["name"], StopRequested())
         self.place.holds(f"NOT EXISTS ({UNSPENT})", within=HEALED_SECONDS)
         self.place.holds(
             "NOT EXISTS (SELECT FROM experiment WHERE concluded_at IS NULL)", within=HEALED_SECONDS
@@ -249,6 +271,8 @@ class Storm:
         states = self.place.postgres.rows(
             "SELECT state, count(*) AS n FROM trial GROUP BY 1 ORDER BY 1"
         )
+        aside = self.place.postgres.value("SELECT count(*) FROM dead_letter")
+        self.say(f"{aside} records are put aside")
         self.say(", ".join(f"{row['n']} {row['state']}" for row in states))
         said = [
             one.log.read_text(errors="replace").count("taken over by another")

@@ -9,17 +9,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from events import topics
-from events.bus import Record
-from events.bus.kafka.topics import PARTITIONS
 from events.clock import now
 from events.envelope import Envelope, encode
-from events.ids import ExperimentId, Shard, TrialNumber, shard_of
+from events.ids import ExperimentId, TrialNumber
 from events.metrics import MetricsReported, Point
 from events.signals import ExtensionRequested, PauseRequested, StopRequested, TimePassed
 from tests.faults.installation import Installation
+from tests.faults.poison import poison, shard, typed
 from tests.faults.stream import Stream
 
-OBSERVATION = '{"loss": {"min": NaN, "max": 1.0, "latest": NaN, "count": 1}}'
 REASONS = {
     "bad JSON": "not valid: Invalid JSON",
     "cut off": "not valid: Invalid JSON",
@@ -49,48 +47,6 @@ def stage(place: Installation) -> Installation:
     return place
 
 
-def shard(name: str) -> Shard:
-    return shard_of("default", name, PARTITIONS)
-
-
-def poison(place: Installation) -> dict[str, Record]:
-    """One record of each kind, on the signals of the shard of `victim`."""
-    victim = ExperimentId(place.postgres.value("SELECT id FROM experiment WHERE name = 'victim'"))
-    well = encode(
-        Envelope(uuid4(), None, victim, now(), TimePassed()), topics.SIGNALS, shard("victim")
-    )
-    pause = Envelope(uuid4(), None, victim, now(), PauseRequested())
-    asked = encode(pause, topics.SIGNALS, shard("victim"))
-    collected = (
-        b'{"type": "metrics.collected", "trial": 1, "attempt": 1, "observation": %s}'
-        % OBSERVATION.encode()
-    )
-    deep = b'{"type": "time.passed", "more": %s%s}' % (b"[" * 100_000, b"]" * 100_000)
-    stranger = replace(pause, experiment=ExperimentId(uuid4()))
-    return {
-        "bad JSON": replace(well, value=b"{so it goes}"),
-        "cut off": replace(asked, value=asked.value[:-5]),
-        "no UTF-8": replace(well, value=b"\xff\xfe\x00"),
-        "deep nesting": replace(well, value=deep),
-        "NaN token": _typed(replace(well, value=collected), "metrics.collected.v1"),
-        "huge": replace(well, value=b"x" * 900_000),
-        "unknown type": _typed(replace(well, value=b'{"type": "nonsense"}'), "nonsense.v1"),
-        "newer version": _typed(asked, "experiment.pause.v2"),
-        "two types": _typed(asked, "experiment.stop.v1"),
-        "no headers": replace(well, headers=()),
-        "a fact": _typed(
-            replace(well, value=b'{"type": "experiment.deleted"}'), "experiment.deleted.v1"
-        ),
-        "unknown experiment": encode(stranger, topics.SIGNALS, shard("victim")),
-        "wrong shard": encode(pause, topics.SIGNALS, Shard((shard("victim") + 1) % PARTITIONS)),
-    }
-
-
-def _typed(record: Record, kind: str) -> Record:
-    headers = [(name, value) for name, value in record.headers if name != "ce_type"]
-    return replace(record, headers=(*headers, ("ce_type", f"io.trialstream.{kind}".encode())))
-
-
 def letters(place: Installation) -> list[dict[str, Any]]:
     """As the command line lists them."""
     listed: list[dict[str, Any]] = json.loads(
@@ -100,7 +56,7 @@ def letters(place: Installation) -> list[dict[str, Any]]:
 
 
 def test_poison_is_put_aside_with_its_reason_and_holds_up_nothing(stage: Installation) -> None:
-    records = poison(stage)
+    records = poison(stage, "victim")
     for record in records.values():
         stage.publish(record)
     stage.ask("victim", ExtensionRequested(max_trial_count=11))
@@ -172,5 +128,5 @@ def _submit(place: Installation, number: ExperimentId) -> None:
         Envelope(number, None, number, now(), TimePassed()), topics.SIGNALS, shard("victim")
     )
     submitted = json.dumps(body | {"type": "experiment.submitted"}).encode()
-    place.publish(_typed(replace(raw, value=submitted), "experiment.submitted.v1"))
+    place.publish(typed(replace(raw, value=submitted), "experiment.submitted.v1"))
     place.holds("EXISTS (SELECT FROM experiment WHERE id = $1)", number)
