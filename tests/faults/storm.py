@@ -32,7 +32,7 @@ from tests.folding import check_all
 CONTROLLERS = 3
 FROZEN_SECONDS = 9.5
 """Longer than a lease."""
-HEALED_SECONDS = 120.0
+HEALED_SECONDS = 150.0
 """How long everything may take to finish once the last fault has healed."""
 MOST_WAITING = 2
 """Experiments that are paused or stopped at once: the others keep the collectors busy."""
