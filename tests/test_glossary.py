@@ -79,7 +79,7 @@ def singular(word: str) -> str:
     """`experiments` is the word `experiment`; words such as `process`, and names, stay."""
     if word in NAMES or word.endswith(("ss", "us", "is", "os")):
         return word
-    for end, single in (("sses", "ss"), ("ies", "y"), ("s", "")):
+    for end, single in (("sses", "ss"), ("ches", "ch"), ("ies", "y"), ("s", "")):
         if word.endswith(end):
             return word.removesuffix(end) + single
     return word
