@@ -1,28 +1,24 @@
 """Checks of a spec for what no collector can do; not imported by collectors, which stay small."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from events.metrics import MAX_METRIC_NAME
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
-IN_PODS = (CollectorKind.STDOUT, CollectorKind.FILE)
-ON_MACHINES = (*IN_PODS, CollectorKind.TENSORFLOW_EVENT)
+WORKING = (CollectorKind.STDOUT, CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT)
 
 
-def problems(
-    spec: ExperimentSpec, working: Collection[CollectorKind] = ON_MACHINES
-) -> Iterator[Problem]:
-    """What of `spec` no collector can do yet, where these kinds work."""
+def problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """What of `spec` no collector can do yet."""
     kind = spec.metrics_collector_spec.collector.kind
-    if kind not in working:
-        works = " and ".join(each.value for each in working)
+    if kind not in WORKING:
+        works = ", ".join(each.value for each in WORKING)
         place = ("spec", "metricsCollectorSpec", "collector", "kind")
-        here = "" if working is ON_MACHINES or kind not in ON_MACHINES else " on Kubernetes"
         yield Problem(
             place,
-            f"{kind.value} is not supported yet{here}; {works} work now: print name=value or "
+            f"{kind.value} is not supported yet; {works} work now: print name=value or "
             "write it to a file",
         )
     for index, target in enumerate(spec.all_objectives):

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
-from collectors.problems import IN_PODS
 from collectors.problems import problems as collector_problems
 from collectors.sources.registry import source_for
 from controller.cluster import Cluster, Event, Launch
@@ -55,7 +54,7 @@ def kubernetes_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Proble
     """Everything for which this version cannot run `spec` as workloads of Kubernetes."""
     yield from search_problems(spec)
     yield from scheduler_problems(spec)
-    yield from collector_problems(spec, IN_PODS)
+    yield from collector_problems(spec)
     yield from workload_problems(spec, policy)
 
 

@@ -30,10 +30,13 @@ _TABLES = {
     "inbox": ("id",),
 }
 """All that hangs on an experiment, and its key beside the experiment's id."""
-_NEXT = "SELECT experiment FROM deleted WHERE rest ORDER BY at LIMIT 1"
+_SETTLED = f"at < now() - make_interval(secs => {SETTLED_SECONDS})"
+_NEXT = f"""
+SELECT experiment FROM deleted WHERE rest AND (experiment <> ALL($1) OR {_SETTLED})
+ORDER BY at LIMIT 1
+"""
 _CLEARED = f"""
-UPDATE deleted SET rest = false
-WHERE experiment = $1 AND at < now() - make_interval(secs => {SETTLED_SECONDS})
+UPDATE deleted SET rest = false WHERE experiment = $1 AND {_SETTLED} RETURNING 1
 """
 _OLD_POINTS = """
 SELECT id FROM experiment
@@ -56,6 +59,8 @@ class Upkeep:
         ids of requests, of deleted experiments and of owners so many days."""
         self._database = database
         self._points_days, self._ids_days = points_days, ids_days
+        self._unsettled: set[ExperimentId] = set()
+        """Those that were cleared, and will be once more."""
 
     async def run(self) -> None:
         """Look again and again, until cancelled; an outage is waited out."""
@@ -69,14 +74,18 @@ class Upkeep:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _clear_deleted(self) -> None:
-        if row := await self._database.row(_NEXT):
+        """Each deleted experiment at once, and again when what was under way has ended."""
+        while row := await self._database.row(_NEXT, list(self._unsettled)):
             await self.clear(ExperimentId(row["experiment"]))
 
     async def clear(self, experiment: ExperimentId) -> None:
         """Remove all that is left of a deleted experiment."""
         for table in _TABLES:
             await self._empty(table, experiment)
-        await self._database.execute(_CLEARED, experiment)
+        if await self._database.row(_CLEARED, experiment):
+            self._unsettled.discard(experiment)
+        else:
+            self._unsettled.add(experiment)
 
     async def prune(self) -> None:
         """Remove what is older than it is kept."""

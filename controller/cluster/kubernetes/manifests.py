@@ -11,7 +11,6 @@ from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fi
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
-from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import absent_names, substitute, template_values, written
 from events.spec.problem import Path, Problem, text_of
@@ -87,11 +86,11 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
     for path, message in forbidden_fields(tree, policy):
         yield Problem((*template.manifest_place, *path), message)
     if tree.get("kind") in CLOSED_KINDS:
-        if spec.metrics_collector_spec.collector.kind is CollectorKind.FILE:
+        if (kind := spec.metrics_collector_spec.collector.kind).has_path:
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
             yield Problem(
                 where,
-                f"a {tree['kind']} cannot be collected from with File, because its pods "
+                f"a {tree['kind']} cannot be collected from with {kind.value}, because its pods "
                 "cannot be changed; use StdOut",
             )
     elif not primary_templates(_copied(tree), template):

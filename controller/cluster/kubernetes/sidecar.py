@@ -47,7 +47,7 @@ class Sidecar:
 def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
     """Can a collector read its metrics? Output only where the template has a command, which can be
     wrapped."""
-    return collector.collector.kind is CollectorKind.FILE or bool(container.get("command"))
+    return collector.collector.kind.has_path or bool(container.get("command"))
 
 
 def add_collector(
@@ -57,15 +57,17 @@ def add_collector(
     container = pod.container(name)
     assert container is not None
     spec = launch.spec.metrics_collector_spec
-    by_file = spec.collector.kind is CollectorKind.FILE
+    has_path = spec.collector.kind.has_path
     shared = [{"name": VOLUME, "mountPath": FOLDER}]
     _append(container, "volumeMounts", shared[0])
     _append(pod.spec, "volumes", {"name": VOLUME, "emptyDir": {}})
-    if by_file:
-        shared.append(_metrics_mount(pod, container, spec.path))
+    if has_path:
+        is_folder = spec.collector.kind is CollectorKind.TENSORFLOW_EVENT
+        folder = PurePosixPath(spec.path) if is_folder else PurePosixPath(spec.path).parent
+        shared.append(_metrics_mount(pod, container, folder))
     else:
         container["command"] = [*WRAPPER, *container["command"]]
-    collector = _collector(launch, sidecar, spec.path if by_file else STDOUT, shared, api_version)
+    collector = _collector(launch, sidecar, spec.path if has_path else STDOUT, shared, api_version)
     pod.spec["initContainers"] = [collector, *(pod.spec.get("initContainers") or [])]
     for secret in () if pod.argo else sidecar.pull_secrets:
         _append(pod.spec, "imagePullSecrets", {"name": secret})
@@ -122,10 +124,11 @@ def _arguments(launch: Launch, file: str) -> list[str]:
     return [word.replace("$", "$$") for word in words]
 
 
-def _metrics_mount(pod: PodTemplate, container: dict[str, Any], path: str) -> dict[str, Any]:
-    """The mount of the volume that has the metrics file; the volume is added unless the container
-    has one there."""
-    folder = PurePosixPath(path).parent
+def _metrics_mount(
+    pod: PodTemplate, container: dict[str, Any], folder: PurePosixPath
+) -> dict[str, Any]:
+    """The mount of the volume that has the metrics; the volume is added unless the container has
+    one there."""
     known = [
         one
         for one in container.get("volumeMounts") or []

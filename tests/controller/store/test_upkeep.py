@@ -68,6 +68,28 @@ async def test_a_deletion_that_was_cut_short_goes_on(
             going.cancel()
 
 
+async def test_a_deletion_does_not_wait_for_the_one_before_to_settle(database_url: str) -> None:
+    async with finished(database_url) as (database, one), finished(database_url) as (_, other):
+        upkeep = Upkeep(database, None, 30)
+        for author in (one, other):
+            await Ledger(database).delete(author.id)
+        await upkeep._clear_deleted()
+        for author in (one, other):
+            assert not any((await left(database, author)).values()), "after one look"
+        mark = "INSERT INTO inbox (experiment, id) VALUES ($1, $2)"
+        for author in (one, other):  # was under way
+            await database.execute(mark, author.id, uuid4())
+        await database.execute(
+            "UPDATE deleted SET at = at - interval '1 hour' WHERE experiment = $1", one.id
+        )
+        await upkeep._clear_deleted()
+        assert not any((await left(database, one)).values())
+        assert (await left(database, other))["inbox"] == 1, "its turn comes when it has settled"
+        rest = "SELECT FROM deleted WHERE experiment = $1 AND rest"
+        assert not await database.fetch(rest, one.id)
+        assert await database.fetch(rest, other.id)
+
+
 async def test_points_go_when_their_time_has_come_and_their_summaries_stay(
     database_url: str,
 ) -> None:

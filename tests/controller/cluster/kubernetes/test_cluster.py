@@ -293,20 +293,6 @@ async def test_an_image_with_a_command_of_its_own_is_heard_by_its_log(
         assert (end.cause, text) == (Cause.COMPLETED, "loss=0.5\n"), (end, text)
 
 
-async def test_a_file_is_collected_without_touching_the_command(
-    room: str, kafka: KafkaSettings
-) -> None:
-    code = (
-        "import pathlib,time; "
-        "pathlib.Path('/var/log/katib/metrics.log').write_text('loss=0.5\\n'); time.sleep(1)"
-    )
-
-    async with stage(room, kafka) as here:
-        launch = await here.start(1, job(code), collector={"collector": {"kind": "File"}})
-        assert (await here.ended(1)).cause is Cause.COMPLETED
-        assert losses(await asyncio.to_thread(arrived, kafka, launch.key)) == [(1, 0.5)]
-
-
 async def test_another_controller_finds_what_runs_and_never_makes_it_twice(
     room: str, kafka: KafkaSettings
 ) -> None:

@@ -1,0 +1,50 @@
+"""On a real node, what a trial writes into files reaches Kafka, whoever wrote it."""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.bus.kafka import KafkaSettings
+from events.facts import Cause
+from tests.collectors.event_files import write
+from tests.collectors.shipping import arrived, losses
+from tests.controller.cluster.kubernetes.stage import job, stage
+
+LINES = {"collector": {"kind": "File"}}
+EVENTS = {"collector": {"kind": "TensorFlowEvent"}}
+BELOW = {**EVENTS, "source": {"fileSystemPath": {"path": "/logs/test", "kind": "Directory"}}}
+
+
+def event_file(folder: Path) -> bytes:
+    """What a real writer writes: three losses."""
+    write(folder, "loss", [0.5, 0.25, 0.125])
+    (file,) = folder.iterdir()
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("collector", "path"),
+    [
+        (LINES, "/var/log/katib/metrics.log"),
+        (EVENTS, "/var/log/katib/tfevent/train/events.out.tfevents.1"),
+        (BELOW, "/logs/test/events.out.tfevents.1"),
+    ],
+)
+async def test_files_are_collected_without_touching_the_command(
+    room: str, kafka: KafkaSettings, collector: dict[str, Any], path: str, tmp_path: Path
+) -> None:
+    lines = b"loss=0.5\nloss=0.25\nloss=0.125\n"
+    data = base64.b64encode(lines if collector is LINES else event_file(tmp_path)).decode()
+    code = (
+        f"import base64,pathlib,time; path = pathlib.Path({path!r}); "
+        "path.parent.mkdir(parents=True, exist_ok=True); "
+        f"path.write_bytes(base64.b64decode({data!r})); time.sleep(1)"
+    )
+    async with stage(room, kafka) as here:
+        launch = await here.start(1, job(code), collector=collector)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = await asyncio.to_thread(arrived, kafka, launch.key)
+        assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
