@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -25,8 +26,8 @@ from collectors.sources.tail import MAX_BYTES, MAX_POINTS
 from events.metrics import Point
 from events.regular_file import NOTHING_THERE, open_regular
 
-MOST_FILES, DEEPEST = 1000, 8
-"""Files of a folder that are read, and levels of folders."""
+MOST_FILES, MOST_ENTRIES, DEEPEST = 1_000, 10_000, 8
+"""Files that are read, entries of folders that are looked at for them, and levels of folders."""
 WALK_SECONDS = 0.2
 """Between two looks for what is new below a folder."""
 MARK = "tfevents"
@@ -87,8 +88,8 @@ class EventFolder:
         yield _Watch()
 
     def _names(self) -> list[str]:
-        found = (os.path.relpath(path, self._folder) for path in _files(self._folder, DEEPEST))
-        return sorted(name for name, _ in zip(found, range(MOST_FILES), strict=False))
+        found = (os.path.relpath(path, self._folder) for path in _files(self._folder))
+        return sorted(islice(found, MOST_FILES))
 
     def _read_file(self, name: str) -> list[Point]:
         points: list[Point] = []
@@ -136,18 +137,24 @@ def _rank(metric: str, folder: str, tag: str) -> int | None:
     return 2 if tag.startswith(last) and folder.endswith(above) else None
 
 
-def _files(folder: Path, depth: int) -> Iterator[str]:
-    """The event files below a folder; links are not followed."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:  # there is none yet
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if depth > 1:
-                yield from _files(Path(entry.path), depth - 1)
-        elif MARK in entry.name and entry.is_file(follow_symlinks=False):
-            yield entry.path
+def _files(root: Path) -> Iterator[str]:
+    """The event files below a folder, as far as MOST_ENTRIES entries show; links are not
+    followed."""
+    folders, left = deque([(root, DEEPEST)]), MOST_ENTRIES
+    while folders and left > 0:
+        folder, depth = folders.popleft()
+        try:
+            with os.scandir(folder) as found:
+                entries = list(islice(found, left))
+        except OSError:  # it is not there yet, or not any more
+            continue
+        left -= len(entries)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if depth > 1:
+                    folders.append((Path(entry.path), depth - 1))
+            elif MARK in entry.name and entry.is_file(follow_symlinks=False):
+                yield entry.path
 
 
 def _records(file: BinaryIO, place: int) -> Iterator[tuple[int, list[Scalar]]]:

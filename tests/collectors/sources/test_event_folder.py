@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from tensorboardX.proto.tensor_pb2 import TensorProto
 
-from collectors.sources.event_folder import EventFolder
+from collectors.sources.event_folder import MOST_FILES, EventFolder
 from events.metrics import Point
 from tests.collectors.event_files import event, write
 from tests.tiers import tiered
@@ -130,6 +131,17 @@ def test_pipes_links_and_other_files_hold_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
     (tmp_path / "logs" / "notes.txt").write_text("loss=1")
     assert all_of(folder_of(tmp_path / "logs", "loss")) == []
+
+
+def test_a_folder_of_very_many_files_takes_bounded_time(tmp_path: Path) -> None:
+    for folder in ("", "a", "b", "c"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for number in range(4_000):
+            (tmp_path / folder / f"tfevents.{number}").touch()
+    reader, begin = folder_of(tmp_path, "loss"), time.process_time()
+    assert all_of(reader) == []
+    assert len(orjson.loads(reader.state())[0]) <= MOST_FILES
+    assert time.process_time() - begin < 5
 
 
 def test_a_file_of_many_scalars_is_read_in_parts_and_time_that_is_linear(tmp_path: Path) -> None:
