@@ -42,6 +42,7 @@
     │   ├── UnreadableExperimentError   Postgres: an experiment that another version wrote
     │   └── WasDeletedError             an experiment that was recorded once, and deleted
     ├── PoisonError                     put the record aside as a dead letter
+    │   ├── BrokenRecordError           a record of an event file
     │   ├── DamagedError                Kafka: a batch of records that cannot be read
     │   ├── DataRefusedError            Postgres: a value that it cannot hold
     │   └── UnreadableRecordError       a record that this version does not understand

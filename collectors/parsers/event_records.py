@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from events.errors import PoisonError
+
 HEADER = 12
 """Bytes before the data of a record: its length and the checksum of that. After it: its own."""
 FOOTER = 4
@@ -30,7 +32,7 @@ class Scalar(NamedTuple):
     value: float
 
 
-class BrokenRecordError(ValueError):
+class BrokenRecordError(PoisonError, ValueError):
     """The bytes are no record: a checksum is wrong, or a message ends before it should."""
 
 
