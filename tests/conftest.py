@@ -36,6 +36,8 @@ CLUSTER = (
 for it."""
 WAITING = ("tests/faults/", "tests/events/test_kafka_faults.py", "tests/crash/")
 """Files of few tests that take minutes."""
+LONGEST_NAME = 500
+"""Characters of a test's name, which travels between processes and into reports."""
 MEASURED = "measured"
 """A property that a test records for the summary."""
 NO_KAFKA = "they need a Kafka: start one and set TRIALSTREAM_KAFKA, such as 127.0.0.1:9092"
@@ -86,6 +88,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long = [one.nodeid[:LONGEST_NAME] for one in items if len(one.nodeid) > LONGEST_NAME]
+    if long:
+        raise pytest.UsageError(f"give these tests shorter ids: {long}")
     leave_to_long(items)
     if SERVICES and LEFT_OUT:
         names = set(LEFT_OUT.read_text().splitlines())

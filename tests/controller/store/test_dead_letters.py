@@ -84,7 +84,7 @@ def test_what_programs_of_ours_send_is_kept_whole() -> None:
         ({"headers": (("a", bytes(KEPT_HEADER_BYTES)), ("b", b"1"))}, False),
         ({"headers": tuple((f"{n}", b"") for n in range(100_000))}, False),
     ],
-    ids=str,
+    ids=["small", "largest", "a byte more", "70 MB", "key", "header", "many headers"],
 )  # fmt: skip
 async def test_a_record_of_any_size_is_kept_as_far_as_there_is_room(
     database_url: str, change: dict[str, Any], whole: bool
