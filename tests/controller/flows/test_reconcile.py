@@ -217,9 +217,6 @@ async def test_nothing_at_once_is_a_pause_until_it_is_raised(
         await eventually_async(lambda: _is(place.state("spent"), "Succeeded"), "over", within=120)
 
 
-# Failed once in the fast tier, on a busy machine, after objects had got more to show: to be
-# understood, then it goes back.
-@pytest.mark.long
 async def test_objects_that_do_not_change_are_not_looked_at(
     fresh_database_url: str, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
