@@ -42,13 +42,16 @@ def _without_nul(key: str) -> str:
     return key
 
 
-def cleaned(text: object) -> object:
-    """A text that can be stored: NUL and lone surrogates are replaced, what is too long is cut."""
-    if not isinstance(text, str):
-        return text
+def storable(text: str) -> str:
+    """The text without what Postgres cannot hold: NUL and lone surrogates are replaced."""
     if not text.isascii():
         text = text.encode(errors="replace").decode()
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_MESSAGE]
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def cleaned(text: object) -> object:
+    """A text that can be stored, of which what is too long is cut."""
+    return storable(text)[:LONGEST_MESSAGE] if isinstance(text, str) else text
 
 
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT, pattern=WITHOUT_NUL)]

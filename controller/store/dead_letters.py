@@ -14,6 +14,7 @@ from controller.store.postgres import Database
 from events import topics
 from events.bus import Delivery, Record
 from events.ids import Shard
+from events.model import storable
 from trialstream.records import damage, size
 
 REASON_CHARACTERS = 2_000
@@ -84,11 +85,6 @@ def _columns(log: str, one: DeadLetter) -> tuple[Any, ...]:
         storable(one.reason)[:REASON_CHARACTERS],
         None if whole and damage(record) is None else size(record),
     )
-
-
-def storable(text: str) -> str:
-    """The text without what Postgres cannot hold: NUL and lone surrogates."""
-    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class DeadLetters:

@@ -21,6 +21,7 @@ from events.clock import now
 from events.envelope import Envelope
 from events.errors import AbandonError, RetryError
 from events.ids import ExperimentId, Shard
+from events.model import storable
 
 RETRY_SECONDS = (1.0, 300.0)
 """Before the first and between later tries."""
@@ -136,7 +137,7 @@ class Quarantine:
 
     def add(self, experiment: ExperimentId, flow: str, error: BaseException) -> None:
         """Let the experiment wait, longer each time it fails again after a try."""
-        text = f"{type(error).__name__}: {error}".replace("\0", "")[:MAX_REASON]
+        text = storable(f"{type(error).__name__}: {error}")[:MAX_REASON]
         case = self.cases.setdefault(experiment, Case(error, text, flow))
         case.failed.add(flow)
         if case.waits:

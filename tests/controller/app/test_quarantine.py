@@ -135,6 +135,14 @@ def test_a_quarantine_grows_with_each_failure_and_ends_when_all_is_quiet(
     assert held.cases == {}
 
 
+def test_a_reason_can_always_be_stored() -> None:
+    one, waiting = ExperimentId(uuid4()), Quarantine()
+    waiting.add(one, "launch", ValueError("no \0 and no \ud800"))
+    reason = waiting.cases[one].reason
+    assert "\0" not in reason
+    assert reason.encode()  # a lone surrogate would raise
+
+
 async def test_a_former_owner_writes_no_quarantine_down(fresh_database_url: str) -> None:
     victim = ExperimentId(uuid4())
     async with installation(fresh_database_url, victim) as here:
