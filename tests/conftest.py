@@ -5,7 +5,7 @@ import asyncio
 import inspect
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from _pytest._code.code import ExceptionChainRepr
 from xdist.scheduler import LoadScopeScheduling
 
 from controller.store import StoreRefusedError
@@ -110,6 +111,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters})
     )
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test said can travel between processes, which refuse half a character."""
+    report = yield
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
+    if isinstance(report.longrepr, ExceptionChainRepr):
+        text = str(report.longrepr)
+        if text != (sayable := text.encode(errors="backslashreplace").decode()):
+            report.longrepr = sayable
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -56,3 +56,21 @@ def test_coroutines_are_tests_like_any_other(tmp_path: Path) -> None:
     said = pytest_of(tmp_path, COROUTINES)
     assert "assert 7 == 8" in said
     assert "1 failed, 3 passed" in said
+
+
+HALVES = """
+import pytest
+
+@pytest.mark.parametrize("where", ["said", "raised"])
+def test_half_a_character(where: str) -> None:
+    if where == "raised":
+        raise ValueError("half \\ud800")
+    print("half \\ud800")
+    assert False
+"""
+
+
+def test_half_a_character_ends_no_process(tmp_path: Path) -> None:
+    said = pytest_of(tmp_path, HALVES, "-n", "1")
+    assert "2 failed" in said
+    assert said.count("half \\ud800") >= 2

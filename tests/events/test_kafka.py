@@ -2,6 +2,7 @@
 to do."""
 
 import asyncio
+import gc
 import os
 import socket
 import time
@@ -13,6 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import AIOKafkaConnection
 
 from events import topics
 from events.bus import BusRefusedError, BusUnavailableError, Record
@@ -230,6 +232,25 @@ async def test_a_consumer_that_stalls_is_replaced(
                 await everything(subscription)
         async with bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
             assert [one.record.value for one in await subscription.fetch(10, 5)] == [b"1"]
+
+
+async def test_whoever_leaves_while_its_clients_start_leaves_no_connection_open(
+    kafka: KafkaSettings,
+) -> None:
+    async def use() -> None:
+        async with open_bus(kafka) as bus, bus.subscribe(topics.SIGNALS, 0, 0):
+            await bus.publish([record(1)])
+
+    for moment in range(60):
+        using = asyncio.get_running_loop().create_task(use())
+        await asyncio.wait({using}, timeout=moment / 2000)
+        using.cancel()
+        await asyncio.wait({using})
+    gc.collect()  # which would close them, and hide them from the look
+    open_ones = [
+        one for one in gc.get_objects() if isinstance(one, AIOKafkaConnection) and one.connected()
+    ]
+    assert open_ones == []
 
 
 def test_an_address_that_hangs_does_not_hide_the_others(kafka: KafkaSettings) -> None:

@@ -11,7 +11,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import PARTITIONS
 from tests.brokers import admin
-from trialstream.kafka.connection import stop
+from trialstream.kafka.connection import stop_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Stream:
                     ]
                     self.positions[place] = records[-1].offset + 1
         finally:
-            await stop(consumer)
+            await stop_client(consumer)
 
 
 def _event(partition: int, headers: Mapping[str, bytes]) -> Event:
@@ -99,6 +99,6 @@ def leader(settings: KafkaSettings, topic: str, partition: int) -> int:
                 consumer._client.cluster.leader_for_partition(TopicPartition(name, partition))
             )
         finally:
-            await stop(consumer)
+            await stop_client(consumer)
 
     return asyncio.run(asked())

@@ -23,6 +23,7 @@ CONNECT_SECONDS = 8.0
 """For all addresses together."""
 ANSWER_SECONDS = 5.0
 REQUEST_MS = 10_000
+START_SECONDS = 10.0
 STOP_SECONDS = 1.0
 QUIET_SECONDS = 10.0
 """A line of aiokafka's log is not repeated within so long: without a broker it writes 25 a
@@ -247,22 +248,45 @@ def translated(what: str) -> Iterator[None]:
         raise BusUnavailableError(f"Kafka cannot {what} now: {error!r}") from error
 
 
-async def stop(client: Any) -> None:
+async def start_client(client: Any) -> None:
+    """Start a client of aiokafka within START_SECONDS. Raises TimeoutError.
+
+    Cancelled, it lets the start end if that does so soon: one that is cut off leaves a connection
+    open.
+    """
+    starting = asyncio.get_running_loop().create_task(client.start(), name="start of a client")
+    try:
+        await asyncio.wait({starting}, timeout=START_SECONDS)
+    finally:
+        if not starting.done():
+            await asyncio.wait({starting}, timeout=STOP_SECONDS)
+        await _end(starting)
+    if not starting.done() or starting.cancelled():
+        raise TimeoutError
+    starting.result()
+
+
+async def stop_client(client: Any) -> None:
     """Stop a client of aiokafka within a bound: by itself it may wait for a broker for ever, or
     cancel its caller."""
     stopping = asyncio.get_running_loop().create_task(client.stop(), name="stop of a client")
     try:
         await asyncio.wait({stopping}, timeout=STOP_SECONDS)
     finally:
-        if not stopping.done():
-            stopping.cancel()
-            await asyncio.wait({stopping}, timeout=STOP_SECONDS)
-        if stopping.done() and not stopping.cancelled():
-            stopping.exception()  # it is being left anyway
+        await _end(stopping)
         inner = getattr(client, "_client", None) or getattr(client, "client", None)
         if inner is not None:  # skipped by stop() when that is cancelled: its sockets would stay
             with suppress(Exception):
                 await asyncio.wait_for(inner.close(), STOP_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel it unless it is done; asyncio shall not complain that nobody asked for its error."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+    if task.done() and not task.cancelled():
+        task.exception()
 
 
 class _Quiet(logging.Filter):

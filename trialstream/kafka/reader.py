@@ -12,7 +12,15 @@ from aiokafka.errors import OffsetOutOfRangeError, RecordTooLargeError
 
 from trialstream.errors import BusUnavailableError
 from trialstream.kafka.batches import guard
-from trialstream.kafka.connection import client_options, find, limit_client_logs, stop, translated
+from trialstream.kafka.connection import (
+    START_SECONDS,
+    client_options,
+    find,
+    limit_client_logs,
+    start_client,
+    stop_client,
+    translated,
+)
 from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
 from trialstream.records import Delivery
@@ -20,7 +28,6 @@ from trialstream.records import Delivery
 Start = str | datetime | Mapping[int, int]
 """Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each
 partition."""
-START_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 COMMIT_SECONDS = 3.0
 
@@ -91,10 +98,10 @@ async def open_reader(
     )  # fmt: skip
     try:
         with translated(f"read {topic}"):
+            await start_client(consumer)
+            guard(consumer)
+            consumer.assign(places)
             async with asyncio.timeout(START_SECONDS):
-                await consumer.start()
-                guard(consumer)
-                consumer.assign(places)
                 begin = await _positions(consumer, places, start, group)
         for place in places:
             consumer.seek(place, begin[place.partition])
@@ -102,7 +109,7 @@ async def open_reader(
             consumer, topic, found.log_id, begin, group is not None, settings.topic(topic)
         )
     finally:
-        await stop(consumer)
+        await stop_client(consumer)
 
 
 async def _positions(

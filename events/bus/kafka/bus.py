@@ -116,10 +116,12 @@ class KafkaBus:
             await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self) -> None:
-        await asyncio.gather(
-            *(stack.aclose() for stack in self._sharing.values()), self._publisher.close()
-        )
-        self._contact.close()
+        try:
+            await asyncio.gather(
+                *(stack.aclose() for stack in self._sharing.values()), self._publisher.close()
+            )
+        finally:
+            self._contact.close()
 
 
 def agreed(counts: dict[str, int], settings: KafkaSettings) -> int:

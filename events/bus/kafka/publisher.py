@@ -12,7 +12,13 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record, RecordTooLargeError
-from trialstream.kafka.connection import client_options, limit_client_logs, stop, translated
+from trialstream.kafka.connection import (
+    client_options,
+    limit_client_logs,
+    start_client,
+    stop_client,
+    translated,
+)
 from trialstream.kafka.settings import KafkaSettings
 from trialstream.records import size
 
@@ -21,7 +27,6 @@ MAX_RECORD_BYTES = 900 * 1024
 PUBLISH_SECONDS = 15.0
 COMPRESSION = "lz4" if find_spec("cramjam") else "gzip"
 """LZ4 needs a library that the collector's image leaves out, to save memory in every pod."""
-START_SECONDS = 10.0
 
 
 class Publisher:
@@ -97,10 +102,9 @@ class Publisher:
                 )  # fmt: skip
                 try:
                     with translated("start a producer"):
-                        async with asyncio.timeout(START_SECONDS):
-                            await producer.start()
+                        await start_client(producer)
                 except BaseException:
-                    await stop(producer)
+                    await stop_client(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -108,12 +112,12 @@ class Publisher:
     async def _give_up(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:
             self._producer = None
-            await stop(producer)
+            await stop_client(producer)
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stop(producer)
+            await stop_client(producer)
 
 
 def _check(record: Record) -> None:

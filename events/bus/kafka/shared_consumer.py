@@ -17,7 +17,13 @@ from aiokafka.errors import (
 from events import waiting
 from events.bus import BusRefusedError, BusUnavailableError, Delivery
 from trialstream.kafka.batches import guard
-from trialstream.kafka.connection import client_options, stop, translated
+from trialstream.kafka.connection import (
+    START_SECONDS,
+    client_options,
+    start_client,
+    stop_client,
+    translated,
+)
 from trialstream.kafka.records import delivery
 from trialstream.kafka.settings import KafkaSettings
 from trialstream.records import size
@@ -25,7 +31,6 @@ from trialstream.records import size
 POLL_MS = 200
 MOST_RECORDS, MOST_BYTES = 2_000, 4_000_000
 """Of one partition, fetched ahead; then it is paused until half of it is taken."""
-START_SECONDS = 10.0
 SILENT_LOOKS = 15
 """Answers of the broker during which the consumer may fetch nothing (30 s); counted, because clocks
 jump."""
@@ -242,9 +247,8 @@ async def open_shared_consumer(
     shared = SharedConsumer(consumer, settings)
     try:
         with translated("start a consumer"):
-            async with asyncio.timeout(START_SECONDS):
-                await consumer.start()
-                guard(consumer)
+            await start_client(consumer)
+            guard(consumer)
         consumer.assign(list(partitions))
         for place in partitions:  # without a position aiokafka would look for one, and complain
             consumer.seek(place, 0)
@@ -259,4 +263,4 @@ async def open_shared_consumer(
                 pumping.cancel()
     finally:
         shared.closing = True
-        await stop(consumer)
+        await stop_client(consumer)
