@@ -147,8 +147,9 @@ def test_a_missing_permission_is_named(guarded: Brokers) -> None:
 
 
 async def _stranger(guarded: Brokers, stranger: KafkaSettings) -> None:
-    def allow(operation: str, topic: str) -> None:
-        who = ("--allow-principal", "User:stranger", "--operation", operation, "--topic", topic)
+    def allow(operation: str, *names: str) -> None:
+        which = [word for name in names for word in ("--topic", name)]
+        who = ("--allow-principal", "User:stranger", "--operation", operation, *which)
         guarded.command("cli", "kafka-acls", "--add", *who)
 
     with pytest.raises(BusRefusedError, match=r"does not let us see the topic|has no topic"):
@@ -163,8 +164,7 @@ async def _stranger(guarded: Brokers, stranger: KafkaSettings) -> None:
             [record(7, topic=topics.EVENTS)]
         )  # to read the public stream needs no more than that
         assert [int(one.record.value) for one in await reader.fetch(10, 5)] == [7]
-    for topic in topics.ALL:
-        allow("Describe", topic)
+    allow("Describe", *topics.ALL)
     async with open_bus(stranger) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
         with pytest.raises(BusRefusedError, match=r"producer: grant Write on the topics"):
             await bus.publish([record(1)])

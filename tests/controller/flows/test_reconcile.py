@@ -215,6 +215,7 @@ async def test_nothing_at_once_is_a_pause_until_it_is_raised(
         # so many that it still runs when somebody looks: what nobody has seen is not said
         apply(room, Wanted("spent", 200, 1, extra="resumePolicy: LongRunning"))
         await eventually_async(lambda: _has(place, "spent", "Restarting"), "it runs again")
+        apply(room, Wanted("spent", 4, 1, extra="resumePolicy: LongRunning"))
         await eventually_async(lambda: _is(place.state("spent"), "Succeeded"), "over", within=120)
 
 
