@@ -14,11 +14,11 @@ from controller.cluster.kubernetes.objects import (
 from controller.cluster.kubernetes.trial_objects import (
     ShownTrial,
     pairs,
+    shown_number,
 )
 from controller.core.experiment import Experiment
 from events.facts import ExperimentState, TrialState
 from events.ids import TrialNumber, trial_name
-from events.spec.placeholders import written
 
 MOST_NAMES = 100
 """At most, in each list of the status."""
@@ -119,7 +119,7 @@ def _best_text(experiment: Experiment) -> str:
     best, front = experiment.progress.best, experiment.progress.front
     if front:
         return f"front of {len(front)}"
-    return "" if best is None else written(best.value)
+    return "" if best is None else shown_number(best.value)
 
 
 def refused_status(obj: ExperimentObject, reason: str, message: str, at: datetime) -> Status:
@@ -200,4 +200,4 @@ def _optimal(experiment: Experiment, best: ShownTrial) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> str:
-    return "unavailable" if value is None else written(value)
+    return "unavailable" if value is None else shown_number(value)

@@ -47,6 +47,11 @@ def pairs(assignment: Assignment) -> list[dict[str, str]]:
     return [{"name": name, "value": written(value)} for name, value in assignment.items()]
 
 
+def shown_number(value: float) -> str:
+    """The shortest text that reads back as this number: what a trial printed is not kept."""
+    return repr(value).removesuffix(".0")
+
+
 def trial_of(
     obj: ExperimentObject,
     experiment: Experiment,
@@ -99,7 +104,7 @@ def best_status(
     """The status of the trial that is shown as the best one."""
     return {
         "state": best.state.value,
-        "value": written(value),
+        "value": shown_number(value),
         "conditions": _trial_conditions(best.state, before, at),
     }
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from controller.cluster.kubernetes.objects import ExperimentObject
 from controller.cluster.kubernetes.projection import (
     MOST_NAMES,
@@ -20,6 +22,7 @@ from controller.flows.reconcile.finished import FinishedTrials
 from deploy.crds.definitions import definitions
 from events.facts import Cause, ExperimentState, Reason, TrialState
 from events.ids import TrialNumber
+from events.spec.objective import Summary
 from tests.controller.core.histories import START, experiment, outcome
 from tests.controller.core.test_decisions import end, running
 
@@ -84,6 +87,26 @@ def test_the_best_trial_says_when_it_was_stopped_early() -> None:
     status = best_status(best, 0.5, [], START)
     assert (status["state"], status["value"]) == ("EarlyStopped", "0.5")
     assert told(status["conditions"])[-1] == ("EarlyStopped", "True", "TrialEarlyStopped")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3.0, "3"), (-0.25, "-0.25"), (0.1 + 0.2, "0.30000000000000004"), (1e-05, "1e-05"),
+     (1e22, "1e+22"), (-0.0, "-0"), (None, "unavailable")],
+)  # fmt: skip
+def test_a_number_is_the_shortest_that_reads_back_the_same(value: float | None, text: str) -> None:
+    """What the trial printed, 0.90 or 9e-1, is not kept: docs/decisions/numbers-as-reported.md."""
+    watch = running(experiment(9, 3), 1)
+    end(watch, 1, Cause.COMPLETED, outcome(0.5 if value is None else value, None, None))
+    summary = Summary(min=value, max=value, latest=value, count=1)
+    best = ShownTrial(TrialNumber(1), {}, {"loss": summary}, TrialState.SUCCEEDED)
+    status = status_of(OBJECT, watch.state, best, {}, START)
+    (metric,) = status["currentOptimalTrial"]["observation"]["metrics"]
+    assert metric == {"name": "loss", "min": text, "max": text, "latest": text}
+    if value is not None:
+        shown = best_status(best, value, [], START)["value"]
+        assert (status["best"], shown) == (text, text)
+        assert float(text) == value
 
 
 def test_a_trial_has_katib_s_conditions() -> None:
