@@ -17,7 +17,8 @@ from controller.flows.admit import Check, InvalidSpecError, prepare
 from controller.store import DataRefusedError, UnreadableExperimentError
 from controller.store.dead_letters import DeadLetter
 from controller.store.holding import Holding
-from controller.store.ledger import Batch, Ledger, Mark
+from controller.store.ledger import Batch, Ledger
+from controller.store.marks import Mark
 from controller.store.positions import Move, Positions
 from controller.store.quarantine import is_own
 from controller.store.reader import Reader, Received, read, reading
@@ -277,7 +278,7 @@ class SignalProcessor:
                 fresh.append(one)
                 marks.append(mark)
             elif before.asked not in (None, mark.asked):
-                self._reject([one], f"the request {mark.id} asked for something else before")
+                self._reject([one], mark.taken)
         return fresh, marks
 
     def _decide_all(

@@ -19,7 +19,7 @@ marked AS (
     INSERT INTO inbox (experiment, id, asked)
     SELECT moved.id, m.id, m.asked FROM moved, unnest(:mark.id::uuid[], :mark.asked::bytea[]) AS m (id, asked)),
 unmailed AS (
-    DELETE FROM mailbox USING moved WHERE mailbox.id = ANY(:mark.id::uuid[])),
+    DELETE FROM mailbox USING moved WHERE mailbox.experiment = :experiment AND mailbox.id = ANY(:mark.id::uuid[])),
 told AS (
     INSERT INTO fact (experiment, seq, id, cause, at, type, trial, data, epoch)
     SELECT moved.id, f.seq, f.fact, f.cause, f.at, f.type, f.trial, f.data::jsonb, :epoch

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from controller.core.experiment import Experiment, Identity, Progress
 from controller.core.recorded import Effect, Recorded, effects
 from controller.store import FencedError, UnreadableExperimentError
+from controller.store.marks import Mark
 from controller.store.positions import Move
 from controller.store.postgres import Database, writing
 from controller.store.statement import Statement
@@ -35,20 +35,6 @@ from events.spec.space import Assignment
 _log = logging.getLogger(__name__)
 _PROGRESS = TypeAdapter(Progress)
 FIRST_EMBEDDED_SHARD = 1000
-
-
-class Mark(NamedTuple):
-    """A row of `inbox`: a request that was decided on, and what it asked for."""
-
-    id: UUID
-    asked: bytes | None
-    """A hash; None: an earlier version decided on it."""
-
-    @classmethod
-    def of(cls, request: Envelope) -> "Mark":
-        """Fields that a later version adds do not change the mark of an earlier request."""
-        fields = request.body.model_dump_json(exclude_defaults=True)
-        return cls(request.id, sha256(f"{request.body.type} {fields}".encode()).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +202,8 @@ class Ledger:
         """
         rows = await self._database.fetch(
             "WITH known AS (SELECT id, asked FROM inbox WHERE experiment = $1 AND id = ANY($2)), "
-            "gone AS (DELETE FROM mailbox USING known WHERE mailbox.id = known.id) "
+            "gone AS (DELETE FROM mailbox USING known "
+            "WHERE mailbox.experiment = $1 AND mailbox.id = known.id) "
             "SELECT id, asked FROM known",
             experiment,
             list(ids),

@@ -11,8 +11,10 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.recorded import Effect, Recorded
+from controller.store.marks import Mark
 from controller.store.postgres import Database
-from controller.telemetry.catalogue import TRANSACTION
+from controller.telemetry.catalogue import DEAD_LETTERS, TRANSACTION
+from events import topics
 from events.envelope import Envelope
 from events.facts import AnyFact, Fact
 from events.ids import ExperimentId, Shard, TrialNumber
@@ -26,6 +28,11 @@ _SIGNAL: TypeAdapter[Signal] = TypeAdapter(AnySignal)
 _ITS_EXPERIMENT = (
     "CROSS JOIN LATERAL (SELECT * FROM experiment WHERE id = o.experiment OFFSET 0) AS e"
 )
+_LEAVE = """
+INSERT INTO mailbox (experiment, id, at, data) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING 1
+"""
+_LEFT = "SELECT * FROM mailbox WHERE experiment = $1 AND id = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +129,19 @@ class Mailbox:
     async def add(
         self, signal_id: UUID, experiment: ExperimentId, at: datetime, signal: Signal
     ) -> None:
-        """Leave a request for the owner. One whose id is in the mailbox already is ignored."""
-        await self._database.execute(
-            "INSERT INTO mailbox (id, experiment, at, data) VALUES ($1, $2, $3, $4) ON "
-            "CONFLICT DO NOTHING",
-            signal_id,
-            experiment,
-            at,
-            signal.model_dump(mode="json"),
-        )
+        """Leave a request for the owner. Left there already, it changes nothing; another one under
+        its id is put aside, as the owner does with what comes later."""
+        mark = Mark.of(Envelope(signal_id, None, experiment, at, signal))
+        data = signal.model_dump(mode="json")
+        while not await self._database.row(_LEAVE, experiment, signal_id, at, data):
+            row = await self._database.row(_LEFT, experiment, signal_id)
+            if row is None:  # it has been decided on since
+                continue
+            known = _envelope(row)
+            if known is None or Mark.of(known) != mark:
+                DEAD_LETTERS.labels(topics.SIGNALS).inc()
+                _log.error("a request is put aside: %s", mark.taken)
+            return
 
     async def requests(self, shard: Shard) -> list[Envelope]:
         """All requests to experiments of the shard that are not decided on, oldest first."""

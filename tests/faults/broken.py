@@ -16,7 +16,8 @@ from controller.cli import main
 from controller.core.recorded import Recorded
 from controller.store.holding import Holding
 from controller.store.leases import Leases
-from controller.store.ledger import Ledger, Mark
+from controller.store.ledger import Ledger
+from controller.store.marks import Mark
 from controller.store.outbox import Outbox, recorded
 from controller.store.postgres import Database
 from controller.store.statement import Statement

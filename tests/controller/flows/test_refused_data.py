@@ -10,7 +10,8 @@ import pytest
 from controller.core.experiment import Experiment
 from controller.store import DataRefusedError
 from controller.store.dead_letters import DeadLetters
-from controller.store.ledger import Batch, Ledger, Mark
+from controller.store.ledger import Batch, Ledger
+from controller.store.marks import Mark
 from controller.store.measurements import Measurements
 from controller.store.positions import Move
 from events import topics

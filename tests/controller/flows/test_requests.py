@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from controller.store.ledger import Mark
+from controller.store.marks import Mark
+from controller.store.outbox import Mailbox
+from controller.telemetry.catalogue import REGISTRY
 from events import topics
 from events.envelope import Envelope
 from events.ids import ExperimentId
@@ -46,6 +48,49 @@ async def test_another_request_under_the_id_of_one_that_was_decided_on_is_refuse
         await owner.tell(topics.SIGNALS, owner.envelope(ExtensionRequested(max_trial_count=8)))
         await extended(owner, 7, 8)
         assert len(await owner.reasons(2)) == 2
+
+
+@pytest.mark.parametrize("decided", [True, False])
+async def test_another_request_under_the_id_of_one_in_the_mailbox_is_refused(
+    database_url: str, decided: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with owning(database_url, f"e{uuid4().hex[:12]}", trials=6) as owner:
+        mailbox, request, refused = Mailbox(owner.database), uuid4(), refusals()
+        for limit, at in ((7, START), (7, START.replace(year=2027)), (9, START)):
+            if decided and limit == 9:
+                await owner.tell(topics.SIGNALS, *await mailbox.requests(owner.holding.shard))
+                await extended(owner, 7)
+            asked = ExtensionRequested(max_trial_count=limit)
+            await mailbox.add(request, owner.author.id, at, asked)
+        await owner.tell(topics.SIGNALS, *await mailbox.requests(owner.holding.shard))
+        await owner.tell(topics.SIGNALS, owner.envelope(ExtensionRequested(max_trial_count=8)))
+        await extended(owner, 7, 8)
+        assert refusals() == refused + 1
+        assert f"the request {request} asked for something else before" in caplog.text
+        assert not await mailbox.requests(owner.holding.shard)
+
+
+async def test_requests_for_two_experiments_may_have_one_id(database_url: str) -> None:
+    async with (
+        owning(database_url, f"e{uuid4().hex[:12]}", trials=6) as owner,
+        owning(database_url, f"e{uuid4().hex[:12]}", trials=6) as other,
+    ):
+        mailbox, request, refused = Mailbox(owner.database), uuid4(), refusals()
+        for one in (owner, other):
+            asked = ExtensionRequested(max_trial_count=7)
+            await mailbox.add(request, one.author.id, START, asked)
+        for one in (owner, other):
+            await one.tell(topics.SIGNALS, *await mailbox.requests(one.holding.shard))
+            await extended(one, 7)
+        assert refusals() == refused
+
+
+def refusals() -> float:
+    """Signals that were put aside, in all tests of this process."""
+    return (
+        REGISTRY.get_sample_value("trialstream_dead_letters_total", {"topic": topics.SIGNALS})
+        or 0.0
+    )
 
 
 async def test_a_request_that_an_earlier_version_decided_on_stays_done(database_url: str) -> None:

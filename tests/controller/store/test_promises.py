@@ -17,7 +17,8 @@ from controller.store import (
 )
 from controller.store.journal import Journals
 from controller.store.leases import open_leases
-from controller.store.ledger import Batch, Ledger, Mark
+from controller.store.ledger import Batch, Ledger
+from controller.store.marks import Mark
 from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.outbox import Mailbox, Outbox
