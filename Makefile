@@ -23,20 +23,21 @@ demo: $(READY)
 	$(BIN)/trialstream report digits --file digits.html
 	@echo 'Look around: export TRIALSTREAM_DATA=$(TRIALSTREAM_DATA) PATH=$(CURDIR)/$(BIN):$$PATH; trialstream show digits'
 
-# Two processes, or as many as ARGS='-n 4' says (tests/conftest.py says which test runs where). Linear algebra takes one thread of each: threads that
-# share a core wait for one another forty times as long as they work.
+# One process more than there are cores, for tests wait, too, or as many as ARGS='-n 4' says (tests/conftest.py says which test runs where). Linear
+# algebra takes one thread of each: threads that share a core wait for one another forty times as long as they work.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 test test-flaky test-long: export OPENBLAS_NUM_THREADS = 1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	$(BIN)/python -m pytest -q -n $(PROCESSES) $(ARGS)
 
 # The same; what fails runs once more, alone, and what passes only then is named.
 test-flaky: $(READY)
-	$(BIN)/python -m tests.flaky -q -n 2 $(ARGS)
+	$(BIN)/python -m tests.flaky -q -n $(PROCESSES) $(ARGS)
 
 # All tests with all examples, seeds and rounds; what comes of it is recorded in tests/long.json, to be committed.
 test-long: $(READY)
-	$(BIN)/python -m tests.long -q -n 2 $(ARGS)
+	$(BIN)/python -m tests.long -q -n $(PROCESSES) $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

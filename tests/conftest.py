@@ -23,6 +23,7 @@ from controller.store.postgres import open_database
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create, delete
 from tests.folding import check_all
+from tests.kubernetes import cluster_is_ours
 from tests.tiers import leave_to_long, load_profile
 
 ALONE = ("tests/algorithms/", "tests/contracts/test_search.py")
@@ -33,8 +34,11 @@ CLUSTER = (
     "tests/controller/flows/test_reconcile.py",
     "tests/deploy/",
 )
-"""Tests that have the Kubernetes cluster, and stop its API server, to themselves; mostly they wait
-for it."""
+"""Tests on the Kubernetes cluster; mostly they wait for it."""
+BREAKING = "tests/controller/cluster/kubernetes/test_faults.py"
+"""Of these, the ones that stop its parts, and so have it to themselves."""
+RECONCILING = ("tests/controller/flows/test_reconcile.py", "tests/deploy/")
+"""Of these, the ones whose controllers take the objects of all namespaces."""
 WAITING = ("tests/faults/", "tests/events/test_kafka_faults.py", "tests/crash/")
 """Files of few tests that take minutes."""
 LONGEST_NAME = 500
@@ -55,7 +59,8 @@ runs no others. So both together run each test once."""
 
 class Apart(LoadScopeScheduling):  # type: ignore[misc]
     """Each process takes the next file as it gets free, and in the end the algorithms one by one,
-    so that all end together; the tests of the cluster are like one file.
+    so that all end together; tests whose controllers would take one another's objects are like one
+    file.
 
     With services, `in_order` says what is next; without, the files of many tests come first.
     """
@@ -63,18 +68,18 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ALONE):
             return nodeid
-        if SERVICES and nodeid.startswith(CLUSTER):
-            return "cluster"
+        if SERVICES and nodeid.startswith(RECONCILING):
+            return "reconciling"
         return nodeid.partition("::")[0]
 
 
 def in_order(item: pytest.Item) -> int:
-    """With services: the cluster first, because it takes longest, then what kills brokers, and last
-    what fills gaps."""
-    for place, folders in enumerate((CLUSTER, WAITING)):
+    """With services: first what breaks the cluster, for which its other tests would have to wait,
+    then what takes longest, and last what fills gaps."""
+    for place, folders in enumerate(((BREAKING,), WAITING, RECONCILING, CLUSTER)):
         if item.nodeid.startswith(folders):
             return place
-    return 3 if item.nodeid.startswith(ALONE) else 2
+    return 5 if item.nodeid.startswith(ALONE) else 4
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -111,6 +116,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         test(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters})
     )
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Tests of the cluster run side by side, but for those that break it."""
+    if not (SERVICES and item.nodeid.startswith(CLUSTER)):
+        return (yield)
+    with cluster_is_ours(alone=item.nodeid.startswith(BREAKING)):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,8 +1,10 @@
 """A real Kubernetes for tests, asked with its own kubectl."""
 
+import fcntl
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,20 @@ PYTHON = "trialstream/python:3.11"
 COLLECTOR = "trialstream/collector:dev"
 CONTROLLER = "trialstream/controller:dev"
 SECONDS = 120
+TEMPORARY = Path(tempfile.gettempdir())
+DOOR = "trialstream-tests.door"
+"""A file that is locked by who waits for the cluster."""
+
+
+@contextmanager
+def cluster_is_ours(*, alone: bool, folder: Path = TEMPORARY) -> Iterator[None]:
+    """Wait until nobody has the cluster alone, or nobody has it at all. Whoever comes later waits,
+    too: so those that want it alone get it."""
+    with (folder / DOOR).open("w") as door, (folder / "trialstream-tests.room").open("w") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 def program() -> Path:

@@ -1,8 +1,14 @@
 """What tests/conftest.py promises to each test, seen in a run of pytest of its own."""
 
+import fcntl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
+
+from tests.eventually import eventually
+from tests.kubernetes import DOOR, cluster_is_ours
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,3 +80,36 @@ def test_half_a_character_ends_no_process(tmp_path: Path) -> None:
     said = pytest_of(tmp_path, HALVES, "-n", "1")
     assert "2 failed" in said
     assert said.count("half \\ud800") >= 2
+
+
+def is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_whoever_breaks_the_cluster_has_it_alone_and_is_not_kept_waiting(tmp_path: Path) -> None:
+    moments: list[tuple[str, str]] = []
+    inside, go_on = Semaphore(0), Event()
+
+    def use(name: str, *, alone: bool = False) -> None:
+        with cluster_is_ours(alone=alone, folder=tmp_path):
+            moments.append((name, "comes"))
+            inside.release()
+            assert go_on.wait(20)
+            moments.append((name, "goes"))
+
+    with ThreadPoolExecutor() as pool:
+        for name in ("a", "b"):
+            pool.submit(use, name)
+            assert inside.acquire(timeout=20)
+        pool.submit(use, "alone", alone=True)
+        eventually(lambda: is_locked(tmp_path / DOOR))
+        pool.submit(use, "late")
+        assert not inside.acquire(timeout=0.2)
+        go_on.set()
+    assert {one for one, _ in moments[:2]} == {"a", "b"}
+    assert moments[4:] == [(name, what) for name in ("alone", "late") for what in ("comes", "goes")]
