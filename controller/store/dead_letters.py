@@ -1,6 +1,7 @@
 """Dead letters: records that could not be read or decided on, kept until a person redrives or drops
 them."""
 
+import logging
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import orjson
 
 from controller.store.postgres import Database
+from controller.telemetry.catalogue import DEAD_LETTERS_DROPPED
 from events import topics
 from events.bus import Delivery, Record
 from events.ids import Shard
@@ -27,6 +29,20 @@ SHOWN_BYTES, SHOWN_HEADER_BYTES, SHOWN_KEY_BYTES = 500_000, 100_000, 1_000
 """How much of a record's value, headers and key is on the topic of dead letters."""
 WHERE, WHY = "trialstream-from", "trialstream-reason"
 """Headers of a dead letter on its topic."""
+_log = logging.getLogger(__name__)
+_DROP_OLDEST = f"""
+WITH newest AS (
+    SELECT id, at, octet_length(key) + octet_length(headers::text) + octet_length(value) AS size
+    FROM dead_letter WHERE shard = $1 ORDER BY at DESC, id DESC LIMIT {MOST_LETTERS}),
+ranked AS (SELECT id, sum(size) OVER (ORDER BY at DESC, id DESC) AS bytes FROM newest),
+gone AS (
+    DELETE FROM dead_letter WHERE id = ANY(ARRAY(
+        SELECT id FROM ranked WHERE bytes > {MOST_BYTES} UNION ALL (
+            SELECT id FROM dead_letter WHERE shard = $1 ORDER BY at DESC, id DESC
+            OFFSET {MOST_LETTERS} LIMIT {DROPPED_AT_ONCE})))
+    RETURNING 1)
+SELECT count(*) AS gone FROM gone
+"""
 
 
 class DeadLetter(NamedTuple):
@@ -133,6 +149,22 @@ class DeadLetters:
 
     async def drop(self, ids: Sequence[UUID]) -> None:
         await self._database.execute("DELETE FROM dead_letter WHERE id = ANY($1)", list(ids))
+
+    async def drop_oldest(self, shard: Shard) -> None:
+        """Drop what the shard has too many of, a part at a time, so that its latest stay."""
+        row = await self._database.row(_DROP_OLDEST, shard)
+        while row is not None and row["gone"]:
+            DEAD_LETTERS_DROPPED.inc(row["gone"])
+            _log.error(
+                "shard %s has too many dead letters: the %s oldest are gone", shard, row["gone"]
+            )
+            more = row["gone"] >= DROPPED_AT_ONCE
+            row = await self._database.row(_DROP_OLDEST, shard) if more else None
+
+    async def drop_all_oldest(self) -> None:
+        """The same for every shard: whoever put letters aside may have died before."""
+        for row in await self._database.fetch("SELECT DISTINCT shard FROM dead_letter"):
+            await self.drop_oldest(Shard(row["shard"]))
 
     async def count(self) -> dict[str, int]:
         """How many letters there are, by topic."""

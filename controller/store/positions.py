@@ -1,23 +1,13 @@
 """The position in each topic up to which a shard's owner has processed its records."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.store import FencedError
-from controller.store.dead_letters import (
-    DROPPED_AT_ONCE,
-    MOST_BYTES,
-    MOST_LETTERS,
-    DeadLetter,
-    letter_values,
-)
+from controller.store.dead_letters import DeadLetter, DeadLetters, letter_values
 from controller.store.postgres import Database
-from controller.telemetry.catalogue import DEAD_LETTERS_DROPPED
 from events.ids import Shard
-
-_log = logging.getLogger(__name__)
 
 
 class Move(NamedTuple):
@@ -68,19 +58,6 @@ kept AS (
     ON CONFLICT DO NOTHING)
 SELECT count(*) AS moved FROM moved
 """
-_DROP_OLDEST = f"""
-WITH newest AS (
-    SELECT id, at, octet_length(key) + octet_length(headers::text) + octet_length(value) AS size
-    FROM dead_letter WHERE shard = $1 ORDER BY at DESC, id DESC LIMIT {MOST_LETTERS}),
-ranked AS (SELECT id, sum(size) OVER (ORDER BY at DESC, id DESC) AS bytes FROM newest),
-gone AS (
-    DELETE FROM dead_letter WHERE id = ANY(ARRAY(
-        SELECT id FROM ranked WHERE bytes > {MOST_BYTES} UNION ALL (
-            SELECT id FROM dead_letter WHERE shard = $1 ORDER BY at DESC, id DESC
-            OFFSET {MOST_LETTERS} LIMIT {DROPPED_AT_ONCE})))
-    RETURNING 1)
-SELECT count(*) AS gone FROM gone
-"""
 
 
 class Positions:
@@ -88,6 +65,7 @@ class Positions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._dead_letters = DeadLetters(database)
 
     async def find(self, shard: Shard, epoch: int, topic: str, log: str) -> Bookmark:
         """The position at which to continue in the log `log`: the start, if the stored one is of
@@ -113,12 +91,4 @@ class Positions:
                 f"shard {shard}: somebody else reads {move.topic}, or epoch {epoch} is over"
             )
         if dead:
-            await self._drop_oldest(shard)
-
-    async def _drop_oldest(self, shard: Shard) -> None:
-        row = await self._database.row(_DROP_OLDEST, shard)
-        if row is not None and row["gone"]:
-            DEAD_LETTERS_DROPPED.inc(row["gone"])
-            _log.error(
-                "shard %s has too many dead letters: the %s oldest are gone", shard, row["gone"]
-            )
+            await self._dead_letters.drop_oldest(shard)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from controller.store import StoreRefusedError, StoreUnavailableError
+from controller.store.dead_letters import DeadLetters
 from controller.store.postgres import Database
 from events.ids import ExperimentId
 
@@ -58,6 +59,7 @@ class Upkeep:
         """Points are kept so many days after the conclusion of their experiment (None = for ever);
         ids of requests, of deleted experiments and of owners so many days."""
         self._database = database
+        self._dead_letters = DeadLetters(database)
         self._points_days, self._ids_days = points_days, ids_days
         self._unsettled: set[ExperimentId] = set()
         """Those that were cleared, and will be once more."""
@@ -88,7 +90,7 @@ class Upkeep:
             self._unsettled.add(experiment)
 
     async def prune(self) -> None:
-        """Remove what is older than it is kept."""
+        """Remove what is older than it is kept, and dead letters that are too many."""
         while self._points_days is not None and (
             row := await self._database.row(_OLD_POINTS, self._points_days)
         ):
@@ -102,6 +104,7 @@ class Upkeep:
                 f"SELECT ctid FROM {table} WHERE {old} LIMIT {ROWS_AT_ONCE})) RETURNING 1",
                 [self._ids_days],
             )
+        await self._dead_letters.drop_all_oldest()
 
     async def _empty(self, table: str, experiment: ExperimentId) -> None:
         """Delete the rows of an experiment in the order of their key, each part from where the one

@@ -1,6 +1,7 @@
 """Dead letters are cut to a size and bounded in number: no flood of them fills a disk, and none is
 an outage."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from controller.cli.commands.dead_letters import redrive
 from controller.cli.errors import CommandError
 from controller.flows.sweep import Sweeper
 from controller.store.dead_letters import (
+    DROPPED_AT_ONCE,
     KEPT_BYTES,
     KEPT_HEADER_BYTES,
     MOST_BYTES,
@@ -22,12 +24,14 @@ from controller.store.dead_letters import (
 )
 from controller.store.positions import Bookmark, Positions
 from controller.store.postgres import Database
+from controller.store.upkeep import Upkeep
 from events import topics
 from events.bus import Delivery, Record, RecordTooLargeError
 from events.bus.kafka.publisher import MAX_RECORD_BYTES
 from events.bus.memory import MemoryBus
 from events.ids import Shard
 from tests.controller.histories import admitted, opened, text
+from tests.eventually import eventually_async
 from trialstream.records import size
 
 RECORD = Record(topics.SIGNALS, 0, b"key", (("ce_id", b"1"),), b"value")
@@ -117,6 +121,9 @@ async def test_a_shard_keeps_the_latest_dead_letters(
         assert len(rows) == MOST_LETTERS
         assert {row["place"] for row in rows[-500:]} == set(range(1_000, 1_500))
         assert "too many dead letters: the 500 oldest are gone" in caplog.text
+        await kept.put([RECORD] * (DROPPED_AT_ONCE + 100))
+        rows = await kept.all()
+        assert (len(rows), rows[0]["place"] >= 1_500) == (MOST_LETTERS, True)
         large = replace(RECORD, value=bytes(KEPT_BYTES))
         for _ in range(9):
             await kept.put([large] * 10)
@@ -124,6 +131,38 @@ async def test_a_shard_keeps_the_latest_dead_letters(
         assert MOST_BYTES * 0.9 < sum(row["size"] for row in rows) <= MOST_BYTES
         assert all(row["size"] == KEPT_BYTES for row in rows)
         assert len(await neighbour.all()) == 1
+
+
+async def test_what_a_crash_has_left_is_dropped_by_upkeep(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shelf(database_url) as kept, shelf(database_url) as neighbour:
+        await neighbour.put([RECORD])
+        await kept.put([RECORD] * 500)
+        await kept.put([RECORD] * 500)
+        oldest = (await kept.all())[0]["id"]
+        async with asyncio.TaskGroup() as tasks, kept.database.transaction() as holder:
+            await holder.execute("SELECT FROM dead_letter WHERE id = $1 FOR UPDATE", oldest)
+            putting = tasks.create_task(kept.put([RECORD] * 500))
+            await eventually_async(lambda: _waits_for_a_lock(kept), "the deletion waits")
+            putting.cancel()  # as far as a process came that was killed here
+            await asyncio.wait([putting])
+        assert len(await kept.all()) == MOST_LETTERS + 500
+        await Upkeep(kept.database, None, 30).prune()
+        rows = await kept.all()
+        assert [row["place"] for row in rows] == list(range(500, 500 + MOST_LETTERS))
+        assert "has too many dead letters" in caplog.text
+        assert len(await neighbour.all()) == 1
+
+
+async def _waits_for_a_lock(kept: Shelf) -> bool:
+    return bool(
+        await kept.database.fetch(
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND query LIKE '%DELETE FROM dead_letter%' AND datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+    )
 
 
 async def test_what_was_cut_is_not_published_again(database_url: str) -> None:
