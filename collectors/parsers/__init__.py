@@ -4,6 +4,7 @@ spec asks for."""
 from collections.abc import Sequence
 
 from collectors.parsers.json_lines import JsonLines
+from collectors.parsers.presets import PresetText
 from collectors.parsers.reading import Parser, Reading
 from collectors.parsers.text import Text
 from events.metrics import MAX_METRIC_NAME
@@ -23,4 +24,6 @@ def parser_for(spec: MetricsCollectorSpec, metrics: Sequence[str]) -> Parser:
     ]
     if spec.format is FileFormat.JSON:
         return JsonLines(wanted)
+    if spec.preset is not None:
+        return PresetText(wanted, spec.preset)
     return Text(wanted, spec.filters)

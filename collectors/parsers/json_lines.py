@@ -16,6 +16,7 @@ class JsonLines:
     """
 
     def __init__(self, metrics: Sequence[str]) -> None:
+        self.words = None  # a key may be written with escapes
         self._metrics = tuple(dict.fromkeys(metrics))
         self.skipped = 0
         """Lines so far that were neither empty nor an object."""

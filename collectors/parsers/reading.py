@@ -20,6 +20,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Parser(Protocol):
     """Finds the wanted metrics in lines. Not thread-safe."""
 
+    @property
+    def words(self) -> Sequence[str] | None:
+        """A line without any of these reports nothing; None: any line may."""
+        ...
+
     def __call__(self, line: str) -> Sequence[Reading]:
         """What one line, without its end, reports, in the order of the line. Never raises."""
         ...
@@ -46,6 +51,11 @@ def rfc3339(text: str) -> datetime | None:
         return _within_bounds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError):
         return None
+
+
+def line_time(line: str) -> datetime | None:
+    """The time before the first space of a line, if that is one in RFC 3339."""
+    return rfc3339(line.partition(" ")[0]) if line[4:5] == "-" else None
 
 
 def seconds(since_epoch: float) -> datetime | None:

@@ -7,15 +7,24 @@ from typing import Any
 
 import re2
 
-from collectors.parsers.reading import Reading, number, rfc3339
+from collectors.parsers.reading import Reading, line_time, number
+from collectors.parsers.words import (
+    BEGINS,
+    GOES_ON,
+    NUMBER,
+    alternatives,
+    plain,
+    without_colours,
+)
 
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?|(?i:nan|inf|infinity)\b"
+_KATIBS_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?|(?i:nan|inf|infinity)\b"
 _KATIBS_NAME = r"[\w|-]+"
-_GOES_ON = re.compile(r"[,.'_]\d|#|[xXbBoO][\da-fA-F]|[dD][+-]?\d|[eE][+-]?(?![^\W\d_])")
-"""What a number must not be followed by: 1,234.5, 1.5.3, 1_000, 1.#INF, 0x1F, 1.0D+02, 1e+."""
+_SPACE = r"[\t\n\f\r ]*"
+_GOES_ON = re.compile(GOES_ON)
 _LONGER_NAME = re.compile(r"[/.@:\\#$&]|(?![\x00-\x7f])\w")
-"""What a name must not follow: of `val/loss=1`, `loss` is a part."""
-_COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+"""What a name must not follow, beside what is a name's own."""
+_UNUSUAL = re.compile(r"[\d.+-]|(?i:nan|inf)|\s|.*(\||\s$)", re.DOTALL)
+"""Of such names, a general look alone tells which part of a line is theirs."""
 
 
 class Text:
@@ -24,30 +33,39 @@ class Text:
 
     Without filters, Katib's is taken, with repairs: a value must be there, and be a number to its
     end; `nan`, `inf` and `1.` are numbers; names such as `val/loss` are found, and are not taken
-    for `loss`; quotes, bars around a name and colours are no part of it.
+    for `loss`; quotes, bars around a name, colours and a logger's name are no part of it.
 
     Text that several filters match counts once; a value that cannot be read as a number is left
-    out. RE2 runs in time linear in the line, whatever the filter. Raises re2.error for a filter
-    that RE2 cannot read.
+    out. All takes time linear in the line, whatever the filter. Raises re2.error for a filter that
+    RE2 cannot read.
     """
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
+        self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
         self._metrics = frozenset(metrics)
         self._own = not filters
         self._filters = [
             re2.compile(expression) for expression in filters or (_default_filter(metrics),)
         ]
+        self._quick = None if filters else _Quick.of(self.words)
 
     def __call__(self, line: str) -> Sequence[Reading]:
-        if not any(metric in line for metric in self._metrics):
+        if not any(map(line.__contains__, self.words)):
             return ()
-        if "\x1b" in line:
-            line = _COLOURS.sub("", line)
-        found = sorted(self._found(line))
-        if not found:
+        if self._own:
+            line = plain(line)
+        elif "\x1b" in line:
+            line = without_colours(line)
+        if self._quick is not None and (found := self._quick.find(line)) is not None:
+            if not found:
+                return ()
+            at = line_time(line)
+            return [(name, float(value), at) for name, value in found]
+        reports = sorted(self._found(line))
+        if not reports:
             return ()
-        at = rfc3339(line.partition(" ")[0])
-        return [(name, value, at) for _, name, value in found]
+        at = line_time(line)
+        return [(name, value, at) for _, name, value in reports]
 
     def _found(self, line: str) -> Iterator[tuple[int, str, float]]:
         """Place, name and value of each report; the first filter that reads a value there wins."""
@@ -75,10 +93,34 @@ class Text:
         return None if self._own and _is_part(line, match.start(1), match.end(2)) else name
 
 
+class _Quick:
+    """Katib's filter for these names alone, which tells the same of nearly every line in a fifth of
+    the time."""
+
+    def __init__(self, names: str) -> None:
+        self._reports = re.compile(
+            rf"""{BEGINS}({names})["']?{_SPACE}={_SPACE}["']?({NUMBER})(?!{GOES_ON})"""
+        )
+        self._barred = re.compile(rf"[A-Za-z0-9_-]\|+(?:{names})")
+
+    @classmethod
+    def of(cls, metrics: Sequence[str]) -> "_Quick | None":
+        if not metrics or any(map(_UNUSUAL.match, metrics)):
+            return None
+        return cls(alternatives(metrics))
+
+    def find(self, line: str) -> list[tuple[str, str]] | None:
+        """Names and values in the order of the line; None where bars join a name with what stands
+        before it, which may be a number's end or belong to the name."""
+        if "|" in line and self._barred.search(line):
+            return None
+        return self._reports.findall(line)
+
+
 def _default_filter(metrics: Sequence[str]) -> str:
     odd = sorted((one for one in metrics if not re.fullmatch(_KATIBS_NAME, one, re.ASCII)), key=len)
     names = "|".join([*map(re2.escape, reversed(odd)), _KATIBS_NAME])
-    return rf"""({names})["']?\s*=\s*["']?([+-]?(?:{_NUMBER}))"""
+    return rf"""({names})["']?\s*=\s*["']?([+-]?(?:{_KATIBS_NUMBER}))"""
 
 
 def _is_part(line: str, start: int, end: int) -> bool:

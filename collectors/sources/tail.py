@@ -3,7 +3,7 @@ order."""
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -24,8 +24,6 @@ MAX_POINTS = 5000
 MAX_LINE = 64 * 1024
 """Bytes of a line that are parsed; the rest of it is skipped."""
 
-_LINE_END = re.compile(rb"[\r\n]")
-
 
 class Tail:
     """The points of one file, which may not exist yet.
@@ -40,9 +38,13 @@ class Tail:
         self.path = path
         self._parse = parse
         self._clock = clock
+        self._words = _any_of(parse.words)
+        """Finds the lines that are worth parsing; None: all are."""
         self._read_part = ReadPart()
         """What was parsed before `_chunk`."""
         self._chunk = b""
+        self._lines = b""
+        """`_chunk` with one kind of line ends."""
         self._place = 0
         self._line = bytearray()
         self._steps: Counter[str] = Counter()
@@ -90,7 +92,8 @@ class Tail:
     def restore(self, state: bytes) -> None:
         """Continue where another reader of the same file was."""
         known = orjson.loads(state)
-        self._read_part, self._chunk, self._place = ReadPart.of(known["read"]), b"", 0
+        self._read_part = ReadPart.of(known["read"])
+        self._chunk, self._lines, self._place = b"", b"", 0
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
         self._points = deque(
@@ -105,7 +108,7 @@ class Tail:
     def _load(self, *, last: bool = False) -> bool:
         """Read the next chunk; False if there is nothing new, or no file that can be read."""
         self._read_part.add(self._chunk)
-        self._chunk, self._place = b"", 0
+        self._chunk, self._lines, self._place = b"", b"", 0
         try:
             with open_regular(self.path) as file:
                 part = self._read_part
@@ -114,6 +117,7 @@ class Tail:
                     self._line.clear()
                 file.seek(self._read_part.size)
                 self._chunk = file.read(MAX_BYTES)
+                self._lines = self._chunk.replace(b"\r", b"\n")
         except OSError as error:
             if error.errno in NOTHING_THERE:
                 return False
@@ -122,15 +126,23 @@ class Tail:
 
     def _split(self) -> None:
         """Parse complete lines until the chunk is used up or there are points enough."""
-        while self._place < len(self._chunk) and len(self._points) < MAX_POINTS:
-            end = _LINE_END.search(self._chunk, self._place)
-            stop = end.start() if end else len(self._chunk)
-            self._line += self._chunk[
-                self._place : min(stop, self._place + MAX_LINE - len(self._line))
-            ]
-            self._place = stop + 1 if end else stop
-            if end:
+        lines, size = self._lines, len(self._lines)
+        while self._place < size and len(self._points) < MAX_POINTS:
+            if not self._line:
+                self._skip()
+            end = lines.find(b"\n", self._place)
+            stop = size if end < 0 else end
+            self._line += lines[self._place : min(stop, self._place + MAX_LINE - len(self._line))]
+            self._place = stop + 1 if end >= 0 else stop
+            if end >= 0:
                 self._end_line()
+
+    def _skip(self) -> None:
+        """Go to the next line that may report something, or else to the beginning of the last."""
+        if self._words is not None:
+            found = self._words.search(self._lines, self._place)
+            before = len(self._lines) if found is None else found.start()
+            self._place = max(self._place, self._lines.rfind(b"\n", self._place, before) + 1)
 
     def _end_line(self) -> None:
         text = self._line.decode(errors="replace")
@@ -138,8 +150,19 @@ class Tail:
         if not text:
             return
         for metric, value, at in self._parse(text):
-            self._steps[metric] += 1
-            self._points.append(Point(metric, self._steps[metric], at or self._clock(), value))
+            step = self._steps[metric] = self._steps[metric] + 1
+            self._points.append(Point(metric, step, at or self._clock(), value))
 
     def _taken(self) -> list[Point]:
-        return [self._points.popleft() for _ in range(min(len(self._points), MAX_POINTS))]
+        if len(self._points) <= MAX_POINTS:
+            taken = list(self._points)
+            self._points.clear()
+            return taken
+        return [self._points.popleft() for _ in range(MAX_POINTS)]
+
+
+def _any_of(words: Sequence[str] | None) -> re.Pattern[bytes] | None:
+    if words is None or any("\N{REPLACEMENT CHARACTER}" in word for word in words):
+        return None
+    encoded = [word.encode(errors="surrogatepass") for word in words]
+    return re.compile(b"|".join(map(re.escape, encoded)) or rb"(?!)")

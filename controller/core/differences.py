@@ -1,5 +1,6 @@
 """The places where two specs differ."""
 
+from events.spec.collector import Preset
 from events.spec.experiment import ExperimentSpec
 
 Difference = tuple[str, object, object]
@@ -17,6 +18,9 @@ def differences(old: ExperimentSpec, new: ExperimentSpec) -> list[Difference]:
     if source and other and source.same_source(other):
         template = new.trial_template.model_copy(update={"config_map": source})
         new = new.model_copy(update={"trial_template": template})  # its text was taken once, too
+    if new.metrics_collector_spec == old.metrics_collector_spec.with_preset(Preset.AUTO):
+        # admitted by a version that had no presets, and written down without one
+        new = new.model_copy(update={"metrics_collector_spec": old.metrics_collector_spec})
     _compare(old.model_dump(mode="json"), new.model_dump(mode="json"), "spec", found)
     return found
 

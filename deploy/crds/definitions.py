@@ -5,12 +5,7 @@ from typing import Any
 from deploy.crds.rules import add_rules
 from deploy.crds.schema import structural_schema
 from events.facts import ExperimentState, TrialState
-from events.spec.document import (
-    ADDITIONS,
-    CONFIG_MAP_ADDITIONS,
-    OBJECTIVE_ADDITIONS,
-    TEMPLATE_ADDITIONS,
-)
+from events.spec.document import CONFIG_MAP_ADDITIONS, PLACES_OF_ADDITIONS
 from events.spec.experiment import ExperimentSpec
 
 CATEGORIES = {"kubeflow.org": ("kubeflow", "katib")}
@@ -45,14 +40,12 @@ def _experiment(group: str, version: str, *, strict: bool) -> dict[str, Any]:
     for name in CONFIG_MAP_ADDITIONS:  # written when an experiment is admitted, by nobody else
         config_map["properties"].pop(name)
     if not strict:
-        for name in ADDITIONS:
-            spec["properties"].pop(name, None)
-        for part, additions in (
-            ("objective", OBJECTIVE_ADDITIONS),
-            ("trialTemplate", TEMPLATE_ADDITIONS),
-        ):
+        for place, additions in PLACES_OF_ADDITIONS.items():
+            part = spec
+            for step in place:
+                part = part["properties"][step]
             for name in additions:
-                spec["properties"][part]["properties"].pop(name, None)
+                part["properties"].pop(name, None)
     schema: dict[str, Any] = {
         "type": "object",
         "description": "What to tune, how, and with which trials.",

@@ -29,6 +29,20 @@ class FileFormat(StrEnum):
     JSON = "JSON"
 
 
+class Preset(StrEnum):
+    """Ours: a ready filter, by the name of what prints the lines; `auto` reads what all others
+    read."""
+
+    LIGHTNING = "lightning"
+    KERAS = "keras"
+    TRANSFORMERS = "transformers"
+    XGBOOST = "xgboost"
+    LIGHTGBM = "lightgbm"
+    TQDM = "tqdm"
+    KEY_COLON_VALUE = "key-colon-value"
+    AUTO = "auto"
+
+
 class FileSystemPath(SpecPart):
     path: Text | None = None
     kind: Text | None = None
@@ -36,9 +50,10 @@ class FileSystemPath(SpecPart):
 
 
 class Filter(SpecPart):
-    """RE2 expressions with two groups: the metric's name and its value."""
+    """RE2 expressions with two groups, the metric's name and its value; or a ready filter."""
 
     metrics_format: Annotated[tuple[Text, ...], Many] = ()
+    preset: Preset | None = None
 
 
 class Source(SpecPart):
@@ -72,3 +87,15 @@ class MetricsCollectorSpec(SpecPart):
     @property
     def filters(self) -> tuple[str, ...]:
         return self.source.filter.metrics_format if self.source and self.source.filter else ()
+
+    @property
+    def preset(self) -> Preset | None:
+        return self.source.filter.preset if self.source and self.source.filter else None
+
+    def with_preset(self, preset: Preset) -> "MetricsCollectorSpec":
+        """The same with this preset, if it reads text and has no filter."""
+        is_text = self.collector.kind in (CollectorKind.STDOUT, CollectorKind.FILE)
+        if not is_text or self.format is not FileFormat.TEXT or self.filters or self.preset:
+            return self
+        source = (self.source or Source()).model_copy(update={"filter": Filter(preset=preset)})
+        return self.model_copy(update={"source": source})

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from events.spec.collector import CollectorKind
+from events.spec.collector import CollectorKind, Preset
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.head import KATIB as KATIB
 from events.spec.head import OURS as OURS
@@ -27,8 +27,12 @@ ADDITIONS = (
     "objectives", "constraints", "outcomeConstraints", "budget", "retry", "seed", "suggested",
     "warmStart",
 )  # fmt: skip
-OBJECTIVE_ADDITIONS = ("reference",)
-TEMPLATE_ADDITIONS = ("command", "timeoutSeconds")
+PLACES_OF_ADDITIONS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    (): ADDITIONS,
+    ("objective",): ("reference",),
+    ("trialTemplate",): ("command", "timeoutSeconds"),
+    ("metricsCollectorSpec", "source", "filter"): ("preset",),
+}
 CONFIG_MAP_ADDITIONS = ("template",)
 NUMERIC = ("min", "max", "step")
 
@@ -79,6 +83,8 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
     found += shape_problems
     if spec is not None:
         spec = with_defaults(spec)
+        if not katib:
+            spec = _with_preset(spec)
         found += problems(spec, katib=katib)
     if found or spec is None:
         raise InvalidDocumentError(found, lines)
@@ -104,6 +110,16 @@ def with_defaults(spec: ExperimentSpec) -> ExperimentSpec:
             "trial_template": _with_conditions(spec.trial_template),
         }
     )
+
+
+def _with_preset(spec: ExperimentSpec) -> ExperimentSpec:
+    """With the filter of our own files, where none is given.
+
+    It is written into the spec: one that has none was Katib's, or of an earlier version, and means
+    Katib's filter.
+    """
+    collector = spec.metrics_collector_spec.with_preset(Preset.AUTO)
+    return spec.model_copy(update={"metrics_collector_spec": collector})
 
 
 def _bounded(spec: ExperimentSpec) -> set[str]:
@@ -214,31 +230,12 @@ def _without_additions(
     """The body without our additions: Katib drops fields that it does not know; so do we, with a
     warning."""
     body = dict(body)
-    for name in ADDITIONS:
-        if body.pop(name, None) is not None:
-            warnings.append(
-                _ignored(
-                    ("spec", name),
-                    lines,
-                    f"; it is an addition of Trialstream: use apiVersion {OURS}",
-                )
-            )
-    for part, additions in (
-        ("objective", OBJECTIVE_ADDITIONS),
-        ("trialTemplate", TEMPLATE_ADDITIONS),
-    ):
-        if not isinstance(body.get(part), dict):
-            continue
-        body[part] = dict(body[part])
+    for place, additions in PLACES_OF_ADDITIONS.items():
+        part = _copied(body, place)
         for name in additions:
-            if body[part].pop(name, None) is not None:
-                warnings.append(
-                    _ignored(
-                        ("spec", part, name),
-                        lines,
-                        f"; it is an addition of Trialstream: use apiVersion {OURS}",
-                    )
-                )
+            if part.pop(name, None) is not None:
+                why = f"; it is an addition of Trialstream: use apiVersion {OURS}"
+                warnings.append(_ignored(("spec", *place, name), lines, why))
     collector = (
         (body.get("metricsCollectorSpec") or {})
         if isinstance(body.get("metricsCollectorSpec"), dict)
@@ -253,6 +250,17 @@ def _without_additions(
             "collector": {**collector["collector"], "kind": CollectorKind.PUSH.value},
         }
     return body
+
+
+def _copied(body: dict[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
+    """A copy of the mapping at `place` that has taken its place; an empty one if there is none."""
+    part = body
+    for name in place:
+        if not isinstance(part.get(name), dict):
+            return {}
+        part[name] = dict(part[name])
+        part = part[name]
+    return part
 
 
 def _shaped(

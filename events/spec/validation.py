@@ -160,6 +160,8 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
         )
     if spec.format.value == "JSON" and spec.source is not None and spec.source.filter is not None:
         yield Problem((*where, "source", "filter"), "cannot be used with format JSON; remove it")
+    if spec.preset is not None and spec.filters:
+        yield Problem((*where, "source", "filter"), "give either preset or metricsFormat, not both")
     for index, expression in enumerate(spec.filters):
         at = (*where, "source", "filter", "metricsFormat", index)
         try:

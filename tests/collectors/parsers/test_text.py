@@ -1,6 +1,7 @@
 """Katib's TEXT format, and where we read more than Katib."""
 
 import math
+import re
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.parsers.text import Text
+from collectors.parsers.words import without_colours
 
 
 @pytest.mark.parametrize(
@@ -148,3 +150,39 @@ def test_never_raises_on_bytes(data: bytes) -> None:
 @given(st.floats(allow_nan=False))
 def test_every_float_comes_back(value: float) -> None:
     assert Text(["loss"])(f"step 1 loss={value!r}, x=1") == [("loss", value, None)]
+
+
+NAMES = [["loss"], ["loss", "val/loss"], ["a", "b@5", "train-loss"], ["e", "los"], ["é"], ["x y"]]
+PIECES = [
+    "loss", "val/", "train-", "a", "b@5", "x y", "é", "e", "=", " = ", " ", "|", "'", '"', "1",
+    "0.5", ".", ",", "-", "+", "1e5", "1e", "nan", "inf", "Infinity", "\x1b[1m", "_", "/", ":",
+    "\t", "5|",
+]  # fmt: skip
+
+
+@given(st.sampled_from(NAMES), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_quick_look_tells_what_the_general_one_tells(names: list[str], line: str) -> None:
+    """But for a name that another word or a number joins without a bar: that is a longer name."""
+    general = Text(names)
+    general._quick = None
+    quick, whole = list(map(repr, Text(names)(line))), list(map(repr, general(line)))
+    assert [one for one in quick if one not in whole] == []
+    joined = any(
+        re.search(rf"(?<=[\w-]){re.escape(name)}", without_colours(line)) for name in names
+    )
+    assert joined or quick == whole
+
+
+@pytest.mark.parametrize(
+    "line", ["INFO:root:loss=0.5", "WARNING:a.b:loss = 0.5", "ERROR::loss=0.5"]
+)
+def test_the_name_of_a_logger_is_no_part_of_a_metric(line: str) -> None:
+    assert Text(["loss"])(line) == [("loss", 0.5, None)]
+
+
+@pytest.mark.parametrize("piece", ["loss", "loss ", "'", "| ", "|", "1", " ", "loss=1e", "a|loss"])
+def test_a_look_is_linear_in_the_line(piece: str) -> None:
+    line = "loss" + piece * (64 * 1024 // len(piece))
+    begin = time.process_time()
+    Text(["loss", "val/loss"])(line)
+    assert time.process_time() - begin < 2.0
