@@ -39,8 +39,15 @@ BREAKING = "tests/controller/cluster/kubernetes/test_faults.py"
 """Of these, the ones that stop its parts, and so have it to themselves."""
 RECONCILING = ("tests/controller/flows/test_reconcile.py", "tests/deploy/")
 """Of these, the ones whose controllers take the objects of all namespaces."""
-WAITING = ("tests/faults/", "tests/events/test_kafka_faults.py", "tests/crash/")
-"""Files of few tests that take minutes."""
+WAITING = (
+    "tests/faults/",
+    "tests/events/test_kafka_faults.py",
+    "tests/crash/",
+    "tests/run/",
+    "tests/controller/suggestion/test_pool.py",
+    "tests/controller/flows/test_whole.py",
+)
+"""Files that take minutes, and mostly wait."""
 LONGEST_NAME = 500
 """Characters of a test's name, which travels between processes and into reports."""
 MEASURED = "measured"
@@ -62,7 +69,7 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc]
     so that all end together; tests whose controllers would take one another's objects are like one
     file.
 
-    With services, `in_order` says what is next; without, the files of many tests come first.
+    What is next, `in_order` says.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -74,9 +81,10 @@ class Apart(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def in_order(item: pytest.Item) -> int:
-    """With services: first what breaks the cluster, for which its other tests would have to wait,
-    then what takes longest, and last what fills gaps."""
-    for place, folders in enumerate(((BREAKING,), WAITING, RECONCILING, CLUSTER)):
+    """First what breaks the cluster, for which its other tests would have to wait, then what takes
+    longest, and last what fills gaps."""
+    first = ((BREAKING,), WAITING, RECONCILING, CLUSTER) if SERVICES else (WAITING,)
+    for place, folders in enumerate(first):
         if item.nodeid.startswith(folders):
             return place
     return 5 if item.nodeid.startswith(ALONE) else 4
@@ -89,8 +97,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
 
 def pytest_configure(config: pytest.Config) -> None:
     load_profile()
-    if SERVICES:
-        config.option.loadscopereorder = False
+    config.option.loadscopereorder = False  # `in_order` says what is next
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -102,8 +109,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = set(LEFT_OUT.read_text().splitlines())
         config.hook.pytest_deselected(items=[one for one in items if one.nodeid not in names])
         items[:] = [one for one in items if one.nodeid in names]
-    if SERVICES:
-        items.sort(key=in_order)
+    items.sort(key=in_order)
 
 
 @pytest.hookimpl(tryfirst=True)
