@@ -15,6 +15,7 @@ from collectors.parsers.reading import Parser
 from collectors.sources.part import ReadPart
 from collectors.sources.watch import FileWatch, watching
 from events.metrics import Point
+from events.model import EARLIEST
 from events.regular_file import NOTHING_THERE, open_regular
 
 MAX_BYTES = 1024 * 1024
@@ -49,6 +50,7 @@ class Tail:
         self._line = bytearray()
         self._steps: Counter[str] = Counter()
         self._points: deque[Point] = deque()
+        self._read_at = EARLIEST
 
     def read(self) -> list[Point]:
         """The points of complete lines that came since the last call, within MAX_BYTES and
@@ -82,6 +84,7 @@ class Tail:
                 "read": part.state(),
                 "line": self._line.decode("latin-1"),
                 "steps": self._steps,
+                "read_at": self._read_at.isoformat(),
                 "points": [
                     (metric, step, at.isoformat(), repr(value))
                     for metric, step, at, value in self._points
@@ -96,6 +99,7 @@ class Tail:
         self._chunk, self._lines, self._place = b"", b"", 0
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
+        self._read_at = datetime.fromisoformat(known.get("read_at", EARLIEST.isoformat()))
         self._points = deque(
             Point(metric, step, datetime.fromisoformat(at), float(value))
             for metric, step, at, value in known["points"]
@@ -151,7 +155,12 @@ class Tail:
             return
         for metric, value, at in self._parse(text):
             step = self._steps[metric] = self._steps[metric] + 1
-            self._points.append(Point(metric, step, at or self._clock(), value))
+            self._points.append(Point(metric, step, at or self._time(), value))
+
+    def _time(self) -> datetime:
+        """The time of reading; a clock that is set back would make an earlier report the latest."""
+        self._read_at = max(self._read_at, self._clock())
+        return self._read_at
 
     def _taken(self) -> list[Point]:
         if len(self._points) <= MAX_POINTS:

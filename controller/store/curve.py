@@ -3,9 +3,10 @@ kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from math import isfinite, nan
-from operator import attrgetter, lt
+from operator import itemgetter, lt
 from typing import NamedTuple
 
 from events.ids import AttemptKey, ExperimentId, TrialNumber
@@ -26,7 +27,8 @@ class CurveKey(NamedTuple):
         return AttemptKey(self.experiment, self.trial, self.attempt)
 
 
-_step, _value = attrgetter("step"), attrgetter("value")
+STEP, AT, VALUE = itemgetter(1), itemgetter(2), itemgetter(3)
+"""Of a point, faster than by name."""
 
 
 @dataclass(slots=True)
@@ -34,8 +36,9 @@ class Curve:
     """The running summary of a curve.
 
     Its points come in the order of their steps: one whose step is not above the last was reported
-    before, and counts once. From the quota on only each `stride`-th step is kept, and beside them
-    the least, the greatest and the last value.
+    before, and counts once. The latest value is that of the latest time, of equal times that of the
+    later report. From the quota on only each `stride`-th step is kept, and beside them the least,
+    the greatest, the latest and the last value.
     """
 
     count: int = 0
@@ -50,11 +53,14 @@ class Curve:
     stride: int = 1
     kept: int = 0
     """Points that are stored."""
+    latest_at: datetime | None = None
+    """The time of the latest value; None = not known."""
+    latest_step: int = 0
 
     @property
     def marked(self) -> set[int]:
         """The steps that are kept whatever the stride."""
-        return {self.min_step, self.max_step, self.last}
+        return {self.min_step, self.max_step, self.last, self.latest_step}
 
     @property
     def summary(self) -> Summary:
@@ -67,13 +73,15 @@ class Curve:
         fresh = self._fresh(points)
         if not fresh:
             return (), ()
+        if self.stride == 1:
+            self._add(fresh)
+            self.kept += len(fresh)
+            return fresh, ()
         before = self.marked
         self._add(fresh)
-        obsolete: Sequence[int] = ()
-        if self.stride > 1:
-            marked = self.marked
-            fresh = [one for one in fresh if self._on_stride(one.step) or one.step in marked]
-            obsolete = [step for step in before - marked if step and not self._on_stride(step)]
+        marked = self.marked
+        fresh = [one for one in fresh if self._on_stride(one.step) or one.step in marked]
+        obsolete = [step for step in before - marked if step and not self._on_stride(step)]
         self.kept += len(fresh) - len(obsolete)
         return fresh, obsolete
 
@@ -81,9 +89,10 @@ class Curve:
         return (step - 1) % self.stride == 0
 
     def _fresh(self, points: Sequence[Point]) -> Sequence[Point]:
-        steps = list(map(_step, points))
-        if steps[0] > self.last and all(map(lt, steps, islice(steps, 1, None))):
-            return points
+        if points[0].step > self.last:
+            steps = list(map(STEP, points))
+            if all(map(lt, steps, islice(steps, 1, None))):
+                return points
         fresh, last = list[Point](), self.last
         for point in points:
             if point.step > last:
@@ -93,11 +102,16 @@ class Curve:
 
     def _add(self, fresh: Sequence[Point]) -> None:
         self.count += len(fresh)
-        self.last, self.latest = fresh[-1].step, fresh[-1].value
-        values = list(map(_value, fresh))
+        self.last = fresh[-1].step
+        times = list(map(AT, fresh))
+        newest = max(times)
+        if self.latest_at is None or newest >= self.latest_at:
+            latest = fresh[-1] if times[-1] == newest else fresh[_last(times, newest)]
+            _, self.latest_step, self.latest_at, self.latest = latest
+        values = list(map(VALUE, fresh))
         if not all(map(isfinite, values)):
             fresh = [one for one in fresh if isfinite(one.value)]
-            values = list(map(_value, fresh))
+            values = list(map(VALUE, fresh))
         if not values:
             return
         least, greatest = min(values), max(values)
@@ -105,3 +119,7 @@ class Curve:
             self.min, self.min_step = least, fresh[values.index(least)].step
         if self.max is None or greatest > self.max:
             self.max, self.max_step = greatest, fresh[values.index(greatest)].step
+
+
+def _last(times: Sequence[datetime], one: datetime) -> int:
+    return len(times) - 1 - times[::-1].index(one)

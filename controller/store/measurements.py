@@ -6,12 +6,11 @@ from copy import copy
 from dataclasses import fields
 from datetime import datetime
 from itertools import accumulate, chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from controller.store import FencedError
 from controller.store.courses import Courses
-from controller.store.curve import Curve, CurveKey
+from controller.store.curve import AT, STEP, VALUE, Curve, CurveKey
 from controller.store.postgres import Database
 from controller.telemetry.catalogue import TRANSACTION
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
@@ -57,19 +56,19 @@ stored AS (
     ON CONFLICT DO NOTHING),
 summed AS (
     INSERT INTO curve AS c (experiment, trial, attempt, metric, count, last, latest, min, max,
-        min_step, max_step, stride, kept)
+        min_step, max_step, stride, kept, latest_at, latest_step)
     SELECT s.* FROM unnest($12::uuid[], $13::int[], $14::int[], $15::text[], $16::bigint[],
         $17::int[], $18::float8[], $19::float8[], $20::float8[], $21::int[], $22::int[],
-        $23::int[], $24::bigint[]) AS s
+        $23::int[], $24::bigint[], $25::timestamptz[], $26::int[]) AS s
     WHERE EXISTS (SELECT FROM fence)
     ON CONFLICT (experiment, trial, attempt, metric) DO UPDATE SET count = excluded.count,
         last = excluded.last, latest = excluded.latest, min = excluded.min, max = excluded.max,
         min_step = excluded.min_step, max_step = excluded.max_step, stride = excluded.stride,
-        kept = excluded.kept),
+        kept = excluded.kept, latest_at = excluded.latest_at, latest_step = excluded.latest_step),
 dropped AS (
-    DELETE FROM measurement m USING unnest($25::uuid[], $26::int[], $27::int[], $28::text[],
-        $29::int[]) AS o (experiment, trial, attempt, metric, step)
-    WHERE m.experiment = ANY($25) AND m.experiment = o.experiment AND m.trial = o.trial
+    DELETE FROM measurement m USING unnest($27::uuid[], $28::int[], $29::int[], $30::text[],
+        $31::int[]) AS o (experiment, trial, attempt, metric, step)
+    WHERE m.experiment = ANY($27) AND m.experiment = o.experiment AND m.trial = o.trial
         AND m.attempt = o.attempt AND m.metric = o.metric AND m.step = o.step
         AND EXISTS (SELECT FROM fence))
 SELECT count(*) AS fence FROM fence
@@ -96,7 +95,7 @@ WHERE {_THIS} RETURNING 1
 # `older`: there are points of the attempt, but no curves yet. Of most, nothing is stored.
 _CURVES = """
 SELECT a.*, c.metric, c.count, c.last, c.latest, c.min, c.max, c.min_step, c.max_step, c.stride,
-    c.kept, c.count IS NULL AND EXISTS (
+    c.kept, c.latest_at, c.latest_step, c.count IS NULL AND EXISTS (
         SELECT FROM measurement m WHERE m.experiment = a.experiment AND m.trial = a.trial
             AND m.attempt = a.attempt) AS older
 FROM unnest($1::uuid[], $2::int[], $3::int[]) AS a (experiment, trial, attempt)
@@ -106,8 +105,7 @@ LEFT JOIN curve c ON c.experiment = ANY($1) AND c.trial = ANY($2) AND c.experime
 # What was reported before curves were kept, or by then: from all its points.
 _SUMMED_UP = f"""
 SELECT a.trial, a.attempt, s.*, 0 AS min_step, 0 AS max_step, 1 AS stride, s.count AS kept,
-    (SELECT value FROM measurement l WHERE l.experiment = $1 AND l.trial = a.trial
-        AND l.attempt = a.attempt AND l.metric = s.metric AND l.step = s.last) AS latest
+    n.value AS latest, n.at AS latest_at, n.step AS latest_step
 FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
 CROSS JOIN LATERAL (
     SELECT m.metric, count(*) AS count, max(m.step) AS last,
@@ -116,6 +114,11 @@ CROSS JOIN LATERAL (
     WHERE m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
         AND ($4::timestamptz IS NULL OR m.at <= $4)
     GROUP BY m.metric) AS s
+CROSS JOIN LATERAL (
+    SELECT m.value, m.at, m.step FROM measurement m
+    WHERE m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
+        AND m.metric = s.metric AND ($4::timestamptz IS NULL OR m.at <= $4)
+    ORDER BY m.at DESC, m.step DESC LIMIT 1) AS n
 """
 
 
@@ -279,8 +282,8 @@ def _slices(parts: Sequence[_Part]) -> Iterator[list[Any]]:
     yield [end - len(points) + 1 for (_, points), end in zip(parts, ends, strict=True)]
     yield ends
     all_points = list(chain.from_iterable(points for _, points in parts))
-    for name in ("step", "at", "value"):
-        yield list(map(attrgetter(name), all_points))
+    for column in (STEP, AT, VALUE):
+        yield list(map(column, all_points))
 
 
 def _columns(rows: Collection[tuple[Any, ...]], width: int) -> Iterator[list[Any]]:

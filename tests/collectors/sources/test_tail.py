@@ -3,7 +3,7 @@
 import os
 import tracemalloc
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,6 +69,22 @@ def test_the_time_of_the_line_goes_before_the_clock(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"2024-01-02T00:00:00Z loss=1\nloss=2\n")
     assert [p.at for p in tail(path).read()] == [datetime(2024, 1, 2, tzinfo=UTC), NOON]
+
+
+def test_a_clock_that_is_set_back_makes_no_report_older(tmp_path: Path) -> None:
+    """Or the latest value would be that of a line before."""
+    path = tmp_path / "log"
+    path.write_bytes(b"loss=1\n")
+    noon_and_earlier = iter([NOON, NOON - timedelta(hours=1), NOON + timedelta(hours=1)])
+    reader = Tail(path, Text(["loss"]), lambda: next(noon_and_earlier))
+    times = [point.at for point in reader.read()]
+    append(path, b"loss=2\n")
+    times += [point.at for point in reader.read()]
+    append(path, b"loss=3\n")
+    again = Tail(path, Text(["loss"]), lambda: NOON - timedelta(hours=2))
+    again.restore(reader.state())
+    times += [point.at for point in [*reader.read(), *again.read()]]
+    assert times == [NOON, NOON, NOON + timedelta(hours=1), NOON]
 
 
 def test_a_call_returns_a_bounded_number_of_points(tmp_path: Path) -> None:

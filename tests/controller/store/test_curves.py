@@ -4,7 +4,7 @@ extremes, and the order in which they came."""
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import uuid4
 
@@ -195,3 +195,58 @@ async def test_a_migration_may_take_longer_than_a_statement(
             assert await database.fetch("SELECT FROM migration WHERE number = 9000")
         finally:
             await database.execute("DELETE FROM migration WHERE number = 9000")
+
+
+def at(step: int, time: str, value: float, metric: str = "error") -> Point:
+    return Point(metric, step, datetime.fromisoformat(time), value)
+
+
+KATIBS = [
+    at(1, "2020-04-13T14:47:38+08:00", 0.03),
+    at(2, "2020-04-13T14:47:39+08:00", 0.02),
+    at(3, "2020-04-13T14:47:40+08:00", 0.01),
+    at(4, "2020-04-13T14:47:41+08:00", 0.05),
+    at(5, "2020-04-13T14:47:41+08:00", 0.06),
+    at(6, "2020-04-13T14:47:41+08:00", 0.07),
+    at(7, "2020-04-12T14:47:42+08:00", 0.1),
+]
+"""Katib's own example: the last line is a day older than the one before it."""
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_latest_value_is_that_of_the_latest_time(size: int) -> None:
+    curve = Curve()
+    for first in range(0, len(KATIBS), size):
+        curve.take(KATIBS[first : first + size])
+    summary = curve.summary
+    assert (summary.latest, summary.max, summary.min, summary.count) == (0.07, 0.1, 0.01, 7)
+    curve.take([at(8, "2020-04-13T14:47:41+08:00", math.nan)])
+    assert curve.summary.latest is None, "of equal times the later report, whatever it is"
+
+
+async def test_the_latest_value_is_the_same_wherever_it_is_looked_up(database_url: str) -> None:
+    """By who goes on after a restart, by who sums up points alone, and at an earlier time; a
+    thinned curve keeps its point."""
+    trial = TrialNumber(1)
+    async with _author(database_url) as (database, author):
+        for one in KATIBS:
+            await store(Measurements(database), author, [one])
+        both = Measurements(database)
+        assert (await both.summaries(author.id, [(trial, 1)]))[trial]["error"].latest == 0.07
+        until = datetime.fromisoformat("2020-04-13T14:47:39+08:00")
+        earlier = await both.summaries(author.id, [(trial, 1)], until)
+        assert earlier[trial]["error"].latest == 0.02
+        await database.execute("DELETE FROM curve WHERE experiment = $1", author.id)
+        assert (await both.summaries(author.id, [(trial, 1)]))[trial]["error"].latest == 0.07
+        told = [point(step, 1.0)._replace(at=KATIBS[-1].at) for step in range(1, 5_000)]
+        told[1] = point(2, 0.5)
+        measurements = Measurements(database, QUOTA)
+        for first in range(0, len(told), 100):
+            await store(measurements, author, told[first : first + 100])
+        stored = dict(await _stored(database, author))
+        assert len(stored) <= QUOTA + 10
+        assert stored[2] == 0.5
+        rest = told[1]._replace(step=5_000, value=2.0)
+        await store(Measurements(database, QUOTA), author, [rest])
+        seen = await both.summaries(author.id, [(trial, 1)])
+        assert seen[trial]["loss"].latest == 2.0
