@@ -51,6 +51,21 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "gap_p50_ms": Bar("a trial's last act to the next trial's first, median", at_most=15),
         "gap_p99_ms": Bar("the same, 99th percentile", at_most=60),
     },
+    "collect": {
+        "lines_per_second": Bar(
+            "lines of a log of which one in ten has a metric, per core", at_least=300_000
+        ),
+        "matching_per_second": Bar(
+            "lines that all have one, with Katib's filter", at_least=150_000
+        ),
+        "auto_per_second": Bar("the same with the preset auto", at_least=75_000),
+        "event_points_per_second": Bar("scalars of an event file, per core", at_least=80_000),
+        "memory_growth": Bar("memory at the end of a log of 5 GB / after a third", at_most=1.05),
+        "collector_rss_mb": Bar("resident memory of a collector that has read a log", at_most=45),
+        "tail_p50_ms": Bar(
+            "a line is printed, until it is a row, under `trialstream run`, median", at_most=50
+        ),
+    },
     "ingest": {
         "points_per_second": Bar(
             "lines of files, until the last is a row in Postgres", at_least=30_000
