@@ -6,7 +6,9 @@ no scalar, such as an image, a histogram or a text, is passed over.
 """
 
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from events.errors import PoisonError
@@ -48,15 +50,27 @@ def _table() -> list[int]:
 _TABLE = _table()
 
 
+@cache
+def _pairs() -> Sequence[int]:
+    """The table of two bytes at a time: half as many steps, and 256 KiB, for those that read
+    events."""
+    firsts = (_TABLE[pair & 255] ^ pair >> 8 for pair in range(0x10000))
+    return array("I", (_TABLE[first & 255] ^ first >> 8 for first in firsts))
+
+
 def masked_checksum(data: bytes) -> int:
     """CRC-32C, rotated and shifted as records have it."""
-    table, checksum = _TABLE, 0xFFFFFFFF
-    for byte in data:
-        checksum = table[(checksum ^ byte) & 255] ^ checksum >> 8
+    table, checksum = _pairs(), 0xFFFFFFFF
+    half, odd = divmod(len(data), 2)
+    for pair in struct.unpack_from(f"<{half}H", data):
+        checksum = table[(checksum ^ pair) & 0xFFFF] ^ checksum >> 16
+    if odd:
+        checksum = _TABLE[(checksum ^ data[-1]) & 255] ^ checksum >> 8
     checksum ^= 0xFFFFFFFF
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+@lru_cache(maxsize=1024)  # most records of a file have one of a few lengths
 def record_size(header: bytes) -> int:
     """The bytes of the record that begins with these HEADER bytes. Raises BrokenRecordError."""
     length, checksum = struct.unpack("<QI", header)
@@ -139,14 +153,18 @@ def _fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
     """(number, wire type, value) of each field of a message; a varint's value is an integer."""
     place, end = 0, len(data)
     while place < end:
-        key, place = _varint(data, place)
+        key, place = data[place], place + 1
+        if key > 127:
+            key, place = _varint(data, place - 1)
         kind = key & 7
         if kind == _VARINT:
             number, place = _varint(data, place)
             yield key >> 3, kind, number
             continue
         if kind == _BYTES:
-            size, place = _varint(data, place)
+            size, place = data[place], place + 1
+            if size > 127:
+                size, place = _varint(data, place - 1)
         elif kind in (_EIGHT, _FOUR):
             size = 8 if kind == _EIGHT else 4
         else:

@@ -94,11 +94,12 @@ class EventFolder:
     def _read_file(self, name: str) -> list[Point]:
         points: list[Point] = []
         place = self._places.get(name, 0)
+        folder = "" if "/" not in name else PurePosixPath(name).parent.as_posix()
         try:
             with open_regular(self._folder / name) as file:
                 for size, found in _records(file, place):
                     place += size
-                    points += self._points(name, found)
+                    points += self._points(folder, found)
         except BrokenRecordError as error:
             _log.warning("%s is not read beyond byte %d: %s", self._folder / name, place, error)
             place = _BROKEN
@@ -108,11 +109,10 @@ class EventFolder:
         self._places[name] = place
         return points
 
-    def _points(self, name: str, found: Sequence[Scalar]) -> Iterator[Point]:
-        folder = PurePosixPath(name).parent.as_posix()
+    def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
         for scalar in found:
             for metric in self._metrics:
-                rank = _rank(metric, "" if folder == "." else folder, scalar.tag)
+                rank = _rank(metric, folder, scalar.tag)
                 if rank is not None and rank <= self._ranks.get(metric, rank):
                     self._ranks[metric] = rank
                     self._steps[metric] += 1
