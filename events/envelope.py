@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter, ValidationError
 
 from events.bus import Bus, Record
+from events.diagnosis import Diagnosis
 from events.facts import Fact
 from events.ids import AttemptKey, ExperimentId, Shard, consequence
 from events.metrics import Measurement, MetricsCompleted, MetricsReported, Point
@@ -178,10 +179,13 @@ def report_points(key: AttemptKey, points: Sequence[Point], at: datetime) -> Env
     return _measured(key, body, f"{points[0].metric}/{points[0].step}", at)
 
 
-def report_completion(key: AttemptKey, at: datetime) -> Envelope:
+def report_completion(
+    key: AttemptKey, at: datetime, diagnosis: Diagnosis | None = None
+) -> Envelope:
     """The envelope that says that everything an attempt reported is sent; sent again, it has the
     same id."""
-    return _measured(key, MetricsCompleted(trial=key.trial, attempt=key.attempt), "completed", at)
+    body = MetricsCompleted(trial=key.trial, attempt=key.attempt, diagnosis=diagnosis)
+    return _measured(key, body, "completed", at)
 
 
 def _measured(key: AttemptKey, body: Measurement, part: str, at: datetime) -> Envelope:

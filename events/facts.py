@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeGuard, get_args
 
 from pydantic import Field, model_validator
 
+from events.diagnosis import Diagnosis
 from events.ids import Trial
 from events.model import (
     Int32,
@@ -178,6 +179,8 @@ class ObservationRecorded(Message):
     trial: Trial
     attempt: Positive
     observation: Observation
+    diagnosis: Diagnosis | None = None
+    """What the collector saw beside the values, where metrics are missing or some were left out."""
 
 
 class TrialPaused(Message):
@@ -206,6 +209,9 @@ class TrialConcluded(Message):
     has no value."""
     best: bool = False
     """Was it now the best trial or, with several objectives, one of the Pareto front?"""
+    diagnosis: Diagnosis | None = None
+    """What the collector saw beside the values, where the trial was left without an objective, or
+    values were left out."""
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple, TypeGuard
 
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from events.diagnosis import Diagnosis
 from events.ids import Trial
 from events.model import WITHOUT_NUL, Many, Message, Positive, Time
 
@@ -47,6 +48,8 @@ class MetricsCompleted(Message):
     type: Literal["metrics.completed"] = "metrics.completed"
     trial: Trial
     attempt: Positive
+    diagnosis: Diagnosis | None = None
+    """Where metrics are missing, or something was left out."""
 
 
 Measurement = MetricsReported | MetricsCompleted

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeGuard, get_args
 
 from pydantic import Field
 
+from events.diagnosis import Diagnosis
 from events.facts import Cause
 from events.ids import Trial
 from events.model import (
@@ -121,6 +122,7 @@ class MetricsCollected(Message):
     trial: Trial
     attempt: Positive
     observation: Observation
+    diagnosis: Diagnosis | None = None
 
 
 class TimePassed(Message):

@@ -57,6 +57,41 @@ class Summary:
     """Values reported, the non-finite ones included."""
 
 
+@dataclass(frozen=True)
+class RefusedValue:
+    """A value of a wanted metric that is no number, as it was written."""
+
+    metric: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Counts, and of each kind a few examples."""
+
+    silent: bool = False
+    """The collector has not said that it has read everything: it did not start, or is gone."""
+    absent: bool = False
+    """There was nothing to read: no log, no file, no event file in the folder."""
+    empty: bool = False
+    """There was something to read, and nothing in it."""
+    refused: int = 0
+    """Values of wanted metrics that are no numbers."""
+    values: tuple[RefusedValue, ...] = ()
+    others: tuple[str, ...] = ()
+    """Names that were reported and that nobody asked for."""
+    nearest: tuple[str, ...] = ()
+    """The lines that are most like a report of what is missing."""
+    preset: str = ""
+    """The ready filter that finds it in what was printed, if one does."""
+    skipped: int = 0
+    """Lines that are no JSON objects, where these are expected."""
+    cut: int = 0
+    """Lines that are longer than what is read of one."""
+    late: bool = False
+    """All values came in the last moments of a run that was not short."""
+
+
 class TrialState(Word):
     PROPOSED = "Proposed"
     PENDING = "Pending"
@@ -177,6 +212,8 @@ class ObservationRecorded:
     trial: int
     attempt: int
     observation: Mapping[str, Summary]
+    diagnosis: Optional[Diagnosis] = None
+    """What the collector saw beside the values, where metrics are missing or some were left out."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +244,9 @@ class TrialConcluded:
     has no value."""
     best: bool = False
     """Was it now the best trial or, with several objectives, one of the Pareto front?"""
+    diagnosis: Optional[Diagnosis] = None
+    """What the collector saw beside the values, where the trial was left without an objective, or
+    values were left out."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from collectors.parsers.reading import Reading, number, rfc3339, seconds
+from collectors.parsers.refusals import Refusals
 
 
 class JsonLines:
@@ -17,20 +18,24 @@ class JsonLines:
 
     def __init__(self, metrics: Sequence[str]) -> None:
         self.words = None  # a key may be written with escapes
-        self._metrics = tuple(dict.fromkeys(metrics))
-        self.skipped = 0
-        """Lines so far that were neither empty nor an object."""
+        self.metrics = tuple(dict.fromkeys(metrics))
+        self.refusals = Refusals()
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not line.strip():
             return ()
         tree = _object(line)
         if tree is None:
-            self.skipped += 1
+            self.refusals.skipped += 1
             return ()
-        values = [(metric, _value(tree.get(metric))) for metric in self._metrics]
+        values = [(metric, _value(tree.get(metric))) for metric in self.metrics]
         at = _time(tree.get("timestamp"))
-        return [(metric, value, at) for metric, value in values if value is not None]
+        found = [(metric, value, at) for metric, value in values if value is not None]
+        if len(found) < len(values):
+            for metric, value in values:
+                if value is None and metric in tree:
+                    self.refusals.add(metric, str(tree[metric]))
+        return found
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from collectors.parsers.reading import Reading, line_time
+from collectors.parsers.refusals import Refusals
 from collectors.parsers.words import BEGINS, GOES_ON, NUMBER, alternatives, plain
 from events.spec.collector import Preset
 
@@ -44,10 +45,15 @@ class PresetText:
 
     def __init__(self, metrics: Sequence[str], preset: Preset) -> None:
         self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
+        self.refusals = Refusals.of(self.words, "=:")
         names = alternatives(self.words)
         self._expressions = [
             re.compile(each.replace("NAMES", names)) for each in _EXPRESSIONS[preset] if names
         ]
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        return self.words
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not any(map(line.__contains__, self.words)):
@@ -60,6 +66,7 @@ class PresetText:
                     found = _told_apart(expression, line)
                 at = line_time(line)
                 return [(name, float(value), at) for name, value in found]
+        self.refusals.look(line)
         return ()
 
 

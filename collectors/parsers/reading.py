@@ -1,10 +1,11 @@
 """The port of a parser, and how numbers and times are read from text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from collectors.parsers.refusals import Refusals
 from events.model import EARLIEST, LATEST
 
 Reading = tuple[str, float, datetime | None]
@@ -19,6 +20,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class Parser(Protocol):
     """Finds the wanted metrics in lines. Not thread-safe."""
+
+    @property
+    def metrics(self) -> Collection[str]:
+        """Those that are wanted."""
+        ...
+
+    @property
+    def refusals(self) -> Refusals:
+        """What was left out so far."""
+        ...
 
     @property
     def words(self) -> Sequence[str] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import re2
 
 from collectors.parsers.reading import Reading, line_time, number
+from collectors.parsers.refusals import Refusals
 from collectors.parsers.words import (
     BEGINS,
     GOES_ON,
@@ -42,12 +43,17 @@ class Text:
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
         self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
+        self.refusals = Refusals() if filters else Refusals.of(self.words, "=")
         self._metrics = frozenset(metrics)
         self._own = not filters
         self._filters = [
             re2.compile(expression) for expression in filters or (_default_filter(metrics),)
         ]
         self._quick = None if filters else _Quick.of(self.words)
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        return self.words
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not any(map(line.__contains__, self.words)):
@@ -58,11 +64,13 @@ class Text:
             line = without_colours(line)
         if self._quick is not None and (found := self._quick.find(line)) is not None:
             if not found:
+                self.refusals.look(line)
                 return ()
             at = line_time(line)
             return [(name, float(value), at) for name, value in found]
         reports = sorted(self._found(line))
         if not reports:
+            self.refusals.look(line)
             return ()
         at = line_time(line)
         return [(name, value, at) for _, name, value in reports]
@@ -79,6 +87,8 @@ class Text:
                     or name is None
                     or {(name, start, False), (name, end, True)} & seen
                 ):
+                    if value is None and name is not None and not self._own:
+                        self.refusals.add(name, match[2])
                     continue
                 seen |= {(name, start, False), (name, end, True)}
                 yield start, name, value

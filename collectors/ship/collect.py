@@ -101,7 +101,8 @@ class Collector:
             self._keep(points)
         elif last:
             self.all_read = True
-            self.spool.add([self._record(report_completion(self.key, now()))], ALL_READ)
+            completion = report_completion(self.key, now(), self.source.diagnosis())
+            self.spool.add([self._record(completion)], ALL_READ)
             self.added.set()
         return bool(points)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from events.diagnosis import Diagnosis
 from events.metrics import Point
 
 __all__ = ["Source", "Watch"]
@@ -32,6 +33,11 @@ class Source(Protocol):
 
     def finish(self) -> list[Point]:
         """As `read`, once the attempt has ended: an empty list means that all has been returned."""
+        ...
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Why metrics are missing, and what was left out; asked once `finish` has returned all.
+        None if there is nothing to say."""
         ...
 
     def state(self) -> bytes:

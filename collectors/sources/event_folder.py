@@ -21,13 +21,17 @@ from collectors.parsers.event_records import (
     record_size,
     scalars,
 )
+from collectors.parsers.explanation import likeness
 from collectors.parsers.reading import seconds
 from collectors.sources.tail import MAX_BYTES, MAX_POINTS
+from events.diagnosis import MOST_NAMES, Diagnosis
 from events.metrics import Point
 from events.regular_file import NOTHING_THERE, open_regular
 
 MOST_FILES, MOST_ENTRIES, DEEPEST = 1_000, 10_000, 8
 """Files that are read, entries of folders that are looked at for them, and levels of folders."""
+FEW_FILES, FEW_RECORDS = 10, 200
+"""That are looked at once more where metrics are missing."""
 WALK_SECONDS = 0.2
 """Between two looks for what is new below a folder."""
 MARK = "tfevents"
@@ -72,6 +76,27 @@ class EventFolder:
             before = dict(self._places)
             if (points := self.read()) or self._places == before:
                 return points
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Which other tags there are, by some records of a few files, if metrics are missing."""
+        missing = [metric for metric in self._metrics if not self._steps[metric]]
+        if not missing:
+            return None
+        names = self._names()
+        tags = dict.fromkeys(tag for name in names[:FEW_FILES] for tag in self._tags(name))
+        others = sorted(tags, key=lambda tag: likeness(missing, f"{tag}=0"), reverse=True)
+        found = tuple(others[:MOST_NAMES])
+        return Diagnosis(absent=not names, empty=bool(names) and not found, others=found)
+
+    def _tags(self, name: str) -> set[str]:
+        """Tags of the first records that are no wanted metric."""
+        try:
+            with open_regular(self._folder / name) as file:
+                records = islice(_records(file, 0), FEW_RECORDS)
+                tags = {scalar.tag for _, found in records for scalar in found}
+        except (BrokenRecordError, OSError):
+            return set()
+        return tags - set(self._metrics)
 
     def state(self) -> bytes:
         """How far was read, for `restore`."""

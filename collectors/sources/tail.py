@@ -12,8 +12,11 @@ from pathlib import Path
 import orjson
 
 from collectors.parsers.reading import Parser
+from collectors.sources.moments import Moments
 from collectors.sources.part import ReadPart
+from collectors.sources.sample import diagnose
 from collectors.sources.watch import FileWatch, watching
+from events.diagnosis import Diagnosis
 from events.metrics import Point
 from events.model import EARLIEST
 from events.regular_file import NOTHING_THERE, open_regular
@@ -51,6 +54,9 @@ class Tail:
         self._steps: Counter[str] = Counter()
         self._points: deque[Point] = deque()
         self._read_at = EARLIEST
+        self._cut = 0
+        """Lines that were longer than MAX_LINE."""
+        self._moments = Moments(clock)
 
     def read(self) -> list[Point]:
         """The points of complete lines that came since the last call, within MAX_BYTES and
@@ -67,6 +73,7 @@ class Tail:
     def finish(self) -> list[Point]:
         """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at
         the end."""
+        self._moments.ended = self._moments.ended or self._clock()
         while True:
             points = self.read()
             if points:
@@ -74,6 +81,12 @@ class Tail:
             if self._place >= len(self._chunk) and not self._load(last=True):
                 self._end_line()
                 return self._taken()
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Why metrics are missing, by a part of the file, and what was left out; once `finish` has
+        returned all. None if there is nothing to say."""
+        late = self._moments.late(self._steps)
+        return diagnose(self.path, self._parse, self._steps, cut=self._cut, late=late)
 
     def state(self) -> bytes:
         """How far was read, for `restore`: what was returned is not returned again."""
@@ -85,6 +98,8 @@ class Tail:
                 "line": self._line.decode("latin-1"),
                 "steps": self._steps,
                 "read_at": self._read_at.isoformat(),
+                "cut": self._cut,
+                "refused": self._parse.refusals.count,
                 "points": [
                     (metric, step, at.isoformat(), repr(value))
                     for metric, step, at, value in self._points
@@ -100,6 +115,8 @@ class Tail:
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
         self._read_at = datetime.fromisoformat(known.get("read_at", EARLIEST.isoformat()))
+        self._cut, self._parse.refusals.count = known.get("cut", 0), known.get("refused", 0)
+        self._moments.first = self._clock() if self._steps else None
         self._points = deque(
             Point(metric, step, datetime.fromisoformat(at), float(value))
             for metric, step, at, value in known["points"]
@@ -115,6 +132,7 @@ class Tail:
         self._chunk, self._lines, self._place = b"", b"", 0
         try:
             with open_regular(self.path) as file:
+                self._moments.opened = self._moments.opened or self._clock()
                 part = self._read_part
                 if not part.begins(file) or (last and not part.is_whole(file)):
                     self._read_part = ReadPart()
@@ -149,6 +167,7 @@ class Tail:
             self._place = max(self._place, self._lines.rfind(b"\n", self._place, before) + 1)
 
     def _end_line(self) -> None:
+        self._cut += len(self._line) >= MAX_LINE
         text = self._line.decode(errors="replace")
         self._line.clear()
         if not text:
@@ -163,6 +182,8 @@ class Tail:
         return self._read_at
 
     def _taken(self) -> list[Point]:
+        if self._points and self._moments.first is None:
+            self._moments.first = self._clock()
         if len(self._points) <= MAX_POINTS:
             taken = list(self._points)
             self._points.clear()

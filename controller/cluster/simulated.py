@@ -63,6 +63,9 @@ class SimulatedSource:
         points, self.points = list(self.points), deque()
         return points
 
+    def diagnosis(self) -> None:
+        """Nothing else was seen."""
+
 
 class SimulatedCluster:
     """The Cluster port without processes: attempts end in the order of their ends in virtual time.

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from controller.core.best import is_best
 from controller.core.evolve import LOSSES, OWN_FAULT
 from controller.core.experiment import End, Experiment, LiveTrial
+from controller.core.missing_metric import why_unreported
+from events.diagnosis import Diagnosis
 from events.facts import (
     Cause,
     Fact,
@@ -117,8 +119,17 @@ def _conclusion(
         value=values[0],
         values=values,
         violations=experiment.spec.violations(observation),
+        diagnosis=_telling(trial.diagnosis, state),
     )
     return conclusion.model_copy(update={"best": is_best(experiment, conclusion)})
+
+
+def _telling(seen: Diagnosis | None, state: TrialState) -> Diagnosis | None:
+    """What is kept of what a collector saw: of a trial that lacks no value, only what it warns
+    of."""
+    if seen is None or state is TrialState.METRICS_UNAVAILABLE:
+        return seen
+    return seen if seen.refused or seen.cut or seen.late else None
 
 
 def _message(
@@ -139,8 +150,7 @@ def _message(
             if seen is not None and seen.count:
                 times = "once" if seen.count == 1 else f"{seen.count} times"
                 return f"{what} was reported {times}, but has no finite value that counts"
-            return (
-                f"{what} was never reported: print {metric}=<number>, or set metricsCollectorSpec"
-            )
+            cause = why_unreported(experiment.spec, metric, observation, trial.diagnosis)
+            return f"{what} was never reported: {cause}"
         case _:
             return end.message

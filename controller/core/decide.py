@@ -130,11 +130,13 @@ def _update_trial(
             _record_or_conclude(decision, number, replace(trial, end=end_of(ended)), ended)
         case MetricsCollected() if trial.observation is None:
             recorded = ObservationRecorded(
-                trial=number, attempt=trial.attempt, observation=signal.observation
+                trial=number,
+                attempt=trial.attempt,
+                observation=signal.observation,
+                diagnosis=signal.diagnosis,
             )
-            _record_or_conclude(
-                decision, number, replace(trial, observation=signal.observation), recorded
-            )
+            seen = replace(trial, observation=signal.observation, diagnosis=signal.diagnosis)
+            _record_or_conclude(decision, number, seen, recorded)
         case TrialJudged() if trial.stopping is None and trial.end is None:
             decision.add(stop_request(number, trial, StopReason.EARLY_STOPPING, signal.message))
         case _:

@@ -144,8 +144,8 @@ def _trial(
             return LiveTrial(TrialState.PAUSED, trial.attempt, trial.retries, trial.losses)
         case AttemptEnded():
             return replace(trial, end=end_of(fact))
-        case ObservationRecorded(observation=observation):
-            return replace(trial, observation=observation)
+        case ObservationRecorded(observation=observation, diagnosis=diagnosis):
+            return replace(trial, observation=observation, diagnosis=diagnosis)
         case _:
             assert_never(fact)
 

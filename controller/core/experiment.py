@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from events.diagnosis import Diagnosis
 from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
 from events.ids import ExperimentId, TrialNumber
 from events.spec.experiment import ExperimentSpec
@@ -58,6 +59,7 @@ class LiveTrial:
     waiting_message: str = ""
     end: End | None = None
     observation: Observation | None = None
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True, slots=True)

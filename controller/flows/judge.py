@@ -148,8 +148,8 @@ async def _summarize(
 ) -> list[Envelope]:
     """The summaries of the attempts that have reported everything."""
     complete = {
-        AttemptKey(envelope.experiment, body.trial, body.attempt)
-        for envelope in envelopes
+        AttemptKey(envelope.experiment, body.trial, body.attempt): body.diagnosis
+        for envelope in reversed(envelopes)  # of several, the first one counts
         if isinstance(body := envelope.body, MetricsCompleted)
     }
     if not complete:
@@ -158,7 +158,12 @@ async def _summarize(
     return [
         holding.seen(
             key,
-            MetricsCollected(trial=key.trial, attempt=key.attempt, observation=observation),
+            MetricsCollected(
+                trial=key.trial,
+                attempt=key.attempt,
+                observation=observation,
+                diagnosis=complete[key],
+            ),
             now(),
         )
         for key, observation in found.items()

@@ -12,6 +12,7 @@ from controller.store.holding import Holding
 from events import topics
 from events.bus import Bus
 from events.clock import now
+from events.diagnosis import Diagnosis
 from events.envelope import Envelope, report_completion, report_points, send
 from events.facts import TrialState
 from events.ids import ExperimentId
@@ -31,6 +32,10 @@ class Source(Protocol):
 
     def finish(self) -> Sequence[Point]:
         """As `read`, to the last unfinished line; the attempt has ended."""
+        ...
+
+    def diagnosis(self) -> Diagnosis | None:
+        """Why metrics are missing, and what was left out; asked once all is read."""
         ...
 
 
@@ -133,7 +138,7 @@ class MetricsFollower:
             del self.sources[key]
             while points := source.finish():
                 await self._report(key, points)
-            await self._send(report_completion(key, now()))
+            await self._send(report_completion(key, now(), source.diagnosis()))
 
     async def _report(self, key: AttemptKey, points: Sequence[Point]) -> None:
         await self._send(report_points(key, points, now()))

@@ -19,6 +19,7 @@ from controller.telemetry.catalogue import SILENT
 from events import topics
 from events.bus import Bus, RecordTooLargeError
 from events.clock import now
+from events.diagnosis import Diagnosis
 from events.envelope import Envelope, report_completion, send
 from events.ids import AttemptKey, ExperimentId
 from events.signals import TimePassed
@@ -117,7 +118,8 @@ class Sweeper:
         for key in late:
             SILENT.inc()
             self.awaiting[key] = moment
-        await self._send(topics.METRICS, [report_completion(key, now()) for key in late])
+        silent = Diagnosis(silent=True)
+        await self._send(topics.METRICS, [report_completion(key, now(), silent) for key in late])
 
     def _awaiting_metrics(self) -> Iterator[AttemptKey]:
         for experiment_id, experiment in self.holding.experiments.items():

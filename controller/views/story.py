@@ -12,6 +12,7 @@ from controller.store.queries import Queries
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
 from controller.views import words
+from controller.views.diagnosis import diagnosis_words
 from controller.views.summary import in_order
 from events.facts import (
     AttemptEnded,
@@ -135,6 +136,8 @@ class Story:
         ]
         value = f" with {' and '.join(shown)}" if shown else ""
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
+        if fact.diagnosis is not None:
+            yield from diagnosis_words(fact.diagnosis)
         if missed := words.missed(self.experiment.spec, fact.violations):
             yield f"It misses {missed}, so it cannot be the best; the search was told by how much."
 

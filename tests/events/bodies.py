@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 from events import facts, metrics, signals
+from events.diagnosis import Diagnosis, RefusedValue
 from events.envelope import Body
 from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
 from events.ids import TrialNumber
@@ -22,6 +23,10 @@ POINTS = tuple(
     for n, value in enumerate((0.25, math.nan, math.inf, -math.inf, -0.0, 5e-324), 1)
 )
 ENDED, MESSAGE = ExperimentState.SUCCEEDED, 'a "quoted"\nline \\ é'
+DIAGNOSIS = Diagnosis(
+    silent=True, absent=True, empty=True, refused=2, skipped=3, cut=4, late=True, preset="keras",
+    values=(RefusedValue(metric="loss", value="1,5"),), others=("é",), nearest=(MESSAGE,),
+)  # fmt: skip
 
 SAMPLES: tuple[Body, ...] = (
     facts.ExperimentAdmitted(
@@ -44,6 +49,7 @@ SAMPLES: tuple[Body, ...] = (
         for cause in Cause
     ),
     facts.ObservationRecorded(trial=T, attempt=1, observation=SEEN),
+    facts.ObservationRecorded(trial=T, attempt=1, observation=SEEN, diagnosis=DIAGNOSIS),
     facts.TrialPaused(trial=T, attempt=2),
     *(
         facts.TrialConcluded(
@@ -79,8 +85,9 @@ SAMPLES: tuple[Body, ...] = (
     ),
     signals.WorkloadStarted(trial=T, attempt=1),
     signals.WorkloadEnded(trial=T, attempt=1, cause=Cause.OUT_OF_MEMORY),
-    signals.MetricsCollected(trial=T, attempt=1, observation=SEEN),
+    signals.MetricsCollected(trial=T, attempt=1, observation=SEEN, diagnosis=DIAGNOSIS),
     signals.TimePassed(),
     metrics.MetricsReported(trial=T, attempt=1, points=POINTS),
     metrics.MetricsCompleted(trial=T, attempt=1),
+    metrics.MetricsCompleted(trial=T, attempt=1, diagnosis=DIAGNOSIS),
 )

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sys
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -156,6 +157,36 @@ def test_delete_leaves_nothing(desk: Desk) -> None:
     assert list((desk.data / "experiments").iterdir()) == []
     desk.script("train", "print('loss=1.0')")
     assert desk.do("run", file).code == ExitCode.OK
+
+
+UNREPORTED = """
+import os
+print([
+    "", "epoch 1: Loss: 0.5", "val_loss=0.5 lr=0.1", "loss=1,234.5", "loss=12\\nloss=1.5.3"
+][int(os.environ["TRIALSTREAM_TRIAL"].rpartition("-")[2]) - 1])
+"""
+
+
+def test_a_trial_without_its_objective_says_which_of_the_causes_it_is(desk: Desk) -> None:
+    desk.script("train", UNREPORTED)
+    done = desk.do("run", desk.write(trials=5), "--output", "json")
+    assert done.document["trials"]["MetricsUnavailable"] == 4
+    rows: Any = desk.do("trials", "desk", "--output", "json").document
+    advice = "the objective 'loss' was never reported: "
+    assert [row["message"] for row in sorted(rows, key=lambda row: row["number"])] == [
+        f"{advice}it printed nothing",
+        f"{advice}no line reports it, the nearest is 'epoch 1: Loss: 0.5'",
+        f"{advice}it reported val_loss and lr instead",
+        f"{advice}its value '1,234.5' is no number",
+        None,
+    ]
+    assert (
+        "Nearest to a report is the line: 'epoch 1: Loss: 0.5'." in desk.do("why", "desk", "2").said
+    )
+    assert (
+        "1 value is no number and was left out, such as loss=1.5.3."
+        in desk.do("why", "desk", "5").said
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,14 @@ def news_of_live(
         yield News("Warning", "ReconcileError", f"{reason}: {message}")
 
 
-def news_of_end(job: str, state: TrialState) -> Iterator[News]:
-    """A trial has been concluded. As with Katib, none tells of one stopped early or killed."""
+def news_of_end(job: str, state: TrialState, message: str) -> Iterator[News]:
+    """A trial has been concluded. As with Katib, none tells of one stopped early or killed.
+    `message`: what the conclusion says, for a trial without metrics."""
     match state:
         case TrialState.SUCCEEDED:
             yield News("Normal", "JobSucceeded", f"Job {job} has succeeded")
         case TrialState.FAILED:
             yield News("Normal", "JobFailed", f"Job {job} has failed")
         case TrialState.METRICS_UNAVAILABLE:
-            message = f"Metrics are not available for Job {job}"
-            yield News("Warning", "MetricsUnavailable", message)
+            told = f"Metrics are not available for Job {job}: {message}"
+            yield News("Warning", "MetricsUnavailable", told)

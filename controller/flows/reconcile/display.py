@@ -167,7 +167,9 @@ class Display:
             end = self.record.ends.popleft()
             job = self._job(experiment, end.trial, end.attempt)
             if end.trial in shown:
-                await self._tell_of_trial(shown[end.trial], news_of_end(job, end.state))
+                await self._tell_of_trial(
+                    shown[end.trial], news_of_end(job, end.state, end.message)
+                )
 
     async def _tell_of_trial(self, trial: TrialObject, news: Iterable[News]) -> None:
         """Where there is little room, nothing is told."""

@@ -31,7 +31,7 @@ from collectors.parsers.json_lines import JsonLines
 def test_values(line: str, expected: list[float]) -> None:
     parse = JsonLines(["loss"])
     assert [value for _, value, _ in parse(line)] == expected
-    assert parse.skipped == 0
+    assert parse.refusals.skipped == 0
 
 
 def test_nan_as_python_writes_it() -> None:
@@ -64,7 +64,7 @@ def test_lines_that_are_no_object_are_skipped_and_counted(line: str) -> None:
     parse = JsonLines(["loss"])
     assert parse(line) == ()
     assert parse("   ") == ()
-    assert parse.skipped == 1
+    assert parse.refusals.skipped == 1
     assert parse('{"loss": 2}') == [("loss", 2.0, None)]
 
 

@@ -13,6 +13,7 @@ import pytest
 from tensorboardX.proto.tensor_pb2 import TensorProto
 
 from collectors.sources.event_folder import MOST_FILES, EventFolder
+from events.diagnosis import MOST_NAMES, Diagnosis
 from events.metrics import Point
 from tests.collectors.event_files import event, write
 from tests.tiers import tiered
@@ -154,3 +155,27 @@ def test_a_file_of_many_scalars_is_read_in_parts_and_time_that_is_linear(tmp_pat
         points += len(more)
     assert points == count
     assert time.process_time() - begin < count / 10_000
+
+
+def test_where_a_metric_is_missing_the_other_tags_are_named(tmp_path: Path) -> None:
+    reader = folder_of(tmp_path / "none", "loss")
+    assert all_of(reader) == []
+    assert reader.diagnosis() == Diagnosis(absent=True)
+    for number in range(MOST_NAMES + 1):
+        write(tmp_path / "run" / str(number), f"tag{number}", [1.0])
+    write(tmp_path / "run" / "last", "epoch_loss", [0.5])
+    reader = folder_of(tmp_path / "run", "loss", "tag0")
+    assert len(all_of(reader)) == 1
+    found = reader.diagnosis()
+    assert found is not None
+    assert (found.others[0], len(found.others)) == ("epoch_loss", MOST_NAMES)
+    reader = folder_of(tmp_path / "run", "tag0")
+    assert all_of(reader)
+    assert reader.diagnosis() is None
+
+
+def test_event_files_without_a_scalar_are_empty(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.1").write_bytes(b"no record, but some bytes")
+    reader = folder_of(tmp_path, "loss")
+    assert all_of(reader) == []
+    assert reader.diagnosis() == Diagnosis(empty=True)

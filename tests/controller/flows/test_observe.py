@@ -12,6 +12,7 @@ from controller.store.holding import Holding
 from events import topics
 from events.bus.memory import MemoryBus
 from events.clock import now
+from events.diagnosis import Diagnosis
 from events.envelope import decode
 from events.facts import Cause, TrialProposed, TrialScheduled
 from events.ids import ExperimentId, Shard, TrialNumber
@@ -34,6 +35,9 @@ class Script:
 
     def finish(self) -> Sequence[Point]:
         return self._points(self.batches.pop(0)) if self.batches else ()
+
+    def diagnosis(self) -> Diagnosis:
+        return Diagnosis(others=("val_loss",))
 
     def _points(self, steps: list[int]) -> list[Point]:
         return [Point("loss", step, now(), float(step)) for step in steps]
@@ -66,7 +70,9 @@ async def test_all_points_come_before_the_word_that_they_are_all() -> None:
         point.step for body in said if isinstance(body, MetricsReported) for point in body.points
     ]
     assert steps == [1, 2, 3]
-    assert said[-1] == MetricsCompleted(trial=KEY.trial, attempt=1)
+    assert said[-1] == MetricsCompleted(
+        trial=KEY.trial, attempt=1, diagnosis=Diagnosis(others=("val_loss",))
+    )
     assert seen == [
         WorkloadStarted(trial=KEY.trial, attempt=1),
         WorkloadEnded(trial=KEY.trial, attempt=1, cause=Cause.COMPLETED, exit_code=0),

@@ -30,10 +30,15 @@ def test_what_is_new_is_told_once(
 
 
 def test_ends_are_told_as_katib_tells_them() -> None:
-    told = {state: [*news_of_end("e-1-x", state)] for state in TrialState}
+    told = {
+        state: [*news_of_end("e-1-x", state, "'loss' was never reported")] for state in TrialState
+    }
     assert {state: one[0].reason for state, one in told.items() if one} == {
         TrialState.SUCCEEDED: "JobSucceeded",
         TrialState.FAILED: "JobFailed",
         TrialState.METRICS_UNAVAILABLE: "MetricsUnavailable",
     }
     assert told[TrialState.METRICS_UNAVAILABLE][0].kind == "Warning"
+    assert told[TrialState.METRICS_UNAVAILABLE][0].message == (
+        "Metrics are not available for Job e-1-x: 'loss' was never reported"
+    )

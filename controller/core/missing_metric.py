@@ -1,0 +1,99 @@
+"""Why a metric that a trial is judged by has no value, in words."""
+
+from collections.abc import Iterator, Sequence
+
+from events.diagnosis import Diagnosis
+from events.spec.collector import FileFormat, MetricsCollectorSpec
+from events.spec.experiment import ExperimentSpec
+from events.spec.objective import Observation
+
+LONGEST_LINE = 120
+"""Characters of a line that are quoted."""
+
+
+def why_unreported(
+    spec: ExperimentSpec, metric: str, observation: Observation, seen: Diagnosis | None
+) -> str:
+    """Why a metric is not in the observation, and what to do about it."""
+    collector = spec.metrics_collector_spec
+    if seen is None:
+        return _advice(metric, collector)
+    if seen.silent:
+        return _silence(observation)
+    if seen.absent or seen.empty:
+        return _nothing(collector, absent=seen.absent)
+    found = [*_values(metric, seen), *_others(seen), *_lines(metric, collector, seen)]
+    return "; ".join(found) or _advice(metric, collector)
+
+
+def _silence(observation: Observation) -> str:
+    """The collector has not said that it is done."""
+    count = sum(one.count for one in observation.values())
+    if not count:
+        return (
+            "its collector has reported nothing: it did not start, is gone, or cannot reach Kafka"
+        )
+    return f"its collector was lost after it had reported {_times(count, 'value')} of other metrics"
+
+
+def _nothing(collector: MetricsCollectorSpec, *, absent: bool) -> str:
+    if collector.collector.kind.has_path:
+        return (
+            f"nothing was written to {collector.path}, where its metrics are looked for"
+            if absent
+            else f"what it wrote to {collector.path} is empty"
+        )
+    if absent:
+        return "no output of it was collected: its collector did not start, or is gone"
+    return "it printed nothing"
+
+
+def _values(metric: str, seen: Diagnosis) -> Iterator[str]:
+    """Values that are no numbers."""
+    texts = [quoted(one.value) for one in seen.values if one.metric == metric]
+    if texts:
+        verb = "is no number" if len(texts) == 1 else "are no numbers"
+        yield f"its value {' and '.join(texts)} {verb}"
+
+
+def _others(seen: Diagnosis) -> Iterator[str]:
+    """Names that were found."""
+    if seen.others:
+        yield f"it reported {_listed(seen.others)} instead"
+
+
+def _lines(metric: str, collector: MetricsCollectorSpec, seen: Diagnosis) -> Iterator[str]:
+    """The line that is most like a report, unless it has been said what is in it."""
+    if any(one.metric == metric for one in seen.values):
+        return
+    if collector.format is FileFormat.JSON and seen.skipped:
+        yield f"{_times(seen.skipped, 'line')} of it {_are(seen.skipped)} no JSON object"
+    if seen.nearest and not any(name in seen.nearest[0] for name in seen.others):
+        filters = "a filter matches" if collector.filters else "reports it"
+        yield f"no line {filters}, the nearest is {quoted(seen.nearest[0])}"
+    if seen.preset:
+        yield f"preset {seen.preset} reads it"
+
+
+def _advice(metric: str, collector: MetricsCollectorSpec) -> str:
+    if collector.filters:
+        return "no filter of metricsCollectorSpec matches what it printed"
+    return f"print {metric}=<number>, or set metricsCollectorSpec"
+
+
+def quoted(text: str) -> str:
+    """A line or a value as it is shown."""
+    short = text.strip()
+    return repr(short if len(short) <= LONGEST_LINE else f"{short[:LONGEST_LINE]}…")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([*filter(None, [", ".join(names[:-1])]), names[-1]])
+
+
+def _times(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

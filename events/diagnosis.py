@@ -1,0 +1,53 @@
+"""What the collector of an attempt saw that became no measurement: why a metric is missing."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from events.model import Count, Message, storable
+
+MOST_EXAMPLES, MOST_NAMES = 3, 5
+LONGEST_EXAMPLE = 200
+"""Characters of a line, a name or a value; the rest is cut off."""
+
+
+def cut_example(text: object) -> object:
+    """A text that can be stored, of which what is too long is cut."""
+    return storable(text[:LONGEST_EXAMPLE]) if isinstance(text, str) else text
+
+
+Example = Annotated[str, BeforeValidator(cut_example), Field(max_length=LONGEST_EXAMPLE)]
+Examples = Annotated[tuple[Example, ...], Field(max_length=MOST_EXAMPLES)]
+
+
+class RefusedValue(Message):
+    """A value of a wanted metric that is no number, as it was written."""
+
+    metric: Example
+    value: Example
+
+
+class Diagnosis(Message):
+    """Counts, and of each kind a few examples."""
+
+    silent: bool = False
+    """The collector has not said that it has read everything: it did not start, or is gone."""
+    absent: bool = False
+    """There was nothing to read: no log, no file, no event file in the folder."""
+    empty: bool = False
+    """There was something to read, and nothing in it."""
+    refused: Count = 0
+    """Values of wanted metrics that are no numbers."""
+    values: Annotated[tuple[RefusedValue, ...], Field(max_length=MOST_EXAMPLES)] = ()
+    others: Annotated[tuple[Example, ...], Field(max_length=MOST_NAMES)] = ()
+    """Names that were reported and that nobody asked for."""
+    nearest: Examples = ()
+    """The lines that are most like a report of what is missing."""
+    preset: Example = ""
+    """The ready filter that finds it in what was printed, if one does."""
+    skipped: Count = 0
+    """Lines that are no JSON objects, where these are expected."""
+    cut: Count = 0
+    """Lines that are longer than what is read of one."""
+    late: bool = False
+    """All values came in the last moments of a run that was not short."""
