@@ -53,7 +53,7 @@ bench: $(READY)
 compare: $(READY)
 	$(BIN)/python -m benchmarks compare $(or $(REV),--guard) $(ARGS)
 
-# The two distributions, into dist/: trialstream, and trialstream-engine, which trialstream[local] brings along.
+# The distributions, into dist/: trialstream-report, trialstream, and trialstream-engine, which trialstream[local] brings along.
 wheels: $(READY)
 	$(BIN)/python -m deploy.wheels
 

@@ -7,7 +7,12 @@ from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
-WORKING = (CollectorKind.STDOUT, CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT)
+WORKING = (
+    CollectorKind.STDOUT,
+    CollectorKind.FILE,
+    CollectorKind.TENSORFLOW_EVENT,
+    CollectorKind.PUSH,
+)
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""`python -m deploy.wheels [FOLDER]` builds both distributions from this tree: the light
-`trialstream`, and `trialstream-engine`, whose packages lie within `trialstream_engine`, where only
-its own processes look for them.
+"""`python -m deploy.wheels [FOLDER]` builds all distributions from this tree: the light
+`trialstream`, `trialstream-report` for programs that are trials, and `trialstream-engine`, whose
+packages lie within `trialstream_engine`, where only its own processes look for them.
 """
 
 import argparse
@@ -18,11 +18,31 @@ ROOT = Path(__file__).parents[1]
 SETUPTOOLS = 77
 """The oldest that builds; as in pyproject.toml."""
 LIGHT = "trialstream"
+REPORT = "trialstream_report"
 ENGINE = ("algorithms", "collectors", "controller", "events")
 TEXTS = ("LICENSE", "README.md")
 DOOR = (
     '"""The packages of the engine, for the processes that the command `trialstream` starts."""\n'
 )
+REPORT_PROJECT = """\
+[project]
+name = "trialstream-report"
+version = {version}
+description = "Reports how the trial of a hyperparameter search does, from within its program"
+requires-python = ">=3.8"
+license = "Apache-2.0"
+license-files = ["LICENSE"]
+
+[build-system]
+requires = {requires}
+build-backend = {backend}
+
+[tool.setuptools]
+packages = ["trialstream_report"]
+
+[tool.setuptools.package-data]
+"*" = ["py.typed"]
+"""
 ENGINE_PROJECT = """\
 [project]
 name = "trialstream-engine"
@@ -55,9 +75,13 @@ def main() -> None:
 
 
 def build(folder: Path) -> None:
-    """Leave both wheels in `folder`; the tree stays as it is."""
+    """Leave all wheels in `folder`; the tree stays as it is."""
     with tempfile.TemporaryDirectory() as work:
-        staged = [stage_light(Path(work, "light")), stage_engine(Path(work, "engine"))]
+        staged = [
+            stage_report(Path(work, "report")),
+            stage_light(Path(work, "light")),
+            stage_engine(Path(work, "engine")),
+        ]
         command = [
             sys.executable,
             "-m",
@@ -74,11 +98,28 @@ def build(folder: Path) -> None:
         subprocess.run([*command, "--wheel-dir", str(folder), *map(str, staged)], check=True)
 
 
+def stage_report(folder: Path) -> Path:
+    """The project `trialstream-report`, as a folder that a wheel or an sdist can be built of."""
+    _copy(REPORT, folder / REPORT)
+    shutil.copy(ROOT / "LICENSE", folder)
+    tree = _settings()
+    values = {
+        "version": tree["project"]["version"],
+        "requires": tree["build-system"]["requires"],
+        "backend": tree["build-system"]["build-backend"],
+    }
+    _write_project(folder, _filled(REPORT_PROJECT, values))
+    return folder
+
+
 def stage_light(folder: Path) -> Path:
-    """The project `trialstream`, as a folder that a wheel or an sdist can be built of."""
+    """The project `trialstream`. In this tree what it depends on lies beside it."""
     _copy(LIGHT, folder / LIGHT)
-    for name in (*TEXTS, "pyproject.toml"):
+    for name in TEXTS:
         shutil.copy(ROOT / name, folder)
+    text = (ROOT / "pyproject.toml").read_text()
+    needed = f'dependencies = ["trialstream-report=={_settings()["project"]["version"]}"]'
+    _write_project(folder, text.replace("[project]\n", f"[project]\n{needed}\n", 1))
     return folder
 
 
@@ -90,9 +131,7 @@ def stage_engine(folder: Path) -> Path:
     (home / "__init__.py").write_text(DOOR)
     for name in TEXTS:
         shutil.copy(ROOT / name, folder)
-    (folder / "pyproject.toml").write_text(
-        engine_project(tomllib.loads((ROOT / "pyproject.toml").read_text()))
-    )
+    _write_project(folder, engine_project(_settings()))
     return folder
 
 
@@ -110,7 +149,19 @@ def engine_project(tree: dict[str, Any]) -> str:
         "backend": tree["build-system"]["build-backend"],
         "data": tree["tool"]["setuptools"]["package-data"]["*"],
     }
-    return ENGINE_PROJECT.format(**{name: json.dumps(value) for name, value in values.items()})
+    return _filled(ENGINE_PROJECT, values)
+
+
+def _settings() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def _filled(project: str, values: dict[str, Any]) -> str:
+    return project.format(**{name: json.dumps(value) for name, value in values.items()})
+
+
+def _write_project(folder: Path, text: str) -> None:
+    (folder / "pyproject.toml").write_text(text)
 
 
 def _copy(package: str, folder: Path) -> None:

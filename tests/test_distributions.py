@@ -1,9 +1,10 @@
-"""Both distributions, built of this tree and installed into empty environments: nothing of the
+"""All distributions, built of this tree and installed into empty environments: nothing of the
 engine can be imported there, and all of it works.
 """
 
 import json
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ print(len(set(sys.modules) - before), round((time.process_time() - start) * 1000
 """
 READ = """
 from trialstream.plugins import Space
-from trialstream import BEGINNING, BusUnavailableError, Event, subscribe
+from trialstream import BEGINNING, BusUnavailableError, Event, report, subscribe
 from trialstream.reading import read_fact
 paused = b'{"type": "trial.paused", "trial": 4, "attempt": 2}'
 print(read_fact("io.trialstream.trial.paused.v1", paused))
@@ -38,6 +39,14 @@ try:
     subscribe("127.0.0.1:1")
 except ImportError as error:
     print(error)
+"""
+REPORT = """
+import os
+from trialstream_report import report
+report(loss=0.5)
+os.environ["TRIALSTREAM_REPORT_FILE"] = "reports"
+report(loss=0.5)
+print(open("reports").read().count("loss"))
 """
 TRAIN = f"""
 import sys
@@ -69,7 +78,7 @@ sys.exit(subprocess.run(command("collectors", "--help")).returncode)
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with both."""
+    """The folder with all of them."""
     folder = tmp_path_factory.mktemp("wheels")
     build(folder)
     return folder
@@ -99,6 +108,7 @@ def test_what_is_written_twice_is_written_alike() -> None:
         f"trialstream-engine=={PROJECT['version']}"
     ]
     assert TREE["build-system"]["requires"] == [f"setuptools>={SETUPTOOLS}"]
+    assert "dependencies" not in PROJECT
 
 
 def test_in_a_checkout_the_command_runs_the_checkout() -> None:
@@ -129,6 +139,30 @@ def test_the_light_one_is_light(
     assert wanted in error
     assert "pip install 'trialstream[local]'" in light.run("trialstream", "list", status=1)
     light.run("python", "-m", "compileall", "-q", "-f", str(light.packages / "trialstream"))
+
+
+@pytest.mark.parametrize("version", rest_is_long(["3.8", *VERSIONS], lambda one: one == "3.8"))
+def test_a_program_that_reports_needs_nothing_else(
+    version: str, wheels: Path, tmp_path: Path
+) -> None:
+    program = python(version)
+    if program is None:
+        pytest.skip(f"it needs a Python {version}")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    place = ["--target", str(tmp_path), "--only-binary", ":all:", "--python-version", version]
+    found = ["--no-index", "--find-links", str(wheels), "trialstream-report"]
+    subprocess.run([*pip, *place, *found], check=True)
+    assert sorted(path.name.partition("-")[0] for path in tmp_path.iterdir()) == [
+        "trialstream_report",
+        "trialstream_report",
+    ]
+    command = [program, "-W", "error", "-S", "-c", REPORT]
+    done = subprocess.run(command, cwd=tmp_path, env={}, check=True, capture_output=True, text=True)
+    assert done.stdout == "1\n"
+    assert "no trial runs here" in done.stderr
+    subprocess.run(
+        [program, "-m", "compileall", "-q", "-f", "trialstream_report"], cwd=tmp_path, check=True
+    )
 
 
 def test_nobody_can_import_the_engine(

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.house import Module, modules, public_names
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("algorithms", "collectors", "controller", "events", "trialstream")
+PACKAGES = ("algorithms", "collectors", "controller", "events", "trialstream", "trialstream_report")
 NAMES = {"cmaes", "kubernetes", "nas", "postgres"}
 PAGE = (ROOT / "docs" / "glossary.md").read_text()
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.wheels import ENGINE, LIGHT
+from deploy.wheels import ENGINE, LIGHT, REPORT
 
 ROOT = Path(__file__).parents[1]
-NAMES = (*ENGINE, LIGHT, "trialstream_engine")
-DISTRIBUTIONS = {"trialstream", "trialstream-engine"}
+NAMES = (*ENGINE, LIGHT, REPORT, "trialstream_engine")
+DISTRIBUTIONS = {"trialstream", "trialstream-engine", "trialstream-report"}
 
 
 def foreign(names: Collection[str]) -> dict[str, set[str]]:
@@ -26,7 +26,7 @@ def test_no_distribution_of_others_owns_one_of_our_names() -> None:
     assert foreign(NAMES) == {}
 
 
-@pytest.mark.parametrize("name", [*ENGINE, LIGHT])
+@pytest.mark.parametrize("name", [*ENGINE, LIGHT, REPORT])
 def test_our_names_mean_this_tree(name: str) -> None:
     spec = find_spec(name)
     assert spec is not None

@@ -1,4 +1,5 @@
-"""The door for your own programs: subscribe to what happens in experiments."""
+"""The door for your own programs: subscribe to what happens in experiments, report how a trial
+does."""
 
 from importlib import import_module
 
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from trialstream.event import Event, UnknownEvent
     from trialstream.subscription import BEGINNING, NOW, Subscription, subscribe
     from trialstream.tokens import TokenRefusedError
+    from trialstream_report import report
 
 __all__ = [
     "BEGINNING",
@@ -18,6 +20,7 @@ __all__ = [
     "Subscription",
     "TokenRefusedError",
     "UnknownEvent",
+    "report",
     "subscribe",
 ]
 
@@ -36,5 +39,7 @@ def __getattr__(name: str) -> object:
     program nothing."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "report":
+        return import_module("trialstream_report").report
     module = import_module(f"{__name__}.{_MODULES.get(name, 'subscription')}")
     return getattr(module, name)

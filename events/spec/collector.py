@@ -8,6 +8,8 @@ from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
 DEFAULT_EVENTS = "/var/log/katib/tfevent"
+REPORT_FILE = "TRIALSTREAM_REPORT_FILE"
+"""The variable by which `report` of the distribution trialstream-report knows its file."""
 
 
 class CollectorKind(StrEnum):

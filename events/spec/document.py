@@ -15,7 +15,7 @@ from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.head import KATIB as KATIB
 from events.spec.head import OURS as OURS
 from events.spec.head import head_problems, unstorable
-from events.spec.hints import changed_words, shell_words, unknown_file
+from events.spec.hints import changed_words, katib_report, shell_words, unknown_file
 from events.spec.objective import MetricStrategy, Objective, Strategy
 from events.spec.outcomes import parse_outcome_constraint
 from events.spec.problem import Path, Problem, text_of
@@ -90,7 +90,7 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
         raise InvalidDocumentError(found, lines)
     metadata = tree["metadata"]
     labels = {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
-    warnings += [*shell_words(spec), *unknown_file(spec)]
+    warnings += [*shell_words(spec), *unknown_file(spec), *(katib_report(spec) if katib else ())]
     return ExperimentDocument(
         metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings)
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import placeholders, written
 from events.spec.problem import Path, text_of
@@ -76,6 +77,15 @@ def unknown_file(spec: ExperimentSpec) -> Iterator[str]:
             f"spec.metricsCollectorSpec: metrics are looked for in {path}, which the template does "
             "not name: tell the program to write them there, by an argument or a variable of the "
             "environment"
+        )
+
+
+def katib_report(spec: ExperimentSpec) -> Iterator[str]:
+    """A warning that Katib's own call is not answered, for an experiment of Katib's that pushes."""
+    if spec.metrics_collector_spec.collector.kind is CollectorKind.PUSH:
+        yield (
+            "spec.metricsCollectorSpec: report_metrics of Katib's SDK finds no DB manager here "
+            "and fails: call report of trialstream_report instead"
         )
 
 

@@ -31,6 +31,7 @@ class Shipment:
     kafka: KafkaSettings | None
     options: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("loss", "acc")
+    spec: MetricsCollectorSpec = field(default_factory=MetricsCollectorSpec)
     key: AttemptKey = field(
         default_factory=lambda: AttemptKey(ExperimentId(uuid4()), TrialNumber(7), 1)
     )
@@ -59,8 +60,7 @@ class Shipment:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("TRIALSTREAM")
         }
-        spec = MetricsCollectorSpec()
-        command = command_line(self.key, SHARD, spec, self.metrics, self.file, self.spool)
+        command = command_line(self.key, SHARD, self.spec, self.metrics, self.file, self.spool)
         with (self.folder / "collector.log").open("ab") as log:
             child = subprocess.Popen(
                 [*command, *self.options, *options], stdin=subprocess.PIPE, stdout=log, stderr=log,

@@ -8,9 +8,11 @@ from typing import Any
 from controller.cluster import Launch
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
+from controller.cluster.kubernetes.report_module import add_report_module
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
+from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import absent_names, substitute, template_values, written
 from events.spec.problem import Path, Problem, text_of
@@ -86,7 +88,8 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
     for path, message in forbidden_fields(tree, policy):
         yield Problem((*template.manifest_place, *path), message)
     if tree.get("kind") in CLOSED_KINDS:
-        if (kind := spec.metrics_collector_spec.collector.kind).has_path:
+        kind = spec.metrics_collector_spec.collector.kind
+        if kind.has_path or kind is CollectorKind.PUSH:
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
             yield Problem(
                 where,
@@ -209,6 +212,11 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
     ]
     if not pods or not all(collectable):
         return False
+    if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.PUSH:
+        own = [id(pod.spec) for pod in pods]
+        for pod in pod_templates(tree):
+            if not pod.argo and id(pod.spec) not in own:
+                add_report_module(pod, name, sidecar)
     for pod in pods:
         add_collector(pod, name, launch, sidecar, str(tree.get("apiVersion")))
     return True

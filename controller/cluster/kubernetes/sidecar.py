@@ -9,18 +9,31 @@ import orjson
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.templates import PodTemplate
-from events.spec.collector import CollectorKind, MetricsCollectorSpec
+from events.spec.collector import REPORT_FILE, CollectorKind, MetricsCollectorSpec
 
 COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
 METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
+REPORTS = f"{FOLDER}/reports.jsonl"
+"""What a program has pushed."""
 DELIVERY_SECONDS = 0.5
 """Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share
 nodes and Kafka."""
 WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
 """Put before a command whose output is collected; see deploy/image/run."""
+IMPORTER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/report"]
+"""Put before a command whose program pushes; see deploy/image/report."""
 USER = 65532
+SECURITY = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 REPLICA_LABELS = {
     "kubeflow.org/v1": "training.kubeflow.org/replica-index",
     "batch/v1": "batch.kubernetes.io/job-completion-index",
@@ -47,7 +60,8 @@ class Sidecar:
 def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
     """Can a collector read its metrics? Output only where the template has a command, which can be
     wrapped."""
-    return collector.collector.kind.has_path or bool(container.get("command"))
+    kind = collector.collector.kind
+    return kind.has_path or kind is CollectorKind.PUSH or bool(container.get("command"))
 
 
 def add_collector(
@@ -57,20 +71,41 @@ def add_collector(
     container = pod.container(name)
     assert container is not None
     spec = launch.spec.metrics_collector_spec
-    has_path = spec.collector.kind.has_path
-    shared = [{"name": VOLUME, "mountPath": FOLDER}]
-    _append(container, "volumeMounts", shared[0])
-    _append(pod.spec, "volumes", {"name": VOLUME, "emptyDir": {}})
-    if has_path:
+    file, shared = STDOUT, [share(pod, container)]
+    if spec.collector.kind is CollectorKind.PUSH:
+        file = REPORTS
+        append(container, "env", {"name": REPORT_FILE, "value": file})
+        make_importable(container)
+    elif spec.collector.kind.has_path:
+        file = spec.path
         is_folder = spec.collector.kind is CollectorKind.TENSORFLOW_EVENT
         folder = PurePosixPath(spec.path) if is_folder else PurePosixPath(spec.path).parent
         shared.append(_metrics_mount(pod, container, folder))
     else:
         container["command"] = [*WRAPPER, *container["command"]]
-    collector = _collector(launch, sidecar, spec.path if has_path else STDOUT, shared, api_version)
-    pod.spec["initContainers"] = [collector, *(pod.spec.get("initContainers") or [])]
+    add_first(pod, _collector(launch, sidecar, file, shared, api_version), sidecar)
+
+
+def share(pod: PodTemplate, container: dict[str, Any]) -> dict[str, Any]:
+    """Give the container our volume; its mount."""
+    mount = {"name": VOLUME, "mountPath": FOLDER}
+    append(container, "volumeMounts", mount)
+    append(pod.spec, "volumes", {"name": VOLUME, "emptyDir": {}})
+    return mount
+
+
+def make_importable(container: dict[str, Any]) -> None:
+    """Let its program import `trialstream_report`. Of an image's own command nothing is known, and
+    its PYTHONPATH would be lost: there the module must be installed."""
+    if container.get("command"):
+        container["command"] = [*IMPORTER, *container["command"]]
+
+
+def add_first(pod: PodTemplate, container: dict[str, Any], sidecar: Sidecar) -> None:
+    """Add a container of the sidecar's image that starts before all others."""
+    pod.spec["initContainers"] = [container, *(pod.spec.get("initContainers") or [])]
     for secret in () if pod.argo else sidecar.pull_secrets:
-        _append(pod.spec, "imagePullSecrets", {"name": secret})
+        append(pod.spec, "imagePullSecrets", {"name": secret})
 
 
 def _collector(
@@ -92,15 +127,7 @@ def _collector(
         "resources": {"requests": dict(sidecar.requests), "limits": dict(sidecar.limits)},
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "readOnlyRootFilesystem": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": dict(SECURITY),
     }
     if sidecar.secret:
         written["envFrom"] = [{"secretRef": {"name": sidecar.secret}}]
@@ -138,11 +165,12 @@ def _metrics_mount(
         nearest: dict[str, Any] = max(known, key=lambda one: len(str(one["mountPath"])))
         return {**nearest, "readOnly": True}
     mount = {"name": METRICS_VOLUME, "mountPath": str(folder)}
-    _append(container, "volumeMounts", mount)
-    _append(pod.spec, "volumes", {"name": METRICS_VOLUME, "emptyDir": {}})
+    append(container, "volumeMounts", mount)
+    append(pod.spec, "volumes", {"name": METRICS_VOLUME, "emptyDir": {}})
     return {**mount, "readOnly": True}
 
 
-def _append(tree: dict[str, Any], field_name: str, value: Any) -> None:
+def append(tree: dict[str, Any], field_name: str, value: Any) -> None:
+    """Add the value to a list that may not be there yet."""
     listed = tree.get(field_name)
     tree[field_name] = [*(listed if isinstance(listed, list) else []), value]

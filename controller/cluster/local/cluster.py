@@ -36,6 +36,9 @@ NO_SLOT = "NoFreeSlot"
 QUIET_SECONDS = 1.0
 """Shorter waits for a slot are not told."""
 
+REPORTS = "reports.jsonl"
+"""In the folder of an attempt, what its program has pushed."""
+
 CollectorOf = Callable[[Launch, Path, Path], tuple[list[str], dict[str, str]]]
 """(attempt, the file with its metrics, its folder) → command and environment of its collector."""
 
@@ -178,10 +181,12 @@ class LocalCluster:
 
     def metrics_path(self, launch: Launch) -> Path:
         """Where the attempt's metrics are looked for: its log, or a file or folder of its own for
-        the collectors File and TensorFlowEvent."""
+        the collectors File, TensorFlowEvent and Push."""
+        collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
+        if collector.collector.kind is CollectorKind.PUSH:
+            return Path(self._attempt(launch.key).folder, REPORTS)
         if not _writes_metrics_file(launch):
             return self.log_path(launch.key)
-        collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
         if collector.collector.kind is CollectorKind.TENSORFLOW_EVENT:
             return Path(folder, collector.path.strip("/"))
         return Path(folder, Path(collector.path).name or "metrics")

@@ -10,7 +10,7 @@ from typing import Any
 
 from controller.cluster import Launch
 from events.errors import RefusalError
-from events.spec.collector import CollectorKind
+from events.spec.collector import REPORT_FILE, CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.placeholders import (
     absent_names,
@@ -145,11 +145,13 @@ def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
 
 
 def _own_variables(launch: Launch, metrics: Path) -> dict[str, str]:
+    pushes = launch.spec.metrics_collector_spec.collector.kind is CollectorKind.PUSH
     return {
         "TRIALSTREAM_TRIAL": launch.name,
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
         "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
         "TRIALSTREAM_METRICS_FILE": str(metrics),
+        **({REPORT_FILE: str(metrics)} if pushes else {}),
         "KATIB_TRIAL_NAME": launch.name,
     }
 

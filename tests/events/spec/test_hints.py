@@ -3,6 +3,7 @@
 import pytest
 
 from events.spec.document import load
+from tests.events.texts import KATIB, edited
 
 
 def test_a_number_that_a_program_gets_in_another_form_is_said() -> None:
@@ -91,3 +92,11 @@ spec:
 """
     warnings = load(text.encode()).warnings
     assert [path in warning for warning in warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(("kind", "told"), [("Push", 1), ("None", 1), ("StdOut", 0)])
+def test_katibs_own_call_is_not_answered_and_that_is_said(kind: str, told: int) -> None:
+    collector = f"\nspec:\n  metricsCollectorSpec: {{collector: {{kind: '{kind}'}}}}\n"
+    warnings = load(edited(KATIB, ("\nspec:\n", collector))).warnings
+    warnings = tuple(one for one in warnings if "report_metrics" in one)
+    assert len(warnings) == told

@@ -15,6 +15,7 @@ from tests.controller.cluster.kubernetes.stage import job, stage
 
 LINES = {"collector": {"kind": "File"}}
 EVENTS = {"collector": {"kind": "TensorFlowEvent"}}
+PUSH = {"collector": {"kind": "Push"}}
 BELOW = {**EVENTS, "source": {"fileSystemPath": {"path": "/logs/test", "kind": "Directory"}}}
 
 
@@ -45,6 +46,24 @@ async def test_files_are_collected_without_touching_the_command(
     )
     async with stage(room, kafka) as here:
         launch = await here.start(1, job(code), collector=collector)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = await asyncio.to_thread(arrived, kafka, launch.key)
+        assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+@pytest.mark.parametrize("user", [None, 1234])
+async def test_an_image_that_knows_nothing_of_us_can_push(
+    room: str, kafka: KafkaSettings, user: int | None
+) -> None:
+    """Also as another user than the collector, whose files nobody else may read."""
+    code = (
+        "import os; os.umask(0o077)\n"
+        "from trialstream_report import report\n"
+        "for step in (1, 2, 3): report(step=step, loss=1 / 2 ** step)"
+    )
+    container = {} if user is None else {"securityContext": {"runAsUser": user}}
+    async with stage(room, kafka) as here:
+        launch = await here.start(1, job(code, container=container), collector=PUSH)
         assert (await here.ended(1)).cause is Cause.COMPLETED
         points = await asyncio.to_thread(arrived, kafka, launch.key)
         assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]

@@ -3,6 +3,8 @@ forbidden."""
 
 import copy
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +24,24 @@ from controller.cluster.kubernetes.labels import (
 )
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, workload_problems
 from controller.cluster.kubernetes.policy import DENY, Policy, forbidden_fields
-from controller.cluster.kubernetes.sidecar import COLLECTOR, WRAPPER, Sidecar
+from controller.cluster.kubernetes.report_module import COPIED, COPIER, IN_IMAGE
+from controller.cluster.kubernetes.sidecar import (
+    COLLECTOR,
+    FOLDER,
+    IMPORTER,
+    VOLUME,
+    WRAPPER,
+    Sidecar,
+)
 from controller.cluster.kubernetes.templates import primary_templates
 from events.ids import ExperimentId, Shard, TrialNumber
+from events.spec.collector import REPORT_FILE, Collector, CollectorKind, MetricsCollectorSpec
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 from events.spec.template import TrialTemplate
 
-KATIB = Path(__file__).parents[3] / "katib"
+ROOT = Path(__file__).parents[4]
+KATIB = ROOT / "tests" / "katib"
 SIDECAR = Sidecar(
     "collector:1",
     environment={"TRIALSTREAM_KAFKA": "kafka:9092"},
@@ -184,6 +196,81 @@ def test_a_file_is_shared_and_the_command_left_alone() -> None:
     assert folder in [mount["mountPath"] for mount in main["volumeMounts"]]
     shared = [mount for mount in collector["volumeMounts"] if mount["mountPath"] == folder]
     assert [mount["readOnly"] for mount in shared] == [True]
+
+
+PUSH = MetricsCollectorSpec(collector=Collector(kind=CollectorKind.PUSH))
+
+
+def pushing(spec: ExperimentSpec) -> Launch:
+    update = {"metrics_collector_spec": PUSH}
+    values = {parameter.name: 1 for parameter in spec.parameters}
+    return launch(spec.model_copy(update=update), **values)
+
+
+def test_a_program_that_pushes_finds_its_file_and_the_module() -> None:
+    pod = manifest(pushing(document({})), SIDECAR, DENY)["spec"]["template"]["spec"]
+    (main,), (collector,) = pod["containers"], collectors(pod)
+    assert main["command"] == [*IMPORTER, "train", "1"]
+    file = {entry["name"]: entry["value"] for entry in main["env"]}[REPORT_FILE]
+    words = collector["args"]
+    assert words[words.index("--file") + 1] == file
+    assert '"Push"' in words[words.index("--spec") + 1]
+    mount = {"name": VOLUME, "mountPath": str(Path(file).parent)}
+    assert [main["volumeMounts"], collector["volumeMounts"]] == [[mount], [mount]]
+    assert pod["volumes"] == [{"name": VOLUME, "emptyDir": {}}]
+    assert [one["name"] for one in pod["initContainers"]] == [COLLECTOR]
+
+
+def test_the_command_of_an_image_is_left_alone_and_collected_from() -> None:
+    spec = document({"containers": [{"name": "main", "image": "i"}]})
+    made = manifest(pushing(spec), SIDECAR, DENY)
+    pod = made["spec"]["template"]["spec"]
+    assert "command" not in pod["containers"][0]
+    assert len(collectors(pod)) == 1
+    assert REPORT_FILE in str(pod["containers"][0]["env"])
+
+
+def test_workers_that_run_the_program_can_import_it_and_report_nothing() -> None:
+    spec = load((KATIB / "pytorchjob-mnist.yaml").read_bytes()).spec
+    replicas = manifest(pushing(spec), SIDECAR, DENY)["spec"]["pytorchReplicaSpecs"]
+    pods = {name: one["template"]["spec"] for name, one in replicas.items()}
+    starting = {name: [one["name"] for one in pod["initContainers"]] for name, pod in pods.items()}
+    assert starting == {"Master": [COLLECTOR], "Worker": [COPIER]}
+    (main,), (copier,) = pods["Worker"]["containers"], pods["Worker"]["initContainers"]
+    assert main["command"][: len(IMPORTER)] == IMPORTER
+    assert REPORT_FILE not in str(main)
+    assert copier["securityContext"]["runAsNonRoot"]
+    assert [f"{FOLDER}/{Path(word).name}" for word in copier["command"][3:-1]] == [
+        f"{FOLDER}/{name}" for name in COPIED
+    ]
+    assert pods["Worker"]["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def test_what_the_copier_copies_is_in_the_image() -> None:
+    image = ROOT / "deploy" / "image"
+    text = (image / "Containerfile").read_text()
+    assert {name for name in COPIED if f"{IN_IMAGE}/{name}" in text or (image / name).exists()} == {
+        *COPIED
+    }
+    assert "COPY trialstream_report /opt/trialstream/python/trialstream_report" in text
+
+
+def test_who_wraps_a_command_leaves_the_path_of_its_image() -> None:
+    code = "import os, trialstream_report; print(os.environ['PYTHONPATH'])"
+    script = (ROOT / "deploy" / "image" / "report").read_text().replace(FOLDER, "/nowhere")
+    for before, after in (("", "/nowhere/python"), (str(ROOT), f"{ROOT}:/nowhere/python")):
+        done = subprocess.run(
+            ["sh", "-c", script, "report", sys.executable, "-c", code],
+            env={"PYTHONPATH": before}, cwd=ROOT, text=True, capture_output=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == after
+
+
+def test_who_cannot_be_collected_from_is_told_before() -> None:
+    spec = load((KATIB / "trainjob-pytorch.yaml").read_bytes()).spec
+    (problem,) = workload_problems(pushing(spec).spec, DENY)
+    assert problem.path[-1] == "kind"
+    assert "cannot be collected from with Push" in problem.message
 
 
 def test_metadata_may_be_referred_to() -> None:

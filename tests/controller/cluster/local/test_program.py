@@ -13,6 +13,7 @@ from controller.cluster.local.program import (
     process_problems,
     render_process,
 )
+from events.spec.collector import REPORT_FILE
 from events.spec.experiment import ExperimentSpec
 
 Make = Callable[..., Launch]
@@ -55,6 +56,12 @@ def test_command_arguments_and_environment_of_the_primary_container(launch: Make
         "KATIB_TRIAL_NAME": "exp-1",
     }
     assert (ran.cwd, ran.timeout, ran.memory) == ("/home/me", None, None)
+
+
+def test_the_program_of_a_trial_that_pushes_knows_its_file(launch: Make) -> None:
+    pushing = launch(1, "train", metricsCollectorSpec={"collector": {"kind": "Push"}})
+    assert REPORT_FILE not in render_process(launch(1, "train"), METRICS).env
+    assert render_process(pushing, METRICS).env[REPORT_FILE] == str(METRICS)
 
 
 def test_the_short_command(launch: Make) -> None:
