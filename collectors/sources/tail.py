@@ -56,7 +56,7 @@ class Tail:
         self._read_at = EARLIEST
         self._cut = 0
         """Lines that were longer than MAX_LINE."""
-        self._moments = Moments(clock)
+        self._moments = Moments()
 
     def read(self) -> list[Point]:
         """The points of complete lines that came since the last call, within MAX_BYTES and
@@ -73,7 +73,7 @@ class Tail:
     def finish(self) -> list[Point]:
         """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at
         the end."""
-        self._moments.ended = self._moments.ended or self._clock()
+        self._moments.end()
         while True:
             points = self.read()
             if points:
@@ -116,7 +116,8 @@ class Tail:
         self._steps = Counter(known["steps"])
         self._read_at = datetime.fromisoformat(known.get("read_at", EARLIEST.isoformat()))
         self._cut, self._parse.refusals.count = known.get("cut", 0), known.get("refused", 0)
-        self._moments.first = self._clock() if self._steps else None
+        if self._steps:
+            self._moments.begin()
         self._points = deque(
             Point(metric, step, datetime.fromisoformat(at), float(value))
             for metric, step, at, value in known["points"]
@@ -132,7 +133,7 @@ class Tail:
         self._chunk, self._lines, self._place = b"", b"", 0
         try:
             with open_regular(self.path) as file:
-                self._moments.opened = self._moments.opened or self._clock()
+                self._moments.open()
                 part = self._read_part
                 if not part.begins(file) or (last and not part.is_whole(file)):
                     self._read_part = ReadPart()
@@ -182,8 +183,8 @@ class Tail:
         return self._read_at
 
     def _taken(self) -> list[Point]:
-        if self._points and self._moments.first is None:
-            self._moments.first = self._clock()
+        if self._points:
+            self._moments.begin()
         if len(self._points) <= MAX_POINTS:
             taken = list(self._points)
             self._points.clear()

@@ -1,7 +1,8 @@
 """Why metrics are missing in a file: each cause is told from the others, in bounded words."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,27 @@ from hypothesis import strategies as st
 from collectors.parsers import Parser
 from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.text import Text
+from collectors.sources import moments
 from collectors.sources.sample import diagnose
 from collectors.sources.tail import MAX_LINE, Tail
 from events.diagnosis import LONGEST_EXAMPLE, MOST_EXAMPLES, MOST_NAMES, Diagnosis, RefusedValue
 from tests.tiers import tiered
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Hand:
+    """The hand of a clock that is moved by hand."""
+
+    now: float = 1_000.0
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    moved = Hand()
+    monkeypatch.setattr(moments, "monotonic", lambda: moved.now)
+    return moved
 
 
 def seen(path: Path, text: str | bytes, parse: Parser | None = None) -> Diagnosis | None:
@@ -112,39 +128,41 @@ def test_of_a_long_file_the_beginning_and_the_end_are_looked_at(tmp_path: Path) 
     [(60, 3, True), (60, 2, False), (3, 3, False)],
 )
 def test_values_that_come_all_at_the_end_of_a_long_run(
-    tmp_path: Path, seconds: int, values: int, late: bool
+    tmp_path: Path, hand: Hand, seconds: int, values: int, late: bool
 ) -> None:
-    path, clock = tmp_path / "log", [NOON]
+    path = tmp_path / "log"
     path.write_text("a warning on stderr\n")
-    tail = Tail(path, Text(["loss"]), lambda: clock[0])
+    tail = Tail(path, Text(["loss"]), lambda: NOON)
     assert tail.read() == []
-    clock[0] += timedelta(seconds=seconds)
+    hand.now += seconds
     path.write_text("a warning on stderr\n" + "loss=1\n" * values)
     assert len(tail.read()) == values
-    clock[0] += timedelta(seconds=1)
+    hand.now += 1
     assert tail.finish() == []
     assert tail.diagnosis() == (Diagnosis(late=True) if late else None)
 
 
-def test_values_that_come_as_they_are_made_are_not_late(tmp_path: Path) -> None:
-    path, clock = tmp_path / "log", [NOON]
+def test_values_that_come_as_they_are_made_are_not_late(tmp_path: Path, hand: Hand) -> None:
+    path = tmp_path / "log"
     path.write_text("loss=3\n")
-    tail = Tail(path, Text(["loss"]), lambda: clock[0])
+    tail = Tail(path, Text(["loss"]), lambda: NOON)
     assert tail.read()
-    clock[0] += timedelta(seconds=60)
+    hand.now += 60
     path.write_text("loss=3\n" + "loss=1\n" * 5)
     assert len(tail.finish()) == 5
     assert tail.diagnosis() is None
 
 
-def test_a_reader_that_goes_on_keeps_the_counts_and_calls_nothing_late(tmp_path: Path) -> None:
-    path, clock = tmp_path / "log", [NOON]
+def test_a_reader_that_goes_on_keeps_the_counts_and_calls_nothing_late(
+    tmp_path: Path, hand: Hand
+) -> None:
+    path = tmp_path / "log"
     path.write_text("loss=1\nloss=0x1F\n")
-    first = Tail(path, Text(["loss"]), lambda: clock[0])
+    first = Tail(path, Text(["loss"]), lambda: NOON)
     assert first.read()
-    second = Tail(path, Text(["loss"]), lambda: clock[0])
+    second = Tail(path, Text(["loss"]), lambda: NOON)
     second.restore(first.state())
-    clock[0] += timedelta(seconds=60)
+    hand.now += 60
     path.write_text("loss=1\nloss=0x1F\n" + "loss=1\n" * 5)
     assert len(second.finish()) == 5
     assert second.diagnosis() == Diagnosis(refused=1)
