@@ -123,6 +123,16 @@ class Tail:
             for metric, step, at, value in known["points"]
         )
 
+    def has_read(self, size: int) -> bool:
+        """Is that all of a file of so many bytes, and were all its points returned?"""
+        loaded = self._read_part.size + len(self._chunk)
+        return self._place >= len(self._chunk) and not self._points and loaded == size
+
+    def begin_anew(self) -> None:
+        """Continue at the start of the file, which is emptied: steps and an unfinished line go
+        on."""
+        self._read_part, self._chunk, self._place = ReadPart(), b"", 0
+
     def watching(self, changed: Callable[[], None]) -> AbstractContextManager[FileWatch]:
         """Call `changed` whenever the file has been written to."""
         return watching(self.path, changed)

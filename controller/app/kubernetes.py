@@ -1,8 +1,9 @@
 """The parts of a controller whose trials are workloads of Kubernetes."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from collectors.parsers import parser_for
 from collectors.sources.tail import Tail
@@ -13,6 +14,7 @@ from controller.cluster.kubernetes.api import Api, open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.configmaps import ConfigMapError, MissingConfigMapError
 from controller.cluster.kubernetes.experiments import Experiments
+from controller.cluster.kubernetes.logs import FollowedLog
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
@@ -23,6 +25,7 @@ from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
+from events.metrics import Point
 from events.spec.experiment import ExperimentSpec
 from events.spec.template_validation import template_problems
 
@@ -105,11 +108,32 @@ def _follow(cluster: KubernetesCluster) -> Follow:
     """Read the metrics of an attempt without a collector from its log."""
 
     def follow(launched: Launch) -> Source:
-        spec = launched.spec
-        return Tail(
-            cluster.log_path(launched.key),
-            parser_for(spec.metrics_collector_spec, spec.metrics),
-            now,
-        )
+        spec, key = launched.spec, launched.key
+        parse = parser_for(spec.metrics_collector_spec, spec.metrics)
+        return PodLog(Tail(cluster.log_path(key), parse, now), partial(cluster.followed_log, key))
 
     return follow
+
+
+class PodLog:
+    """The source of an attempt without a collector of its own: what was read makes room.
+
+    Whoever calls `read` again has reported what it returned before, so it need not be kept.
+    """
+
+    def __init__(self, tail: Tail, find: Callable[[], FollowedLog | None]) -> None:
+        self._tail, self._find = tail, find
+        if (log := find()) is not None and log.reader is not None:
+            tail.restore(log.reader)
+
+    def read(self) -> Sequence[Point]:
+        """As Source.read."""
+        log = self._find()
+        if log is not None and log.full and self._tail.has_read(log.size):
+            self._tail.begin_anew()
+            log.empty(self._tail.state())
+        return self._tail.read()
+
+    def finish(self) -> Sequence[Point]:
+        """As Source.finish."""
+        return self._tail.finish()

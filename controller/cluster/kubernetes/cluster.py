@@ -23,7 +23,7 @@ from controller.cluster.kubernetes.configmaps import ConfigMaps, MissingConfigMa
 from controller.cluster.kubernetes.deletions import Deletions
 from controller.cluster.kubernetes.kinds import Kind, Kinds, NoKindError, workload_kind
 from controller.cluster.kubernetes.labels import key_of, workload_name
-from controller.cluster.kubernetes.logs import Logs
+from controller.cluster.kubernetes.logs import FollowedLog, Logs
 from controller.cluster.kubernetes.manifests import ManifestError, manifest, with_owner
 from controller.cluster.kubernetes.observer import WorkloadObserver
 from controller.cluster.kubernetes.policy import DENY, Policy
@@ -175,6 +175,10 @@ class KubernetesCluster:
     def log_path(self, key: AttemptKey) -> Path:
         """Where the log of an attempt without a collector of its own is written."""
         return self._logs.path(key)
+
+    def followed_log(self, key: AttemptKey) -> FollowedLog | None:
+        """The log that is written there; None if it is not followed, or not yet."""
+        return self._logs.followed.get(key)
 
     async def _watch_experiment(self, experiment: Identity) -> Kind | None:
         """Watch the kind of the experiment's workloads; None if the cluster has no such kind, or

@@ -19,6 +19,8 @@ class LogLines:
 
     last: bytes = b""
     """The time of the last line that was taken, in UTC."""
+    taken: int = 0
+    """Bytes so far."""
     _same: int = 0
     """How many lines of that time were taken."""
     _length: int = 0
@@ -53,6 +55,7 @@ class LogLines:
                     # The space is the time's; a line that ends here has none.
                     stop += found is not None and found.group() == b" "
             place = stop
+        self.taken += len(new)
         return bytes(new)
 
     def _start_line(self) -> None:

@@ -3,6 +3,7 @@ grow."""
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,53 +18,113 @@ from events.backoff import Backoff
 LOG_SILENCE_SECONDS = 300.0
 """After this long without a byte the log is requested again."""
 LOG_RETRY_SECONDS = (0.5, 15.0)
+MOST_BYTES, ALL_BYTES = 16 * 2**20, 512 * 2**20
+"""Of one followed log, and of all together, that are on this machine."""
+PIECE_BYTES = 64 * 1024
+"""Of a log of which nothing is here, also when there is no room for more."""
 TRIES = 8
 """In a row without a byte; after that the log counts as complete."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
+class Room:
+    """What all followed logs together take on this machine."""
+
+    used: int = 0
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever there may be room."""
+
+
+@dataclass(slots=True)
+class FollowedLog:
+    """The part of a pod's log that is in a file on this machine."""
+
+    path: Path
+    room: Room
+    size: int = 0
+    """Bytes of the file."""
+    full: bool = False
+    """Does more wait until this part has been read?"""
+    told: bool = False
+    """Was it said that it is long?"""
+    reader: bytes | None = None
+    """The state of the reader that had read all when the file was emptied."""
+    copying: "asyncio.Task[None] | None" = None
+    complete: bool = False
+    """Is there nothing more to copy?"""
+
+    def append(self, text: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(text)
+        self.size += len(text)
+        self.room.used += len(text)
+
+    def empty(self, reader: bytes) -> None:
+        """Make room: everything was read and reported, and a reader in this state goes on."""
+        os.truncate(self.path, 0)
+        self.reader = reader
+        self._release()
+
+    def close(self) -> None:
+        """It is not followed any more."""
+        if self.copying is not None:
+            self.copying.cancel()
+        self.path.unlink(missing_ok=True)
+        self._release()
+
+    def _release(self) -> None:
+        self.room.used -= self.size
+        self.size, self.full = 0, False
+        self.room.freed.set()
+
+
+@dataclass(slots=True)
 class Logs:
     """One file for each attempt, and one task that fills it. `ended` is called when a log is
-    complete."""
+    complete.
+
+    A file that is large, or one of many, is filled no further until its reader, which has read all
+    of it, empties it. Nothing that is read waits for what nobody reads.
+    """
 
     api: Api
     folder: Path
     tasks: asyncio.TaskGroup
     ended: Callable[[AttemptKey], None]
-    following: dict[AttemptKey, "asyncio.Task[None]"] = field(default_factory=dict)
+    followed: dict[AttemptKey, FollowedLog] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
 
     def path(self, key: AttemptKey) -> Path:
         return self.folder / f"{key.experiment}-{key.trial}-{key.attempt}.log"
 
     def follow(self, key: AttemptKey, pod: Pod) -> None:
         """Fill the attempt's file from now on, unless that has begun."""
-        if key not in self.following:
-            self.following[key] = self.tasks.create_task(
-                self._follow(key, pod), name=f"copy the log of pod {pod.name}"
+        if key not in self.followed:
+            log = self.followed[key] = FollowedLog(self.path(key), self.room)
+            log.copying = self.tasks.create_task(
+                self._follow(key, log, pod), name=f"copy the log of pod {pod.name}"
             )
 
     def complete(self, key: AttemptKey) -> bool:
         """Is the file complete, or was there none to fill?"""
-        return key not in self.following or self.following[key].done()
+        return key not in self.followed or self.followed[key].complete
 
     def forget(self, key: AttemptKey) -> None:
-        task = self.following.pop(key, None)
-        if task is not None:
-            task.cancel()
-            self.path(key).unlink(missing_ok=True)
+        if key in self.followed:
+            self.followed.pop(key).close()
 
     def close(self) -> None:
-        for task in self.following.values():
-            task.cancel()
+        for log in self.followed.values():
+            log.close()
 
-    async def _follow(self, key: AttemptKey, pod: Pod) -> None:
+    async def _follow(self, key: AttemptKey, log: FollowedLog, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         backoff, tries, lines = Backoff(*LOG_RETRY_SECONDS), 0, LogLines()
         while tries < TRIES:
-            before = self._size(key)
+            before = lines.taken
             try:
-                await self._copy(path, pod.primary, key, lines)
+                await self._copy(path, pod, log, lines)
                 break
             except NotFoundError:
                 break
@@ -73,21 +134,42 @@ class Logs:
                 )
             except ApiError as error:  # the container does not run yet, or we may not read the log
                 _log.warning("the log of pod %s: %s", pod.name, error)
-            tries = 0 if self._size(key) > before else tries + 1
+            tries = 0 if lines.taken > before else tries + 1
             await asyncio.sleep(backoff.next())
+        log.complete = True
         self.ended(key)
 
-    def _size(self, key: AttemptKey) -> int:
-        path = self.path(key)
-        return path.stat().st_size if path.exists() else 0
-
-    async def _copy(self, path: str, container: str, key: AttemptKey, lines: LogLines) -> None:
+    async def _copy(self, path: str, pod: Pod, log: FollowedLog, lines: LogLines) -> None:
         """Append what the file does not have yet."""
-        query = {"container": container, "follow": "true", "timestamps": "true"}
+        query = {"container": pod.primary, "follow": "true", "timestamps": "true"}
         if lines.last:
             query["sinceTime"] = lines.last.decode().strip()
         lines.begin()
-        with self.path(key).open("ab") as file:
-            async for chunk in self.api.chunks(path, silence=LOG_SILENCE_SECONDS, **query):
-                file.write(lines.take(chunk))
-                file.flush()
+        async for chunk in self.api.chunks(path, silence=LOG_SILENCE_SECONDS, **query):
+            text = lines.take(chunk)
+            while text:
+                await self._wait_for_room(log, pod)
+                room = self._room_for(log)
+                log.append(text[:room])
+                text = text[room:]
+
+    def _room_for(self, log: FollowedLog) -> int:
+        """Bytes that may be added to it."""
+        room = min(MOST_BYTES - log.size, ALL_BYTES - self.room.used)
+        return room if log.size else max(room, PIECE_BYTES)
+
+    async def _wait_for_room(self, log: FollowedLog, pod: Pod) -> None:
+        if self._room_for(log) > 0:
+            return
+        if not log.told:
+            log.told = True
+            _log.warning(
+                "the log of pod %s is long, or there are many: %s bytes are here, and more is taken"
+                " once these were read",
+                pod.name, f"{log.size:,}",
+            )  # fmt: skip
+        log.full = True
+        while self._room_for(log) <= 0:
+            self.room.freed.clear()
+            await self.room.freed.wait()
+        log.full = False

@@ -36,6 +36,8 @@ class WorkloadObserver:
                     collector = rules.sidecar and any(map(_is_collecting, pods))
                     event = Ended(key, end.cause, end.exit_code, end.message, collector)
                     self._events.publish(event)
+                else:  # it goes on once it is read, and who comes to it late has to be told
+                    self._events.publish(Started(key, rules.sidecar))
             case phases.Running():
                 self._started.add(key)
                 self._follow_log(key, pods, rules)
