@@ -131,7 +131,7 @@ def test_finished_trials_are_listed_and_lists_that_leave_some_out_are_named() ->
         end(watch, trial, Cause.COMPLETED, outcome(trial, None, None))
     end(watch, 131, Cause.ERROR, outcome(1, None, None))
     finished = FinishedTrials()
-    for trial in [*range(130, 0, -1), 7]:
+    for trial in [*range(130, 0, -1), 77, 7]:
         finished.add(TrialState.SUCCEEDED, TrialNumber(trial))
     assert most_listed(watch.state) == {TrialState.SUCCEEDED: MOST_NAMES, TrialState.FAILED: 20}
     finished.complete_with({TrialState.FAILED: [TrialNumber(131)]})
