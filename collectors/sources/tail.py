@@ -131,7 +131,8 @@ class Tail:
     def begin_anew(self) -> None:
         """Continue at the start of the file, which is emptied: steps and an unfinished line go
         on."""
-        self._read_part, self._chunk, self._place = ReadPart(), b"", 0
+        self._read_part = ReadPart()
+        self._chunk, self._lines, self._place = b"", b"", 0
 
     def watching(self, changed: Callable[[], None]) -> AbstractContextManager[FileWatch]:
         """Call `changed` whenever the file has been written to."""

@@ -25,6 +25,7 @@ from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
 from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
+from events.diagnosis import Diagnosis
 from events.metrics import Point
 from events.spec.experiment import ExperimentSpec
 from events.spec.template_validation import template_problems
@@ -137,3 +138,7 @@ class PodLog:
     def finish(self) -> Sequence[Point]:
         """As Source.finish."""
         return self._tail.finish()
+
+    def diagnosis(self) -> Diagnosis | None:
+        """As Source.diagnosis, by what is left of the log."""
+        return self._tail.diagnosis()
