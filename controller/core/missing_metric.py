@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from events.diagnosis import Diagnosis
-from events.spec.collector import FileFormat, MetricsCollectorSpec
+from events.spec.collector import CollectorKind, FileFormat, MetricsCollectorSpec
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
 LONGEST_LINE = 120
 """Characters of a line that are quoted."""
+NO_METRICS = ("step", "timestamp")
+"""What else is in a line that `report` of trialstream_report writes."""
 
 
 def why_unreported(
@@ -16,10 +18,12 @@ def why_unreported(
 ) -> str:
     """Why a metric is not in the observation, and what to do about it."""
     collector = spec.metrics_collector_spec
+    if seen is not None and seen.silent:
+        return _silence(observation)
+    if collector.collector.kind is CollectorKind.PUSH:
+        return _unpushed(metric, seen or Diagnosis())
     if seen is None:
         return _advice(metric, collector)
-    if seen.silent:
-        return _silence(observation)
     if seen.absent or seen.empty:
         return _nothing(collector, absent=seen.absent)
     found = [*_values(metric, seen), *_others(seen), *_lines(metric, collector, seen)]
@@ -46,6 +50,14 @@ def _nothing(collector: MetricsCollectorSpec, *, absent: bool) -> str:
     if absent:
         return "no output of it was collected: its collector did not start, or is gone"
     return "it printed nothing"
+
+
+def _unpushed(metric: str, seen: Diagnosis) -> str:
+    """Of a program that reports by itself."""
+    if names := [name for name in seen.others if name not in NO_METRICS]:
+        return f"it reported {_listed(names)} instead"
+    missing = "" if seen.absent or seen.empty else f" with a number as {metric}"
+    return f"its program has not called report of trialstream_report{missing}"
 
 
 def _values(metric: str, seen: Diagnosis) -> Iterator[str]:

@@ -45,6 +45,12 @@ def test_the_example_of_the_page_runs_and_what_it_prints_does_not_count(desk: De
     assert desk.do("logs", "push", "1").said == "loss=-1\n"
 
 
+def test_a_name_that_nobody_asked_for_is_named(desk: Desk) -> None:
+    desk.script("train", "from trialstream_report import report; report(step=1, acc=0.5)")
+    desk.do("run", desk.write(trials=1, extra=PUSH))
+    assert "it reported acc instead" in desk.do("why", "desk", "1").said
+
+
 def test_kill_9_of_who_reads_them_loses_and_doubles_nothing(desk: Desk) -> None:
     """While it reads: the trials go on, and are read on by the next."""
     desk.script("train", PUSHING + GATED)

@@ -17,6 +17,8 @@ FILE = """  metricsCollectorSpec:
     source: {fileSystemPath: {path: /out/metrics, kind: File, format: JSON}}"""
 FILTER = """  metricsCollectorSpec:
     source: {filter: {metricsFormat: ["(loss) is (.*)"]}}"""
+PUSH = "  metricsCollectorSpec: {collector: {kind: Push}}"
+UNCALLED = "its program has not called report of trialstream_report"
 OTHER: Observation = {"accuracy": observation(0.5)["loss"]}
 
 
@@ -28,6 +30,15 @@ OTHER: Observation = {"accuracy": observation(0.5)["loss"]}
         ("", Diagnosis(absent=True), "no output of it was collected: its collector did not start"),
         (FILE, Diagnosis(absent=True), "nothing was written to /out/metrics"),
         (FILE, Diagnosis(empty=True), "what it wrote to /out/metrics is empty"),
+        (PUSH, Diagnosis(absent=True), UNCALLED),
+        (PUSH, None, f"{UNCALLED} with a number as loss"),
+        (PUSH, Diagnosis(), f"{UNCALLED} with a number as loss"),
+        (PUSH, Diagnosis(others=("acc", "step", "timestamp")), "it reported acc instead"),
+        (
+            PUSH,
+            Diagnosis(others=("step",), nearest=('{"step": 1, "acc": "x"}',)),
+            f"{UNCALLED} with a number as loss",
+        ),
         ("", Diagnosis(silent=True), "its collector has reported nothing"),
         ("", Diagnosis(nearest=("loss: 1",)), "no line reports it, the nearest is 'loss: 1'"),
         (FILTER, Diagnosis(nearest=("x",)), "no line a filter matches, the nearest is 'x'"),
