@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from controller.cli.missing_metrics import MissingMetrics
 from controller.core.experiment import Experiment
 from controller.store import StoreRefusedError, StoreUnavailableError
 from controller.store.queries import Queries
@@ -54,7 +55,15 @@ class Silent:
         print(text, file=sys.stderr, flush=True)
 
     async def follow(self, queries: Queries, experiment: Experiment) -> None:
-        await asyncio.Event().wait()
+        missing = MissingMetrics.of(queries, experiment, self.say)
+        try:
+            while not missing.said:
+                await _if_available(missing.look())
+                await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await _if_available(missing.look())
+            raise
 
 
 class Lines:
@@ -97,15 +106,21 @@ class Screen:
     async def follow(self, queries: Queries, experiment: Experiment) -> None:
         name = (experiment.identity.namespace, experiment.identity.name)
         at_start = experiment.progress.counts.concluded
-        with Live(console=self._console, auto_refresh=False, transient=True) as live:
-            began: datetime | None = None
-            while True:
-                snapshot = await _if_available(queries.experiments.find(*name))
-                if snapshot is not None:
-                    began = began or snapshot.now
-                    last = await _if_available(_last_values(queries, snapshot.experiment)) or {}
-                    live.update(_picture(snapshot, last, began, at_start), refresh=True)
-                await asyncio.sleep(REFRESH_SECONDS)
+        missing = MissingMetrics.of(queries, experiment, self.say)
+        try:
+            with Live(console=self._console, auto_refresh=False, transient=True) as live:
+                began: datetime | None = None
+                while True:
+                    snapshot = await _if_available(queries.experiments.find(*name))
+                    if snapshot is not None:
+                        began = began or snapshot.now
+                        last = await _if_available(_last_values(queries, snapshot.experiment)) or {}
+                        live.update(_picture(snapshot, last, began, at_start), refresh=True)
+                        await _if_available(missing.tell(snapshot.experiment))
+                    await asyncio.sleep(REFRESH_SECONDS)
+        except asyncio.CancelledError:
+            await _if_available(missing.look())
+            raise
 
 
 async def _last_values(queries: Queries, experiment: Experiment) -> dict[TrialNumber, LatestValue]:

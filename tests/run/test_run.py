@@ -167,9 +167,21 @@ print([
 """
 
 
+def test_the_first_trial_without_metrics_is_said_while_the_others_run(desk: Desk) -> None:
+    script = 'import os, time\nif not os.environ["TRIALSTREAM_TRIAL"].endswith("-1"):\n    '
+    desk.script("train", script + 'while not os.path.exists("go"):\n        time.sleep(0.02)')
+    run = desk.start("run", desk.write(trials=2), "--output", "json")
+    eventually(lambda: desk.shows(run, "warning: desk-1 has run well and has no value"))
+    assert run.poll() is None
+    (desk.folder / "go").touch()
+    assert desk.end(run).code == ExitCode.FAILED
+
+
 def test_a_trial_without_its_objective_says_which_of_the_causes_it_is(desk: Desk) -> None:
     desk.script("train", UNREPORTED)
     done = desk.do("run", desk.write(trials=5), "--output", "json")
+    assert done.complained.count("warning: ") == 1
+    assert "warning: desk-1 has run well and has no value: the objective" in done.complained
     assert done.document["trials"]["MetricsUnavailable"] == 4
     rows: Any = desk.do("trials", "desk", "--output", "json").document
     advice = "the objective 'loss' was never reported: "
