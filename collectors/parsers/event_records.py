@@ -23,6 +23,8 @@ _POLYNOMIAL = 0x82F63B78
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _FLOATS = {1: "<f", 2: "<d", 3: "<i", 9: "<q", 19: "<e"}
 """Types of tensors that are read, as `struct` knows them: float, double, int32, int64, half."""
+_LISTS = {5: _FOUR, 6: _EIGHT, 7: _VARINT, 10: _VARINT, 13: _VARINT}
+"""A tensor's lists and the wire type of an item; a list may also be packed into bytes."""
 
 
 class Scalar(NamedTuple):
@@ -128,7 +130,7 @@ def _of_tensor(data: bytes) -> float | None:
             return None
         elif (number, kind) == (4, _BYTES):
             content = value
-        elif number in (5, 6, 7, 10, 13):
+        elif number in _LISTS and kind in (_LISTS[number], _BYTES):
             listed = number, kind, value
     letter = _FLOATS.get(kind_of_tensor)
     if letter is None:

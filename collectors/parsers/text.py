@@ -3,6 +3,7 @@ format)."""
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import re2
@@ -18,6 +19,8 @@ from collectors.parsers.words import (
     without_colours,
 )
 
+MOST_MATCHES = 2_000
+"""Of a filter in one line: for each, RE2 may look at the whole line anew."""
 _KATIBS_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?|(?i:nan|inf|infinity)\b"
 _KATIBS_NAME = r"[\w|-]+"
 _SPACE = r"[\t\n\f\r ]*"
@@ -37,8 +40,8 @@ class Text:
     for `loss`; quotes, bars around a name, colours and a logger's name are no part of it.
 
     Text that several filters match counts once; a value that cannot be read as a number is left
-    out. All takes time linear in the line, whatever the filter. Raises re2.error for a filter that
-    RE2 cannot read.
+    out. RE2 finds a match in time linear in the line, whatever the filter, and a filter of the
+    user's finds at most MOST_MATCHES in a line. Raises re2.error for a filter that RE2 cannot read.
     """
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
@@ -79,7 +82,7 @@ class Text:
         """Place, name and value of each report; the first filter that reads a value there wins."""
         seen: set[tuple[str, int, bool]] = set()
         for expression in self._filters:
-            for match in _matches(expression, line):
+            for match in _matches(expression, line, None if self._own else MOST_MATCHES):
                 name, value = self._name(match, line), number(match[2].strip())
                 start, end = match.span(2)
                 if (
@@ -139,10 +142,10 @@ def _is_part(line: str, start: int, end: int) -> bool:
     return bool((start > 0 and _LONGER_NAME.match(line, start - 1)) or _GOES_ON.match(line, end))
 
 
-def _matches(expression: Any, line: str) -> Iterator[Any]:
-    """The matches in which both groups took part."""
+def _matches(expression: Any, line: str, most: int | None) -> Iterator[Any]:
+    """Of the first `most` matches, those in which both groups took part."""
     if expression.groups < 2:
         return
-    for match in expression.finditer(line):
+    for match in islice(expression.finditer(line), most):
         if match[1] is not None and match[2] is not None:
             yield match

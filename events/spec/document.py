@@ -334,7 +334,8 @@ def _ignored(path: Path, lines: Mapping[Path, int], why: str) -> str:
 
 
 def _sentence(problem: Problem, lines: Mapping[Path, int]) -> str:
-    return f"{_place(problem.path, lines)}: {problem.message}"
+    """One line, also where a name or a value has several."""
+    return f"{_place(problem.path, lines)}: {problem.message}".replace("\n", "\\n")
 
 
 def _place(path: Path, lines: Mapping[Path, int]) -> str:

@@ -82,7 +82,10 @@ def _join(value: Any, _: str) -> Any:
 
 
 def _to_string(value: Any, _: str) -> Any:
-    return "" if value is MISSING else orjson.dumps(value).decode()
+    try:
+        return "" if value is MISSING else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return MISSING
 
 
 def _from_string(value: Any, _: str) -> Any:

@@ -153,8 +153,9 @@ def metadata_value(
             f"{reference}: allowed are Name, Namespace, Kind, APIVersion, Annotations[key], "
             "Labels[key]"
         )
-    entries = (tree.get("metadata") or {}).get(indexed[1].lower()) or {}
-    if indexed[2] not in entries:
+    metadata = tree.get("metadata")
+    entries = metadata.get(indexed[1].lower()) if isinstance(metadata, Mapping) else None
+    if not isinstance(entries, Mapping) or indexed[2] not in entries:
         raise TemplateError(
             f"{reference}: the template has no such {indexed[1].lower().rstrip('s')}"
         )

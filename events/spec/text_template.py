@@ -59,13 +59,18 @@ def _plain_texts(text: str, word: str) -> frozenset[str]:
     )
 
 
+def _name(key: Any) -> str:
+    """A key as a text, as it is in JSON."""
+    return key if isinstance(key, str) else orjson.dumps(key).decode()
+
+
 def _restore(tree: Any, restored: Callable[[str], str], plain: frozenset[str]) -> Any:
     match tree:
         case str():
             return Unquoted(restored(tree)) if tree in plain else restored(tree)
         case dict():
             return {
-                restored(key) if isinstance(key, str) else key: _restore(value, restored, plain)
+                restored(_name(key)): _restore(value, restored, plain)
                 for key, value in tree.items()
             }
         case list():

@@ -13,6 +13,8 @@ from events.spec.problem import Path
 MAX_BYTES = 256 * 1024
 MAX_NODES = 50_000
 MAX_DEPTH = 64
+MAX_CHARACTERS = 4 * MAX_BYTES
+"""Of all values once aliases are followed."""
 LONGEST_INTEGER = 400
 """Characters; `events.spec.tree` bounds what is shorter by its value."""
 
@@ -30,6 +32,14 @@ class Document:
     numbers: dict[Path, str]
 
 
+@dataclass(slots=True)
+class _Seen:
+    """How much of a document was counted; an alias counts each time it is used."""
+
+    nodes: int = 0
+    characters: int = 0
+
+
 class _Loader(yaml.CSafeLoader):
     """YAML's JSON subset of types: no dates; 1:30, 010, yes and off are words, and 1e-3 is a number
     as in YAML 1.2."""
@@ -41,7 +51,7 @@ _PLAIN = frozenset(
 )
 _NUMBERS = (_TAG + "int", _TAG + "float")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
+_INT = re.compile(r"[-+]?(?:0b_*[01][01_]*|0|[1-9][0-9_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*)$")
 _FLOAT = re.compile(
     r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -73,7 +83,7 @@ def read(text: bytes) -> Document:
         _check_depth(decoded)
         root = _only_document(decoded)
         document = Document({}, {}, {})
-        _measure(root, (), document, [0], frozenset())
+        _measure(root, (), document, _Seen(), frozenset())
         loader = _Loader("")
         try:
             tree = loader.construct_document(root)
@@ -82,6 +92,12 @@ def read(text: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise DocumentError(f"{line}{error.problem or error.context}") from None
+    except yaml.reader.ReaderError as error:
+        number = decoded.count("\n", 0, error.position) + 1
+        character = chr(error.character)
+        raise DocumentError(
+            f"line {number}: the character {character!r} is not allowed; remove it"
+        ) from None
     except yaml.YAMLError as error:
         raise DocumentError(f"this is not YAML: {error}") from None
     except ValueError as error:
@@ -139,17 +155,21 @@ def _only_document(text: str) -> yaml.Node:
 
 
 def _measure(
-    node: yaml.Node, path: Path, document: Document, seen: list[int], above: frozenset[int]
+    node: yaml.Node, path: Path, document: Document, seen: _Seen, above: frozenset[int]
 ) -> None:
     """Count the nodes (an alias counts each time it is used), note their lines and numbers, refuse
     what is too large."""
     line = node.start_mark.line + 1
     document.lines.setdefault(path, line)
-    seen[0] += 1
-    if seen[0] > MAX_NODES:
-        raise DocumentError(
-            f"line {line}: more than {MAX_NODES:,} values once aliases are followed; use fewer"
-        )
+    seen.nodes += 1
+    seen.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+    for count, most, what in (
+        (seen.nodes, MAX_NODES, "values"), (seen.characters, MAX_CHARACTERS, "characters"),
+    ):  # fmt: skip
+        if count > most:
+            raise DocumentError(
+                f"line {line}: more than {most:,} {what} once aliases are followed; use fewer"
+            )
     if len(path) > MAX_DEPTH:
         raise DocumentError(f"line {line}: nested deeper than {MAX_DEPTH} levels")
     if id(node) in above:
@@ -161,7 +181,7 @@ def _measure(
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _TAG + "null":
                 raise DocumentError(f"line {key.start_mark.line + 1}: a key must be a plain word")
             if key.value in keys:
                 raise DocumentError(

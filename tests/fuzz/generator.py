@@ -4,7 +4,7 @@ bytes. One number gives one input, so a failure is repeated by its number alone.
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import cache
 from typing import Any, get_args
@@ -51,9 +51,13 @@ class Generator:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
+        self.words: Sequence[str] = ()
+        """Texts that mean something where the input goes; they stand in many places."""
 
     def wrong(self) -> Any:
         """A value that hardly anything expects."""
+        if self.words and self.chance.random() < 0.4:
+            return self.chance.choice(self.words)
         if self.chance.random() < 0.02:
             tree: Any = deepcopy(self.chance.choice(WRONG))
             for _ in range(self.chance.choice((3, 99, 102, 400))):
@@ -166,6 +170,8 @@ class Generator:
 
     def similar(self, value: Any) -> Any:
         """Another value of the same type."""
+        if self.words and isinstance(value, str) and self.chance.random() < 0.8:
+            return self.chance.choice(self.words)
         same = [one for one in WRONG if type(one) is type(value)]
         return deepcopy(self.chance.choice(same or [value]))
 

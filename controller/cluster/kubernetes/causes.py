@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.cluster.kubernetes.pods import Pod, dict_of, number_of, text_of
+from controller.cluster.kubernetes.pods import Pod
+from controller.cluster.kubernetes.reading import dict_of, number_of, text_of
 from events.facts import Cause
 
 EVICTIONS = frozenset({"PreemptionByScheduler", "EvictionByEvictionAPI", "TerminationByKubelet"})

@@ -89,6 +89,16 @@ def write_rules(rules: Rules) -> str:
 def parse_rules(text: str) -> Rules | None:
     """The rules in the annotation RULES; None if they cannot be read."""
     try:
-        return Rules(**orjson.loads(text))
+        rules = Rules(**orjson.loads(text))
     except (TypeError, ValueError):
         return None
+    return rules if _is_sound(rules) else None
+
+
+def _is_sound(rules: Rules) -> bool:
+    """Has each field its type? Whoever may edit workloads may write there what he likes."""
+    labels, flags = rules.pod_labels, (rules.sidecar, rules.retain)
+    if not isinstance(labels, dict) or not all(isinstance(one, bool) for one in flags):
+        return False
+    texts = (rules.success, rules.failure, rules.container, *labels.values())
+    return all(isinstance(one, str) for one in texts)

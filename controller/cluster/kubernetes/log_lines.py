@@ -90,8 +90,8 @@ def _time(text: bytes) -> bytes | None:
     second, fraction, zone = found.groups()
     if zone != b"Z":
         try:
-            local = datetime.fromisoformat((second + zone).decode())
-        except ValueError:
+            local = datetime.fromisoformat((second + zone).decode()).astimezone(UTC)
+        except (ValueError, OverflowError):  # the latter near the first and the last year
             return None
-        second = local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        second = local.strftime("%Y-%m-%dT%H:%M:%S").encode()
     return second + b"." + (fraction or b"").ljust(9, b"0") + b"Z"

@@ -9,6 +9,7 @@ from controller.cluster import Launch
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
+from controller.cluster.kubernetes.shapes import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
@@ -32,14 +33,8 @@ INTEGERS = frozenset(
     }
 )
 """Fields that take an integer where a parameter fills them; all others get text, as with Katib."""
-TRAINING = "kubeflow.org/v1"
-REPLICAS = (
-    "tfReplicaSpecs",
-    "pytorchReplicaSpecs",
-    "mpiReplicaSpecs",
-    "xgbReplicaSpecs",
-    "mxReplicaSpecs",
-)
+LONGEST_INTEGER = 18
+"""Digits; what has more fits into no field of Kubernetes."""
 _WHERE: Path = ("spec", "trialTemplate")
 
 
@@ -57,6 +52,9 @@ def manifest(launch: Launch, sidecar: Sidecar, policy: Policy) -> dict[str, Any]
     tree: dict[str, Any] = _with_types(substitute(_source(template), texts, absent))
     for path, message in forbidden_fields(tree, policy):
         raise ManifestError(f"{text_of((*template.manifest_place, *path))}: {message}")
+    for problem in shape_problems(tree):
+        where = text_of((*template.manifest_place, *problem.path))
+        raise ManifestError(f"{where}: {problem.message}")
     _run_once(tree, template)
     _label_pods(tree, launch)
     rules = Rules(
@@ -87,6 +85,8 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
         return
     for path, message in forbidden_fields(tree, policy):
         yield Problem((*template.manifest_place, *path), message)
+    for problem in shape_problems(_copied(tree)):
+        yield Problem((*template.manifest_place, *problem.path), problem.message)
     if tree.get("kind") in CLOSED_KINDS:
         kind = spec.metrics_collector_spec.collector.kind
         if kind.has_path or kind is CollectorKind.PUSH:
@@ -152,7 +152,7 @@ def _with_types(tree: Any, key: str = "", above: str = "") -> Any:
             return [_with_types(one, key, above) for one in tree]
         case bool() | int() | float() if key in ("command", "args"):
             return written(tree)
-        case str() if key in INTEGERS and tree.isdecimal():
+        case str() if key in INTEGERS and tree.isdecimal() and len(tree) <= LONGEST_INTEGER:
             return int(tree)
         case Unquoted():
             return str(tree) if _takes_text(key, above) else tree.resolved()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, Object
+from controller.cluster.kubernetes.reading import dict_of, list_of
 from events.ids import ExperimentId, TrialNumber
 from events.spec.document import OURS
 
@@ -50,7 +51,7 @@ class ExperimentObject:
             being_deleted=bool(metadata.get("deletionTimestamp")),
             finalizers=tuple(metadata.get("finalizers") or ()),
             document={name: obj.get(name) for name in ("apiVersion", "kind", "metadata", "spec")},
-            status=obj.get("status") or {},
+            status=dict_of(obj, "status"),
         )
 
     @property
@@ -65,7 +66,7 @@ class ExperimentObject:
 
     @property
     def conditions(self) -> list[Condition]:
-        return list(self.status.get("conditions") or ())
+        return _conditions(self.status)
 
     def with_conditions(self, conditions: Sequence[Condition]) -> "ExperimentObject":
         return replace(self, status={**self.status, "conditions": list(conditions)})
@@ -98,17 +99,27 @@ class TrialObject:
             name=metadata["name"],
             namespace=metadata.get("namespace", ""),
             uid=metadata["uid"],
-            status=obj.get("status") or {},
+            status=dict_of(obj, "status"),
         )
 
     @property
     def conditions(self) -> list[Condition]:
-        return list(self.status.get("conditions") or ())
+        return _conditions(self.status)
 
     @property
     def reference(self) -> Object:
         """How an event names it."""
         return _reference(OURS, "Trial", self.name, self.namespace, self.uid)
+
+
+def _conditions(status: Mapping[str, Any]) -> list[Condition]:
+    """Those that are conditions; people write a status, too."""
+    return [one for one in list_of(status, "conditions") if _is_condition(one)]
+
+
+def _is_condition(one: Condition) -> bool:
+    named = isinstance(one.get("type"), str) and isinstance(one.get("status"), str)
+    return named and not any(isinstance(value, dict | list) for value in one.values())
 
 
 def _reference(version: str, kind: str, name: str, namespace: str, uid: object) -> Object:

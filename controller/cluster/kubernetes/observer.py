@@ -8,6 +8,7 @@ from controller.cluster.kubernetes.attempt_events import AttemptEvents
 from controller.cluster.kubernetes.causes import Finished
 from controller.cluster.kubernetes.labels import Object, Rules
 from controller.cluster.kubernetes.logs import Logs
+from controller.cluster.kubernetes.reading import dict_of, list_of, text_of
 from controller.cluster.kubernetes.sidecar import COLLECTOR
 from controller.cluster.kubernetes.workload_cache import WorkloadCache
 from events.clock import now
@@ -59,8 +60,7 @@ class WorkloadObserver:
 
 def _is_collecting(pod: Object) -> bool:
     """Does a collector run in the pod, which therefore has not reported everything yet?"""
-    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
     return any(
-        status.get("name") == COLLECTOR and "running" in (status.get("state") or {})
-        for status in statuses
+        text_of(one, "name") == COLLECTOR and "running" in dict_of(one, "state")
+        for one in list_of(dict_of(pod, "status"), "initContainerStatuses")
     )

@@ -10,13 +10,8 @@ from typing import Any
 from controller.cluster.kubernetes import causes
 from controller.cluster.kubernetes.causes import Finished
 from controller.cluster.kubernetes.labels import Object, Rules
-from controller.cluster.kubernetes.pods import (
-    Pod,
-    dict_of,
-    list_of,
-    text_of,
-    time_of,
-)
+from controller.cluster.kubernetes.pods import Pod
+from controller.cluster.kubernetes.reading import dict_of, list_of, text_of, time_of
 from events.facts import Cause
 from events.spec.gjson import GjsonPath, PathError, parse
 from events.spec.gjson_lookup import look_up
@@ -64,10 +59,13 @@ def phase(
     primary = primary_pods(pods, rules)
     status = dict_of(workload, "status")
     deleted = bool(dict_of(workload, "metadata").get("deletionTimestamp"))
-    failed = _holds(rules.failure, workload)
+    try:
+        failed, succeeded = (_holds(one, workload) for one in (rules.failure, rules.success))
+    except PathError as error:
+        return Finished(Cause.ERROR, None, f"a condition of its template cannot be asked: {error}")
     if failed is not None and not deleted:
         return causes.failure(failed, primary, [Pod(one, rules.container) for one in pods])
-    if _holds(rules.success, workload) is not None:
+    if succeeded is not None:
         return Finished(Cause.COMPLETED, 0, "")
     alive = [pod for pod in primary if not pod.gone]
     if deleted:  # what happens to its pods now follows from the deletion
@@ -100,7 +98,7 @@ def _parsed(path: str) -> "GjsonPath | None":
 
 def _holds(condition: str, workload: Object) -> dict[str, Any] | None:
     """The object that the condition leads to, as Katib reads it: a scalar never holds; None if it
-    does not hold."""
+    does not hold. Raises PathError."""
     path = _parsed(condition) if condition else None
     found = MISSING if path is None else look_up(path, dict(workload))
     if isinstance(found, list) and found:

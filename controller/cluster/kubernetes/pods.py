@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from controller.cluster.kubernetes.labels import RULES, Object
+from controller.cluster.kubernetes.reading import dict_of, list_of, number_of, text_of, time_of
 
 GONE = "gone"
 """Marks the last known object of a pod that is not there any more."""
@@ -20,36 +21,6 @@ _METADATA = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
-
-
-def dict_of(tree: Any, key: str) -> dict[str, Any]:
-    found = tree.get(key) if isinstance(tree, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def list_of(tree: Any, key: str) -> list[dict[str, Any]]:
-    """The objects of a list."""
-    found = tree.get(key) if isinstance(tree, dict) else None
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def text_of(tree: Any, key: str) -> str:
-    found = tree.get(key) if isinstance(tree, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def time_of(tree: Any, key: str) -> datetime | None:
-    """A moment with its time zone; None if there is none."""
-    try:
-        found = datetime.fromisoformat(text_of(tree, key))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
-
-
-def number_of(tree: Any, key: str) -> int | None:
-    found = tree.get(key) if isinstance(tree, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 @dataclass(frozen=True)

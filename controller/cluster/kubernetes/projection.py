@@ -11,6 +11,7 @@ from controller.cluster.kubernetes.objects import (
     format_time,
     set_condition,
 )
+from controller.cluster.kubernetes.reading import text_of
 from controller.cluster.kubernetes.trial_objects import (
     ShownTrial,
     pairs,
@@ -76,7 +77,7 @@ def status_of(
         **_lists(experiment, finished),
     }
     if experiment.done:
-        before = obj.status.get("completionTime")
+        before = text_of(obj.status, "completionTime")
         status["completionTime"] = before or format_time(at)
     if best is not None:
         status["currentOptimalTrial"] = _optimal(experiment, best)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.cluster.kubernetes.reading import text_of
 from events.facts import TrialState
 
 NOT_CREATED = frozenset(
@@ -37,11 +38,11 @@ def news_of_live(
         one.get("attempt") if one.get("state") == TrialState.RUNNING else None
         for one in (status, before)
     )
-    reason = status.get("reason")
+    reason = text_of(status, "reason")
     if runs is not None and runs != ran:
         yield News("Normal", "JobCreated", f"Job {job} has been created")
         yield News("Normal", "JobRunning", f"Job {job} is running")
-    elif reason in NOT_CREATED and reason != before.get("reason"):
+    elif reason in NOT_CREATED and reason != text_of(before, "reason"):
         yield News("Warning", "ReconcileError", f"{reason}: {message}")
 
 

@@ -52,6 +52,15 @@ def test_a_record_that_was_changed_is_broken(bit: int, noise: bytes) -> None:
             scalars(whole[:-4] + noise + whole[-4:])
 
 
+@pytest.mark.parametrize("key", [5 << 3, 6 << 3, 7 << 3 | 1, 10 << 3 | 5, 13 << 3 | 1])
+def test_a_list_of_another_type_is_no_value(key: int) -> None:
+    """A field of another wire type than its own is one that nobody knows."""
+    tensor = b"\x08\x01" + bytes([key]) + {0: b"\x07", 1: bytes(8), 5: bytes(4)}[key & 7]
+    value = b"\x0a\x01x\x42" + bytes([len(tensor)]) + tensor
+    summary = b"\x0a" + bytes([len(value)]) + value
+    assert scalars(record(b"\x2a" + bytes([len(summary)]) + summary)) == []
+
+
 @given(st.binary(max_size=300))
 def test_any_message_is_read_or_broken(data: bytes) -> None:
     try:

@@ -10,7 +10,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.parsers.text import Text
+from collectors.parsers.text import MOST_MATCHES, Text
 from collectors.parsers.words import without_colours
 
 
@@ -129,6 +129,14 @@ def test_greedy_patterns_stay_linear() -> None:
     begin = time.perf_counter()
     assert parse(line) == ()
     assert time.perf_counter() - begin < 2.0
+
+
+def test_a_filter_finds_so_many_in_a_line_that_it_stays_fast() -> None:
+    parse = Text(["l"], [r"(l)(1)(?:.*z)?"])
+    begin = time.process_time()
+    assert len(parse("l1" * 32_768)) == MOST_MATCHES
+    assert time.process_time() - begin < 1.0
+    assert len(Text(["l"])("l=1 " * 16_000)) == 16_000
 
 
 def test_no_re2_is_refused() -> None:

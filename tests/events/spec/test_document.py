@@ -304,3 +304,13 @@ def test_a_flood_of_trials_at_a_time_is_refused_in_objects_and_bounded_in_what_e
 def test_an_integer_of_thousands_of_digits_is_refused_with_its_line() -> None:
     with pytest.raises(DocumentError, match="line 3: an integer of 5,000 characters is too large"):
         load(experiment_text(seed=1).replace("name: e", "name: " + "1" * 5_000).encode())
+
+
+def test_a_problem_is_one_line_whatever_it_quotes() -> None:
+    tree = experiment_tree("e")
+    text = json.dumps({**tree, "spec": {**tree["spec"], "a\nb": 1}}).encode()
+    with pytest.raises(InvalidDocumentError) as refused:
+        load(text)
+    assert str(refused.value) == (
+        "line 1, spec.a\\nb: unknown field; see docs/experiment.md for the fields"
+    )

@@ -176,6 +176,13 @@ def test_references_to_what_is_not_there(reference: str, message: str) -> None:
     assert str(error.value) == f"{reference}: {message}"
 
 
+@pytest.mark.parametrize("metadata", ["x", ["a"], {"labels": ["a"]}, {"labels": "a"}, None])
+def test_metadata_that_is_none_has_no_labels(metadata: Any) -> None:
+    template = TrialTemplate(trial_spec={**TREE, "metadata": metadata})
+    with pytest.raises(TemplateError, match="the template has no such label"):
+        metadata_value("${trialSpec.Labels[a]}", template, "bowl-3", "team")
+
+
 def entries(**references: str) -> tuple[TrialParameter, ...]:
     return tuple(
         TrialParameter(name=name, reference=reference) for name, reference in references.items()

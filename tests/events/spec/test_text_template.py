@@ -40,6 +40,7 @@ def _resolved(tree: Any) -> Any:
         ("a: |\n  run ${trialParameters.n}\n", {"a": "run 5\n"}),
         ("${trialParameters.n}: x", {"5": "x"}),
         ("a: &one ${trialParameters.n}\nb: *one", {"a": 5, "b": 5}),
+        ("1: {true: a, 1.5: b}", {"1": {"true": "a", "1.5": "b"}}),
         ("a: PLACEHOLDER0Z ${trialParameters.n}", {"a": "PLACEHOLDER0Z 5"}),
     ],
 )

@@ -162,3 +162,22 @@ def test_merged_keys_are_values() -> None:
 def test_any_bytes_are_a_mapping_or_refused(text: bytes) -> None:
     with suppress(DocumentError):
         assert isinstance(read(text).tree, dict)
+
+
+def test_the_characters_of_aliases_are_counted_too() -> None:
+    text = f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 30)}]"
+    told = "line 1: more than 1,048,576 characters once aliases are followed; use fewer"
+    assert refusal(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: é\nb: \x01", "line 2: the character '\\x01' is not allowed; remove it"),
+        ("a: 1\nb: !!int 0b_", "line 2: '0b_' is not of type int; put it in quotes to make it"),
+        ("a: 1\nb: !!int 0x_", "line 2: '0x_' is not of type int"),
+        ("a: 1\n~: 2", "line 2: a key must be a plain word"),
+    ],
+)
+def test_what_no_value_can_be_has_its_line(text: str, told: str) -> None:
+    assert refusal(text).startswith(told)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
 from controller.cluster import AttemptKey, Ended, Launch
@@ -65,6 +66,14 @@ def test_what_lies_too_deep_is_cut_and_what_stands_beside_it_is_not() -> None:
     assert MAX_DEPTH - 10 < levels < MAX_DEPTH
     with pytest.raises(json.JSONDecodeError):
         parse_json(b'{"items":[')
+
+
+@pytest.mark.parametrize("part", [b'\\"', b'"', b"[", b'{"a":', b'[""'])
+def test_an_answer_that_breaks_off_is_looked_at_in_linear_time(part: bytes) -> None:
+    begun = time.process_time()
+    with pytest.raises(orjson.JSONDecodeError):
+        parse_json(b'{"metadata": "' + part * 100_000)
+    assert time.process_time() - begun < 2
 
 
 async def test_strange_objects_hide_no_others(

@@ -65,6 +65,7 @@ def test_words_of_the_kubelet_and_other_zones_confuse_nothing() -> None:
     assert copy.take(b"2026-10-25T02:59:59.5+02:00 a\n" + b"x" * 100 + b" y\n") == b"a\n"
     assert copy.take(b"2026-10-25T02:00:00.1+01:00 b\n") == b"b\n"
     assert copy.last == b"2026-10-25T01:00:00.100000000Z"
+    assert copy.take(b"9999-12-31T23:59:59-14:00 c\n0001-01-01T00:00:00+14:00 d\n") == b""
     copy.begin()
     assert copy.take(b"2026-10-25T02:59:59.5+02:00 a\n2026-10-25T02:00:00.1+01:00 b\n") == b""
 

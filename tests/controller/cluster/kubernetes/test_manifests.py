@@ -38,6 +38,7 @@ from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.collector import REPORT_FILE, Collector, CollectorKind, MetricsCollectorSpec
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
+from events.spec.problem import text_of
 from events.spec.template import TrialTemplate
 
 ROOT = Path(__file__).parents[4]
@@ -366,7 +367,7 @@ def test_what_cannot_run_is_said_before_it_is_admitted() -> None:
     assert "containers are: main" in problem.message
 
 
-POD = {"spec": {"containers": [{"name": "main", "image": "i"}]}}
+POD: dict[str, Any] = {"spec": {"containers": [{"name": "main", "image": "i"}]}}
 
 
 @pytest.mark.parametrize(
@@ -399,3 +400,53 @@ def test_labels_that_operators_set_are_not_demanded_of_the_template(
     assert [one.replica for one in found] == primary
     told = list(workload_problems(ExperimentSpec(trial_template=template), DENY))
     assert [one.path[-1] for one in told] == ([] if primary else ["primaryPodLabels"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"env": "x"}, "env"), ({"env": ["x"]}, "env"), ({"volumeMounts": [1]}, "volumeMounts"),
+        ({"command": "train"}, "command"),
+    ],
+)  # fmt: skip
+def test_a_container_of_another_shape_is_refused(changed: dict[str, Any], path: str) -> None:
+    container = {"name": "main", "image": "i", "command": ["train"], **changed}
+    tree = {"template": {"spec": {"containers": [container]}}}
+    assert_misshapen("batch/v1", tree, path)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "body", "path"),
+    [
+        ("batch/v1", {"template": {"spec": {**POD["spec"], "initContainers": 5}}},
+            "initContainers"),
+        ("batch/v1", {"template": {"spec": {**POD["spec"], "volumes": {}}}}, "volumes"),
+        ("kubeflow.org/v1", {"runPolicy": "x", "a": {"template": POD}}, "spec.runPolicy"),
+        ("kubeflow.org/v1", {"runPolicy": None, "a": {"template": POD}}, "spec.runPolicy"),
+        ("kubeflow.org/v1", {"tfReplicaSpecs": {"PS": [], "Chief": {"template": POD}}},
+            "spec.tfReplicaSpecs.PS"),
+        ("kubeflow.org/v1", {"mpiReplicaSpecs": [{"template": POD}]}, "spec.mpiReplicaSpecs"),
+        ("batch/v1", [{"template": POD}], "spec"),
+    ],
+)  # fmt: skip
+def test_a_workload_of_another_shape_is_refused(api_version: str, body: Any, path: str) -> None:
+    assert_misshapen(api_version, body, path)
+
+
+def assert_misshapen(api_version: str, body: Any, path: str) -> None:
+    """It is said before the experiment is admitted, and once a trial starts."""
+    template = TrialTemplate(
+        trial_spec={"apiVersion": api_version, "kind": "Job", "spec": copy.deepcopy(body)},
+        primary_container_name="main",
+    )
+    spec = ExperimentSpec(trial_template=template)
+    where = f"spec.trialTemplate.trialSpec.{path}"
+    assert where in [text_of(one.path) for one in workload_problems(spec, DENY)]
+    with pytest.raises(ManifestError, match=f"^{re.escape(where)}: must be a"):
+        manifest(launch(spec), SIDECAR, DENY)
+
+
+def test_a_number_of_thousands_of_digits_stays_a_text() -> None:
+    job = document({}, parallelism="${trialParameters.lr}")
+    made = manifest(launch(job, lr="9" * 5_000), SIDECAR, DENY)
+    assert made["spec"]["parallelism"] == "9" * 5_000

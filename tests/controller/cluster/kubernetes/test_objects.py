@@ -1,9 +1,14 @@
 """Objects are read once, whatever is missing in them."""
 
+from typing import Any
 from uuid import UUID
+
+import pytest
 
 from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL
 from controller.cluster.kubernetes.objects import FINALIZER, ExperimentObject, TrialObject
+from controller.cluster.kubernetes.projection import with_condition
+from tests.controller.cluster.kubernetes.objects import AT
 
 UID = str(UUID(int=5))
 
@@ -66,3 +71,21 @@ def test_a_trial_says_whose_it_is_or_is_nobodys() -> None:
     for strange in ({}, {TRIAL: "7"}, {**labels, TRIAL: "abc"}, {**labels, EXPERIMENT_ID: "x"}):
         assert TrialObject.read({"metadata": {**metadata, "labels": strange}}) is None
     assert TrialObject.read({"metadata": metadata}) is None
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "x", ["x"], {"conditions": 5}, {"conditions": {"type": "Created"}},
+        {"conditions": ["x", [], {}, {"type": "Created"}, {"status": "True", "type": []},
+            {"type": "Created", "status": "True", "reason": ["x"]}]},
+    ],
+)  # fmt: skip
+def test_what_is_no_condition_is_left_out(status: Any) -> None:
+    obj = {"metadata": {"uid": UID, "name": "e", "labels": {EXPERIMENT_ID: UID, TRIAL: "7"}}}
+    read, trial = ExperimentObject.read({**obj, "status": status}), TrialObject.read(
+        {**obj, "status": status}
+    )  # fmt: skip
+    assert trial is not None
+    assert (read.conditions, trial.conditions) == ([], [])
+    assert with_condition(read, AT, "Failed", True, "InvalidSpec", "words")

@@ -278,3 +278,12 @@ def test_only_primary_pods_decide() -> None:
     assert phase(FAILED, [worker], chosen, AT, started=False) == Finished(
         Cause.ERROR, 3, "exit status 3"
     )
+
+
+def test_a_condition_that_cannot_be_asked_ends_its_attempt() -> None:
+    endless = "[@this,@this]|" * 60 + "@tostr"
+    for asked in (Rules(endless, "", "main"), Rules("", endless, "main")):
+        found = phase(job(), [], asked, AT, started=True)
+        assert isinstance(found, Finished)
+        assert found.cause is Cause.ERROR
+        assert "a condition of its template cannot be asked: it looks at" in found.message

@@ -1,5 +1,6 @@
 """There is no object of the API that cannot be judged."""
 
+import json
 from itertools import product
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.cluster.kubernetes.causes import Finished
+from controller.cluster.kubernetes.labels import parse_rules, write_rules
 from controller.cluster.kubernetes.phases import Pending, Running, phase
 from controller.cluster.kubernetes.pods import keep_pod, keep_workload
 from tests.controller.cluster.kubernetes.objects import AT, JOB, SCHEDULED, ended, waits
@@ -104,3 +106,16 @@ def test_no_object_is_too_strange(
         thing = {**thing, "status": {}}
     found = phase(keep_workload(thing), [keep_pod(one) for one in pods], JOB, AT, started=started)
     assert isinstance(found, Pending | Running | Finished)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"success": 5}, {"failure": {}}, {"container": None}, {"pod_labels": ["a"]},
+        {"pod_labels": {"a": 1}}, {"sidecar": "yes"}, {"retain": 1}, {"other": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_rules_that_others_have_written_are_none(rules: dict[str, Any]) -> None:
+    assert parse_rules(write_rules(JOB)) == JOB
+    assert parse_rules(json.dumps({**json.loads(write_rules(JOB)), **rules})) is None

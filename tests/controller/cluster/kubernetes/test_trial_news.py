@@ -42,3 +42,7 @@ def test_ends_are_told_as_katib_tells_them() -> None:
     assert told[TrialState.METRICS_UNAVAILABLE][0].message == (
         "Metrics are not available for Job e-1-x: 'loss' was never reported"
     )
+
+
+def test_a_status_that_others_have_written_tells_nothing() -> None:
+    assert not list(news_of_live("j", {"reason": []}, {"reason": ["x"]}, "words"))
