@@ -8,7 +8,9 @@ from typing import Any, cast
 import orjson
 import yaml
 
-from events.spec.yaml import read
+from events.spec.problem import text_of
+from events.spec.tree import tree_problems
+from events.spec.yaml import DocumentError, read
 
 PLACEHOLDER = re.compile(r"\$\{trialParameters\.([^{}]+?)\}")
 
@@ -42,6 +44,8 @@ def parse_template(text: str) -> dict[str, Any]:
     numbers = iter(range(len(found)))
     words = PLACEHOLDER.sub(lambda _: f"{word}{next(numbers)}Z", text)
     tree = read(words.encode("utf-8", "surrogatepass")).tree
+    for problem in tree_problems(tree):
+        raise DocumentError(f"{text_of(problem.path)}: {problem.message}")
     named = re.compile(rf"{word}(\d+)Z")
 
     def restored(value: str) -> str:

@@ -231,7 +231,7 @@ def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
         "KATIB_TRIAL_NAME": launch.name,
     }
     listed = container.get("env") or []
-    named = {one.get("name") for one in listed if isinstance(one, dict)}
+    named = {str(one.get("name")) for one in listed if isinstance(one, dict)}
     added = [
         {"name": name, "value": value.replace("$", "$$")}
         for name, value in ours.items()

@@ -64,6 +64,7 @@ def test_a_value_is_never_syntax(value: str) -> None:
         ("- ${trialParameters.x}", "must be a mapping"),
         ("a: \ud800", "UTF-8"),
         ("", "empty"),
+        (f"a: {{b: {2**64}}}", "^a.b: an integer of 65 bits is too large"),
     ],
 )
 def test_what_is_no_template_is_refused(text: str, words: str) -> None:

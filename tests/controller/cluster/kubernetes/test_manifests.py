@@ -446,6 +446,18 @@ def assert_misshapen(api_version: str, body: Any, path: str) -> None:
         manifest(launch(spec), SIDECAR, DENY)
 
 
+def test_a_variable_s_name_is_anything() -> None:
+    """What Kubernetes refuses is not ours to fail at."""
+    spec = document({})
+    tree = copy.deepcopy(spec.trial_template.trial_spec)
+    assert tree is not None
+    tree["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": {}}, {}]
+    template = spec.trial_template.model_copy(update={"trial_spec": tree})
+    made = manifest(launch(spec.model_copy(update={"trial_template": template})), SIDECAR, DENY)
+    (pod,) = primary_templates(made, template)
+    assert pod.containers[0]["env"][-2:] == [{"name": {}}, {}]
+
+
 def test_a_number_of_thousands_of_digits_stays_a_text() -> None:
     job = document({}, parallelism="${trialParameters.lr}")
     made = manifest(launch(job, lr="9" * 5_000), SIDECAR, DENY)
