@@ -31,6 +31,7 @@ WORDS = (
     "${trialParameters.learningRate}", "${trialParameters.x}", "--x=${trialParameters.x}",
     "${trialSpec.Name}", "${trialSpec.Labels[a]}", "${trialSpec.Annotations[a]}", "${trialSpec.",
     "random", "tpe", "grid", "hyperband", "gp", "auto", "cmaes", "nevergrad", "sobol", "medianstop",
+    "keras", "tqdm",
     "double", "int", "categorical", "discrete", "minimize", "maximize", "logUniform", "logNormal",
     "x + 2*x <= 0.9", "1/x < 1", "1e308*1e308*x <= 1", "((((((((x))))))))<1", "lr - momentum <= 0",
     "loss <= 1e999", "loss >= 0", "accuracy <= 0.5", "0x10", "1_000", "1e-320", "-0", "1e308",

@@ -17,7 +17,7 @@ from collectors.sources.tail import MAX_LINE, Tail
 from controller.cluster.kubernetes.log_lines import LogLines
 from events.clock import now
 from events.metrics import Point
-from events.spec.collector import MetricsCollectorSpec
+from events.spec.collector import MetricsCollectorSpec, Preset
 from tests.fuzz.generator import Generator
 from tests.fuzz.within import ask
 from tests.tiers import LONG
@@ -34,6 +34,8 @@ PIECES = (
     "1e999", "9" * 400, "9" * 5000, "[" * 2000, "\x1b[31m", "\x1b[", "\x1b", ";1;1;1", "=", " ",
     "2026-11-22T10:00:00.123456789Z ", "0001-01-01T00:00:00+14:00 ", "9999-12-31T23:59:59-14:00 ",
     "2026-11-22T10:00:00Z loss=1", "\\u0000", "\\ud800", "null", "true", ",", ":", '"', "\\", "\0",
+    "INFO:root:", "loss: 1", ", loss=1", "- loss: ", "'loss': np.float32(1)", "| loss | 1 |", "  ",
+    "│", "loss      ", "tensor(", "train loss: 1, val loss: 2", "|" * 300, " " * 300, "\t",
     "accuracy=0.9", "ACCURACY=1", "epoch 1: ", "#", "٣", "é", "x" * 300,
 )  # fmt: skip
 ENDS = (b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"")
@@ -159,11 +161,14 @@ def clock() -> datetime:
 
 
 def collector(make: Generator) -> MetricsCollectorSpec:
-    """Text with Katib's filter or others, or lines of JSON."""
-    filters = make.chance.sample(FILTERS, make.chance.choice((0, 0, 0, 1, 2)))
-    path = {"path": "/m", "format": "JSON" if make.chance.random() < 0.4 else "TEXT"}
-    source = {"fileSystemPath": path} | ({"filter": {"metricsFormat": filters}} if filters else {})
-    tree = {"collector": {"kind": "File"}, "source": source}
+    """Text with Katib's filter, ready ones or others, or lines of JSON."""
+    filters = make.chance.sample(FILTERS, make.chance.choice((1, 2)))
+    path = {"path": "/m", "format": "JSON" if make.chance.random() < 0.3 else "TEXT"}
+    wanted = make.chance.choice(
+        ({}, {"metricsFormat": filters}, {"preset": make.chance.choice(list(Preset)).value})
+    )
+    source = {"fileSystemPath": path, "filter": wanted}
+    tree = {"collector": {"kind": "File"}, "source": source if wanted else {"fileSystemPath": path}}
     return MetricsCollectorSpec.model_validate(tree, strict=False)
 
 

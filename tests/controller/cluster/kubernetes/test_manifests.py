@@ -453,7 +453,8 @@ def test_a_variable_s_name_is_anything() -> None:
     assert tree is not None
     tree["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": {}}, {}]
     template = spec.trial_template.model_copy(update={"trial_spec": tree})
-    made = manifest(launch(spec.model_copy(update={"trial_template": template})), SIDECAR, DENY)
+    spec = spec.model_copy(update={"trial_template": template})
+    made = manifest(launch(spec, lr=1), SIDECAR, DENY)
     (pod,) = primary_templates(made, template)
     assert pod.containers[0]["env"][-2:] == [{"name": {}}, {}]
 
