@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from controller.cluster.kubernetes.reading import dict_of, number_of
+from controller.cluster.kubernetes.reading import dict_of, number_of, text_of
 from events.errors import AbandonError, RefusalError, RetryError, TrialstreamError
 
 TRANSIENT = frozenset({408, 429})
@@ -61,9 +61,9 @@ class ApiUnavailableError(ApiError, RetryError):
 
 def error_from(status_object: Mapping[str, Any], retry_after: float = 0.0) -> ApiError:
     """The exception for a Status object of Kubernetes."""
-    status, reason = number_of(status_object, "code") or 500, str(status_object.get("reason") or "")
+    status, reason = number_of(status_object, "code") or 500, text_of(status_object, "reason")
     message, details = (
-        str(status_object.get("message") or f"HTTP {status}"),
+        text_of(status_object, "message") or f"HTTP {status}",
         dict_of(status_object, "details"),
     )
     if status in TRANSIENT or status >= 500:

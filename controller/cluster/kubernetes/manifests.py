@@ -7,9 +7,9 @@ from typing import Any
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
+from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
-from controller.cluster.kubernetes.shapes import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
