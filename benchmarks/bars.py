@@ -62,6 +62,8 @@ BARS: Mapping[str, Mapping[str, Bar]] = {
         "event_points_per_second": Bar("scalars of an event file, per core", at_least=80_000),
         "memory_growth": Bar("memory at the end of a log of 5 GB / after a third", at_most=1.05),
         "collector_rss_mb": Bar("resident memory of a collector that has read a log", at_most=45),
+        "report_us": Bar("a call of `report`, median", at_most=20),
+        "report_p999_ms": Bar("the same, the slowest of a thousand", at_most=5),
         "tail_p50_ms": Bar(
             "a line is printed, until it is a row, under `trialstream run`, median", at_most=50
         ),

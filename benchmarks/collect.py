@@ -1,5 +1,6 @@
 """How fast metrics are read: lines of text and event files on one core, without a database; and how
-soon a printed line is a row in Postgres, under `trialstream run`.
+soon a printed line is a row in Postgres, under `trialstream run`; and how long a program's call of
+`report` takes.
 
 Rates are per second of processor time, so that other work on the machine changes them little. The
 file is read by `Tail`, as every collector reads it.
@@ -28,7 +29,8 @@ from collectors.sources.event_folder import EventFolder
 from collectors.sources.tail import Tail
 from events.clock import now
 from events.ids import AttemptKey, ExperimentId, Shard, TrialNumber
-from events.spec.collector import MetricsCollectorSpec, Preset
+from events.spec.collector import REPORT_FILE, MetricsCollectorSpec, Preset
+from trialstream_report import report
 
 LINES, QUICK_LINES = 1_000_000, 100_000
 SCALARS, QUICK_SCALARS = 1_000_000, 30_000
@@ -36,6 +38,7 @@ LARGE, QUICK_LARGE = 5 * 2**30, 64 * 2**20
 """Bytes of the log over which the memory is looked at."""
 PRINTED, QUICK_PRINTED = 300, 60
 """Lines whose way into Postgres is timed."""
+CALLS, QUICK_CALLS = 100_000, 5_000
 PAUSE_SECONDS = 0.1
 KATIB = MetricsCollectorSpec()
 AUTO = KATIB.with_preset(Preset.AUTO)
@@ -58,6 +61,7 @@ def measure(home: Path, *, quick: bool) -> Outcome:
     figures["event_points_per_second"] = _events(home, QUICK_SCALARS if quick else SCALARS)
     figures["memory_growth"] = _growth(home, QUICK_LARGE if quick else LARGE)
     figures["collector_rss_mb"] = _collector(home)
+    figures |= _calls(home, QUICK_CALLS if quick else CALLS)
     latency, postgres = asyncio.run(_latency(home, QUICK_PRINTED if quick else PRINTED))
     return Outcome({**figures, "tail_p50_ms": latency}, postgres)
 
@@ -150,6 +154,18 @@ def _collector(home: Path) -> float:
             return seen.memory_info().rss / 1e6
         finally:
             process.kill()
+
+
+def _calls(home: Path, calls: int) -> dict[str, float]:
+    """How long a call of `report` takes, of two metrics; each is a line of a file."""
+    os.environ[REPORT_FILE] = str(home / "reports.jsonl")
+    took = []
+    for number in range(calls):
+        began = time.perf_counter()
+        report(step=number, loss=1 / (number + 1), accuracy=0.1 * number)
+        took.append(time.perf_counter() - began)
+    took.sort()
+    return {"report_us": median(took) * 1e6, "report_p999_ms": took[calls * 999 // 1000] * 1e3}
 
 
 async def _latency(home: Path, lines: int) -> tuple[float, str]:

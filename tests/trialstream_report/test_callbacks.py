@@ -102,6 +102,7 @@ told = [list(model.train_score_), list(getattr(model, "oob_scores_", []))]
     assert values_of(tmp_path / "reports", "train_loss") == train
     assert values_of(tmp_path / "reports", "oob_loss") == left_out
     assert (len(train), len(left_out)) == (7, 7 if subsample < 1 else 0)
+    assert [line["step"] for line in lines_of(tmp_path / "reports")] == list(range(7))
 
 
 def test_each_epoch_of_scikit_learn_is_reported(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ told = fit_epochs(SGDClassifier(), train, test, epochs=5, classes=[0, 1]).score(
 """
     said = pushed(DATA + program + TOLD, tmp_path / "reports")
     values = values_of(tmp_path / "reports", "score")
-    assert len(values) == 5
+    assert [line["step"] for line in lines_of(tmp_path / "reports")] == list(range(5))
     assert values[-1] == float(said)
 
 
