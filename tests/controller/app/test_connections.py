@@ -14,6 +14,7 @@ from controller.core.experiment import Experiment
 from controller.store import postgres
 from controller.store.ledger import Ledger
 from controller.store.postgres import Database, open_database
+from controller.telemetry.catalogue import REGISTRY
 from events.facts import ExperimentState
 from events.ids import ExperimentId
 from tests.controller.app.one_controller import installation
@@ -55,7 +56,7 @@ async def test_each_decision_takes_effect_once(
 ) -> None:
     async with open_database(fresh_database_url, size=1) as other:
         monkeypatch.setattr(postgres, "COMMAND_SECONDS", COMMAND_SECONDS)
-        one = ExperimentId(uuid4())
+        one, blamed = ExperimentId(uuid4()), _blamed()
         async with installation(fresh_database_url, one) as here:
             await here.submit(Wanted("one", TRIALS, 2), one)
             for number in range(FAULTS):
@@ -66,6 +67,14 @@ async def test_each_decision_takes_effect_once(
             assert found.progress.counts.succeeded == TRIALS
             wanted = {name: each for name, each in CONTINUOUS.items() if name not in APART}
             assert await invariants.violations(other, wanted) == []
+            assert _blamed() == blamed, "an outage is nobody's fault"
+
+
+def _blamed() -> float:
+    """How often a record was put aside or an experiment put into quarantine, in this process."""
+    names = ("trialstream_dead_letters_total", "trialstream_quarantines_total")
+    samples = (one for metric in REGISTRY.collect() for one in metric.samples)
+    return sum(one.value for one in samples if one.name in names)
 
 
 async def _done(database: Database) -> Experiment:
