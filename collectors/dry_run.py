@@ -1,0 +1,167 @@
+"""`trialstream collect --dry-run`: what the lines of a log or a file would become, and why others
+become nothing."""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from collectors.parsers import Parser, parser_for
+from collectors.parsers.explanation import Explanation, explain
+from collectors.parsers.json_lines import JsonLines
+from collectors.parsers.presets import suggest
+from collectors.parsers.words import plain
+from collectors.sources.tail import MAX_LINE
+from events.spec.collector import CollectorKind
+from events.spec.document import load
+from events.spec.experiment import ExperimentSpec
+
+MOST_SHOWN = 20
+"""Lines that are shown with what they became, and as many of those that became nothing."""
+MOST_EXPLAINED = 2_000
+"""Lines without a report that are explained."""
+MOST_NEAR = 100
+"""Lines without a report by which a filter is suggested."""
+LONGEST_SHOWN = 120
+_CLOSE = 3
+"""The likeness from which on a line is shown."""
+_BEFORE = r"(?:^|[^\w/.@-])"
+"""So that the end of a longer name is not taken for it."""
+_NUMBER = r"([+-]?[0-9.]+(?:[Ee][+-]?[0-9]+)?)"
+
+
+def dry_run(arguments: Sequence[str]) -> int:
+    """Exit codes: 0 each metric has a value, 1 one has none, 2 bad input."""
+    options = argparse.ArgumentParser("trialstream collect --dry-run", description=__doc__)
+    options.add_argument("--dry-run", action="store_true", help="deliver nothing, only show")
+    options.add_argument("--file", "-f", type=Path, required=True, help="the experiment file")
+    options.add_argument("log", help="what a trial has printed or written; - for standard input")
+    wanted = options.parse_args(arguments)
+    try:
+        spec = load(wanted.file.read_bytes()).spec
+        if spec.metrics_collector_spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
+            raise ValueError("event files have no lines; only logs and files can be tried")
+        if wanted.log == "-":
+            return _show(spec, sys.stdin.buffer)
+        with open(wanted.log, "rb") as file:
+            return _show(spec, file)
+    except BrokenPipeError:  # whoever reads it has enough
+        sys.stderr.close()
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def _show(spec: ExperimentSpec, file: BinaryIO) -> int:
+    trial = DryRun(parser_for(spec.metrics_collector_spec, spec.metrics))
+    for line in _lines(file):
+        for text in trial.take(line):
+            print(text, flush=True)
+    for text in trial.summary():
+        print(text, flush=True)
+    return 1 if trial.missing else 0
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """The lines as a collector takes them: of each MAX_LINE bytes, also ended by a carriage
+    return."""
+    begins = True
+    while data := file.readline(MAX_LINE):
+        if begins:
+            for part in data.rstrip(b"\r\n").split(b"\r"):
+                yield part.decode(errors="replace")
+        begins = data.endswith(b"\n")
+
+
+class DryRun:
+    """Takes lines one after the other, and keeps what a summary needs."""
+
+    def __init__(self, parse: Parser) -> None:
+        self._parse = parse
+        self._lines = self._reporting = self._others = self._explained = 0
+        self._steps: Counter[str] = Counter()
+        self._near: list[str] = []
+        """Lines that are like a report, for a suggestion."""
+
+    @property
+    def missing(self) -> list[str]:
+        """The metrics without a value so far."""
+        return [metric for metric in self._parse.metrics if not self._steps[metric]]
+
+    def take(self, line: str) -> Iterator[str]:
+        """What is to be said of this line."""
+        self._lines += 1
+        if readings := self._parse(line):
+            self._reporting += 1
+            told = []
+            for metric, value, at in readings:
+                self._steps[metric] += 1
+                when = f" at {at.isoformat()}" if at else ""
+                told.append(f"{metric} = {value!r} (report {self._steps[metric]}{when})")
+            if self._reporting <= MOST_SHOWN:
+                yield f"line {self._lines}: {', '.join(told)}"
+            elif self._reporting == MOST_SHOWN + 1:
+                yield "… further lines with values are only counted"
+        elif line.strip() and self._explained < MOST_EXPLAINED:
+            self._explained += 1
+            yield from self._why_not(line)
+
+    def _why_not(self, line: str) -> Iterator[str]:
+        reason = self._reason(explain(self._parse, line))
+        if reason:
+            self._others += 1
+            if len(self._near) < MOST_NEAR:
+                self._near.append(line)
+            if self._others <= MOST_SHOWN:
+                yield f"line {self._lines}: nothing, {reason}: {_short(line)}"
+
+    def _reason(self, seen: Explanation) -> str:
+        """Why the line reports nothing; empty if it is not like a report at all."""
+        if seen.refused:
+            return ", ".join(f"{text!r} of {name} is no number" for name, text in seen.refused)
+        if isinstance(self._parse, JsonLines) and not seen.is_object:
+            return "it is no JSON object"
+        if seen.likeness >= _CLOSE:
+            return "it names a metric, and no filter matches"
+        if seen.others:
+            return f"nobody asked for {', '.join(seen.others[:3])}"
+        return ""
+
+    def summary(self) -> Iterator[str]:
+        """How many values there were, and what to do about metrics without."""
+        yield f"{self._lines:,} lines, {self._reporting:,} of them with values"
+        for metric in self._parse.metrics:
+            yield f"  {metric}: {self._steps[metric]:,} values"
+        if self.missing and (found := self._suggestion()):
+            yield f"suggested: source: {{filter: {found}}}"
+
+    def _suggestion(self) -> str | None:
+        """A filter for what is missing, if the lines have it."""
+        if isinstance(self._parse, JsonLines):
+            return None
+        if preset := suggest(self._near, self.missing):
+            return f"{{preset: {preset.value}}}"
+        for metric in self.missing:
+            for line in self._near:
+                if expression := expression_for(metric, plain(line)):
+                    return f"{{metricsFormat: ['{expression}']}}"
+        return None
+
+
+def expression_for(metric: str, line: str) -> str | None:
+    """A filter that reads the first number after the metric's name in this line; None if no number
+    stands near."""
+    match = re.search(rf"(?<![\w/.@-]){re.escape(metric)}(?!\w)([^\d'\n]{{1,20}}?)[+-]?\.?\d", line)
+    if match is None or "'" in metric:
+        return None
+    between = r"\s+".join(map(re.escape, re.split(r"\s+", match[1])))
+    return f"{_BEFORE}({re.escape(metric)}){between}{_NUMBER}"
+
+
+def _short(line: str) -> str:
+    text = line.strip()
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
