@@ -121,6 +121,15 @@ def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:
         )
 
 
+def points_facts(
+    received: int, last: Mapping[TrialNumber, LatestValue]
+) -> Iterator[tuple[str, str]]:
+    """How many points have come, and when the last one of the running trials did."""
+    times = [seen.at for seen in last.values()]
+    when = f", the last at {words.clock(max(times))}" if times else ""
+    yield "Points", f"{received:,} received{when}"
+
+
 def quarantine_words(held: Quarantined, now: datetime) -> str:
     """Since when it waits, why, and until when."""
     left = (held.retry_at - now).total_seconds()

@@ -51,6 +51,8 @@ class Story:
     """What each attempt has reported."""
     strides: Mapping[tuple[int, str], int] = field(default_factory=dict)
     """By attempt and metric: of how many points one is kept, where not all are."""
+    last_times: Mapping[int, datetime] = field(default_factory=dict)
+    """By attempt: when the last of its values came."""
     scheduled: datetime | None = None
     started: datetime | None = None
     ended: AttemptEnded | None = None
@@ -147,6 +149,8 @@ class Story:
                 yield self._report(metric, summary)
             if stride := self.strides.get((attempt, metric)):
                 yield (f"Of these values one in {stride:,} is kept, and the extremes and the last.")
+        if last := self.last_times.get(attempt):
+            yield f"The last value came at {words.clock(last)}."
 
     def _report(self, metric: str, summary: Summary) -> str:
         best = self.experiment.spec.value({metric: summary}, metric)
@@ -194,7 +198,8 @@ async def read_story(
     }
     thinned = await queries.curves.thinned_curves(identity.id, row.number)
     strides = {(one.attempt, one.metric): one.stride for one in thinned}
-    story = Story(snapshot.experiment, reported, strides)
+    last_times = await queries.curves.last_times(identity.id, row.number, snapshot.until)
+    story = Story(snapshot.experiment, reported, strides, last_times)
     last = facts[-1].fact if facts else None
     return story.tell(facts, snapshot.now), last if isinstance(last, TrialConcluded) else None
 

@@ -26,6 +26,7 @@ from controller.views.overview import (
     experiment_facts,
     importance_words,
     live_rows,
+    points_facts,
     read_last,
     read_weighed,
     thinned_facts,
@@ -66,9 +67,11 @@ async def _show(
         front = await front_rows(queries, experiment, MOST_LISTED_MEMBERS)
         last = await read_last(queries, snapshot)
         thinned = await queries.curves.thinned_curves(experiment.identity.id)
+        received = await queries.curves.received(experiment.identity.id)
         weighed = await read_weighed(queries, snapshot) if weigh else []
     name = named(experiment)
-    pairs((*experiment_facts(snapshot), *thinned_facts(thinned)))
+    points = () if snapshot.past else points_facts(received, last)
+    pairs((*experiment_facts(snapshot), *points, *thinned_facts(thinned)))
     if best is not None:
         heading(f"Best: trial {best.number}")
         pairs(best_facts(experiment, best))

@@ -111,6 +111,33 @@ class CurveQueries:
             curves.setdefault(row["trial"], []).append((row["step"], row["value"]))
         return curves
 
+    _LAST_TIMES = """
+        SELECT c.attempt, max(last.at) AS at FROM curve c
+        CROSS JOIN LATERAL (
+            SELECT at FROM measurement m
+            WHERE m.experiment = $1 AND m.trial = $2 AND m.attempt = c.attempt
+                AND m.metric = c.metric AND ($3::timestamptz IS NULL OR m.at <= $3)
+            ORDER BY step DESC LIMIT 1) AS last
+        WHERE c.experiment = $1 AND c.trial = $2 GROUP BY c.attempt
+    """
+
+    async def last_times(
+        self, experiment: ExperimentId, number: TrialNumber, until: datetime | None = None
+    ) -> dict[int, datetime]:
+        """By attempt of one trial: the time of its last point, of any metric, or of the last by
+        then."""
+        rows = await self._database.fetch(self._LAST_TIMES, experiment, number, until)
+        return {row["attempt"]: row["at"] for row in rows}
+
+    async def received(self, experiment: ExperimentId) -> int:
+        """How many points all trials have reported. Reads a row for each of their curves."""
+        row = await self._database.row(
+            "SELECT coalesce(sum(count), 0)::bigint AS count FROM curve WHERE experiment = $1",
+            experiment,
+        )
+        assert row is not None
+        return int(row["count"])
+
     _THINNED_CURVES = """
         SELECT trial, attempt, metric, count, kept, stride FROM curve
         WHERE experiment = $1 AND stride > 1 AND ($2::int IS NULL OR trial = $2)

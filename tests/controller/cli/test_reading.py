@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ def test_list_of_one_namespace(place: Place) -> None:
 
 def test_show_tells_state_best_and_running_trials(place: Place) -> None:
     output = place.run("show", "digits").output
+    assert re.search(r"Points +\d+ received, the last at 20", output)
     assert "8 of 20 proposed" in output
     assert "1 EarlyStopped" in output
     assert "Best: trial 6" in output

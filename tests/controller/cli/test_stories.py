@@ -12,6 +12,7 @@ def test_why_a_trial_succeeded(place: Place) -> None:
     assert "without knowing any result" in output
     assert "It started, 1.0 s after it was scheduled." in output
     assert "It reported 3 values of loss: min 0.7, latest 0.8." in output
+    assert output.count("The last value came at 20") == 1
     assert "concluded as Succeeded with loss = 0.7" in output
 
 
@@ -41,6 +42,7 @@ def test_why_a_trial_still_runs(place: Place) -> None:
     output = place.run("why", "digits", "5").output
     assert "It has been running for" in output
     assert "2 values of loss: min 0.4" in output
+    assert "The last value came at 20" in output
     assert "waiting to start" in place.run("why", "digits", "8").output
 
 
