@@ -34,7 +34,9 @@ def plain(value: Any) -> Any:
         return value.model_dump(by_alias=True, mode="json")
     if isinstance(value, dict):
         return {name: plain(one) for name, one in value.items()}
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return json.loads(json.dumps(asdict(value)))  # lists, as in what a model dumps
+    return value
 
 
 def test_every_fact_has_its_light_twin_with_the_same_fields_and_defaults() -> None:
