@@ -74,7 +74,7 @@ def test_facts_of_other_versions_are_read_alike(change: dict[str, Any]) -> None:
         read_body(type_of("trial.concluded"), value),
     )
     assert isinstance(ours, light.TrialConcluded)
-    assert plain(ours) == {**theirs.model_dump(exclude={"type"}), "observation": {}}
+    assert asdict(ours) == {**theirs.model_dump(exclude={"type"}), "observation": {}}
 
 
 @pytest.mark.parametrize(
