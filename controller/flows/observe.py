@@ -1,6 +1,7 @@
 """What happens to workloads, and what they report → signals and measurements."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,10 @@ from events.metrics import Point
 from events.signals import Signal, WorkloadEnded, WorkloadStarted, WorkloadWaiting
 
 _FLOW = "observe"
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05, 0.1
+"""Between two rounds through all sources: the least and the most."""
+POLL_SHARE = 0.05
+"""Of the time, as far as the most allows, rounds take this part."""
 
 
 class Source(Protocol):
@@ -118,11 +122,12 @@ class MetricsFollower:
     async def poll(self) -> None:
         """Read what running attempts have reported, until cancelled."""
         while True:
+            began = time.monotonic()
             for key in list(self.sources):
                 if not self._holds(key):
                     with self.holding.quarantine.isolating(key.experiment, _FLOW):
                         await self._read(key)
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(_pause(time.monotonic() - began))
 
     async def _read(self, key: AttemptKey) -> None:
         async with self.lock:
@@ -155,6 +160,12 @@ class MetricsFollower:
                 Launch.of(experiment, key, assignment, self.holding.shard)
             )
         return self.sources[key]
+
+
+def _pause(round_seconds: float) -> float:
+    """Seconds until the next round: few sources are looked at often, many as often as they may."""
+    least, most = POLL_SECONDS
+    return min(most, max(least, round_seconds / POLL_SHARE))
 
 
 def _signal_for(event: Event, trial: LiveTrial) -> Signal | None:

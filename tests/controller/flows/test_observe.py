@@ -5,9 +5,11 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
+
 from controller.cluster import AttemptKey, Ended, Launch, Started
 from controller.core.evolve import evolve
-from controller.flows.observe import MetricsFollower
+from controller.flows.observe import MetricsFollower, _pause
 from controller.store.holding import Holding
 from events import topics
 from events.bus.memory import MemoryBus
@@ -90,3 +92,8 @@ async def test_an_attempt_that_is_not_live_is_old_news() -> None:
     await follower.handle([Started(AttemptKey(KEY.experiment, TrialNumber(9), 1))])
     async with bus.subscribe(topics.SIGNALS, 7, 0) as signals:
         assert await signals.fetch(10, 0) == ()
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.05), (0.001, 0.05), (0.004, 0.08), (1.0, 0.1)])
+def test_few_sources_are_looked_at_more_often_than_many(took: float, pause: float) -> None:
+    assert _pause(took) == pytest.approx(pause)
