@@ -60,6 +60,8 @@ from collectors.parsers.words import without_colours
         ('"loss"=0.5', [0.5]),
         ("{'loss' = '0.5'}", [0.5]),
         ("|loss=0.5|acc=3|", [0.5]),
+        ("acc=3|loss=0.5", [0.5]),
+        ("x|loss=1 x-|loss=2", []),
         ("val/loss=.89 train/loss=.089", []),
         ("val.loss=1 précisionloss=1 éloss=2 loss@5=3 x:loss=4", []),
         ("info: loss=1", [1.0]),
