@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from collectors.parsers.words import BEGINS, alternatives
 from events.diagnosis import MOST_EXAMPLES, RefusedValue
 
+MOST_LOOKS = 10_000
+"""Lines without a report that are looked at, so that a long log costs no more for it."""
+
 
 @dataclass(slots=True)
 class Refusals:
@@ -18,6 +21,8 @@ class Refusals:
     skipped: int = 0
     """Lines that are no objects, where JSON is expected."""
     expression: re.Pattern[str] | None = None
+    looks: int = 0
+    """Lines that were looked at."""
 
     @classmethod
     def of(cls, metrics: Sequence[str], signs: str) -> "Refusals":
@@ -27,7 +32,10 @@ class Refusals:
 
     def look(self, line: str) -> None:
         """Count the values of a line in which no report was found; each begins like a number."""
-        if self.expression is not None:
+        if self.expression is None or self.looks >= MOST_LOOKS:
+            return
+        self.looks += 1
+        if any(map(line.__contains__, self.signs)):
             for metric, value in self.expression.findall(line):
                 self.add(metric, value.rstrip(",.)]}"))
 

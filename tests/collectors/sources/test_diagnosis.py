@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from collectors.parsers import Parser
 from collectors.parsers.json_lines import JsonLines
+from collectors.parsers.refusals import MOST_LOOKS
 from collectors.parsers.text import Text
 from collectors.sources import moments
 from collectors.sources.sample import diagnose
@@ -102,6 +103,12 @@ def test_what_a_filter_takes_and_is_no_number(tmp_path: Path) -> None:
 def test_refused_values_are_told_also_beside_good_ones(tmp_path: Path) -> None:
     found = seen(tmp_path / "log", "loss=0.5\nval/loss=1,5\nloss=1,234.5\n")
     assert found == Diagnosis(refused=1, values=refused("1,234.5"))
+
+
+def test_of_a_long_log_the_first_lines_without_a_report_are_counted(tmp_path: Path) -> None:
+    found = seen(tmp_path / "log", "loss=0.5\n" + "loss=1,5\n" * (MOST_LOOKS + 10))
+    assert found is not None
+    assert found.refused == MOST_LOOKS
 
 
 def test_json_its_other_names_its_values_and_what_is_none(tmp_path: Path) -> None:
