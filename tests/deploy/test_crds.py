@@ -1,6 +1,5 @@
 """The custom resources are generated, and say no to what the controller would refuse."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -109,7 +108,6 @@ async def server(version: str) -> AsyncGenerator[Server]:
     with namespace() as room:
         async with open_api() as api:
             yield Server(api, room, version)
-        await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
 
 
 BOTH = pytest.mark.parametrize("version", [OURS, KATIB_S])

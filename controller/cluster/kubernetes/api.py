@@ -1,15 +1,19 @@
 """A client of the API server that speaks plain JSON: every request has a deadline, writes pass a
 rate limiter."""
 
+import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 import orjson
+from aiohappyeyeballs import AddrInfoType
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 
@@ -29,6 +33,7 @@ from controller.telemetry.catalogue import API_REQUESTS
 DEADLINE = aiohttp.ClientTimeout(total=15, connect=10, sock_connect=5, sock_read=10)
 """For all requests but streams, for which only connecting and silence are bounded."""
 CONNECT_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 AGENT = "trialstream"
 """Our name as a client, and as the manager of the fields we apply."""
@@ -250,21 +255,42 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
                 f"no Kubernetes: run in a pod, or name a kubeconfig file in KUBECONFIG ({error})"
             ) from None
     configuration.connection_pool_maxsize = 100
+    sockets = _Sockets()
     async with (
         ApiClient(configuration=configuration) as client,
         ApiClient(configuration=configuration) as streams,
     ):
+        for each in (client, streams):  # which take no connector of ours
+            each.rest_client.pool_manager.connector._socket_factory = sockets.make
         try:
             limiter = RateLimiter(
                 writes_per_second, 2 * writes_per_second, filled_at=time.monotonic()
             )
             yield Api(client, streams, limiter)
         finally:
-            for each in (
-                client,
-                streams,
-            ):  # a TLS shutdown would outlast the event loop and leave sockets open
+            for each in (client, streams):
                 await each.rest_client.pool_manager.connector.close(abort_ssl=True)
+            await sockets.close()
+
+
+class _Sockets:
+    """The sockets of clients. Connections that they left in the middle of an answer take leave of
+    the server by TLS, for which aiohttp does not wait."""
+
+    def __init__(self) -> None:
+        self._made = WeakSet[socket.socket]()
+
+    def make(self, address: AddrInfoType) -> socket.socket:
+        """For aiohttp's connectors."""
+        made = socket.socket(*address[:3])
+        self._made.add(made)
+        return made
+
+    async def close(self) -> None:
+        """Wait until all are closed, at most CLOSE_SECONDS."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while any(one.fileno() >= 0 for one in self._made) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells when one is closed
 
 
 def _error_of(status: int, data: bytes, retry_after: str | None) -> ApiError:

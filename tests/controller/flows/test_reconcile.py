@@ -126,7 +126,6 @@ async def controller(url: str, room: str) -> AsyncGenerator[Room]:
                 yield Room(room, reconciler)
             finally:
                 leaving.set()
-        await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
 
 
 async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(

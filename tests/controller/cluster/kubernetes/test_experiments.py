@@ -1,7 +1,6 @@
 """Trials as objects of a real API server: what is shown is what was said last, and nothing
 besides."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -45,4 +44,3 @@ async def test_a_trial_that_becomes_the_best_loses_what_it_showed_as_a_live_one(
         await eventually_async(lambda: status() == best)
         await opened.hide_trial(opened.shown(NUMBER)[FIRST])
         await eventually_async(lambda: not opened.shown(NUMBER))
-    await asyncio.sleep(0.3)  # aiohttp closes TLS a little later
