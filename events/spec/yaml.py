@@ -191,6 +191,9 @@ def _measure(
             if key.value != "<<":
                 _measure(key, (*path, key.value), document, seen, inside)
             document.lines.setdefault((*path, key.value), key.start_mark.line + 1)
+            if key.tag in _NUMBERS:  # 0x10 is 16 in the tree
+                name = str(yaml.CSafeLoader("").construct_object(key))
+                document.lines.setdefault((*path, name), key.start_mark.line + 1)
             _measure(value, (*path, key.value), document, seen, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):

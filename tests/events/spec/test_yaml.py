@@ -149,6 +149,10 @@ def test_every_place_has_its_line() -> None:
     }
 
 
+def test_a_number_that_is_a_key_has_its_line_however_it_is_written() -> None:
+    assert read(b"a: 1\n0x10: {b: 2}").lines["16",] == 2
+
+
 def test_merged_keys_are_values() -> None:
     assert read(b"a: &a {x: 1}\nb: {<<: *a, y: 2}").tree["b"] == {"x": 1, "y": 2}
 
