@@ -97,4 +97,6 @@ def test_these_figures_are_better_when_there_is_more_of_them() -> None:
         "latency stops",
         "cluster running_at_once", "cluster trials_per_second", "cluster long_trials_per_second",
         "peers ray_ratio", "peers optuna_ratio", "quality best_rank",
+        "collect lines_per_second", "collect matching_per_second", "collect auto_per_second",
+        "collect event_points_per_second",
     }  # fmt: skip

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,16 @@ async def recorded_api(
 ) -> AsyncGenerator[Proxy]:
     """Serve `answers`, by method and path; watches are silent, all else is not found."""
 
+    serving: set[asyncio.Task[None] | None] = set()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         try:
             await reader.read(-1)
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     def judge(method: str, path: str) -> bytes:
         if "watch=true" in path:
@@ -58,3 +63,5 @@ async def recorded_api(
         with leading_to(proxy, folder, monkeypatch):
             yield proxy
     server.close()
+    if tasks := [one for one in serving if one]:
+        await asyncio.wait(tasks, timeout=5)
