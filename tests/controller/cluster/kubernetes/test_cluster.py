@@ -90,7 +90,7 @@ async def test_a_failure_is_told_by_its_cause_and_all_is_delivered(
 
 async def test_a_deadline_is_told_as_such(room: str, kafka: KafkaSettings) -> None:
     async with stage(room, kafka) as here:
-        launch = await here.start(1, job(PATIENT), timeoutSeconds=4)
+        launch = await here.start(1, job(PATIENT), timeoutSeconds=20)  # its pod takes some to start
         assert (await here.ended(1)).cause is Cause.TIMEOUT
         assert losses(await asyncio.to_thread(arrived, kafka, launch.key)) == [(1, 0.5)]
 
