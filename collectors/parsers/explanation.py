@@ -8,6 +8,7 @@ from typing import Any
 
 import re2
 
+from collectors.parsers.json_lines import json_object
 from collectors.parsers.reading import Parser, Reading, number
 from collectors.parsers.words import plain
 
@@ -39,7 +40,7 @@ def explain(parse: Parser, line: str) -> Explanation:
     """What `parse` makes of the line, and what might have been meant."""
     readings = parse(line)
     line, signs = plain(line[:LONGEST_EXPLAINED]), parse.refusals.signs
-    tree = _object(line)
+    tree = json_object(line)
     pairs = list(_items(tree) if tree is not None else _pairs(line))[:MOST_PAIRS]
     read = {metric for metric, _, _ in readings}
     wanted = [metric for metric in parse.metrics if metric not in read]
@@ -66,14 +67,6 @@ def _pairs(line: str) -> Iterator[tuple[str, str, str]]:
     for match in _PAIR.finditer(line):
         if any(map(str.isalpha, match[1])):
             yield match[1], match[2], match[3].rstrip(",.)]}")
-
-
-def _object(line: str) -> dict[str, Any] | None:
-    try:
-        tree = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return tree if isinstance(tree, dict) else None
 
 
 def _items(tree: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

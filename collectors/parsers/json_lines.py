@@ -24,7 +24,7 @@ class JsonLines:
     def __call__(self, line: str) -> Sequence[Reading]:
         if not line.strip():
             return ()
-        tree = _object(line)
+        tree = json_object(line)
         if tree is None:
             self.refusals.skipped += 1
             return ()
@@ -38,7 +38,8 @@ class JsonLines:
         return found
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def json_object(line: str) -> dict[str, Any] | None:
+    """The object that the line is; None if it is none."""
     try:
         # not orjson: Python's json.dumps writes NaN and Infinity, and only its json.loads reads
         # them

@@ -45,15 +45,12 @@ class PresetText:
 
     def __init__(self, metrics: Sequence[str], preset: Preset) -> None:
         self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
+        self.metrics = self.words
         self.refusals = Refusals.of(self.words, "=:")
         names = alternatives(self.words)
         self._expressions = [
             re.compile(each.replace("NAMES", names)) for each in _EXPRESSIONS[preset] if names
         ]
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        return self.words
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not any(map(line.__contains__, self.words)):

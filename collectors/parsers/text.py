@@ -46,6 +46,7 @@ class Text:
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
         self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
+        self.metrics = self.words
         self.refusals = Refusals() if filters else Refusals.of(self.words, "=")
         self._metrics = frozenset(metrics)
         self._own = not filters
@@ -53,10 +54,6 @@ class Text:
             re2.compile(expression) for expression in filters or (_default_filter(metrics),)
         ]
         self._quick = None if filters else _Quick.of(self.words)
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        return self.words
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not any(map(line.__contains__, self.words)):
