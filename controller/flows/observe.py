@@ -69,7 +69,7 @@ class MetricsFollower:
     follow: Follow
     bus: Bus
     holding: Holding
-    sources: dict[AttemptKey, Source] = field(default_factory=dict)
+    sources: dict[ExperimentId, dict[AttemptKey, Source]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from reading to reporting, so that MetricsCompleted comes after all points."""
     put_off: dict[ExperimentId, dict[tuple[AttemptKey, type], Event]] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class MetricsFollower:
             trial = self.holding.live(event.key)
             if trial is None:
                 continue
-            if not self._holds(event.key):
+            if not self._holds(event.key.experiment):
                 with self.holding.quarantine.isolating(event.key.experiment, _FLOW):
                     if not isinstance(event, Waiting) and not event.collector:
                         await self._read_source(event, trial)
@@ -93,9 +93,9 @@ class MetricsFollower:
             self._put_off(event)
         await self.holding.quarantine.divide(_FLOW, signals, self._send_signals)
 
-    def _holds(self, key: AttemptKey) -> bool:
+    def _holds(self, experiment_id: ExperimentId) -> bool:
         """Has this flow failed with the experiment?"""
-        return self.holding.quarantine.holds(key.experiment, _FLOW)
+        return self.holding.quarantine.holds(experiment_id, _FLOW)
 
     def _put_off(self, event: Event) -> None:
         """Handle the event when the experiment's quarantine is over."""
@@ -123,24 +123,26 @@ class MetricsFollower:
         """Read what running attempts have reported, until cancelled."""
         while True:
             began = time.monotonic()
-            for key in list(self.sources):
-                if not self._holds(key):
-                    with self.holding.quarantine.isolating(key.experiment, _FLOW):
-                        await self._read(key)
+            for experiment_id in list(self.sources):
+                if not self._holds(experiment_id):
+                    with self.holding.quarantine.isolating(experiment_id, _FLOW):
+                        await self._read(self.sources.get(experiment_id, {}))
             await asyncio.sleep(_pause(time.monotonic() - began))
 
-    async def _read(self, key: AttemptKey) -> None:
-        async with self.lock:
-            if key in self.sources and (points := self.sources[key].read()):
-                await self._report(key, points)
+    async def _read(self, sources: dict[AttemptKey, Source]) -> None:
+        unread = list(sources.items())
+        while unread:
+            async with self.lock:  # until one has points: ends of attempts wait for no more
+                key, points = _next_points(unread)
+                if points and key in sources:
+                    await self._report(key, points)
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.lock:
-            if self.holding.live(key) is None:  # it was concluded while we waited for the lock
-                self.sources.pop(key, None)
+            source = self._source(key) if self.holding.live(key) else None
+            self._forget(key)
+            if source is None:  # it was concluded while we waited for the lock
                 return
-            source = self._source(key)
-            del self.sources[key]
             while points := source.finish():
                 await self._report(key, points)
             await self._send(report_completion(key, now(), source.diagnosis()))
@@ -153,13 +155,27 @@ class MetricsFollower:
         await send(self.bus, topics.METRICS, self.holding.shard, [report])
 
     def _source(self, key: AttemptKey) -> Source:
-        if key not in self.sources:
+        sources = self.sources.setdefault(key.experiment, {})
+        if key not in sources:
             assignment = self.holding.assignments[key.experiment, key.trial]
             experiment = self.holding.experiments[key.experiment]
-            self.sources[key] = self.follow(
-                Launch.of(experiment, key, assignment, self.holding.shard)
-            )
-        return self.sources[key]
+            sources[key] = self.follow(Launch.of(experiment, key, assignment, self.holding.shard))
+        return sources[key]
+
+    def _forget(self, key: AttemptKey) -> None:
+        sources = self.sources.get(key.experiment, {})
+        sources.pop(key, None)
+        if not sources:
+            self.sources.pop(key.experiment, None)
+
+
+def _next_points(unread: list[tuple[AttemptKey, Source]]) -> tuple[AttemptKey, Sequence[Point]]:
+    """Read one source after another until one has points."""
+    while True:
+        key, source = unread.pop()
+        points = source.read()
+        if points or not unread:
+            return key, points
 
 
 def _pause(round_seconds: float) -> float:
