@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from controller.cli import app
 from controller.cli.exits import ExitCode
 from events.spec.document import load
+from tests.tiers import rest_is_long
 
 FOLDER = Path(__file__).parent.parent / "examples"
 ALL = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -67,7 +68,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("examples")
 
 
-@pytest.mark.parametrize("name", sorted(ENDS))
+@pytest.mark.parametrize("name", rest_is_long(sorted(ENDS), lambda name: name in ("int", "log")))
 def test_small_example_runs_to_its_end(name: str, data: Path) -> None:
     tree = run(name, data)
     trials, reason = ENDS[name]

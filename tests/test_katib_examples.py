@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from algorithms.search.registry import ALGORITHMS
 from controller.cli import app
 from controller.cli.exits import ExitCode
+from tests.tiers import rest_is_long
 
 FOLDER = Path(__file__).parent / "katib"
 WORKING = ("random", "grid", "tpe", "median-stop")
@@ -64,7 +65,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("katib")
 
 
-@pytest.mark.parametrize("name", WORKING)
+@pytest.mark.parametrize("name", rest_is_long(WORKING, lambda name: name in ("tpe", "median-stop")))
 def test_example_runs_to_its_end(name: str, data: Path, tmp_path: Path) -> None:
     text = (FOLDER / f"{name}.yaml").read_text()
     local = text.replace('"python3"', json.dumps(sys.executable))

@@ -95,6 +95,7 @@ def test_without_an_inbox_a_replay_repeats_requests(
     assert bool(place.postgres.ask(fact_ids_are_unique)) is is_broken
 
 
+@pytest.mark.long  # the storm of every run would lose facts, too
 @build("cursor")
 def test_an_outbox_that_is_read_by_a_cursor_loses_facts(
     place: Installation, command: Sequence[str], is_broken: bool

@@ -17,6 +17,7 @@ from tests.collectors.shipping import arrived, losses
 from tests.controller.cluster.kubernetes.stage import Stage, job, name_of, stage
 from tests.eventually import eventually_async
 from tests.kubernetes import PYTHON, kubectl, program
+from tests.tiers import rest_is_long
 
 GOOD = "import time\nfor step in (1, 2):\n    print(f'loss={step / 10}')\n    time.sleep(0.3)"
 BAD = "print('loss=0.5')\nraise SystemExit(3)"
@@ -110,7 +111,10 @@ def operator(name: str) -> Iterator[None]:
         )
 
 
-@pytest.fixture(scope="module", params=["training", "trainer", "argo"])
+@pytest.fixture(
+    scope="module",
+    params=rest_is_long(["training", "trainer", "argo"], lambda name: name == "training"),
+)
 def running(request: pytest.FixtureRequest) -> Iterator[str]:
     with operator(request.param):
         yield request.param
