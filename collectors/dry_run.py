@@ -44,6 +44,8 @@ def dry_run(arguments: Sequence[str]) -> int:
         spec = load(wanted.file.read_bytes()).spec
         if spec.metrics_collector_spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
             raise ValueError("event files have no lines; only logs and files can be tried")
+        if spec.metrics_collector_spec.collector.kind is CollectorKind.PROMETHEUS:
+            raise ValueError("a page for Prometheus is no log; only logs and files can be tried")
         if wanted.log == "-":
             return _show(spec, sys.stdin.buffer)
         with open(wanted.log, "rb") as file:

@@ -11,6 +11,7 @@ WORKING = (
     CollectorKind.STDOUT,
     CollectorKind.FILE,
     CollectorKind.TENSORFLOW_EVENT,
+    CollectorKind.PROMETHEUS,
     CollectorKind.PUSH,
 )
 

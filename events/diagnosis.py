@@ -36,6 +36,8 @@ class Diagnosis(Message):
     """There was nothing to read: no log, no file, no event file in the folder."""
     empty: bool = False
     """There was something to read, and nothing in it."""
+    failure: Example = ""
+    """Why the last try to read something failed."""
     refused: Count = 0
     """Values of wanted metrics that are no numbers."""
     values: Annotated[tuple[RefusedValue, ...], Field(max_length=MOST_EXAMPLES)] = ()

@@ -75,6 +75,8 @@ class Diagnosis:
     """There was nothing to read: no log, no file, no event file in the folder."""
     empty: bool = False
     """There was something to read, and nothing in it."""
+    failure: str = ""
+    """Why the last try to read something failed."""
     refused: int = 0
     """Values of wanted metrics that are no numbers."""
     values: tuple[RefusedValue, ...] = ()

@@ -14,8 +14,13 @@ from events.spec.collector import CollectorKind, MetricsCollectorSpec
 def source_for(
     spec: MetricsCollectorSpec, metrics: Sequence[str], path: Path, clock: Callable[[], datetime]
 ) -> Source:
-    """The source of an attempt that writes to `path`: a log, a file of metrics or reports, or a
-    folder of event files. Raises re2.error for a filter that RE2 cannot read."""
+    """The source of an attempt that writes to `path`: a log, a file of metrics or reports, a folder
+    of event files, or the file with the port of its endpoint. Raises re2.error for a filter that
+    RE2 cannot read."""
+    if spec.collector.kind is CollectorKind.PROMETHEUS:
+        from collectors.sources.endpoint import Endpoint  # other collectors stay small
+
+        return Endpoint(spec.http_get, metrics, clock, path)
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
         return EventFolder(path, metrics, clock)
     return Tail(path, parser_for(spec, metrics), clock)

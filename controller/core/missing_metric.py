@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from events.diagnosis import Diagnosis
-from events.spec.collector import CollectorKind, FileFormat, MetricsCollectorSpec
+from events.spec.collector import METRICS_PORT, CollectorKind, FileFormat, MetricsCollectorSpec
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
@@ -22,6 +22,8 @@ def why_unreported(
         return _silence(observation)
     if collector.collector.kind is CollectorKind.PUSH:
         return _unpushed(metric, seen or Diagnosis())
+    if collector.collector.kind is CollectorKind.PROMETHEUS:
+        return _unscraped(collector, seen or Diagnosis(absent=True))
     if seen is None:
         return _advice(metric, collector)
     if seen.absent or seen.empty:
@@ -58,6 +60,20 @@ def _unpushed(metric: str, seen: Diagnosis) -> str:
         return f"it reported {_listed(names)} instead"
     missing = "" if seen.absent or seen.empty else f" with a number as {metric}"
     return f"its program has not called report of trialstream_report{missing}"
+
+
+def _unscraped(collector: MetricsCollectorSpec, seen: Diagnosis) -> str:
+    """Of a program whose endpoint is read."""
+    place = collector.http_get.place
+    why = f" (the last try: {seen.failure})" if seen.failure else ""
+    if seen.absent:
+        return (
+            f"no page with metrics was at {place} while it ran{why}; on one machine a trial has "
+            f"its port in {METRICS_PORT}"
+        )
+    if seen.empty:
+        return f"the page at {place} has no metrics{why}"
+    return f"the page at {place} has {_listed(seen.others)} instead{why}"
 
 
 def _values(metric: str, seen: Diagnosis) -> Iterator[str]:

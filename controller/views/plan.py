@@ -104,6 +104,8 @@ def _retries(spec: ExperimentSpec) -> str:
 def _collector(spec: ExperimentSpec) -> str:
     collector = spec.metrics_collector_spec
     kind = collector.collector.kind.value
+    if kind == "PrometheusMetric":
+        return f"{kind} {collector.http_get.place}"
     return f"{kind} {collector.path} ({collector.format.value})" if kind == "File" else kind
 
 

@@ -4,12 +4,15 @@ from enum import StrEnum
 from typing import Annotated
 
 from events.model import Many, SpecPart, Text
+from events.spec.endpoint import HttpGet
 from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
 DEFAULT_EVENTS = "/var/log/katib/tfevent"
 REPORT_FILE = "TRIALSTREAM_REPORT_FILE"
 """The variable by which `report` of the distribution trialstream-report knows its file."""
+METRICS_PORT = "TRIALSTREAM_METRICS_PORT"
+"""The variable by which a program knows the port on which its metrics are looked for."""
 
 
 class CollectorKind(StrEnum):
@@ -61,7 +64,7 @@ class Filter(SpecPart):
 class Source(SpecPart):
     file_system_path: FileSystemPath | None = None
     filter: Filter | None = None
-    http_get: JsonObject | None = None
+    http_get: HttpGet | None = None
 
 
 class Collector(SpecPart):
@@ -85,6 +88,10 @@ class MetricsCollectorSpec(SpecPart):
         path = self.source.file_system_path if self.source else None
         is_folder = self.collector.kind is CollectorKind.TENSORFLOW_EVENT
         return (path.path if path else None) or (DEFAULT_EVENTS if is_folder else DEFAULT_LOG)
+
+    @property
+    def http_get(self) -> HttpGet:
+        return (self.source.http_get if self.source else None) or HttpGet()
 
     @property
     def filters(self) -> tuple[str, ...]:

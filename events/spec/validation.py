@@ -8,6 +8,7 @@ import re2
 
 from events.model import MOST_PARALLEL
 from events.spec.collector import CollectorKind, MetricsCollectorSpec
+from events.spec.endpoint import http_get_problems
 from events.spec.experiment import DEFAULT_PARALLEL, ExperimentSpec
 from events.spec.outcomes import parse_outcome_constraint
 from events.spec.problem import Path, repeated
@@ -154,6 +155,8 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
             )
         if path.path is not None and not path.path.startswith("/"):
             yield Problem((*place, "path"), f"{path.path!r} must be absolute")
+    if spec.source and spec.source.http_get:
+        yield from http_get_problems(spec.source.http_get, (*where, "source", "httpGet"))
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT and path and path.format:
         yield Problem(
             (*place, "format"), f"{path.format.value} has no meaning for event files; remove it"

@@ -36,7 +36,6 @@ BOUNDS = {
     "object": {"maxProperties", "properties"},
 }
 WITHOUT = {
-    "Source.httpGet": "a tree that events.spec.tree bounds as a whole",
     "Collector.customCollector": "a tree that events.spec.tree bounds as a whole",
     "TrialTemplate.trialSpec": "a tree that events.spec.tree bounds as a whole",
 }

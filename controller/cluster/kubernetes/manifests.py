@@ -10,7 +10,7 @@ from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, worklo
 from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
-from controller.cluster.kubernetes.sidecar import Sidecar, add_collector, can_collect
+from controller.cluster.kubernetes.sidecar import UNWRAPPED, Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
 from events.errors import RefusalError
 from events.spec.collector import CollectorKind
@@ -89,7 +89,7 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
         yield Problem((*template.manifest_place, *problem.path), problem.message)
     if tree.get("kind") in CLOSED_KINDS:
         kind = spec.metrics_collector_spec.collector.kind
-        if kind.has_path or kind is CollectorKind.PUSH:
+        if kind.has_path or kind in UNWRAPPED:
             where: Path = ("spec", "metricsCollectorSpec", "collector", "kind")
             yield Problem(
                 where,
@@ -229,6 +229,7 @@ def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
         "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
         "KATIB_TRIAL_NAME": launch.name,
+        "PYTHONUNBUFFERED": "1",  # else what is printed to a file comes when it ends
     }
     listed = container.get("env") or []
     named = {str(one.get("name")) for one in listed if isinstance(one, dict)}

@@ -9,7 +9,7 @@ import orjson
 
 from controller.cluster import Launch
 from controller.cluster.kubernetes.templates import PodTemplate
-from events.spec.collector import REPORT_FILE, CollectorKind, MetricsCollectorSpec
+from events.spec.collector import METRICS_PORT, REPORT_FILE, CollectorKind, MetricsCollectorSpec
 
 COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
@@ -17,6 +17,10 @@ METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
 REPORTS = f"{FOLDER}/reports.jsonl"
 """What a program has pushed."""
+PORT = f"{FOLDER}/port"
+"""Would name another port than the spec does; in a pod there is none."""
+UNWRAPPED = (CollectorKind.PUSH, CollectorKind.PROMETHEUS)
+"""Besides those with a path of their own: whatever the command is, there is something to read."""
 DELIVERY_SECONDS = 0.5
 """Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share
 nodes and Kafka."""
@@ -61,7 +65,7 @@ def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -
     """Can a collector read its metrics? Output only where the template has a command, which can be
     wrapped."""
     kind = collector.collector.kind
-    return kind.has_path or kind is CollectorKind.PUSH or bool(container.get("command"))
+    return kind.has_path or kind in UNWRAPPED or bool(container.get("command"))
 
 
 def add_collector(
@@ -76,6 +80,10 @@ def add_collector(
         file = REPORTS
         append(container, "env", {"name": REPORT_FILE, "value": file})
         make_importable(container)
+    elif spec.collector.kind is CollectorKind.PROMETHEUS:
+        file = PORT
+        port = {"name": METRICS_PORT, "value": str(spec.http_get.port_number)}
+        container["env"] = [port, *(container.get("env") or [])]  # others may refer to it
     elif spec.collector.kind.has_path:
         file = spec.path
         is_folder = spec.collector.kind is CollectorKind.TENSORFLOW_EVENT

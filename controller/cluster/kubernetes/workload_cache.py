@@ -49,12 +49,10 @@ class WorkloadCache:
         reflectors = [*self._watched(PODS, MANAGED), *self._watched(kind, MANAGED)]
         if kind.kind == TRAIN_JOB:
             reflectors += self._watched(PODS, JOBSET)
-        try:
-            async with asyncio.timeout(SYNC_SECONDS):
-                for reflector in reflectors:
-                    await reflector.tried.wait()
-        except TimeoutError:
-            pass
+        if not all(reflector.tried.is_set() for reflector in reflectors):
+            await _first_tries(reflectors)
+            for key in tuple(self.workloads):
+                self.changed(key)  # nothing was said of it before its pods were listed
         return next((reflector.problem for reflector in reflectors if reflector.problem), "")
 
     def troubles(self) -> Iterator[str]:
@@ -68,6 +66,13 @@ class WorkloadCache:
         """Has everything been listed that existed when the watch began?"""
         reflectors = self._reflectors.get((kind, MANAGED), [])
         return bool(reflectors) and all(reflector.synced.is_set() for reflector in reflectors)
+
+    @property
+    def pods_listed(self) -> bool:
+        """Have all pods been listed, or could they not be? Before that, a workload that has ended
+        seems to have no pods."""
+        watched = (one for (kind, _), one in self._reflectors.items() if kind is PODS)
+        return all(reflector.tried.is_set() for reflectors in watched for reflector in reflectors)
 
     def pods(self, key: AttemptKey) -> list[Object]:
         """Of an attempt, also those that are gone: they may tell why the workload fails."""
@@ -135,3 +140,12 @@ class WorkloadCache:
             self.changed(key)
         elif all(known.get(GONE) for known in pods.values()):
             del self._pods[key]
+
+
+async def _first_tries(reflectors: Iterable[Reflector]) -> None:
+    try:
+        async with asyncio.timeout(SYNC_SECONDS):
+            for reflector in reflectors:
+                await reflector.tried.wait()
+    except TimeoutError:
+        pass

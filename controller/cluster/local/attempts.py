@@ -57,6 +57,7 @@ class Attempt:
         self.folder = os.path.join(data, "experiments", *path.split("/"))
         self.log = os.path.join(self.folder, "log")
         self.metrics = os.path.join(self.folder, "metrics")
+        self.port_file = os.path.join(self.folder, "port")
 
     def claim(self, supervisor: str) -> str | None:
         """Claim it for ever: None if it is now `supervisor`'s, else the name of who has it. Raises

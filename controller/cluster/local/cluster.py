@@ -21,7 +21,7 @@ from controller.cluster.local.supervisors import Supervisors
 from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId
-from events.spec.collector import CollectorKind
+from events.spec.collector import METRICS_PORT, CollectorKind
 from events.spec.placeholders import TemplateError
 
 REMEMBERED_ENDS = 4096
@@ -181,10 +181,12 @@ class LocalCluster:
 
     def metrics_path(self, launch: Launch) -> Path:
         """Where the attempt's metrics are looked for: its log, or a file or folder of its own for
-        the collectors File, TensorFlowEvent and Push."""
+        the collectors File, TensorFlowEvent and Push, or the file with the port of its endpoint."""
         collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
         if collector.collector.kind is CollectorKind.PUSH:
             return Path(self._attempt(launch.key).folder, REPORTS)
+        if collector.collector.kind is CollectorKind.PROMETHEUS:
+            return Path(self._attempt(launch.key).port_file)
         if not _writes_metrics_file(launch):
             return self.log_path(launch.key)
         if collector.collector.kind is CollectorKind.TENSORFLOW_EVENT:
@@ -205,6 +207,8 @@ class LocalCluster:
                 launch.key, process, self._grace, metrics_folder=_writes_metrics_file(launch)
             )
             request["slots"] = self._slots
+            if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.PROMETHEUS:
+                request["port"] = METRICS_PORT
         if self._collector is not None:
             argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
             request["collector"] = {"argv": argv, "env": env}

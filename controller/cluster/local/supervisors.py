@@ -14,7 +14,7 @@ from controller.cluster.local.json_socket import Message
 from controller.cluster.local.messages import ended_event, event_of, parse_path
 from events.ids import ExperimentId
 
-MAX_LAUNCHES = 3
+MAX_LAUNCHES = 10
 """Supervisors that are started for one request before it is given up."""
 _log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@ end."""
 
 import os
 import signal
+import socket
 import time
 
 from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, signal_group
@@ -129,9 +130,24 @@ def spawn_trial(attempt: Attempt, request: Message) -> int:
         raise SpawnError(request["error"])
     if request["metrics"]:
         os.makedirs(attempt.metrics, exist_ok=True)
-    env = {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
-    command = Command(request["argv"], env, request["cwd"] or attempt.folder)
-    return spawn(command, attempt.log)
+    argv, env = request["argv"], {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
+    if variable := request.get("port"):
+        argv, env = _with_port(attempt, variable, argv, env)
+    return spawn(Command(argv, env, request["cwd"] or attempt.folder), attempt.log)
+
+
+def _with_port(
+    attempt: Attempt, variable: str, argv: list[str], env: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Choose a free port, for trials share this machine; the program knows it by the variable, also
+    where its words name that as Kubernetes would have it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    with open(attempt.port_file, "w") as file:
+        file.write(port)
+    known = {name: value.replace(f"$({variable})", port) for name, value in env.items()}
+    return [word.replace(f"$({variable})", port) for word in argv], {**known, variable: port}
 
 
 def _signal_name(signum: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.event_files import write
+from tests.collectors.exposing import COLLECTOR, EXPOSING
 from tests.collectors.shipping import arrived, losses
 from tests.controller.cluster.kubernetes.stage import job, stage
 
@@ -64,6 +65,14 @@ async def test_an_image_that_knows_nothing_of_us_can_push(
     container = {} if user is None else {"securityContext": {"runAsUser": user}}
     async with stage(room, kafka) as here:
         launch = await here.start(1, job(code, container=container), collector=PUSH)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = await asyncio.to_thread(arrived, kafka, launch.key)
+        assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+async def test_what_a_program_exposes_is_read_in_its_pod(room: str, kafka: KafkaSettings) -> None:
+    async with stage(room, kafka) as here:
+        launch = await here.start(1, job(EXPOSING), collector=COLLECTOR)
         assert (await here.ended(1)).cause is Cause.COMPLETED
         points = await asyncio.to_thread(arrived, kafka, launch.key)
         assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]

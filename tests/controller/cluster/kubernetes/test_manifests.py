@@ -280,6 +280,7 @@ def test_metadata_may_be_referred_to() -> None:
     values = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert workload_name(one) in values.values()
     assert values["KATIB_TRIAL_NAME"] == "exp-3"
+    assert values["PYTHONUNBUFFERED"] == "1"
 
 
 def document(pod: dict[str, Any], **job: Any) -> ExperimentSpec:

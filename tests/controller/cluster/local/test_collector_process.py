@@ -19,6 +19,7 @@ from controller.cluster.local.attempts import Attempt
 from controller.cluster.local.cluster import LocalCluster
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
+from tests.collectors.exposing import COLLECTOR, EXPOSING
 from tests.collectors.shipping import SHARD, arrived, losses
 from tests.controller.cluster.identity import identity
 from tests.eventually import eventually
@@ -140,6 +141,17 @@ async def test_a_trial_and_its_collector(site: Site, launch: Make, tmp_path: Pat
     assert "TRIALSTREAM_KAFKA" not in environment
     assert "TRIALSTREAM_DATABASE" not in environment
     assert "secret" not in environment
+
+
+async def test_what_it_exposes_is_read_at_the_port_it_was_given(site: Site, launch: Make) -> None:
+    trial = launch(1, sys.executable, "-c", EXPOSING, metricsCollectorSpec=COLLECTOR)
+    async with site.cluster() as cluster:
+        await cluster.start(trial)
+        ended = (await events(cluster, trial))[-1]
+        assert isinstance(ended, Ended)
+        assert ended.cause is Cause.COMPLETED
+    found = await asyncio.to_thread(site.points, trial)
+    assert found == [(1, 0.5), (2, 0.25), (3, 0.125)]
 
 
 async def test_what_never_ran_has_no_collector(site: Site, launch: Make) -> None:

@@ -1,0 +1,97 @@
+"""What the text of a page for Prometheus says of the metrics that are wanted."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as open_metrics_families,
+)
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from collectors.parsers.explanation import likeness
+from collectors.parsers.reading import seconds
+from events.diagnosis import MOST_NAMES
+
+OPEN_METRICS = "application/openmetrics-text"
+FEW_LINES = 2_000
+"""That are looked at once more where metrics are missing."""
+_NAME = re.compile(r"[^\s{}#]+(?:\{.*\})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A metric as an experiment names it: `loss`, or `loss{job="a"}`, which has at least these
+    labels."""
+
+    metric: str
+    name: str
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, metric: str) -> "Wanted":
+        try:
+            (sample,) = _samples(f"{metric} 0\n", open_metrics=False)
+        except ValueError:
+            return cls(metric, metric, {})
+        return cls(metric, sample.name, sample.labels)
+
+    def chosen(self, samples: Sequence[Sample]) -> Sample | None:
+        """The sample with exactly these labels, or else the only one that has them."""
+        matching = [one for one in samples if self.matches(one)]
+        exact = [one for one in matching if one.labels == self.labels]
+        found = exact or matching
+        return found[0] if len(found) == 1 else None
+
+    def matches(self, sample: Sample) -> bool:
+        return sample.name == self.name and self.labels.items() <= sample.labels.items()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as its endpoint has written it."""
+
+    text: str
+    kind: str = ""
+    """Its Content-Type."""
+
+    def values(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, float, datetime | None]]:
+        """Name, value and time of each wanted metric, of which there is exactly one. Raises
+        ValueError for what is no page."""
+        samples = _samples(self._relevant(wanted), open_metrics=self.kind.startswith(OPEN_METRICS))
+        for one in wanted:
+            if (sample := one.chosen(samples)) is not None:
+                yield one.metric, float(sample.value), _time(sample.timestamp)
+
+    def names(self, wanted: Sequence[Wanted]) -> tuple[str, ...]:
+        """The names on the page that are most like those that are wanted."""
+        heads = (_NAME.match(line) for line in islice(self.text.splitlines(), FEW_LINES))
+        names = dict.fromkeys(found[0] for found in heads if found)
+        missing = [one.name for one in wanted]
+        alike = sorted(names, key=lambda name: likeness(missing, f"{name}=0"), reverse=True)
+        return tuple(alike[:MOST_NAMES])
+
+    def _relevant(self, wanted: Sequence[Wanted]) -> str:
+        """The lines that may be of a wanted metric, for pages are long, and parsers slow: without
+        declarations, since of a histogram some of its samples may be here, and without what
+        OpenMetrics adds to a sample."""
+        begins = (*(one.name for one in wanted), "{")
+        kept = (line for line in self.text.splitlines() if line.startswith(begins))
+        return "".join(f"{line.partition(' # {')[0]}\n" for line in kept)
+
+
+def _samples(text: str, *, open_metrics: bool) -> list[Sample]:
+    parse: Any = open_metrics_families if open_metrics else text_string_to_metric_families
+    try:
+        families = parse(f"{text}# EOF\n" if open_metrics else text)
+        return [sample for family in families for sample in family.samples]
+    except Exception as error:  # of what is no page, the parsers raise whatever comes
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _time(timestamp: Any) -> datetime | None:
+    return None if timestamp is None else seconds(float(timestamp))
