@@ -46,6 +46,7 @@ def pytest_of(folder: Path, text: str, *arguments: str) -> str:
         "-p",
         "tests.conftest",
         f"--rootdir={folder}",
+        f"--basetemp={folder}/made",  # not where other runs lie, which it would delete
         *arguments,
     ]
     done = subprocess.run(
