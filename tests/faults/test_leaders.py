@@ -9,9 +9,8 @@ import pytest
 from tests.brokers import Brokers, brokers
 from tests.faults.installation import installation
 from tests.faults.storm import CONTROLLERS, Storm, seed
-from tests.tiers import tiered
 
-KILLS = tiered(5)
+KILLS = 5
 
 
 @pytest.fixture
@@ -20,6 +19,7 @@ def three_brokers() -> Iterator[Brokers]:
         yield opened
 
 
+@pytest.mark.long  # of one broker, tests/events/test_kafka_faults.py kills it
 def test_leaders_die_and_nothing_is_lost(tmp_path: Path, three_brokers: Brokers) -> None:
     number = seed()
     print(f"\nFAULT_SEED={number}")

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from controller.cli.exits import ExitCode
@@ -77,3 +78,23 @@ def test_a_full_disk_loses_no_result(desk: Desk, tmp_path: Path) -> None:
     finally:
         desk.close()
         subprocess.run(["umount", "--lazy", str(desk.data)], check=True)
+
+
+def test_a_run_without_file_descriptors_loses_no_result(desk: Desk) -> None:
+    """It goes on once there are some, or ends, and the same command does."""
+    desk.script("train", SLOW)
+    file = desk.write(trials=6, parallel=2)
+    run = desk.start("run", file, "--output", "json")
+    eventually(lambda: len(desk.trials_alive()) == 2)
+    process = psutil.Process(run.pid)
+    known = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() - 1, known[1]))
+    eventually(lambda: desk.trials_alive() == [])
+    time.sleep(1)
+    with suppress(psutil.NoSuchProcess):
+        process.rlimit(psutil.RLIMIT_NOFILE, known)
+    first = desk.end(run)
+    assert "Traceback" not in first.complained
+    done = first if first.code == ExitCode.OK else desk.do("run", file, "--output", "json")
+    assert done.code == ExitCode.OK, first.complained + done.complained
+    assert done.document["trials"]["Succeeded"] == 6

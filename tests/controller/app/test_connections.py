@@ -1,5 +1,5 @@
-"""Connections to Postgres that are cut, frozen in the middle of a commit, or wait for a lock: each
-decision takes effect once."""
+"""Connections to Postgres that are cut, frozen in the middle of a commit, wait for a lock, or are
+all taken: each decision takes effect once."""
 
 import asyncio
 import os
@@ -48,7 +48,17 @@ async def locked(database: Database) -> None:
         await asyncio.sleep(PASSING_SECONDS)
 
 
-@pytest.mark.parametrize("fault", [cut, frozen, locked])
+async def taken(database: Database) -> None:
+    """None is left for whoever needs a new one."""
+    row = await database.row("SELECT current_database() AS name")
+    assert row is not None
+    await database.execute(f'ALTER DATABASE "{row["name"]}" CONNECTION LIMIT 0')
+    await cut(database)
+    await asyncio.sleep(PASSING_SECONDS)
+    await database.execute(f'ALTER DATABASE "{row["name"]}" CONNECTION LIMIT -1')
+
+
+@pytest.mark.parametrize("fault", [cut, frozen, locked, taken])
 async def test_each_decision_takes_effect_once(
     fresh_database_url: str,
     fault: Callable[[Database], Awaitable[None]],

@@ -261,6 +261,18 @@ async def test_a_quota_is_waited_for(room: str, kafka: KafkaSettings) -> None:
         assert (await here.ended(1)).cause is Cause.COMPLETED
 
 
+async def test_a_namespace_that_goes_takes_its_trials_and_no_more_start(
+    room: str, kafka: KafkaSettings
+) -> None:
+    async with stage(room, kafka) as here:
+        await here.start(1, job(PATIENT))
+        await here.started(1)
+        await asyncio.to_thread(kubectl, "delete", "namespace", room, "--wait=false")
+        assert (await here.ended(1)).cause in (Cause.LOST, Cause.PREEMPTED)
+        await here.cluster.start(here.launch(2, job(PRINTS)))
+        assert (await here.waits(2)).reason in ("NamespaceTerminating", "NotFound")
+
+
 async def test_a_lingering_neighbour_holds_nothing_up(room: str, kafka: KafkaSettings) -> None:
     async with stage(room, kafka) as here:
         proxy = {"name": "mesh", "image": PYTHON, "command": ["sleep", "600"]}
