@@ -82,7 +82,7 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
     spec, shape_problems = _shaped(body, lines, warnings, forgiving=katib)
     found += shape_problems
     if spec is not None:
-        spec = with_defaults(spec)
+        spec = with_defaults(spec, katib=katib)
         if not katib:
             spec = _with_preset(spec)
         found += problems(spec, katib=katib)
@@ -96,17 +96,18 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
     )
 
 
-def with_defaults(spec: ExperimentSpec) -> ExperimentSpec:
-    """Fill in Katib's defaults, so that equal experiments have equal specs."""
+def with_defaults(spec: ExperimentSpec, *, katib: bool = True) -> ExperimentSpec:
+    """Fill in Katib's defaults, so that equal experiments have equal specs; not `katib`: those of
+    our own files."""
     parallel = spec.parallel_trial_count
     if parallel is None:
         parallel = DEFAULT_PARALLEL
-    bounded = _bounded(spec)
+    latest = _bounded(spec) if katib else _bounded(spec) | _additional(spec)
     return spec.model_copy(
         update={
             "parallel_trial_count": parallel,
-            "objective": _with_strategies(spec.objective, bounded) if spec.objective else None,
-            "objectives": tuple(_with_strategies(target, bounded) for target in spec.objectives),
+            "objective": _with_strategies(spec.objective, latest) if spec.objective else None,
+            "objectives": tuple(_with_strategies(target, latest) for target in spec.objectives),
             "trial_template": _with_conditions(spec.trial_template),
         }
     )
@@ -132,13 +133,24 @@ def _bounded(spec: ExperimentSpec) -> set[str]:
     return bounded
 
 
-def _with_strategies(objective: Objective, bounded: set[str]) -> Objective:
+def _additional(spec: ExperimentSpec) -> set[str]:
+    """The metrics that are no objective. Katib shows the extreme of each in the objective's
+    direction: the lowest accuracy beside the lowest loss."""
+    objectives = {target.metric for target in spec.all_objectives}
+    named = {name for target in spec.all_objectives for name in target.additional_metric_names}
+    return named - objectives
+
+
+def _with_strategies(objective: Objective, latest: set[str]) -> Objective:
+    """`latest`: the metrics of which the last value counts unless another is asked for."""
     named = {entry.name for entry in objective.metric_strategies}
     missing = [metric for metric in objective.metrics if metric not in named]
-    latest = bounded - {objective.metric}
     added = tuple(
         MetricStrategy(
-            name=metric, value=Strategy.LATEST if metric in latest else objective.strategy(metric)
+            name=metric,
+            value=Strategy.LATEST
+            if metric in latest - {objective.metric}
+            else objective.strategy(metric),
         )
         for metric in missing
     )

@@ -68,6 +68,10 @@ class Objective(SpecPart):
         for entry in self.metric_strategies:
             if entry.name == metric:
                 return entry.value
+        return self.default_strategy
+
+    @property
+    def default_strategy(self) -> Strategy:
         return Strategy.MIN if self.type is Direction.MINIMIZE else Strategy.MAX
 
     def value(self, observation: Observation, metric: str | None = None) -> float | None:

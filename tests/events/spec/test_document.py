@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.core.differences import differences
 from events.spec.collector import CollectorKind
 from events.spec.document import InvalidDocumentError, load, load_tree
 from events.spec.experiment import ExperimentSpec, ResumePolicy, RetryCause
@@ -153,6 +154,27 @@ def test_strategies_follow_the_direction_and_those_given_come_first() -> None:
     ).spec.first_objective
     written = [(strategy.name, strategy.value.value) for strategy in objective.metric_strategies]
     assert written == [("b", "latest"), ("loss", "max"), ("a", "max")]
+
+
+def test_in_our_files_the_last_value_of_an_additional_metric_counts() -> None:
+    more = (
+        "objectiveMetricName: loss\n    additionalMetricNames: [a, b]\n    metricStrategies: "
+        "[{name: b, value: max}]"
+    )
+    objective = load(edited(OURS, ("objectiveMetricName: loss", more))).spec.first_objective
+    written = [(strategy.name, strategy.value.value) for strategy in objective.metric_strategies]
+    assert written == [("b", "max"), ("loss", "min"), ("a", "latest")]
+
+
+def test_what_an_earlier_version_admitted_keeps_its_strategies_and_is_the_same_spec() -> None:
+    name = "objectiveMetricName: loss"
+    more = f"{name}\n    additionalMetricNames: [a]"
+    now = load(edited(OURS, (name, more))).spec
+    lowest = tuple(MetricStrategy(name=one, value=Strategy.MIN) for one in ("loss", "a"))
+    objective = now.first_objective.model_copy(update={"metric_strategies": lowest})
+    assert differences(now.model_copy(update={"objective": objective}), now) == []
+    chosen = f"{more}\n    metricStrategies: [{{name: a, value: max}}]"
+    assert differences(now, load(edited(OURS, (name, chosen))).spec) != []
 
 
 def test_katib_drops_what_it_does_not_know_and_we_say_so() -> None:
