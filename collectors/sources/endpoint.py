@@ -3,8 +3,8 @@
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -13,6 +13,7 @@ from threading import Thread
 import orjson
 
 from collectors.sources.exposition import Page, Wanted
+from collectors.sources.watch import Unwatched
 from events.diagnosis import Diagnosis
 from events.metrics import Point
 from events.regular_file import open_regular
@@ -93,10 +94,9 @@ class Endpoint:
         steps, self._last = orjson.loads(state)
         self._steps = Counter(steps)
 
-    @contextmanager
-    def watching(self, changed: Callable[[], None]) -> Iterator["_Watch"]:
+    def watching(self, changed: Callable[[], None]) -> AbstractContextManager[Unwatched]:
         """Nothing tells of new values: they are looked for again and again."""
-        yield _Watch()
+        return nullcontext(Unwatched(_LOOK_SECONDS))
 
     def _begun(self) -> "_Scrape":
         self._due = time.monotonic() + self._get.interval
@@ -119,11 +119,6 @@ class Endpoint:
         self._last[metric] = repr(value)
         self._steps[metric] += 1
         return Point(metric, self._steps[metric], at or self._clock(), value)
-
-
-class _Watch:
-    def patience(self) -> float:
-        return _LOOK_SECONDS
 
 
 class _Scrape(Thread):

@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -24,6 +24,7 @@ from collectors.parsers.event_records import (
 from collectors.parsers.explanation import likeness
 from collectors.parsers.reading import seconds
 from collectors.sources.tail import MAX_BYTES, MAX_POINTS
+from collectors.sources.watch import Unwatched
 from events.diagnosis import MOST_NAMES, Diagnosis
 from events.metrics import Point
 from events.regular_file import NOTHING_THERE, open_regular
@@ -107,10 +108,9 @@ class EventFolder:
         self._places, steps, self._ranks = orjson.loads(state)
         self._steps = Counter(steps)
 
-    @contextmanager
-    def watching(self, changed: Callable[[], None]) -> Iterator["_Watch"]:
+    def watching(self, changed: Callable[[], None]) -> AbstractContextManager[Unwatched]:
         """Nothing tells of new files below a folder: it is looked at again and again."""
-        yield _Watch()
+        return nullcontext(Unwatched(WALK_SECONDS))
 
     def _names(self) -> list[str]:
         found = (os.path.relpath(path, self._folder) for path in _files(self._folder))
@@ -143,12 +143,6 @@ class EventFolder:
                     self._steps[metric] += 1
                     at = seconds(scalar.wall_time) or self._clock()
                     yield Point(metric, self._steps[metric], at, scalar.value)
-
-
-class _Watch:
-    def patience(self) -> float:
-        """Seconds until the folder has to be looked at again."""
-        return WALK_SECONDS
 
 
 @lru_cache(maxsize=10_000)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 if sys.platform == "linux":
@@ -38,6 +39,16 @@ class FileWatch:
             return LOOK_SECONDS
         is_new, self._known = watch.wd != self._known, watch.wd
         return 0.0 if is_new else QUIET_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """When to look again at what nothing tells of: after so many seconds."""
+
+    seconds: float
+
+    def patience(self) -> float:
+        return self.seconds
 
 
 @contextmanager

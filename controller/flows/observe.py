@@ -155,11 +155,12 @@ class MetricsFollower:
         await send(self.bus, topics.METRICS, self.holding.shard, [report])
 
     def _source(self, key: AttemptKey) -> Source:
-        sources = self.sources.setdefault(key.experiment, {})
+        sources = self.sources.get(key.experiment, {})
         if key not in sources:
             assignment = self.holding.assignments[key.experiment, key.trial]
             experiment = self.holding.experiments[key.experiment]
             sources[key] = self.follow(Launch.of(experiment, key, assignment, self.holding.shard))
+            self.sources[key.experiment] = sources
         return sources[key]
 
     def _forget(self, key: AttemptKey) -> None:
