@@ -21,7 +21,7 @@ from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import create
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.document import with_defaults
+from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 
 IMAGE, COLLECTOR = "trialstream/python:3.11", "trialstream/collector:dev"

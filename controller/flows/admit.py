@@ -21,7 +21,7 @@ from events.envelope import Envelope
 from events.errors import RefusalError
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, ExtensionRequested, ResumeRequested
-from events.spec.document import with_defaults
+from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 from events.spec.validation import name_problem, problems

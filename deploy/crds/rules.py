@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from events.metrics import MAX_METRIC_NAME
-from events.spec.document import KINDS_WITH_CONDITIONS
+from events.spec.defaults import KINDS_WITH_CONDITIONS
 from events.spec.experiment import DEFAULT_PARALLEL
 
 Schema = dict[str, Any]

@@ -19,7 +19,7 @@ from controller.cluster.local.cluster import LocalCluster
 from controller.cluster.simulated import Answer, SimulatedCluster
 from events.facts import Cause
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.document import with_defaults
+from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.kubernetes import COLLECTOR, namespace, objects

@@ -5,7 +5,7 @@ from typing import Any
 
 from controller.cluster.kubernetes.labels import Rules
 from controller.cluster.kubernetes.pods import keep_pod, keep_workload
-from events.spec.document import with_defaults
+from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 
 UTC = timezone.utc  # noqa: UP017

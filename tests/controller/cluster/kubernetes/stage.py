@@ -14,7 +14,7 @@ from controller.cluster.kubernetes.labels import workload_name
 from controller.cluster.kubernetes.sidecar import Sidecar
 from events.bus.kafka import KafkaSettings
 from events.ids import ExperimentId, TrialNumber
-from events.spec.document import with_defaults
+from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 from tests.collectors.shipping import SHARD
 from tests.controller.cluster.identity import identity
