@@ -29,8 +29,6 @@ class WorkloadObserver:
         workload = self._cache.workloads.get(key)
         if workload is None or workload.rules is None or self._events.has_ended(key):
             return
-        if not self._cache.pods_listed:
-            return
         rules, pods = workload.rules, self._cache.pods(key)
         match phases.phase(workload.object, pods, rules, now(), started=key in self._started):
             case Finished() as end:

@@ -3,6 +3,7 @@ watched."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from controller.cluster import AttemptKey
@@ -24,7 +25,9 @@ PODS = Kind("v1", "Pod", "/api/v1", "pods")
 @dataclass(slots=True)
 class WorkloadCache:
     """`changed` is called with an attempt whenever something of it has changed, `gone` with a
-    workload that is gone."""
+    workload that is gone.
+
+    Before pods were listed nothing is told: a workload that has ended seems to have none."""
 
     api: Api
     namespaces: Sequence[str]
@@ -35,6 +38,8 @@ class WorkloadCache:
     workloads: dict[AttemptKey, Workload] = field(default_factory=dict)
     attempts: dict[ExperimentId, set[AttemptKey]] = field(default_factory=dict)
     """Those whose workloads exist, by experiment."""
+    _untold: set[AttemptKey] = field(default_factory=set)
+    """Those that have changed before pods were listed."""
     _pods: dict[AttemptKey, dict[str, Object]] = field(default_factory=dict)
     _train_jobs: dict[tuple[str, str], AttemptKey] = field(default_factory=dict)
     """The attempts of TrainJobs, by namespace and name."""
@@ -49,10 +54,9 @@ class WorkloadCache:
         reflectors = [*self._watched(PODS, MANAGED), *self._watched(kind, MANAGED)]
         if kind.kind == TRAIN_JOB:
             reflectors += self._watched(PODS, JOBSET)
-        if not all(reflector.tried.is_set() for reflector in reflectors):
-            await _first_tries(reflectors)
-            for key in tuple(self.workloads):
-                self.changed(key)  # nothing was said of it before its pods were listed
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SYNC_SECONDS):
+                await _first_tries(reflectors)
         return next((reflector.problem for reflector in reflectors if reflector.problem), "")
 
     def troubles(self) -> Iterator[str]:
@@ -63,16 +67,11 @@ class WorkloadCache:
                 yield trouble
 
     def synced(self, kind: Kind) -> bool:
-        """Has everything been listed that existed when the watch began?"""
+        """Has everything been listed that existed when the watch began, and pods, if they may be
+        listed?"""
         reflectors = self._reflectors.get((kind, MANAGED), [])
-        return bool(reflectors) and all(reflector.synced.is_set() for reflector in reflectors)
-
-    @property
-    def pods_listed(self) -> bool:
-        """Have all pods been listed, or could they not be? Before that, a workload that has ended
-        seems to have no pods."""
-        watched = (one for (kind, _), one in self._reflectors.items() if kind is PODS)
-        return all(reflector.tried.is_set() for reflectors in watched for reflector in reflectors)
+        listed = bool(reflectors) and all(reflector.synced.is_set() for reflector in reflectors)
+        return listed and self._pods_listed
 
     def pods(self, key: AttemptKey) -> list[Object]:
         """Of an attempt, also those that are gone: they may tell why the workload fails."""
@@ -97,12 +96,34 @@ class WorkloadCache:
             for reflector in reflectors:
                 name = f"watch {reflector.resource.path} ({selector})"
                 self._running.append(self.tasks.create_task(reflector.run(), name=name))
+            if kind is PODS:
+                telling = self._tell_once_listed(reflectors)
+                self._running.append(self.tasks.create_task(telling, name="tell once pods listed"))
         return self._reflectors[kind, selector]
 
     def _reflector(self, kind: Kind, resource: Resource) -> Reflector:
         if kind is PODS:
             return Reflector(self.api, resource, keep_pod, self._handle_pod)
         return Reflector(self.api, resource, keep_workload, self._handle_workload)
+
+    @property
+    def _pods_listed(self) -> bool:
+        """Have all pods been listed, or could they not be?"""
+        watched = (one for (kind, _), one in self._reflectors.items() if kind is PODS)
+        return all(reflector.tried.is_set() for reflectors in watched for reflector in reflectors)
+
+    async def _tell_once_listed(self, pods: Iterable[Reflector]) -> None:
+        await _first_tries(pods)
+        if self._pods_listed:
+            untold, self._untold = self._untold, set()
+            for key in untold & self.workloads.keys():
+                self.changed(key)
+
+    def _tell(self, key: AttemptKey) -> None:
+        if self._pods_listed:
+            self.changed(key)
+        else:
+            self._untold.add(key)
 
     def _handle_workload(self, obj: Object, gone: bool) -> None:
         workload = Workload.of(obj)
@@ -116,7 +137,7 @@ class WorkloadCache:
         self.attempts.setdefault(key.experiment, set()).add(key)
         if workload.kind == TRAIN_JOB:
             self._train_jobs[workload.namespace, workload.name] = key
-        self.changed(key)
+        self._tell(key)
 
     def _remove(self, workload: Workload) -> None:
         key = workload.key
@@ -137,15 +158,11 @@ class WorkloadCache:
         pods = self._pods.setdefault(key, {})
         pods[metadata["uid"]] = {**pod, GONE: True} if gone else pod
         if key in self.workloads:
-            self.changed(key)
+            self._tell(key)
         elif all(known.get(GONE) for known in pods.values()):
             del self._pods[key]
 
 
 async def _first_tries(reflectors: Iterable[Reflector]) -> None:
-    try:
-        async with asyncio.timeout(SYNC_SECONDS):
-            for reflector in reflectors:
-                await reflector.tried.wait()
-    except TimeoutError:
-        pass
+    for reflector in reflectors:
+        await reflector.tried.wait()

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,14 @@ SILENCE = b""
 
 @dataclass
 class Proxy:
-    """`judge` decides on each request; `asked` has them all. `lost` names requests whose answers
-    are lost."""
+    """`judge` decides on each request, once it was held; `asked` has them all. `loses` names
+    requests whose answers are lost."""
 
     port: int = 0
     judge: Judge = lambda method, path: None
     loses: Callable[[str, str], bool] = lambda method, path: False
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By path: requests are answered once it is set."""
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def kubeconfig(self, folder: Path) -> Path:
@@ -67,9 +69,14 @@ def plain_api() -> Iterator[int]:
 async def proxied(upstream: int) -> AsyncGenerator[Proxy]:
     """Serve until it is left; each request of a connection is judged by its first line."""
     proxy = Proxy()
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+        with closing(writer), suppress(OSError):
             await _Connection(
                 proxy, reader, writer, *await asyncio.open_connection("127.0.0.1", upstream)
             ).serve()
@@ -80,6 +87,9 @@ async def proxied(upstream: int) -> AsyncGenerator[Proxy]:
         yield proxy
     finally:
         server.close()
+        await asyncio.sleep(0)  # what was accepted just now is served, too
+        if serving:  # else sockets would be left when the event loop goes
+            await asyncio.wait(serving, timeout=1)
 
 
 @dataclass
@@ -107,6 +117,8 @@ class _Connection:
         while data := await self.reader.read(65536):
             words = data.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
             if len(words) == 3 and words[2].startswith("HTTP/"):
+                if held := self.proxy.held.get(words[1].partition("?")[0]):
+                    await held.wait()
                 answer = self._judged(words[0], words[1])
                 if answer is not None:
                     self.writer.write(answer)
