@@ -74,16 +74,17 @@ class UnencodedRecord(Record):
     """The record of an envelope, encoded only when its bytes are asked for, which within one
     process is rare."""
 
-    __slots__ = ("envelope",)
+    __slots__ = ("envelope", "size")
     envelope: Envelope
+    size: int
 
     def __init__(self, envelope: Envelope, topic: str, shard: Shard) -> None:
-        for name, value in (("envelope", envelope), ("topic", topic), ("partition", shard)):
-            object.__setattr__(self, name, value)
-
-    @property
-    def size(self) -> int:
-        return USUAL_BYTES + POINT_BYTES * len(getattr(self.envelope.body, "points", ()))
+        body, put = envelope.body, object.__setattr__
+        points = len(body.points) if isinstance(body, MetricsReported) else 0
+        put(self, "envelope", envelope)
+        put(self, "topic", topic)
+        put(self, "partition", shard)
+        put(self, "size", USUAL_BYTES + POINT_BYTES * points)
 
     def __getattr__(self, name: str) -> Any:
         """Called for an attribute that is not set yet: each part is encoded once."""

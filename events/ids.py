@@ -1,8 +1,9 @@
 """Identifiers, each of its own type, and the names and ids that follow from them."""
 
 from dataclasses import dataclass
+from hashlib import sha1
 from typing import Annotated, NewType
-from uuid import UUID, uuid5
+from uuid import UUID
 from zlib import crc32
 
 from pydantic import Field
@@ -15,6 +16,9 @@ TrialNumber = NewType("TrialNumber", int)
 Trial = Annotated[TrialNumber, Field(ge=1, le=LARGEST_INT32)]
 """A trial's number as a field of a message."""
 Shard = NewType("Shard", int)
+_UUID_5 = 5 << 76 | 0x8000 << 48
+_UUID_BITS = ~(0xF000 << 64 | 0xC000 << 48)
+"""The version and variant of an id that is made from a name (RFC 9562), and all other bits."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,5 +51,9 @@ def shard_of(namespace: str, name: str, shards: int) -> Shard:
 
 
 def consequence(cause: UUID, part: int | str) -> UUID:
-    """The id of the `part`-th thing that follows from `cause`; a repetition yields the same id."""
-    return uuid5(cause, str(part))
+    """The id of the `part`-th thing that follows from `cause`; a repetition yields the same id.
+
+    It is that of uuid5, in half of its time: each event has one.
+    """
+    digest = sha1(cause.bytes + str(part).encode(), usedforsecurity=False).digest()
+    return UUID(int=int.from_bytes(digest[:16], "big") & _UUID_BITS | _UUID_5)

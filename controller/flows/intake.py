@@ -286,10 +286,11 @@ class SignalProcessor:
     ) -> tuple[Experiment, list[Recorded]]:
         """Fold signals into facts, and facts into what is known."""
         recorded: list[Recorded] = []
+        at = self.clocks.budget()
         for one in received:
             for envelope in _with_first_tick(self._dated(one.envelope)):
                 try:
-                    experiment, more = apply_signal(experiment, envelope, self.clocks.budget())
+                    experiment, more = apply_signal(experiment, envelope, at)
                 except Exception as error:  # a fault of ours must not hold up the shard
                     self._reject([one], self._reason([one], error))
                 else:

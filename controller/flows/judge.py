@@ -20,6 +20,7 @@ from events import topics
 from events.bus import Bus
 from events.clock import now
 from events.envelope import Envelope, send
+from events.facts import TrialScheduled
 from events.ids import AttemptKey
 from events.metrics import MetricsCompleted, MetricsReported, is_measurement
 from events.signals import MetricsCollected
@@ -44,7 +45,7 @@ async def judge(
         while True:
             await processor.fetch(reader)
             while not facts.empty():
-                early_stopping.learn(facts.get_nowait())
+                processor.learn(facts.get_nowait())
             await processor.restore()
             dead = await processor.process()
             reader.acknowledge(processor.backlog.oldest(reader.position))
@@ -66,6 +67,13 @@ class MeasurementProcessor:
         if self.early_stopping.due:
             await restore(self.early_stopping, self.measurements.courses)
             await self._send_stops()
+
+    def learn(self, recorded: Recorded) -> None:
+        """What was decided matters to the rules, and which attempts begin."""
+        self.early_stopping.learn(recorded)
+        if isinstance(fact := recorded.fact, TrialScheduled):
+            key = AttemptKey(recorded.envelope.experiment, fact.trial, fact.attempt)
+            self.measurements.begin(self.holding.shard, self.holding.epoch, key)
 
     async def fetch(self, reader: Reader) -> None:
         """Read on, if there is room for more."""

@@ -135,7 +135,7 @@ class MetricsFollower:
             async with self.lock:  # until one has points: ends of attempts wait for no more
                 key, points = _next_points(unread)
                 if points and key in sources:
-                    await self._report(key, points)
+                    await self._send([report_points(key, points, now())])
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.lock:
@@ -143,16 +143,16 @@ class MetricsFollower:
             self._forget(key)
             if source is None:  # it was concluded while we waited for the lock
                 return
+            last: list[Envelope] = []  # with the completion: they are stored and summed up at once
             while points := source.finish():
-                await self._report(key, points)
-            await self._send(report_completion(key, now(), source.diagnosis()))
+                await self._send(last)
+                last = [report_points(key, points, now())]
+            await self._send([*last, report_completion(key, now(), source.diagnosis())])
 
-    async def _report(self, key: AttemptKey, points: Sequence[Point]) -> None:
-        await self._send(report_points(key, points, now()))
-        await asyncio.sleep(0)  # a long file must not hold up everybody else
-
-    async def _send(self, report: Envelope) -> None:
-        await send(self.bus, topics.METRICS, self.holding.shard, [report])
+    async def _send(self, reports: Sequence[Envelope]) -> None:
+        if reports:
+            await send(self.bus, topics.METRICS, self.holding.shard, reports)
+            await asyncio.sleep(0)  # a long file must not hold up everybody else
 
     def _source(self, key: AttemptKey) -> Source:
         sources = self.sources.get(key.experiment, {})

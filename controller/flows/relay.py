@@ -79,9 +79,11 @@ class Relayer:
         if places:
             await self.outbox.done(Effect.PUBLISH, places)
         for one in published:
+            if not isinstance(one.fact, ExperimentDeleted):
+                self._drop(one)
+                continue
             with quarantine.isolating(one.envelope.experiment, _FLOW):
-                if isinstance(one.fact, ExperimentDeleted):
-                    await self.forget(one.envelope.experiment)
+                await self.forget(one.envelope.experiment)
                 self._drop(one)
         for experiment_id in self.waiting.keys() - self.parked:
             self.parked.add(experiment_id)

@@ -175,6 +175,12 @@ class Measurements:
         if found is None or not found["fence"]:
             raise FencedError(f"shard {shard}: epoch {epoch} is over")
 
+    def begin(self, shard: Shard, epoch: int, attempt: AttemptKey) -> None:
+        """The attempt is new: nothing of it can be stored, so nobody has to look."""
+        at, known = self._known.setdefault(shard, (epoch, {}))
+        if at == epoch:
+            known.setdefault(attempt, {})
+
     async def collected(
         self, shard: Shard, epoch: int, attempts: Collection[AttemptKey]
     ) -> dict[AttemptKey, Observation]:

@@ -39,7 +39,7 @@ class _Partition:
     def add(self, record: Record) -> None:
         self.records.append(record)
         self.size += record.size
-        if not self.subscriptions:
+        if not self.subscriptions and len(self.records) > UNHEARD:
             self.trim()
         for subscription in self.subscriptions:
             subscription.wake()
@@ -122,4 +122,7 @@ class MemoryBus:
             log.drained.set()
 
     def _partition(self, topic: str, number: int) -> _Partition:
-        return self._partitions.setdefault((topic, number), _Partition())
+        place = topic, number
+        if place not in self._partitions:
+            self._partitions[place] = _Partition()
+        return self._partitions[place]

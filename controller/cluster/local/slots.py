@@ -26,7 +26,7 @@ class Slots:
             if number not in taken and self._lock(number):
                 self._taken[path] = number
                 with suppress(OSError):  # a full disk: the name serves fairness only
-                    os.pwrite(self._open(), path[:NAME].encode(), number * NAME)
+                    self._write(path[:NAME].encode(), number * NAME)
                 return True
         return False
 
@@ -51,6 +51,11 @@ class Slots:
             else:
                 found[os.pread(self._open(), NAME, number * NAME).decode(errors="replace")] += 1
         return found, min(free, used)
+
+    def _write(self, name: bytes, place: int) -> None:
+        """Mostly it is there from the experiment's last trial: reading waits for no disk."""
+        if os.pread(self._open(), NAME, place) != name:
+            os.pwrite(self._open(), name, place)
 
     def _open(self) -> int:
         if self._file is None:

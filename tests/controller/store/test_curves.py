@@ -107,6 +107,21 @@ async def test_a_long_curve_is_thinned_and_its_summary_is_whole(database_url: st
         assert row["kept"] == len(stored)
 
 
+async def test_of_an_attempt_that_begins_nothing_is_looked_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _author(database_url) as (database, author):
+        measurements, read = Measurements(database, QUOTA), []
+        monkeypatch.setattr(measurements, "_read", lambda missing: read.append(missing))
+        key = AttemptKey(author.id, TrialNumber(1), 1)
+        for step in (1, 2):  # told once more, it forgets nothing
+            measurements.begin(author._shard, author._epoch, key)
+            await store(measurements, author, [point(step, step / 2)])
+        seen = await measurements.collected(author._shard, author._epoch, [key])
+        assert (seen[key]["loss"].count, seen[key]["loss"].latest) == (2, 1.0)
+        assert read == []
+
+
 async def test_who_reads_the_curve_again_changes_nothing(database_url: str) -> None:
     told = _told(2_000)
     async with _author(database_url) as (database, author):
