@@ -38,10 +38,14 @@ def load_profile() -> None:
 
     How long an example takes says more about the machine and its caches than about the code: the
     first of a fresh clone imports and compiles, and hypothesis reads all our sources for it. So no
-    example is too slow.
+    example is too slow. Where a test does not say how many there are, half of them are left to the
+    long tier.
     """
     settings.register_profile(
-        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "patient",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=100 if LONG else 50,
     )
     settings.load_profile("patient")
 
