@@ -13,6 +13,7 @@ WORKING = (
     CollectorKind.TENSORFLOW_EVENT,
     CollectorKind.PROMETHEUS,
     CollectorKind.PUSH,
+    CollectorKind.CUSTOM,
 )
 
 

@@ -8,7 +8,7 @@ from collectors.parsers.presets import PresetText
 from collectors.parsers.reading import Parser, Reading
 from collectors.parsers.text import Text
 from events.metrics import MAX_METRIC_NAME
-from events.spec.collector import CollectorKind, FileFormat, MetricsCollectorSpec
+from events.spec.collector import FileFormat, MetricsCollectorSpec
 
 __all__ = ["Parser", "Reading", "parser_for"]
 
@@ -22,7 +22,7 @@ def parser_for(spec: MetricsCollectorSpec, metrics: Sequence[str]) -> Parser:
     wanted = [
         metric for metric in metrics if 0 < len(metric) <= MAX_METRIC_NAME and "\0" not in metric
     ]
-    if spec.collector.kind is CollectorKind.PUSH or spec.format is FileFormat.JSON:
+    if spec.collector.kind.takes_reports or spec.format is FileFormat.JSON:
         return JsonLines(wanted)
     if spec.preset is not None:
         return PresetText(wanted, spec.preset)

@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from events.diagnosis import Diagnosis
-from events.spec.collector import METRICS_PORT, CollectorKind, FileFormat, MetricsCollectorSpec
+from events.spec.collector import (
+    METRICS_PORT,
+    REPORT_FILE,
+    CollectorKind,
+    FileFormat,
+    MetricsCollectorSpec,
+)
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
@@ -20,8 +26,8 @@ def why_unreported(
     collector = spec.metrics_collector_spec
     if seen is not None and seen.silent:
         return _silence(observation)
-    if collector.collector.kind is CollectorKind.PUSH:
-        return _unpushed(metric, seen or Diagnosis())
+    if collector.collector.kind.takes_reports:
+        return _unreported(metric, collector.collector.kind, seen or Diagnosis())
     if collector.collector.kind is CollectorKind.PROMETHEUS:
         return _unscraped(collector, seen or Diagnosis(absent=True))
     if seen is None:
@@ -54,11 +60,13 @@ def _nothing(collector: MetricsCollectorSpec, *, absent: bool) -> str:
     return "it printed nothing"
 
 
-def _unpushed(metric: str, seen: Diagnosis) -> str:
-    """Of a program that reports by itself."""
+def _unreported(metric: str, kind: CollectorKind, seen: Diagnosis) -> str:
+    """Of a program that reports by itself, or a collector of the user's that does."""
     if names := [name for name in seen.others if name not in NO_METRICS]:
         return f"it reported {_listed(names)} instead"
     missing = "" if seen.absent or seen.empty else f" with a number as {metric}"
+    if kind is CollectorKind.CUSTOM:
+        return f"its custom collector has appended no report{missing} to the file in {REPORT_FILE}"
     return f"its program has not called report of trialstream_report{missing}"
 
 

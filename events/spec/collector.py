@@ -25,8 +25,14 @@ class CollectorKind(StrEnum):
 
     @property
     def has_path(self) -> bool:
-        """Does the trial write to a place of its own, which the spec names?"""
+        """Is what the trial writes at a path that the spec names read by our own collector?"""
         return self in (CollectorKind.FILE, CollectorKind.TENSORFLOW_EVENT)
+
+    @property
+    def takes_reports(self) -> bool:
+        """Are metrics appended to a file of reports, by the trial or by a collector of the
+        user's?"""
+        return self in (CollectorKind.PUSH, CollectorKind.CUSTOM)
 
 
 class FileFormat(StrEnum):
@@ -82,6 +88,13 @@ class MetricsCollectorSpec(SpecPart):
     def format(self) -> FileFormat:
         path = self.source.file_system_path if self.source else None
         return (path.format if path else None) or FileFormat.TEXT
+
+    @property
+    def shares_path(self) -> bool:
+        """Does the spec name a place to which the trial writes, and where somebody else reads?"""
+        path = self.source.file_system_path if self.source else None
+        custom = self.collector.kind is CollectorKind.CUSTOM
+        return self.collector.kind.has_path or (custom and bool(path and path.path))
 
     @property
     def path(self) -> str:

@@ -155,6 +155,12 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
             )
         if path.path is not None and not path.path.startswith("/"):
             yield Problem((*place, "path"), f"{path.path!r} must be absolute")
+    if spec.collector.kind is CollectorKind.CUSTOM and spec.collector.custom_collector is None:
+        yield Problem(
+            (*where, "collector", "customCollector"),
+            "is required for kind Custom: a container whose program appends reports to the file in "
+            "TRIALSTREAM_REPORT_FILE",
+        )
     if spec.source and spec.source.http_get:
         yield from http_get_problems(spec.source.http_get, (*where, "source", "httpGet"))
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT and path and path.format:

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from controller.cluster import Launch
+from controller.cluster.kubernetes.custom_collector import (
+    add_custom_collector,
+    custom_collector_problems,
+)
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
@@ -87,6 +91,7 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
         yield Problem((*template.manifest_place, *path), message)
     for problem in shape_problems(_copied(tree)):
         yield Problem((*template.manifest_place, *problem.path), problem.message)
+    yield from custom_collector_problems(spec.metrics_collector_spec, policy)
     if tree.get("kind") in CLOSED_KINDS:
         kind = spec.metrics_collector_spec.collector.kind
         if kind.has_path or kind in UNWRAPPED:
@@ -217,20 +222,27 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
         for pod in pod_templates(tree):
             if not pod.argo and id(pod.spec) not in own:
                 add_report_module(pod, name, sidecar)
+    collector = launch.spec.metrics_collector_spec
     for pod in pods:
-        add_collector(pod, name, launch, sidecar, str(tree.get("apiVersion")))
+        mounts = add_collector(pod, name, launch, sidecar, str(tree.get("apiVersion")))
+        if collector.collector.kind is CollectorKind.CUSTOM:
+            add_custom_collector(pod, collector, _variables(launch), mounts)
     return True
 
 
-def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
-    """The container's variables with those that describe the trial; the template's own win."""
-    ours = {
+def _variables(launch: Launch) -> dict[str, str]:
+    return {
         "TRIALSTREAM_TRIAL": launch.name,
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
         "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
         "KATIB_TRIAL_NAME": launch.name,
         "PYTHONUNBUFFERED": "1",  # else what is printed to a file comes when it ends
     }
+
+
+def _environment(container: dict[str, Any], launch: Launch) -> list[Any]:
+    """The container's variables with those that describe the trial; the template's own win."""
+    ours = _variables(launch)
     listed = container.get("env") or []
     named = {str(one.get("name")) for one in listed if isinstance(one, dict)}
     added = [

@@ -19,7 +19,7 @@ REPORTS = f"{FOLDER}/reports.jsonl"
 """What a program has pushed."""
 PORT = f"{FOLDER}/port"
 """Would name another port than the spec does; in a pod there is none."""
-UNWRAPPED = (CollectorKind.PUSH, CollectorKind.PROMETHEUS)
+UNWRAPPED = (CollectorKind.PUSH, CollectorKind.PROMETHEUS, CollectorKind.CUSTOM)
 """Besides those with a path of their own: whatever the command is, there is something to read."""
 DELIVERY_SECONDS = 0.5
 """Between two deliveries: stopping a pod takes seconds anyway, and thousands of collectors share
@@ -70,16 +70,23 @@ def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -
 
 def add_collector(
     pod: PodTemplate, name: str, launch: Launch, sidecar: Sidecar, api_version: str
-) -> None:
-    """Add the collector to the pod template, beside the container `name`."""
+) -> list[dict[str, Any]]:
+    """Add the collector to the pod template, beside the container `name`; what a collector of the
+    user's has to mount."""
     container = pod.container(name)
     assert container is not None
     spec = launch.spec.metrics_collector_spec
     file, shared = STDOUT, [share(pod, container)]
+    beside = [*shared]
     if spec.collector.kind is CollectorKind.PUSH:
         file = REPORTS
         append(container, "env", {"name": REPORT_FILE, "value": file})
         make_importable(container)
+    elif spec.collector.kind is CollectorKind.CUSTOM:
+        file = REPORTS
+        if spec.shares_path:
+            folder = PurePosixPath(spec.path).parent
+            beside.append(_metrics_mount(pod, container, folder))
     elif spec.collector.kind is CollectorKind.PROMETHEUS:
         file = PORT
         port = {"name": METRICS_PORT, "value": str(spec.http_get.port_number)}
@@ -92,6 +99,7 @@ def add_collector(
     else:
         container["command"] = [*WRAPPER, *container["command"]]
     add_first(pod, _collector(launch, sidecar, file, shared, api_version), sidecar)
+    return beside
 
 
 def share(pod: PodTemplate, container: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Attempt:
         self.folder = os.path.join(data, "experiments", *path.split("/"))
         self.log = os.path.join(self.folder, "log")
         self.metrics = os.path.join(self.folder, "metrics")
+        self.custom_log = os.path.join(self.folder, "custom-collector.log")
         self.port_file = os.path.join(self.folder, "port")
 
     def claim(self, supervisor: str) -> str | None:

@@ -16,7 +16,11 @@ from controller.cluster.local.connection import sockets_folder
 from controller.cluster.local.environment import trial_environment
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.messages import attempt_path, ended_event, parse_path
-from controller.cluster.local.program import ProcessError, render_process
+from controller.cluster.local.program import (
+    ProcessError,
+    render_custom_collector,
+    render_process,
+)
 from controller.cluster.local.supervisors import Supervisors
 from controller.core.experiment import Identity
 from events.facts import Cause
@@ -182,13 +186,18 @@ class LocalCluster:
     def metrics_path(self, launch: Launch) -> Path:
         """Where the attempt's metrics are looked for: its log, or a file or folder of its own for
         the collectors File, TensorFlowEvent and Push, or the file with the port of its endpoint."""
-        collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
-        if collector.collector.kind is CollectorKind.PUSH:
+        collector = launch.spec.metrics_collector_spec
+        if collector.collector.kind.takes_reports:
             return Path(self._attempt(launch.key).folder, REPORTS)
         if collector.collector.kind is CollectorKind.PROMETHEUS:
             return Path(self._attempt(launch.key).port_file)
-        if not _writes_metrics_file(launch):
-            return self.log_path(launch.key)
+        if collector.shares_path:
+            return self._shared_path(launch)
+        return self.log_path(launch.key)
+
+    def _shared_path(self, launch: Launch) -> Path:
+        """What stands for the path that the spec names: a file or folder of the attempt's own."""
+        collector, folder = launch.spec.metrics_collector_spec, self._attempt(launch.key).metrics
         if collector.collector.kind is CollectorKind.TENSORFLOW_EVENT:
             return Path(folder, collector.path.strip("/"))
         return Path(folder, Path(collector.path).name or "metrics")
@@ -197,17 +206,21 @@ class LocalCluster:
         return Attempt(str(self._data), attempt_path(key))
 
     def _start_request(self, launch: Launch) -> Message:
-        metrics = self.metrics_path(launch)
+        metrics, shared = self.metrics_path(launch), self._shared_path(launch)
         try:
-            process = render_process(launch, metrics)
+            process = render_process(launch, metrics, shared)
+            beside = render_custom_collector(launch, metrics, shared)
         except (ProcessError, TemplateError) as error:
             request = messages.failed_start_request(launch.key, str(error))
         else:
+            spec = launch.spec.metrics_collector_spec
             request = messages.start_request(
-                launch.key, process, self._grace, metrics_folder=_writes_metrics_file(launch)
+                launch.key, process, self._grace, metrics_folder=spec.shares_path
             )
+            if beside is not None:
+                request["beside"] = {"argv": beside.argv, "env": beside.env}
             request["slots"] = self._slots
-            if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.PROMETHEUS:
+            if spec.collector.kind is CollectorKind.PROMETHEUS:
                 request["port"] = METRICS_PORT
         if self._collector is not None:
             argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
@@ -259,10 +272,6 @@ class LocalCluster:
     async def _close(self) -> None:
         self._events.put_nowait(None)
         await self._supervisors.close()
-
-
-def _writes_metrics_file(launch: Launch) -> bool:
-    return launch.spec.metrics_collector_spec.collector.kind.has_path
 
 
 def _no_slot(slots: int) -> str:

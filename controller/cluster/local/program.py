@@ -49,23 +49,45 @@ class Process:
     memory: int | None = None
 
 
-def render_process(launch: Launch, metrics: Path) -> Process:
-    """Render the attempt's template; `metrics` is the file in which its metrics are looked for.
+def render_process(launch: Launch, metrics: Path, shared: Path | None = None) -> Process:
+    """Render the attempt's template; `metrics` is the file in which its metrics are looked for, and
+    `shared`, if it is another, stands for the path that the spec names.
 
     Raises ProcessError or TemplateError if the template cannot be rendered or names no command.
     """
     own = _own_variables(launch, metrics)
     argv, env, timeout, memory = _render(launch, own)
-    if launch.spec.metrics_collector_spec.collector.kind.has_path:
-        path, place = _named(launch, metrics, [*argv, *env.values()])
-        argv = [_redirect(word, path, place) for word in argv]
-        env = {name: _redirect(value, path, place) for name, value in env.items()}
+    argv, env = _redirected(launch, shared or metrics, argv, env)
     timeouts = [
         seconds
         for seconds in (launch.spec.trial_template.timeout_seconds, timeout)
         if seconds is not None
     ]
     return Process(tuple(argv), {**env, **own}, launch.origin, min(timeouts, default=None), memory)
+
+
+def render_custom_collector(launch: Launch, metrics: Path, shared: Path) -> Process | None:
+    """The user's own collector, which appends reports to `metrics`; None if there is none. Raises
+    ProcessError."""
+    container = launch.spec.metrics_collector_spec.collector.custom_collector
+    if container is None or not launch.spec.metrics_collector_spec.collector.kind.takes_reports:
+        return None
+    own, literals = _own_variables(launch, metrics), _literal_variables(container)
+    known = {**literals, **own}
+    argv = [_expand(word, known) for word in _command(container)]
+    env = {name: _expand(value, known) for name, value in literals.items()}
+    argv, env = _redirected(launch, shared, argv, env)
+    return Process(tuple(argv), {**env, **own}, launch.origin)
+
+
+def _redirected(
+    launch: Launch, shared: Path, argv: list[str], env: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    if not launch.spec.metrics_collector_spec.shares_path:
+        return argv, env
+    path, place = _named(launch, shared, [*argv, *env.values()])
+    redirected = {name: _redirect(value, path, place) for name, value in env.items()}
+    return [_redirect(word, path, place) for word in argv], redirected
 
 
 def _render(
@@ -89,6 +111,7 @@ def _render(
 
 def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     """Why trials of `spec` could not run as local processes."""
+    yield from _custom_collector_problems(spec)
     template = spec.trial_template
     where = ("spec", "trialTemplate")
     if template.config_map is not None:
@@ -103,6 +126,17 @@ def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         _check_limits(template.trial_spec, container)
     except ProcessError as error:
         yield Problem((*where, "trialSpec"), str(error))
+
+
+def _custom_collector_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    container = spec.metrics_collector_spec.collector.custom_collector
+    if container is not None and spec.metrics_collector_spec.collector.kind.takes_reports:
+        try:
+            _command(container)
+            _literal_variables(container)
+        except ProcessError as error:
+            where = ("spec", "metricsCollectorSpec", "collector", "customCollector")
+            yield Problem(where, str(error))
 
 
 def process_warnings(spec: ExperimentSpec, slots: int) -> Iterator[str]:
@@ -145,13 +179,13 @@ def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
 
 
 def _own_variables(launch: Launch, metrics: Path) -> dict[str, str]:
-    pushes = launch.spec.metrics_collector_spec.collector.kind is CollectorKind.PUSH
+    takes_reports = launch.spec.metrics_collector_spec.collector.kind.takes_reports
     return {
         "TRIALSTREAM_TRIAL": launch.name,
         "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
         "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
         "TRIALSTREAM_METRICS_FILE": str(metrics),
-        **({REPORT_FILE: str(metrics)} if pushes else {}),
+        **({REPORT_FILE: str(metrics)} if takes_reports else {}),
         "KATIB_TRIAL_NAME": launch.name,
     }
 

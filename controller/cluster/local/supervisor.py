@@ -5,7 +5,7 @@ Requests and their replies, one JSON object a line, over a unix socket:
 
     {"id": 1, "op": "start", "key": …, "argv": […], "env": {…}, "cwd": …, "grace": s,
           "timeout": s?, "memory": bytes?, "collector": {"argv": […], "env": {…}}?, "slots": n?,
-          "port": variable?}
+          "port": variable?, "beside": {"argv": […], "env": {…}}?}
     {"id": 2, "op": "start", "key": …, "error": "why this attempt cannot be started"}
     {"id": 3, "op": "stop", "key": …, "grace": s, "cause": "Cancelled", "message": …}
     {"id": 4, "op": "kill", "experiment": …}

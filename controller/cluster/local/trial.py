@@ -13,9 +13,9 @@ from controller.cluster.local.process_memory import oom_kills
 from controller.cluster.local.spawn import Command, SpawnError, spawn
 from events.regular_file import open_regular
 
-LINGER = 1.0
-"""Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has
-ended."""
+LINGER, COLLECTOR_LINGER = 1.0, 10.0
+"""Seconds between SIGTERM and SIGKILL for what is left of a group once its main process has ended,
+and where a collector of the user's is left."""
 GIVE_UP = 5.0
 """Seconds after SIGKILL before processes that cannot be killed (they hang in the kernel) are left
 alone."""
@@ -34,6 +34,7 @@ class Trial:
         self.grace: float = request["grace"]
         self.timeout: float | None = request.get("timeout")
         self.memory: int | None = request.get("memory")
+        self.linger = COLLECTOR_LINGER if "beside" in request else min(LINGER, self.grace)
         self.oom_kills = oom_kills()
         self.deadline = now + self.timeout if self.timeout else float("inf")
         """When `enforce_deadline` is due: the timeout, then SIGKILL, then giving up."""
@@ -65,15 +66,14 @@ class Trial:
         self.deadline = time.monotonic() + GIVE_UP
 
     def handle_exit(self, status: int) -> None:
-        """The main process has ended; what is left of its group gets LINGER seconds to end, too."""
+        """The main process has ended; what is left of its group gets some time to end, too."""
         self.status = status
-        linger = min(LINGER, self.grace)
         if self.ending is None:
-            self._term(linger)
+            self._term(self.linger)
         elif self.killed:
             self.deadline = time.monotonic() + GIVE_UP
         else:
-            self.deadline = min(self.deadline, time.monotonic() + linger)
+            self.deadline = min(self.deadline, time.monotonic() + self.linger)
 
     def enforce_deadline(self) -> None:
         if self.status is None and self.ending is None:
@@ -133,7 +133,24 @@ def spawn_trial(attempt: Attempt, request: Message) -> int:
     argv, env = request["argv"], {"PYTHONUNBUFFERED": "1", **os.environ, **request["env"]}
     if variable := request.get("port"):
         argv, env = _with_port(attempt, variable, argv, env)
-    return spawn(Command(argv, env, request["cwd"] or attempt.folder), attempt.log)
+    folder = request["cwd"] or attempt.folder
+    collector = _spawn_collector(attempt, request, folder)
+    try:
+        return spawn(Command(argv, env, folder), attempt.log)
+    except BaseException:
+        if collector is not None:
+            signal_one(collector, signal.SIGKILL)
+        raise
+
+
+def _spawn_collector(attempt: Attempt, request: Message, folder: str) -> int | None:
+    """Start the user's own collector, if there is one. By its variables it counts as a process that
+    the trial has left behind: once that has ended, it gets SIGTERM, and some time."""
+    if "beside" not in request:
+        return None
+    beside = request["beside"]
+    env = {"PYTHONUNBUFFERED": "1", **os.environ, **beside["env"]}
+    return spawn(Command(beside["argv"], env, folder), attempt.custom_log)
 
 
 def _with_port(

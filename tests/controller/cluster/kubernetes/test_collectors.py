@@ -9,10 +9,12 @@ import pytest
 
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
+from tests.collectors.custom import COLLECTING, PLACE, SOURCE, WRITING
 from tests.collectors.event_files import write
 from tests.collectors.exposing import COLLECTOR, EXPOSING
 from tests.collectors.shipping import arrived, losses
 from tests.controller.cluster.kubernetes.stage import job, stage
+from tests.kubernetes import PYTHON
 
 LINES = {"collector": {"kind": "File"}}
 EVENTS = {"collector": {"kind": "TensorFlowEvent"}}
@@ -73,6 +75,20 @@ async def test_an_image_that_knows_nothing_of_us_can_push(
 async def test_what_a_program_exposes_is_read_in_its_pod(room: str, kafka: KafkaSettings) -> None:
     async with stage(room, kafka) as here:
         launch = await here.start(1, job(EXPOSING), collector=COLLECTOR)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = await asyncio.to_thread(arrived, kafka, launch.key)
+        assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+async def test_a_collector_of_the_users_is_told_of_the_end_and_read_to_its_last_report(
+    room: str, kafka: KafkaSettings
+) -> None:
+    command = ["python3", "-u", "-c", COLLECTING, PLACE]
+    custom = {"name": "mine", "image": PYTHON, "command": command}
+    collector = {"collector": {"kind": "Custom", "customCollector": custom}, "source": SOURCE}
+    async with stage(room, kafka) as here:
+        program = job(WRITING, "1", PLACE)
+        launch = await here.start(1, program, collector=collector)
         assert (await here.ended(1)).cause is Cause.COMPLETED
         points = await asyncio.to_thread(arrived, kafka, launch.key)
         assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
