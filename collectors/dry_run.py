@@ -28,6 +28,11 @@ MOST_NEAR = 100
 LONGEST_SHOWN = 120
 _CLOSE = 3
 """The likeness from which on a line is shown."""
+NO_LINES = {
+    CollectorKind.TENSORFLOW_EVENT: "event files have no lines",
+    CollectorKind.PROMETHEUS: "a page for Prometheus is no log",
+    CollectorKind.NONE: "the collector None reads no metrics",
+}
 _BEFORE = r"(?:^|[^\w/.@-])"
 """So that the end of a longer name is not taken for it."""
 _NUMBER = r"([+-]?[0-9.]+(?:[Ee][+-]?[0-9]+)?)"
@@ -42,10 +47,9 @@ def dry_run(arguments: Sequence[str]) -> int:
     wanted = options.parse_args(arguments)
     try:
         spec = load(wanted.file.read_bytes()).spec
-        if spec.metrics_collector_spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
-            raise ValueError("event files have no lines; only logs and files can be tried")
-        if spec.metrics_collector_spec.collector.kind is CollectorKind.PROMETHEUS:
-            raise ValueError("a page for Prometheus is no log; only logs and files can be tried")
+        kind = spec.metrics_collector_spec.collector.kind
+        if kind in NO_LINES:
+            raise ValueError(f"{NO_LINES[kind]}; only logs and files can be tried")
         if wanted.log == "-":
             return _show(spec, sys.stdin.buffer)
         with open(wanted.log, "rb") as file:

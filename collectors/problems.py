@@ -14,6 +14,7 @@ WORKING = (
     CollectorKind.PROMETHEUS,
     CollectorKind.PUSH,
     CollectorKind.CUSTOM,
+    CollectorKind.NONE,
 )
 
 

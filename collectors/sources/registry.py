@@ -7,6 +7,7 @@ from pathlib import Path
 from collectors.parsers import parser_for
 from collectors.sources import Source
 from collectors.sources.event_folder import EventFolder
+from collectors.sources.nothing import Nothing
 from collectors.sources.tail import Tail
 from events.spec.collector import CollectorKind, MetricsCollectorSpec
 
@@ -21,6 +22,8 @@ def source_for(
         from collectors.sources.endpoint import Endpoint  # other collectors stay small
 
         return Endpoint(spec.http_get, metrics, clock, path)
+    if spec.collector.kind is CollectorKind.NONE:
+        return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
         return EventFolder(path, metrics, clock)
     return Tail(path, parser_for(spec, metrics), clock)

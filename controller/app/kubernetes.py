@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from collectors.parsers import parser_for
+from collectors.sources.nothing import Nothing
 from collectors.sources.tail import Tail
 from controller.app.components import Components, kubernetes_problems, open_components, policy_of
 from controller.cluster import Launch
@@ -27,6 +28,7 @@ from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.diagnosis import Diagnosis
 from events.metrics import Point
+from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.template_validation import template_problems
 
@@ -110,6 +112,8 @@ def _follow(cluster: KubernetesCluster) -> Follow:
 
     def follow(launched: Launch) -> Source:
         spec, key = launched.spec, launched.key
+        if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+            return Nothing()
         parse = parser_for(spec.metrics_collector_spec, spec.metrics)
         return PodLog(Tail(cluster.log_path(key), parse, now), partial(cluster.followed_log, key))
 

@@ -17,6 +17,7 @@ from events.facts import (
     TrialState,
 )
 from events.ids import TrialNumber
+from events.spec.collector import CollectorKind
 from events.spec.objective import Observation
 
 MAX_LOSSES = 10
@@ -88,8 +89,11 @@ def _state(
 
 
 def _missing(experiment: Experiment, observation: Observation) -> list[str]:
-    """The metrics of objectives and outcome constraints without a value that counts."""
+    """The metrics of objectives and outcome constraints without a value that counts, if any are
+    expected."""
     spec = experiment.spec
+    if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+        return []
     needed = dict.fromkeys(
         [
             *(target.metric for target in spec.all_objectives),

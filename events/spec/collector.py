@@ -16,12 +16,15 @@ METRICS_PORT = "TRIALSTREAM_METRICS_PORT"
 
 
 class CollectorKind(StrEnum):
+    """`NONE`, ours: no metrics are expected, only that the trial ends well."""
+
     STDOUT = "StdOut"
     FILE = "File"
     TENSORFLOW_EVENT = "TensorFlowEvent"
     PROMETHEUS = "PrometheusMetric"
     CUSTOM = "Custom"
     PUSH = "Push"
+    NONE = "None"
 
     @property
     def has_path(self) -> bool:

@@ -37,6 +37,8 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
         )
     yield from template_problems(spec, katib=katib)
     yield from _collector(spec.metrics_collector_spec)
+    if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+        yield from _without_metrics(spec)
     if katib and spec.algorithm is None:
         yield Problem(("spec", "algorithm"), "is required; give an algorithmName, such as random")
 
@@ -182,6 +184,17 @@ def _collector(spec: MetricsCollectorSpec) -> Iterator[Problem]:
             yield Problem(
                 at, f"{expression!r} has {groups} group(s); two are needed: (name) and (value)"
             )
+
+
+def _without_metrics(spec: ExperimentSpec) -> Iterator[Problem]:
+    """What needs metrics, where none are collected."""
+    told = "needs metrics, and the collector None reads none; remove it, or the collector"
+    if any(target.goal is not None for target in spec.all_objectives):
+        yield Problem(("spec", "objective", "goal"), told)
+    if spec.outcome_constraints:
+        yield Problem(("spec", "outcomeConstraints"), told)
+    if spec.early_stopping is not None:
+        yield Problem(("spec", "earlyStopping"), told)
 
 
 def _quiet() -> re2.Options:

@@ -1,5 +1,5 @@
-"""A trial that writes numbers to a place of its choice, and a collector of the user's, which reports
-them until it is told that the trial has ended."""
+"""A trial that writes numbers to a place of its choice, and a collector of the user's, which
+reports them until it is told that the trial has ended."""
 
 PLACE = "/shared/values"
 WRITING = """

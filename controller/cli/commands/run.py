@@ -34,6 +34,7 @@ from controller.views import words
 from controller.views.summary import as_json, front_rows, read_document
 from controller.views.warm_start import known_before
 from events.facts import ExperimentState
+from events.spec.collector import CollectorKind
 from events.spec.document import ExperimentDocument
 
 
@@ -146,11 +147,18 @@ def _tell(
         typer.echo(f"more: trialstream show {name}, trialstream report {name}")
 
 
+def _has_result(experiment: Experiment) -> bool:
+    """Is there a best trial or, where no metrics are expected, one that ended well?"""
+    if experiment.spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+        return experiment.progress.counts.succeeded > 0
+    return bool(best_trials(experiment.progress))
+
+
 def _exit(experiment: Experiment, session: Session) -> ExitCode:
     if session.interrupts and not (experiment.done and session.owns):
         return ExitCode.INTERRUPTED
     match experiment.progress.state:
-        case ExperimentState.SUCCEEDED if best_trials(experiment.progress):
+        case ExperimentState.SUCCEEDED if _has_result(experiment):
             return ExitCode.OK
         case ExperimentState.SUCCEEDED:
             return ExitCode.FAILED  # all trials are spent, but none has a value that counts

@@ -10,8 +10,8 @@ from controller.cluster.kubernetes.templates import PodTemplate
 from events.spec.collector import REPORT_FILE, MetricsCollectorSpec
 from events.spec.problem import Path, Problem
 
-NAME = "custom-collector"
-WHERE: Path = ("spec", "metricsCollectorSpec", "collector", "customCollector")
+_NAME = "custom-collector"
+_WHERE: Path = ("spec", "metricsCollectorSpec", "collector", "customCollector")
 
 
 def add_custom_collector(
@@ -26,7 +26,7 @@ def add_custom_collector(
     given = dict(spec.collector.custom_collector or {})
     ours = {**variables, REPORT_FILE: REPORTS}
     container = {
-        "name": NAME,
+        "name": _NAME,
         **given,
         "restartPolicy": "Always",
         "env": [
@@ -45,6 +45,6 @@ def custom_collector_problems(spec: MetricsCollectorSpec, policy: Policy) -> Ite
     if container is None:
         return
     for path, message in forbidden_fields(container, policy):
-        yield Problem((*WHERE, *path), message)
+        yield Problem((*_WHERE, *path), message)
     if not text_of(container, "image"):
-        yield Problem((*WHERE, "image"), "is required on Kubernetes")
+        yield Problem((*_WHERE, "image"), "is required on Kubernetes")

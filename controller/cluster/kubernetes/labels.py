@@ -42,8 +42,8 @@ class Rules:
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the primary pods; empty = all pods of the workload."""
     sidecar: bool = True
-    """Does a collector in the pod report its measurements? Else the controller follows the pod's
-    log."""
+    """Does a collector in the pod report its measurements, or are none expected? Else the
+    controller follows the pod's log."""
     retain: bool = False
 
 

@@ -212,6 +212,8 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
         container = pod.container(name)
         assert container is not None
         container["env"] = _environment(container, launch)
+    if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+        return True  # nor does anybody follow its log
     collectable = [
         can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods
     ]

@@ -206,6 +206,7 @@ class LocalCluster:
         return Attempt(str(self._data), attempt_path(key))
 
     def _start_request(self, launch: Launch) -> Message:
+        spec = launch.spec.metrics_collector_spec
         metrics, shared = self.metrics_path(launch), self._shared_path(launch)
         try:
             process = render_process(launch, metrics, shared)
@@ -213,7 +214,6 @@ class LocalCluster:
         except (ProcessError, TemplateError) as error:
             request = messages.failed_start_request(launch.key, str(error))
         else:
-            spec = launch.spec.metrics_collector_spec
             request = messages.start_request(
                 launch.key, process, self._grace, metrics_folder=spec.shares_path
             )
@@ -222,7 +222,7 @@ class LocalCluster:
             request["slots"] = self._slots
             if spec.collector.kind is CollectorKind.PROMETHEUS:
                 request["port"] = METRICS_PORT
-        if self._collector is not None:
+        if self._collector is not None and spec.collector.kind is not CollectorKind.NONE:
             argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
             request["collector"] = {"argv": argv, "env": env}
         return request

@@ -92,3 +92,13 @@ async def test_a_collector_of_the_users_is_told_of_the_end_and_read_to_its_last_
         assert (await here.ended(1)).cause is Cause.COMPLETED
         points = await asyncio.to_thread(arrived, kafka, launch.key)
         assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+async def test_of_a_trial_without_metrics_nobody_reads_the_log(
+    room: str, kafka: KafkaSettings
+) -> None:
+    async with stage(room, kafka) as here:
+        collector = {"collector": {"kind": "None"}}
+        launch = await here.start(1, job("print('loss=0.5')"), collector=collector)
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        assert here.cluster.followed_log(launch.key) is None
