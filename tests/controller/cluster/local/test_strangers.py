@@ -35,6 +35,12 @@ def test_what_leads_to_services_and_what_looks_like_a_secret_is_left_out() -> No
     assert passed == {**USUAL, "WANDB_API_KEY": "wandb"}
 
 
+def test_trials_of_a_process_of_a_higher_rank_report_all_the_same() -> None:
+    inherited = {"SLURM_PROCID": "3", "RANK": "1", "LOCAL_RANK": "0"}
+    assert trial_environment({**inherited, **USUAL}) == USUAL
+    assert trial_environment(inherited, ["RANK"]) == {"RANK": "1"}
+
+
 async def test_neither_trials_nor_their_supervisor_have_it(
     data: Path, launch: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
