@@ -1,5 +1,6 @@
 """Why metrics are missing in a file: looks once more at its beginning and its end."""
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def _sampled(path: Path, parse: Parser, missing: Sequence[str]) -> Diagnosis:
     """What is in the file beside reports, by a part of its lines. `parse` counts them again."""
     try:
         lines = list(_lines(path))
-    except OSError:  # it is not there, or cannot be read
+    except PermissionError:
+        return Diagnosis(absent=True, failure=_closed(path))
+    except OSError:  # it is not there, or is no file
         return Diagnosis(absent=True)
     found = Findings(missing)
     half = MOST_LINES // 2
@@ -50,6 +53,15 @@ def _sampled(path: Path, parse: Parser, missing: Sequence[str]) -> Diagnosis:
         found.add(line, parse)
     preset = None if isinstance(parse, JsonLines) else suggest(lines, missing)
     return found.diagnosis().model_copy(update={"preset": preset.value if preset else ""})
+
+
+def _closed(path: Path) -> str:
+    """Whose a file is that may not be read."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return "its folder may not be entered"
+    return f"it has mode {stat.S_IMODE(facts.st_mode):04o} and belongs to user {facts.st_uid}"
 
 
 def _lines(path: Path) -> Iterator[str]:

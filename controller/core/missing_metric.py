@@ -33,7 +33,7 @@ def why_unreported(
     if seen is None:
         return _advice(metric, collector)
     if seen.absent or seen.empty:
-        return _nothing(collector, absent=seen.absent)
+        return _nothing(collector, seen)
     found = [*_values(metric, seen), *_others(seen), *_lines(metric, collector, seen)]
     return "; ".join(found) or _advice(metric, collector)
 
@@ -48,14 +48,19 @@ def _silence(observation: Observation) -> str:
     return f"its collector was lost after it had reported {_times(count, 'value')} of other metrics"
 
 
-def _nothing(collector: MetricsCollectorSpec, *, absent: bool) -> str:
+def _nothing(collector: MetricsCollectorSpec, seen: Diagnosis) -> str:
     if collector.collector.kind.has_path:
+        if seen.failure:
+            return (
+                f"its collector may not read what it wrote to {collector.path}: {seen.failure}; "
+                "write it with a umask of 022"
+            )
         return (
             f"nothing was written to {collector.path}, where its metrics are looked for"
-            if absent
+            if seen.absent
             else f"what it wrote to {collector.path} is empty"
         )
-    if absent:
+    if seen.absent:
         return "no output of it was collected: its collector did not start, or is gone"
     return "it printed nothing"
 

@@ -1,9 +1,11 @@
 """Why metrics are missing in a file: each cause is told from the others, in bounded words."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,31 @@ def refused(*values: str) -> tuple[RefusedValue, ...]:
 
 def test_where_nothing_is_missing_nothing_is_said(tmp_path: Path) -> None:
     assert seen(tmp_path / "log", "starting: lr=0.1\nloss=0.5\nLoss: bye\n") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o755, "it has mode 0000 and"), (0o700, "its folder")]
+)
+def test_a_file_that_only_its_owner_may_read(mode: int, words: str) -> None:
+    """Root may read all, so it is somebody else for a moment."""
+    us = os.geteuid()
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "metrics")
+        path.write_text("loss=0.5\n")
+        path.chmod(0)
+        Path(folder).chmod(mode if us == 0 or mode == 0o755 else 0o600)
+        if us == 0:
+            os.seteuid(1234)
+        try:
+            tail = Tail(path, Text(["loss"]), lambda: NOON)
+            assert tail.finish() == []
+            found = tail.diagnosis()
+        finally:
+            os.seteuid(us)
+            Path(folder).chmod(0o700)
+    assert found is not None
+    assert found.absent
+    assert found.failure.startswith(words)
 
 
 def test_no_file_and_an_empty_file(tmp_path: Path) -> None:

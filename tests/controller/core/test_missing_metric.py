@@ -29,6 +29,12 @@ OTHER: Observation = {"accuracy": observation(0.5)["loss"]}
         ("", Diagnosis(empty=True), "it printed nothing"),
         ("", Diagnosis(absent=True), "no output of it was collected: its collector did not start"),
         (FILE, Diagnosis(absent=True), "nothing was written to /out/metrics"),
+        (
+            FILE,
+            Diagnosis(absent=True, failure="it has mode 0600 and belongs to user 7"),
+            "its collector may not read what it wrote to /out/metrics: it has mode 0600 and "
+            "belongs to user 7; write it with a umask of 022",
+        ),
         (FILE, Diagnosis(empty=True), "what it wrote to /out/metrics is empty"),
         (PUSH, Diagnosis(absent=True), UNCALLED),
         (PUSH, None, f"{UNCALLED} with a number as loss"),
