@@ -12,6 +12,7 @@ from controller.cluster.kubernetes.custom_collector import (
 )
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
+from controller.cluster.kubernetes.metrics_volume import sharing_problems
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
 from controller.cluster.kubernetes.sidecar import UNWRAPPED, Sidecar, add_collector, can_collect
@@ -101,7 +102,10 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
                 f"a {tree['kind']} cannot be collected from with {kind.value}, because its pods "
                 "cannot be changed; use StdOut",
             )
-    elif not primary_templates(_copied(tree), template):
+    elif pods := primary_templates(_copied(tree), template):
+        name = template.primary_container_name or ""
+        yield from sharing_problems(pods, name, spec.metrics_collector_spec)
+    else:
         yield _no_primary(_copied(tree), template)
 
 

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
 
 from controller.cluster import Launch
-from controller.cluster.kubernetes.templates import PodTemplate
+from controller.cluster.kubernetes.metrics_volume import metrics_mount
+from controller.cluster.kubernetes.templates import PodTemplate, append
 from events.spec.collector import METRICS_PORT, REPORT_FILE, CollectorKind, MetricsCollectorSpec
 
 COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
-METRICS_VOLUME = "trialstream-metrics"
 STDOUT = f"{FOLDER}/stdout"
 REPORTS = f"{FOLDER}/reports.jsonl"
 """What a program has pushed."""
@@ -85,17 +84,14 @@ def add_collector(
     elif spec.collector.kind is CollectorKind.CUSTOM:
         file = REPORTS
         if spec.shares_path:
-            folder = PurePosixPath(spec.path).parent
-            beside.append(_metrics_mount(pod, container, folder))
+            beside.append(metrics_mount(pod, container, spec))
     elif spec.collector.kind is CollectorKind.PROMETHEUS:
         file = PORT
         port = {"name": METRICS_PORT, "value": str(spec.http_get.port_number)}
         container["env"] = [port, *(container.get("env") or [])]  # others may refer to it
     elif spec.collector.kind.has_path:
         file = spec.path
-        is_folder = spec.collector.kind is CollectorKind.TENSORFLOW_EVENT
-        folder = PurePosixPath(spec.path) if is_folder else PurePosixPath(spec.path).parent
-        shared.append(_metrics_mount(pod, container, folder))
+        shared.append(metrics_mount(pod, container, spec))
     else:
         container["command"] = [*WRAPPER, *container["command"]]
     add_first(pod, _collector(launch, sidecar, file, shared, api_version), sidecar)
@@ -127,8 +123,10 @@ def add_first(pod: PodTemplate, container: dict[str, Any], sidecar: Sidecar) -> 
 def _collector(
     launch: Launch, sidecar: Sidecar, file: str, mounts: list[dict[str, Any]], api_version: str
 ) -> dict[str, Any]:
-    environment: list[dict[str, Any]] = [
-        {"name": name, "value": value} for name, value in sidecar.environment.items()
+    described = {"TRIALSTREAM_TRIAL": launch.name, "TRIALSTREAM_ATTEMPT": str(launch.key.attempt)}
+    environment: list[dict[str, Any]] = [  # a mount may name a folder after the trial
+        {"name": name, "value": value}
+        for name, value in {**sidecar.environment, **described}.items()
     ]
     if label := REPLICA_LABELS.get(api_version):
         source = {"fieldRef": {"fieldPath": f"metadata.labels['{label}']"}}
@@ -165,28 +163,3 @@ def _arguments(launch: Launch, file: str) -> list[str]:
         "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(DELIVERY_SECONDS),
     ]  # fmt: skip
     return [word.replace("$", "$$") for word in words]
-
-
-def _metrics_mount(
-    pod: PodTemplate, container: dict[str, Any], folder: PurePosixPath
-) -> dict[str, Any]:
-    """The mount of the volume that has the metrics; the volume is added unless the container has
-    one there."""
-    known = [
-        one
-        for one in container.get("volumeMounts") or []
-        if folder.is_relative_to(str(one.get("mountPath")))
-    ]
-    if known:
-        nearest: dict[str, Any] = max(known, key=lambda one: len(str(one["mountPath"])))
-        return {**nearest, "readOnly": True}
-    mount = {"name": METRICS_VOLUME, "mountPath": str(folder)}
-    append(container, "volumeMounts", mount)
-    append(pod.spec, "volumes", {"name": METRICS_VOLUME, "emptyDir": {}})
-    return {**mount, "readOnly": True}
-
-
-def append(tree: dict[str, Any], field_name: str, value: Any) -> None:
-    """Add the value to a list that may not be there yet."""
-    listed = tree.get(field_name)
-    tree[field_name] = [*(listed if isinstance(listed, list) else []), value]

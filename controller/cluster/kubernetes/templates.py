@@ -35,6 +35,12 @@ class PodTemplate:
         return next((one for one in self.containers if one.get("name") == name), None)
 
 
+def append(tree: dict[str, Any], field_name: str, value: Any) -> None:
+    """Add the value to a list that may not be there yet."""
+    listed = tree.get(field_name)
+    tree[field_name] = [*(listed if isinstance(listed, list) else []), value]
+
+
 def pod_templates(tree: dict[str, Any]) -> list[PodTemplate]:
     """All of the workload; none for kinds without pod templates."""
     if tree.get("kind") in CLOSED_KINDS:

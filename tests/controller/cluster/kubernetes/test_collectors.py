@@ -94,6 +94,22 @@ async def test_a_collector_of_the_users_is_told_of_the_end_and_read_to_its_last_
         assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
 
 
+async def test_a_file_in_the_trials_own_folder_of_a_volume_is_read(
+    room: str, kafka: KafkaSettings
+) -> None:
+    mount = {"name": "v", "mountPath": "/v", "subPathExpr": "of-$(TRIALSTREAM_TRIAL)"}
+    code = "for n in (1, 2, 3): print('loss=%f' % 0.5**n, file=open('/v/log', 'a'))"
+    program = job(
+        code, container={"volumeMounts": [mount]}, volumes=[{"name": "v", "emptyDir": {}}]
+    )
+    source = {"fileSystemPath": {"path": "/v/log", "kind": "File"}}
+    async with stage(room, kafka) as here:
+        launch = await here.start(1, program, collector={**LINES, "source": source})
+        assert (await here.ended(1)).cause is Cause.COMPLETED
+        points = await asyncio.to_thread(arrived, kafka, launch.key)
+        assert losses(points) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
 async def test_of_a_trial_without_metrics_nobody_reads_the_log(
     room: str, kafka: KafkaSettings
 ) -> None:
