@@ -13,6 +13,7 @@ from controller.cluster.kubernetes.custom_collector import (
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.metrics_volume import sharing_problems
+from controller.cluster.kubernetes.pod_numbering import number_pods, numbering_problems
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
 from controller.cluster.kubernetes.sidecar import UNWRAPPED, Sidecar, add_collector, can_collect
@@ -93,6 +94,9 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
     for problem in shape_problems(_copied(tree)):
         yield Problem((*template.manifest_place, *problem.path), problem.message)
     yield from custom_collector_problems(spec.metrics_collector_spec, policy)
+    if spec.metrics_collector_spec.collector.kind is not CollectorKind.NONE:
+        for problem in numbering_problems(tree):
+            yield Problem((*template.manifest_place, *problem.path), problem.message)
     if tree.get("kind") in CLOSED_KINDS:
         kind = spec.metrics_collector_spec.collector.kind
         if kind.has_path or kind in UNWRAPPED:
@@ -218,6 +222,7 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
         container["env"] = _environment(container, launch)
     if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
         return True  # nor does anybody follow its log
+    number_pods(tree)
     collectable = [
         can_collect(launch.spec.metrics_collector_spec, pod.container(name) or {}) for pod in pods
     ]
