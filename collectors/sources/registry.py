@@ -22,7 +22,7 @@ def source_for(
         from collectors.sources.endpoint import Endpoint  # other collectors stay small
 
         return Endpoint(spec.http_get, metrics, clock, path)
-    if spec.collector.kind is CollectorKind.NONE:
+    if not spec.expects_metrics:
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
         return EventFolder(path, metrics, clock)

@@ -28,7 +28,6 @@ from events.bus.kafka import KafkaBus, KafkaSettings
 from events.clock import now
 from events.diagnosis import Diagnosis
 from events.metrics import Point
-from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
 from events.spec.template_validation import template_problems
 
@@ -112,7 +111,7 @@ def _follow(cluster: KubernetesCluster) -> Follow:
 
     def follow(launched: Launch) -> Source:
         spec, key = launched.spec, launched.key
-        if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+        if not spec.metrics_collector_spec.expects_metrics:
             return Nothing()
         parse = parser_for(spec.metrics_collector_spec, spec.metrics)
         return PodLog(Tail(cluster.log_path(key), parse, now), partial(cluster.followed_log, key))

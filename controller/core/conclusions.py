@@ -17,7 +17,6 @@ from events.facts import (
     TrialState,
 )
 from events.ids import TrialNumber
-from events.spec.collector import CollectorKind
 from events.spec.objective import Observation
 
 MAX_LOSSES = 10
@@ -92,7 +91,7 @@ def _missing(experiment: Experiment, observation: Observation) -> list[str]:
     """The metrics of objectives and outcome constraints without a value that counts, if any are
     expected."""
     spec = experiment.spec
-    if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+    if not spec.metrics_collector_spec.expects_metrics:
         return []
     needed = dict.fromkeys(
         [

@@ -93,6 +93,17 @@ class MetricsCollectorSpec(SpecPart):
         return (path.format if path else None) or FileFormat.TEXT
 
     @property
+    def expects_metrics(self) -> bool:
+        """Does a trial without metrics lack something?"""
+        return self.collector.kind is not CollectorKind.NONE
+
+    @property
+    def custom_container(self) -> JsonObject | None:
+        """The user's own collector; None where another kind collects."""
+        is_custom = self.collector.kind is CollectorKind.CUSTOM
+        return self.collector.custom_collector if is_custom else None
+
+    @property
     def shares_path(self) -> bool:
         """Does the spec name a place to which the trial writes, and where somebody else reads?"""
         path = self.source.file_system_path if self.source else None

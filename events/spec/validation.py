@@ -37,7 +37,7 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
         )
     yield from template_problems(spec, katib=katib)
     yield from _collector(spec.metrics_collector_spec)
-    if spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+    if not spec.metrics_collector_spec.expects_metrics:
         yield from _without_metrics(spec)
     if katib and spec.algorithm is None:
         yield Problem(("spec", "algorithm"), "is required; give an algorithmName, such as random")

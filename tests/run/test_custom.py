@@ -51,6 +51,15 @@ def test_one_that_reports_nothing_or_is_not_there_is_told_of(site: Desk) -> None
     assert "no-such-collector" in site.do("why", "absent", "1").said
 
 
+def test_beside_another_kind_none_is_started(site: Desk) -> None:
+    reporting = """import os; print('{"loss": 1}', file=open(os.environ[NAME], "a"))"""
+    site.script("collect", reporting.replace("NAME", "'TRIALSTREAM_REPORT_FILE'"))
+    site.script("train", "import time; time.sleep(1)")
+    extra = spec(sys.executable, "collect.py").replace('"Custom"', '"Push"')
+    site.do("run", site.write(trials=1, extra=extra))
+    assert "has not called report" in site.do("why", "desk", "1").said
+
+
 def test_one_that_does_not_end_is_killed(site: Desk) -> None:
     endless = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     extra = spec(sys.executable, "-c", endless)

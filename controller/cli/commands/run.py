@@ -34,7 +34,6 @@ from controller.views import words
 from controller.views.summary import as_json, front_rows, read_document
 from controller.views.warm_start import known_before
 from events.facts import ExperimentState
-from events.spec.collector import CollectorKind
 from events.spec.document import ExperimentDocument
 
 
@@ -149,7 +148,7 @@ def _tell(
 
 def _has_result(experiment: Experiment) -> bool:
     """Is there a best trial or, where no metrics are expected, one that ended well?"""
-    if experiment.spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+    if not experiment.spec.metrics_collector_spec.expects_metrics:
         return experiment.progress.counts.succeeded > 0
     return bool(best_trials(experiment.progress))
 

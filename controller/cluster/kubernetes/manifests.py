@@ -94,7 +94,7 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
     for problem in shape_problems(_copied(tree)):
         yield Problem((*template.manifest_place, *problem.path), problem.message)
     yield from custom_collector_problems(spec.metrics_collector_spec, policy)
-    if spec.metrics_collector_spec.collector.kind is not CollectorKind.NONE:
+    if spec.metrics_collector_spec.expects_metrics:
         for problem in numbering_problems(tree):
             yield Problem((*template.manifest_place, *problem.path), problem.message)
     if tree.get("kind") in CLOSED_KINDS:
@@ -220,7 +220,7 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
         container = pod.container(name)
         assert container is not None
         container["env"] = _environment(container, launch)
-    if launch.spec.metrics_collector_spec.collector.kind is CollectorKind.NONE:
+    if not launch.spec.metrics_collector_spec.expects_metrics:
         return True  # nor does anybody follow its log
     number_pods(tree)
     collectable = [

@@ -222,7 +222,7 @@ class LocalCluster:
             request["slots"] = self._slots
             if spec.collector.kind is CollectorKind.PROMETHEUS:
                 request["port"] = METRICS_PORT
-        if self._collector is not None and spec.collector.kind is not CollectorKind.NONE:
+        if self._collector is not None and spec.expects_metrics:
             argv, env = self._collector(launch, metrics, Path(self._attempt(launch.key).folder))
             request["collector"] = {"argv": argv, "env": env}
         return request

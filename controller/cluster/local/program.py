@@ -69,8 +69,8 @@ def render_process(launch: Launch, metrics: Path, shared: Path | None = None) ->
 def render_custom_collector(launch: Launch, metrics: Path, shared: Path) -> Process | None:
     """The user's own collector, which appends reports to `metrics`; None if there is none. Raises
     ProcessError."""
-    container = launch.spec.metrics_collector_spec.collector.custom_collector
-    if container is None or not launch.spec.metrics_collector_spec.collector.kind.takes_reports:
+    container = launch.spec.metrics_collector_spec.custom_container
+    if container is None:
         return None
     own, literals = _own_variables(launch, metrics), _literal_variables(container)
     known = {**literals, **own}
@@ -129,8 +129,8 @@ def process_problems(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _custom_collector_problems(spec: ExperimentSpec) -> Iterator[Problem]:
-    container = spec.metrics_collector_spec.collector.custom_collector
-    if container is not None and spec.metrics_collector_spec.collector.kind.takes_reports:
+    container = spec.metrics_collector_spec.custom_container
+    if container is not None:
         try:
             _command(container)
             _literal_variables(container)
