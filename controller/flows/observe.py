@@ -72,6 +72,8 @@ class MetricsFollower:
     sources: dict[ExperimentId, dict[AttemptKey, Source]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from reading to reporting, so that MetricsCompleted comes after all points."""
+    unsent: dict[AttemptKey, list[Envelope]] = field(default_factory=dict)
+    """What was read and could not be sent by the experiment's fault: no source says it twice."""
     put_off: dict[ExperimentId, dict[tuple[AttemptKey, type], Event]] = field(default_factory=dict)
     """What happened to experiments that this flow has failed with: of each attempt the last event
     of a type."""
@@ -81,7 +83,8 @@ class MetricsFollower:
         signals: list[Envelope] = []
         for event in events:
             trial = self.holding.live(event.key)
-            if trial is None:
+            if trial is None:  # it is over, and nobody asks for the rest
+                self._forget(event.key)
                 continue
             if not self._holds(event.key.experiment):
                 with self.holding.quarantine.isolating(event.key.experiment, _FLOW):
@@ -130,24 +133,36 @@ class MetricsFollower:
             await asyncio.sleep(_pause(time.monotonic() - began))
 
     async def _read(self, sources: dict[AttemptKey, Source]) -> None:
+        if self.unsent:
+            await self._send_again(sources)
         unread = list(sources.items())
         while unread:
             async with self.lock:  # until one has points: ends of attempts wait for no more
                 key, points = _next_points(unread)
                 if points and key in sources:
-                    await self._send([report_points(key, points, now())])
+                    self.unsent[key] = [report_points(key, points, now())]
+                    await self._send(self.unsent[key])
+                    self.unsent.pop(key, None)
+
+    async def _send_again(self, sources: dict[AttemptKey, Source]) -> None:
+        for key in self.unsent.keys() & sources.keys():
+            async with self.lock:
+                await self._send(self.unsent.get(key, ()))
+                self.unsent.pop(key, None)
 
     async def _finish(self, key: AttemptKey) -> None:
         async with self.lock:
-            source = self._source(key) if self.holding.live(key) else None
-            self._forget(key)
-            if source is None:  # it was concluded while we waited for the lock
+            if self.holding.live(key) is None:  # it was concluded while we waited for the lock
+                self._forget(key)
                 return
-            last: list[Envelope] = []  # with the completion: they are stored and summed up at once
+            source = self._source(key)
+            last = self.unsent.setdefault(key, [])
             while points := source.finish():
-                await self._send(last)
-                last = [report_points(key, points, now())]
+                last.append(report_points(key, points, now()))
+                await self._send(last[:-1])
+                del last[:-1]  # one goes with the completion: they are summed up at once
             await self._send([*last, report_completion(key, now(), source.diagnosis())])
+            self._forget(key)
 
     async def _send(self, reports: Sequence[Envelope]) -> None:
         if reports:
@@ -166,6 +181,7 @@ class MetricsFollower:
     def _forget(self, key: AttemptKey) -> None:
         sources = self.sources.get(key.experiment, {})
         sources.pop(key, None)
+        self.unsent.pop(key, None)
         if not sources:
             self.sources.pop(key.experiment, None)
 

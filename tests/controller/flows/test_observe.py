@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from controller.cluster import AttemptKey, Ended, Launch, Started
+from controller.cluster import AttemptKey, Ended, Event, Launch, Started
 from controller.core.evolve import evolve
 from controller.flows.observe import MetricsFollower, _pause
 from controller.store.holding import Holding
 from events import topics
+from events.bus import Record, RecordTooLargeError
 from events.bus.memory import MemoryBus
 from events.clock import now
 from events.diagnosis import Diagnosis
@@ -97,3 +98,61 @@ async def test_an_attempt_that_is_not_live_is_old_news() -> None:
 @pytest.mark.parametrize(("took", "pause"), [(0.0, 0.05), (0.001, 0.05), (0.004, 0.08), (1.0, 0.1)])
 def test_few_sources_are_looked_at_more_often_than_many(took: float, pause: float) -> None:
     assert _pause(took) == pytest.approx(pause)
+
+
+class NarrowBus(MemoryBus):
+    """A bus for which, as long as it is narrow, all measurements are too large."""
+
+    narrow = False
+    refused = 0
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        if self.narrow and any(record.topic == topics.METRICS for record in records):
+            self.refused += 1
+            raise RecordTooLargeError("too large")
+        await super().publish(records)
+
+    async def metrics(self) -> list[MetricsReported | MetricsCompleted]:
+        async with self.subscribe(topics.METRICS, 7, 0) as metrics:
+            bodies = [decode(one.record).body for one in await metrics.fetch(100, 1)]
+        return [one for one in bodies if isinstance(one, MetricsReported | MetricsCompleted)]
+
+    async def steps(self) -> list[int]:
+        said = [one for one in await self.metrics() if isinstance(one, MetricsReported)]
+        return [point.step for one in said for point in one.points]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_was_read_comes_once_after_a_quarantine(ends: bool) -> None:
+    """Whether reporting failed while the attempt ran or at its end."""
+    bus, script, held, events = NarrowBus(), Script(), holding(), asyncio.Queue[Event]()
+    follower = MetricsFollower(events, lambda _: script, bus, held)
+    bus.narrow = True
+    await follower.handle([Started(KEY)])
+    async with asyncio.TaskGroup() as tasks:
+        polling = tasks.create_task(follower.poll(), name="poll")
+        if ends:
+            await follower.handle([Ended(KEY, Cause.COMPLETED, 0)])
+        await eventually_async(lambda: bus.refused, "reporting failed")
+        assert held.quarantine.holds(KEY.experiment, "observe")
+        bus.narrow = False
+        held.quarantine.release(KEY.experiment)
+        if not ends:
+            await eventually_async(bus.steps, "it came while the attempt runs")
+            events.put_nowait(Ended(KEY, Cause.COMPLETED, 0))
+        await follower.handle([events.get_nowait()])
+        polling.cancel()
+    assert await bus.steps() == [1, 2, 3]
+    assert isinstance((await bus.metrics())[-1], MetricsCompleted)
+    assert not follower.sources
+    assert not follower.unsent
+
+
+async def test_the_source_of_an_attempt_that_is_over_is_closed() -> None:
+    held = holding()
+    follower = MetricsFollower(asyncio.Queue(), lambda _: Script(), MemoryBus(), held)
+    await follower.handle([Started(KEY)])
+    assert follower.sources
+    held.forget(KEY.experiment)
+    await follower.handle([Ended(KEY, Cause.COMPLETED, 0)])
+    assert not follower.sources
