@@ -82,12 +82,12 @@ def _state(
         return TrialState.FAILED
     return (
         TrialState.METRICS_UNAVAILABLE
-        if _missing(experiment, observation)
+        if missing_metrics(experiment, observation)
         else TrialState.SUCCEEDED
     )
 
 
-def _missing(experiment: Experiment, observation: Observation) -> list[str]:
+def missing_metrics(experiment: Experiment, observation: Observation) -> list[str]:
     """The metrics of objectives and outcome constraints without a value that counts, if any are
     expected."""
     spec = experiment.spec
@@ -142,7 +142,7 @@ def _message(
         case TrialState.EARLY_STOPPED | TrialState.KILLED:
             return trial.stop_message or end.message
         case TrialState.METRICS_UNAVAILABLE:
-            metric = _missing(experiment, observation)[0]
+            metric = missing_metrics(experiment, observation)[0]
             is_objective = metric in {target.metric for target in experiment.spec.all_objectives}
             what = (
                 f"the objective {metric!r}"

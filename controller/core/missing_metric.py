@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from controller.core.report_ways import way_to_report
 from events.diagnosis import Diagnosis
 from events.spec.collector import (
     METRICS_PORT,
@@ -119,7 +120,7 @@ def _lines(metric: str, collector: MetricsCollectorSpec, seen: Diagnosis) -> Ite
 def _advice(metric: str, collector: MetricsCollectorSpec) -> str:
     if collector.filters:
         return "no filter of metricsCollectorSpec matches what it printed"
-    return f"print {metric}=<number>, or set metricsCollectorSpec"
+    return f"{way_to_report(metric, collector)}, or set metricsCollectorSpec"
 
 
 def quoted(text: str) -> str:

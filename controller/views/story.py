@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.core.best import best_trials
+from controller.core.conclusions import missing_metrics
 from controller.core.evolve import OWN_FAULT
 from controller.core.experiment import Experiment
 from controller.core.recorded import Recorded
+from controller.core.report_ways import way_to_report
 from controller.store.queries import Queries
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
@@ -212,14 +214,14 @@ def rank_words(experiment: Experiment, trial: TrialNumber) -> str | None:
     return f"It is {rank} so far."
 
 
-def advice(conclusion: TrialConcluded, experiment: str) -> str | None:
-    """What a person may do about a trial that did not succeed."""
-    logs = f"trialstream logs {experiment} {conclusion.trial}"
+def advice(conclusion: TrialConcluded, experiment: Experiment, name: str) -> str | None:
+    """What a person may do about a trial that did not succeed; `name` as the command line takes
+    it."""
+    logs = f"trialstream logs {name} {conclusion.trial}"
     if conclusion.state is TrialState.METRICS_UNAVAILABLE:
-        return (
-            f"Look at what it printed with: {logs}. The objective must be printed as NAME=NUMBER "
-            "on a line of its own."
-        )
+        metric, *_ = missing_metrics(experiment, conclusion.observation)
+        way = way_to_report(metric, experiment.spec.metrics_collector_spec)
+        return f"Look at what it printed with: {logs}. What this experiment reads: {way}."
     if conclusion.state is not TrialState.FAILED:
         return None
     match conclusion.cause:

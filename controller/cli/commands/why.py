@@ -61,7 +61,7 @@ def _print(sentences: list[Sentence]) -> None:
 
 
 def _print_trouble(conclusion: TrialConcluded, snapshot: ExperimentSnapshot, log: Path) -> None:
-    said = advice(conclusion, named(snapshot.experiment))
+    said = advice(conclusion, snapshot.experiment, named(snapshot.experiment))
     if said is None:
         return
     lines = (

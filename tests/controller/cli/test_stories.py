@@ -35,7 +35,7 @@ def test_why_a_trial_has_no_value(place: Place) -> None:
     output = place.run("why", "digits", "4").output
     assert "1 value of loss: none of them finite" in output
     assert "was reported once, but has no finite value" in output
-    assert "NAME=NUMBER" in output
+    assert "What this experiment reads: print loss=<number>." in output
 
 
 def test_why_a_trial_still_runs(place: Place) -> None:
