@@ -8,7 +8,7 @@ from datetime import datetime
 from controller.core.experiment import Experiment
 from controller.store.quarantine import Quarantined
 from controller.store.queries import Queries
-from controller.store.queries.curves import LatestValue, ThinnedCurve
+from controller.store.queries.curves import LatestValue, ReceivedPoints, ThinnedCurve
 from controller.store.queries.experiments import ExperimentSnapshot
 from controller.store.queries.trials import TrialRow
 from controller.views import words
@@ -121,13 +121,10 @@ def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:
         )
 
 
-def points_facts(
-    received: int, last: Mapping[TrialNumber, LatestValue]
-) -> Iterator[tuple[str, str]]:
-    """How many points have come, and when the last one of the running trials did."""
-    times = [seen.at for seen in last.values()]
-    when = f", the last at {words.clock(max(times))}" if times else ""
-    yield "Points", f"{received:,} received{when}"
+def points_facts(received: ReceivedPoints) -> Iterator[tuple[str, str]]:
+    """How many points have come, and when the last one did."""
+    when = f", the last at {words.clock(received.last)}" if received.last else ""
+    yield "Points", f"{received.count:,} received{when}"
 
 
 def quarantine_words(held: Quarantined, now: datetime) -> str:

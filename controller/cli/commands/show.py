@@ -70,7 +70,7 @@ async def _show(
         received = await queries.curves.received(experiment.identity.id)
         weighed = await read_weighed(queries, snapshot) if weigh else []
     name = named(experiment)
-    points = () if snapshot.past else points_facts(received, last)
+    points = () if snapshot.past else points_facts(received)
     pairs((*experiment_facts(snapshot), *points, *thinned_facts(thinned)))
     if best is not None:
         heading(f"Best: trial {best.number}")

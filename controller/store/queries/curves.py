@@ -35,6 +35,14 @@ class ThinnedCurve:
     """Of so many points one is kept, and beside these the extremes and the last."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedPoints:
+    """How many points have come, and the time of the last one."""
+
+    count: int
+    last: datetime | None
+
+
 class CurveQueries:
     """What attempts of trials have reported."""
 
@@ -129,14 +137,15 @@ class CurveQueries:
         rows = await self._database.fetch(self._LAST_TIMES, experiment, number, until)
         return {row["attempt"]: row["at"] for row in rows}
 
-    async def received(self, experiment: ExperimentId) -> int:
-        """How many points all trials have reported. Reads a row for each of their curves."""
+    async def received(self, experiment: ExperimentId) -> ReceivedPoints:
+        """What all trials have reported. Reads a row for each of their curves."""
         row = await self._database.row(
-            "SELECT coalesce(sum(count), 0)::bigint AS count FROM curve WHERE experiment = $1",
+            "SELECT coalesce(sum(count), 0)::bigint AS count, max(latest_at) AS last "
+            "FROM curve WHERE experiment = $1",
             experiment,
         )
         assert row is not None
-        return int(row["count"])
+        return ReceivedPoints(int(row["count"]), row["last"])
 
     _THINNED_CURVES = """
         SELECT trial, attempt, metric, count, kept, stride FROM curve

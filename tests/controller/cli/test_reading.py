@@ -34,6 +34,11 @@ def test_show_tells_state_best_and_running_trials(place: Place) -> None:
     assert "loss=0.4 (report 2)" in output
 
 
+def test_show_tells_of_points_once_nothing_runs(place: Place) -> None:
+    assert re.search(r"Points +36 received, the last at 20", place.run("show", "done").output)
+    assert re.search(r"Points +0 received$", place.run("show", "quiet", "-n", "team").output, re.M)
+
+
 def test_show_as_json_is_one_document(place: Place) -> None:
     tree = json.loads(place.run("show", "done", "-o", "json").output)
     assert tree["state"] == "Succeeded"
