@@ -15,6 +15,7 @@ from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.presets import suggest
 from collectors.parsers.words import plain
 from collectors.sources.tail import MAX_LINE
+from events.clock import now
 from events.spec.collector import CollectorKind
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
@@ -96,14 +97,16 @@ class DryRun:
     @property
     def missing(self) -> list[str]:
         """The metrics without a value so far."""
-        return [metric for metric in self._parse.metrics if not self._steps[metric]]
+        told = self._parse.texts.latest if self._parse.texts else ()
+        return [one for one in self._parse.metrics if not self._steps[one] and one not in told]
 
     def take(self, line: str) -> Iterator[str]:
         """What is to be said of this line."""
         self._lines += 1
-        if readings := self._parse(line):
+        readings, texts = self._parse(line), self._texts()
+        if readings or texts:
             self._reporting += 1
-            told = []
+            told = texts
             for metric, value, at in readings:
                 self._steps[metric] += 1
                 when = f" at {at.isoformat()}" if at else ""
@@ -115,6 +118,16 @@ class DryRun:
         elif line.strip() and self._explained < MOST_EXPLAINED:
             self._explained += 1
             yield from self._why_not(line)
+
+    def _texts(self) -> list[str]:
+        """The texts of the last line, in words."""
+        if self._parse.texts is None:
+            return []
+        found = [
+            f"{metric} = {_short(text)} (a text)" for metric, text, _ in self._parse.texts.fresh
+        ]
+        self._parse.texts.settle(now)
+        return found
 
     def _why_not(self, line: str) -> Iterator[str]:
         reason = self._reason(explain(self._parse, line))
@@ -141,7 +154,8 @@ class DryRun:
         """How many values there were, and what to do about metrics without."""
         yield f"{self._lines:,} lines, {self._reporting:,} of them with values"
         for metric in self._parse.metrics:
-            yield f"  {metric}: {self._steps[metric]:,} values"
+            is_text = self._parse.texts is not None and metric in self._parse.texts.latest
+            yield f"  {metric}: {'a text' if is_text else f'{self._steps[metric]:,} values'}"
         if self.missing and (found := self._suggestion()):
             yield f"suggested: source: {{filter: {found}}}"
 

@@ -51,5 +51,9 @@ class Diagnosis(Message):
     """Lines that are no JSON objects, where these are expected."""
     cut: Count = 0
     """Lines that are longer than what is read of one."""
+    texts_cut: Count = 0
+    """Texts of which the end was cut off, as they were too long."""
+    texts_left_out: Count = 0
+    """Texts of further metrics than may have one."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""

@@ -1,7 +1,7 @@
 """The envelope of a fact, a signal or measurements on the bus: CloudEvents 1.0 in Kafka's binary
 mode."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, get_args
@@ -181,11 +181,16 @@ def report_points(key: AttemptKey, points: Sequence[Point], at: datetime) -> Env
 
 
 def report_completion(
-    key: AttemptKey, at: datetime, diagnosis: Diagnosis | None = None
+    key: AttemptKey,
+    at: datetime,
+    diagnosis: Diagnosis | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Envelope:
     """The envelope that says that everything an attempt reported is sent; sent again, it has the
     same id."""
-    body = MetricsCompleted(trial=key.trial, attempt=key.attempt, diagnosis=diagnosis)
+    body = MetricsCompleted(
+        trial=key.trial, attempt=key.attempt, diagnosis=diagnosis, texts=texts or {}
+    )
     return _measured(key, body, "completed", at)
 
 

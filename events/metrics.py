@@ -1,15 +1,19 @@
 """Measurements: the values that an attempt reported, and the message that there are no more."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple, TypeGuard
 
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from events.diagnosis import Diagnosis
 from events.ids import Trial
-from events.model import WITHOUT_NUL, Many, Message, Positive, Time
+from events.model import WITHOUT_NUL, Many, MappingKey, Message, MessageText, Positive, Time
 
 MAX_METRIC_NAME = 128
 """Characters; metrics with longer names are not collected."""
+MOST_TEXTS = 10
+"""Metrics of one attempt that may be texts, of LONGEST_MESSAGE characters each: so they fit into a
+record."""
 
 MetricName = Annotated[str, StringConstraints(max_length=MAX_METRIC_NAME, pattern=WITHOUT_NUL)]
 Value = Annotated[
@@ -50,6 +54,10 @@ class MetricsCompleted(Message):
     attempt: Positive
     diagnosis: Diagnosis | None = None
     """Where metrics are missing, or something was left out."""
+    texts: Annotated[Mapping[MappingKey, MessageText], Field(max_length=MOST_TEXTS)] = Field(
+        default_factory=dict
+    )
+    """The last text of each metric that is one."""
 
 
 Measurement = MetricsReported | MetricsCompleted

@@ -55,6 +55,8 @@ class Summary:
     latest: Optional[float] = None
     count: int = 0
     """Values reported, the non-finite ones included."""
+    text: Optional[str] = None
+    """The last text, of a metric that is one; it is no value, and never ranks."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class Diagnosis:
     """Lines that are no JSON objects, where these are expected."""
     cut: int = 0
     """Lines that are longer than what is read of one."""
+    texts_cut: int = 0
+    """Texts of which the end was cut off, as they were too long."""
+    texts_left_out: int = 0
+    """Texts of further metrics than may have one."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
 

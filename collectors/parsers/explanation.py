@@ -43,11 +43,12 @@ def explain(parse: Parser, line: str) -> Explanation:
     tree = json_object(line)
     pairs = list(_items(tree) if tree is not None else _pairs(line))[:MOST_PAIRS]
     read = {metric for metric, _, _ in readings}
+    texts = parse.texts.metrics if parse.texts else ()
     wanted = [metric for metric in parse.metrics if metric not in read]
     refused = [
         (name, text)
         for name, sign, text in pairs
-        if name in wanted and sign in signs and number(text) is None
+        if name in wanted and name not in texts and sign in signs and number(text) is None
     ]
     others = [
         name

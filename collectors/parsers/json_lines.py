@@ -20,6 +20,7 @@ class JsonLines:
         self.words = None  # a key may be written with escapes
         self.metrics = tuple(dict.fromkeys(metrics))
         self.refusals = Refusals()
+        self.texts = None
 
     def __call__(self, line: str) -> Sequence[Reading]:
         if not line.strip():

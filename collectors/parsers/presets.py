@@ -47,6 +47,7 @@ class PresetText:
         self.words: Sequence[str] = tuple(dict.fromkeys(metrics))
         self.metrics = self.words
         self.refusals = Refusals.of(self.words, "=:")
+        self.texts = None
         names = alternatives(self.words)
         self._expressions = [
             re.compile(each.replace("NAMES", names)) for each in _EXPRESSIONS[preset] if names

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from collectors.parsers.refusals import Refusals
+from collectors.parsers.texts import Texts
 from events.model import EARLIEST, LATEST
 
 Reading = tuple[str, float, datetime | None]
@@ -29,6 +30,11 @@ class Parser(Protocol):
     @property
     def refusals(self) -> Refusals:
         """What was left out so far."""
+        ...
+
+    @property
+    def texts(self) -> Texts | None:
+        """Those that were found so far; None if no metric is a text."""
         ...
 
     @property

@@ -10,6 +10,7 @@ import re2
 
 from collectors.parsers.reading import Reading, line_time, number
 from collectors.parsers.refusals import Refusals
+from collectors.parsers.texts import Texts
 from collectors.parsers.words import (
     BEGINS,
     GOES_ON,
@@ -18,6 +19,7 @@ from collectors.parsers.words import (
     plain,
     without_colours,
 )
+from events.spec.texts import is_text
 
 MOST_MATCHES = 2_000
 """Of a filter in one line: for each, RE2 may look at the whole line anew."""
@@ -39,9 +41,10 @@ class Text:
     end; `nan`, `inf` and `1.` are numbers; names such as `val/loss` are found, and are not taken
     for `loss`; quotes, bars around a name, colours and a logger's name are no part of it.
 
-    Text that several filters match counts once; a value that cannot be read as a number is left
-    out. RE2 finds a match in time linear in the line, whatever the filter, and a filter of the
-    user's finds at most MOST_MATCHES in a line. Raises re2.error for a filter that RE2 cannot read.
+    What several filters match counts once; a value that cannot be read as a number is left out,
+    unless its metric is a text. RE2 finds a match in time linear in the line, whatever the filter,
+    and a filter of the user's finds at most MOST_MATCHES in a line. Raises re2.error for a filter
+    that RE2 cannot read.
     """
 
     def __init__(self, metrics: Sequence[str], filters: Sequence[str] = ()) -> None:
@@ -50,6 +53,8 @@ class Text:
         self.refusals = Refusals() if filters else Refusals.of(self.words, "=")
         self._metrics = frozenset(metrics)
         self._own = not filters
+        texts = frozenset(one for one in self.words if is_text(filters, one))
+        self.texts = Texts(texts, self.words[0]) if texts else None
         self._filters = [
             re2.compile(expression) for expression in filters or (_default_filter(metrics),)
         ]
@@ -88,10 +93,17 @@ class Text:
                     or {(name, start, False), (name, end, True)} & seen
                 ):
                     if value is None and name is not None and not self._own:
-                        self.refusals.add(name, match[2])
+                        self._add_other(name, match[2], line)
                     continue
                 seen |= {(name, start, False), (name, end, True)}
                 yield start, name, value
+
+    def _add_other(self, name: str, value: str, line: str) -> None:
+        """Keep a value that is no number, if its metric is a text; else it is refused."""
+        if self.texts is not None and name in self.texts.metrics:
+            self.texts.add(name, value, line_time(line))
+        else:
+            self.refusals.add(name, value)
 
     def _name(self, match: Any, line: str) -> str | None:
         """The metric of a match; None if it is of no wanted one, or reads part of a word."""

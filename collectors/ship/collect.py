@@ -101,7 +101,9 @@ class Collector:
             self._keep(points)
         elif last:
             self.all_read = True
-            completion = report_completion(self.key, now(), self.source.diagnosis())
+            completion = report_completion(
+                self.key, now(), self.source.diagnosis(), self.source.texts()
+            )
             self.spool.add([self._record(completion)], ALL_READ)
             self.added.set()
         return bool(points)

@@ -1,6 +1,6 @@
 """Sources: where a trial reports its metrics, read as they come."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -38,6 +38,11 @@ class Source(Protocol):
     def diagnosis(self) -> Diagnosis | None:
         """Why metrics are missing, and what was left out; asked once `finish` has returned all.
         None if there is nothing to say."""
+        ...
+
+    def texts(self) -> Mapping[str, str]:
+        """The last text of each metric that is one, by time; asked once `finish` has returned
+        all."""
         ...
 
     def state(self) -> bytes:

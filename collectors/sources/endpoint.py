@@ -85,6 +85,10 @@ class Endpoint:
         others = self._page.names(missing)
         return Diagnosis(empty=not others, others=others, failure=self._failure)
 
+    def texts(self) -> dict[str, str]:
+        """A page holds numbers alone."""
+        return {}
+
     def state(self) -> bytes:
         """What has been reported, for `restore`."""
         return orjson.dumps([self._steps, self._last])

@@ -89,6 +89,10 @@ class EventFolder:
         found = tuple(others[:MOST_NAMES])
         return Diagnosis(absent=not names, empty=bool(names) and not found, others=found)
 
+    def texts(self) -> dict[str, str]:
+        """Event files hold numbers alone."""
+        return {}
+
     def _tags(self, name: str) -> set[str]:
         """Tags of the first records that are no wanted metric."""
         try:

@@ -22,6 +22,10 @@ class Nothing:
     def diagnosis(self) -> None:
         """As Source.diagnosis."""
 
+    def texts(self) -> dict[str, str]:
+        """As Source.texts."""
+        return {}
+
     def state(self) -> bytes:
         """As Source.state."""
         return b""

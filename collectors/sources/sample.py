@@ -22,8 +22,11 @@ def diagnose(
 ) -> Diagnosis | None:
     """Why some of the parser's metrics have no count, and what else is to be said of a file that
     was read to its end; None if nothing is. `cut`, `late`: as in Diagnosis."""
-    refusals, missing = parse.refusals, [one for one in parse.metrics if not counts.get(one)]
-    if not (missing or refusals.count or cut or late):
+    refusals, texts = parse.refusals, parse.texts
+    texts_cut, left_out = (texts.cut, texts.left_out) if texts else (0, 0)
+    told = texts.latest if texts else {}
+    missing = [one for one in parse.metrics if not counts.get(one) and one not in told]
+    if not (missing or refusals.count or cut or late or texts_cut or left_out):
         return None
     refused, skipped, examples = refusals.count, refusals.skipped, list(refusals.examples)
     found = _sampled(path, parse, missing) if missing else Diagnosis()
@@ -32,6 +35,8 @@ def diagnose(
             "refused": min(refused, LARGEST_INT32),
             "skipped": min(skipped, LARGEST_INT32),
             "cut": min(cut, LARGEST_INT32),
+            "texts_cut": texts_cut,
+            "texts_left_out": min(left_out, LARGEST_INT32),
             "late": late,
             "values": _few([*examples, *found.values]),
         }

@@ -42,6 +42,7 @@ class Tail:
         self.path = path
         self._parse = parse
         self._clock = clock
+        self._texts = parse.texts
         self._words = _any_of(parse.words)
         """Finds the lines that are worth parsing; None: all are."""
         self._read_part = ReadPart()
@@ -88,6 +89,11 @@ class Tail:
         late = self._moments.late(self._steps)
         return diagnose(self.path, self._parse, self._steps, cut=self._cut, late=late)
 
+    def texts(self) -> dict[str, str]:
+        """As Source.texts."""
+        latest = self._texts.latest if self._texts else {}
+        return {metric: text for metric, (_, text) in latest.items()}
+
     def state(self) -> bytes:
         """How far was read, for `restore`: what was returned is not returned again."""
         part = replace(self._read_part)
@@ -100,6 +106,7 @@ class Tail:
                 "read_at": self._read_at.isoformat(),
                 "cut": self._cut,
                 "refused": self._parse.refusals.count,
+                "texts": self._texts.state() if self._texts else None,
                 "points": [
                     (metric, step, at.isoformat(), repr(value))
                     for metric, step, at, value in self._points
@@ -116,6 +123,8 @@ class Tail:
         self._steps = Counter(known["steps"])
         self._read_at = datetime.fromisoformat(known.get("read_at", EARLIEST.isoformat()))
         self._cut, self._parse.refusals.count = known.get("cut", 0), known.get("refused", 0)
+        if self._texts is not None and (texts := known.get("texts")):
+            self._texts.restore(texts)
         if self._steps:
             self._moments.begin()
         self._points = deque(
@@ -187,6 +196,8 @@ class Tail:
         for metric, value, at in self._parse(text):
             step = self._steps[metric] = self._steps[metric] + 1
             self._points.append(Point(metric, step, at or self._time(), value))
+        if self._texts is not None:
+            self._texts.settle(self._time)
 
     def _time(self) -> datetime:
         """The time of reading; a clock that is set back would make an earlier report the latest."""

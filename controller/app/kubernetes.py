@@ -1,6 +1,6 @@
 """The parts of a controller whose trials are workloads of Kubernetes."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -145,3 +145,7 @@ class PodLog:
     def diagnosis(self) -> Diagnosis | None:
         """As Source.diagnosis, by what is left of the log."""
         return self._tail.diagnosis()
+
+    def texts(self) -> Mapping[str, str]:
+        """As Source.texts."""
+        return self._tail.texts()

@@ -66,6 +66,10 @@ class SimulatedSource:
     def diagnosis(self) -> None:
         """Nothing else was seen."""
 
+    def texts(self) -> dict[str, str]:
+        """All values are numbers."""
+        return {}
+
 
 class SimulatedCluster:
     """The Cluster port without processes: attempts end in the order of their ends in virtual time.

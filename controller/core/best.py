@@ -32,8 +32,10 @@ def complete(values: Sequence[float | None]) -> TypeGuard[Sequence[float]]:
 def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConcluded) -> Progress:
     """`progress` after a conclusion: with its best trial, front, reference point and count of
     infeasible trials."""
-    if fact.state not in RANKED or not complete(fact.values):
+    if fact.state not in RANKED:
         return progress
+    if not complete(fact.values):
+        return replace(progress, best=Best(fact.trial, None)) if _is_text(spec, fact) else progress
     if spec.multi_objective:
         progress = replace(progress, reference=_reference(progress.reference, spec, fact.values))
     if not feasible(fact.violations):
@@ -44,9 +46,17 @@ def with_conclusion(progress: Progress, spec: ExperimentSpec, fact: TrialConclud
             progress, front=_front(progress.front, spec, Member(fact.trial, tuple(fact.values)))
         )
     value = fact.values[0]
-    if progress.best is not None and not spec.first_objective.better(value, progress.best.value):
+    before = progress.best.value if progress.best is not None else None
+    if before is not None and not spec.first_objective.better(value, before):
         return progress
     return replace(progress, best=Best(fact.trial, value))
+
+
+def _is_text(spec: ExperimentSpec, fact: TrialConcluded) -> bool:
+    """Has the trial a text for its one objective? Texts have no order, so the latest one counts, as
+    in Katib."""
+    seen = None if spec.multi_objective else fact.observation.get(spec.first_objective.metric)
+    return seen is not None and seen.text is not None
 
 
 def is_best(experiment: Experiment, fact: TrialConcluded) -> bool:
@@ -66,7 +76,8 @@ def goal_reached(experiment: Experiment) -> bool:
     """Whether one trial meets the goals of all objectives that have one."""
     spec, progress = experiment.spec, experiment.progress
     if not spec.multi_objective:
-        return progress.best is not None and spec.first_objective.reached(progress.best.value)
+        value = progress.best.value if progress.best is not None else None
+        return value is not None and spec.first_objective.reached(value)
     aims = [
         (place, target)
         for place, target in enumerate(spec.all_objectives)

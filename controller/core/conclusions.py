@@ -88,8 +88,8 @@ def _state(
 
 
 def missing_metrics(experiment: Experiment, observation: Observation) -> list[str]:
-    """The metrics of objectives and outcome constraints without a value that counts, if any are
-    expected."""
+    """The metrics of objectives and outcome constraints without a value that counts or a text, if
+    any are expected."""
     spec = experiment.spec
     if not spec.metrics_collector_spec.expects_metrics:
         return []
@@ -99,7 +99,7 @@ def missing_metrics(experiment: Experiment, observation: Observation) -> list[st
             *(bound.metric for bound in spec.outcome_bounds),
         ]
     )
-    return [metric for metric in needed if spec.value(observation, metric) is None]
+    return [metric for metric in needed if spec.value_or_text(observation, metric) is None]
 
 
 def _conclusion(
@@ -132,7 +132,8 @@ def _telling(seen: Diagnosis | None, state: TrialState) -> Diagnosis | None:
     of."""
     if seen is None or state is TrialState.METRICS_UNAVAILABLE:
         return seen
-    return seen if seen.refused or seen.cut or seen.late else None
+    warns = seen.refused or seen.cut or seen.late or seen.texts_cut or seen.texts_left_out
+    return seen if warns else None
 
 
 def _message(

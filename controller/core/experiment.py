@@ -85,10 +85,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best trial of one objective, with its value."""
+    """The best trial of one objective, with its value; None where that is a text, of which the
+    latest counts."""
 
     trial: TrialNumber
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)

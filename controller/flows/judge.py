@@ -2,7 +2,7 @@
 reported all."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,6 +24,7 @@ from events.facts import TrialScheduled
 from events.ids import AttemptKey
 from events.metrics import MetricsCompleted, MetricsReported, is_measurement
 from events.signals import MetricsCollected
+from events.spec.objective import Observation, Summary
 
 BATCH = 2_000
 WAIT_SECONDS = 1.0
@@ -156,7 +157,7 @@ async def _summarize(
 ) -> list[Envelope]:
     """The summaries of the attempts that have reported everything."""
     complete = {
-        AttemptKey(envelope.experiment, body.trial, body.attempt): body.diagnosis
+        AttemptKey(envelope.experiment, body.trial, body.attempt): body
         for envelope in reversed(envelopes)  # of several, the first one counts
         if isinstance(body := envelope.body, MetricsCompleted)
     }
@@ -169,10 +170,18 @@ async def _summarize(
             MetricsCollected(
                 trial=key.trial,
                 attempt=key.attempt,
-                observation=observation,
-                diagnosis=complete[key],
+                observation=_with_texts(observation, complete[key].texts),
+                diagnosis=complete[key].diagnosis,
             ),
             now(),
         )
         for key, observation in found.items()
     ]
+
+
+def _with_texts(observation: Observation, texts: Mapping[str, str]) -> Observation:
+    if not texts:
+        return observation
+    seen = {metric: observation.get(metric, Summary()) for metric in texts}
+    told = {metric: seen[metric].model_copy(update={"text": texts[metric]}) for metric in texts}
+    return {**observation, **told}

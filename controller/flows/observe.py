@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -40,6 +40,10 @@ class Source(Protocol):
 
     def diagnosis(self) -> Diagnosis | None:
         """Why metrics are missing, and what was left out; asked once all is read."""
+        ...
+
+    def texts(self) -> Mapping[str, str]:
+        """The last text of each metric that is one; asked once all is read."""
         ...
 
 
@@ -161,7 +165,8 @@ class MetricsFollower:
                 last.append(report_points(key, points, now()))
                 await self._send(last[:-1])
                 del last[:-1]  # one goes with the completion: they are summed up at once
-            await self._send([*last, report_completion(key, now(), source.diagnosis())])
+            completion = report_completion(key, now(), source.diagnosis(), source.texts())
+            await self._send([*last, completion])
             self._forget(key)
 
     async def _send(self, reports: Sequence[Envelope]) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from controller.core.missing_metric import quoted
 from controller.views import words
 from events.diagnosis import Diagnosis
+from events.metrics import MOST_TEXTS
+from events.model import LONGEST_MESSAGE
 
 FLUSH = "run Python with PYTHONUNBUFFERED=1, or print with flush=True"
 
@@ -30,6 +32,14 @@ def diagnosis_words(seen: Diagnosis) -> Iterator[str]:
         yield f"{words.count(seen.skipped, 'line')} that are no JSON objects were skipped."
     if seen.cut:
         yield f"Of {words.count(seen.cut, 'line')} too long to be read, the rest was left out."
+    if seen.texts_cut:
+        texts = words.count(seen.texts_cut, "text")
+        yield f"Of {texts} only {LONGEST_MESSAGE:,} characters are kept."
+    if seen.texts_left_out:
+        yield (
+            f"{words.count(seen.texts_left_out, 'text')} of further metrics were left out: at most "
+            f"{MOST_TEXTS} metrics of an attempt may be texts."
+        )
     if seen.late:
         yield (
             "All its values came only when it ended, as from a program that holds back what it "

@@ -83,6 +83,8 @@ def best_line(experiment: Experiment) -> str:
     if best is None:
         return f"no result yet{missed}"
     name = trial_name(experiment.identity.name, best.trial)
+    if best.value is None:
+        return f"latest {experiment.spec.first_objective.metric} by {name}"
     return (
         f"best {experiment.spec.first_objective.metric}={words.number(best.value)} by "
         f"{name}{missed}"

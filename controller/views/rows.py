@@ -13,6 +13,8 @@ from events.spec.outcomes import feasible
 HEAD = ("number", "name", "state", "cause", "attempt")
 TAIL = ("value", "exitCode", "message", "proposedAt", "startedAt", "concludedAt")
 EXTREMES = ("min", "max", "latest")
+TEXT = ("text",)
+"""What there is of a metric that is a text."""
 
 
 class Columns:
@@ -25,8 +27,13 @@ class Columns:
         self._experiment = experiment.identity.name
         self._spec = spec = experiment.spec
         self._front = front
-        self._metrics = [(metric, extreme) for metric in spec.metrics for extreme in EXTREMES]
-        metric_names = [f"{metric}.{extreme}" for metric, extreme in self._metrics]
+        reads_text = spec.metrics_collector_spec.reads_text
+        self._metrics = [
+            (metric, part)
+            for metric in spec.metrics
+            for part in (TEXT if reads_text(metric) else EXTREMES)
+        ]
+        metric_names = [f"{metric}.{part}" for metric, part in self._metrics]
         judged = [
             f"value.{target.metric}" for target in spec.all_objectives if spec.multi_objective
         ]
@@ -48,10 +55,7 @@ class Columns:
             row.cause.value if row.cause else None,
             row.attempt,
             *(row.assignment.get(name) for name in self._parameters),
-            *(
-                getattr(row.observation.get(metric), extreme, None)
-                for metric, extreme in self._metrics
-            ),
+            *(getattr(row.observation.get(metric), part, None) for metric, part in self._metrics),
             *self._judged(row),
             row.value,
             row.exit_code,

@@ -140,6 +140,9 @@ class Story:
         ]
         value = f" with {' and '.join(shown)}" if shown else ""
         yield f"It was concluded as {fact.state}{value}: {_meaning(fact.state)}."
+        for metric, summary in fact.observation.items():
+            if summary.text is not None:
+                yield f"Its text of {words.clean(metric)}: {words.clean(summary.text)}"
         if fact.diagnosis is not None:
             yield from diagnosis_words(fact.diagnosis)
         if missed := words.missed(self.experiment.spec, fact.violations):
@@ -210,6 +213,9 @@ def rank_words(experiment: Experiment, trial: TrialNumber) -> str | None:
     """Whether the trial is the best, or on the front, as far as is known; None if not."""
     if trial not in best_trials(experiment.progress):
         return None
+    best = experiment.progress.best
+    if best is not None and best.value is None:
+        return "It is the latest trial with its text; texts have no order."
     rank = "on the Pareto front" if experiment.spec.multi_objective else "the best trial"
     return f"It is {rank} so far."
 

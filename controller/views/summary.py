@@ -76,10 +76,10 @@ def algorithm_words(experiment: Experiment) -> str:
     return f"{name}{settings}, seed {experiment.identity.seed}{rule}"
 
 
-def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | None]:
-    """The value of each metric that counts, by its strategy, objectives first."""
+def metric_values(experiment: Experiment, row: TrialRow) -> dict[str, float | str | None]:
+    """The value of each metric that counts, by its strategy, or its text; objectives first."""
     names = dict.fromkeys((*experiment.spec.metrics, *row.observation))
-    return {name: experiment.spec.value(row.observation, name) for name in names}
+    return {name: experiment.spec.value_or_text(row.observation, name) for name in names}
 
 
 def in_order(experiment: Experiment, assignment: Assignment) -> dict[str, Scalar]:

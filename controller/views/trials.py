@@ -15,6 +15,9 @@ from events.facts import TrialState
 from events.ids import TrialNumber
 from events.spec.experiment import ExperimentSpec
 
+LONGEST_CELL = 40
+"""Characters of a text in a table."""
+
 
 class UnknownOrderError(RefusalError, ValueError):
     """Trials cannot be sorted by this; the message says by what they can."""
@@ -105,7 +108,7 @@ def trial_cells(snapshot: ExperimentSnapshot, row: TrialRow, last: LatestValue |
     took = words.duration((ended - began).total_seconds()) if began else "-"
     spec = snapshot.experiment.spec
     values = [
-        words.number(spec.value(row.observation, metric))
+        _short(words.value(spec.value_or_text(row.observation, metric)))
         for metric in outcome_metrics(snapshot.experiment)
     ]
     if last:
@@ -120,3 +123,8 @@ def trial_cells(snapshot: ExperimentSnapshot, row: TrialRow, last: LatestValue |
         words.scalar(row.assignment[name]) if name in row.assignment else "-" for name in names
     ]
     return [str(row.number), row.state, *values, *kept, took, *given]
+
+
+def _short(value: str) -> str:
+    """Of a text as much as a column has room for."""
+    return value if len(value) <= LONGEST_CELL else f"{value[:LONGEST_CELL]}…"

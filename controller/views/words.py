@@ -90,9 +90,14 @@ def assignment(values: Assignment) -> str:
     return ", ".join(f"{clean(name)}={scalar(value)}" for name, value in values.items())
 
 
-def values(metrics: Mapping[str, float | None]) -> str:
+def value(known: float | str | None) -> str:
+    """A metric's number, or its text."""
+    return clean(known) if isinstance(known, str) else number(known)
+
+
+def values(metrics: Mapping[str, float | str | None]) -> str:
     """Such as `loss=0.5, accuracy=-`."""
-    return ", ".join(f"{clean(name)}={number(value)}" for name, value in metrics.items())
+    return ", ".join(f"{clean(name)}={value(known)}" for name, known in metrics.items())
 
 
 def objective_words(target: Objective) -> str:
@@ -267,4 +272,6 @@ def _rank(fact: TrialConcluded) -> str:
         return ", infeasible"
     if not fact.best:
         return ""
-    return ", on the front" if len(fact.values) > 1 else ", the best so far"
+    if len(fact.values) > 1:
+        return ", on the front"
+    return ", the latest with its text" if fact.value is None else ", the best so far"

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from events.model import Many, SpecPart, Text
 from events.spec.endpoint import HttpGet
+from events.spec.texts import is_text
 from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
@@ -123,6 +124,11 @@ class MetricsCollectorSpec(SpecPart):
     @property
     def filters(self) -> tuple[str, ...]:
         return self.source.filter.metrics_format if self.source and self.source.filter else ()
+
+    def reads_text(self, metric: str) -> bool:
+        """Is this metric a text, by the filters that the spec gives for lines?"""
+        is_lines = self.collector.kind in (CollectorKind.STDOUT, CollectorKind.FILE)
+        return is_lines and self.format is FileFormat.TEXT and is_text(self.filters, metric)
 
     @property
     def preset(self) -> Preset | None:

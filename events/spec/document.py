@@ -15,7 +15,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.head import KATIB as KATIB
 from events.spec.head import OURS as OURS
 from events.spec.head import head_problems, unstorable
-from events.spec.hints import changed_words, katib_report, shell_words, unknown_file
+from events.spec.hints import changed_words, katib_report, shell_words, text_objective, unknown_file
 from events.spec.problem import Path, Problem, text_of
 from events.spec.validation import problems
 from events.spec.yaml import DocumentError, read
@@ -85,7 +85,12 @@ def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocu
         raise InvalidDocumentError(found, lines)
     metadata = tree["metadata"]
     labels = {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
-    warnings += [*shell_words(spec), *unknown_file(spec), *(katib_report(spec) if katib else ())]
+    warnings += [
+        *shell_words(spec),
+        *unknown_file(spec),
+        *text_objective(spec),
+        *(katib_report(spec) if katib else ()),
+    ]
     return ExperimentDocument(
         metadata["name"], metadata.get("namespace") or "default", spec, labels, tuple(warnings)
     )

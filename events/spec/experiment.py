@@ -124,6 +124,11 @@ class ExperimentSpec(SpecPart):
         summary = observation.get(metric)
         return None if summary is None else summary.finite(self.strategy(metric))
 
+    def value_or_text(self, observation: Observation, metric: str) -> float | str | None:
+        """As `value`, or else the last text of the metric."""
+        value, summary = self.value(observation, metric), observation.get(metric)
+        return summary.text if value is None and summary is not None else value
+
     def values(self, observation: Observation) -> tuple[float | None, ...]:
         """The values of the objectives."""
         return tuple(self.value(observation, target.metric) for target in self.all_objectives)

@@ -1,5 +1,5 @@
 """What is valid and was hardly meant: words that reach the program in another form, or are read by
-a shell, and a file of metrics that no program knows of."""
+a shell, a file of metrics that no program knows of, and texts as what is optimised."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +77,16 @@ def unknown_file(spec: ExperimentSpec) -> Iterator[str]:
             f"spec.metricsCollectorSpec: metrics are looked for in {path}, which the template does "
             "not name: tell the program to write them there, by an argument or a variable of the "
             "environment"
+        )
+
+
+def text_objective(spec: ExperimentSpec) -> Iterator[str]:
+    """A warning if the objective is a text, by which trials cannot be compared."""
+    metric = spec.first_objective.metric
+    if spec.metrics_collector_spec.reads_text(metric):
+        yield (
+            f"spec.objective: by its filters {metric!r} is a text: trials are not compared by it, "
+            "the latest counts as the best, and a search learns nothing"
         )
 
 

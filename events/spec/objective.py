@@ -37,6 +37,8 @@ class Summary(Message):
     latest: float | None = None
     count: Int64 = 0
     """Values reported, the non-finite ones included."""
+    text: Text | None = None
+    """The last text, of a metric that is one; it is no value, and never ranks."""
 
     def finite(self, strategy: Strategy) -> float | None:
         """The value that counts by `strategy`; None if it is not finite."""

@@ -39,6 +39,7 @@ def problems(spec: ExperimentSpec, *, katib: bool) -> Iterator[Problem]:
     yield from _collector(spec.metrics_collector_spec)
     if not spec.metrics_collector_spec.expects_metrics:
         yield from _without_metrics(spec)
+    yield from _texts(spec)
     if katib and spec.algorithm is None:
         yield Problem(("spec", "algorithm"), "is required; give an algorithmName, such as random")
 
@@ -195,6 +196,30 @@ def _without_metrics(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(("spec", "outcomeConstraints"), told)
     if spec.early_stopping is not None:
         yield Problem(("spec", "earlyStopping"), told)
+
+
+def _texts(spec: ExperimentSpec) -> Iterator[Problem]:
+    """What needs numbers, where the filters find texts alone."""
+    reads_text = spec.metrics_collector_spec.reads_text
+    read = [t.metric for t in spec.all_objectives if reads_text(t.metric)]
+    if read:
+        told = f"needs numbers, and by its filters {read[0]!r} is a text; remove it, or the filter"
+        if spec.multi_objective:
+            yield Problem(("spec", "objectives"), told)
+        elif spec.first_objective.goal is not None:
+            yield Problem(("spec", "objective", "goal"), told)
+        if spec.early_stopping is not None:
+            yield Problem(("spec", "earlyStopping"), told)
+    for index, text in enumerate(spec.outcome_constraints):
+        try:
+            metric = parse_outcome_constraint(text).metric
+        except ValueError:
+            continue
+        if reads_text(metric):
+            told = (
+                f"needs numbers, and by its filters {metric!r} is a text; remove it, or the filter"
+            )
+            yield Problem(("spec", "outcomeConstraints", index), told)
 
 
 def _quiet() -> re2.Options:

@@ -91,3 +91,14 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
         2,
         "Error: event files have no lines; only logs and files can be tried\n",
     )
+
+
+def test_a_text_is_shown_as_what_it_is(tmp_path: Path) -> None:
+    filter_ = {"metricsFormat": ["(loss)=(Genotype.*)"]}
+    code, said = tried(tmp_path, "loss=0.5\nloss=Genotype(1)\n", {"source": {"filter": filter_}})
+    assert code == 0
+    assert said.splitlines()[-3:] == [
+        "line 2: loss = 'Genotype(1)' (a text)",
+        "2 lines, 1 of them with values",
+        "  loss: a text",
+    ]

@@ -16,7 +16,11 @@ from tests.events.texts import KATIB, OURS
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 ELSEWHERE = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
 T = TrialNumber(3)
-SEEN = {"loss": Summary(min=0.1, max=2.0, latest=None, count=4), "é": Summary()}
+SEEN = {
+    "loss": Summary(min=0.1, max=2.0, latest=None, count=4),
+    "é": Summary(),
+    "genotype": Summary(text="Genotype()"),
+}
 OUR_SPEC, KATIB_SPEC = load(OURS.encode()).spec, load(KATIB.encode()).spec
 POINTS = tuple(
     Point("loss", n, AT, value)
@@ -90,4 +94,5 @@ SAMPLES: tuple[Body, ...] = (
     metrics.MetricsReported(trial=T, attempt=1, points=POINTS),
     metrics.MetricsCompleted(trial=T, attempt=1),
     metrics.MetricsCompleted(trial=T, attempt=1, diagnosis=DIAGNOSIS),
+    metrics.MetricsCompleted(trial=T, attempt=1, texts={"genotype": "Genotype()"}),
 )

@@ -125,10 +125,9 @@ def _tell(
     typer.echo(f"{experiment.identity.name} {progress.state.value} after {done}{ending}")
     best = tree["best"]
     if best is not None:
-        typer.echo(
-            f"best {experiment.spec.first_objective.metric}={words.number(best['value'])} by "
-            f"{best['name']}"
-        )
+        metric = experiment.spec.first_objective.metric
+        rank = "latest" if best["value"] is None else "best"
+        typer.echo(f"{rank} {metric}={words.value(best['metrics'][metric])} by {best['name']}")
         for key, value in best["assignment"].items():
             typer.echo(f"  {key} = {words.scalar(value)}")
     elif front:

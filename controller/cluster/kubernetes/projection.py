@@ -120,7 +120,7 @@ def _best_text(experiment: Experiment) -> str:
     best, front = experiment.progress.best, experiment.progress.front
     if front:
         return f"front of {len(front)}"
-    return "" if best is None else shown_number(best.value)
+    return "" if best is None or best.value is None else shown_number(best.value)
 
 
 def refused_status(obj: ExperimentObject, reason: str, message: str, at: datetime) -> Status:
@@ -190,7 +190,12 @@ def _names(experiment: Experiment, numbers: list[TrialNumber]) -> list[str]:
 
 def _optimal(experiment: Experiment, best: ShownTrial) -> dict[str, Any]:
     metrics = [
-        {"name": name, **{of: _number(getattr(one, of)) for of in ("min", "max", "latest")}}
+        {
+            "name": name,
+            "min": _number(one.min),
+            "max": _number(one.max),
+            "latest": _number(one.latest) if one.text is None else one.text,
+        }
         for name, one in best.observation.items()
     ]
     return {

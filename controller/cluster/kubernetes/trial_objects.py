@@ -99,12 +99,13 @@ def live_status(trial: LiveTrial, before: Sequence[Condition], at: datetime) -> 
 
 
 def best_status(
-    best: ShownTrial, value: float, before: Sequence[Condition], at: datetime
+    best: ShownTrial, value: float | None, before: Sequence[Condition], at: datetime
 ) -> dict[str, Any]:
-    """The status of the trial that is shown as the best one."""
+    """The status of the trial that is shown as the best one; `value`: None if that is a text, which
+    stands in the status of the experiment."""
     return {
         "state": best.state.value,
-        "value": shown_number(value),
+        "value": "" if value is None else shown_number(value),
         "conditions": _trial_conditions(best.state, before, at),
     }
 

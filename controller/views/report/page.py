@@ -223,7 +223,7 @@ def _best(subject: Subject) -> str:
     if best is None:
         return ""
     metrics = metric_values(subject.experiment, best)
-    rows = [(name, words.number(value)) for name, value in metrics.items()]
+    rows = [(name, words.value(value)) for name, value in metrics.items()]
     rows += [
         (name, words.scalar(value))
         for name, value in in_order(subject.experiment, best.assignment).items()
@@ -246,7 +246,7 @@ def _front(subject: Subject) -> str:
     body = ""
     for row in shown:
         known, given = metric_values(experiment, row), in_order(experiment, row.assignment)
-        cells = [str(row.number), *(words.number(known.get(one)) for one in metrics)]
+        cells = [str(row.number), *(words.value(known.get(one)) for one in metrics)]
         cells += [words.scalar(given.get(one, "-")) for one in names]
         body += f"<tr>{_cells('td', cells, 0)}</tr>"
     told = (

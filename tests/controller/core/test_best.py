@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.best import MOST_MEMBERS, REFERENCE_TRIALS, front_volume, reference_point
-from controller.core.experiment import Experiment
+from controller.core.experiment import Best, Experiment
 from controller.core.pareto import covers, hypervolume
 from events.facts import Cause, Reason, TrialConcluded, TrialState
 from events.ids import TrialNumber
@@ -47,6 +47,27 @@ def test_a_trial_that_misses_a_constraint_is_never_the_best_and_reaches_no_goal(
     assert [fact.violations for fact in facts] == [(1.0,), (0.0,), (0.5,)]
     assert [fact.best for fact in facts] == [False, True, False]
     assert (state.progress.best and state.progress.best.trial, state.progress.infeasible) == (2, 2)
+    assert state.progress.verdict is None
+
+
+def test_of_texts_the_latest_of_a_trial_that_succeeded_is_the_best() -> None:
+    text = {"loss": Summary(text="Genotype()")}
+    state, facts = concluded(experiment(5, 3), text, {}, text)
+    states = [TrialState.SUCCEEDED, TrialState.METRICS_UNAVAILABLE, TrialState.SUCCEEDED]
+    assert [fact.state for fact in facts] == states
+    assert [fact.best for fact in facts] == [True, False, True]
+    assert [fact.value for fact in facts] == [None] * 3
+    assert state.progress.best == Best(TrialNumber(3), None)
+    watch = running(experiment(5, 1), 1)
+    failed = end(watch, 1, Cause.ERROR, text)
+    assert failed is not None
+    assert not failed.best
+
+
+def test_a_text_reaches_no_goal_and_a_number_is_better_than_it() -> None:
+    text, number = {"loss": Summary(text="Genotype()")}, outcome(9, None, None)
+    state, _ = concluded(experiment(5, 3, goal=2.0), text, number)
+    assert state.progress.best == Best(TrialNumber(2), 9.0)
     assert state.progress.verdict is None
 
 

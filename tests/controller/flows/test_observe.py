@@ -42,6 +42,9 @@ class Script:
     def diagnosis(self) -> Diagnosis:
         return Diagnosis(others=("val_loss",))
 
+    def texts(self) -> dict[str, str]:
+        return {"genotype": "Genotype()"}
+
     def _points(self, steps: list[int]) -> list[Point]:
         return [Point("loss", step, now(), float(step)) for step in steps]
 
@@ -74,7 +77,10 @@ async def test_all_points_come_before_the_word_that_they_are_all() -> None:
     ]
     assert steps == [1, 2, 3]
     assert said[-1] == MetricsCompleted(
-        trial=KEY.trial, attempt=1, diagnosis=Diagnosis(others=("val_loss",))
+        trial=KEY.trial,
+        attempt=1,
+        diagnosis=Diagnosis(others=("val_loss",)),
+        texts={"genotype": "Genotype()"},
     )
     assert seen == [
         WorkloadStarted(trial=KEY.trial, attempt=1),

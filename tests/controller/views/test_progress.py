@@ -53,6 +53,7 @@ def test_the_best_so_far() -> None:
     assert best_line(experiment()) == "no result yet"
     assert best_line(experiment(infeasible=1)) == "no result yet; 1 trial infeasible"
     assert best_line(experiment(best=Best(TrialNumber(3), 0.25))) == "best loss=0.25 by digits-3"
+    assert best_line(experiment(best=Best(TrialNumber(3), None))) == "latest loss by digits-3"
 
 
 def test_running_trials_with_their_last_value() -> None:

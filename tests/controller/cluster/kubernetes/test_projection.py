@@ -89,6 +89,19 @@ def test_the_best_trial_says_when_it_was_stopped_early() -> None:
     assert told(status["conditions"])[-1] == ("EarlyStopped", "True", "TrialEarlyStopped")
 
 
+def test_a_text_is_the_latest_value_of_its_metric() -> None:
+    watch = running(experiment(9, 3), 1)
+    seen = {"loss": Summary(text="Genotype()")}
+    end(watch, 1, Cause.COMPLETED, seen)
+    best = ShownTrial(TrialNumber(1), {}, seen, TrialState.SUCCEEDED)
+    status = status_of(OBJECT, watch.state, best, {}, START)
+    (metric,) = status["currentOptimalTrial"]["observation"]["metrics"]
+    assert metric == {
+        "name": "loss", "min": "unavailable", "max": "unavailable", "latest": "Genotype()",
+    }  # fmt: skip
+    assert (status["best"], best_status(best, None, [], START)["value"]) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(3.0, "3"), (-0.25, "-0.25"), (0.1 + 0.2, "0.30000000000000004"), (1e-05, "1e-05"),
