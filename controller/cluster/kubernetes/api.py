@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -231,6 +231,8 @@ class Api:
         except (*_NETWORK_ERRORS, config.ConfigException) as error:
             # ConfigException: the token's file is being renewed
             API_REQUESTS.labels(method, "none").inc()
+            if isinstance(error, aiohttp.ClientSSLError):
+                _read_authorities(client)
             raise ApiUnavailableError(
                 0, "Unreachable", f"{method} {path}: {_text_of(error)}"
             ) from None
@@ -271,6 +273,14 @@ async def open_api(*, writes_per_second: float = 50.0) -> AsyncIterator[Api]:
             for each in (client, streams):
                 await each.rest_client.pool_manager.connector.close(abort_ssl=True)
             await sockets.close()
+
+
+def _read_authorities(client: ApiClient) -> None:
+    """Trust what the file of authorities has now: it may have been replaced since it was read.
+    What it had before is trusted, too, for as long as this client lives."""
+    with suppress(OSError):  # it is being replaced: the next refusal reads it again
+        connector: Any = client.rest_client.pool_manager.connector
+        connector._ssl.load_verify_locations(cafile=client.configuration.ssl_ca_cert)
 
 
 class _Sockets:

@@ -5,13 +5,15 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from controller.store import StoreUnavailableError
-from controller.store.postgres import open_database
+from controller.store.embedded import ROLE, SOCKET
+from controller.store.postgres import Database, open_database
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl makes certificates")
 
@@ -53,6 +55,32 @@ async def test_a_mode_that_is_named_is_kept(tmp_path: Path) -> None:
         assert greeted
 
 
+async def test_a_new_authority_is_trusted_without_a_restart(
+    tmp_path: Path, fresh_database_url: str
+) -> None:
+    """The file of the authority and the server's certificate are replaced under an open pool."""
+    first, second = certificate(tmp_path, "first"), certificate(tmp_path, "second")
+    trusted = tmp_path / "trusted.crt"
+    shutil.copy(f"{first}.crt", trusted)
+    parts = urlsplit(fresh_database_url)
+    context = context_of(first)
+    async with in_front_of(Path(parse_qs(parts.query)["host"][0]) / SOCKET, context) as port:
+        url = f"postgresql://{ROLE}@localhost:{port}{parts.path}?sslrootcert={trusted}"
+        async with open_database(url, size=2) as database:
+            assert await secure(database)
+            context.load_cert_chain(f"{second}.crt", f"{second}.key")
+            await database.expire()
+            with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
+                await secure(database)
+            shutil.copy(f"{second}.crt", trusted)
+            assert await secure(database)
+
+
+async def secure(database: Database) -> bool:
+    """Whether a question is answered."""
+    return await database.row("SELECT 1") is not None
+
+
 async def refusal(url: str) -> str:
     """Why no connection is made: the server has nothing to say but its certificate."""
     async with open_database(url, size=1) as database:
@@ -65,8 +93,7 @@ async def refusal(url: str) -> str:
 async def postgres_with(certificate: Path) -> AsyncGenerator[tuple[int, list[bytes]]]:
     """A server that speaks Postgres's protocol until TLS is there: its port, and what clients that
     believed it have said."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key")
+    context = context_of(certificate)
     greeted: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,6 +110,35 @@ async def postgres_with(certificate: Path) -> AsyncGenerator[tuple[int, list[byt
     server = await asyncio.start_server(serve, "localhost", 0)
     async with server:
         yield server.sockets[0].getsockname()[1], greeted
+
+
+@asynccontextmanager
+async def in_front_of(postgres: Path, context: ssl.SSLContext) -> AsyncGenerator[int]:
+    """The port on which a server that has no TLS of its own is reached with TLS."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readexactly(8)  # SSLRequest
+            writer.write(b"S")
+            await writer.start_tls(context)
+            there, back = await asyncio.open_unix_connection(str(postgres))
+            with closing(back):
+                await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+    async with await asyncio.start_server(serve, "localhost", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
+def context_of(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key")
+    return context
 
 
 def certificate(folder: Path, file: str, name: str = "localhost") -> Path:
