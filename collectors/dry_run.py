@@ -1,5 +1,5 @@
-"""`trialstream collect --dry-run`: what the lines of a log or a file would become, and why others
-become nothing."""
+"""`trialstream collect --dry-run`: what the lines of a log or a file, the samples of a page or the
+scalars of event files would become, and why others become nothing."""
 
 import argparse
 import re
@@ -7,8 +7,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+from collectors.dry_words import MOST_SHOWN, short
 from collectors.parsers import Parser, parser_for
 from collectors.parsers.explanation import Explanation, explain
 from collectors.parsers.json_lines import JsonLines
@@ -20,20 +21,12 @@ from events.spec.collector import CollectorKind
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 
-MOST_SHOWN = 20
-"""Lines that are shown with what they became, and as many of those that became nothing."""
 MOST_EXPLAINED = 2_000
 """Lines without a report that are explained."""
 MOST_NEAR = 100
 """Lines without a report by which a filter is suggested."""
-LONGEST_SHOWN = 120
 _CLOSE = 3
 """The likeness from which on a line is shown."""
-NO_LINES = {
-    CollectorKind.TENSORFLOW_EVENT: "event files have no lines",
-    CollectorKind.PROMETHEUS: "a page for Prometheus is no log",
-    CollectorKind.NONE: "the collector None reads no metrics",
-}
 _BEFORE = r"(?:^|[^\w/.@-])"
 """So that the end of a longer name is not taken for it."""
 _NUMBER = r"([+-]?[0-9.]+(?:[Ee][+-]?[0-9]+)?)"
@@ -44,13 +37,19 @@ def dry_run(arguments: Sequence[str]) -> int:
     options = argparse.ArgumentParser("trialstream collect --dry-run", description=__doc__)
     options.add_argument("--dry-run", action="store_true", help="deliver nothing, only show")
     options.add_argument("--file", "-f", type=Path, required=True, help="the experiment file")
-    options.add_argument("log", help="what a trial has printed or written; - for standard input")
+    options.add_argument(
+        "log", help="what a trial has printed, written or exposed; - for standard input"
+    )
     wanted = options.parse_args(arguments)
     try:
         spec = load(wanted.file.read_bytes()).spec
         kind = spec.metrics_collector_spec.collector.kind
-        if kind in NO_LINES:
-            raise ValueError(f"{NO_LINES[kind]}; only logs and files can be tried")
+        if kind is CollectorKind.NONE:
+            raise ValueError("the collector None reads no metrics; there is nothing to try")
+        if kind is CollectorKind.TENSORFLOW_EVENT:
+            from collectors.dry_folder import DryFolder
+
+            return _tell(DryFolder(Path(wanted.log), spec.metrics))
         if wanted.log == "-":
             return _show(spec, sys.stdin.buffer)
         with open(wanted.log, "rb") as file:
@@ -63,7 +62,26 @@ def dry_run(arguments: Sequence[str]) -> int:
         return 2
 
 
+class Tried(Protocol):
+    """What was read as a whole."""
+
+    @property
+    def missing(self) -> Sequence[str]: ...
+
+    def words(self) -> Iterator[str]: ...
+
+
+def _tell(tried: Tried) -> int:
+    for text in tried.words():
+        print(text)
+    return 1 if tried.missing else 0
+
+
 def _show(spec: ExperimentSpec, file: BinaryIO) -> int:
+    if spec.metrics_collector_spec.collector.kind is CollectorKind.PROMETHEUS:
+        from collectors.dry_page import DryPage
+
+        return _tell(DryPage.of(file, spec.metrics))
     trial = DryRun(parser_for(spec.metrics_collector_spec, spec.metrics))
     for line in _lines(file):
         for text in trial.take(line):
@@ -124,7 +142,7 @@ class DryRun:
         if self._parse.texts is None:
             return []
         found = [
-            f"{metric} = {_short(text)} (a text)" for metric, text, _ in self._parse.texts.fresh
+            f"{metric} = {short(text)} (a text)" for metric, text, _ in self._parse.texts.fresh
         ]
         self._parse.texts.settle(now)
         return found
@@ -136,7 +154,7 @@ class DryRun:
             if len(self._near) < MOST_NEAR:
                 self._near.append(line)
             if self._others <= MOST_SHOWN:
-                yield f"line {self._lines}: nothing, {reason}: {_short(line)}"
+                yield f"line {self._lines}: nothing, {reason}: {short(line)}"
 
     def _reason(self, seen: Explanation) -> str:
         """Why the line reports nothing; empty if it is not like a report at all."""
@@ -180,8 +198,3 @@ def expression_for(metric: str, line: str) -> str | None:
         return None
     between = r"\s+".join(map(re.escape, re.split(r"\s+", match[1])))
     return f"{_BEFORE}({re.escape(metric)}){between}{_NUMBER}"
-
-
-def _short(line: str) -> str:
-    text = line.strip()
-    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
@@ -56,6 +56,8 @@ class EventFolder:
         self._clock = clock
         self._places: dict[str, int] = {}
         """By file: how much was read of it, or _BROKEN."""
+        self.broken: dict[str, int] = {}
+        """By file that is read no further, as far as this reader has met it: how much was read."""
         self._steps: Counter[str] = Counter()
         self._ranks: dict[str, int] = {}
         """By metric: the best kind of match so far."""
@@ -103,6 +105,11 @@ class EventFolder:
             return set()
         return tags - set(self._metrics)
 
+    @property
+    def files(self) -> Collection[str]:
+        """Those that were looked at."""
+        return self._places.keys()
+
     def state(self) -> bytes:
         """How far was read, for `restore`."""
         return orjson.dumps([self._places, self._steps, self._ranks])
@@ -131,7 +138,7 @@ class EventFolder:
                     points += self._points(folder, found)
         except BrokenRecordError as error:
             _log.warning("%s is not read beyond byte %d: %s", self._folder / name, place, error)
-            place = _BROKEN
+            self.broken[name], place = place, _BROKEN
         except OSError as error:
             if error.errno not in NOTHING_THERE:
                 raise
@@ -141,16 +148,16 @@ class EventFolder:
     def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
         for scalar in found:
             for metric in self._metrics:
-                rank = _rank(metric, folder, scalar.tag)
-                if rank is not None and rank <= self._ranks.get(metric, rank):
-                    self._ranks[metric] = rank
+                fit = rank(metric, folder, scalar.tag)
+                if fit is not None and fit <= self._ranks.get(metric, fit):
+                    self._ranks[metric] = fit
                     self._steps[metric] += 1
                     at = seconds(scalar.wall_time) or self._clock()
                     yield Point(metric, self._steps[metric], at, scalar.value)
 
 
 @lru_cache(maxsize=10_000)
-def _rank(metric: str, folder: str, tag: str) -> int | None:
+def rank(metric: str, folder: str, tag: str) -> int | None:
     """How well a tag in a file of this folder fits the metric, the best first; None if not."""
     if tag == metric:
         return 0

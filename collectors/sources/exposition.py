@@ -1,5 +1,6 @@
 """What the text of a page for Prometheus says of the metrics that are wanted."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,19 @@ class Wanted:
         found = exact or matching
         return found[0] if len(found) == 1 else None
 
+    def unchosen(self, samples: Sequence[Sample]) -> Iterator[tuple[str, str]]:
+        """The samples with this name that are not its value, as written, and why not."""
+        chosen, fitting = self.chosen(samples), sum(map(self.matches, samples))
+        for one in samples:
+            if one.name != self.name or one is chosen:
+                continue
+            if not self.matches(one):
+                yield written(one), f"it has not the labels of {self.metric}"
+            elif chosen is None:
+                yield written(one), f"it is one of {fitting} that {self.metric} may be"
+            else:
+                yield written(one), f"another has just the labels of {self.metric}"
+
     def matches(self, sample: Sample) -> bool:
         return sample.name == self.name and self.labels.items() <= sample.labels.items()
 
@@ -62,10 +76,19 @@ class Page:
     def values(self, wanted: Sequence[Wanted]) -> Iterator[tuple[str, float, datetime | None]]:
         """Name, value and time of each wanted metric, of which there is exactly one. Raises
         ValueError for what is no page."""
-        samples = _samples(self._relevant(wanted), open_metrics=self.kind.startswith(OPEN_METRICS))
+        samples = self.samples(wanted)
         for one in wanted:
             if (sample := one.chosen(samples)) is not None:
                 yield one.metric, float(sample.value), _time(sample.timestamp)
+
+    def samples(self, wanted: Sequence[Wanted]) -> list[Sample]:
+        """Those that may be of a wanted metric. Raises ValueError for what is no page."""
+        return _samples(self._relevant(wanted), open_metrics=self.kind.startswith(OPEN_METRICS))
+
+    def heads(self) -> list[str]:
+        """Each sample's name with its labels, as they are written."""
+        found = map(_NAME.match, self.text.splitlines())
+        return [one[0] for one in found if one]
 
     def names(self, wanted: Sequence[Wanted]) -> tuple[str, ...]:
         """The names on the page that are most like those that are wanted."""
@@ -82,6 +105,14 @@ class Page:
         begins = (*(one.name for one in wanted), "{")
         kept = (line for line in self.text.splitlines() if line.startswith(begins))
         return "".join(f"{line.partition(' # {')[0]}\n" for line in kept)
+
+
+def written(sample: Sample) -> str:
+    """A sample's name with its labels, as an experiment can name it."""
+    labels = ",".join(
+        f"{name}={json.dumps(text, ensure_ascii=False)}" for name, text in sample.labels.items()
+    )
+    return f"{sample.name}{{{labels}}}" if labels else str(sample.name)
 
 
 def _samples(text: str, *, open_metrics: bool) -> list[Sample]:

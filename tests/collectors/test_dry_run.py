@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 import re2
 
-from collectors.dry_run import MOST_SHOWN, expression_for
+from collectors.dry_run import dry_run, expression_for
+from collectors.dry_words import MOST_SHOWN
+from collectors.sources.exposition import Page, Wanted
+from tests.collectors.event_files import write
 from tests.experiments import experiment_text
 
+PROMETHEUS: dict[str, object] = {"collector": {"kind": "PrometheusMetric"}}
+EVENTS: dict[str, object] = {"collector": {"kind": "TensorFlowEvent"}}
 KATIB = {"source": {"filter": {"metricsFormat": ["(loss)=([0-9.]+)"]}}}
 
 
@@ -73,8 +78,10 @@ def test_what_is_suggested_reads_the_line(line: str) -> None:
 
 def test_the_page_shows_what_it_says(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    log, shown = re.findall(r"```text\n(.*?)```", text.split("### Trying it out", 1)[1], re.DOTALL)
+    examples = text.split("### Trying it out", 1)[1]
+    log, shown, of_page = re.findall(r"```text\n(.*?)```", examples, re.DOTALL)
     assert tried(tmp_path, log) == (1, shown)
+    assert tried(tmp_path, "val_loss 0.5\n", PROMETHEUS) == (1, of_page)
 
 
 def test_the_output_is_bounded(tmp_path: Path) -> None:
@@ -85,12 +92,137 @@ def test_the_output_is_bounded(tmp_path: Path) -> None:
     assert len(said.splitlines()) <= 2 * MOST_SHOWN + 3
 
 
-def test_bad_input_is_said(tmp_path: Path) -> None:
-    folder = {"collector": {"kind": "TensorFlowEvent"}}
-    assert tried(tmp_path, "", dict(folder)) == (
+class Desk:
+    """Dry runs in this process."""
+
+    def __init__(self, folder: Path, shown: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._shown = folder, shown
+
+    def try_on(self, path: Path, collector: dict[str, object]) -> tuple[int, list[str]]:
+        """Exit code and lines of a dry run of a file or a folder."""
+        file = self.folder / "experiment.yaml"
+        file.write_text(experiment_text("dry", metricsCollectorSpec=collector))
+        code = dry_run(["--dry-run", "-f", str(file), str(path)])
+        said = self._shown.readouterr()
+        return code, (said.out + said.err).splitlines()
+
+    def try_page(self, text: str) -> tuple[int, list[str]]:
+        """The same of a page for Prometheus."""
+        page = self.folder / "page"
+        page.write_text(text)
+        return self.try_on(page, PROMETHEUS)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+def test_what_each_sample_of_a_page_becomes(desk: Desk) -> None:
+    page = '# TYPE loss gauge\nloss 0.5\nloss{set="a"} 2\nlearning_rate 0.1\n'
+    code, said = desk.try_page(page)
+    assert code == 0
+    assert said == [
+        "'loss': loss = 0.5",
+        "'loss{set=\"a\"}': nothing, another has just the labels of loss",
+        "'learning_rate': nothing, nobody asked for it",
+        "3 samples, 1 of them with values",
+        "  loss: 1 values",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("val_loss 1\nacc 2\n", "val_loss"),
+        ('train_loss 3\nloss{set="a"} 1\nloss{set="b\\"c"} 2\n', 'loss{set="a"}'),
+        ("acc 2\n", None),
+        ("", None),
+    ],
+)
+def test_a_name_of_a_sample_is_suggested(desk: Desk, page: str, name: str | None) -> None:
+    code, said = desk.try_page(page)
+    assert code == 1
+    expected = [f"suggested: {name!r} in place of 'loss'"] if name else []
+    assert [line for line in said if "suggested" in line] == expected
+    assert name is None or list(Page(page).values([Wanted.of(name)])) == [(name, 1.0, None)]
+
+
+def test_a_page_of_open_metrics_has_times(desk: Desk) -> None:
+    page = "# TYPE loss gauge\nloss 0.5 1700000000\n# EOF\n"
+    code, said = desk.try_page(page)
+    assert code == 0
+    assert said[0] == "'loss': loss = 0.5 (at 2023-11-14T22:13:20+00:00)"
+
+
+def test_a_long_page_is_told_in_few_lines(desk: Desk) -> None:
+    page = "".join(f'loss{{set="{number}"}} 1\nother_{number} 2\n' for number in range(10_000))
+    code, said = desk.try_page(page)
+    assert code == 1
+    assert "20,000 samples, 0 of them with values" in said
+    assert len(said) <= MOST_SHOWN + 4
+    assert "more than 1 MiB" in "".join(desk.try_page("x" * 2_000_000)[1])
+
+
+def test_what_each_scalar_of_event_files_becomes(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path / "run", "loss", [0.5, 0.25])
+    write(tmp_path / "run", "acc", [1, 2, 3], suffix=".b")
+    code, said = desk.try_on(tmp_path / "run", EVENTS)
+    assert code == 0
+    assert said == [
+        "tag 'loss': loss = 0.5 (report 1 at 2023-11-14T22:13:20+00:00)",
+        "tag 'loss': loss = 0.25 (report 2 at 2023-11-14T22:13:21+00:00)",
+        "tag 'acc': nothing of 3 scalars, nobody asked for it",
+        "2 files, 5 scalars, 2 values",
+        "  loss: 2 values",
+    ]
+
+
+def test_a_tag_that_fits_less_and_a_broken_file_are_told(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path / "a", "loss", [0.5])
+    write(tmp_path / "b", "loss_of_test", [9])
+    (file,) = (tmp_path / "a").iterdir()
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes() + b"x" * 20)
+    code, said = desk.try_on(tmp_path, EVENTS)
+    assert code == 0
+    assert "tag 'loss_of_test' in 'b': nothing of 1 scalars, loss has a better match" in said
+    assert any(f"nothing beyond byte {size}, what follows is no record" in line for line in said)
+
+
+def test_a_tag_is_suggested_and_the_output_is_bounded(desk: Desk, tmp_path: Path) -> None:
+    for number in range(2 * MOST_SHOWN):
+        write(tmp_path / "run", f"val/loss{number}", [1] * 3, suffix=f".{number}")
+    code, said = desk.try_on(tmp_path / "run", EVENTS)
+    assert code == 1
+    assert said[-1] == "suggested: 'val/loss0' in place of 'loss'"
+    assert len(said) == MOST_SHOWN + 4
+    write(tmp_path / "run", "loss", [1] * 100)
+    code, said = desk.try_on(tmp_path / "run", EVENTS)
+    assert code == 0
+    assert len(said) == 2 * MOST_SHOWN + 4
+
+
+def test_a_folder_without_event_files_is_told(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, said = desk.try_on(tmp_path / "empty", EVENTS)
+    assert code == 1
+    assert said[-1] == f"no file below {tmp_path / 'empty'} has tfevents in its name"
+
+
+def test_bad_input_is_said(desk: Desk, tmp_path: Path) -> None:
+    code, said = desk.try_on(tmp_path / "away", EVENTS)
+    assert (code, said) == (
         2,
-        "Error: event files have no lines; only logs and files can be tried\n",
+        [f"Error: {tmp_path / 'away'} is no folder; event files are read from one"],
     )
+    none: dict[str, object] = {"collector": {"kind": "None"}}
+    code, text = tried(tmp_path, "", none)
+    assert (code, text) == (
+        2,
+        "Error: the collector None reads no metrics; there is nothing to try\n",
+    )
+    assert desk.try_page('loss{a="1 2\n')[0] == 2
 
 
 def test_a_text_is_shown_as_what_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""What the scalars of event files in a folder would become, and why others become nothing."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from collectors.dry_words import MOST_SHOWN, few, short, suggestions, tally
+from collectors.parsers.event_records import Scalar
+from collectors.sources.event_folder import MARK, EventFolder, rank
+from events.clock import now
+from events.metrics import Point
+
+MOST_TAGS = 10_000
+"""Tags, each in each folder, of which is told."""
+
+
+class DryFolder(EventFolder):
+    """A folder, read as a collector reads it."""
+
+    def __init__(self, folder: Path, metrics: Sequence[str]) -> None:
+        """Raises NotADirectoryError."""
+        if not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is no folder; event files are read from one")
+        super().__init__(folder, metrics, now)
+        self._place = folder
+        self._wanted = metrics
+        self._first: list[str] = []
+        self._values = self._scalars = 0
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._read: Counter[tuple[str, str]] = Counter()
+        """By folder and tag, how many there were, and how many of them have values."""
+        self.counts: Counter[str] = Counter(dict.fromkeys(metrics, 0))
+        while self.finish():
+            pass
+
+    @property
+    def missing(self) -> list[str]:
+        """The metrics without a value."""
+        return [metric for metric in self._wanted if not self.counts[metric]]
+
+    def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
+        for scalar in found:
+            place = folder, scalar.tag
+            self._scalars += 1
+            points = list(super()._points(folder, (scalar,)))
+            if place in self._seen or len(self._seen) < MOST_TAGS:
+                self._seen[place] += 1
+                self._read[place] += bool(points)
+            for point in points:
+                self._count(place, point)
+            yield from points
+
+    def _count(self, place: tuple[str, str], point: Point) -> None:
+        self._values += 1
+        self.counts[point.metric] += 1
+        if len(self._first) < MOST_SHOWN:
+            when = f"report {point.step} at {point.at.isoformat()}"
+            self._first.append(f"{_named(*place)}: {point.metric} = {point.value!r} ({when})")
+
+    def words(self) -> Iterator[str]:
+        """What is to be said of it."""
+        yield from self._first
+        if self._values > len(self._first):
+            yield "… further scalars with values are only counted"
+        yield from few(list(self._unread()), "tags without values")
+        for name, place in self.broken.items():
+            yield f"{short(name)}: nothing beyond byte {place:,}, what follows is no record"
+        files = len(self.files)
+        yield f"{files:,} files, {self._scalars:,} scalars, {self._values:,} values"
+        yield from tally(self.counts)
+        if not files:
+            yield f"no file below {self._place} has {MARK} in its name"
+        yield from suggestions(self.missing, list(dict.fromkeys(tag for _, tag in self._seen)))
+
+    def _unread(self) -> Iterator[str]:
+        """Tags of which some scalars became nothing."""
+        for (folder, tag), count in self._seen.items():
+            left = count - self._read[folder, tag]
+            fitting = [one for one in self._wanted if rank(one, folder, tag) is not None]
+            why = f"{fitting[0]} has a better match" if fitting else "nobody asked for it"
+            if left:
+                yield f"{_named(folder, tag)}: nothing of {left:,} scalars, {why}"
+
+
+def _named(folder: str, tag: str) -> str:
+    return f"tag {short(tag)}" + (f" in {short(folder)}" if folder else "")
