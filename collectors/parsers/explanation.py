@@ -34,6 +34,8 @@ class Explanation:
     likeness: int = 0
     is_object: bool = False
     """Is it a JSON object?"""
+    has_text: bool = False
+    """Does it report a text?"""
 
 
 def explain(parse: Parser, line: str) -> Explanation:
@@ -44,6 +46,7 @@ def explain(parse: Parser, line: str) -> Explanation:
     pairs = list(_items(tree) if tree is not None else _pairs(line))[:MOST_PAIRS]
     read = {metric for metric, _, _ in readings}
     texts = parse.texts.metrics if parse.texts else ()
+    has_text = parse.texts.drop_fresh() if parse.texts else False
     wanted = [metric for metric in parse.metrics if metric not in read]
     refused = [
         (name, text)
@@ -55,7 +58,8 @@ def explain(parse: Parser, line: str) -> Explanation:
         for name, sign, text in pairs
         if sign in signs and name not in parse.metrics and number(text) is not None
     ]
-    return Explanation(readings, refused, others, likeness(wanted, line), tree is not None)
+    alike, is_object = likeness(wanted, line), tree is not None
+    return Explanation(readings, refused, others, alike, is_object, has_text)
 
 
 def shape(line: str) -> str:

@@ -36,6 +36,12 @@ class Texts:
                 self.latest[metric] = at, text
         self.fresh.clear()
 
+    def drop_fresh(self) -> bool:
+        """Forget what is not settled; was there anything?"""
+        found = bool(self.fresh)
+        self.fresh.clear()
+        return found
+
     def _has_room(self, metric: str) -> bool:
         reserved = self.first not in self.latest
         return metric == self.first or len(self.latest) + reserved < MOST_TEXTS

@@ -99,7 +99,7 @@ class Findings:
         seen = explain(parse, line)
         self._values.update(dict.fromkeys(seen.refused))
         self._others.update(dict.fromkeys(seen.others))
-        if not seen.readings:
+        if not (seen.readings or seen.has_text):
             self._nearest[shape(line)] = seen.likeness, self._lines, line
 
     def diagnosis(self) -> Diagnosis:

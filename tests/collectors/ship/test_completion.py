@@ -1,4 +1,4 @@
-"""The word that all is reported says why a metric is missing."""
+"""The word that all is reported says why a metric is missing, and has the texts."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,8 +26,9 @@ async def test_the_cause_travels_with_the_completion(tmp_path: Path) -> None:
     async def opened() -> AsyncGenerator[Publisher]:
         yield bus
 
-    (tmp_path / "log").write_text("epoch 1 Loss 0.5\n")
-    source = Tail(tmp_path / "log", Text(["loss"]), now)
+    (tmp_path / "log").write_text("epoch 1 Loss 0.5\ngenotype=Genotype(\0)\n")
+    filters = "(loss)=([0-9.]+)", "(genotype)=(Genotype.*)"
+    source = Tail(tmp_path / "log", Text(["loss", "genotype"], filters), now)
     spool = Spool(tmp_path / "spool", topics.METRICS, 7, b"key", 1_000_000)
     collector = Collector(KEY, Shard(7), source, spool)
     collector.end()
@@ -37,5 +38,6 @@ async def test_the_cause_travels_with_the_completion(tmp_path: Path) -> None:
         (one,) = await metrics.fetch(10, 1)
     body = decode(one.record).body
     assert isinstance(body, MetricsCompleted)
+    assert body.texts == {"genotype": "Genotype(\N{REPLACEMENT CHARACTER})"}
     assert body.diagnosis is not None
     assert body.diagnosis.nearest == ("epoch 1 Loss 0.5",)
