@@ -1,18 +1,24 @@
 """A database that goes away for good, and one that comes back: nothing is lost, and the message
 says what to do."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from controller.cli.exits import ExitCode
+from controller.store import StoreUnavailableError
 from controller.store.embedded import EmbeddedServer
+from controller.store.postgres import open_database
+from controller.store.postgres_account import own_uid
+from controller.store.postgres_programs import run as run_program
 from tests.eventually import eventually
 from tests.run.desk import Desk
 
@@ -78,6 +84,57 @@ def test_a_full_disk_loses_no_result(desk: Desk, tmp_path: Path) -> None:
     finally:
         desk.close()
         subprocess.run(["umount", "--lazy", str(desk.data)], check=True)
+
+
+@pytest.mark.long  # it waits most of the time: for Postgres, which tries to start, and for the run
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_log_of_postgres_without_room_is_waited_for(desk: Desk) -> None:
+    """Postgres ends when its log has no room, and cannot start: whoever looks is told why. Trials
+    have room, so each runs once; what they report is decided on once there is room."""
+    desk.script("train", SLOW)
+    cluster = desk.data / "postgres" / "cluster"
+    with small_log(cluster) as log, closing(desk):
+        run = desk.start("run", desk.write(trials=4, parallel=2), "--output", "json")
+        eventually(lambda: len(desk.trials_alive()) == 2)
+        filler = log / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(65536))
+        asyncio.run(use_up_log(EmbeddedServer(desk.data).url))
+        eventually(lambda: "No space left on device" in desk.do("list").complained)
+        eventually(lambda: desk.shows(run, "trying again"))
+        eventually(lambda: desk.trials_alive() == [])
+        filler.unlink()
+        done = desk.end(run)
+        assert done.code == ExitCode.OK, done.complained
+        assert done.document["trials"]["Succeeded"] == 4
+        assert "attempt 2" not in desk.do("events", "desk").said
+
+
+@contextmanager
+def small_log(cluster: Path) -> Iterator[Path]:
+    """The log of a stopped server on a disk of its own of 8 MB, in segments of 1 MB."""
+    log, uid = cluster / "pg_wal", own_uid(cluster)
+    done = run_program("pg_resetwal", "--wal-segsize=1", cluster=cluster, uid=uid)
+    assert done.returncode == 0, done.stderr
+    kept = log.rename(cluster / "log-before")
+    log.mkdir(0o700)
+    owner = "" if uid is None else f",uid={uid},gid={uid}"
+    mode = f"size=8m,mode=700{owner}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", mode, "tmpfs", str(log)], check=True)
+    try:
+        subprocess.run(["cp", "--archive", f"{kept}/.", str(log)], check=True)
+        yield log
+    finally:
+        subprocess.run(["umount", "--lazy", str(log)], check=True)
+
+
+async def use_up_log(url: str) -> None:
+    """Write to the log until the server cannot."""
+    async with open_database(url, size=1) as database:
+        with suppress(StoreUnavailableError):
+            while True:
+                await database.fetch("SELECT pg_logical_emit_message(true, '', repeat('x', 9999))")
 
 
 def test_a_run_without_file_descriptors_loses_no_result(desk: Desk) -> None:
