@@ -27,6 +27,7 @@ from controller.telemetry.catalogue import (
 from events.backoff import Backoff
 from events.bus import BusRefusedError, BusUnavailableError
 from events.ids import Shard
+from events.memory import end_without_memory
 from events.waiting import wait
 
 ROUND_SECONDS = 0.3
@@ -182,6 +183,7 @@ class Balancer:
                 error = alone
             if shard not in self.owned or self.owned[shard].epoch != epoch:
                 return  # we were told to stop: a task group that fails just then swallows that
+            end_without_memory(error)
             if isinstance(error, FencedError):
                 FENCINGS.inc()
                 _log.warning("%s", error)

@@ -50,6 +50,7 @@ from controller.telemetry.ports import health_page, metrics_page, serve
 from controller.telemetry.watchdog import Watchdog
 from events.backoff import Backoff
 from events.bus.kafka import KafkaBus, KafkaSettings, open_bus
+from events.memory import guard_memory
 from events.waiting import wait
 
 POOL = 12
@@ -126,6 +127,7 @@ class Service:
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
+        guard_memory()
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, self._leave)

@@ -14,6 +14,7 @@ from events.backoff import Backoff
 from events.errors import AbandonError
 from events.facts import ExperimentState, TrialState
 from events.ids import ExperimentId, Shard
+from events.memory import end_without_memory
 from events.waiting import wait
 
 OUTAGE_SECONDS = 30.0
@@ -51,6 +52,7 @@ async def run_to_rest(components: Components, shard: Shard, experiment: Experime
             error = reason(group)
         except (FencedError, *PASSING) as alone:
             error = alone
+        end_without_memory(error)
         if isinstance(error, FencedError):
             log.warning("%s; following", error)
             return False

@@ -8,6 +8,10 @@ import typer
 
 from controller.cli.exits import ExitCode
 from events.errors import RefusalError, RetryError
+from events.memory import end_without_memory
+
+NO_THREAD = "can't start new thread"
+"""What Python says without memory for another thread, or with too many of them."""
 
 
 class CommandError(RefusalError):
@@ -32,6 +36,7 @@ def plain_errors() -> Generator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except Exception as error:
+        end_without_memory(error)
         code = _code(error)
         if code is None:
             raise
@@ -57,6 +62,8 @@ def _code(error: Exception) -> ExitCode | None:
         case RetryError() | RefusalError():
             return _CODES[error.concerns]
         case OSError():
+            return ExitCode.FAILED
+        case RuntimeError() if str(error) == NO_THREAD:
             return ExitCode.FAILED
     return None
 

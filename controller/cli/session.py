@@ -30,6 +30,7 @@ from events.clock import now
 from events.envelope import Envelope
 from events.errors import AbandonError
 from events.ids import ExperimentId, Shard
+from events.memory import guard_memory
 from events.signals import DeletionRequested, PauseRequested, StopRequested
 from events.spec.document import ExperimentDocument
 from events.waiting import wait
@@ -43,6 +44,7 @@ async def open_local_components(
     data: Path, database: str | None
 ) -> AsyncGenerator[tuple[Components, LocalCluster]]:
     """The parts of a controller on this machine: trials are processes, and the bus is in memory."""
+    guard_memory()
     settings = read_settings(database)
     restart_database = leave_alone if settings.database else EmbeddedServer(data).ensure
     owner = f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"

@@ -282,7 +282,9 @@ def _readable(rows: Sequence[Any]) -> list[Experiment]:
 def _experiment(row: Any) -> Experiment:
     try:
         return _read(row)
-    except Exception as error:  # whatever it is, it is this row's
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever else it is, it is this row's
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise UnreadableExperimentError(
             f"the experiment {row['name']!r} in namespace {row['namespace']!r} is of a newer "

@@ -20,6 +20,7 @@ from events.clock import now
 from events.envelope import Envelope
 from events.errors import AbandonError, RetryError
 from events.ids import ExperimentId, Shard
+from events.memory import lacks_memory
 from events.model import storable
 
 RETRY_SECONDS = (1.0, 300.0)
@@ -51,9 +52,12 @@ _log = logging.getLogger(__name__)
 
 
 def is_own(error: BaseException) -> bool:
-    """Does it concern one experiment? An outage, a fence, what a person has to do for all: no."""
+    """Does it concern one experiment? An outage, a fence, what a person has to do for all, no
+    memory: no."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_own, error.exceptions))
+    if lacks_memory(error):
+        return False
     if isinstance(error, OSError):
         return error.errno in _OF_A_FILE
     own = isinstance(error, RecordTooLargeError) or not isinstance(error, _OUTAGES)

@@ -41,6 +41,8 @@ def read(
             envelope = decode(delivery.record)
         except UnreadableRecordError as error:
             dead.append(DeadLetter(delivery, str(error)))
+        except MemoryError:
+            raise
         except Exception as error:  # a fault of ours in reading one must not hold up the others
             dead.append(DeadLetter(delivery, f"it cannot be read: {error!r}"))
         else:

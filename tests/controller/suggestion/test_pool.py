@@ -25,10 +25,13 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.space import Assignment
 from tests.controller.suggestion.asker import SEED, Asker, kill, outcome, servers, spec, workers
 from tests.controller.suggestion.hostile import install
+from tests.memory import deny_memory
 from tests.tiers import rest_is_long
 
 TRIALS = 60
 KILLS = 50
+LARGE = 5_000
+"""Suggestions that need some megabytes."""
 LEARNERS = {
     "random": spec("random"),
     "sobol": spec("sobol"),
@@ -222,6 +225,22 @@ async def test_who_moves_to_a_free_worker_takes_nothing_from_it() -> None:
         await asyncio.gather(slow.ask(), beside.ask())
         await elsewhere.ask()
         assert (beside.recalled, elsewhere.recalled) == (2, 1)
+
+
+async def test_a_worker_that_gets_no_more_memory_changes_no_suggestion() -> None:
+    """It ends, and another one is asked."""
+    async with opened(SuggestionSettings(workers=1)) as pool:
+        asker = Asker(pool, LEARNERS["random"])
+        await asker.ask()
+        before = workers()
+        deny_memory(before[0])
+        many = await asker.ask(LARGE)
+        assert workers() != before
+        assert asker.recalled == 2
+    search = create_search(LEARNERS["random"], SEED)
+    assert search.ask(1) == asker.assignments[:1]
+    search.tell(1, outcome(1))
+    assert search.ask(LARGE) == many
 
 
 async def test_a_worker_that_ends_just_before_its_forkserver_is_no_error() -> None:

@@ -1,0 +1,28 @@
+"""A controller that gets no more memory says so and ends; whoever starts it again loses nothing."""
+
+import psutil
+
+from events.memory import EXIT_CODE, MESSAGE
+from tests.faults import invariants
+from tests.faults.installation import Installation
+from tests.memory import deny_memory
+
+FEW, MANY = 20, 150
+
+
+def test_a_controller_without_memory_ends_and_loses_nothing(place: Installation) -> None:
+    """It works at an experiment, and gets another one that needs more."""
+    place.simulate("quick")
+    controller = place.open_controller()
+    place.submit("running", trials=FEW)
+    deny_memory(psutil.Process(controller.process.pid))
+    place.send_all(place.document("wide", parallel=MANY, trials=MANY))
+    assert controller.process.wait(60) == EXIT_CODE
+    assert controller.log.read_text().endswith(MESSAGE)
+    place.open_controller()
+    place.holds("count(*) = 2 FROM experiment WHERE concluded_at IS NOT NULL")
+    place.holds("NOT EXISTS (SELECT FROM outbox)")
+    wanted = {**invariants.CONTINUOUS, **invariants.AT_REST}
+    assert place.postgres.ask(lambda database: invariants.violations(database, wanted)) == []
+    succeeded = place.postgres.value("SELECT count(*) FROM trial WHERE state = 'Succeeded'")
+    assert succeeded == FEW + MANY
