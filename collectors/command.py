@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
+from collectors.limits import MAX_LINE, SPOOL_BYTES
 from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
 from collectors.sources.registry import source_for
@@ -24,8 +25,6 @@ from events.program import command
 from events.spec.collector import MetricsCollectorSpec
 from trialstream.settings import SettingsError
 
-SPOOL_BYTES = 64 * 2**20
-
 
 def command_line(
     key: AttemptKey,
@@ -34,16 +33,17 @@ def command_line(
     metrics: Sequence[str],
     file: Path,
     spool: Path,
+    limits: Sequence[str] = (),
 ) -> list[str]:
     """The command that collects for one attempt on this machine; its environment must name the
-    Kafka."""
+    Kafka. `limits`: as `limits.limit_options` writes them."""
     return command(
         "collectors",
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt",
         str(key.attempt),
         "--shard", str(shard), "--spec", spec.model_dump_json(by_alias=True, exclude_defaults=True),
         *(word for metric in metrics for word in ("--metric", metric)),
-        "--file", str(file), "--spool", str(spool), "--until", "stdin",
+        "--file", str(file), "--spool", str(spool), "--until", "stdin", *limits,
     )  # fmt: skip
 
 
@@ -75,6 +75,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)"
     )
+    options.add_argument(
+        "--line-bytes", type=int, default=MAX_LINE,
+        help="bytes of a line that are read (default: %(default)s)",
+    )  # fmt: skip
     options.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS,
         help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
@@ -132,7 +136,7 @@ async def _collect(
     options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec
 ) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
-    source = source_for(spec, options.metric, options.file, now)
+    source = source_for(spec, options.metric, options.file, now, options.line_bytes)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
     collector = Collector(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from collectors.dry_words import MOST_SHOWN, short
+from collectors.limits import MAX_LINE
 from collectors.parsers import Parser, parser_for
 from collectors.parsers.explanation import Explanation, explain
 from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.presets import suggest
 from collectors.parsers.words import plain
-from collectors.sources.tail import MAX_LINE
 from events.clock import now
 from events.spec.collector import CollectorKind
 from events.spec.document import load

@@ -181,6 +181,25 @@ class KubernetesSettings(Section):
     )
 
 
+class CollectorSettings(Section):
+    """How much of what a trial writes is taken."""
+
+    line_kib: int = Field(
+        default=64,
+        ge=1,
+        le=1024,
+        description="Of each line of a log or a file so many KiB are read; the rest is skipped, "
+        "and why says so.",
+    )
+    spool_mib: int = Field(
+        default=64,
+        ge=1,
+        le=65_536,
+        description="What a collector has read and cannot deliver yet, on its disk; then it "
+        "reads no further until there is room. Nothing is lost.",
+    )
+
+
 class HistorySettings(Section):
     """How much of the past is kept."""
 
@@ -216,6 +235,7 @@ class Settings(Section):
     )
     kafka: InstanceOf[KafkaSettings] | None = None
     history: HistorySettings = HistorySettings()
+    collector: CollectorSettings = CollectorSettings()
     local: LocalSettings = Field(default_factory=LocalSettings)
     kubernetes: KubernetesSettings = KubernetesSettings()
     suggestion: SuggestionSettings = Field(default_factory=SuggestionSettings)
@@ -249,6 +269,7 @@ class Settings(Section):
 
 SECTIONS: Mapping[str, type[Section]] = {
     "history": HistorySettings,
+    "collector": CollectorSettings,
     "local": LocalSettings,
     "kubernetes": KubernetesSettings,
     "suggestion": SuggestionSettings,

@@ -7,7 +7,7 @@ from typing import Any
 
 from trialstream.errors import RefusalError
 
-ALLOWED = ("database", "history", "kafka", "kubernetes", "local", "suggestion")
+ALLOWED = ("collector", "database", "history", "kafka", "kubernetes", "local", "suggestion")
 
 
 class SettingsError(RefusalError, ValueError):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from collectors.limits import MAX_LINE
 from collectors.parsers import parser_for
 from collectors.sources import Source
 from collectors.sources.event_folder import EventFolder
@@ -13,7 +14,11 @@ from events.spec.collector import CollectorKind, MetricsCollectorSpec
 
 
 def source_for(
-    spec: MetricsCollectorSpec, metrics: Sequence[str], path: Path, clock: Callable[[], datetime]
+    spec: MetricsCollectorSpec,
+    metrics: Sequence[str],
+    path: Path,
+    clock: Callable[[], datetime],
+    max_line: int = MAX_LINE,
 ) -> Source:
     """The source of an attempt that writes to `path`: a log, a file of metrics or reports, a folder
     of event files, or the file with the port of its endpoint. Raises re2.error for a filter that
@@ -26,4 +31,4 @@ def source_for(
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
         return EventFolder(path, metrics, clock)
-    return Tail(path, parser_for(spec, metrics), clock)
+    return Tail(path, parser_for(spec, metrics), clock, max_line)

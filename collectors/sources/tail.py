@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from collectors.limits import MAX_LINE
 from collectors.parsers.reading import Parser
 from collectors.sources.moments import Moments
 from collectors.sources.part import ReadPart
@@ -25,8 +26,6 @@ MAX_BYTES = 1024 * 1024
 """Bytes of the file that one `read` takes at most."""
 MAX_POINTS = 5000
 """Points that one `read` returns at most."""
-MAX_LINE = 64 * 1024
-"""Bytes of a line that are parsed; the rest of it is skipped."""
 
 
 class Tail:
@@ -38,8 +37,11 @@ class Tail:
     are new ones, and follow the earlier.
     """
 
-    def __init__(self, path: Path, parse: Parser, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, path: Path, parse: Parser, clock: Callable[[], datetime], max_line: int = MAX_LINE
+    ) -> None:
         self.path = path
+        self._max_line = max_line
         self._parse = parse
         self._clock = clock
         self._texts = parse.texts
@@ -56,7 +58,7 @@ class Tail:
         self._points: deque[Point] = deque()
         self._read_at = EARLIEST
         self._cut = 0
-        """Lines that were longer than MAX_LINE."""
+        """Lines that were longer than `max_line`."""
         self._moments = Moments()
 
     def read(self) -> list[Point]:
@@ -175,7 +177,9 @@ class Tail:
                 self._skip()
             end = lines.find(b"\n", self._place)
             stop = size if end < 0 else end
-            self._line += lines[self._place : min(stop, self._place + MAX_LINE - len(self._line))]
+            self._line += lines[
+                self._place : min(stop, self._place + self._max_line - len(self._line))
+            ]
             self._place = stop + 1 if end >= 0 else stop
             if end >= 0:
                 self._end_line()
@@ -188,7 +192,7 @@ class Tail:
             self._place = max(self._place, self._lines.rfind(b"\n", self._place, before) + 1)
 
     def _end_line(self) -> None:
-        self._cut += len(self._line) >= MAX_LINE
+        self._cut += len(self._line) >= self._max_line
         text = self._line.decode(errors="replace")
         self._line.clear()
         if not text:

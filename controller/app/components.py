@@ -9,6 +9,7 @@ from typing import Protocol
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
+from collectors.limits import limit_options
 from collectors.problems import problems as collector_problems
 from collectors.sources.registry import source_for
 from controller.cluster import Cluster, Event, Launch
@@ -20,7 +21,7 @@ from controller.core.recorded import Recorded
 from controller.flows.admit import Check, check_of
 from controller.flows.intake import Clocks
 from controller.flows.observe import Follow, Source
-from controller.settings import HistorySettings, KubernetesSettings
+from controller.settings import CollectorSettings, HistorySettings, KubernetesSettings
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
 from controller.store.journal import Journals
@@ -40,6 +41,7 @@ from events.spec.experiment import ExperimentSpec
 from events.spec.problem import Problem
 
 USUAL_HISTORY = HistorySettings()
+KIB = 1024
 
 
 def problems(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -198,13 +200,22 @@ async def open_components(
         )
 
 
-def local_follow(cluster: LocalCluster) -> Follow:
+def collector_options(limits: CollectorSettings) -> list[str]:
+    """The limits as options of a collector's program."""
+    return limit_options(limits.line_kib * KIB, limits.spool_mib * KIB * KIB)
+
+
+def local_follow(cluster: LocalCluster, limits: CollectorSettings) -> Follow:
     """Read the metrics of a local attempt from the file or folder that it writes."""
 
     def follow(launched: Launch) -> Source:
         spec = launched.spec
         return source_for(
-            spec.metrics_collector_spec, spec.metrics, cluster.metrics_path(launched), now
+            spec.metrics_collector_spec,
+            spec.metrics,
+            cluster.metrics_path(launched),
+            now,
+            limits.line_kib * KIB,
         )
 
     return follow

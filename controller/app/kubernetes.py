@@ -8,7 +8,14 @@ from functools import partial
 from collectors.parsers import parser_for
 from collectors.sources.nothing import Nothing
 from collectors.sources.tail import Tail
-from controller.app.components import Components, kubernetes_problems, open_components, policy_of
+from controller.app.components import (
+    KIB,
+    Components,
+    collector_options,
+    kubernetes_problems,
+    open_components,
+    policy_of,
+)
 from controller.cluster import Launch
 from controller.cluster.kubernetes.admission import read_template, refusals
 from controller.cluster.kubernetes.api import Api, open_api
@@ -20,7 +27,7 @@ from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
 from controller.flows.reconcile.reconciler import Reconciler
-from controller.settings import HistorySettings, KubernetesSettings
+from controller.settings import CollectorSettings, HistorySettings, KubernetesSettings
 from controller.store.postgres import Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
@@ -41,10 +48,11 @@ async def on_kubernetes(
     kafka: KafkaSettings,
     owner: str,
     history: HistorySettings,
+    limits: CollectorSettings,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises
     OSError."""
-    settings = _settings(wanted, kafka)
+    settings = _settings(wanted, kafka, limits)
 
     async with (
         open_api(writes_per_second=wanted.writes_per_second) as api,
@@ -55,7 +63,7 @@ async def on_kubernetes(
             bus,
             pool,
             cluster,
-            _follow(cluster),
+            _follow(cluster, limits),
             owner=owner,
             check=check_for(api, settings),
             history=history,
@@ -90,7 +98,9 @@ def check_for(api: Api, settings: WorkloadSettings) -> Check:
     return check
 
 
-def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSettings:
+def _settings(
+    wanted: KubernetesSettings, kafka: KafkaSettings, limits: CollectorSettings
+) -> WorkloadSettings:
     environment = kafka.to_environment()
     if wanted.collector_secret:
         environment.pop("TRIALSTREAM_KAFKA_PASSWORD", None)
@@ -102,11 +112,12 @@ def _settings(wanted: KubernetesSettings, kafka: KafkaSettings) -> WorkloadSetti
         secret=wanted.collector_secret,
         requests=wanted.collector_requests,
         limits=wanted.collector_limits,
+        options=tuple(collector_options(limits)),
     )
     return WorkloadSettings(sidecar, policy_of(wanted), tuple(wanted.namespaces))
 
 
-def _follow(cluster: KubernetesCluster) -> Follow:
+def _follow(cluster: KubernetesCluster, limits: CollectorSettings) -> Follow:
     """Read the metrics of an attempt without a collector from its log."""
 
     def follow(launched: Launch) -> Source:
@@ -114,7 +125,8 @@ def _follow(cluster: KubernetesCluster) -> Follow:
         if not spec.metrics_collector_spec.expects_metrics:
             return Nothing()
         parse = parser_for(spec.metrics_collector_spec, spec.metrics)
-        return PodLog(Tail(cluster.log_path(key), parse, now), partial(cluster.followed_log, key))
+        tail = Tail(cluster.log_path(key), parse, now, limits.line_kib * KIB)
+        return PodLog(tail, partial(cluster.followed_log, key))
 
     return follow
 

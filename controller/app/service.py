@@ -27,6 +27,7 @@ from collectors.command import command_line
 from controller.app.balancer import Balancer
 from controller.app.components import (
     Components,
+    collector_options,
     local_follow,
     open_components,
     simulated_problems,
@@ -37,6 +38,7 @@ from controller.cluster.local.cluster import CollectorOf, LocalCluster
 from controller.cluster.simulated import Function, SimulatedCluster
 from controller.flows.admit import check_of
 from controller.settings import (
+    CollectorSettings,
     HistorySettings,
     KubernetesSettings,
     LocalSettings,
@@ -71,15 +73,15 @@ class ClusterKind(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-def _collector(settings: KafkaSettings) -> CollectorOf:
+def _collector(settings: KafkaSettings, limits: CollectorSettings) -> CollectorOf:
     """Each local attempt gets a collector process that reports to this Kafka."""
-    environment = settings.to_environment()
+    environment, options = settings.to_environment(), collector_options(limits)
 
     def command(launch: Launch, file: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
         assert launch.shard is not None
         spec = launch.spec.metrics_collector_spec
         return command_line(
-            launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool"
+            launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool", options
         ), environment
 
     return command
@@ -97,6 +99,7 @@ class ControllerOptions:
     kubernetes: KubernetesSettings
     suggestion: SuggestionSettings
     history: HistorySettings
+    collector: CollectorSettings
     cluster: ClusterKind
     data: Path
     answers: Function | None = None
@@ -207,7 +210,14 @@ class Service:
 
             options = self.options
             return on_kubernetes(
-                database, bus, pool, options.kubernetes, options.kafka, self.name, options.history
+                database,
+                bus,
+                pool,
+                options.kubernetes,
+                options.kafka,
+                self.name,
+                options.history,
+                options.collector,
             )
         return self._local(database, bus, pool)
 
@@ -220,14 +230,14 @@ class Service:
                 self.options.data,
                 passed=self.options.local.pass_environment,
                 slots=self.options.local.slots,
-                collector=_collector(self.options.kafka),
+                collector=_collector(self.options.kafka, self.options.collector),
             ) as cluster,
             open_components(
                 database,
                 bus,
                 pool,
                 cluster,
-                local_follow(cluster),
+                local_follow(cluster, self.options.collector),
                 owner=self.name,
                 history=self.options.history,
             ) as components,

@@ -59,7 +59,7 @@ async def open_local_components(
             MemoryBus(),
             pool,
             cluster,
-            local_follow(cluster),
+            local_follow(cluster, settings.collector),
             owner=owner,
             restart_database=restart_database,
             history=settings.history,

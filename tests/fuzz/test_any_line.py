@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from collectors.limits import MAX_LINE
 from collectors.parsers import parser_for
 from collectors.parsers.event_records import masked_checksum
 from collectors.sources.event_folder import EventFolder
-from collectors.sources.tail import MAX_LINE, Tail
+from collectors.sources.tail import Tail
 from controller.cluster.kubernetes.log_lines import LogLines
 from events.clock import now
 from events.metrics import Point

@@ -57,6 +57,7 @@ def controller(
         kubernetes=settings.kubernetes,
         suggestion=settings.suggestion,
         history=settings.history,
+        collector=settings.collector,
         cluster=cluster,
         data=data.absolute(),
         answers=_function(cluster, answers),

@@ -49,7 +49,7 @@ reports."""
 class Sidecar:
     """The collector's container. `environment` says how to reach Kafka; `secret` names a Secret in
     the trial's namespace with more such variables, for example a password. Requests and limits are
-    quantities."""
+    quantities; `options` are further ones of the collector's program."""
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -58,6 +58,7 @@ class Sidecar:
     secret: str | None = None
     requests: Mapping[str, str] = field(default_factory=lambda: {"cpu": "10m", "memory": "48Mi"})
     limits: Mapping[str, str] = field(default_factory=lambda: {"memory": "128Mi"})
+    options: tuple[str, ...] = ()
 
 
 def can_collect(collector: MetricsCollectorSpec, container: Mapping[str, Any]) -> bool:
@@ -136,7 +137,7 @@ def _collector(
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy,
         "restartPolicy": "Always",
-        "args": _arguments(launch, file),
+        "args": [*_arguments(launch, file), *sidecar.options],
         "env": environment,
         "resources": {"requests": dict(sidecar.requests), "limits": dict(sidecar.limits)},
         "volumeMounts": mounts,

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collectors.limits import MAX_LINE
 from collectors.parsers import Parser
 from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.refusals import MOST_LOOKS
 from collectors.parsers.text import Text
 from collectors.sources import moments
 from collectors.sources.sample import diagnose
-from collectors.sources.tail import MAX_LINE, Tail
+from collectors.sources.tail import Tail
 from events.diagnosis import LONGEST_EXAMPLE, MOST_EXAMPLES, MOST_NAMES, Diagnosis, RefusedValue
 from tests.tiers import tiered
 

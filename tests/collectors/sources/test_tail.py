@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collectors.limits import MAX_LINE
 from collectors.parsers.text import Text
-from collectors.sources.tail import MAX_LINE, MAX_POINTS, Tail
+from collectors.sources.tail import MAX_POINTS, Tail
 from events.metrics import Point
 from tests.tiers import tiered
 

@@ -1,0 +1,62 @@
+"""The limits of the settings reach whoever reads what a trial writes, here and in pods."""
+
+from pathlib import Path
+
+from collectors.command import _options
+from collectors.limits import MAX_LINE, SPOOL_BYTES, limit_options
+from controller.app.components import KIB, collector_options, local_follow
+from controller.app.kubernetes import _settings
+from controller.app.service import _collector
+from controller.cluster.kubernetes.manifests import manifest
+from controller.cluster.kubernetes.policy import DENY
+from controller.cluster.kubernetes.sidecar import COLLECTOR
+from controller.cluster.local.cluster import LocalCluster
+from controller.settings import CollectorSettings, KubernetesSettings, Settings
+from events.bus.kafka import KafkaSettings
+from events.spec.document import load
+from tests.controller.cluster.kubernetes.test_manifests import KATIB, launch
+from tests.experiments import experiment_spec
+
+SMALL = CollectorSettings(line_kib=1, spool_mib=3)
+KAFKA = KafkaSettings("127.0.0.1:1")
+WORDS = ["--line-bytes", "1024", "--spool-bytes", str(3 * KIB * KIB)]
+
+
+def test_the_usual_limits_are_those_of_the_collector() -> None:
+    usual = Settings.read({}).collector
+    assert (usual.line_kib * KIB, usual.spool_mib * KIB * KIB) == (MAX_LINE, SPOOL_BYTES)
+    assert collector_options(usual) == []  # an older collector knows no such options
+
+
+def test_a_collector_takes_its_limits() -> None:
+    assert limit_options(1024, 3 * KIB * KIB) == WORDS
+    others = "--experiment 00000000-0000-0000-0000-000000000007 --trial 1 --shard 1 --metric loss"
+    options = _options([*others.split(), "--file", "f", "--spool", "s", *WORDS])
+    assert (options.line_bytes, options.spool_bytes) == (1024, 3 * KIB * KIB)
+
+
+def test_collectors_are_started_with_them() -> None:
+    one = launch(experiment_spec())
+    command, _ = _collector(KAFKA, SMALL)(one, Path("log"), Path("folder"))
+    assert command[-4:] == WORDS
+
+
+def test_pods_have_them() -> None:
+    spec = load((KATIB / "random.yaml").read_bytes()).spec
+    one = launch(spec, **{parameter.name: 1 for parameter in spec.parameters})
+    sidecar = _settings(KubernetesSettings(), KAFKA, SMALL).sidecar
+    pod = manifest(one, sidecar, DENY)["spec"]["template"]["spec"]
+    (args,) = [each["args"] for each in pod["initContainers"] if each["name"] == COLLECTOR]
+    assert args[-4:] == WORDS
+
+
+async def test_a_trial_without_a_collector_is_read_within_them(tmp_path: Path) -> None:
+    command = {"command": ["true"]}
+    one = launch(experiment_spec(trialTemplate=command), x=0.5)
+    async with LocalCluster.open(tmp_path) as cluster:
+        log = cluster.metrics_path(one)
+        log.parent.mkdir(parents=True)
+        log.write_text(f"loss=1\n{'x' * KIB} loss=2\nloss=3\n")
+        for limits, values in ((SMALL, [1, 3]), (CollectorSettings(), [1, 2, 3])):
+            source = local_follow(cluster, limits)(one)
+            assert [point.value for point in source.finish()] == values
