@@ -28,6 +28,7 @@ from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted
 from events.spec.document import load
 from events.spec.objective import Observation
+from events.spec.space import Assignment
 from tests.controller.flows.stage import Wanted, bowl
 from tests.eventually import eventually_async
 
@@ -42,6 +43,7 @@ class Faults:
     failing: set[str] = field(default_factory=set)
     met: set[str] = field(default_factory=set)
     started: list[AttemptKey] = field(default_factory=list)
+    ran: dict[AttemptKey, Assignment] = field(default_factory=dict)
     published: list[int] = field(default_factory=list)
 
     def meet(self, name: str, experiment: ExperimentId) -> None:
@@ -58,6 +60,7 @@ class FaultyCluster(SimulatedCluster):
     async def start(self, launch: Launch) -> bool:
         self.faults.meet("start", launch.key.experiment)
         self.faults.started.append(launch.key)
+        self.faults.ran.setdefault(launch.key, launch.assignment)
         return await super().start(launch)
 
     async def stop(self, key: AttemptKey) -> None:
@@ -149,11 +152,14 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    url: str, victim: ExperimentId, function: Function = bowl
+    url: str,
+    victim: ExperimentId,
+    function: Function = bowl,
+    kind: type[FaultyBus] = FaultyBus,
 ) -> AsyncGenerator[Installation]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url))
-        bus, cluster, faults = FaultyBus(), FaultyCluster(function, pace=20.0), Faults(victim)
+        bus, cluster, faults = kind(), FaultyCluster(function, pace=20.0), Faults(victim)
         bus.faults = cluster.faults = faults
 
         def follow(launch: Launch) -> Source:
