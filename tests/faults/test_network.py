@@ -1,7 +1,10 @@
 """A network that is slow, a broker that throttles, and one that is away for long."""
 
+import asyncio
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -9,15 +12,21 @@ import pytest
 
 from controller.store.embedded import ROLE, SOCKET
 from events import topics
+from events.bus import Subscription
+from events.bus.kafka import KafkaBus, open_bus
 from events.bus.kafka.topics import PARTITIONS
+from events.signals import StopRequested
 from tests.brokers import Brokers, brokers
-from tests.eventually import eventually
+from tests.conftest import MEASURED
+from tests.events.numbered import record
+from tests.eventually import eventually, eventually_async
 from tests.faults import invariants
 from tests.faults.installation import Installation, installation
 from tests.faults.stream import Stream
 from tests.line import Line, line
 from tests.ports import free_port
 from tests.tiers import LONG
+from trialstream.kafka.connection import CLIENT
 
 SLOW = (100_000 if LONG else 400_000) / 8
 """Bytes a second of the slow line, each way."""
@@ -27,8 +36,18 @@ AWAY_SECONDS, BACK_SECONDS = 600.0, 15.0
 """How long the broker is away, and how soon all goes on when it is back."""
 TRIES_A_SECOND = 60.0
 """Connections at most of a controller without a broker, all its clients together."""
+QUOTA = 100_000
+"""Bytes a second that the broker lets all clients of one name write, and read."""
+QUOTA_SECONDS = 2
+"""The quota is the mean of so many."""
+FLOOD, EACH = 500, 1_000
+"""Records and their bytes."""
+HEARD_SECONDS = 15.0
+"""A stop is heard within so long, though it waits for the quota."""
 GROWTH = 16 * 2**20
 """Bytes by which a controller that waits may grow."""
+
+Say = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +56,10 @@ def far() -> Iterator[tuple[Line, Brokers]]:
     port = free_port()
     with (
         line(port) as way,
-        brokers("--port", str(port), "--advertise", f"127.0.0.1:{way.port}") as opened,
+        brokers(
+            *("--port", str(port), "--advertise", f"127.0.0.1:{way.port}"),
+            *("--set", f"quota.window.num={QUOTA_SECONDS}"),
+        ) as opened,
     ):
         yield way, opened
 
@@ -85,9 +107,71 @@ def test_a_slow_line_to_the_broker_costs_no_lease(
     runs_over(there, far[0])
 
 
+@pytest.fixture
+def throttled(there: Installation, far: tuple[Line, Brokers]) -> Iterator[Installation]:
+    """All our clients share a quota."""
+
+    def alter(*what: str) -> None:
+        who = ("--entity-type", "clients", "--entity-name", CLIENT)
+        far[1].command("cli", "kafka-configs", "--alter", *who, *what)
+
+    names = ("producer_byte_rate", "consumer_byte_rate")
+    alter("--add-config", ",".join(f"{name}={QUOTA}" for name in names))
+    yield there
+    alter("--delete-config", ",".join(names))
+
+
+async def test_a_broker_that_throttles_delays_and_loses_nothing(
+    throttled: Installation, record_property: Say
+) -> None:
+    """A flood takes the whole quota, and an experiment is stopped meanwhile."""
+    throttled.simulate("endless")
+    controller = psutil.Process(throttled.open_controller().process.pid)
+    await asyncio.to_thread(throttled.submit, "asked", trials=TRIALS)
+    before = controller.memory_info().rss
+    async with (
+        open_bus(throttled.settings) as bus,
+        bus.subscribe(topics.EVENTS, 0, 0) as subscription,
+        asyncio.TaskGroup() as tasks,
+    ):
+        began = time.monotonic()
+        tasks.create_task(flood(bus))
+        hearing = tasks.create_task(hear(subscription))
+        await eventually_async(lambda: subscription.position > FLOOD / 2)
+        asked = time.monotonic()
+        await asyncio.to_thread(throttled.ask, "asked", StopRequested())
+        await asyncio.to_thread(throttled.holds, DONE, within=HEARD_SECONDS)
+        stopped = time.monotonic() - asked
+        heard = await hearing
+        took = time.monotonic() - began
+    record_property(MEASURED, f"a stop amid a throttled flood of {took:.1f} s: {stopped:.1f} s")
+    assert heard == list(range(FLOOD))
+    assert took > FLOOD * EACH / QUOTA - QUOTA_SECONDS, "it has throttled"
+    assert controller.memory_info().rss - before < GROWTH
+
+
+async def flood(bus: KafkaBus) -> None:
+    for first in range(0, FLOOD, 50):
+        numbers = range(first, first + 50)
+        await bus.publish(
+            [replace(record(one, topic=topics.EVENTS), key=os.urandom(EACH)) for one in numbers]
+        )
+
+
+async def hear(subscription: Subscription) -> list[int]:
+    heard: list[int] = []
+    while len(heard) < FLOOD:
+        heard += [
+            int(one.record.value)
+            for one in await subscription.fetch(500, 2)
+            if len(one.record.key or b"") == EACH
+        ]
+    return heard
+
+
 @pytest.mark.long  # it is away for ten minutes
 def test_a_broker_that_is_away_for_ten_minutes_is_waited_for(
-    there: Installation, far: tuple[Line, Brokers]
+    there: Installation, far: tuple[Line, Brokers], record_property: Say
 ) -> None:
     way, broker = far
     there.simulate("quick")
@@ -101,7 +185,6 @@ def test_a_broker_that_is_away_for_ten_minutes_is_waited_for(
     time.sleep(AWAY_SECONDS * 0.9)
     tries = (way.connections - tried) / (AWAY_SECONDS * 0.9)
     grown = controller.memory_info().rss - before
-    print(f"\n{tries:.1f} connections a second, grown by {grown:,} bytes, {decided} wait")
     assert there.postgres.value("SELECT count(*) FROM outbox") == decided
     assert 0 < tries < TRIES_A_SECOND
     assert grown < GROWTH
@@ -111,7 +194,12 @@ def test_a_broker_that_is_away_for_ten_minutes_is_waited_for(
     began = time.monotonic()
     more = "(SELECT count(*) FROM trial WHERE ordinal IS NOT NULL) > $1"
     there.holds(more, concluded, within=BACK_SECONDS)
-    print(f"it went on after {time.monotonic() - began:.1f} s")
+    back = time.monotonic() - began
+    record_property(
+        MEASURED,
+        f"without a broker: {tries:.1f} connections a second, {grown / 2**20:.1f} MiB more, "
+        f"{back:.1f} s until all goes on",
+    )
     there.holds(DONE)
     check(there, MANY)
     published = there.postgres.ask(invariants.published_facts)
