@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from collectors.limits import MAX_LINE, SPOOL_BYTES
+from collectors.limits import MAX_LINE, SPOOL_BYTES, Limits
 from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
 from collectors.sources.registry import source_for
@@ -36,7 +36,7 @@ def command_line(
     limits: Sequence[str] = (),
 ) -> list[str]:
     """The command that collects for one attempt on this machine; its environment must name the
-    Kafka. `limits`: as `limits.limit_options` writes them."""
+    Kafka. `limits`: as `limits.Limits` writes them."""
     return command(
         "collectors",
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt",
@@ -78,6 +78,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--line-bytes", type=int, default=MAX_LINE,
         help="bytes of a line that are read (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
+        "--points-per-second", type=int,
+        help="points that are taken, over a minute; further ones are thinned (default: all)",
     )  # fmt: skip
     options.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS,
@@ -136,7 +140,7 @@ async def _collect(
     options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec
 ) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
-    source = source_for(spec, options.metric, options.file, now, options.line_bytes)
+    source = source_for(spec, options.metric, options.file, now, _limits(options))
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
     collector = Collector(
@@ -156,6 +160,10 @@ async def _collect(
         await collector.run(lambda: open_publisher(settings))
     finally:
         spool.close()
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(options.line_bytes, options.spool_bytes, options.points_per_second)
 
 
 def _until_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:

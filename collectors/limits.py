@@ -1,13 +1,30 @@
 """How much of what a trial writes is taken, and the options that say so to a collector."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 MAX_LINE = 64 * 1024
 """Bytes of a line that are parsed unless the settings say otherwise; the rest is skipped."""
 SPOOL_BYTES = 64 * 2**20
 """What is kept that cannot be delivered; also a setting."""
 
 
-def limit_options(line_bytes: int, spool_bytes: int) -> list[str]:
-    """The options for limits that are not the usual ones, which a collector of an older image may
-    not know."""
-    limits = (("--line-bytes", line_bytes, MAX_LINE), ("--spool-bytes", spool_bytes, SPOOL_BYTES))
-    return [word for name, limit, usual in limits if limit != usual for word in (name, str(limit))]
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Those of one attempt. `points_per_second`: over a minute, of all metrics; None = all."""
+
+    line_bytes: int = MAX_LINE
+    spool_bytes: int = SPOOL_BYTES
+    points_per_second: int | None = None
+
+    def options(self) -> Iterator[str]:
+        """Options for what is not usual, which a collector of an older image may not know."""
+        if self.line_bytes != MAX_LINE:
+            yield from ("--line-bytes", str(self.line_bytes))
+        if self.spool_bytes != SPOOL_BYTES:
+            yield from ("--spool-bytes", str(self.spool_bytes))
+        if self.points_per_second is not None:
+            yield from ("--points-per-second", str(self.points_per_second))
+
+
+USUAL = Limits()

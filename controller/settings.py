@@ -198,6 +198,15 @@ class CollectorSettings(Section):
         description="What a collector has read and cannot deliver yet, on its disk; then it "
         "reads no further until there is room. Nothing is lost.",
     )
+    points_per_second: int | None = Field(
+        default=None,
+        ge=10,
+        le=1_000_000,
+        description="Points of a trial that are taken, on average over a minute. Of further ones "
+        "each second, fourth and so on is, always with the extremes, the latest and the last; show "
+        "says how many were reported.",
+        json_schema_extra={"default": "all"},
+    )
 
 
 class HistorySettings(Section):

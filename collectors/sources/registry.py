@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from collectors.limits import MAX_LINE
+from collectors.limits import USUAL, Limits
 from collectors.parsers import parser_for
 from collectors.sources import Source
 from collectors.sources.event_folder import EventFolder
 from collectors.sources.nothing import Nothing
+from collectors.sources.rate import Rate, Thinned
 from collectors.sources.tail import Tail
 from events.spec.collector import CollectorKind, MetricsCollectorSpec
 
@@ -18,11 +19,24 @@ def source_for(
     metrics: Sequence[str],
     path: Path,
     clock: Callable[[], datetime],
-    max_line: int = MAX_LINE,
+    limits: Limits = USUAL,
 ) -> Source:
     """The source of an attempt that writes to `path`: a log, a file of metrics or reports, a folder
     of event files, or the file with the port of its endpoint. Raises re2.error for a filter that
     RE2 cannot read."""
+    source = _source(spec, metrics, path, clock, limits)
+    if limits.points_per_second is None:
+        return source
+    return Thinned(source, Rate(limits.points_per_second))
+
+
+def _source(
+    spec: MetricsCollectorSpec,
+    metrics: Sequence[str],
+    path: Path,
+    clock: Callable[[], datetime],
+    limits: Limits,
+) -> Source:
     if spec.collector.kind is CollectorKind.PROMETHEUS:
         from collectors.sources.endpoint import Endpoint  # other collectors stay small
 
@@ -31,4 +45,4 @@ def source_for(
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
         return EventFolder(path, metrics, clock)
-    return Tail(path, parser_for(spec, metrics), clock, max_line)
+    return Tail(path, parser_for(spec, metrics), clock, limits.line_bytes)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
-from collectors.limits import limit_options
+from collectors.limits import Limits
 from collectors.problems import problems as collector_problems
 from collectors.sources.registry import source_for
 from controller.cluster import Cluster, Event, Launch
@@ -200,12 +200,14 @@ async def open_components(
         )
 
 
-def collector_options(limits: CollectorSettings) -> list[str]:
-    """The limits as options of a collector's program."""
-    return limit_options(limits.line_kib * KIB, limits.spool_mib * KIB * KIB)
+def limits_of(settings: CollectorSettings) -> Limits:
+    """How much of what a trial writes is taken."""
+    return Limits(
+        settings.line_kib * KIB, settings.spool_mib * KIB * KIB, settings.points_per_second
+    )
 
 
-def local_follow(cluster: LocalCluster, limits: CollectorSettings) -> Follow:
+def local_follow(cluster: LocalCluster, limits: Limits) -> Follow:
     """Read the metrics of a local attempt from the file or folder that it writes."""
 
     def follow(launched: Launch) -> Source:
@@ -215,7 +217,7 @@ def local_follow(cluster: LocalCluster, limits: CollectorSettings) -> Follow:
             spec.metrics,
             cluster.metrics_path(launched),
             now,
-            limits.line_kib * KIB,
+            limits,
         )
 
     return follow

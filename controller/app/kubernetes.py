@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+from collectors.limits import Limits
 from collectors.parsers import parser_for
 from collectors.sources.nothing import Nothing
+from collectors.sources.rate import Rate
 from collectors.sources.tail import Tail
 from controller.app.components import (
-    KIB,
     Components,
-    collector_options,
     kubernetes_problems,
     open_components,
     policy_of,
@@ -27,7 +27,7 @@ from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.flows.admit import Check, InvalidSpecError, require_none
 from controller.flows.observe import Follow, Source
 from controller.flows.reconcile.reconciler import Reconciler
-from controller.settings import CollectorSettings, HistorySettings, KubernetesSettings
+from controller.settings import HistorySettings, KubernetesSettings
 from controller.store.postgres import Database
 from controller.store.queries import Queries
 from controller.suggestion.pool import Pool
@@ -48,7 +48,7 @@ async def on_kubernetes(
     kafka: KafkaSettings,
     owner: str,
     history: HistorySettings,
-    limits: CollectorSettings,
+    limits: Limits,
 ) -> AsyncGenerator[Components]:
     """Wire the parts around the cluster that we are in, or that KUBECONFIG names. Raises
     OSError."""
@@ -98,9 +98,7 @@ def check_for(api: Api, settings: WorkloadSettings) -> Check:
     return check
 
 
-def _settings(
-    wanted: KubernetesSettings, kafka: KafkaSettings, limits: CollectorSettings
-) -> WorkloadSettings:
+def _settings(wanted: KubernetesSettings, kafka: KafkaSettings, limits: Limits) -> WorkloadSettings:
     environment = kafka.to_environment()
     if wanted.collector_secret:
         environment.pop("TRIALSTREAM_KAFKA_PASSWORD", None)
@@ -112,12 +110,12 @@ def _settings(
         secret=wanted.collector_secret,
         requests=wanted.collector_requests,
         limits=wanted.collector_limits,
-        options=tuple(collector_options(limits)),
+        options=tuple(limits.options()),
     )
     return WorkloadSettings(sidecar, policy_of(wanted), tuple(wanted.namespaces))
 
 
-def _follow(cluster: KubernetesCluster, limits: CollectorSettings) -> Follow:
+def _follow(cluster: KubernetesCluster, limits: Limits) -> Follow:
     """Read the metrics of an attempt without a collector from its log."""
 
     def follow(launched: Launch) -> Source:
@@ -125,8 +123,9 @@ def _follow(cluster: KubernetesCluster, limits: CollectorSettings) -> Follow:
         if not spec.metrics_collector_spec.expects_metrics:
             return Nothing()
         parse = parser_for(spec.metrics_collector_spec, spec.metrics)
-        tail = Tail(cluster.log_path(key), parse, now, limits.line_kib * KIB)
-        return PodLog(tail, partial(cluster.followed_log, key))
+        tail = Tail(cluster.log_path(key), parse, now, limits.line_bytes)
+        rate = Rate(limits.points_per_second) if limits.points_per_second else None
+        return PodLog(tail, partial(cluster.followed_log, key), rate)
 
     return follow
 
@@ -137,8 +136,11 @@ class PodLog:
     Whoever calls `read` again has reported what it returned before, so it need not be kept.
     """
 
-    def __init__(self, tail: Tail, find: Callable[[], FollowedLog | None]) -> None:
+    def __init__(
+        self, tail: Tail, find: Callable[[], FollowedLog | None], rate: Rate | None = None
+    ) -> None:
         self._tail, self._find = tail, find
+        self._thin = rate.thin if rate else list[Point]
         if (log := find()) is not None and log.reader is not None:
             tail.restore(log.reader)
 
@@ -148,11 +150,11 @@ class PodLog:
         if log is not None and log.full and self._tail.has_read(log.size):
             self._tail.begin_anew()
             log.empty(self._tail.state())
-        return self._tail.read()
+        return self._thin(self._tail.read())
 
     def finish(self) -> Sequence[Point]:
         """As Source.finish."""
-        return self._tail.finish()
+        return self._thin(self._tail.finish())
 
     def diagnosis(self) -> Diagnosis | None:
         """As Source.diagnosis, by what is left of the log."""

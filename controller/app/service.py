@@ -24,10 +24,11 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from collectors.command import command_line
+from collectors.limits import Limits
 from controller.app.balancer import Balancer
 from controller.app.components import (
     Components,
-    collector_options,
+    limits_of,
     local_follow,
     open_components,
     simulated_problems,
@@ -73,9 +74,9 @@ class ClusterKind(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-def _collector(settings: KafkaSettings, limits: CollectorSettings) -> CollectorOf:
+def _collector(settings: KafkaSettings, limits: Limits) -> CollectorOf:
     """Each local attempt gets a collector process that reports to this Kafka."""
-    environment, options = settings.to_environment(), collector_options(limits)
+    environment, options = settings.to_environment(), list(limits.options())
 
     def command(launch: Launch, file: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
         assert launch.shard is not None
@@ -217,7 +218,7 @@ class Service:
                 options.kafka,
                 self.name,
                 options.history,
-                options.collector,
+                limits_of(options.collector),
             )
         return self._local(database, bus, pool)
 
@@ -230,14 +231,14 @@ class Service:
                 self.options.data,
                 passed=self.options.local.pass_environment,
                 slots=self.options.local.slots,
-                collector=_collector(self.options.kafka, self.options.collector),
+                collector=_collector(self.options.kafka, limits_of(self.options.collector)),
             ) as cluster,
             open_components(
                 database,
                 bus,
                 pool,
                 cluster,
-                local_follow(cluster, self.options.collector),
+                local_follow(cluster, limits_of(self.options.collector)),
                 owner=self.name,
                 history=self.options.history,
             ) as components,

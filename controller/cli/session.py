@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from controller.app.components import Components, leave_alone, local_follow, open_components
+from controller.app.components import (
+    Components,
+    leave_alone,
+    limits_of,
+    local_follow,
+    open_components,
+)
 from controller.app.solo import at_rest, run_to_rest
 from controller.cli.errors import CommandError
 from controller.cli.exits import ExitCode
@@ -59,7 +65,7 @@ async def open_local_components(
             MemoryBus(),
             pool,
             cluster,
-            local_follow(cluster, settings.collector),
+            local_follow(cluster, limits_of(settings.collector)),
             owner=owner,
             restart_database=restart_database,
             history=settings.history,

@@ -122,9 +122,10 @@ def thinned_facts(curves: Sequence[ThinnedCurve]) -> Iterator[tuple[str, str]]:
 
 
 def points_facts(received: ReceivedPoints) -> Iterator[tuple[str, str]]:
-    """How many points have come, and when the last one did."""
+    """How many points have come, of how many if others were left out, and when the last one did."""
     when = f", the last at {words.clock(received.last)}" if received.last else ""
-    yield "Points", f"{received.count:,} received{when}"
+    of = f" of {received.reported:,} reported" if received.reported > received.count else ""
+    yield "Points", f"{received.count:,} received{of}{when}"
 
 
 def quarantine_words(held: Quarantined, now: datetime) -> str:

@@ -37,9 +37,10 @@ class ThinnedCurve:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPoints:
-    """How many points have come, and the time of the last one."""
+    """How many points have come, of how many that were reported, and the time of the last one."""
 
     count: int
+    reported: int
     last: datetime | None
 
 
@@ -140,12 +141,13 @@ class CurveQueries:
     async def received(self, experiment: ExperimentId) -> ReceivedPoints:
         """What all trials have reported. Reads a row for each of their curves."""
         row = await self._database.row(
-            "SELECT coalesce(sum(count), 0)::bigint AS count, max(latest_at) AS last "
+            "SELECT coalesce(sum(count), 0)::bigint AS count, max(latest_at) AS last, "
+            "coalesce(sum(greatest(count, last)), 0)::bigint AS reported "
             "FROM curve WHERE experiment = $1",
             experiment,
         )
         assert row is not None
-        return ReceivedPoints(int(row["count"]), row["last"])
+        return ReceivedPoints(int(row["count"]), int(row["reported"]), row["last"])
 
     _THINNED_CURVES = """
         SELECT trial, attempt, metric, count, kept, stride FROM curve

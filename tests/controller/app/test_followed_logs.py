@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from collectors.limits import USUAL
 from collectors.parsers.text import Text
 from collectors.sources.tail import Tail
 from controller.app.kubernetes import PodLog, _follow
@@ -25,7 +26,6 @@ from controller.cluster.kubernetes.labels import (
 )
 from controller.cluster.kubernetes.logs import Logs
 from controller.cluster.kubernetes.pods import Pod
-from controller.settings import CollectorSettings
 from events.clock import now
 from events.facts import Cause
 from events.ids import ExperimentId, TrialNumber
@@ -171,7 +171,7 @@ async def test_who_comes_late_reads_a_long_log_of_a_pod_that_is_over(
         events = aiter(cluster.watch())
         async with asyncio.timeout(30):
             assert await anext(events) == Started(one.key, False)
-            source, points = _follow(cluster, CollectorSettings())(one), list[Point]()
+            source, points = _follow(cluster, USUAL)(one), list[Point]()
             ended: list[Ended] = []
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_note_end(events, ended), name="note the end")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from collectors.command import _options
-from collectors.limits import MAX_LINE, SPOOL_BYTES, limit_options
-from controller.app.components import KIB, collector_options, local_follow
+from collectors.command import _limits, _options
+from collectors.limits import USUAL
+from controller.app.components import KIB, limits_of, local_follow
 from controller.app.kubernetes import _settings
 from controller.app.service import _collector
 from controller.cluster.kubernetes.manifests import manifest
@@ -17,28 +17,30 @@ from events.spec.document import load
 from tests.controller.cluster.kubernetes.test_manifests import KATIB, launch
 from tests.experiments import experiment_spec
 
-SMALL = CollectorSettings(line_kib=1, spool_mib=3)
+SMALL = limits_of(CollectorSettings(line_kib=1, spool_mib=3, points_per_second=10))
 KAFKA = KafkaSettings("127.0.0.1:1")
-WORDS = ["--line-bytes", "1024", "--spool-bytes", str(3 * KIB * KIB)]
+WORDS = [
+    "--line-bytes", "1024", "--spool-bytes", str(3 * KIB * KIB), "--points-per-second", "10",
+]  # fmt: skip
 
 
 def test_the_usual_limits_are_those_of_the_collector() -> None:
-    usual = Settings.read({}).collector
-    assert (usual.line_kib * KIB, usual.spool_mib * KIB * KIB) == (MAX_LINE, SPOOL_BYTES)
-    assert collector_options(usual) == []  # an older collector knows no such options
+    usual = limits_of(Settings.read({}).collector)
+    assert usual == USUAL
+    assert list(usual.options()) == []  # an older collector knows no such options
 
 
 def test_a_collector_takes_its_limits() -> None:
-    assert limit_options(1024, 3 * KIB * KIB) == WORDS
+    assert list(SMALL.options()) == WORDS
     others = "--experiment 00000000-0000-0000-0000-000000000007 --trial 1 --shard 1 --metric loss"
     options = _options([*others.split(), "--file", "f", "--spool", "s", *WORDS])
-    assert (options.line_bytes, options.spool_bytes) == (1024, 3 * KIB * KIB)
+    assert _limits(options) == SMALL
 
 
 def test_collectors_are_started_with_them() -> None:
     one = launch(experiment_spec())
     command, _ = _collector(KAFKA, SMALL)(one, Path("log"), Path("folder"))
-    assert command[-4:] == WORDS
+    assert command[-6:] == WORDS
 
 
 def test_pods_have_them() -> None:
@@ -47,7 +49,7 @@ def test_pods_have_them() -> None:
     sidecar = _settings(KubernetesSettings(), KAFKA, SMALL).sidecar
     pod = manifest(one, sidecar, DENY)["spec"]["template"]["spec"]
     (args,) = [each["args"] for each in pod["initContainers"] if each["name"] == COLLECTOR]
-    assert args[-4:] == WORDS
+    assert args[-6:] == WORDS
 
 
 async def test_a_trial_without_a_collector_is_read_within_them(tmp_path: Path) -> None:
@@ -57,6 +59,9 @@ async def test_a_trial_without_a_collector_is_read_within_them(tmp_path: Path) -
         log = cluster.metrics_path(one)
         log.parent.mkdir(parents=True)
         log.write_text(f"loss=1\n{'x' * KIB} loss=2\nloss=3\n")
-        for limits, values in ((SMALL, [1, 3]), (CollectorSettings(), [1, 2, 3])):
+        for limits, values in ((SMALL, [1, 3]), (USUAL, [1, 2, 3])):
             source = local_follow(cluster, limits)(one)
             assert [point.value for point in source.finish()] == values
+        log.write_text("".join(f"loss={number}\n" for number in range(4_000)))
+        source = local_follow(cluster, SMALL)(one)
+        assert len(source.finish()) < 4_000

@@ -18,7 +18,8 @@ from controller.store.curve import Curve
 from controller.store.measurements import Measurements
 from controller.store.migrate import migrate, migrations
 from controller.store.postgres import Database, open_database
-from controller.store.queries.curves import CurveQueries
+from controller.store.queries.curves import CurveQueries, ReceivedPoints
+from controller.views.overview import points_facts
 from events.ids import AttemptKey, TrialNumber
 from events.metrics import Point
 from tests.controller.histories import START, Author, admitted, opened, text
@@ -63,6 +64,18 @@ def test_a_curve_sums_up_what_came_once(batches: list[list[float]], again: int) 
     if finite:
         assert told[curve.min_step - 1] == summary.min
         assert told[curve.max_step - 1] == summary.max
+
+
+async def test_points_that_were_left_out_are_counted(database_url: str) -> None:
+    """By their steps, which count reports."""
+    async with _author(database_url) as (database, author):
+        measurements, queries = Measurements(database), CurveQueries(database)
+        await store(measurements, author, [point(step, 1.0) for step in (1, 2, 3)])
+        await store(measurements, author, [point(step, 1.0) for step in (1, 9, 12)], trial=2)
+        last = START + timedelta(seconds=12)
+        assert await queries.received(author.id) == ReceivedPoints(6, 15, last)
+        (said,) = points_facts(ReceivedPoints(6, 1_500, None))
+        assert said == ("Points", "6 received of 1,500 reported")
 
 
 @asynccontextmanager
