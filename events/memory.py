@@ -16,6 +16,8 @@ def lacks_memory(error: object) -> bool:
     """Does the error, or one that it was raised for, say that there is no memory?"""
     if isinstance(error, BaseExceptionGroup):
         return any(map(lacks_memory, error.exceptions))
+    if type(error).__name__ == "PanicException" and "alloc" in str(error):  # a library in Rust
+        return True
     return isinstance(error, MemoryError) or (
         isinstance(error, BaseException) and lacks_memory(error.__cause__ or error.__context__)
     )

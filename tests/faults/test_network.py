@@ -101,6 +101,7 @@ def test_a_slow_line_to_the_database_costs_no_lease(place: Installation) -> None
         runs_over(place, way)
 
 
+@pytest.mark.long  # its broker takes longer to start than the rest
 def test_a_slow_line_to_the_broker_costs_no_lease(
     there: Installation, far: tuple[Line, Brokers]
 ) -> None:
@@ -121,6 +122,7 @@ def throttled(there: Installation, far: tuple[Line, Brokers]) -> Iterator[Instal
     alter("--delete-config", ",".join(names))
 
 
+@pytest.mark.long  # as above
 async def test_a_broker_that_throttles_delays_and_loses_nothing(
     throttled: Installation, record_property: Say
 ) -> None:

@@ -12,6 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 
 from events.bus import BusRefusedError, Record, RecordTooLargeError
+from events.memory import end_without_memory
 from trialstream.kafka.connection import (
     client_options,
     limit_client_logs,
@@ -53,6 +54,7 @@ class Publisher:
                 async with asyncio.timeout(PUBLISH_SECONDS):
                     await self._send(producer, records)
         except BaseException as error:
+            end_without_memory(error)
             if not isinstance(error, asyncio.CancelledError):
                 await self._give_up(producer)
             raise

@@ -16,6 +16,7 @@ from aiokafka.errors import (
 
 from events import waiting
 from events.bus import BusRefusedError, BusUnavailableError, Delivery
+from events.memory import end_without_memory
 from trialstream.kafka.batches import guard
 from trialstream.kafka.connection import (
     START_SECONDS,
@@ -199,6 +200,7 @@ class SharedConsumer:
             while not self.closing:
                 await self._turn()
         except Exception as error:  # whatever failed: a new consumer has to be made
+            end_without_memory(error)
             _log.warning("fetching from Kafka failed: %r", error)
             self.give_up(f"fetching from Kafka failed: {error!r}")
 
