@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import psutil
 
+from benchmarks.checkout import Checkout
 from controller.store import StoreRefusedError, StoreUnavailableError
 from events import topics
 from events.bus import BusUnavailableError, Record
@@ -33,6 +34,7 @@ from tests.faults.postgres import Postgres, postgres
 from tests.faults.stream import leader
 
 PATIENCE = 60.0
+THIS_VERSION = Checkout("this version", ROOT, Path(sys.executable))
 TRAIN, HOSTILE = (Path(__file__).with_name(name) for name in ("train.py", "hostile.py"))
 
 
@@ -79,6 +81,8 @@ class Installation:
     place: Sequence[str] = ("--cluster", "local")
     variables: Mapping[str, str] = field(default_factory=dict)
     """More of a controller's environment."""
+    checkout: Checkout = THIS_VERSION
+    """Whose code is run from now on."""
 
     @property
     def data(self) -> Path:
@@ -122,18 +126,24 @@ class Installation:
 
     def attempt(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "controller.cli", *arguments], cwd=ROOT, env=self.environment,
-            text=True,
+            [self.checkout.python, "-m", "controller.cli", *arguments],
+            cwd=self.checkout.root, env=self.environment, text=True,
             capture_output=True, check=False, timeout=PATIENCE, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
     def open_controller(self, *arguments: str) -> Controller:
         """One more, as in another terminal."""
         log = self.folder / f"controller-{len(self.controllers) + 1}.log"
-        command = [sys.executable, *self.program, "controller", *self.place, *arguments]
+        command = [
+            self.checkout.python,
+            *self.program,
+            "controller",
+            *self.place,
+            *arguments,
+        ]
         with log.open("ab") as said:
             process = subprocess.Popen(
-                command, cwd=ROOT, env={**self.environment, **self.variables},
+                command, cwd=self.checkout.root, env={**self.environment, **self.variables},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=said, stderr=said,
@@ -277,11 +287,16 @@ class Installation:
 
 @contextmanager
 def installation(
-    folder: Path, kafka: Brokers, *, with_topics: bool = True
+    folder: Path,
+    kafka: Brokers,
+    *,
+    with_topics: bool = True,
+    checkout: Checkout = THIS_VERSION,
 ) -> Iterator[Installation]:
     """No controller yet; nothing of it runs afterwards."""
-    with postgres(folder / "server") as server:
-        opened = Installation(folder, server, replace(kafka.settings, prefix=f"t{uuid4().hex[:8]}"))
+    with postgres(folder / "server", migrated=checkout is THIS_VERSION) as server:
+        settings = replace(kafka.settings, prefix=f"t{uuid4().hex[:8]}")
+        opened = Installation(folder, server, settings, checkout=checkout)
         try:
             if with_topics:
                 opened.command("topics", "create")

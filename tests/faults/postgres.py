@@ -57,12 +57,13 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A server at our schema, stopped in the end."""
+def postgres(folder: Path, *, migrated: bool = True) -> Iterator[Postgres]:
+    """A server, at our schema or empty, stopped in the end."""
     folder.mkdir()
     server = EmbeddedServer(folder)
     with server.use():
         opened = Postgres(folder)
         opened.start()
-        opened.ask(migrate)
+        if migrated:
+            opened.ask(migrate)
         yield opened
