@@ -33,6 +33,9 @@ READ: tuple[type[Body], ...] = get_args(Signal | Measurement)
 READ_SAMPLES = [one for one in SAMPLES if isinstance(one, READ)]
 WRONG: tuple[Any, ...] = (None, True, [], {}, [[]], {"": None}, *NUMBERS, *TEXTS)
 DEEPEST = 6
+_DEEP = (3, 99, 102, 300)
+"""Levels of what is too deep: more than is read, and less than what tests are made with can
+write."""
 
 
 def examples(seed: int, count: int, first: int = 0) -> "Iterator[tuple[int, Generator]]":
@@ -60,7 +63,7 @@ class Generator:
             return self.chance.choice(self.words)
         if self.chance.random() < 0.02:
             tree: Any = deepcopy(self.chance.choice(WRONG))
-            for _ in range(self.chance.choice((3, 99, 102, 400))):
+            for _ in range(self.chance.choice(_DEEP)):
                 tree = [tree] if self.chance.random() < 0.5 else {"a": tree}
             return tree
         return deepcopy(self.chance.choice(WRONG))

@@ -87,8 +87,8 @@ class Desk:
         """Are these words in what it has said by now?"""
         return any(words in path.read_text() for path in self.screens[command])
 
-    def end(self, command: "subprocess.Popen[str]") -> Done:
-        code = command.wait(timeout=120)
+    def end(self, command: "subprocess.Popen[str]", within: float = 120) -> Done:
+        code = command.wait(timeout=within)
         return Done(code, *(path.read_text() for path in self.screens[command]))
 
     def do(self, *words: str, database: str | None = None) -> Done:
