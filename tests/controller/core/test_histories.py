@@ -69,8 +69,11 @@ class Watch:
     def _check(self, before: Experiment, facts: tuple[Fact, ...]) -> None:
         progress, spec = self.state.progress, self.state.spec
         assert progress.version == before.progress.version + len(facts)
-        assert spec.max_trial_count is None or progress.proposed <= spec.max_trial_count
-        assert len(progress.live) <= spec.parallel
+        # An edit may allow less than there is already: then nothing is added.
+        was = before.progress
+        if spec.max_trial_count is not None:
+            assert progress.proposed <= max(spec.max_trial_count, was.proposed)
+        assert len(progress.live) <= max(spec.parallel, len(was.live))
         assert max(self.conclusions.values(), default=1) == 1
         assert progress.counts.concluded == len(self.conclusions)
         assert progress.counts.concluded + len(progress.live) == progress.proposed
