@@ -135,7 +135,7 @@ class Installation:
         """One more, as in another terminal."""
         log = self.folder / f"controller-{len(self.controllers) + 1}.log"
         command = [
-            self.checkout.python,
+            str(self.checkout.python),
             *self.program,
             "controller",
             *self.place,
