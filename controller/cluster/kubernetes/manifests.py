@@ -1,6 +1,5 @@
 """A trial's template → the workload of one attempt, with its labels and the collector."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fi
 from controller.cluster.kubernetes.report_module import add_report_module
 from controller.cluster.kubernetes.sidecar import UNWRAPPED, Sidecar, add_collector, can_collect
 from controller.cluster.kubernetes.templates import CLOSED_KINDS, pod_templates, primary_templates
+from controller.cluster.variables import describing_variables
 from events.errors import RefusalError
 from events.spec.collector import CollectorKind
 from events.spec.experiment import ExperimentSpec
@@ -243,10 +243,7 @@ def _add_collectors(tree: dict[str, Any], launch: Launch, sidecar: Sidecar) -> b
 
 def _variables(launch: Launch) -> dict[str, str]:
     return {
-        "TRIALSTREAM_TRIAL": launch.name,
-        "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
-        "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
-        "KATIB_TRIAL_NAME": launch.name,
+        **describing_variables(launch),
         "PYTHONUNBUFFERED": "1",  # else what is printed to a file comes when it ends
     }
 

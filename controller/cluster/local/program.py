@@ -1,6 +1,5 @@
 """A trial's template on one machine: which program it runs, with which environment and limits."""
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from controller.cluster import Launch
+from controller.cluster.variables import describing_variables
 from events.errors import RefusalError
 from events.spec.collector import REPORT_FILE, CollectorKind
 from events.spec.experiment import ExperimentSpec
@@ -181,12 +181,9 @@ def _check_limits(tree: dict[str, Any], container: dict[str, Any]) -> None:
 def _own_variables(launch: Launch, metrics: Path) -> dict[str, str]:
     takes_reports = launch.spec.metrics_collector_spec.collector.kind.takes_reports
     return {
-        "TRIALSTREAM_TRIAL": launch.name,
-        "TRIALSTREAM_ATTEMPT": str(launch.key.attempt),
-        "TRIALSTREAM_PARAMETERS": json.dumps(dict(launch.assignment)),
+        **describing_variables(launch),
         "TRIALSTREAM_METRICS_FILE": str(metrics),
         **({REPORT_FILE: str(metrics)} if takes_reports else {}),
-        "KATIB_TRIAL_NAME": launch.name,
     }
 
 

@@ -1,5 +1,6 @@
 """What a template means on one machine."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,8 @@ def test_command_arguments_and_environment_of_the_primary_container(launch: Make
         "args": ["--lr=${trialParameters.rate}", 3, True],
         "env": env,
     }
-    ran = render_process(
-        launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me"), METRICS
-    )
+    one = launch(1, template=job(container), assignment={"lr": 1e-05}, origin="/home/me")
+    ran = render_process(one, METRICS)
     assert ran.argv == ("python", "train.py", "--lr=1e-05", "3", "true")
     assert ran.env == {
         "A": "x",
@@ -54,6 +54,12 @@ def test_command_arguments_and_environment_of_the_primary_container(launch: Make
         "TRIALSTREAM_PARAMETERS": '{"lr": 1e-05}',
         "TRIALSTREAM_METRICS_FILE": str(METRICS),
         "KATIB_TRIAL_NAME": "exp-1",
+        "MLFLOW_RUN_CONTEXT": json.dumps(
+            {
+                "trialstream.trial": "exp-1",
+                "trialstream.attempt": f"{one.key.experiment}/1/1",
+            }
+        ),
     }
     assert (ran.cwd, ran.timeout, ran.memory) == ("/home/me", None, None)
 
