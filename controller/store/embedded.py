@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 from controller.store import StoreRefusedError
 from controller.store.postgres_account import free_uid, give, idle_uid, is_earlier, own_uid
@@ -27,6 +28,8 @@ ROLE = "engine"
 SUPERUSER = "trialstream"
 """It owns the catalogue and may not log in. Earlier versions worked with it."""
 SOCKET = ".s.PGSQL.5432"
+DRAFT = "cluster.new"
+"""With what the names of folders begin in which a cluster is made."""
 _SETTINGS = """
 listen_addresses = ''
 unix_socket_permissions = 0700
@@ -106,10 +109,9 @@ class EmbeddedServer:
 
     def _create(self) -> None:
         """Make the cluster in another folder, then rename that, so that a crash leaves no
-        incomplete cluster."""
-        draft = self._home / "cluster.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
+        incomplete cluster. Each try has a folder of its own: programs that one has left behind may
+        still write into theirs."""
+        draft = Path(mkdtemp(dir=self._home, prefix=DRAFT))
         if os.geteuid() == 0:
             lent = idle_uid()
             os.chown(draft, lent, lent)
@@ -119,6 +121,8 @@ class EmbeddedServer:
             settings.write(_SETTINGS)
         self._secure(draft)
         draft.rename(self._cluster)
+        for left in self._home.glob(f"{DRAFT}*"):  # by one that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     def _is_of_earlier_version(self) -> bool:
         rules = (self._cluster / "pg_hba.conf").read_text()

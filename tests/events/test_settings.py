@@ -36,7 +36,7 @@ def test_without_either_there_is_none(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[", "cannot be read"),
-        ("databse = 1", "databse is not known; allowed are database, history, kafka"),
+        ("databse = 1", "databse is not known; allowed are collector, database, history, kafka"),
         ("[kafka]\nbotstrap = 'x:1'", "must be a table of bootstrap, prefix"),
         ("kafka = 3", "must be a table of bootstrap"),
         (

@@ -5,6 +5,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,20 @@ import asyncpg
 import pytest
 
 from controller.store import StoreRefusedError, postgres_programs
-from controller.store.embedded import ROLE, SOCKET, SUPERUSER, EmbeddedServer, embedded
+from controller.store.embedded import DRAFT, ROLE, SOCKET, SUPERUSER, EmbeddedServer, embedded
 from controller.store.migrate import migrate
 from controller.store.postgres import Database, open_database
 from controller.store.postgres_account import OWN_UIDS, give
 from controller.store.postgres_programs import run
+from tests.eventually import eventually_async
 from tests.run.test_outage import postmaster
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root's server has an owner of its own")
+WRITE = """
+import itertools, pathlib, sys
+for number in itertools.count():
+    pathlib.Path(sys.argv[1], str(number)).touch()
+"""
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
@@ -255,3 +262,18 @@ Answer = TypeVar("Answer")
 async def asked(server: EmbeddedServer, ask: Callable[[Database], Awaitable[Answer]]) -> Answer:
     async with open_database(server.url, size=1) as database:
         return await ask(database)
+
+
+async def test_what_a_killed_first_start_left_running_is_not_in_the_way(tmp_path: Path) -> None:
+    """Its initdb goes on writing into a folder that is about to go."""
+    left = tmp_path / "data" / "postgres" / DRAFT
+    left.mkdir(parents=True)
+    left.parent.chmod(0o700)
+    writing = await asyncio.create_subprocess_exec(sys.executable, "-c", WRITE, str(left))
+    try:
+        await eventually_async(lambda: len(list(left.iterdir())) > 100)
+        async with embedded(tmp_path / "data") as server:
+            assert await asked(server, lambda it: it.fetch("SELECT 1"))
+    finally:
+        writing.kill()
+        await writing.wait()
