@@ -81,3 +81,19 @@ def namespace() -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@contextmanager
+def operator(name: str, folder: Path = TEMPORARY) -> Iterator[None]:
+    """An operator works while this lasts; whoever else wants it waits."""
+    with (folder / f"trialstream-tests.{name}").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        _ask("operator", "up", name)
+        try:
+            yield
+        finally:
+            _ask("operator", "down", name)
+
+
+def _ask(*words: str) -> None:
+    subprocess.run([program(), *words], check=True, capture_output=True, timeout=SECONDS)

@@ -28,6 +28,15 @@ TO_COME = {
         "line 10, spec.maxFailedTrialCount: 3 is more than maxTrialCount, 2; lower it or raise that"
     ),
 }
+SUMMARIES = """
+import sys
+from tensorboardX import SummaryWriter
+given = dict(word.removeprefix("--").split("=") for word in sys.argv[1:])
+for folder, share in (("train", 1.0), ("test", 0.5)):
+    with SummaryWriter(given["log-path"] + "/" + folder) as writer:
+        for step in range(3):
+            writer.add_scalar("accuracy", float(given["learning-rate"]) * share * step, step)
+"""
 CONCLUDED = ("Succeeded", "Failed", "EarlyStopped", "Killed", "MetricsUnavailable")
 
 
@@ -82,6 +91,19 @@ def test_example_runs_to_its_end(name: str, data: Path, tmp_path: Path) -> None:
     assert sum(tree["trials"].values()) == wanted
     assert tree["trials"]["Succeeded"] + tree["trials"]["EarlyStopped"] == wanted
     assert tree["best"]["metrics"]["loss"] == tree["best"]["value"]
+
+
+def test_the_tfjob_with_event_files_runs_with_a_small_program(data: Path, tmp_path: Path) -> None:
+    """On the cluster: tests/deploy/test_installation.py."""
+    (tmp_path / "mnist.py").write_text(SUMMARIES)
+    text = (FOLDER / "tfjob-mnist-with-summaries.yaml").read_text()
+    local = text.replace('"python"', json.dumps(sys.executable))
+    local = local.replace("/opt/tf-mnist-with-summaries/mnist.py", str(tmp_path / "mnist.py"))
+    (tmp_path / "tfjob.yaml").write_text(local)
+    tree = run(tmp_path / "tfjob.yaml", data)
+    assert (tree["state"], tree["trials"]["Succeeded"]) == ("Succeeded", 12)
+    (rate,) = [one for name, one in tree["best"]["assignment"].items() if name == "learning_rate"]
+    assert tree["best"]["value"] == pytest.approx(rate)
 
 
 def run(file: Path, data: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@ to controllers."""
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,13 @@ import yaml
 
 from events.bus.kafka import KafkaSettings
 from events.bus.kafka.topics import delete
+from tests.collectors.event_files import write
+from tests.collectors.exposing import COLLECTOR, EXPOSING
 from tests.deploy.installation import NAMESPACE, Installation, installation
 from tests.eventually import eventually
+from tests.experiments import experiment_tree
 from tests.faults.postgres import postgres
-from tests.kubernetes import PYTHON, kubectl, namespace, objects, program
+from tests.kubernetes import PYTHON, kubectl, namespace, objects, operator, program
 
 KATIB = Path(__file__).parents[1] / "katib"
 TRAIN = (
@@ -26,6 +30,15 @@ TRAIN = (
     "for step in range(1, 6):\n    print(f'loss={(lr - 0.03) ** 2 + 1 / step}')\n    "
     "time.sleep(0.1)"
 )
+
+SUMMARIES = """
+import base64, os, sys
+given = dict(word.removeprefix("--").split("=") for word in sys.argv[2:])
+folder = given["log-path"] + "/test"
+os.makedirs(folder, exist_ok=True)
+with open(folder + "/events.out.tfevents.1", "wb") as file:
+    file.write(base64.b64decode(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +117,64 @@ def test_katibs_yaml_runs_to_its_end_and_leaves_nothing(installed: Installation,
     eventually(lambda: not objects("jobs,pods", "-n", room))
     kubectl("delete", "experiments.kubeflow.org", "random", "-n", room, "--timeout=60s")
     eventually(lambda: not left(room))
+
+
+def test_katibs_tfjob_with_event_files_runs_to_its_end(
+    installed: Installation, room: str, tmp_path: Path
+) -> None:
+    """Its program is a small one that has the file of a real writer; the operator is the real
+    one."""
+    write(tmp_path, "accuracy", (0.5, 0.625, 0.75))
+    (file,) = tmp_path.iterdir()
+    tree: dict[str, Any] = yaml.safe_load((KATIB / "tfjob-mnist-with-summaries.yaml").read_text())
+    tree["metadata"]["namespace"] = room
+    tree["spec"] |= {"maxTrialCount": 3, "parallelTrialCount": 2}
+    worker = tree["spec"]["trialTemplate"]["trialSpec"]["spec"]["tfReplicaSpecs"]["Worker"]
+    (container,) = worker["template"]["spec"]["containers"]
+    content = b64encode(file.read_bytes()).decode()
+    words = [word for word in container["command"] if word.startswith("--")]
+    container |= {"image": PYTHON, "command": ["python3", "-c", SUMMARIES, content, *words]}
+    with operator("training"):
+        kubectl("apply", "-f", "-", said=tree)
+        wait(room, "tfjob-mnist-with-summaries", "Succeeded")
+        status = shown(room, "tfjob-mnist-with-summaries")["status"]
+        assert (status["trials"], status["trialsSucceeded"], status["best"]) == (3, 3, "0.75")
+        kubectl("delete", "experiments.kubeflow.org", "--all", "-n", room, "--timeout=60s")
+        eventually(lambda: not left(room))
+
+
+def test_an_experiment_of_ours_with_prometheus_runs_to_its_end(
+    installed: Installation, room: str
+) -> None:
+    container = {
+        "name": "main",
+        "image": PYTHON,
+        "command": ["python3", "-c", EXPOSING, "${trialParameters.x}"],
+    }
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    tree = experiment_tree(
+        "exposed",
+        metricsCollectorSpec=COLLECTOR,
+        maxTrialCount=3,
+        parallelTrialCount=2,
+        trialTemplate={
+            "primaryContainerName": "main",
+            "trialSpec": {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "spec": {"template": {"spec": pod}},
+            },
+        },
+    )
+    tree["metadata"]["namespace"] = room
+    kubectl("apply", "-f", "-", said=tree)
+    kubectl(
+        "wait", "--for=condition=Succeeded", "--timeout=110s", "-n", room,
+        "experiments.trialstream.io/exposed",
+    )  # fmt: skip
+    (found,) = objects("experiments.trialstream.io", "-n", room)
+    assert (found["status"]["trials"], found["status"]["trialsSucceeded"]) == (3, 3)
+    kubectl("delete", "experiments.trialstream.io", "exposed", "-n", room, "--timeout=60s")
 
 
 def test_it_is_deleted_while_it_runs(installed: Installation, room: str) -> None:

@@ -2,9 +2,7 @@
 stopped."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +14,7 @@ from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
 from tests.controller.cluster.kubernetes.stage import Stage, job, name_of, stage
 from tests.eventually import eventually_async
-from tests.kubernetes import PYTHON, kubectl, program
+from tests.kubernetes import PYTHON, kubectl, operator
 from tests.tiers import rest_is_long
 
 GOOD = "import time\nfor step in (1, 2):\n    print(f'loss={step / 10}')\n    time.sleep(0.3)"
@@ -96,19 +94,6 @@ KINDS = {
     "TrainJob": Kind("trainer", trainjob, {"primaryContainerName": "node"}, by_log=True),
     "Workflow": Kind("argo", workflow, {"primaryPodLabels": {"trains": "yes"}, **PHASES}),
 }  # fmt: skip
-
-
-@contextmanager
-def operator(name: str) -> Iterator[None]:
-    subprocess.run(
-        [program(), "operator", "up", name], check=True, capture_output=True, timeout=120
-    )
-    try:
-        yield
-    finally:
-        subprocess.run(
-            [program(), "operator", "down", name], check=True, capture_output=True, timeout=120
-        )
 
 
 @pytest.fixture(
