@@ -159,6 +159,7 @@ def test_an_experiment_of_ours_with_prometheus_runs_to_its_end(
         parallelTrialCount=2,
         trialTemplate={
             "primaryContainerName": "main",
+            "trialParameters": [{"name": "x", "reference": "x"}],
             "trialSpec": {
                 "apiVersion": "batch/v1",
                 "kind": "Job",
