@@ -188,7 +188,7 @@ def _measure(
                     f"line {key.start_mark.line + 1}: the key {key.value!r} is given twice"
                 )
             keys.add(key.value)
-            if key.value != "<<":
+            if (key.value, key.tag) != ("<<", _TAG + "merge"):
                 _measure(key, (*path, key.value), document, seen, inside)
             document.lines.setdefault((*path, key.value), key.start_mark.line + 1)
             if key.tag in _NUMBERS:  # 0x10 is 16 in the tree

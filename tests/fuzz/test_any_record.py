@@ -116,7 +116,7 @@ async def test_any_record_commits_or_is_put_aside_and_the_next_is_decided_on(
 
 async def put_aside(owner: Owner, unreadable: set[bytes]) -> list[Any]:
     """All dead letters, as soon as they have these; none before."""
-    rows: list[Any] = await owner.database.fetch("SELECT * FROM dead_letter")
+    rows: list[Any] = await owner.database.fetch("SELECT value, reason FROM dead_letter")
     return rows if unreadable <= {row["value"] for row in rows} else []
 
 

@@ -82,6 +82,7 @@ def test_size_is_bounded() -> None:
         ('a: "x\\0y"', "line 1: 'x\\x00y' holds a NUL character; remove it"),
         ('"x\\0y": 1', "line 1: 'x\\x00y' holds a NUL character; remove it"),
         ("a: [<<]", "line 1: '<<' is not of type merge; put it in quotes to make it a word"),
+        ("!!int <<: a", "line 1: '<<' is not of type int; put it in quotes to make it a word"),
         ("a: !!bool foo", "line 1: 'foo' is not of type bool; put it in quotes to make it a word"),
         ("a: !!bool on", "line 1: 'on' is not of type bool; put it in quotes to make it a word"),
         ("a: !!int ''", "line 1: '' is not of type int; put it in quotes to make it a word"),
