@@ -4,6 +4,7 @@ grow."""
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,13 @@ MOST_BYTES, ALL_BYTES = 16 * 2**20, 512 * 2**20
 PIECE_BYTES = 64 * 1024
 """Of a log of which nothing is here, also when there is no room for more."""
 TRIES = 8
-"""In a row without a byte; after that the log counts as complete."""
+"""Refusals since the last byte; after that the log is given up."""
+NODE_SECONDS = 600.0
+"""How long the node of a pod that is over may give nothing of its log: longer than it takes to start
+again, so it is lost."""
+NOT_RUNNING, NO_NODE = 400, 500
+"""Statuses of an answer: the container does not run yet; the node does not answer the API
+server."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +41,29 @@ class Room:
     used: int = 0
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever there may be room."""
+
+
+@dataclass(slots=True)
+class Failures:
+    """Of requests for one log, since the last byte of it."""
+
+    refusals: int = 0
+    no_node_since: float | None = None
+    """By the monotonic clock."""
+
+    def note(self, error: ApiError, over: bool) -> None:
+        """`over`: has the pod ended? What is away is waited for, and so is what does not run yet."""
+        if isinstance(error, ApiUnavailableError):
+            began = self.no_node_since or time.monotonic()
+            self.no_node_since = began if error.status == NO_NODE else None
+        elif over or error.status != NOT_RUNNING:
+            self.refusals += 1
+
+    def are_final(self, over: bool) -> bool:
+        """Will there be no more of the log?"""
+        since = self.no_node_since
+        lost = over and since is not None and time.monotonic() - since > NODE_SECONDS
+        return lost or self.refusals >= TRIES
 
 
 @dataclass(slots=True)
@@ -51,6 +81,8 @@ class FollowedLog:
     reader: bytes | None = None
     """The state of the reader that had read all when the file was emptied."""
     copying: "asyncio.Task[None] | None" = None
+    over: bool = False
+    """Has its pod ended?"""
     complete: bool = False
     """Is there nothing more to copy?"""
 
@@ -106,6 +138,11 @@ class Logs:
                 self._follow(key, log, pod), name=f"copy the log of pod {pod.name}"
             )
 
+    def note_end(self, key: AttemptKey) -> None:
+        """Its pod has ended, so what cannot be had of its log soon is lost."""
+        if key in self.followed:
+            self.followed[key].over = True
+
     def complete(self, key: AttemptKey) -> bool:
         """Is the file complete, or was there none to fill?"""
         return key not in self.followed or self.followed[key].complete
@@ -120,21 +157,24 @@ class Logs:
 
     async def _follow(self, key: AttemptKey, log: FollowedLog, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        backoff, tries, lines = Backoff(*LOG_RETRY_SECONDS), 0, LogLines()
-        while tries < TRIES:
+        backoff, failures, lines = Backoff(*LOG_RETRY_SECONDS), Failures(), LogLines()
+        while True:
             before = lines.taken
             try:
                 await self._copy(path, pod, log, lines)
                 break
             except NotFoundError:
                 break
-            except ApiUnavailableError as error:
-                _log.info(
-                    "the log of pod %s was interrupted and is requested again: %s", pod.name, error
-                )
-            except ApiError as error:  # the container does not run yet, or we may not read the log
-                _log.warning("the log of pod %s: %s", pod.name, error)
-            tries = 0 if lines.taken > before else tries + 1
+            except ApiError as error:
+                level = logging.INFO if isinstance(error, ApiUnavailableError) else logging.WARNING
+                _log.log(level, "the log of pod %s is requested again: %s", pod.name, error)
+                if lines.taken > before:
+                    failures = Failures()
+                    backoff.reset()
+                failures.note(error, log.over)
+                if failures.are_final(log.over):
+                    _log.warning("the rest of the log of pod %s is given up: %s", pod.name, error)
+                    break
             await asyncio.sleep(backoff.next())
         log.complete = True
         self.ended(key)

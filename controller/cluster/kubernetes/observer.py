@@ -33,6 +33,7 @@ class WorkloadObserver:
         match phases.phase(workload.object, pods, rules, now(), started=key in self._started):
             case Finished() as end:
                 self._follow_log(key, pods, rules)
+                self._logs.note_end(key)
                 if self._logs.complete(key):
                     collector = rules.sidecar and any(map(_is_collecting, pods))
                     event = Ended(key, end.cause, end.exit_code, end.message, collector)
