@@ -26,8 +26,8 @@ PIECE_BYTES = 64 * 1024
 TRIES = 8
 """Refusals since the last byte; after that the log is given up."""
 NODE_SECONDS = 600.0
-"""How long the node of a pod that is over may give nothing of its log: longer than it takes to start
-again, so it is lost."""
+"""How long the node of a pod that is over may give nothing of its log: longer than it takes to
+start again, so it is lost."""
 NOT_RUNNING, NO_NODE = 400, 500
 """Statuses of an answer: the container does not run yet; the node does not answer the API
 server."""
@@ -52,7 +52,7 @@ class Failures:
     """By the monotonic clock."""
 
     def note(self, error: ApiError, over: bool) -> None:
-        """`over`: has the pod ended? What is away is waited for, and so is what does not run yet."""
+        """`over`: has the pod ended? What is away or does not run yet is waited for."""
         if isinstance(error, ApiUnavailableError):
             began = self.no_node_since or time.monotonic()
             self.no_node_since = began if error.status == NO_NODE else None

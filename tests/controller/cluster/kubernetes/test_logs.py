@@ -1,5 +1,5 @@
-"""A log is followed until it is complete: whatever is away meanwhile is waited for, and what is given
-up is said."""
+"""A log is followed until it is complete: whatever is away meanwhile is waited for, and what is
+given up is said."""
 
 import asyncio
 from collections.abc import AsyncGenerator
