@@ -33,6 +33,8 @@ from tests.controller.flows.stage import Wanted, bowl
 from tests.eventually import eventually_async
 
 SHARD = Shard(0)
+FAR_OFF = (3600.0, 3600.0)
+"""Seconds until quarantines try again by themselves, if only a person's request is to help."""
 
 
 @dataclass

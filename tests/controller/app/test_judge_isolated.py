@@ -12,7 +12,7 @@ from events.facts import ExperimentState
 from events.ids import ExperimentId
 from events.signals import ResumeRequested
 from events.spec.experiment import ExperimentSpec
-from tests.controller.app.one_controller import SHARD, Faults, installation
+from tests.controller.app.one_controller import FAR_OFF, SHARD, Faults, installation
 from tests.controller.flows.stage import Wanted
 
 VICTIM_TRIALS, OTHER_TRIALS, STEPS = 6, 5, 5
@@ -68,6 +68,7 @@ def have_rules_fail(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> list[Fau
 async def test_one_experiment_waits_and_the_others_are_judged(
     fresh_database_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("controller.store.quarantine.RETRY_SECONDS", FAR_OFF)
     victim, other = ExperimentId(uuid4()), ExperimentId(uuid4())
     async with installation(fresh_database_url, victim) as here:
         rules = have_rules_fail(monkeypatch, here.faults)

@@ -18,7 +18,7 @@ from events.clock import now
 from events.facts import ExperimentState
 from events.ids import ExperimentId
 from events.signals import ResumeRequested
-from tests.controller.app.one_controller import SHARD, installation
+from tests.controller.app.one_controller import FAR_OFF, SHARD, installation
 from tests.controller.flows.stage import Wanted
 
 
@@ -26,7 +26,9 @@ from tests.controller.flows.stage import Wanted
 async def test_one_experiment_waits_and_the_others_go_on(
     fresh_database_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The next try of its own is far off: it goes on because a person has asked for it."""
     monkeypatch.setattr("controller.flows.sweep.COMPARE_SECONDS", 0.05)
+    monkeypatch.setattr(quarantine, "RETRY_SECONDS", FAR_OFF)
     victim, other = ExperimentId(uuid4()), ExperimentId(uuid4())
     async with installation(fresh_database_url, victim) as here:
         here.faults.failing.add(fault)
