@@ -1,20 +1,28 @@
 """What nobody needs any more goes, some rows at a time, and whoever dies meanwhile."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import pytest
 
+from controller.app.components import open_components
+from controller.app.gauges import set_gauges
+from controller.cluster.simulated import SimulatedCluster
 from controller.store import upkeep
+from controller.store.holding import Holding
 from controller.store.ledger import Ledger
 from controller.store.measurements import Measurements
 from controller.store.outbox import Outbox
-from controller.store.postgres import Database
+from controller.store.postgres import Database, open_database
 from controller.store.upkeep import Upkeep
+from controller.suggestion.pool import open_pool
+from events.bus.memory import MemoryBus
 from events.ids import TrialNumber
+from tests.controller.flows.stage import bowl
 from tests.controller.histories import Author, admitted, finish, opened, text
+from tests.controller.store.test_holding import visited
 from tests.eventually import eventually_async
 
 TABLES = ("fact", "trial", "measurement", "curve", "inbox", "outbox", "mailbox")
@@ -140,7 +148,7 @@ async def test_ids_are_kept_for_their_time(database_url: str) -> None:
         assert [row["epoch"] for row in rows] == [author._epoch], "the present owner stays"
 
 
-async def test_what_waits_is_found_without_a_look_at_what_is_over(database_url: str) -> None:
+async def test_what_waits_is_counted_by_its_effect(database_url: str) -> None:
     async with finished(database_url) as (database, author):
         outbox = Outbox(database)
         due = await outbox.pending(author._shard)
@@ -148,3 +156,52 @@ async def test_what_waits_is_found_without_a_look_at_what_is_over(database_url: 
         waiting = await outbox.waiting([author._shard])
         assert sum(count for count, _ in waiting.values()) == len(due)
         assert await outbox.waiting([]) == {}
+
+
+async def add_experiments_that_are_over(database: Database, like: Author, count: int) -> None:
+    """Copies of an experiment and of its facts, in the same shard, of which nothing waits."""
+    await database.execute(
+        "INSERT INTO experiment SELECT (made).* FROM (SELECT jsonb_populate_record(e, "
+        "jsonb_build_object('id', md5(n::text || e.id), 'name', e.name || '-' || n)) AS made "
+        "FROM experiment e, generate_series(1, $2) AS n WHERE e.id = $1) AS copies",
+        like.id,
+        count,
+    )
+    await database.execute(
+        "INSERT INTO fact SELECT md5(n::text || f.experiment)::uuid, f.seq, gen_random_uuid(), "
+        "f.cause, f.at, f.type, f.trial, f.data FROM fact f, generate_series(1, $2) AS n "
+        "WHERE f.experiment = $1",
+        like.id,
+        count,
+    )
+
+
+async def test_what_waits_is_found_without_a_visit_to_what_is_over(fresh_database_url: str) -> None:
+    async with finished(fresh_database_url) as (database, author):
+        await add_experiments_that_are_over(database, author, 100)
+        await database.execute("DELETE FROM outbox WHERE seq > 3")
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(open_database(fresh_database_url, size=1))
+        leave = "DELETE FROM experiment WHERE id <> $1"  # copies do not follow from their facts
+        stack.push_async_callback(one.execute, leave, author.id)
+        cluster = SimulatedCluster(bowl)
+        pool = await stack.enter_async_context(open_pool())
+        opened = open_components(one, MemoryBus(), pool, cluster, cluster.follow, owner="gauges")
+        components = await stack.enter_async_context(opened)
+        shard, holding = author._shard, Holding(author._shard, author._epoch)
+        looks: dict[str, Callable[[], Awaitable[object]]] = {
+            "pending": lambda: components.outbox.pending(shard),
+            "waiting": lambda: components.outbox.waiting([shard]),
+            "gauges": lambda: set_gauges(components, [holding]),
+        }
+        assert await components.outbox.pending(shard)
+        for statistics in ("none", "of all"):
+            for name, look in looks.items():
+                before = {table: await visited(one, table) for table in ("experiment", "fact")}
+                await look()
+                for table, known in before.items():
+                    rows = await visited(one, table) - known
+                    assert rows <= 3, (
+                        f"{name} visits {rows} of {table} with statistics {statistics}"
+                    )
+            await one.execute("ANALYZE")
