@@ -10,6 +10,7 @@ import pytest
 from controller.store import FencedError, StoreUnavailableError, quarantine
 from controller.store.quarantine import Quarantine, Quarantines, is_own
 from controller.store.queries import Queries
+from controller.telemetry.catalogue import REGISTRY
 from controller.views.experiments import experiment_cells
 from controller.views.overview import experiment_facts
 from controller.views.summary import read_document
@@ -20,6 +21,12 @@ from events.ids import ExperimentId
 from events.signals import ResumeRequested
 from tests.controller.app.one_controller import FAR_OFF, SHARD, installation
 from tests.controller.flows.stage import Wanted
+from tests.eventually import eventually_async
+
+
+def counted(name: str, **labels: str) -> float:
+    """What a scrape reads of this process."""
+    return REGISTRY.get_sample_value(f"trialstream_{name}", labels) or 0.0
 
 
 @pytest.mark.parametrize("fault", ["start", "suggest", "publish", "follow", "sweep"])
@@ -54,13 +61,17 @@ async def test_one_experiment_waits_and_the_others_go_on(
 
 
 async def test_what_waits_is_shown_and_counted_and_survives_its_owner(
-    fresh_database_url: str,
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    victim = ExperimentId(uuid4())
+    monkeypatch.setattr("controller.app.gauges.EVERY_SECONDS", 0.05)
+    victim, begun = ExperimentId(uuid4()), counted("quarantines_total", flow="launch")
     async with installation(fresh_database_url, victim) as here:
+        await eventually_async(lambda: counted("experiments_quarantined") == 0, "none waits")
         here.faults.failing.add("start")
         await here.submit(Wanted("victim", 2), victim)
         await here.holds("EXISTS (SELECT FROM quarantine WHERE failures >= 2)")
+        await eventually_async(lambda: counted("experiments_quarantined") == 1, "one waits")
+        assert counted("quarantines_total", flow="launch") >= begun + 2
         queries = Queries(here.database)
         snapshot = await queries.experiments.find("default", "victim")
         assert snapshot is not None
@@ -75,7 +86,10 @@ async def test_what_waits_is_shown_and_counted_and_survives_its_owner(
         holding = here.balancer._holdings()[0]
         case = holding.quarantine.cases[victim]
         assert case.failures >= failures >= 2
+        await eventually_async(lambda: counted("experiments_quarantined") == 1, "it still does")
         assert (await here.done("victim")).progress.counts.succeeded == 2
+        monkeypatch.setattr(quarantine, "QUIET_SECONDS", 0.0)
+        await eventually_async(lambda: counted("experiments_quarantined") == 0, "none waits")
 
 
 def test_what_is_an_experiments_own_fault() -> None:
