@@ -18,7 +18,7 @@ from controller.cluster import AttemptKey, Launch
 from controller.cluster.kubernetes.admission import example_assignment
 from controller.cluster.kubernetes.api_errors import error_from
 from controller.cluster.kubernetes.causes import Finished
-from controller.cluster.kubernetes.labels import RULES, key_of, labels_of, parse_rules
+from controller.cluster.kubernetes.labels import RULES, Object, key_of, labels_of, parse_rules
 from controller.cluster.kubernetes.manifests import ManifestError, manifest
 from controller.cluster.kubernetes.objects import ExperimentObject, TrialObject
 from controller.cluster.kubernetes.phases import Pending, Running, phase
@@ -30,6 +30,7 @@ from controller.cluster.kubernetes.sidecar import COLLECTOR, Sidecar
 from controller.cluster.kubernetes.trial_news import news_of_live
 from controller.cluster.kubernetes.trial_objects import live_status
 from controller.cluster.kubernetes.workload import Workload
+from controller.cluster.kubernetes.workload_cache import JOBSET, TRAIN_JOB, WorkloadCache
 from controller.core.edits import edit_refusal
 from controller.core.experiment import Experiment, LiveTrial
 from events.facts import TrialState
@@ -54,6 +55,7 @@ COUNT = 250_000 if LONG else 3_200
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 UID = str(UUID(int=5))
 KEY = AttemptKey(ExperimentId(UUID(int=7)), TrialNumber(3), 2)
+SPEC = experiment_spec()
 SIDECAR = Sidecar("collector:1", environment={"A": "b"}, pull_secrets=("pull",), secret="more")
 WORDS = (
     *TEXTS, "${trialParameters.learningRate}", "${trialParameters.lr}", "${trialSpec.Name}",
@@ -190,6 +192,30 @@ def workload_object(make: Generator) -> None:
     parse_rules(make.text({}))
 
 
+def workload_cache(make: Generator) -> None:
+    """Whatever comes of workloads and pods, in any order, each is known until it is gone, and then
+    nothing of it."""
+    told, gone = list[AttemptKey](), list[Workload]()
+    nothing: Any = None
+    cache = WorkloadCache(nothing, (), nothing, told.append, gone.append)
+    ours = {"labels": labels_of(Launch(KEY, "e", "n", SPEC, {}))}
+    thing = {**FULL, "kind": make.chance.choice(("Job", TRAIN_JOB)), "metadata": ours}
+    pod = {**FULL_POD, "metadata": make.chance.choice((ours, {"labels": {JOBSET: "e"}}))}
+    handling: list[tuple[Callable[[Object, bool], None], Object]] = []
+    for _ in range(2):
+        handling += [(cache._handle_workload, keep_workload(changed(make, thing)))]
+        handling += [(cache._handle_pod, keep_pod(changed(make, pod)))]
+    for handle, obj in make.chance.choices(handling, k=8):
+        handle(obj, make.chance.random() < 0.3)
+        assert {one for keys in cache.attempts.values() for one in keys} == set(cache.workloads)
+        assert set(cache._train_jobs.values()) <= set(cache.workloads)
+    for handle, obj in handling:
+        handle(obj, True)
+    left = cache.workloads, cache.attempts, cache._train_jobs, cache._pods
+    assert left == ({}, {}, {}, {})
+    assert {one.key for one in gone} >= set(told)
+
+
 def path_text(make: Generator) -> str:
     """A path in GJSON, or hardly one."""
     steps = (make.chance.choice(STEPS) for _ in range(make.chance.choice((1, 2, 4, 8, 30))))
@@ -238,7 +264,7 @@ def answer(make: Generator) -> None:
 
 KINDS: Sequence[Callable[[Generator], None]] = (
     experiment_object, template_object, template_object, trial_object, workload_object,
-    workload_object, condition, template_text, answer,
+    workload_object, workload_cache, condition, template_text, answer,
 )  # fmt: skip
 
 

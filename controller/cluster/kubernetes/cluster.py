@@ -295,7 +295,7 @@ class KubernetesCluster:
         self._deletions.forget(key)
 
     async def _delete(self, key: AttemptKey) -> None:
-        """Ask the API server to delete the attempt's workload. Raises ApiError."""
+        """Ask the API server to delete the attempt's workload. Raises ApiError, NoKindError."""
         if key in self._starts:
             await self._starts.answered(key)
         else:

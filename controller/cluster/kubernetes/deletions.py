@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api_errors import ApiError
+from controller.cluster.kubernetes.kinds import NoKindError
+from controller.cluster.kubernetes.object_faults import isolating
 from events.backoff import Backoff
 
 DELETE_RETRY_SECONDS = (0.5, 30.0)
@@ -16,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 class Deletions:
     """One task for each attempt that was asked to stop, until `forget`. `delete` asks once; it
-    raises ApiError."""
+    raises ApiError, or NoKindError while the cluster does not know the workload's kind."""
 
     def __init__(
         self, tasks: asyncio.TaskGroup, delete: Callable[[AttemptKey], Awaitable[None]]
@@ -47,10 +49,11 @@ class Deletions:
     async def _retry(self, key: AttemptKey) -> None:
         backoff = Backoff(*DELETE_RETRY_SECONDS)
         while True:
-            try:
-                return await self._delete(key)
-            except ApiError as error:
-                _log.warning(
-                    "attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error
-                )
+            with isolating("workloads", key):
+                try:
+                    return await self._delete(key)
+                except (ApiError, NoKindError) as error:
+                    _log.warning(
+                        "attempt %s/%s cannot be deleted now: %s", key.trial, key.attempt, error
+                    )
             await asyncio.sleep(backoff.next())

@@ -13,8 +13,10 @@ from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.api_errors import ApiError, ApiUnavailableError, NotFoundError
 from controller.cluster.kubernetes.log_lines import LogLines
+from controller.cluster.kubernetes.object_faults import isolating
 from controller.cluster.kubernetes.pods import Pod
 from events.backoff import Backoff
+from events.waiting import wait
 
 LOG_SILENCE_SECONDS = 300.0
 """After this long without a byte the log is requested again."""
@@ -86,15 +88,19 @@ class FollowedLog:
     complete: bool = False
     """Is there nothing more to copy?"""
 
-    def append(self, text: bytes) -> None:
-        with self.path.open("ab") as file:
-            file.write(text)
-        self.size += len(text)
-        self.room.used += len(text)
+    def append(self, text: bytes) -> int:
+        """How many bytes of it were added: on a disk that gets full, a part. Raises OSError if none
+        was."""
+        with self.path.open("ab", buffering=0) as file:
+            added = file.write(text)
+        self.size += added
+        self.room.used += added
+        return added
 
     def empty(self, reader: bytes) -> None:
         """Make room: everything was read and reported, and a reader in this state goes on."""
-        os.truncate(self.path, 0)
+        if self.size:  # else there may be no file
+            os.truncate(self.path, 0)
         self.reader = reader
         self._release()
 
@@ -156,6 +162,13 @@ class Logs:
             log.close()
 
     async def _follow(self, key: AttemptKey, log: FollowedLog, pod: Pod) -> None:
+        with isolating("pods", pod.name):
+            await self._copy_all(log, pod)
+        log.complete = True
+        with isolating("workloads", key):
+            self.ended(key)
+
+    async def _copy_all(self, log: FollowedLog, pod: Pod) -> None:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         backoff, failures, lines = Backoff(*LOG_RETRY_SECONDS), Failures(), LogLines()
         while True:
@@ -176,8 +189,6 @@ class Logs:
                     _log.warning("the rest of the log of pod %s is given up: %s", pod.name, error)
                     break
             await asyncio.sleep(backoff.next())
-        log.complete = True
-        self.ended(key)
 
     async def _copy(self, path: str, pod: Pod, log: FollowedLog, lines: LogLines) -> None:
         """Append what the file does not have yet."""
@@ -189,9 +200,22 @@ class Logs:
             text = lines.take(chunk)
             while text:
                 await self._wait_for_room(log, pod)
-                room = self._room_for(log)
-                log.append(text[:room])
-                text = text[room:]
+                added = await self._append(log, pod, text[: self._room_for(log)])
+                text = text[added:]
+
+    async def _append(self, log: FollowedLog, pod: Pod, text: bytes) -> int:
+        """How many bytes of it were added, once that was possible."""
+        backoff, told = Backoff(*LOG_RETRY_SECONDS), False
+        while True:
+            try:
+                return log.append(text)
+            except OSError as error:  # the disk is full, or there are no file descriptors
+                if not told:
+                    _log.warning("the log of pod %s waits until there is room: %s", pod.name, error)
+                told = log.full = True  # its reader makes room, once it has read all
+            self.room.freed.clear()
+            await wait(self.room.freed, backoff.next())
+            log.full = False
 
     def _room_for(self, log: FollowedLog) -> int:
         """Bytes that may be added to it."""

@@ -5,8 +5,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -20,8 +19,8 @@ from controller.cluster.kubernetes.api_errors import (
     error_from,
 )
 from controller.cluster.kubernetes.labels import Object
+from controller.cluster.kubernetes.object_faults import isolating
 from controller.cluster.kubernetes.reading import parse_json
-from controller.telemetry.catalogue import OBJECT_FAULTS
 from events.backoff import Backoff
 
 PAGE = 500
@@ -131,7 +130,7 @@ class Reflector:
             kind = str(page.get("kind", "")).removesuffix("List")
             for item in page.get("items") or ():
                 item = {"apiVersion": page.get("apiVersion"), "kind": kind, **item}
-                with self._isolating(item):
+                with isolating(self.resource.path, item):
                     found[_name_of(item)] = self.keep(item)
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
@@ -146,15 +145,6 @@ class Reflector:
     def _note_success(self) -> None:
         self.problem, self.well_at = "", time.monotonic()
 
-    @contextmanager
-    def _isolating(self, obj: Object) -> Iterator[None]:
-        """An object that cannot be dealt with costs nobody else anything."""
-        try:
-            yield
-        except Exception:
-            OBJECT_FAULTS.labels(self.resource.path.rpartition("/")[2]).inc()
-            _log.exception("an object of %s is passed over: %.300r", self.resource.path, obj)
-
     def _rename(self, found: dict[tuple[str, str], Object]) -> None:
         for name in self.objects.keys() - found.keys():
             self._tell(self.objects.pop(name), gone=True)
@@ -162,7 +152,7 @@ class Reflector:
             self._update(name, obj)
 
     def _tell(self, obj: Object, *, gone: bool) -> None:
-        with self._isolating(obj):
+        with isolating(self.resource.path, obj):
             self.changed(obj, gone)
 
     def _update(self, name: tuple[str, str], obj: Object) -> None:
@@ -215,7 +205,7 @@ class Reflector:
             raise ApiUnavailableError(
                 0, UNREADABLE, f"the watch of {self.resource.path} sent {line[:100]!r}"
             ) from error
-        with self._isolating(obj):
+        with isolating(self.resource.path, obj):
             if kind == "DELETED":
                 self.objects.pop(name, None)
                 self.changed(self.keep(obj), True)

@@ -10,6 +10,7 @@ from controller.cluster import AttemptKey
 from controller.cluster.kubernetes.api import Api
 from controller.cluster.kubernetes.kinds import Kind
 from controller.cluster.kubernetes.labels import MANAGED, Object, key_of
+from controller.cluster.kubernetes.object_faults import isolating
 from controller.cluster.kubernetes.pods import GONE, keep_pod, keep_workload
 from controller.cluster.kubernetes.reflector import Reflector, Resource
 from controller.cluster.kubernetes.workload import Workload
@@ -117,7 +118,8 @@ class WorkloadCache:
         if self._pods_listed:
             untold, self._untold = self._untold, set()
             for key in untold & self.workloads.keys():
-                self.changed(key)
+                with isolating("workloads", key):
+                    self.changed(key)
 
     def _tell(self, key: AttemptKey) -> None:
         if self._pods_listed:

@@ -33,6 +33,7 @@ from events.metrics import Point
 from tests.controller.cluster.kubernetes.objects import JOB
 from tests.controller.cluster.kubernetes.recorded_api import listed, recorded_api, said
 from tests.controller.cluster.kubernetes.test_isolation import CLUSTER, SETTINGS, identity, launch
+from tests.controller.cluster.kubernetes.test_logs import no_room_beyond
 from tests.eventually import eventually_async
 
 LINES, NOISE = 4_000, 500
@@ -110,6 +111,16 @@ async def test_a_log_takes_no_more_room_than_its_bound(
         assert whole(await followed.read(followed.reader(0), 0))
         assert followed.largest == BOUND
         assert "the log of pod p0 is long" in caplog.text
+
+
+async def test_a_log_on_a_full_disk_is_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(tmp_path, monkeypatch) as followed:
+        with no_room_beyond(BOUND):
+            followed.follow(0)
+            assert whole(await followed.read(followed.reader(0), 0))
+        assert followed.largest == BOUND
 
 
 async def test_another_reader_goes_on_where_the_one_before_had_reported_all(

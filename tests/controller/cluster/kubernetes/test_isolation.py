@@ -17,7 +17,7 @@ from controller.cluster.kubernetes import reflector
 from controller.cluster.kubernetes.api import open_api
 from controller.cluster.kubernetes.cluster import KubernetesCluster, WorkloadSettings
 from controller.cluster.kubernetes.experiments import Experiments
-from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, workload_name
+from controller.cluster.kubernetes.labels import EXPERIMENT_ID, TRIAL, labels_of, workload_name
 from controller.cluster.kubernetes.reading import MAX_DEPTH, parse_json
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.core.experiment import Identity
@@ -253,6 +253,46 @@ async def test_a_name_that_is_taken_is_neither_adopted_nor_deleted(
         assert isinstance(end, Ended)
         assert (end.cause, "not Trialstream's" in end.message) == (Cause.SPAWN_FAILURE, True)
         assert not [method for method, _ in proxy.asked if method in ("DELETE", "PATCH", "PUT")]
+
+
+async def test_a_workload_of_no_kind_is_asked_for_again_and_delays_no_other_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one of an API that was taken away, of which the cache of the server still tells."""
+    experiment_id, jobs = ExperimentId(uuid4()), "/apis/batch/v1/namespaces/n/jobs"
+    strange, plain = launch(experiment_id, 1), launch(experiment_id, 2)
+    answers = {
+        **CLUSTER,
+        "GET /apis/batch/v1/jobs": listed(
+            "Job", "batch/v1", {**workload(strange), "kind": "Strange"}, workload(plain)
+        ),
+        f"DELETE {jobs}/{workload_name(plain)}": said({"kind": "Status"}),
+        f"DELETE {jobs}/{workload_name(strange)}": said({"kind": "Status"}),
+    }
+    async with (
+        recorded_api(answers, tmp_path, monkeypatch) as proxy,
+        open_api() as api,
+        KubernetesCluster.open(api, SETTINGS) as cluster,
+    ):
+        await cluster.sweep(identity(plain), {strange.key, plain.key}, lambda _: True)
+        await cluster.stop(strange.key)
+        await eventually_async(lambda: _is("no kind Strange" in caplog.text))
+        await cluster.stop(plain.key)
+        await eventually_async(lambda: _is(_deleted(proxy.asked) == [workload_name(plain)]))
+        answers["GET /apis/batch/v1"] = said(
+            {"resources": [{"name": "jobs", "kind": "Strange", "namespaced": True}]}
+        )
+        await eventually_async(lambda: _is(workload_name(strange) in _deleted(proxy.asked)))
+
+
+def workload(one: Launch) -> dict[str, Any]:
+    """What the API server has of an attempt that it has taken."""
+    labels, name = labels_of(one), workload_name(one)
+    return {"metadata": {"name": name, "namespace": "n", "uid": name, "labels": labels}}
+
+
+def _deleted(asked: list[tuple[str, str]]) -> list[str]:
+    return [path.rpartition("/")[2] for method, path in asked if method == "DELETE"]
 
 
 def _posts(asked: list[tuple[str, str]]) -> int:

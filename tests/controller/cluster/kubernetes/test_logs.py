@@ -2,9 +2,10 @@
 given up is said."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import resource
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -70,17 +71,26 @@ class Following:
 
 @asynccontextmanager
 async def following(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+    fail: Callable[[AttemptKey], None] = lambda _: None,
 ) -> AsyncGenerator[Following]:
+    """`fail` is called with each log that is complete."""
     monkeypatch.setattr(bounds, "LOG_RETRY_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(bounds, "LOG_SILENCE_SECONDS", 0.05)
     answers, ended = {ASKED: answer}, list[AttemptKey]()
+
+    def note(key: AttemptKey) -> None:
+        ended.append(key)
+        fail(key)
+
     async with (
         recorded_api(answers, folder, monkeypatch) as proxy,
         open_api() as api,
         asyncio.TaskGroup() as tasks,
     ):
-        logs = Logs(api, folder, tasks, ended.append)
+        logs = Logs(api, folder, tasks, note)
         key = AttemptKey(ExperimentId(uuid4()), TrialNumber(1), 1)
         try:
             yield Following(logs, proxy, answers, ended, key)
@@ -151,3 +161,48 @@ async def test_a_log_that_is_refused_again_and_again_is_given_up(
         await one.completed()
         assert len(one.proxy.asked) == TRIES
         assert "the rest of the log of pod p is given up" in caplog.text
+
+
+MIB = 2**20
+
+
+@contextmanager
+def no_room_beyond(size: int) -> Iterator[None]:
+    """No file of this process grows larger, as on a full disk."""
+    known = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, known[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, known)
+
+
+async def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [b"loss=%d " % n + b"x" * 1_000 + b"\n" for n in range(1_500)]
+    timed = [b"2026-01-01T00:00:00.%09dZ " % n + line for n, line in enumerate(lines)]
+    async with following(tmp_path, monkeypatch, said(b"".join(timed))) as one:
+        with no_room_beyond(MIB):
+            one.follow()
+            await eventually_async(lambda: "the log of pod p waits" in caplog.text)
+            await eventually_async(lambda: len(one.text()) == MIB, "what has room is here")
+            assert not one.logs.complete(one.key)
+        await one.completed()
+        assert one.text() == b"".join(lines)
+        assert caplog.text.count("the log of pod p waits") == 1
+
+
+async def test_a_fault_of_whoever_hears_of_a_log_is_that_attempts_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(key: AttemptKey) -> None:
+        raise TypeError(f"attempt {key.attempt} cannot be judged")
+
+    async with following(tmp_path, monkeypatch, said(FIRST), fail) as one:
+        one.follow()
+        await one.completed()
+        one.key = replace(one.key, attempt=2)
+        one.follow()
+        await eventually_async(lambda: len(one.ended) == 2, "another log is complete")
+        assert "attempt 1 cannot be judged" in caplog.text

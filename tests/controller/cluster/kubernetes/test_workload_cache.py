@@ -139,3 +139,33 @@ async def test_what_changed_before_is_told_once_whoever_waits(
         assert sorted(told) == sorted(one.key for one in launches)
         assert cache.synced(JOBS)
         cache.close()
+
+
+async def test_one_that_cannot_be_judged_hides_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that a controller finds when it starts: each is told, whatever comes of another."""
+    experiment = ExperimentId(uuid4())
+    launches = [launch(experiment, number) for number in range(1, 6)]
+    told: list[AttemptKey] = []
+
+    def judge(key: AttemptKey) -> None:
+        told.append(key)
+        raise TypeError(f"trial {key.trial} cannot be judged")
+
+    async with (
+        recorded_api(answers(*launches), tmp_path, monkeypatch) as proxy,
+        open_api() as api,
+        asyncio.TaskGroup() as tasks,
+    ):
+        pods = hold_pods(proxy)
+        cache = WorkloadCache(api, (), tasks, judge, lambda _: None)
+        watching = tasks.create_task(cache.watch(JOBS), name="watch")
+        await eventually_async(lambda: len(cache.workloads) == len(launches), "Jobs were listed")
+        assert not told
+        pods.set()
+        assert await watching == ""
+        await eventually_async(lambda: len(told) >= len(launches), "each was told")
+        assert {key.trial for key in told} == {1, 2, 3, 4, 5}
+        assert "trial 3 cannot be judged" in caplog.text
+        cache.close()
