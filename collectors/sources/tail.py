@@ -26,6 +26,9 @@ MAX_BYTES = 1024 * 1024
 """Bytes of the file that one `read` takes at most."""
 MAX_POINTS = 5000
 """Points that one `read` returns at most."""
+LAST_RESTARTS = 3
+"""So often a file is read anew once nobody should write any more: somebody may do so all the
+time."""
 
 
 class Tail:
@@ -60,6 +63,8 @@ class Tail:
         self._cut = 0
         """Lines that were longer than `max_line`."""
         self._moments = Moments()
+        self._finishing = False
+        self._last_restarts = 0
 
     def read(self) -> list[Point]:
         """The points of complete lines that came since the last call, within MAX_BYTES and
@@ -77,6 +82,7 @@ class Tail:
         """As `read`, once nobody writes any more: an unterminated last line counts. Empty only at
         the end."""
         self._moments.end()
+        self._finishing = True
         while True:
             points = self.read()
             if points:
@@ -158,6 +164,9 @@ class Tail:
                 self._moments.open()
                 part = self._read_part
                 if not part.begins(file) or (last and not part.is_whole(file)):
+                    if self._finishing and self._last_restarts >= LAST_RESTARTS:
+                        return False
+                    self._last_restarts += self._finishing
                     self._read_part = ReadPart()
                     self._line.clear()
                 file.seek(self._read_part.size)

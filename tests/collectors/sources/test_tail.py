@@ -1,10 +1,12 @@
 """A growing file gives each report once, however its bytes arrive, in bounded memory."""
 
 import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -238,3 +240,42 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     append(tmp_path / "there", b"loss=1\n")
     (tmp_path / "log").symlink_to(tmp_path / "there")
     assert tail(tmp_path / "log").read() == [Point("loss", 1, NOON, 1.0)]
+
+
+READ_IT_ALL = """
+import sys
+from pathlib import Path
+from tests.collectors.sources.test_tail import all_of, tail
+
+reader = tail(Path(sys.argv[1]))
+seen = [point for _ in range(3) for point in reader.read()]
+print([point.value for point in [*seen, *all_of(reader)]])
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="only Linux has such files")
+def test_a_file_of_size_nought_with_content_is_read_once() -> None:
+    """In a process of its own, which is ended if it does not end."""
+    ran = subprocess.run(
+        [sys.executable, "-c", READ_IT_ALL, "/proc/self/environ"],
+        env={**os.environ, "A": "1\nloss=0.5\n"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert ran.stdout == "[0.5]\n"
+
+
+def test_a_file_that_is_still_written_anew_after_the_end_comes_to_an_end(tmp_path: Path) -> None:
+    path, values = tmp_path / "metrics", count()
+
+    def write_anew() -> datetime:
+        path.write_bytes(b"loss=%d\n" % next(values))
+        return NOON
+
+    write_anew()
+    reader = Tail(path, Text(["loss"]), write_anew)
+    read = [reader.finish() for _ in range(20)]
+    assert len(read[0]) == 1
+    assert read[-1] == []
