@@ -11,10 +11,11 @@ from uuid import uuid4
 from controller.app.balancer import Balancer
 from controller.app.components import open_components, simulated_problems
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.simulated import Function, SimulatedCluster
+from controller.cluster.simulated import Answer, Function, SimulatedCluster
 from controller.core.experiment import Experiment, Identity
 from controller.flows.admit import check_of
 from controller.flows.observe import Source
+from controller.store.journal import Journal, Journals
 from controller.store.ledger import Ledger
 from controller.store.measurements import Measurements, Report
 from controller.store.postgres import Database, open_database
@@ -35,6 +36,11 @@ from tests.eventually import eventually_async
 SHARD = Shard(0)
 FAR_OFF = (3600.0, 3600.0)
 """Seconds until quarantines try again by themselves, if only a person's request is to help."""
+
+
+def endless(assignment: Assignment) -> Answer:
+    """A trial that runs until it is stopped."""
+    return Answer((), seconds=1e6)
 
 
 @dataclass
@@ -66,10 +72,15 @@ class FaultyCluster(SimulatedCluster):
         return await super().start(launch)
 
     async def stop(self, key: AttemptKey) -> None:
-        if key.experiment == self.faults.victim and "stop" in self.faults.failing:
-            self.faults.failing.discard("stop")
+        self.faults.meet("stop", key.experiment)
+        if key.experiment == self.faults.victim and "lose stop" in self.faults.failing:
+            self.faults.failing.discard("lose stop")
             return  # it was accepted, and forgotten in a crash
         await super().stop(key)
+
+    async def forget(self, experiment: Identity) -> None:
+        self.faults.meet("forget", experiment.id)
+        await super().forget(experiment)
 
     async def sweep(
         self, experiment: Identity, expected: Collection[AttemptKey], wanted: Any
@@ -95,6 +106,14 @@ class FaultyBus(MemoryBus):
                 if envelope.experiment == self.faults.victim:
                     assert envelope.sequence is not None
                     self.faults.published.append(envelope.sequence)
+
+
+class FaultyJournals(Journals):
+    faults: Faults
+
+    async def read(self, experiment: ExperimentId) -> Journal:
+        self.faults.meet("journal", experiment)
+        return await super().read(experiment)
 
 
 class FaultyMeasurements(Measurements):
@@ -179,9 +198,9 @@ async def installation(
                 check=check_of(simulated_problems),
             )
         )
-        measurements = FaultyMeasurements(database)
-        measurements.faults = faults
-        components = replace(components, measurements=measurements)
+        measurements, journals = FaultyMeasurements(database), FaultyJournals(database)
+        measurements.faults = journals.faults = faults
+        components = replace(components, measurements=measurements, journals=journals)
         leaving = asyncio.Event()
         balancer = Balancer(components, 1, leaving)
         async with asyncio.TaskGroup() as tasks:

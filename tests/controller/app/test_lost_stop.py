@@ -4,17 +4,11 @@ from uuid import uuid4
 
 import pytest
 
-from controller.cluster.simulated import Answer
 from events.facts import ExperimentState
 from events.ids import ExperimentId
 from events.signals import StopRequested
-from events.spec.space import Assignment
-from tests.controller.app.one_controller import installation
+from tests.controller.app.one_controller import endless, installation
 from tests.controller.flows.stage import Wanted
-
-
-def endless(assignment: Assignment) -> Answer:
-    return Answer((), seconds=1e6)
 
 
 async def test_what_was_asked_to_stop_is_asked_again(
@@ -25,7 +19,7 @@ async def test_what_was_asked_to_stop_is_asked_again(
     monkeypatch.setattr("controller.flows.sweep.COMPARE_SECONDS", 0.05)
     one = ExperimentId(uuid4())
     async with installation(fresh_database_url, one, endless) as here:
-        here.faults.failing.add("stop")
+        here.faults.failing.add("lose stop")
         await here.submit(Wanted("one", 1), one)
         await here.holds("EXISTS (SELECT FROM trial WHERE state = 'Running')")
         await here.tell(one, StopRequested())

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from controller.cluster.simulated import Answer
 from controller.store import FencedError, StoreUnavailableError, quarantine
 from controller.store.quarantine import Quarantine, Quarantines, is_own
 from controller.store.queries import Queries
@@ -18,10 +19,14 @@ from events.bus import BusRefusedError, BusUnavailableError, RecordTooLargeError
 from events.clock import now
 from events.facts import ExperimentState
 from events.ids import ExperimentId
-from events.signals import ResumeRequested
-from tests.controller.app.one_controller import FAR_OFF, SHARD, installation
-from tests.controller.flows.stage import Wanted
+from events.signals import DeletionRequested, ResumeRequested, StopRequested
+from events.spec.space import Assignment
+from tests.controller.app.one_controller import FAR_OFF, SHARD, endless, installation
+from tests.controller.flows.stage import Wanted, bowl
 from tests.eventually import eventually_async
+
+FAILED_TWICE = "failures >= 2"
+"""At first, and when it was tried again."""
 
 
 def counted(name: str, **labels: str) -> float:
@@ -29,7 +34,7 @@ def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"trialstream_{name}", labels) or 0.0
 
 
-@pytest.mark.parametrize("fault", ["start", "suggest", "publish", "follow", "sweep"])
+@pytest.mark.parametrize("fault", ["start", "suggest", "journal", "publish", "follow", "sweep"])
 async def test_one_experiment_waits_and_the_others_go_on(
     fresh_database_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +63,64 @@ async def test_one_experiment_waits_and_the_others_go_on(
         first = list(dict.fromkeys(here.faults.published))
         assert first == list(range(1, found.progress.version + 1))
         assert not here.balancer.owned[SHARD].trouble
+
+
+def mostly_short(assignment: Assignment) -> Answer:
+    """Trials of the victim, whose grid is coarse, run until they are stopped."""
+    return endless(assignment) if float(assignment["x"]) in (0.0, 1.0) else bowl(assignment)
+
+
+async def test_a_stop_that_fails_is_tried_again_and_the_others_go_on(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the try after the quarantine may carry it out."""
+    monkeypatch.setattr("controller.flows.sweep.COMPARE_SECONDS", 3600.0)
+    victim, other = ExperimentId(uuid4()), ExperimentId(uuid4())
+    async with installation(fresh_database_url, victim, mostly_short) as here:
+        epoch = here.balancer.owned[SHARD].epoch
+        await here.submit(Wanted("victim", 2, 2, step=1.0), victim)
+        await here.holds("(SELECT count(*) FROM trial WHERE state = 'Running') = 2")
+        here.faults.failing.add("stop")
+        await here.tell(victim, StopRequested())
+        await here.holds(
+            f"EXISTS (SELECT FROM quarantine WHERE flow = 'launch' AND {FAILED_TWICE})"
+        )
+        await here.submit(Wanted("other", 6, 2), other)
+        assert (await here.done("other")).progress.counts.succeeded == 6
+        await here.holds("(SELECT count(*) FROM outbox WHERE effect = 'stop') = 2")
+        here.faults.failing.clear()
+        found = await here.done("victim")
+        assert found.progress.state is ExperimentState.STOPPED
+        await here.holds("NOT EXISTS (SELECT FROM outbox)")
+        assert not here.balancer.owned[SHARD].trouble
+        assert here.balancer.owned[SHARD].epoch == epoch
+
+
+async def test_a_deletion_that_fails_is_tried_again_and_the_others_go_on(
+    fresh_database_url: str,
+) -> None:
+    victim, other = ExperimentId(uuid4()), ExperimentId(uuid4())
+    async with installation(fresh_database_url, victim) as here:
+        epoch = here.balancer.owned[SHARD].epoch
+        await here.submit(Wanted("victim", 1), victim)
+        last = (await here.done("victim")).progress.version
+        here.faults.failing.add("forget")
+        await here.tell(victim, DeletionRequested())
+        await here.holds(f"EXISTS (SELECT FROM quarantine WHERE flow = 'relay' AND {FAILED_TWICE})")
+        await here.submit(Wanted("other", 6, 2), other)
+        assert (await here.done("other")).progress.counts.succeeded == 6
+        await here.holds(
+            f"EXISTS (SELECT FROM experiment WHERE id = '{victim}') AND (SELECT array_agg(f.type) "
+            "FROM outbox o JOIN fact f USING (experiment, seq)) = '{experiment.deleted}'"
+        )
+        here.faults.failing.clear()
+        await here.holds(f"NOT EXISTS (SELECT FROM experiment WHERE id = '{victim}')")
+        await here.holds("NOT EXISTS (SELECT FROM outbox)")
+        first = list(dict.fromkeys(here.faults.published))
+        assert first == list(range(1, max(first) + 1))
+        assert max(first) > last
+        assert not here.balancer.owned[SHARD].trouble
+        assert here.balancer.owned[SHARD].epoch == epoch
 
 
 async def test_what_waits_is_shown_and_counted_and_survives_its_owner(
