@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from collectors.dry_words import MOST_SHOWN, few, short, suggestions, tally
+from collectors.dry_words import MOST_SHOWN, few, suggestions, tally
 from collectors.parsers.event_records import Scalar
 from collectors.sources.event_folder import MARK, EventFolder, rank
 from events.clock import now
+from events.diagnosis import quoted
 from events.metrics import Point
 
 MOST_TAGS = 10_000
@@ -64,7 +65,7 @@ class DryFolder(EventFolder):
             yield "… further scalars with values are only counted"
         yield from few(list(self._unread()), "tags without values")
         for name, place in self.broken.items():
-            yield f"{short(name)}: nothing beyond byte {place:,}, what follows is no record"
+            yield f"{quoted(name)}: nothing beyond byte {place:,}, what follows is no record"
         files = len(self.files)
         yield f"{files:,} files, {self._scalars:,} scalars, {self._values:,} values"
         yield from tally(self.counts)
@@ -83,4 +84,4 @@ class DryFolder(EventFolder):
 
 
 def _named(folder: str, tag: str) -> str:
-    return f"tag {short(tag)}" + (f" in {short(folder)}" if folder else "")
+    return f"tag {quoted(tag)}" + (f" in {quoted(folder)}" if folder else "")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from collectors.dry_words import few, short, suggestion, suggestions, tally
+from collectors.dry_words import few, suggestion, suggestions, tally
 from collectors.sources.endpoint import LARGEST_PAGE
 from collectors.sources.exposition import OPEN_METRICS, Page, Wanted, written
+from events.diagnosis import quoted
 
 _LAST_LINE = "# EOF"
 """Ends a page that is OpenMetrics, and no other."""
@@ -43,7 +44,7 @@ class DryPage:
         others = [head for head in heads if head.partition("{")[0] not in names]
         unread = [
             *self._unchosen(),
-            *(f"{short(head)}: nothing, nobody asked for it" for head in others),
+            *(f"{quoted(head)}: nothing, nobody asked for it" for head in others),
         ]
         yield from few(list(self._chosen()), "samples with values")
         yield from few(unread, "samples without")
@@ -57,12 +58,12 @@ class DryPage:
             if sample is not None and one.metric in self._values:
                 value, at = self._values[one.metric]
                 when = f" (at {at.isoformat()})" if at else ""
-                yield f"{short(written(sample))}: {one.metric} = {value!r}{when}"
+                yield f"{quoted(written(sample))}: {one.metric} = {value!r}{when}"
 
     def _unchosen(self) -> Iterator[str]:
         for one in self._wanted:
             for name, why in one.unchosen(self._samples):
-                yield f"{short(name)}: nothing, {why}"
+                yield f"{quoted(name)}: nothing, {why}"
 
     def _suggested(self, heads: Sequence[str]) -> Iterator[str]:
         missing = [one for one in self._wanted if one.metric not in self._values]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from collectors.dry_words import MOST_SHOWN, short
+from collectors.dry_words import MOST_SHOWN
 from collectors.limits import MAX_LINE
 from collectors.parsers import Parser, parser_for
 from collectors.parsers.explanation import Explanation, explain
@@ -17,6 +17,7 @@ from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.presets import suggest
 from collectors.parsers.words import plain
 from events.clock import now
+from events.diagnosis import quoted
 from events.spec.collector import CollectorKind
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
@@ -142,7 +143,7 @@ class DryRun:
         if self._parse.texts is None:
             return []
         found = [
-            f"{metric} = {short(text)} (a text)" for metric, text, _ in self._parse.texts.fresh
+            f"{metric} = {quoted(text)} (a text)" for metric, text, _ in self._parse.texts.fresh
         ]
         self._parse.texts.settle(now)
         return found
@@ -154,7 +155,7 @@ class DryRun:
             if len(self._near) < MOST_NEAR:
                 self._near.append(line)
             if self._others <= MOST_SHOWN:
-                yield f"line {self._lines}: nothing, {reason}: {short(line)}"
+                yield f"line {self._lines}: nothing, {reason}: {quoted(line)}"
 
     def _reason(self, seen: Explanation) -> str:
         """Why the line reports nothing; empty if it is not like a report at all."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from collectors.parsers.explanation import likeness
+from events.diagnosis import quoted
 
 MOST_SHOWN = 20
 """Things that are shown with what they became, and as many of those that became nothing."""
-LONGEST_SHOWN = 120
 _ALIKE = 2
 """The likeness from which on a name is suggested."""
 
@@ -34,10 +34,4 @@ def suggestions(missing: Iterable[str], names: Sequence[str]) -> Iterator[str]:
 
 def suggestion(metric: str, name: str) -> str:
     """That a metric should have another name."""
-    return f"suggested: {short(name)} in place of {short(metric)}"
-
-
-def short(text: str) -> str:
-    """A line or a name as it is shown."""
-    text = text.strip()
-    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
+    return f"suggested: {quoted(name)} in place of {quoted(metric)}"

@@ -9,6 +9,8 @@ from events.model import Count, Message, storable
 MOST_EXAMPLES, MOST_NAMES = 3, 5
 LONGEST_EXAMPLE = 200
 """Characters of a line, a name or a value; the rest is cut off."""
+LONGEST_QUOTED = 120
+"""Characters of it that people are shown."""
 
 
 def cut_example(text: object) -> object:
@@ -57,3 +59,9 @@ class Diagnosis(Message):
     """Texts of further metrics than may have one."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
+
+
+def quoted(text: str) -> str:
+    """A line, a name or a value as it is shown."""
+    short = text.strip()
+    return repr(short if len(short) <= LONGEST_QUOTED else f"{short[:LONGEST_QUOTED]}…")

@@ -10,6 +10,8 @@
 `tests/contracts/test_cluster.py` examines each place.
 """
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,6 +49,17 @@ class Launch:
     @property
     def name(self) -> str:
         return trial_name(self.experiment, self.key.trial)
+
+    def digest(self) -> str:
+        """Of its assignment, 16 hexadecimal digits: a number has the same one however it was
+        written down."""
+        numbers = (int, float)
+        values = {
+            name: float(value) if type(value) in numbers else value
+            for name, value in self.assignment.items()
+        }
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

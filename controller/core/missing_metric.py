@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from controller.core.report_ways import way_to_report
-from events.diagnosis import Diagnosis
+from events.diagnosis import Diagnosis, quoted
 from events.spec.collector import (
     METRICS_PORT,
     REPORT_FILE,
@@ -14,8 +14,6 @@ from events.spec.collector import (
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
-LONGEST_LINE = 120
-"""Characters of a line that are quoted."""
 NO_METRICS = ("step", "timestamp")
 """What else is in a line that `report` of trialstream_report writes."""
 
@@ -121,12 +119,6 @@ def _advice(metric: str, collector: MetricsCollectorSpec) -> str:
     if collector.filters:
         return "no filter of metricsCollectorSpec matches what it printed"
     return f"{way_to_report(metric, collector)}, or set metricsCollectorSpec"
-
-
-def quoted(text: str) -> str:
-    """A line or a value as it is shown."""
-    short = text.strip()
-    return repr(short if len(short) <= LONGEST_LINE else f"{short[:LONGEST_LINE]}…")
 
 
 def _listed(names: Sequence[str]) -> str:

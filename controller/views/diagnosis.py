@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from controller.core.missing_metric import quoted
 from controller.views import words
-from events.diagnosis import Diagnosis
+from events.diagnosis import Diagnosis, quoted
 from events.metrics import MOST_TEXTS
 from events.model import LONGEST_MESSAGE
 

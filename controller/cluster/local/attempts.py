@@ -17,6 +17,11 @@ MAX_RECORD = 2**20
 """Bytes of started.json and exit.json that are read; a record of ours has some hundred."""
 
 
+PARAMETERS = "parameters.json"
+"""A file of its own, for earlier versions refuse a started.json with fields that they do not
+know."""
+
+
 class StartRecord(NamedTuple):
     """What started.json says: the process of an attempt, which leads its own session and process
     group.
@@ -77,6 +82,15 @@ class Attempt:
             return os.readlink(self._file("claim"))
         except FileNotFoundError:
             return None
+
+    def write_parameters(self, parameters: str) -> None:
+        """Note with which parameters it runs. Raises OSError."""
+        _write(self._file(PARAMETERS), {"digest": parameters})
+
+    def differs(self, parameters: str) -> bool:
+        """Was it started with other parameters than these? No, as far as anybody has noted."""
+        noted = _read(self._file(PARAMETERS))
+        return noted is not None and noted.get("digest") != parameters
 
     def write_start(self, start: StartRecord) -> None:
         _write(self._file("started.json"), start._asdict())

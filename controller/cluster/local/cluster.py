@@ -5,13 +5,13 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from controller.cluster import AttemptKey, Ended, Event, Launch, Started, Waiting
 from controller.cluster.local import messages
-from controller.cluster.local.attempts import Attempt
+from controller.cluster.local.attempts import Attempt, ExitRecord
 from controller.cluster.local.connection import sockets_folder
 from controller.cluster.local.environment import trial_environment
 from controller.cluster.local.json_socket import Message
@@ -111,7 +111,8 @@ class LocalCluster:
 
     async def start(self, launch: Launch) -> bool:
         """Start the attempt unless it was ever started or stopped; return when its process runs, or
-        cannot. It waits for a slot; after QUIET_SECONDS that is yielded as Waiting.
+        cannot. It waits for a slot; after QUIET_SECONDS that is yielded as Waiting. An attempt that
+        ran with other parameters is stopped, and lost.
 
         Raises OSError if nothing could be done (a full disk, no supervisor); try again later.
         """
@@ -127,7 +128,9 @@ class LocalCluster:
         finally:
             for timer in told:
                 timer.cancel()
-        if holder is not None:
+        if holder is not None and self._attempt(launch.key).differs(launch.digest()):
+            await self._disown(launch.key, holder)
+        elif holder is not None:
             await self._report(launch.key)
         return True
 
@@ -220,6 +223,7 @@ class LocalCluster:
             if beside is not None:
                 request["beside"] = {"argv": beside.argv, "env": beside.env}
             request["slots"] = self._slots
+            request["parameters"] = launch.digest()
             if spec.collector.kind is CollectorKind.PROMETHEUS:
                 request["port"] = METRICS_PORT
         if self._collector is not None and spec.expects_metrics:
@@ -227,19 +231,36 @@ class LocalCluster:
             request["collector"] = {"argv": argv, "env": env}
         return request
 
+    async def _disown(self, key: AttemptKey, holder: str) -> None:
+        """The attempt ran with other parameters than its trial has now, as it may after Postgres
+        has lost what was decided last: it is lost, however it ends, and the trial is tried
+        again."""
+        message = "it ran with other parameters, which were suggested before Postgres lost them"
+        request = messages.stop_request(key, self._grace, Cause.LOST, message)
+        attempt = self._attempt(key)
+        if attempt.exit_record() is None and await self._ask(holder, request):
+            return
+        end = attempt.exit_record()
+        if end is not None and end.cause != Cause.LOST.value:
+            lost = ExitRecord(Cause.LOST.value, None, message, end.collector)
+            await asyncio.to_thread(attempt.write_exit, lost)
+        await self._report(key)
+
     async def _end(self, key: AttemptKey, cause: Cause, message: str) -> None:
         """Ask who has the attempt to end it; if nobody has, claim it, so that it never starts."""
         request = messages.stop_request(key, self._grace, cause, message)
         holder = self._attempt(key).claimed_by() or await self._supervisors.ask_own(request)
         if holder is None:
             return
+        if not await self._ask(holder, request):
+            await self._report(key)
+
+    async def _ask(self, holder: str, request: Message) -> bool:
+        """Has the supervisor that claimed the attempt done what is asked? Raises OSError."""
         connection = await self._supervisors.connect(holder)
-        try:
-            if connection and await connection.ask(request) is None:
-                return
-        except ConnectionError:
-            pass
-        await self._report(key)
+        with suppress(ConnectionError):
+            return connection is not None and await connection.ask(request) is None
+        return False
 
     async def _report_all(self, paths: Collection[str]) -> None:
         for path in paths:

@@ -259,6 +259,8 @@ class Supervisor:
         if holder:
             return holder
         try:
+            if "parameters" in request:
+                attempt.write_parameters(request["parameters"])
             pid = spawn_trial(attempt, request)
         except SpawnError as error:
             self._record(attempt, ExitRecord("SpawnFailure", None, str(error)))

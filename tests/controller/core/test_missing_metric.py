@@ -3,8 +3,8 @@ metrics comes first."""
 
 import pytest
 
-from controller.core.missing_metric import LONGEST_LINE, why_unreported
-from events.diagnosis import Diagnosis, RefusedValue
+from controller.core.missing_metric import why_unreported
+from events.diagnosis import LONGEST_QUOTED, Diagnosis, RefusedValue
 from events.facts import Cause, TrialConcluded, TrialState
 from events.ids import TrialNumber
 from events.signals import MetricsCollected, Signal, WorkloadEnded
@@ -76,7 +76,7 @@ def test_a_collector_that_was_lost_in_the_middle() -> None:
 def test_a_long_line_is_cut() -> None:
     seen = Diagnosis(nearest=("x" * 200,))
     said = why_unreported(experiment(5, 1).spec, "loss", {}, seen)
-    assert len(said) < LONGEST_LINE + 60
+    assert len(said) < LONGEST_QUOTED + 60
 
 
 @pytest.mark.parametrize("metrics_first", [True, False])

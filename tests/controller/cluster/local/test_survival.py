@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -171,3 +172,38 @@ def test_a_later_process_with_the_same_number_is_spared(data: Path, launch: Make
         assert lost.record_loss().cause == "Lost"
         assert innocent.poll() is None
         os.kill(innocent.pid, signal.SIGKILL)
+
+
+async def test_an_attempt_that_ran_with_other_parameters_is_lost(
+    data: Path, launch: Make, tmp_path: Path
+) -> None:
+    """Postgres may have lost what was decided last, and a trial gets other parameters under its old
+    number: their results are not its own, also for later controllers."""
+    ended, runs = launch(1, "true"), launch(2, "sleep", "600")
+    others = [replace(one, assignment={"x": 2.5}) for one in (ended, runs)]
+    async with LocalCluster.open(data) as cluster:
+        for one in (ended, runs):
+            await cluster.start(one)
+        assert (await ends(cluster, 1))[ended.key].cause is Cause.COMPLETED
+        process = trial_of(data, runs.key)
+    for _ in range(2):
+        async with LocalCluster.open(data, grace=0.5) as cluster:
+            for one in others:
+                await cluster.start(one)
+            found = await ends(cluster, 2)
+            assert {end.cause for end in found.values()} == {Cause.LOST}
+            assert "other parameters" in found[ended.key].message
+    gone(process)
+
+
+async def test_a_number_is_the_same_parameter_however_it_is_written(
+    data: Path, launch: Make
+) -> None:
+    trial = replace(launch(1, "true"), assignment={"x": 2, "kind": "2"})
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(trial)
+        await ends(cluster, 1)
+    async with LocalCluster.open(data) as cluster:
+        await cluster.start(replace(trial, assignment={"kind": "2", "x": 2.0}))
+        assert (await ends(cluster, 1))[trial.key].cause is Cause.COMPLETED
+        assert trial.digest() != replace(trial, assignment={"x": 2, "kind": 2}).digest()
