@@ -27,6 +27,10 @@ TAGS = "MLFLOW_RUN_CONTEXT"
 LOOK_SECONDS = 1.0
 """Between two looks at the runs."""
 
+RESERVED = {"step", "timestamp"}
+"""Names that a line of reports has for itself: metrics of MLflow that are called so are left
+out."""
+
 
 class Runs:
     """The runs with these tags; each value that they have logged is told once."""
@@ -53,7 +57,7 @@ class Runs:
         return list(self._client.search_runs(experiments, self._filter)) if experiments else []
 
     def _logged(self, run: Any) -> Iterator[Any]:
-        for name in run.data.metrics:
+        for name in sorted(run.data.metrics.keys() - RESERVED):
             yield from self._client.get_metric_history(run.info.run_id, name)
 
 

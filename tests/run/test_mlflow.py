@@ -28,6 +28,7 @@ import sys
 import mlflow
 with mlflow.start_run():
     mlflow.log_metric("loss", 0.5, step=int(sys.argv[1]))
+    mlflow.log_metric("step", 77)  # not to be taken for the place of another value
     mlflow.log_metric("acc", float("nan"), step=int(sys.argv[1]))
 """
 
