@@ -36,6 +36,7 @@
     │   ├── SearchFailedError           a search that cannot answer
     │   ├── SettingsError               a setting
     │   ├── StoreRefusedError           Postgres: credentials, permissions, another schema
+    │   ├── StuckError                  processes of this machine that neither end nor answer
     │   ├── TemplateError               a placeholder in a template
     │   ├── TokenRefusedError           a token of another stream
     │   ├── UnknownOrderError           what trials cannot be sorted by

@@ -34,13 +34,14 @@ async def relay(
     for due in holding.due:
         if due.effect is Effect.PUBLISH:
             facts.put_nowait(due.recorded)
-    relayer = Relayer(bus, outbox, holding, forget, facts)
-    while True:
-        relayer.add(await facts.get())
-        await asyncio.sleep(LINGER_SECONDS)
-        for _ in range(min(BATCH, facts.qsize())):
-            relayer.add(facts.get_nowait())
-        await relayer.publish()
+    async with asyncio.TaskGroup() as tasks:
+        relayer = Relayer(bus, outbox, holding, forget, facts, tasks)
+        while True:
+            relayer.add(await facts.get())
+            await asyncio.sleep(LINGER_SECONDS)
+            for _ in range(min(BATCH, facts.qsize())):
+                relayer.add(facts.get_nowait())
+            await relayer.publish()
 
 
 @dataclass(slots=True)
@@ -52,10 +53,13 @@ class Relayer:
     holding: Holding
     forget: Forget
     facts: "asyncio.Queue[Recorded]"
+    tasks: asyncio.TaskGroup
     waiting: dict[ExperimentId, dict[int, Recorded]] = field(default_factory=dict)
     """By experiment and number, so that a fact that comes again is there once."""
     parked: set[ExperimentId] = field(default_factory=set)
     """Those that go on when their quarantine is over."""
+    forgetting: set[ExperimentId] = field(default_factory=set)
+    """It may take long, so nobody else's facts wait for it."""
 
     def add(self, one: Recorded) -> None:
         self.waiting.setdefault(one.envelope.experiment, {})[one.seq] = one
@@ -67,7 +71,7 @@ class Relayer:
         due = [
             facts[seq]
             for experiment_id, facts in self.waiting.items()
-            if not quarantine.holds(experiment_id, _FLOW)
+            if experiment_id not in self.forgetting and not quarantine.holds(experiment_id, _FLOW)
             for seq in sorted(facts)
         ]
         published = await quarantine.divide(_FLOW, due, self._send)
@@ -81,16 +85,27 @@ class Relayer:
         for one in published:
             if not isinstance(one.fact, ExperimentDeleted):
                 self._drop(one)
-                continue
-            with quarantine.isolating(one.envelope.experiment, _FLOW):
-                await self.forget(one.envelope.experiment)
-                self._drop(one)
-        for experiment_id in self.waiting.keys() - self.parked:
-            self.parked.add(experiment_id)
-            quarantine.park(experiment_id, partial(self._go_on, experiment_id))
+            else:
+                self.forgetting.add(one.envelope.experiment)
+                self.tasks.create_task(self._forget(one), name="forget an experiment")
+        for experiment_id in self.waiting.keys() - self.parked - self.forgetting:
+            self._park(experiment_id)
 
     async def _send(self, due: Sequence[Recorded]) -> None:
         await send(self.bus, topics.EVENTS, self.holding.shard, [one.envelope for one in due])
+
+    async def _forget(self, one: Recorded) -> None:
+        experiment_id = one.envelope.experiment
+        with self.holding.quarantine.isolating(experiment_id, _FLOW):
+            await self.forget(experiment_id)
+            self._drop(one)
+        self.forgetting.remove(experiment_id)
+        if experiment_id in self.waiting:
+            self._park(experiment_id)
+
+    def _park(self, experiment_id: ExperimentId) -> None:
+        self.parked.add(experiment_id)
+        self.holding.quarantine.park(experiment_id, partial(self._go_on, experiment_id))
 
     def _drop(self, one: Recorded) -> None:
         facts = self.waiting[one.envelope.experiment]

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from controller.cluster.local.orphans import kill_marked
 from events.regular_file import NOTHING_THERE, open_regular
@@ -46,6 +46,9 @@ class ExitRecord(NamedTuple):
     exit_code: int | None = None
     message: str = ""
     collector: bool = False
+
+
+R = TypeVar("R", StartRecord, ExitRecord)
 
 
 class Attempt:
@@ -97,8 +100,8 @@ class Attempt:
 
     def start_record(self) -> StartRecord | None:
         """The process that was started, whether or not it still runs."""
-        tree = _read(self._file("started.json"))
-        return StartRecord(**tree) if tree else None
+        start = _read_as(StartRecord, self._file("started.json"))
+        return start if start is not None and start.pid > 1 else None
 
     def write_exit(self, end: ExitRecord) -> None:
         """Record the end; a later record replaces an earlier one. Raises OSError, such as for a
@@ -106,8 +109,7 @@ class Attempt:
         _write(self._file("exit.json"), end._asdict(), lasting=True)
 
     def exit_record(self) -> ExitRecord | None:
-        tree = _read(self._file("exit.json"))
-        return ExitRecord(**tree) if tree else None
+        return _read_as(ExitRecord, self._file("exit.json"))
 
     def record_loss(self) -> ExitRecord:
         """For a dead supervisor's attempt: kill what is left of it and record that it is lost,
@@ -166,8 +168,12 @@ class Register:
         with suppress(FileNotFoundError):
             for name in os.listdir(self._folder):
                 attempt = Attempt(self._data, name.replace(".", "/"))
-                if attempt.claimed_by() == self._supervisor:
-                    losses.append((attempt.path, attempt.record_loss()))
+                try:
+                    if attempt.claimed_by() == self._supervisor:
+                        losses.append((attempt.path, attempt.record_loss()))
+                except OSError as error:  # whoever asks for this attempt finds the same
+                    if error.errno not in NOTHING_THERE:
+                        raise
                 self.leave(attempt.path)
         self.close()
         return losses
@@ -241,6 +247,19 @@ def _write(path: str, tree: dict[str, Any], *, lasting: bool = False) -> None:
         if os.path.exists(part):
             os.unlink(part)
         raise
+
+
+def _read_as(kind: type[R], path: str) -> R | None:
+    """The record in a file: None if there is none, or nonsense. What this version does not know of
+    it is left out."""
+    tree = _read(path) or {}
+    known = {name: tree[name] for name in kind._fields if name in tree}
+    if not all(isinstance(value, kind.__annotations__[name]) for name, value in known.items()):
+        return None
+    try:
+        return kind(**known)
+    except TypeError:  # without a field that it must have
+        return None
 
 
 def _read(path: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from controller.cluster.local.program import (
     render_custom_collector,
     render_process,
 )
-from controller.cluster.local.supervisors import Supervisors
+from controller.cluster.local.supervisors import StuckError, Supervisors
 from controller.core.experiment import Identity
 from events.facts import Cause
 from events.ids import ExperimentId
@@ -129,8 +129,8 @@ class LocalCluster:
             for timer in told:
                 timer.cancel()
         if holder is not None and self._attempt(launch.key).differs(launch.digest()):
-            await self._disown(launch.key, holder)
-        elif holder is not None:
+            return await self._disown(launch.key, holder)
+        if holder is not None:
             await self._report(launch.key)
         return True
 
@@ -173,11 +173,17 @@ class LocalCluster:
         await self._supervisors.ask_all(messages.kill_request(experiment))
 
     async def forget(self, experiment: Identity) -> None:
-        """Kill what runs of the experiment and delete its folder. Raises TimeoutError if something
+        """Kill what runs of the experiment and delete its folder. Raises StuckError if something
         cannot be killed."""
         await self.kill_all(experiment.id)
-        async with asyncio.timeout(FORGET_SECONDS):
-            await self._supervisors.until_none_runs(experiment.id)
+        try:
+            async with asyncio.timeout(FORGET_SECONDS):
+                await self._supervisors.until_none_runs(experiment.id)
+        except TimeoutError:
+            stuck = "processes of its trials do not end although they were killed"
+            raise StuckError(
+                f"{stuck}: the kernel holds them, as it does for a disk that hangs"
+            ) from None
         folder = self._data / "experiments" / str(experiment.id)
         trash = self._data / f"forgotten-{uuid4().hex}"
         await asyncio.to_thread(_delete_folder, folder, trash)
@@ -231,20 +237,23 @@ class LocalCluster:
             request["collector"] = {"argv": argv, "env": env}
         return request
 
-    async def _disown(self, key: AttemptKey, holder: str) -> None:
+    async def _disown(self, key: AttemptKey, holder: str) -> bool:
         """The attempt ran with other parameters than its trial has now, as it may after Postgres
         has lost what was decided last: it is lost, however it ends, and the trial is tried
-        again."""
+        again. False: its end is not written down yet."""
         message = "it ran with other parameters, which were suggested before Postgres lost them"
         request = messages.stop_request(key, self._grace, Cause.LOST, message)
         attempt = self._attempt(key)
-        if attempt.exit_record() is None and await self._ask(holder, request):
-            return
+        if attempt.exit_record() is None and await self._supervisors.ask_holder(holder, request):
+            return True
         end = attempt.exit_record()
+        if end is None and await self._supervisors.holder(holder) is not None:
+            return False
         if end is not None and end.cause != Cause.LOST.value:
             lost = ExitRecord(Cause.LOST.value, None, message, end.collector)
             await asyncio.to_thread(attempt.write_exit, lost)
         await self._report(key)
+        return True
 
     async def _end(self, key: AttemptKey, cause: Cause, message: str) -> None:
         """Ask who has the attempt to end it; if nobody has, claim it, so that it never starts."""
@@ -252,15 +261,8 @@ class LocalCluster:
         holder = self._attempt(key).claimed_by() or await self._supervisors.ask_own(request)
         if holder is None:
             return
-        if not await self._ask(holder, request):
+        if not await self._supervisors.ask_holder(holder, request):
             await self._report(key)
-
-    async def _ask(self, holder: str, request: Message) -> bool:
-        """Has the supervisor that claimed the attempt done what is asked? Raises OSError."""
-        connection = await self._supervisors.connect(holder)
-        with suppress(ConnectionError):
-            return connection is not None and await connection.ask(request) is None
-        return False
 
     async def _report_all(self, paths: Collection[str]) -> None:
         for path in paths:
@@ -272,7 +274,7 @@ class LocalCluster:
         end = attempt.exit_record()
         holder = attempt.claimed_by()
         if end is None and holder is not None:
-            connection = await self._supervisors.connect(holder)
+            connection = await self._supervisors.holder(holder)
             if connection is None:
                 end = await asyncio.to_thread(attempt.record_loss)
             elif attempt.path in connection.running:

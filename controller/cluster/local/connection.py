@@ -114,7 +114,7 @@ class SupervisorConnection:
         if answer is None:
             raise ConnectionResetError(f"supervisor {self.name} is gone")
         if "error" in answer:
-            raise OSError(answer["error"])
+            raise _error_of(answer)
         holder: str | None = answer["by"]
         return holder
 
@@ -141,6 +141,13 @@ class SupervisorConnection:
         self.broken = True
         for replies in self._replies.values():
             replies.put_nowait(None)
+
+
+def _error_of(answer: Message) -> OSError:
+    """With its number, if it has one, by which errors of one file are told from those of the
+    machine."""
+    number, text = answer.get("errno"), answer["error"]
+    return OSError(text) if number is None else OSError(number, text, answer.get("file"))
 
 
 def launch_supervisor(data: Path, sockets: Path, name: str, environment: Mapping[str, str]) -> None:

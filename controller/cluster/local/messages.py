@@ -69,4 +69,6 @@ def event_of(message: Message) -> Started | Ended:
 
 
 def ended_event(key: AttemptKey, end: ExitRecord) -> Ended:
-    return Ended(key, Cause(end.cause), end.exit_code, end.message, end.collector)
+    """As the attempt's record says; a cause that only a later version knows counts as lost."""
+    cause = Cause(end.cause) if end.cause in Cause.__members__.values() else Cause.LOST
+    return Ended(key, cause, end.exit_code, end.message, end.collector)

@@ -106,6 +106,12 @@ class Reply(NamedTuple):
     def send(self, message: Message) -> None:
         self.server.send(self.client, {"re": self.request, **message})
 
+    def refuse(self, error: OSError) -> None:
+        """Say why what was asked could not be done."""
+        file = error.filename if isinstance(error.filename, str) else None
+        text = error.strerror or str(error)
+        self.send({"error": text, "errno": error.errno, "file": file})
+
     def is_open(self) -> bool:
         return self.server.has(self.client)
 

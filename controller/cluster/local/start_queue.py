@@ -80,7 +80,7 @@ class StartQueue:
         except OSError as error:  # slots cannot be looked at: a full disk, no file descriptors
             for start in [one for starts in self._starts.values() for one in starts]:
                 self._remove(start)
-                start.reply.send({"error": str(error)})
+                start.reply.refuse(error)
         self._publish()
 
     def waiting(self, experiment: str) -> list[str]:
@@ -110,7 +110,12 @@ class StartQueue:
         their client gone, and whoever goes on for it asks anew. Raises OSError."""
         while (experiment := self._first()) is not None:
             start = self._starts[experiment][0]
-            holder = Attempt(self._data, start.path).claimed_by()
+            try:
+                holder = Attempt(self._data, start.path).claimed_by()
+            except OSError as error:  # of this attempt's folder: no other start is to blame
+                self._remove(start)
+                start.reply.refuse(error)
+                continue
             if holder is None and start.reply.is_open():
                 return start if self._slots.take(start.path, start.slots) else None
             self._remove(start)
@@ -122,7 +127,7 @@ class StartQueue:
         try:
             start.reply.send({"by": self._begin(start.request)})
         except OSError as error:
-            start.reply.send({"error": str(error)})
+            start.reply.refuse(error)
         if not self._runs(start.path):
             self._slots.free(start.path)
 

@@ -242,7 +242,7 @@ class Supervisor:
                     self._kill(request["experiment"])
             reply.send({"by": holder})
         except OSError as error:  # the claim could not be made: nothing has happened
-            reply.send({"error": str(error)})
+            reply.refuse(error)
 
     def _is_claimed(self, path: str) -> bool:
         return Attempt(self._data, path).claimed_by() is not None

@@ -3,6 +3,7 @@ connected to."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -12,11 +13,19 @@ from controller.cluster.local.attempts import Register
 from controller.cluster.local.connection import SupervisorConnection, launch_supervisor
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.messages import ended_event, event_of, parse_path
+from events.errors import RefusalError
 from events.ids import ExperimentId
 
 MAX_LAUNCHES = 10
 """Supervisors that are started for one request before it is given up."""
+SILENT_SECONDS = 30.0
+"""How long nobody waits again for the greeting of a supervisor that has sent none."""
 _log = logging.getLogger(__name__)
+
+
+class StuckError(RefusalError):
+    """Processes that neither end nor answer: of what runs here they hold up only what needs
+    them."""
 
 
 class Supervisors:
@@ -40,6 +49,7 @@ class Supervisors:
         self._environment = environment
         self._connections: dict[str, SupervisorConnection] = {}
         self._own: SupervisorConnection | None = None
+        self._silent_until: dict[str, float] = {}
         self._launching = asyncio.Lock()
         self._connecting = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -70,11 +80,33 @@ class Supervisors:
 
     async def ask_all(self, request: Message) -> None:
         """Ask every supervisor that is connected; one that is gone has nothing to do. Raises
-        OSError."""
-        asked = (connection.ask(request) for connection in self._connections.values())
+        OSError, StuckError."""
+        asked = (self._ask(connection, request) for connection in self._connections.values())
         for answer in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(answer, BaseException) and not isinstance(answer, ConnectionError):
+            if isinstance(answer, BaseException):
                 raise answer
+
+    async def ask_holder(self, name: str, request: Message) -> bool:
+        """Has the supervisor that has claimed the attempt done what is asked? Raises OSError,
+        StuckError."""
+        connection = await self.holder(name)
+        return connection is not None and await self._ask(connection, request)
+
+    async def holder(self, name: str) -> SupervisorConnection | None:
+        """As `connect`, but raises StuckError if it does not answer."""
+        try:
+            return await self.connect(name)
+        except TimeoutError:
+            raise StuckError(_silent(name)) from None
+
+    async def _ask(self, connection: SupervisorConnection, request: Message) -> bool:
+        """False if it is gone, or another has claimed the attempt. Raises OSError, StuckError."""
+        try:
+            return await connection.ask(request) is None
+        except ConnectionError:
+            return False
+        except TimeoutError:
+            raise StuckError(_silent(connection.name)) from None
 
     async def own(self) -> SupervisorConnection:
         """The supervisor that runs what this controller starts; started if there is none. Raises
@@ -106,7 +138,7 @@ class Supervisors:
         async with self._connecting:
             connection = self._connections.get(name)
             if connection is None or connection.broken:
-                connection = await SupervisorConnection.connect(self._sockets, name)
+                connection = await self._open(name)
                 if connection is None:
                     return None
                 self._connections[name] = connection
@@ -116,6 +148,19 @@ class Supervisors:
                     self._listen(connection), name=f"listen to supervisor {name}"
                 )
             return connection
+
+    async def _open(self, name: str) -> SupervisorConnection | None:
+        """As `connect`. One that has not answered is let alone for a while: it would hold up all
+        others each time."""
+        if time.monotonic() < self._silent_until.get(name, 0.0):
+            raise TimeoutError
+        try:
+            connection = await SupervisorConnection.connect(self._sockets, name)
+        except TimeoutError:
+            self._silent_until[name] = time.monotonic() + SILENT_SECONDS
+            raise
+        self._silent_until.pop(name, None)
+        return connection
 
     def running(self, experiment: ExperimentId | None = None) -> set[str]:
         """The paths of the attempts that run, of one experiment or of all."""
@@ -147,7 +192,7 @@ class Supervisors:
         try:
             if await self.connect(connection.name) is None:
                 await self._handle_death(connection)
-        except OSError as error:  # the next sweep tries again
+        except (OSError, StuckError) as error:  # the next sweep tries again
             _log.warning(
                 "supervisor %s of local trials is out of reach: %r", connection.name, error
             )
@@ -167,3 +212,10 @@ class Supervisors:
         for path, end in await asyncio.to_thread(Register(str(self._data), name).record_losses):
             self._emit(ended_event(parse_path(path), end))
         (self._sockets / f"{name}.sock").unlink(missing_ok=True)
+
+
+def _silent(name: str) -> str:
+    return (
+        f"supervisor {name} of local trials does not answer: it is stopped, or its disk hangs; let "
+        "it go on, or kill it"
+    )

@@ -80,6 +80,9 @@ class FaultyCluster(SimulatedCluster):
 
     async def forget(self, experiment: Identity) -> None:
         self.faults.meet("forget", experiment.id)
+        if experiment.id == self.faults.victim and "forget for long" in self.faults.failing:
+            self.faults.met.add("forget for long")
+            await asyncio.Event().wait()
         await super().forget(experiment)
 
     async def sweep(
