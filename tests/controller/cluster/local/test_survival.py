@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ from tests.controller.cluster.local.stage import (
     supervisor_of,
     trial_of,
 )
-from tests.eventually import eventually
+from tests.eventually import eventually, eventually_async
 
 
 async def test_two_controllers_race_and_each_attempt_runs_once(
@@ -189,8 +190,8 @@ async def test_an_attempt_that_ran_with_other_parameters_is_lost(
     for _ in range(2):
         async with LocalCluster.open(data, grace=0.5) as cluster:
             for one in others:
-                while not await cluster.start(one):  # the end is told before it is written
-                    await asyncio.sleep(0.01)
+                # the end is told before it is written
+                await eventually_async(partial(cluster.start, one), "it is known how it ended")
             found = await ends(cluster, 2)
             assert {end.cause for end in found.values()} == {Cause.LOST}
             assert "other parameters" in found[ended.key].message
