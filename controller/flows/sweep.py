@@ -4,9 +4,10 @@ run."""
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from uuid import uuid4
 
 from controller.cluster import Cluster
@@ -17,7 +18,8 @@ from controller.store.ledger import Ledger
 from controller.store.outbox import Mailbox
 from controller.telemetry.catalogue import SILENT
 from events import topics
-from events.bus import Bus, RecordTooLargeError
+from events.backoff import Backoff
+from events.bus import Bus, BusRefusedError, RecordTooLargeError
 from events.clock import now
 from events.diagnosis import Diagnosis
 from events.envelope import Envelope, report_completion, send
@@ -27,12 +29,20 @@ from events.signals import TimePassed
 ROUND_SECONDS = 0.5
 COMPARE_SECONDS = 10.0
 """Between two comparisons with the cluster."""
+COMPARED_AT_ONCE = 10
+"""Experiments of a shard; the others wait for their turn."""
 PATIENCE_SECONDS = 30.0
 """How long comparing one experiment may take."""
 COLLECTOR_SECONDS = 60.0
 """How long after the end of an attempt its collector may take to report everything."""
 DEAD_LETTERS_AT_ONCE = 20
+DEAD_LETTERS_SECONDS = 10.0
+"""Between two looks for those that are not on their topic yet."""
+REFUSED_SECONDS = (10.0, 600.0)
+"""Before the first and between later tries to publish them where that is refused: each costs the
+other flows a new producer."""
 _FLOW = "sweep"
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +67,8 @@ class Sweeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look(), name="requests and the clock")
             tasks.create_task(self._compare_all(), name="compare with the cluster")
+            if self.bus.durable:
+                tasks.create_task(self._show_dead_letters(), name="show dead letters")
 
     async def _look(self) -> None:
         """What must not wait for the cluster."""
@@ -69,20 +81,35 @@ class Sweeper:
 
     async def _compare_all(self) -> None:
         while True:
-            for experiment_id in list(self.holding.experiments):
-                if experiment := self.holding.experiments.get(experiment_id):
-                    await self._compare(experiment, lambda one: self.holding.expected(one))
+            await self._compare_each(list(self.holding.experiments), self._compare_held)
             others = set(self.cluster.present()) - self.holding.experiments.keys()
-            for experiment in await self.ledger.done(self.holding.shard, others):
-                await self._compare(experiment, lambda _: set())
-            await self._publish_dead_letters()
+            done = await self.ledger.done(self.holding.shard, others)
+            await self._compare_each(done, lambda one: self._compare(one, lambda _: set()))
             await asyncio.sleep(COMPARE_SECONDS)
+
+    async def _compare_each(
+        self, experiments: Iterable[_T], compare: Callable[[_T], Awaitable[None]]
+    ) -> None:
+        """Some at once, so that one which the cluster holds up does not hold up all others."""
+        left = iter(experiments)
+
+        async def compare_some() -> None:
+            for one in left:
+                await compare(one)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(COMPARED_AT_ONCE):
+                tasks.create_task(compare_some(), name=f"compare experiments ({number})")
+
+    async def _compare_held(self, experiment_id: ExperimentId) -> None:
+        if experiment := self.holding.experiments.get(experiment_id):
+            await self._compare(experiment, self.holding.expected)
 
     async def _compare(
         self, experiment: Experiment, expected: Callable[[ExperimentId], set[AttemptKey]]
     ) -> None:
-        """Compare one experiment with what the cluster has of it; the others do not wait for it
-        longer than PATIENCE_SECONDS."""
+        """Compare one experiment with what the cluster has of it; whoever waits for its turn does
+        not wait for this one longer than PATIENCE_SECONDS."""
         identity, quarantine = experiment.identity, self.holding.quarantine
         if quarantine.holds(identity.id, _FLOW):
             return
@@ -127,9 +154,22 @@ class Sweeper:
                 if live.end is not None and live.observation is None:
                     yield AttemptKey(experiment_id, trial, live.attempt)
 
+    async def _show_dead_letters(self) -> None:
+        """Publish them on their topic; where that is refused they wait, and Postgres has them."""
+        backoff, told = Backoff(*REFUSED_SECONDS), False
+        while True:
+            try:
+                await self._publish_dead_letters()
+                backoff.reset()
+                pause, told = DEAD_LETTERS_SECONDS, False
+            except BusRefusedError as error:
+                if not told:
+                    _log.warning("dead letters cannot be published, and wait: %s", error)
+                pause, told = backoff.next(), True
+            await asyncio.sleep(pause)
+
     async def _publish_dead_letters(self) -> None:
-        if not self.bus.durable:
-            return
+        """Raises BusRefusedError, BusUnavailableError."""
         shard = self.holding.shard
         while kept := await self.dead_letters.unpublished(shard, DEAD_LETTERS_AT_ONCE):
             for one in kept:

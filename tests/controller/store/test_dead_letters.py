@@ -12,6 +12,9 @@ import pytest
 
 from controller.cli.commands.dead_letters import redrive
 from controller.cli.errors import CommandError
+from controller.cluster import Cluster
+from controller.cluster.simulated import SimulatedCluster
+from controller.flows import sweep
 from controller.flows.sweep import Sweeper
 from controller.store.dead_letters import (
     DROPPED_AT_ONCE,
@@ -22,14 +25,19 @@ from controller.store.dead_letters import (
     DeadLetter,
     DeadLetters,
 )
+from controller.store.holding import Holding
+from controller.store.ledger import Ledger
 from controller.store.positions import Bookmark, Positions
 from controller.store.postgres import Database
 from controller.store.upkeep import Upkeep
 from events import topics
-from events.bus import Delivery, Record, RecordTooLargeError
+from events.bus import BusRefusedError, Delivery, Record, RecordTooLargeError
 from events.bus.kafka.publisher import MAX_RECORD_BYTES
 from events.bus.memory import MemoryBus
 from events.ids import Shard
+from tests.controller.core.histories import experiment
+from tests.controller.flows.stage import bowl
+from tests.controller.flows.test_sweep import HangingCluster
 from tests.controller.histories import admitted, opened, text
 from tests.eventually import eventually_async
 from trialstream.records import size
@@ -177,6 +185,70 @@ async def test_what_was_cut_is_not_published_again(database_url: str) -> None:
             found = await subscription.fetch(9, 0.0)
         assert [one.record.value for one in found] == [b"value"] * 2
         assert [row["id"] for row in await kept.all()] == [ids[1]]
+
+
+class NoRight(MemoryBus):
+    """A bus on which we may not write dead letters, until we may."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused, self.may = 0, False
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        if not self.may and any(one.topic == topics.DEAD_LETTERS for one in records):
+            self.refused += 1
+            raise BusRefusedError("Kafka refuses: no right to write trialstream.dead-letters")
+        await super().publish(records)
+
+
+@asynccontextmanager
+async def sweeping(kept: Shelf, bus: MemoryBus, cluster: Cluster) -> AsyncGenerator[None]:
+    """Sweep a shard with one experiment; it must not end."""
+    one, nothing = experiment(9, 3), None
+    holding = Holding(kept.shard, kept.epoch, {one.identity.id: one})
+    anything: Any = nothing
+    sweeper = Sweeper(cluster, Ledger(kept.database), bus, anything, kept.letters, holding)
+    task = asyncio.get_running_loop().create_task(sweeper.sweep(), name="sweep")
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _none_is_left(kept: Shelf) -> bool:
+    return not await kept.letters.unpublished(kept.shard, 9)
+
+
+async def test_dead_letters_that_may_not_be_published_end_nothing_and_wait(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sweep, "REFUSED_SECONDS", (0.01, 0.02))
+    bus = NoRight()
+    async with shelf(database_url) as kept:
+        await kept.put([RECORD] * 3)
+        async with sweeping(kept, bus, SimulatedCluster(bowl)):
+            await eventually_async(lambda: bus.refused >= 3, "it is tried again and again")
+            assert caplog.text.count("dead letters cannot be published") == 1
+            assert len(await kept.letters.unpublished(kept.shard, 9)) == 3
+            bus.may = True
+            await eventually_async(lambda: _none_is_left(kept), "they are published")
+        async with bus.subscribe(topics.DEAD_LETTERS, int(kept.shard), 0) as subscription:
+            assert len(await subscription.fetch(99, 0.0)) == 3
+
+
+async def test_dead_letters_do_not_wait_for_a_cluster_that_hangs(database_url: str) -> None:
+    bus, cluster = NoRight(), HangingCluster(hanging=1_000)
+    bus.may = True
+    async with shelf(database_url) as kept:
+        await kept.put([RECORD])
+        async with sweeping(kept, bus, cluster):
+            await eventually_async(lambda: bool(cluster.asked), "the cluster was asked")
+            await eventually_async(lambda: _none_is_left(kept), "it is published")
+            assert not cluster.compared
 
 
 class Refusing(MemoryBus):
