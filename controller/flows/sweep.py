@@ -38,7 +38,7 @@ COLLECTOR_SECONDS = 60.0
 DEAD_LETTERS_AT_ONCE = 20
 DEAD_LETTERS_SECONDS = 10.0
 """Between two looks for those that are not on their topic yet."""
-REFUSED_SECONDS = (10.0, 600.0)
+REPUBLISH_SECONDS = (10.0, 600.0)
 """Before the first and between later tries to publish them where that is refused: each costs the
 other flows a new producer."""
 _FLOW = "sweep"
@@ -156,7 +156,7 @@ class Sweeper:
 
     async def _show_dead_letters(self) -> None:
         """Publish them on their topic; where that is refused they wait, and Postgres has them."""
-        backoff, told = Backoff(*REFUSED_SECONDS), False
+        backoff, told = Backoff(*REPUBLISH_SECONDS), False
         while True:
             try:
                 await self._publish_dead_letters()

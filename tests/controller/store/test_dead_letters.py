@@ -226,7 +226,7 @@ async def _none_is_left(kept: Shelf) -> bool:
 async def test_dead_letters_that_may_not_be_published_end_nothing_and_wait(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sweep, "REFUSED_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(sweep, "REPUBLISH_SECONDS", (0.01, 0.02))
     bus = NoRight()
     async with shelf(database_url) as kept:
         await kept.put([RECORD] * 3)
