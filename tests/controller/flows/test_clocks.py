@@ -1,6 +1,7 @@
 """Wall-clock budgets run by the cluster's clock, however wrong the clocks of those who ask are."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from events.facts import Reason
 from events.ids import ExperimentId, Shard
 from events.signals import ExperimentSubmitted, PauseRequested, ResumeRequested, Signal
 from events.spec.space import Assignment
+from tests.controller.app.one_controller import endless, installation
 from tests.controller.flows.stage import Wanted, on_stage
 from tests.eventually import eventually_async
 from tests.experiments import experiment_spec
@@ -121,6 +123,27 @@ async def test_a_run_begins_its_budget_by_the_clock_of_postgres(fresh_database_u
         )
     expected = now() + timedelta(seconds=SECONDS)
     assert about(admission.experiment.progress.deadline, expected)
+
+
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR])
+async def test_a_budget_ends_by_the_clock_of_postgres_however_wrong_that_of_its_owner_is(
+    fresh_database_url: str, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres is that much ahead of this machine, whose whole controller runs the experiment."""
+    hear = DatabaseClock.hear
+
+    def hear_it(clock: DatabaseClock, said: datetime, began: float) -> None:
+        hear(clock, said + ahead, began)
+
+    monkeypatch.setattr(DatabaseClock, "hear", hear_it)
+    experiment, seconds, began = ExperimentId(uuid4()), 1.5, time.monotonic()
+    async with installation(fresh_database_url, experiment, endless) as here:
+        wanted = Wanted("timed", 500, 2, extra=f"budget: {{wallClockSeconds: {seconds}}}")
+        await here.submit(wanted, experiment)
+        ended = await here.done("timed")
+    assert ended.progress.verdict is not None
+    assert ended.progress.verdict.reason is Reason.WALL_CLOCK_REACHED
+    assert time.monotonic() - began > seconds
 
 
 async def test_a_simulated_experiment_has_a_budget_of_virtual_time(database_url: str) -> None:
