@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from collectors.dry_words import MOST_SHOWN, few, suggestions, tally
-from collectors.parsers.event_records import Scalar
+from collectors.parsers.event_records import HEADER, Scalar
 from collectors.sources.event_folder import MARK, EventFolder, rank
 from events.clock import now
 from events.diagnosis import quoted
@@ -64,14 +64,24 @@ class DryFolder(EventFolder):
         if self._values > len(self._first):
             yield "… further scalars with values are only counted"
         yield from few(list(self._unread()), "tags without values")
-        for name, place in self.broken.items():
-            yield f"{quoted(name)}: nothing beyond byte {place:,}, what follows is no record"
+        yield from self._damage()
         files = len(self.files)
         yield f"{files:,} files, {self._scalars:,} scalars, {self._values:,} values"
         yield from tally(self.counts)
         if not files:
             yield f"no file below {self._place} has {MARK} in its name"
         yield from suggestions(self.missing, list(dict.fromkeys(tag for _, tag in self._seen)))
+
+    def _damage(self) -> Iterator[str]:
+        """What could not be read."""
+        for name, file in self.files.items():
+            if left_out := file.broken - file.ended:
+                yield f"{quoted(name)}: nothing of {left_out:,} damaged records"
+            if file.too_long:
+                yield f"{quoted(name)}: nothing of {file.too_long:,} records that are too long"
+            if file.ended:
+                place = file.part.size - HEADER
+                yield f"{quoted(name)}: nothing beyond byte {place:,}, what follows is no record"
 
     def _unread(self) -> Iterator[str]:
         """Tags of which some scalars became nothing."""

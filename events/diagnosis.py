@@ -57,8 +57,25 @@ class Diagnosis(Message):
     """Texts of which the end was cut off, as they were too long."""
     texts_left_out: Count = 0
     """Texts of further metrics than may have one."""
+    broken: Count = 0
+    """Records of event files that are damaged, and were left out."""
+    files_cut: Count = 0
+    """Event files of which the rest was left out, as the length of a record is damaged."""
+    too_long: Count = 0
+    """Records of event files that are longer than those that are read."""
+    files_left_out: Count = 0
+    """Event files beyond as many as are read."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
+
+    @property
+    def warns(self) -> bool:
+        """Is there something to be said of it also where no metric is missing?"""
+        counts = (
+            self.refused, self.cut, self.texts_cut, self.texts_left_out, self.broken,
+            self.files_cut, self.too_long, self.files_left_out,
+        )  # fmt: skip
+        return self.late or any(counts)
 
 
 def quoted(text: str) -> str:

@@ -96,6 +96,14 @@ class Diagnosis:
     """Texts of which the end was cut off, as they were too long."""
     texts_left_out: int = 0
     """Texts of further metrics than may have one."""
+    broken: int = 0
+    """Records of event files that are damaged, and were left out."""
+    files_cut: int = 0
+    """Event files of which the rest was left out, as the length of a record is damaged."""
+    too_long: int = 0
+    """Records of event files that are longer than those that are read."""
+    files_left_out: int = 0
+    """Event files beyond as many as are read."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
 

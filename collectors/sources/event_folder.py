@@ -1,33 +1,25 @@
 """Read the scalars of TensorBoard's event files in a folder as they grow."""
 
-import logging
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import orjson
 
-from collectors.parsers.event_records import (
-    HEADER,
-    LONGEST,
-    BrokenRecordError,
-    Scalar,
-    record_size,
-    scalars,
-)
+from collectors.parsers.event_records import Scalar
 from collectors.parsers.explanation import likeness
 from collectors.parsers.reading import seconds
-from collectors.sources.tail import MAX_BYTES, MAX_POINTS
+from collectors.sources.event_file import EventFile
+from collectors.sources.tail import MAX_POINTS
 from collectors.sources.watch import Unwatched
 from events.diagnosis import MOST_NAMES, Diagnosis
 from events.metrics import Point
-from events.regular_file import NOTHING_THERE, open_regular
+from events.model import LARGEST_INT32
 
 MOST_FILES, MOST_ENTRIES, DEEPEST = 1_000, 10_000, 8
 """Files that are read, entries of folders that are looked at for them, and levels of folders."""
@@ -36,8 +28,6 @@ FEW_FILES, FEW_RECORDS = 10, 200
 WALK_SECONDS = 0.2
 """Between two looks for what is new below a folder."""
 MARK = "tfevents"
-_BROKEN = -1
-_log = logging.getLogger(__name__)
 
 
 class EventFolder:
@@ -47,20 +37,19 @@ class EventFolder:
     A metric is a tag, or folder and tag (`train/accuracy`), or what Katib takes for it: a tag that
     begins with the last part of the metric, in a folder that ends with the others. Where several
     of these are there, only the first kind counts from then on. `step` counts the reports of each
-    metric from 1. What is no record ends the reading of its file, which is said in the log.
+    metric from 1. Records that are damaged are left out, and counted.
     """
 
     def __init__(self, folder: Path, metrics: Sequence[str], clock: Callable[[], datetime]) -> None:
         self._folder = folder
         self._metrics = metrics
         self._clock = clock
-        self._places: dict[str, int] = {}
-        """By file: how much was read of it, or _BROKEN."""
-        self.broken: dict[str, int] = {}
-        """By file that is read no further, as far as this reader has met it: how much was read."""
+        self.files: dict[str, EventFile] = {}
+        """Those that were looked at, by name."""
         self._steps: Counter[str] = Counter()
         self._ranks: dict[str, int] = {}
         """By metric: the best kind of match so far."""
+        self._finishing = False
 
     def read(self) -> list[Point]:
         """The points of whole records that came since the last call, some MAX_POINTS at most.
@@ -68,28 +57,40 @@ class EventFolder:
         Raises OSError if the system fails to read.
         """
         points: list[Point] = []
-        for name in self._names():
-            if len(points) < MAX_POINTS and self._places.get(name) != _BROKEN:
+        for name in self._names()[0]:
+            if len(points) < MAX_POINTS:
                 points += self._read_file(name)
         return points
 
     def finish(self) -> list[Point]:
         """As `read`, once nobody writes any more: what is half a record in the end is no record."""
+        self._finishing = True
         while True:
-            before = dict(self._places)
-            if (points := self.read()) or self._places == before:
+            before = self._sizes()
+            if points := self.read():
                 return points
+            if self._sizes() == before and not self._begin_anew():
+                return []
 
     def diagnosis(self) -> Diagnosis | None:
-        """Which other tags there are, by some records of a few files, if metrics are missing."""
+        """What was left out; and if metrics are missing, which other tags there are, by some
+        records of a few files."""
+        names, left_out = self._names()
+        files = self.files.values()
+        seen = Diagnosis(
+            broken=min(sum(file.broken for file in files), LARGEST_INT32),
+            files_cut=sum(file.ended for file in files),
+            too_long=min(sum(file.too_long for file in files), LARGEST_INT32),
+            files_left_out=left_out,
+        )
         missing = [metric for metric in self._metrics if not self._steps[metric]]
         if not missing:
-            return None
-        names = self._names()
+            return None if seen == Diagnosis() else seen
         tags = dict.fromkeys(tag for name in names[:FEW_FILES] for tag in self._tags(name))
         others = sorted(tags, key=lambda tag: likeness(missing, f"{tag}=0"), reverse=True)
         found = tuple(others[:MOST_NAMES])
-        return Diagnosis(absent=not names, empty=bool(names) and not found, others=found)
+        empty = bool(names) and not (found or seen.warns)
+        return seen.model_copy(update={"absent": not names, "empty": empty, "others": found})
 
     def texts(self) -> dict[str, str]:
         """Event files hold numbers alone."""
@@ -98,52 +99,51 @@ class EventFolder:
     def _tags(self, name: str) -> set[str]:
         """Tags of the first records that are no wanted metric."""
         try:
-            with open_regular(self._folder / name) as file:
-                records = islice(_records(file, 0), FEW_RECORDS)
-                tags = {scalar.tag for _, found in records for scalar in found}
-        except (BrokenRecordError, OSError):
+            found = EventFile().read(self._folder / name, FEW_RECORDS)
+        except OSError:
             return set()
-        return tags - set(self._metrics)
-
-    @property
-    def files(self) -> Collection[str]:
-        """Those that were looked at."""
-        return self._places.keys()
+        return {scalar.tag for scalar in found} - set(self._metrics)
 
     def state(self) -> bytes:
         """How far was read, for `restore`."""
-        return orjson.dumps([self._places, self._steps, self._ranks])
+        files = {name: file.state() for name, file in self.files.items()}
+        return orjson.dumps([files, self._steps, self._ranks])
 
     def restore(self, state: bytes) -> None:
         """Continue where another reader of the same folder was."""
-        self._places, steps, self._ranks = orjson.loads(state)
+        files, steps, self._ranks = orjson.loads(state)
+        self.files = {name: EventFile.of(one, self._folder / name) for name, one in files.items()}
         self._steps = Counter(steps)
 
     def watching(self, changed: Callable[[], None]) -> AbstractContextManager[Unwatched]:
         """Nothing tells of new files below a folder: it is looked at again and again."""
         return nullcontext(Unwatched(WALK_SECONDS))
 
-    def _names(self) -> list[str]:
-        found = (os.path.relpath(path, self._folder) for path in _files(self._folder))
-        return sorted(islice(found, MOST_FILES))
+    def _names(self) -> tuple[list[str], int]:
+        """The files that are read, those that are known before all others, and how many further
+        ones there are."""
+        found = sorted(os.path.relpath(path, self._folder) for path in _files(self._folder))
+        known = [name for name in found if name in self.files]
+        new = [name for name in found if name not in self.files]
+        chosen = [*known, *new][:MOST_FILES]
+        return sorted(chosen), len(found) - len(chosen)
+
+    def _sizes(self) -> dict[str, int]:
+        return {name: file.part.size for name, file in self.files.items()}
+
+    def _begin_anew(self) -> bool:
+        """Begin anew with the files that, by a close look, were written anew; are there some?"""
+        changed = [
+            file for name, file in self.files.items() if file.is_changed(self._folder / name)
+        ]
+        begun = [file for file in changed if file.begin_anew(finishing=True)]
+        return bool(begun)
 
     def _read_file(self, name: str) -> list[Point]:
-        points: list[Point] = []
-        place = self._places.get(name, 0)
         folder = "" if "/" not in name else PurePosixPath(name).parent.as_posix()
-        try:
-            with open_regular(self._folder / name) as file:
-                for size, found in _records(file, place):
-                    place += size
-                    points += self._points(folder, found)
-        except BrokenRecordError as error:
-            _log.warning("%s is not read beyond byte %d: %s", self._folder / name, place, error)
-            self.broken[name], place = place, _BROKEN
-        except OSError as error:
-            if error.errno not in NOTHING_THERE:
-                raise
-        self._places[name] = place
-        return points
+        file = self.files.setdefault(name, EventFile())
+        found = file.read(self._folder / name, finishing=self._finishing)
+        return list(self._points(folder, found))
 
     def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
         for scalar in found:
@@ -185,22 +185,3 @@ def _files(root: Path) -> Iterator[str]:
                     folders.append((Path(entry.path), depth - 1))
             elif MARK in entry.name and entry.is_file(follow_symlinks=False):
                 yield entry.path
-
-
-def _records(file: BinaryIO, place: int) -> Iterator[tuple[int, list[Scalar]]]:
-    """Sizes and scalars of the whole records from `place` on, as far as one look goes."""
-    end = os.fstat(file.fileno()).st_size
-    file.seek(place)
-    data, first = file.read(MAX_BYTES), 0
-    while len(data) - first >= HEADER:
-        size = record_size(data[first : first + HEADER])
-        if size > LONGEST:
-            if place + first + size <= end:
-                yield size, []
-            return
-        if first + size > len(data):
-            data, first = data[first:] + file.read(size), 0
-            if size > len(data):
-                return
-        yield size, scalars(data[first : first + size])
-        first += size

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 BEGINNING = 1024
-"""Bytes that are compared before each read."""
+"""Bytes that are compared before each read, unless there are many files."""
 MOST_COMPARED = 64 * 1024 * 1024
 """Bytes of the part that are compared as a whole; of a longer one the beginning must do."""
 _AT_ONCE = 1024 * 1024
@@ -26,11 +26,13 @@ class ReadPart:
     checksum: int = 0
     file: int = 0
     """The number of the file (inode)."""
+    kept: int = BEGINNING
+    """Bytes that `beginning` has at most."""
 
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
-        if len(self.beginning) < BEGINNING:
-            self.beginning += chunk[: BEGINNING - len(self.beginning)]
+        if len(self.beginning) < self.kept:
+            self.beginning += chunk[: self.kept - len(self.beginning)]
         self.checksum = zlib.crc32(chunk, self.checksum)
 
     def begins(self, file: BinaryIO) -> bool:

@@ -132,8 +132,7 @@ def _telling(seen: Diagnosis | None, state: TrialState) -> Diagnosis | None:
     of."""
     if seen is None or state is TrialState.METRICS_UNAVAILABLE:
         return seen
-    warns = seen.refused or seen.cut or seen.late or seen.texts_cut or seen.texts_left_out
-    return seen if warns else None
+    return seen if seen.warns else None
 
 
 def _message(

@@ -33,7 +33,12 @@ def why_unreported(
         return _advice(metric, collector)
     if seen.absent or seen.empty:
         return _nothing(collector, seen)
-    found = [*_values(metric, seen), *_others(seen), *_lines(metric, collector, seen)]
+    found = [
+        *_values(metric, seen),
+        *_others(seen),
+        *_lines(metric, collector, seen),
+        *_damage(seen),
+    ]
     return "; ".join(found) or _advice(metric, collector)
 
 
@@ -113,6 +118,15 @@ def _lines(metric: str, collector: MetricsCollectorSpec, seen: Diagnosis) -> Ite
         yield f"no line {filters}, the nearest is {quoted(seen.nearest[0])}"
     if seen.preset:
         yield f"preset {seen.preset} reads it"
+
+
+def _damage(seen: Diagnosis) -> Iterator[str]:
+    """What could not be read of event files."""
+    if seen.broken:
+        yield f"{_times(seen.broken, 'record')} of its event files {_are(seen.broken)} damaged"
+    if seen.files_left_out:
+        files = _times(seen.files_left_out, "event file")
+        yield f"{files} {_are(seen.files_left_out)} beyond as many as are read"
 
 
 def _advice(metric: str, collector: MetricsCollectorSpec) -> str:

@@ -39,6 +39,7 @@ def diagnosis_words(seen: Diagnosis) -> Iterator[str]:
             f"{words.count(seen.texts_left_out, 'text')} of further metrics were left out: at most "
             f"{MOST_TEXTS} metrics of an attempt may be texts."
         )
+    yield from _event_files(seen)
     if seen.late:
         yield (
             "All its values came only when it ended, as from a program that holds back what it "
@@ -46,3 +47,24 @@ def diagnosis_words(seen: Diagnosis) -> Iterator[str]:
         )
     elif seen.empty:
         yield f"A program that ends abruptly loses what it has not written yet: {FLUSH}."
+
+
+def _event_files(seen: Diagnosis) -> Iterator[str]:
+    """What was left out of a folder of event files."""
+    if seen.broken:
+        records = words.count(seen.broken, "record")
+        verb = "is damaged and was" if seen.broken == 1 else "are damaged and were"
+        yield f"{records} of its event files {verb} left out."
+    if seen.files_cut:
+        files = words.count(seen.files_cut, "event file")
+        yield f"Of {files} the rest was left out, as the length of a record is damaged."
+    if seen.too_long:
+        records = words.count(seen.too_long, "record")
+        yield f"{records} of more than 16 MiB {_was(seen.too_long)} left out."
+    if seen.files_left_out:
+        files = words.count(seen.files_left_out, "event file")
+        yield f"{files} {_was(seen.files_left_out)} left out: at most 1,000 of a folder are read."
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

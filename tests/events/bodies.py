@@ -30,6 +30,7 @@ ENDED, MESSAGE = ExperimentState.SUCCEEDED, 'a "quoted"\nline \\ é'
 DIAGNOSIS = Diagnosis(
     silent=True, absent=True, empty=True, refused=2, skipped=3, cut=4, late=True, preset="keras",
     values=(RefusedValue(metric="loss", value="1,5"),), others=("é",), nearest=(MESSAGE,),
+    broken=5, files_cut=6, too_long=7, files_left_out=8,
 )  # fmt: skip
 
 SAMPLES: tuple[Body, ...] = (

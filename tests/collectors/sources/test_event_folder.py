@@ -12,10 +12,12 @@ import orjson
 import pytest
 from tensorboardX.proto.tensor_pb2 import TensorProto
 
+from collectors.parsers.event_records import HEADER, LONGEST
 from collectors.sources.event_folder import MOST_FILES, EventFolder
+from collectors.sources.tail import LAST_RESTARTS
 from events.diagnosis import MOST_NAMES, Diagnosis
 from events.metrics import Point
-from tests.collectors.event_files import event, write
+from tests.collectors.event_files import event, record, write
 from tests.tiers import tiered
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -105,22 +107,137 @@ def test_several_writers_in_one_folder_and_below(tmp_path: Path) -> None:
     assert values(points, "lr") == pytest.approx([0.1])
 
 
-def test_a_broken_record_ends_its_file_alone_and_is_said(
+def scalar(value: float) -> bytes:
+    return event("loss", TensorProto(dtype=1, float_val=[value]))
+
+
+def changed(record: bytes, place: int) -> bytes:
+    """With one bit that is another."""
+    data = bytearray(record)
+    data[place] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("place", [-1, HEADER])
+def test_a_record_with_a_wrong_checksum_is_left_out_alone_and_counted(
+    tmp_path: Path, place: int
+) -> None:
+    broken = changed(scalar(2.0), place)
+    (tmp_path / "tfevents.1").write_bytes(scalar(1.0) + broken + scalar(3.0))
+    reader = folder_of(tmp_path, "loss")
+    assert values(all_of(reader), "loss") == [1.0, 3.0]
+    assert all_of(reader) == []
+    again = folder_of(tmp_path, "loss")
+    again.restore(reader.state())
+    assert all_of(again) == []
+    assert reader.diagnosis() == again.diagnosis() == Diagnosis(broken=1)
+
+
+def test_a_wrong_length_ends_its_file_alone_and_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    tensor = event("loss", TensorProto(dtype=1, float_val=[1.0]))
-    broken = tensor[:-1] + bytes([tensor[-1] ^ 1])
-    (tmp_path / "tfevents.1").write_bytes(tensor + broken + tensor)
-    (tmp_path / "tfevents.2").write_bytes(tensor)
+    (tmp_path / "tfevents.1").write_bytes(scalar(1.0) + changed(scalar(2.0), 0) + scalar(3.0))
+    (tmp_path / "tfevents.2").write_bytes(scalar(4.0))
     (tmp_path / "tfevents.3").write_bytes(b"this is no record at all, though it is long enough")
-    (tmp_path / "tfevents.4").write_bytes(tensor[:-3])
     reader = folder_of(tmp_path, "loss")
-    assert values(all_of(reader), "loss") == [1.0, 1.0]
+    assert values(all_of(reader), "loss") == [1.0, 4.0]
     assert all_of(reader) == []
+    assert reader.diagnosis() == Diagnosis(broken=2, files_cut=2)
     assert "tfevents.1 is not read beyond byte" in caplog.text
     assert "tfevents.3 is not read beyond byte 0" in caplog.text
-    assert "tfevents.4" not in caplog.text
+
+
+def test_half_a_record_is_no_damage_and_waits(tmp_path: Path) -> None:
+    file, reader = tmp_path / "tfevents.1", folder_of(tmp_path, "loss")
+    file.write_bytes(scalar(1.0) + scalar(2.0)[:-3])
+    assert values(all_of(reader), "loss") == [1.0]
+    assert reader.diagnosis() is None
+    with file.open("ab") as growing:
+        growing.write(scalar(2.0)[-3:])
+    assert [point.value for point in all_of(reader)] == [2.0]
+
+
+LONGER = [scalar(n) for n in (4.0, 5.0, 6.0, 7.0, 8.0)]
+
+
+@pytest.mark.parametrize(
+    ("after", "found"),
+    [
+        (b"".join(LONGER), [4.0, 5.0, 6.0, 7.0, 8.0]),
+        (event("x", TensorProto(dtype=1)) + b"".join(LONGER), [4.0, 5.0, 6.0, 7.0, 8.0]),
+        (LONGER[0], [4.0]),
+        (scalar(1.0) + scalar(2.0) + LONGER[0], [1.0, 2.0, 4.0]),
+    ],
+    ids=["longer", "unaligned", "shorter", "equal to its last record"],
+)
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_file_that_was_written_anew_is_read_anew(
+    tmp_path: Path, after: bytes, found: list[float], replace: bool, restored: bool
+) -> None:
+    file, reader = tmp_path / "tfevents.1", folder_of(tmp_path, "loss")
+    file.write_bytes(scalar(1.0) + scalar(2.0) + scalar(3.0))
+    first = reader.read()
+    assert values(first, "loss") == [1.0, 2.0, 3.0]
+    if replace:
+        (tmp_path / "new").write_bytes(after)
+        os.replace(tmp_path / "new", file)
+    else:
+        file.write_bytes(after)
+    if restored:
+        state, reader = reader.state(), folder_of(tmp_path, "loss")
+        reader.restore(state)
+    assert values(first + all_of(reader), "loss") == [1.0, 2.0, 3.0, *found]
+
+
+def test_a_file_that_is_written_anew_for_ever_has_an_end(tmp_path: Path) -> None:
+    file, reader, count = tmp_path / "tfevents.1", folder_of(tmp_path, "loss"), 0
+    while count < 10:
+        file.write_bytes(scalar(1.0 + count))
+        if not reader.finish():
+            break
+        count += 1
+    assert count == 1 + LAST_RESTARTS
+
+
+def test_a_file_whose_damage_was_mended_is_read_anew(tmp_path: Path) -> None:
+    file, reader = tmp_path / "tfevents.1", folder_of(tmp_path, "loss")
+    file.write_bytes(b"no record, but some bytes")
+    assert reader.read() == []
+    file.write_bytes(scalar(1.0))
+    assert values(all_of(reader), "loss") == [1.0]
+    assert reader.diagnosis() is None
+
+
+def test_a_reader_goes_on_where_one_of_an_earlier_version_was(tmp_path: Path) -> None:
+    (tmp_path / "tfevents.1").write_bytes(scalar(1.0) + scalar(2.0))
+    (tmp_path / "tfevents.2").write_bytes(scalar(3.0))
+    reader = folder_of(tmp_path, "loss")
+    places = {"tfevents.1": len(scalar(1.0)), "tfevents.2": -1}
+    reader.restore(orjson.dumps([places, {"loss": 1}, {"loss": 0}]))
+    assert [(point.step, point.value) for point in all_of(reader)] == [(2, 2.0)]
+
+
+def test_a_record_that_is_too_long_is_passed_over_and_counted(tmp_path: Path) -> None:
+    with (tmp_path / "tfevents.1").open("wb") as file:
+        long = record(bytes(LONGEST))
+        file.write(scalar(1.0) + long + scalar(2.0))
+    reader = folder_of(tmp_path, "loss")
+    assert values(all_of(reader), "loss") == [1.0, 2.0]
+    assert reader.diagnosis() == Diagnosis(too_long=1)
+
+
+def test_files_beyond_the_most_are_counted_and_those_known_stay(tmp_path: Path) -> None:
+    for number in range(MOST_FILES):
+        (tmp_path / f"tfevents.{number}").touch()
+    reader = folder_of(tmp_path, "loss")
+    assert reader.read() == []
+    for number in range(3):
+        (tmp_path / f"a.tfevents.{number}").write_bytes(scalar(1.0))
+    (tmp_path / "tfevents.0").write_bytes(scalar(2.0))
+    assert values(all_of(reader), "loss") == [2.0]
+    assert reader.diagnosis() == Diagnosis(files_left_out=3)
 
 
 def test_pipes_links_and_other_files_hold_nobody_up(tmp_path: Path) -> None:
@@ -175,7 +292,11 @@ def test_where_a_metric_is_missing_the_other_tags_are_named(tmp_path: Path) -> N
 
 
 def test_event_files_without_a_scalar_are_empty(tmp_path: Path) -> None:
-    (tmp_path / "events.out.tfevents.1").write_bytes(b"no record, but some bytes")
+    file = tmp_path / "events.out.tfevents.1"
+    file.write_bytes(event("loss", TensorProto(dtype=7)))
     reader = folder_of(tmp_path, "loss")
     assert all_of(reader) == []
     assert reader.diagnosis() == Diagnosis(empty=True)
+    file.write_bytes(b"no record, but some bytes")
+    assert all_of(reader) == []
+    assert reader.diagnosis() == Diagnosis(broken=1, files_cut=1)

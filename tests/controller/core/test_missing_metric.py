@@ -15,6 +15,7 @@ from tests.controller.core.test_decisions import running
 FILE = """  metricsCollectorSpec:
     collector: {kind: File}
     source: {fileSystemPath: {path: /out/metrics, kind: File, format: JSON}}"""
+EVENTS = "  metricsCollectorSpec: {collector: {kind: TensorFlowEvent}}"
 FILTER = """  metricsCollectorSpec:
     source: {filter: {metricsFormat: ["(loss) is (.*)"]}}"""
 PUSH = "  metricsCollectorSpec: {collector: {kind: Push}}"
@@ -49,6 +50,11 @@ OTHER: Observation = {"accuracy": observation(0.5)["loss"]}
         ("", Diagnosis(nearest=("loss: 1",)), "no line reports it, the nearest is 'loss: 1'"),
         (FILTER, Diagnosis(nearest=("x",)), "no line a filter matches, the nearest is 'x'"),
         (FILTER, Diagnosis(), "no filter of metricsCollectorSpec matches"),
+        (
+            EVENTS,
+            Diagnosis(broken=2, files_left_out=1),
+            "2 records of its event files are damaged; 1 event file is beyond as many as are read",
+        ),
         (FILE, Diagnosis(skipped=2, nearest=("{",)), "2 lines of it are no JSON object; no line"),
         (
             "",
@@ -95,7 +101,13 @@ def test_it_is_kept_until_both_are_known(metrics_first: bool) -> None:
 
 @pytest.mark.parametrize(
     ("seen", "kept"),
-    [(Diagnosis(others=("b",)), False), (Diagnosis(refused=1), True), (Diagnosis(late=True), True)],
+    [
+        (Diagnosis(others=("b",)), False),
+        (Diagnosis(refused=1), True),
+        (Diagnosis(late=True), True),
+        (Diagnosis(broken=1), True),
+        (Diagnosis(files_left_out=1), True),
+    ],
 )
 def test_of_a_trial_with_its_objective_only_warnings_are_kept(seen: Diagnosis, kept: bool) -> None:
     watch = running(experiment(5, 1), 1)

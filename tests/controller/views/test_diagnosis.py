@@ -9,3 +9,13 @@ def test_what_was_cut_off_a_text_or_left_out_is_said() -> None:
         "Of 1 text only 10,000 characters are kept.",
         "2 texts of further metrics were left out: at most 10 metrics of an attempt may be texts.",
     ]
+
+
+def test_what_was_left_out_of_event_files_is_said() -> None:
+    seen = Diagnosis(broken=1, files_cut=2, too_long=1, files_left_out=3)
+    assert list(diagnosis_words(seen)) == [
+        "1 record of its event files is damaged and was left out.",
+        "Of 2 event files the rest was left out, as the length of a record is damaged.",
+        "1 record of more than 16 MiB was left out.",
+        "3 event files were left out: at most 1,000 of a folder are read.",
+    ]
