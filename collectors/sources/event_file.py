@@ -43,9 +43,7 @@ class EventFile:
     """Records of more than LONGEST bytes, which were passed over."""
     last_restarts: int = field(default=0, init=False)
 
-    def read(
-        self, path: Path, most: int | None = None, *, finishing: bool = False
-    ) -> list[Scalar]:
+    def read(self, path: Path, most: int | None = None, *, finishing: bool = False) -> list[Scalar]:
         """The scalars of the whole records that came since the last call, as far as one look, or
         `most` records, go. What is half a record waits. Raises OSError if the system fails to
         read; a file that is not there has none."""
