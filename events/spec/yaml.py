@@ -50,6 +50,7 @@ _PLAIN = frozenset(
     _TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 )
 _NUMBERS = (_TAG + "int", _TAG + "float")
+_WORDS = (*_NUMBERS, _TAG + "bool")
 _BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
 _INT = re.compile(r"[-+]?(?:0b_*[01][01_]*|0|[1-9][0-9_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*)$")
 _FLOAT = re.compile(
@@ -191,9 +192,9 @@ def _measure(
             if (key.value, key.tag) != ("<<", _TAG + "merge"):
                 _measure(key, (*path, key.value), document, seen, inside)
             document.lines.setdefault((*path, key.value), key.start_mark.line + 1)
-            if key.tag in _NUMBERS:  # 0x10 is 16 in the tree
-                name = str(yaml.CSafeLoader("").construct_object(key))
-                document.lines.setdefault((*path, name), key.start_mark.line + 1)
+            if key.tag in _WORDS:
+                yaml.CSafeLoader("").construct_object(key)  # it is what its tag says
+                key.tag = _TAG + "str"  # a name, as it is written: true is no True, 0x10 no 16
             _measure(value, (*path, key.value), document, seen, inside)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):

@@ -150,8 +150,11 @@ def test_every_place_has_its_line() -> None:
     }
 
 
-def test_a_number_that_is_a_key_has_its_line_however_it_is_written() -> None:
-    assert read(b"a: 1\n0x10: {b: 2}").lines["16",] == 2
+def test_a_key_is_a_word_with_a_line_however_it_is_written() -> None:
+    document = read(b"a: 1\n0x10: {b: 2}\ntrue: 3\n1.50: 4")
+    assert document.tree == {"a": 1, "0x10": {"b": 2}, "true": 3, "1.50": 4}
+    lines = [document.lines[key,] for key in document.tree]
+    assert lines == [1, 2, 3, 4]
 
 
 def test_merged_keys_are_values() -> None:
