@@ -105,8 +105,8 @@ def test_an_outbox_that_is_read_by_a_cursor_loses_facts(
     place.postgres.execute(SLOW)
     simulated(place, command)
     place.open_controller()
-    place.submit("slow", trials=8)
-    place.submit("quick", trials=8)
+    documents = (place.document(name, trials=8) for name in ("slow", "quick"))
+    place.submit_all(*documents)  # together: `slow` waits for `quick` a few seconds only
     place.holds("count(*) = 2 FROM experiment WHERE concluded_at IS NOT NULL")
     place.holds("NOT EXISTS (SELECT FROM outbox)")
     published = place.postgres.ask(published_facts)

@@ -144,8 +144,13 @@ async def test_an_object_is_run_and_shown_and_goes_with_its_experiment(
         assert status["succeededTrialList"] == [f"shown-{number}" for number in range(1, 7)]
         assert (status["truncatedTrialLists"], status["failedTrialList"]) == ([], [])
         assert status["lastReconcileTime"] >= status["startTime"]
-        told = await place.events("Trial")
-        assert {"JobCreated", "JobRunning", "JobSucceeded"} <= set(told)
+        told: dict[str, str] = {}
+
+        async def all_told() -> bool:
+            told.update(await place.events("Trial"))
+            return {"JobCreated", "JobRunning", "JobSucceeded"} <= told.keys()
+
+        await eventually_async(all_told, "its trials' events are there")
         assert "Job shown-" in told["JobRunning"]
         best = status["currentOptimalTrial"]["bestTrialName"]
         await eventually_async(
