@@ -10,7 +10,7 @@ import pytest
 
 from algorithms.scheduling import RULES, Clone, Pause, Promote, SchedulingDecision
 from controller.core.recorded import Recorded
-from controller.flows.early_stopping import EarlyStopping, restore
+from controller.flows.early_stopping import TRIALS_AT_ONCE, EarlyStopping, restore
 from controller.flows.judge import judge
 from controller.store.courses import Course, KnownTrial
 from controller.store.holding import Holding
@@ -236,3 +236,36 @@ async def test_a_course_of_another_version_is_made_again_from_the_points(databas
         assert holding.quarantine.cases == {}
         known = await courses.find(author.id, await courses.trials(author.id))
         assert {trial for trial, one in known.items() if one.state != course.state} == {1, 2, 3, 4}
+
+
+async def test_nobody_waits_for_more_than_one_trial_of_a_rule_that_is_restored(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = [0]
+    """Trials between each two turns of the event loop."""
+    adopt = EarlyStopping.adopt
+
+    def counted(rules: EarlyStopping, course: Course) -> bool:
+        taken[-1] += 1
+        return adopt(rules, course)
+
+    async def take_turns() -> None:
+        while True:
+            taken.append(0)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(EarlyStopping, "adopt", counted)
+    async with opened(database_url) as (database, leases):
+        rule = fields_of(f"earlyStopping: {RULE}")
+        name, many = f"e{uuid4().hex[:12]}", TRIALS_AT_ONCE * 2
+        author = await admitted(database, leases, text(name, trials=many, parallel=many, **rule))
+        await finish(author, many - 1)
+        courses = Measurements(database).courses
+        holding = Holding(author._shard, author._epoch, {author.id: author.experiment})
+        for _ in range(2):  # first from points, of which courses are kept, then from these
+            async with asyncio.TaskGroup() as tasks:
+                turns = tasks.create_task(take_turns(), name="turns")
+                await restore(EarlyStopping(holding, due={author.id}), courses)
+                turns.cancel()
+    assert not holding.quarantine.cases
+    assert (sum(taken), max(taken)) == (many - 1, 1)
