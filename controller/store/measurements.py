@@ -82,10 +82,13 @@ FROM measurement m WHERE {_THIS}
 """
 _THIN = f"""
 WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE),
+looked AS (SELECT max(step) AS last FROM (
+    SELECT step FROM measurement m WHERE {_THIS} AND step > $5 ORDER BY step LIMIT $6) AS page),
 dropped AS (
-    DELETE FROM measurement m USING fence WHERE {_THIS} AND step > $5 AND step <= $6
+    DELETE FROM measurement m USING fence
+    WHERE {_THIS} AND step > $5 AND step <= (SELECT last FROM looked)
         AND (step - 1) % $7 <> 0 AND step <> ALL($8::int[]) RETURNING 1)
-SELECT count(*) AS count FROM dropped
+SELECT (SELECT count(*) FROM dropped) AS count, last FROM looked
 """
 _THINNED = f"""
 WITH fence AS (SELECT FROM shard WHERE id = $9 AND epoch = $10 FOR SHARE)
@@ -228,16 +231,16 @@ class Measurements:
             row = await self._database.row(_LOCATE, *key, curve.min, curve.max)
             assert row is not None
             curve.min_step, curve.max_step = row["min_step"], row["max_step"]
-        stride, width = 2 * curve.stride, THINNED_AT_ONCE * curve.stride
+        stride = 2 * curve.stride
         while curve.last // stride > self._quota:
             stride *= 2
-        kept = curve.kept
-        for first in range(0, curve.last, width):
+        kept, last = curve.kept, 0
+        while last is not None:
             row = await self._database.row(
-                _THIN, *key, first, first + width, stride, list(curve.marked), shard, epoch
+                _THIN, *key, last, THINNED_AT_ONCE, stride, list(curve.marked), shard, epoch
             )
             assert row is not None
-            kept -= row["count"]
+            kept, last = kept - row["count"], row["last"]
         fenced = await self._database.row(
             _THINNED, *key, stride, kept, curve.min_step, curve.max_step, shard, epoch
         )

@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.store import measurements as store_of_measurements
 from controller.store import migrate as migration
 from controller.store import postgres
 from controller.store.curve import Curve
@@ -118,6 +120,27 @@ async def test_a_long_curve_is_thinned_and_its_summary_is_whole(database_url: st
         assert row is not None
         assert row["stride"] == steps[1] - steps[0]
         assert row["kept"] == len(stored)
+
+
+async def test_thinning_costs_by_points_however_far_apart_they_are(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a curve that says that its last point is the last that there can be."""
+    monkeypatch.setattr(store_of_measurements, "THINNED_AT_ONCE", 50)
+    async with _author(database_url) as (database, author):
+        measurements, statements, row = Measurements(database, QUOTA), list[str](), database.row
+        await store(measurements, author, [point(step, 1.0) for step in range(1, QUOTA + 1)])
+
+        async def counting(sql: str, *values: Any) -> Any:
+            statements.append(sql)
+            assert len(statements) < 20, "there are two pages of points"
+            return await row(sql, *values)
+
+        monkeypatch.setattr(database, "row", counting)
+        await store(measurements, author, [point(2**31 - 1, 2.0)._replace(at=START)])
+        steps = {step for step, _ in await _stored(database, author)}
+        assert {1, QUOTA, 2**31 - 1} <= steps, "the ends, the latest and the greatest"
+        assert len(steps) < QUOTA / 2
 
 
 async def test_of_an_attempt_that_begins_nothing_is_looked_up(
