@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collectors.dry_words import MOST_SHOWN, few, suggestions, tally
 from collectors.parsers.event_records import HEADER, Scalar
-from collectors.sources.event_folder import MARK, EventFolder, rank
+from collectors.sources.event_folder import MARK, EventFolder, Look, fits
 from events.clock import now
 from events.diagnosis import quoted
 from events.metrics import Point
@@ -18,11 +18,11 @@ MOST_TAGS = 10_000
 class DryFolder(EventFolder):
     """A folder, read as a collector reads it."""
 
-    def __init__(self, folder: Path, metrics: Sequence[str]) -> None:
-        """Raises NotADirectoryError."""
+    def __init__(self, folder: Path, metrics: Sequence[str], path: str) -> None:
+        """`path`: what the spec calls the folder. Raises NotADirectoryError."""
         if not folder.is_dir():
             raise NotADirectoryError(f"{folder} is no folder; event files are read from one")
-        super().__init__(folder, metrics, now)
+        super().__init__(folder, metrics, now, path)
         self._place = folder
         self._wanted = metrics
         self._first: list[str] = []
@@ -39,14 +39,20 @@ class DryFolder(EventFolder):
         """The metrics without a value."""
         return [metric for metric in self._wanted if not self.counts[metric]]
 
-    def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
+    def _look(self, folder: str, found: Sequence[Scalar]) -> Look:
         for scalar in found:
             place = folder, scalar.tag
             self._scalars += 1
-            points = list(super()._points(folder, (scalar,)))
             if place in self._seen or len(self._seen) < MOST_TAGS:
                 self._seen[place] += 1
-                self._read[place] += bool(points)
+        return super()._look(folder, found)
+
+    def _points(self, look: Look) -> Iterator[Point]:
+        for scalar in look.scalars:
+            place = look.folder, scalar.tag
+            fitting = {scalar.tag: look.fitting[scalar.tag]}
+            points = list(super()._points(Look(look.folder, fitting, (scalar,))))
+            self._read[place] += bool(points) and place in self._seen
             for point in points:
                 self._count(place, point)
             yield from points
@@ -87,8 +93,8 @@ class DryFolder(EventFolder):
         """Tags of which some scalars became nothing."""
         for (folder, tag), count in self._seen.items():
             left = count - self._read[folder, tag]
-            fitting = [one for one in self._wanted if rank(one, folder, tag) is not None]
-            why = f"{fitting[0]} has a better match" if fitting else "nobody asked for it"
+            fitting = fits(self._metrics, self._path, folder, tag)
+            why = f"{fitting[0][0]} has a better match" if fitting else "nobody asked for it"
             if left:
                 yield f"{_named(folder, tag)}: nothing of {left:,} scalars, {why}"
 

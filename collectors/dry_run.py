@@ -50,7 +50,9 @@ def dry_run(arguments: Sequence[str]) -> int:
         if kind is CollectorKind.TENSORFLOW_EVENT:
             from collectors.dry_folder import DryFolder
 
-            return _tell(DryFolder(Path(wanted.log), spec.metrics))
+            return _tell(
+                DryFolder(Path(wanted.log), spec.metrics, spec.metrics_collector_spec.path)
+            )
         if wanted.log == "-":
             return _show(spec, sys.stdin.buffer)
         with open(wanted.log, "rb") as file:

@@ -29,6 +29,13 @@ class RefusedValue(Message):
     value: Example
 
 
+class ReadTag(Message):
+    """A tag of event files, after its folder, whose scalars are a metric's values."""
+
+    metric: Example
+    tag: Example
+
+
 class Diagnosis(Message):
     """Counts, and of each kind a few examples."""
 
@@ -65,6 +72,9 @@ class Diagnosis(Message):
     """Records of event files that are longer than those that are read."""
     files_left_out: Count = 0
     """Event files beyond as many as are read."""
+    mixed: Annotated[tuple[ReadTag, ...], Field(max_length=MOST_NAMES)] = ()
+    """Where the values of a metric are those of several tags, or of one that only begins like
+    it."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
 
@@ -75,7 +85,7 @@ class Diagnosis(Message):
             self.refused, self.cut, self.texts_cut, self.texts_left_out, self.broken,
             self.files_cut, self.too_long, self.files_left_out,
         )  # fmt: skip
-        return self.late or any(counts)
+        return self.late or bool(self.mixed) or any(counts)
 
 
 def quoted(text: str) -> str:

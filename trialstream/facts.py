@@ -68,6 +68,14 @@ class RefusedValue:
 
 
 @dataclass(frozen=True)
+class ReadTag:
+    """A tag of event files, after its folder, whose scalars are a metric's values."""
+
+    metric: str
+    tag: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Counts, and of each kind a few examples."""
 
@@ -104,6 +112,9 @@ class Diagnosis:
     """Records of event files that are longer than those that are read."""
     files_left_out: int = 0
     """Event files beyond as many as are read."""
+    mixed: tuple[ReadTag, ...] = ()
+    """Where the values of a metric are those of several tags, or of one that only begins like
+    it."""
     late: bool = False
     """All values came in the last moments of a run that was not short."""
 

@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import orjson
 
@@ -17,7 +18,7 @@ from collectors.parsers.reading import seconds
 from collectors.sources.event_file import EventFile
 from collectors.sources.tail import MAX_POINTS
 from collectors.sources.watch import Unwatched
-from events.diagnosis import MOST_NAMES, Diagnosis
+from events.diagnosis import MOST_NAMES, Diagnosis, ReadTag
 from events.metrics import Point
 from events.model import LARGEST_INT32
 
@@ -28,6 +29,8 @@ FEW_FILES, FEW_RECORDS = 10, 200
 WALK_SECONDS = 0.2
 """Between two looks for what is new below a folder."""
 MARK = "tfevents"
+_LIKE = 2
+"""The rank of a tag that is only like a metric, as Katib has it."""
 
 
 class EventFolder:
@@ -36,19 +39,26 @@ class EventFolder:
 
     A metric is a tag, or folder and tag (`train/accuracy`), or what Katib takes for it: a tag that
     begins with the last part of the metric, in a folder that ends with the others. Where several
-    of these are there, only the first kind counts from then on. `step` counts the reports of each
-    metric from 1. Records that are damaged are left out, and counted.
+    of these are there, only the first kind counts from then on. `path` is what the program calls
+    the folder. `step` counts the reports of each metric from 1. Records that are damaged are left
+    out, and counted.
     """
 
-    def __init__(self, folder: Path, metrics: Sequence[str], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, folder: Path, metrics: Sequence[str], clock: Callable[[], datetime], path: str = ""
+    ) -> None:
         self._folder = folder
-        self._metrics = metrics
+        self._path = path.rstrip("/")
+        self._metrics = tuple(metrics)
         self._clock = clock
         self.files: dict[str, EventFile] = {}
         """Those that were looked at, by name."""
         self._steps: Counter[str] = Counter()
         self._ranks: dict[str, int] = {}
         """By metric: the best kind of match so far."""
+        self._tags: dict[str, dict[str, int]] = {}
+        """By metric: some of the tags, after their folders, that its values have, and which kind of
+        match each is."""
         self._finishing = False
 
     def read(self) -> list[Point]:
@@ -56,11 +66,14 @@ class EventFolder:
 
         Raises OSError if the system fails to read.
         """
-        points: list[Point] = []
+        looks: list[Look] = []
         for name in self._names()[0]:
-            if len(points) < MAX_POINTS:
-                points += self._read_file(name)
-        return points
+            if sum(len(look.scalars) for look in looks) < MAX_POINTS:
+                looks += self._look_at(name)
+        for look in looks:  # first, so that the order of what came does not matter
+            for metric, fit in chain.from_iterable(look.fitting.values()):
+                self._ranks[metric] = min(fit, self._ranks.get(metric, fit))
+        return [point for look in looks for point in self._points(look)]
 
     def finish(self) -> list[Point]:
         """As `read`, once nobody writes any more: what is half a record in the end is no record."""
@@ -82,11 +95,12 @@ class EventFolder:
             files_cut=sum(file.ended for file in files),
             too_long=min(sum(file.too_long for file in files), LARGEST_INT32),
             files_left_out=left_out,
+            mixed=tuple(self._mixed())[:MOST_NAMES],
         )
         missing = [metric for metric in self._metrics if not self._steps[metric]]
         if not missing:
             return None if seen == Diagnosis() else seen
-        tags = dict.fromkeys(tag for name in names[:FEW_FILES] for tag in self._tags(name))
+        tags = dict.fromkeys(tag for name in names[:FEW_FILES] for tag in self._first_tags(name))
         others = sorted(tags, key=lambda tag: likeness(missing, f"{tag}=0"), reverse=True)
         found = tuple(others[:MOST_NAMES])
         empty = bool(names) and not (found or seen.warns)
@@ -96,7 +110,7 @@ class EventFolder:
         """Event files hold numbers alone."""
         return {}
 
-    def _tags(self, name: str) -> set[str]:
+    def _first_tags(self, name: str) -> set[str]:
         """Tags of the first records that are no wanted metric."""
         try:
             found = EventFile().read(self._folder / name, FEW_RECORDS)
@@ -107,11 +121,12 @@ class EventFolder:
     def state(self) -> bytes:
         """How far was read, for `restore`."""
         files = {name: file.state() for name, file in self.files.items()}
-        return orjson.dumps([files, self._steps, self._ranks])
+        return orjson.dumps([files, self._steps, self._ranks, self._tags])
 
     def restore(self, state: bytes) -> None:
         """Continue where another reader of the same folder was."""
-        files, steps, self._ranks = orjson.loads(state)
+        files, steps, self._ranks, *tags = orjson.loads(state)
+        self._tags = tags[0] if tags else {}  # an earlier version did not keep them
         self.files = {name: EventFile.of(one, self._folder / name) for name, one in files.items()}
         self._steps = Counter(steps)
 
@@ -139,32 +154,70 @@ class EventFolder:
         begun = [file for file in changed if file.begin_anew(finishing=True)]
         return bool(begun)
 
-    def _read_file(self, name: str) -> list[Point]:
+    def _look_at(self, name: str) -> list["Look"]:
+        """What is new in a file, if it has something for a metric."""
         folder = "" if "/" not in name else PurePosixPath(name).parent.as_posix()
         file = self.files.setdefault(name, EventFile())
         found = file.read(self._folder / name, finishing=self._finishing)
-        return list(self._points(folder, found))
+        return [look] if (look := self._look(folder, found)).scalars else []
 
-    def _points(self, folder: str, found: Sequence[Scalar]) -> Iterator[Point]:
-        for scalar in found:
-            for metric in self._metrics:
-                fit = rank(metric, folder, scalar.tag)
-                if fit is not None and fit <= self._ranks.get(metric, fit):
-                    self._ranks[metric] = fit
-                    self._steps[metric] += 1
-                    at = seconds(scalar.wall_time) or self._clock()
-                    yield Point(metric, self._steps[metric], at, scalar.value)
+    def _look(self, folder: str, found: Sequence[Scalar]) -> "Look":
+        tags = dict.fromkeys(scalar.tag for scalar in found)
+        fitting = {tag: fits(self._metrics, self._path, folder, tag) for tag in tags}
+        fitting = {tag: metrics for tag, metrics in fitting.items() if metrics}
+        return Look(folder, fitting, [scalar for scalar in found if scalar.tag in fitting])
+
+    def _points(self, look: "Look") -> Iterator[Point]:
+        metrics = {tag: self._taken(look, tag) for tag in look.fitting}
+        for scalar in look.scalars:
+            for metric in metrics[scalar.tag]:
+                self._steps[metric] += 1
+                at = seconds(scalar.wall_time) or self._clock()
+                yield Point(metric, self._steps[metric], at, scalar.value)
+
+    def _taken(self, look: "Look", tag: str) -> list[str]:
+        """The metrics that have no better match than this tag."""
+        taken = []
+        for metric, fit in look.fitting[tag]:
+            if fit == self._ranks[metric]:
+                taken.append(metric)
+                tags = self._tags.setdefault(metric, {})
+                if len(tags) < MOST_NAMES:
+                    tags[f"{look.folder}/{tag}" if look.folder else tag] = fit
+        return taken
+
+    def _mixed(self) -> Iterator[ReadTag]:
+        """The tags of metrics that have several, or one that only begins like them."""
+        for metric, tags in self._tags.items():
+            if len(tags) > 1 or _LIKE in tags.values():
+                yield from (ReadTag(metric=metric, tag=tag) for tag in tags)
+
+
+class Look(NamedTuple):
+    """What is new in a file of a folder: by tag the metrics that it fits, and how well, as `rank`
+    says; and the scalars of these tags."""
+
+    folder: str
+    fitting: Mapping[str, Sequence[tuple[str, int]]]
+    scalars: Sequence[Scalar]
 
 
 @lru_cache(maxsize=10_000)
+def fits(metrics: tuple[str, ...], path: str, folder: str, tag: str) -> list[tuple[str, int]]:
+    """The metrics that a tag fits in a file of this folder below `path`, and how well."""
+    whole = f"{path}/{folder}" if folder else path
+    ranks = ((metric, rank(metric, whole, tag)) for metric in metrics)
+    return [(metric, fit) for metric, fit in ranks if fit is not None]
+
+
 def rank(metric: str, folder: str, tag: str) -> int | None:
     """How well a tag in a file of this folder fits the metric, the best first; None if not."""
     if tag == metric:
         return 0
-    if f"{folder}/{tag}" == metric:
-        return 1
     above, _, last = metric.rpartition("/")
-    return 2 if tag.startswith(last) and folder.endswith(above) else None
+    if metric.endswith(f"/{tag}") and f"/{folder}/{tag}".endswith(f"/{metric}"):
+        return 1
+    return _LIKE if tag.startswith(last) and folder.endswith(above) else None
 
 
 def _files(root: Path) -> Iterator[str]:

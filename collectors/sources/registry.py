@@ -44,5 +44,5 @@ def _source(
     if not spec.expects_metrics:
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
-        return EventFolder(path, metrics, clock)
+        return EventFolder(path, metrics, clock, spec.path)
     return Tail(path, parser_for(spec, metrics), clock, limits.line_bytes)

@@ -51,6 +51,10 @@ def diagnosis_words(seen: Diagnosis) -> Iterator[str]:
 
 def _event_files(seen: Diagnosis) -> Iterator[str]:
     """What was left out of a folder of event files."""
+    for metric in dict.fromkeys(one.metric for one in seen.mixed):
+        tags = [words.clean(one.tag) for one in seen.mixed if one.metric == metric]
+        which = f"the tags {' and '.join(tags)}" if len(tags) > 1 else f"the tag {tags[0]}"
+        yield f"The values of {words.clean(metric)} are those of {which}."
     if seen.broken:
         records = words.count(seen.broken, "record")
         verb = "is damaged and was" if seen.broken == 1 else "are damaged and were"

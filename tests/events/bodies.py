@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 from events import facts, metrics, signals
-from events.diagnosis import Diagnosis, RefusedValue
+from events.diagnosis import Diagnosis, ReadTag, RefusedValue
 from events.envelope import Body
 from events.facts import Cause, ExperimentState, Reason, StopReason, TrialState
 from events.ids import TrialNumber
@@ -31,6 +31,7 @@ DIAGNOSIS = Diagnosis(
     silent=True, absent=True, empty=True, refused=2, skipped=3, cut=4, late=True, preset="keras",
     values=(RefusedValue(metric="loss", value="1,5"),), others=("é",), nearest=(MESSAGE,),
     broken=5, files_cut=6, too_long=7, files_left_out=8,
+    mixed=(ReadTag(metric="loss", tag="train/é"),),
 )  # fmt: skip
 
 SAMPLES: tuple[Body, ...] = (

@@ -14,9 +14,11 @@ from tensorboardX.proto.tensor_pb2 import TensorProto
 
 from collectors.parsers.event_records import HEADER, LONGEST
 from collectors.sources.event_folder import MOST_FILES, EventFolder
+from collectors.sources.registry import source_for
 from collectors.sources.tail import LAST_RESTARTS
-from events.diagnosis import MOST_NAMES, Diagnosis
+from events.diagnosis import MOST_NAMES, Diagnosis, ReadTag
 from events.metrics import Point
+from events.spec.collector import MetricsCollectorSpec
 from tests.collectors.event_files import event, record, write
 from tests.tiers import tiered
 
@@ -92,10 +94,78 @@ def test_a_metric_is_a_tag_or_folder_and_tag_or_what_katib_takes(
     assert values(all_of(folder_of(tmp_path, metric)), metric) == [1.0]
 
 
-def test_the_tag_itself_goes_before_what_begins_like_it(tmp_path: Path) -> None:
-    write(tmp_path / "a", "accuracy", [1.0])
-    write(tmp_path / "b", "accuracy_top5", [2.0])
-    assert values(all_of(folder_of(tmp_path, "accuracy")), "accuracy") == [1.0]
+@pytest.mark.parametrize(
+    ("path", "folder", "tag", "found"),
+    [
+        ("/logs/train", "", "accuracy", True),
+        ("/logs/train/", "", "accuracy", True),
+        ("/logs/mytrain", "", "accuracy_1", True),
+        ("/logs/a", "train", "accuracy", True),
+        ("/logs/train", "test", "accuracy", False),
+        ("/logs/test", "", "accuracy", False),
+    ],
+)
+def test_the_folder_of_a_metric_may_be_the_one_that_the_spec_names(
+    tmp_path: Path, path: str, folder: str, tag: str, found: bool
+) -> None:
+    place = {"path": path, "kind": "Directory"}
+    tree = {"collector": {"kind": "TensorFlowEvent"}, "source": {"fileSystemPath": place}}
+    spec = MetricsCollectorSpec.model_validate(tree, strict=False)
+    write(tmp_path / "of-this-attempt" / folder, tag, [1.0])
+    reader = source_for(spec, ["train/accuracy"], tmp_path / "of-this-attempt", lambda: NOON)
+    assert values(reader.finish(), "train/accuracy") == [1.0] * found
+
+
+def tagged(tag: str, value: float) -> bytes:
+    return event(tag, TensorProto(dtype=1, float_val=[value]))
+
+
+@pytest.mark.parametrize("last", ["loss", "loss_scale"])
+def test_the_tag_itself_goes_before_what_begins_like_it(tmp_path: Path, last: str) -> None:
+    """Whichever comes first, if both are there."""
+    both = {"loss": tagged("loss", 0.5), "loss_scale": tagged("loss_scale", 0.25)}
+    end = both.pop(last)
+    (tmp_path / "tfevents.1").write_bytes((b"".join(both.values()) + end) * 2)
+    (tmp_path / "tfevents.2").write_bytes(end)
+    reader = folder_of(tmp_path, "loss")
+    assert set(values(all_of(reader), "loss")) == {0.5}
+    assert reader.diagnosis() is None
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_values_of_several_tags_are_said(tmp_path: Path, restored: bool) -> None:
+    file, reader = tmp_path / "tfevents.1", folder_of(tmp_path, "loss")
+    file.write_bytes(tagged("loss_scale", 0.25))
+    points = reader.read()
+    only = (ReadTag(metric="loss", tag="loss_scale"),)
+    assert reader.diagnosis() == Diagnosis(mixed=only)
+    if restored:
+        state, reader = reader.state(), folder_of(tmp_path, "loss")
+        reader.restore(state)
+    with file.open("ab") as growing:
+        growing.write(tagged("loss", 0.5) + tagged("loss_scale", 0.25))
+    assert values(points + all_of(reader), "loss") == [0.25, 0.5]
+    assert reader.diagnosis() == Diagnosis(mixed=(*only, ReadTag(metric="loss", tag="loss")))
+
+
+def test_values_of_several_folders_are_said(tmp_path: Path) -> None:
+    write(tmp_path / "train", "loss", [1.0], suffix=".a")
+    write(tmp_path / "train", "loss", [1.0], suffix=".b")
+    reader = folder_of(tmp_path, "loss")
+    assert len(all_of(reader)) == 2
+    assert reader.diagnosis() is None
+    for number in range(MOST_NAMES):
+        write(tmp_path / f"val{number}", "loss", [2.0])
+    assert len(all_of(reader)) == MOST_NAMES
+    seen = reader.diagnosis()
+    assert seen is not None
+    assert seen.mixed[:2] == (
+        ReadTag(metric="loss", tag="train/loss"), ReadTag(metric="loss", tag="val0/loss")
+    )  # fmt: skip
+    assert len(seen.mixed) == MOST_NAMES
+    reader = folder_of(tmp_path, "train/loss")
+    assert len(all_of(reader)) == 2
+    assert reader.diagnosis() is None
 
 
 def test_several_writers_in_one_folder_and_below(tmp_path: Path) -> None:
