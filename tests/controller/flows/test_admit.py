@@ -19,6 +19,7 @@ from controller.flows.admit import (
     require_free_name,
 )
 from controller.store import FencedError
+from controller.store.ledger import Ledger
 from events.clock import now
 from events.envelope import Envelope
 from events.facts import ExperimentAdmitted
@@ -30,6 +31,7 @@ from events.spec.problem import Problem
 from events.spec.template import TrialTemplate
 from events.spec.warm_start import Row, WarmStart
 from tests.controller.flows.stage import Stage, Wanted, on_stage
+from tests.controller.histories import admitted, opened, text
 
 TWO = (
     Problem(("spec", "algorithm"), "there is none"),
@@ -163,6 +165,37 @@ async def test_a_spec_that_fits_into_no_record_is_refused(database_url: str) -> 
     async with on_stage(database_url, Wanted("honest", 1)) as stage:
         with pytest.raises(InvalidSpecError, match="fit into a record"):
             await prepared(stage, forged("large", trial_template=template))
+
+
+TEXTS = [letter * 4_000 for letter in "abc"]
+LARGE_TEMPLATE = TrialTemplate(command=("train", *("x" * 90_000 for _ in range(5))))
+
+
+async def test_a_template_and_rows_that_fit_into_no_record_together_are_refused(
+    database_url: str,
+) -> None:
+    """Each fits: the rows are those of an earlier experiment, or of a file."""
+    row = Row(parameters={"x": 0.5, "text": TEXTS[0]}, value=1.0)
+    async with opened(database_url) as (database, leases):
+        ledger, name = Ledger(database), f"e{uuid4().hex[:8]}"
+        space = {"name": "text", "parameterType": "categorical", "feasibleSpace": {"list": TEXTS}}
+        author = await admitted(
+            database, leases, text(name, trials=100, parallel=100, parameters=[space])
+        )
+        await author.suggest(*({"text": TEXTS[trial % 3]} for trial in range(100)))
+        await author.start(*range(1, 101))
+        await author.report_all({trial: float(trial) for trial in range(1, 101)})
+        await author.end(*range(1, 101))
+        for warm in (WarmStart(experiment=(name,)), WarmStart(file="a.csv", rows=(row,) * 100)):
+            spec = spec_of(Wanted("warm")).model_copy(update={"warm_start": warm})
+            complete = await examine(ledger, no_problems, "default", spec)
+            assert complete.warm_start is not None
+            assert len(complete.warm_start.rows or ()) == 100
+            larger = spec.model_copy(update={"trial_template": LARGE_TEMPLATE})
+            with pytest.raises(InvalidSpecError, match=r"has 8\d\d,\d\d\d bytes with the rows"):
+                await examine(ledger, no_problems, "default", larger)
+            alone = larger.model_copy(update={"warm_start": None})
+            await examine(ledger, no_problems, "default", alone)
 
 
 async def test_rows_of_a_file_are_taken_with_the_name_of_the_file(database_url: str) -> None:
