@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tensorboardX import SummaryWriter
 from tensorboardX.proto.tensor_pb2 import TensorProto
 
 from collectors.parsers.event_records import HEADER, LONGEST
@@ -201,6 +202,18 @@ def test_a_record_with_a_wrong_checksum_is_left_out_alone_and_counted(
     again.restore(reader.state())
     assert all_of(again) == []
     assert reader.diagnosis() == again.diagnosis() == Diagnosis(broken=1)
+
+
+def test_the_metrics_of_add_hparams_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", 0.5, 1)
+        writer.add_hparams({"lr": 0.1, "depth": 3}, {"hparam/accuracy": 0.75, "best": 0.25})
+    assert [one.name for one in tmp_path.iterdir() if one.is_dir()]
+    wanted = ("loss", "hparam/accuracy", "best", "lr", "depth")
+    reader = folder_of(tmp_path, *wanted)
+    points = all_of(reader)
+    found = [values(points, metric) for metric in wanted]
+    assert found == [[0.5], [0.75], [0.25], [], []]
 
 
 def test_a_wrong_length_ends_its_file_alone_and_is_said(
