@@ -1,8 +1,12 @@
 """What becomes of local trials when their supervisor dies, ends or idles."""
 
 import asyncio
+import os
+import pwd
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +26,8 @@ from tests.controller.cluster.local.stage import (
     trial_of,
 )
 from tests.eventually import eventually
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 async def test_a_dead_supervisor_takes_its_trials_along(
@@ -115,6 +121,41 @@ async def test_long_data_paths(
     await run(first=False)
     eventually(lambda: not list(sockets.iterdir()))
     sockets.rmdir()
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder in which sockets have short names."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("lies", ["in the data folder", "elsewhere"])
+@pytest.mark.parametrize("foreign", ["link", "owner"])
+async def test_sockets_in_a_folder_of_someone_else_are_refused(
+    short: Path, monkeypatch: pytest.MonkeyPatch, lies: str, foreign: str
+) -> None:
+    """Whoever made it first could answer in the place of a supervisor."""
+    monkeypatch.setattr("tempfile.tempdir", str(short))
+    data = short / ("data" if lies == "in the data folder" else "long" * 30)
+    folder = data / "supervisors"
+    if lies == "elsewhere":
+        folder = sockets_folder(data)
+        assert folder.parent == short
+        folder.rmdir()
+    folder.parent.mkdir(exist_ok=True)
+    target = short / "target"
+    (target if foreign == "link" else folder).mkdir(mode=0o700)
+    if foreign == "link":
+        folder.symlink_to(target)
+    elif os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user")
+    else:
+        os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(PermissionError, match=f"{folder} belongs to someone else"):
+        async with LocalCluster.open(data):
+            pass
+    assert not list(folder.glob("*.sock"))
 
 
 async def test_an_idle_supervisor_goes(data: Path, launch: Make) -> None:
