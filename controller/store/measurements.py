@@ -21,6 +21,8 @@ QUOTA = 100_000
 """Points of one curve that are kept, where no setting says otherwise."""
 THINNED_AT_ONCE = 50_000
 """Rows that one statement looks at to thin a curve."""
+SUMMED_AT_ONCE = 10_000
+"""Points that one statement reads to sum up curves."""
 MOST_KNOWN = 20_000
 """Attempts of a shard whose curves are remembered between two batches."""
 Report = tuple[AttemptKey, Sequence[Point]]
@@ -73,7 +75,6 @@ dropped AS (
         AND EXISTS (SELECT FROM fence))
 SELECT count(*) AS fence FROM fence
 """
-_FINITE = "m.value > '-Infinity' AND m.value < 'Infinity'"
 _THIS = "m.experiment = $1 AND m.trial = $2 AND m.attempt = $3 AND m.metric = $4"
 _LOCATE = f"""
 SELECT coalesce(min(step) FILTER (WHERE value = $5), 0) AS min_step,
@@ -105,23 +106,10 @@ FROM unnest($1::uuid[], $2::int[], $3::int[]) AS a (experiment, trial, attempt)
 LEFT JOIN curve c ON c.experiment = ANY($1) AND c.trial = ANY($2) AND c.experiment = a.experiment
     AND c.trial = a.trial AND c.attempt = a.attempt
 """
-# What was reported before curves were kept, or by then: from all its points.
-_SUMMED_UP = f"""
-SELECT a.trial, a.attempt, s.*, 0 AS min_step, 0 AS max_step, 1 AS stride, s.count AS kept,
-    n.value AS latest, n.at AS latest_at, n.step AS latest_step
-FROM unnest($2::int[], $3::int[]) AS a (trial, attempt)
-CROSS JOIN LATERAL (
-    SELECT m.metric, count(*) AS count, max(m.step) AS last,
-        min(m.value) FILTER (WHERE {_FINITE}) AS min, max(m.value) FILTER (WHERE {_FINITE}) AS max
-    FROM measurement m
-    WHERE m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
-        AND ($4::timestamptz IS NULL OR m.at <= $4)
-    GROUP BY m.metric) AS s
-CROSS JOIN LATERAL (
-    SELECT m.value, m.at, m.step FROM measurement m
-    WHERE m.experiment = $1 AND m.trial = a.trial AND m.attempt = a.attempt
-        AND m.metric = s.metric AND ($4::timestamptz IS NULL OR m.at <= $4)
-    ORDER BY m.at DESC, m.step DESC LIMIT 1) AS n
+_POINTS = """
+SELECT metric, step, at, value FROM measurement
+WHERE experiment = $1 AND trial = $2 AND attempt = $3 AND (metric, step) > ($4, $5)
+ORDER BY metric, step LIMIT $6
 """
 
 
@@ -213,13 +201,13 @@ class Measurements:
         values = ([key.experiment for key in found], [key.trial for key in found])
         for row in await self._database.fetch(_CURVES, *values, [key.attempt for key in found]):
             if row["older"]:
-                attempt = row["trial"], row["attempt"]
-                older.update(await self._sum_up(row["experiment"], [attempt]))
+                key = AttemptKey(ExperimentId(row["experiment"]), row["trial"], row["attempt"])
+                found[key] = await self._sum_up(key)
+                of = key.experiment, key.trial, key.attempt
+                older |= {CurveKey(*of, metric): curve for metric, curve in found[key].items()}
             elif row["count"] is not None:
-                key, curve = _curve(row)
-                found[key.of][key.metric] = curve
-        for key, curve in older.items():
-            found[key.of][key.metric] = curve
+                place, curve = _curve(row)
+                found[place.of][place.metric] = curve
         return found, older
 
     async def _thin(self, shard: Shard, epoch: int, key: CurveKey, curve: Curve) -> None:
@@ -227,7 +215,7 @@ class Measurements:
 
         Only then it is written down, so what is cut short is done again.
         """
-        if not (curve.min_step and curve.max_step):
+        if curve.min is not None and not (curve.min_step and curve.max_step):
             row = await self._database.row(_LOCATE, *key, curve.min, curve.max)
             assert row is not None
             curve.min_step, curve.max_step = row["min_step"], row["max_step"]
@@ -256,23 +244,26 @@ class Measurements:
     ) -> dict[TrialNumber, Observation]:
         """What each of these (trial, attempt) has reported, or had `until` then, by what is kept;
         empty if it reported nothing."""
+        keys = [AttemptKey(experiment, *one) for one in attempts]
         if until is None:
-            known, _ = await self._read([AttemptKey(experiment, *one) for one in attempts])
-            return {key.trial: _observation(curves) for key, curves in known.items()}
-        found: dict[TrialNumber, dict[str, Curve]] = {trial: {} for trial, _ in attempts}
-        for key, curve in await self._sum_up(experiment, attempts, until):
-            found[key.trial][key.metric] = curve
-        return {trial: _observation(curves) for trial, curves in found.items()}
+            known, _ = await self._read(keys)
+        else:
+            known = {key: await self._sum_up(key, until) for key in keys}
+        return {key.trial: _observation(curves) for key, curves in known.items()}
 
-    async def _sum_up(
-        self,
-        experiment: ExperimentId,
-        attempts: Sequence[tuple[TrialNumber, int]],
-        until: datetime | None = None,
-    ) -> list[tuple[CurveKey, Curve]]:
-        trials, numbers = [trial for trial, _ in attempts], [attempt for _, attempt in attempts]
-        rows = await self._database.fetch(_SUMMED_UP, experiment, trials, numbers, until)
-        return [_curve({**row, "experiment": experiment}) for row in rows]
+    async def _sum_up(self, key: AttemptKey, until: datetime | None = None) -> dict[str, Curve]:
+        """The curves of what was reported before curves were kept, or `until` then: from all points
+        that are kept, some at a time."""
+        curves, of = dict[str, Curve](), (key.experiment, key.trial, key.attempt)
+        metric, step, more = "", 0, True
+        while more:
+            rows = await self._database.fetch(_POINTS, *of, metric, step, SUMMED_AT_ONCE)
+            points = [Point(*row) for row in rows if until is None or row["at"] <= until]
+            for part, those in _parts(key, points):
+                curves.setdefault(part.metric, Curve()).take(those)
+            if more := len(rows) == SUMMED_AT_ONCE:
+                metric, step = rows[-1]["metric"], rows[-1]["step"]
+        return curves
 
 
 def _parts(attempt: AttemptKey, points: Sequence[Point]) -> Iterable[_Part]:

@@ -194,6 +194,38 @@ async def test_what_was_reported_before_curves_were_kept_counts(database_url: st
         assert {778: -9.0, 1334: 9.0, 3_000: told[-1]}.items() <= stored.items()
 
 
+async def test_what_was_reported_before_curves_were_kept_may_be_very_much(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two metrics, with the extremes in the middle; more than one statement has time for."""
+    count, least, greatest = 300_000, 123_456, 234_567
+    async with _author(database_url) as (database, author):
+        trial = TrialNumber(1)
+        key = AttemptKey(author.id, trial, 1)
+        await database.execute(
+            "INSERT INTO measurement SELECT $1, 1, 1, metric, step, $2, "
+            "CASE step WHEN $4 THEN -1.0 WHEN $5 THEN 2.0 WHEN 1 THEN 'NaN' ELSE random() END "
+            "FROM unnest('{accuracy,loss}'::text[]) AS metric, generate_series(1, $3::int) AS step",
+            *(author.id, START, count, least, greatest),
+        )
+        monkeypatch.setitem(postgres._SETTINGS, "statement_timeout", "300ms")
+        async with open_database(database_url) as hurried:
+            measurements = Measurements(hurried)
+            seen = (await measurements.summaries(author.id, [(trial, 1)]))[trial]
+            earlier = await measurements.summaries(author.id, [(trial, 1)], START)
+            found = await measurements.collected(author._shard, author._epoch, [key])
+        assert seen == earlier[trial] == found[key]
+        assert {name: (one.count, one.min, one.max) for name, one in seen.items()} == dict.fromkeys(
+            ("accuracy", "loss"), (count, -1.0, 2.0)
+        )
+        rows = await database.fetch(
+            "SELECT DISTINCT min_step, max_step, last, latest_step, kept FROM curve "
+            "WHERE experiment = $1",
+            author.id,
+        )
+        assert [tuple(row) for row in rows] == [(least, greatest, count, count, count)]
+
+
 async def test_no_metric_from_before_is_forgotten_when_another_goes_on(database_url: str) -> None:
     async with _author(database_url) as (database, author):
         shard, epoch, key = author._shard, author._epoch, AttemptKey(author.id, TrialNumber(1), 1)
