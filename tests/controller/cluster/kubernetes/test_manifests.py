@@ -36,6 +36,7 @@ from controller.cluster.kubernetes.sidecar import (
 from controller.cluster.kubernetes.templates import primary_templates
 from events.ids import ExperimentId, Shard, TrialNumber
 from events.spec.collector import REPORT_FILE, Collector, CollectorKind, MetricsCollectorSpec
+from events.spec.defaults import with_defaults
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
 from events.spec.problem import text_of
@@ -158,6 +159,55 @@ def test_only_the_master_of_a_pytorchjob_gets_a_collector() -> None:
     assert made["spec"]["runPolicy"]["backoffLimit"] == 0
 
 
+TF_REPLICAS = {"Chief": 1, "PS": 1, "Worker": 2}
+MASTER = {"training.kubeflow.org/job-role": "master"}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "labels", "collected"),
+    [
+        (TF_REPLICAS, None, ["Chief"]),
+        ({"Worker": 2}, None, ["Worker"]),
+        ({"PS": 1, "Worker": 1}, None, ["Worker"]),
+        ({"Master": 1, "Worker": 2}, None, ["Master"]),
+        (TF_REPLICAS, {"training.kubeflow.org/replica-type": "worker"}, ["Worker"]),
+    ],
+    ids=str,
+)
+def test_the_chief_of_a_tfjob_is_collected_from_else_its_workers(
+    replicas: dict[str, int], labels: dict[str, str] | None, collected: list[str]
+) -> None:
+    container = {"name": "tensorflow", "image": "i", "command": ["train"]}
+    specs = {
+        name: {"replicas": count, "template": {"spec": {"containers": [copy.copy(container)]}}}
+        for name, count in replicas.items()
+    }
+    tree = {
+        "apiVersion": "kubeflow.org/v1", "kind": "TFJob", "spec": {"tfReplicaSpecs": specs},
+    }  # fmt: skip
+    template = TrialTemplate(
+        trial_spec=tree, primary_container_name="tensorflow", primary_pod_labels=labels or {}
+    )
+    spec = with_defaults(ExperimentSpec(trial_template=template))
+    assert spec.trial_template.primary_pod_labels == (labels or MASTER)
+    assert list(workload_problems(spec, DENY)) == []
+    made = manifest(launch(spec), SIDECAR, DENY)["spec"]["tfReplicaSpecs"]
+    found = {name: collectors(one["template"]["spec"]) for name, one in made.items()}
+    assert [name for name, one in found.items() if one] == collected
+
+
+def test_of_two_workers_the_first_alone_reports() -> None:
+    """Both have a collector, for one template makes them; each is told which pod it is in."""
+    one, made = example("tfjob-mnist-with-summaries")
+    assert list(workload_problems(one.spec, DENY)) == []
+    workers = made["spec"]["tfReplicaSpecs"]["Worker"]
+    assert workers["replicas"] == 2
+    (collector,) = collectors(workers["template"]["spec"])
+    told = {entry["name"]: entry.get("valueFrom") for entry in collector["env"]}
+    place = "metadata.labels['training.kubeflow.org/replica-index']"
+    assert told["TRIALSTREAM_REPLICA"] == {"fieldRef": {"fieldPath": place}}
+
+
 def test_only_the_launcher_of_an_mpijob_gets_a_collector() -> None:
     """The label that names its role is set by the operator: no template has it."""
     one, made = example("mpijob-horovod")
@@ -267,11 +317,36 @@ def test_who_wraps_a_command_leaves_the_path_of_its_image() -> None:
         assert done.stdout.strip() == after
 
 
-def test_who_cannot_be_collected_from_is_told_before() -> None:
+OWN_COLLECTOR = {"name": "mine", "image": "mine:1", "command": ["collect"]}
+COLLECTORS = {
+    "Push": {}, "File": {}, "TensorFlowEvent": {}, "PrometheusMetric": {},
+    "Custom": {"customCollector": OWN_COLLECTOR},
+}  # fmt: skip
+
+
+CLOSED = {"TrainJob": "trainer.kubeflow.org/v1alpha1", "PipelineRun": "tekton.dev/v1"}
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+@pytest.mark.parametrize("kind", CLOSED)
+def test_who_cannot_be_collected_from_is_told_before(kind: str, collector: str) -> None:
+    tree = {"collector": {"kind": collector, **COLLECTORS[collector]}}
+    spec = ExperimentSpec(
+        trial_template=TrialTemplate(
+            trial_spec={"apiVersion": CLOSED[kind], "kind": kind, "spec": {}},
+            primary_container_name="node",
+        ),
+        metrics_collector_spec=MetricsCollectorSpec.model_validate(tree, strict=False),
+    )
+    (problem,) = workload_problems(spec, DENY)
+    assert text_of(problem.path) == "spec.metricsCollectorSpec.collector.kind"
+    assert f"a {kind} cannot be collected from with {collector}" in problem.message
+    assert "use StdOut" in problem.message
+
+
+def test_a_trainjob_s_log_can_be_collected_from() -> None:
     spec = load((KATIB / "trainjob-pytorch.yaml").read_bytes()).spec
-    (problem,) = workload_problems(pushing(spec).spec, DENY)
-    assert problem.path[-1] == "kind"
-    assert "cannot be collected from with Push" in problem.message
+    assert list(workload_problems(spec, DENY)) == []
 
 
 def test_metadata_may_be_referred_to() -> None:
