@@ -34,16 +34,18 @@ def command_line(
     file: Path,
     spool: Path,
     limits: Sequence[str] = (),
+    below: Path | None = None,
 ) -> list[str]:
     """The command that collects for one attempt on this machine; its environment must name the
-    Kafka. `limits`: as `limits.Limits` writes them."""
+    Kafka. `limits`: as `limits.Limits` writes them; `below`: as of `source_for`."""
     return command(
         "collectors",
         "--experiment", str(key.experiment), "--trial", str(key.trial), "--attempt",
         str(key.attempt),
         "--shard", str(shard), "--spec", spec.model_dump_json(by_alias=True, exclude_defaults=True),
         *(word for metric in metrics for word in ("--metric", metric)),
-        "--file", str(file), "--spool", str(spool), "--until", "stdin", *limits,
+        "--file", str(file), *(("--below", str(below)) if below else ()), "--spool", str(spool),
+        "--until", "stdin", *limits,
     )  # fmt: skip
 
 
@@ -69,6 +71,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--file", type=Path, required=True, help="the file or folder that the trial writes"
     )
+    options.add_argument(
+        "--below", type=Path,
+        help="the folder out of which no link may lead (default: that of the file, or the folder)",
+    )  # fmt: skip
     options.add_argument(
         "--spool", type=Path, required=True, help="folder for what is not delivered yet"
     )
@@ -140,7 +146,7 @@ async def _collect(
     options: argparse.Namespace, settings: KafkaSettings, spec: MetricsCollectorSpec
 ) -> None:
     key = AttemptKey(ExperimentId(options.experiment), TrialNumber(options.trial), options.attempt)
-    source = source_for(spec, options.metric, options.file, now, _limits(options))
+    source = source_for(spec, options.metric, options.file, now, _limits(options), options.below)
     place = str(key.experiment).encode()
     spool = Spool(options.spool, topics.METRICS, options.shard, place, options.spool_bytes)
     collector = Collector(

@@ -47,6 +47,9 @@ class Diagnosis(Message):
     """There was something to read, and nothing in it."""
     failure: Example = ""
     """Why the last try to read something failed."""
+    leads_out_of: Example = ""
+    """The folder out of which a link leads that stands in the place of what there was to read, and
+    which is not followed."""
     refused: Count = 0
     """Values of wanted metrics that are no numbers."""
     values: Annotated[tuple[RefusedValue, ...], Field(max_length=MOST_EXAMPLES)] = ()

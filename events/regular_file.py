@@ -7,19 +7,22 @@ from typing import BinaryIO
 
 NOTHING_THERE = (
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO,
-    errno.ENODEV, errno.EINVAL,
+    errno.ENODEV, errno.EINVAL, errno.EXDEV,
 )  # fmt: skip
 """Errors that are the file's own, and stay; others are the system's, and pass."""
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str], *, within: int | None = None) -> BinaryIO:
     """Open a file for reading; OSError with EINVAL if it is a pipe, a device or a folder.
 
-    A link is followed, and what it leads to is examined. Opening a device may already do
-    something, so it is looked at before and, as another may take its name meanwhile, afterwards.
+    A link is followed, and what it leads to is examined; but none where `within` is the descriptor
+    of the folder that has it. Opening a device may already do something, so it is looked at before
+    and, as another may take its name meanwhile, afterwards.
     """
-    _require_regular(os.stat(path), path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    follows = within is None
+    _require_regular(os.stat(path, dir_fd=within, follow_symlinks=follows), path)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags if follows else flags | os.O_NOFOLLOW, dir_fd=within)
     try:
         _require_regular(os.fstat(descriptor), path)
         return open(descriptor, "rb")

@@ -87,6 +87,9 @@ class Diagnosis:
     """There was something to read, and nothing in it."""
     failure: str = ""
     """Why the last try to read something failed."""
+    leads_out_of: str = ""
+    """The folder out of which a link leads that stands in the place of what there was to read, and
+    which is not followed."""
     refused: int = 0
     """Values of wanted metrics that are no numbers."""
     values: tuple[RefusedValue, ...] = ()

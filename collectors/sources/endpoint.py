@@ -12,11 +12,11 @@ from threading import Thread
 
 import orjson
 
+from collectors.sources.below import open_below
 from collectors.sources.exposition import Page, Wanted
 from collectors.sources.watch import Unwatched
 from events.diagnosis import Diagnosis
 from events.metrics import Point
-from events.regular_file import open_regular
 from events.spec.endpoint import DEFAULT_PATH, HttpGet
 
 ANSWER_SECONDS = 5.0
@@ -146,7 +146,7 @@ class _Scrape(Thread):
 
     def _port(self) -> int:
         try:
-            with open_regular(self._port_file) as file:
+            with open_below(self._port_file.parent, self._port_file) as file:
                 return int(file.read(16))
         except FileNotFoundError:
             return self._get.port_number

@@ -14,9 +14,10 @@ from collectors.parsers.event_records import (
     record_size,
     scalars,
 )
+from collectors.sources.below import open_below
 from collectors.sources.part import ReadPart
 from collectors.sources.tail import LAST_RESTARTS, MAX_BYTES
-from events.regular_file import NOTHING_THERE, open_regular
+from events.regular_file import NOTHING_THERE
 
 COMPARED = 128
 """Bytes of the beginning that are compared before each read; the time of the first event is among
@@ -43,12 +44,14 @@ class EventFile:
     """Records of more than LONGEST bytes, which were passed over."""
     last_restarts: int = field(default=0, init=False)
 
-    def read(self, path: Path, most: int | None = None, *, finishing: bool = False) -> list[Scalar]:
+    def read(
+        self, below: Path, path: Path, most: int | None = None, *, finishing: bool = False
+    ) -> list[Scalar]:
         """The scalars of the whole records that came since the last call, as far as one look, or
         `most` records, go. What is half a record waits. Raises OSError if the system fails to
-        read; a file that is not there has none."""
+        read; a file that is not there, or not below that folder, has none."""
         try:
-            with open_regular(path) as file:
+            with open_below(below, path) as file:
                 if not self.part.begins(file) and not self.begin_anew(finishing=finishing):
                     return []
                 return [] if self.ended else self._read(file, path, most)
@@ -66,10 +69,10 @@ class EventFile:
         self.broken = self.too_long = 0
         return True
 
-    def is_changed(self, path: Path) -> bool:
+    def is_changed(self, below: Path, path: Path) -> bool:
         """Does the file, by a close look, no longer begin with what was read of it?"""
         try:
-            with open_regular(path) as file:
+            with open_below(below, path) as file:
                 return not self.part.is_whole(file)
         except OSError:  # it is gone, and what was read of it stays
             return False
@@ -78,12 +81,12 @@ class EventFile:
         return [self.part.state(), self.ended, self.broken, self.too_long]
 
     @classmethod
-    def of(cls, state: Any, path: Path) -> "EventFile":
+    def of(cls, state: Any, below: Path, path: Path) -> "EventFile":
         """From `state`, or from what earlier versions knew of a file: how much of it was read."""
         if state == _OF_AN_EARLIER_VERSION:
             return cls(ended=True, broken=1)
         if isinstance(state, int):
-            return cls(_beginning_of(path, state))
+            return cls(_beginning_of(below, path, state))
         part, *others = state
         return cls(ReadPart.of(part), *others)
 
@@ -141,11 +144,11 @@ class EventFile:
         self.too_long += 1
 
 
-def _beginning_of(path: Path, size: int) -> ReadPart:
+def _beginning_of(below: Path, path: Path, size: int) -> ReadPart:
     """The first `size` bytes of a file, if it can be read."""
     part = _part()
     try:
-        with open_regular(path) as file:
+        with open_below(below, path) as file:
             while part.size < size and (chunk := file.read(min(size - part.size, MAX_BYTES))):
                 part.add(chunk)
     except OSError:

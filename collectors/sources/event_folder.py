@@ -8,14 +8,16 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from collectors.parsers.event_records import Scalar
 from collectors.parsers.explanation import likeness
 from collectors.parsers.reading import seconds
+from collectors.sources.below import entries_below
 from collectors.sources.event_file import EventFile
+from collectors.sources.sample import absence
 from collectors.sources.tail import MAX_POINTS
 from collectors.sources.watch import Unwatched
 from events.diagnosis import MOST_NAMES, Diagnosis, ReadTag
@@ -45,9 +47,17 @@ class EventFolder:
     """
 
     def __init__(
-        self, folder: Path, metrics: Sequence[str], clock: Callable[[], datetime], path: str = ""
+        self,
+        folder: Path,
+        metrics: Sequence[str],
+        clock: Callable[[], datetime],
+        path: str = "",
+        *,
+        below: Path | None = None,
     ) -> None:
+        """`below`: the folder out of which no link may lead; `folder` unless given."""
         self._folder = folder
+        self._below = below or folder
         self._path = path.rstrip("/")
         self._metrics = tuple(metrics)
         self._clock = clock
@@ -104,7 +114,16 @@ class EventFolder:
         others = sorted(tags, key=lambda tag: likeness(missing, f"{tag}=0"), reverse=True)
         found = tuple(others[:MOST_NAMES])
         empty = bool(names) and not (found or seen.warns)
-        return seen.model_copy(update={"absent": not names, "empty": empty, "others": found})
+        where = {} if names else self._absence()
+        return seen.model_copy(update={"empty": empty, "others": found, **where})
+
+    def _absence(self) -> dict[str, Any]:
+        """What is to be said where there is no event file."""
+        try:
+            with entries_below(self._below, self._folder):
+                return {"absent": True}
+        except OSError as error:
+            return absence(error, self._below)
 
     def texts(self) -> dict[str, str]:
         """Event files hold numbers alone."""
@@ -113,7 +132,7 @@ class EventFolder:
     def _first_tags(self, name: str) -> set[str]:
         """Tags of the first records that are no wanted metric."""
         try:
-            found = EventFile().read(self._folder / name, FEW_RECORDS)
+            found = EventFile().read(self._below, self._folder / name, FEW_RECORDS)
         except OSError:
             return set()
         return {scalar.tag for scalar in found} - set(self._metrics)
@@ -127,7 +146,9 @@ class EventFolder:
         """Continue where another reader of the same folder was."""
         files, steps, self._ranks, *tags = orjson.loads(state)
         self._tags = tags[0] if tags else {}  # an earlier version did not keep them
-        self.files = {name: EventFile.of(one, self._folder / name) for name, one in files.items()}
+        self.files = {
+            name: EventFile.of(one, self._below, self._folder / name) for name, one in files.items()
+        }
         self._steps = Counter(steps)
 
     def watching(self, changed: Callable[[], None]) -> AbstractContextManager[Unwatched]:
@@ -137,7 +158,7 @@ class EventFolder:
     def _names(self) -> tuple[list[str], int]:
         """The files that are read, those that are known before all others, and how many further
         ones there are."""
-        found = sorted(os.path.relpath(path, self._folder) for path in _files(self._folder))
+        found = sorted(_files(self._folder, self._below))
         known = [name for name in found if name in self.files]
         new = [name for name in found if name not in self.files]
         chosen = [*known, *new][:MOST_FILES]
@@ -149,7 +170,9 @@ class EventFolder:
     def _begin_anew(self) -> bool:
         """Begin anew with the files that, by a close look, were written anew; are there some?"""
         changed = [
-            file for name, file in self.files.items() if file.is_changed(self._folder / name)
+            file
+            for name, file in self.files.items()
+            if file.is_changed(self._below, self._folder / name)
         ]
         begun = [file for file in changed if file.begin_anew(finishing=True)]
         return bool(begun)
@@ -158,7 +181,7 @@ class EventFolder:
         """What is new in a file, if it has something for a metric."""
         folder = "" if "/" not in name else PurePosixPath(name).parent.as_posix()
         file = self.files.setdefault(name, EventFile())
-        found = file.read(self._folder / name, finishing=self._finishing)
+        found = file.read(self._below, self._folder / name, finishing=self._finishing)
         return [look] if (look := self._look(folder, found)).scalars else []
 
     def _look(self, folder: str, found: Sequence[Scalar]) -> "Look":
@@ -220,21 +243,28 @@ def rank(metric: str, folder: str, tag: str) -> int | None:
     return _LIKE if tag.startswith(last) and folder.endswith(above) else None
 
 
-def _files(root: Path) -> Iterator[str]:
-    """The event files below a folder, as far as MOST_ENTRIES entries show; links are not
-    followed."""
-    folders, left = deque([(root, DEEPEST)]), MOST_ENTRIES
+def _files(root: Path, below: Path) -> Iterator[str]:
+    """The event files below a folder by their names in it, as far as MOST_ENTRIES entries show;
+    links are not followed."""
+    folders, left = deque([("", DEEPEST)]), MOST_ENTRIES
     while folders and left > 0:
         folder, depth = folders.popleft()
         try:
-            with os.scandir(folder) as found:
-                entries = list(islice(found, left))
+            with entries_below(below, root / folder) as found:
+                entries = [(each.name, _kind(each)) for each in islice(found, left)]
         except OSError:  # it is not there yet, or not any more
             continue
         left -= len(entries)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if depth > 1:
-                    folders.append((Path(entry.path), depth - 1))
-            elif MARK in entry.name and entry.is_file(follow_symlinks=False):
-                yield entry.path
+        for name, kind in entries:
+            path = os.path.join(folder, name)
+            if kind == "folder" and depth > 1:
+                folders.append((path, depth - 1))
+            elif kind == "file" and MARK in name:
+                yield path
+
+
+def _kind(entry: "os.DirEntry[str]") -> str:
+    """As far as it matters; a link is neither a folder nor a file."""
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    return "file" if entry.is_file(follow_symlinks=False) else ""

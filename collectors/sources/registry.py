@@ -20,11 +20,13 @@ def source_for(
     path: Path,
     clock: Callable[[], datetime],
     limits: Limits = USUAL,
+    below: Path | None = None,
 ) -> Source:
     """The source of an attempt that writes to `path`: a log, a file of metrics or reports, a folder
-    of event files, or the file with the port of its endpoint. Raises re2.error for a filter that
-    RE2 cannot read."""
-    source = _source(spec, metrics, path, clock, limits)
+    of event files, or the file with the port of its endpoint. No link is followed out of the folder
+    `below`, by default that of the file, or the folder of event files itself. Raises
+    re2.error for a filter that RE2 cannot read."""
+    source = _source(spec, metrics, path, clock, limits, below)
     if limits.points_per_second is None:
         return source
     return Thinned(source, Rate(limits.points_per_second))
@@ -36,6 +38,7 @@ def _source(
     path: Path,
     clock: Callable[[], datetime],
     limits: Limits,
+    below: Path | None,
 ) -> Source:
     if spec.collector.kind is CollectorKind.PROMETHEUS:
         from collectors.sources.endpoint import Endpoint  # other collectors stay small
@@ -44,5 +47,5 @@ def _source(
     if not spec.expects_metrics:
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:
-        return EventFolder(path, metrics, clock, spec.path)
-    return Tail(path, parser_for(spec, metrics), clock, limits.line_bytes)
+        return EventFolder(path, metrics, clock, spec.path, below=below)
+    return Tail(path, parser_for(spec, metrics), clock, limits.line_bytes, below=below)

@@ -3,14 +3,15 @@
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from collectors.parsers.explanation import explain, likeness, shape
 from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.presets import suggest
 from collectors.parsers.reading import Parser
-from events.diagnosis import MOST_EXAMPLES, MOST_NAMES, Diagnosis, RefusedValue
+from collectors.sources.below import LEADS_OUT, open_below
+from events.diagnosis import MOST_EXAMPLES, MOST_NAMES, Diagnosis, RefusedValue, cut_example
 from events.model import LARGEST_INT32
-from events.regular_file import open_regular
 
 SAMPLE_BYTES = 32 * 1024
 """Of the beginning, and of the end."""
@@ -18,7 +19,7 @@ MOST_LINES = 500
 
 
 def diagnose(
-    path: Path, parse: Parser, counts: Mapping[str, int], *, cut: int, late: bool
+    path: Path, below: Path, parse: Parser, counts: Mapping[str, int], *, cut: int, late: bool
 ) -> Diagnosis | None:
     """Why some of the parser's metrics have no count, and what else is to be said of a file that
     was read to its end; None if nothing is. `cut`, `late`: as in Diagnosis."""
@@ -29,7 +30,7 @@ def diagnose(
     if not (missing or refusals.count or cut or late or texts_cut or left_out):
         return None
     refused, skipped, examples = refusals.count, refusals.skipped, list(refusals.examples)
-    found = _sampled(path, parse, missing) if missing else Diagnosis()
+    found = _sampled(path, below, parse, missing) if missing else Diagnosis()
     return found.model_copy(
         update={
             "refused": min(refused, LARGEST_INT32),
@@ -43,14 +44,14 @@ def diagnose(
     )
 
 
-def _sampled(path: Path, parse: Parser, missing: Sequence[str]) -> Diagnosis:
+def _sampled(path: Path, below: Path, parse: Parser, missing: Sequence[str]) -> Diagnosis:
     """What is in the file beside reports, by a part of its lines. `parse` counts them again."""
     try:
-        lines = list(_lines(path))
+        lines = list(_lines(path, below))
     except PermissionError:
         return Diagnosis(absent=True, failure=_closed(path))
-    except OSError:  # it is not there, or is no file
-        return Diagnosis(absent=True)
+    except OSError as error:  # it is not there, or is no file
+        return Diagnosis().model_copy(update=absence(error, below))
     found = Findings(missing)
     half = MOST_LINES // 2
     lines = lines if len(lines) <= MOST_LINES else [*lines[:half], *lines[-half:]]
@@ -58,6 +59,14 @@ def _sampled(path: Path, parse: Parser, missing: Sequence[str]) -> Diagnosis:
         found.add(line, parse)
     preset = None if isinstance(parse, JsonLines) else suggest(lines, missing)
     return found.diagnosis().model_copy(update={"preset": preset.value if preset else ""})
+
+
+def absence(error: OSError, below: Path) -> dict[str, Any]:
+    """What a diagnosis says of a place where nothing can be opened below that folder."""
+    return {
+        "absent": True,
+        "leads_out_of": cut_example(str(below)) if error.errno == LEADS_OUT else "",
+    }
 
 
 def _closed(path: Path) -> str:
@@ -69,9 +78,9 @@ def _closed(path: Path) -> str:
     return f"it has mode {stat.S_IMODE(facts.st_mode):04o} and belongs to user {facts.st_uid}"
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, below: Path) -> Iterator[str]:
     """The lines of the beginning and of the end that are not empty."""
-    with open_regular(path) as file:
+    with open_below(below, path) as file:
         data = file.read(SAMPLE_BYTES)
         end = file.seek(0, 2)
         if end > len(data):

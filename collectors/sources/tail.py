@@ -13,6 +13,7 @@ import orjson
 
 from collectors.limits import MAX_LINE
 from collectors.parsers.reading import Parser
+from collectors.sources.below import open_below
 from collectors.sources.moments import Moments
 from collectors.sources.part import ReadPart
 from collectors.sources.sample import diagnose
@@ -20,7 +21,7 @@ from collectors.sources.watch import FileWatch, watching
 from events.diagnosis import Diagnosis
 from events.metrics import Point
 from events.model import EARLIEST
-from events.regular_file import NOTHING_THERE, open_regular
+from events.regular_file import NOTHING_THERE
 
 MAX_BYTES = 1024 * 1024
 """Bytes of the file that one `read` takes at most."""
@@ -41,9 +42,17 @@ class Tail:
     """
 
     def __init__(
-        self, path: Path, parse: Parser, clock: Callable[[], datetime], max_line: int = MAX_LINE
+        self,
+        path: Path,
+        parse: Parser,
+        clock: Callable[[], datetime],
+        max_line: int = MAX_LINE,
+        *,
+        below: Path | None = None,
     ) -> None:
+        """`below`: the folder out of which no link may lead; that of the file unless given."""
         self.path = path
+        self._below = below or path.parent
         self._max_line = max_line
         self._parse = parse
         self._clock = clock
@@ -95,7 +104,7 @@ class Tail:
         """Why metrics are missing, by a part of the file, and what was left out; once `finish` has
         returned all. None if there is nothing to say."""
         late = self._moments.late(self._steps)
-        return diagnose(self.path, self._parse, self._steps, cut=self._cut, late=late)
+        return diagnose(self.path, self._below, self._parse, self._steps, cut=self._cut, late=late)
 
     def texts(self) -> dict[str, str]:
         """As Source.texts."""
@@ -160,7 +169,7 @@ class Tail:
         self._read_part.add(self._chunk)
         self._chunk, self._lines, self._place = b"", b"", 0
         try:
-            with open_regular(self.path) as file:
+            with open_below(self._below, self.path) as file:
                 self._moments.open()
                 part = self._read_part
                 if not part.begins(file) or (last and not part.is_whole(file)):

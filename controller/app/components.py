@@ -218,6 +218,7 @@ def local_follow(cluster: LocalCluster, limits: Limits) -> Follow:
             cluster.metrics_path(launched),
             now,
             limits,
+            cluster.log_path(launched.key).parent,
         )
 
     return follow

@@ -82,7 +82,14 @@ def _collector(settings: KafkaSettings, limits: Limits) -> CollectorOf:
         assert launch.shard is not None
         spec = launch.spec.metrics_collector_spec
         return command_line(
-            launch.key, launch.shard, spec, launch.spec.metrics, file, folder / "spool", options
+            launch.key,
+            launch.shard,
+            spec,
+            launch.spec.metrics,
+            file,
+            folder / "spool",
+            options,
+            folder,
         ), environment
 
     return command

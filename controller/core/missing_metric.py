@@ -25,6 +25,8 @@ def why_unreported(
     collector = spec.metrics_collector_spec
     if seen is not None and seen.silent:
         return _silence(observation)
+    if seen is not None and seen.leads_out_of:
+        return f"a link that leads out of {seen.leads_out_of} is not followed"
     if collector.collector.kind.takes_reports:
         return _unreported(metric, collector.collector.kind, seen or Diagnosis())
     if collector.collector.kind is CollectorKind.PROMETHEUS:

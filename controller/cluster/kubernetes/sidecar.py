@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
 
 from controller.cluster import Launch
-from controller.cluster.kubernetes.metrics_volume import metrics_mount
+from controller.cluster.kubernetes.metrics_volume import metrics_folder, metrics_mount
 from controller.cluster.kubernetes.templates import PodTemplate, append
 from events.spec.collector import METRICS_PORT, REPORT_FILE, CollectorKind, MetricsCollectorSpec
 
@@ -76,7 +77,7 @@ def add_collector(
     container = pod.container(name)
     assert container is not None
     spec = launch.spec.metrics_collector_spec
-    file, shared = STDOUT, [share(pod, container)]
+    file, below, shared = STDOUT, "", [share(pod, container)]
     beside = [*shared]
     if spec.collector.kind is CollectorKind.PUSH:
         file = REPORTS
@@ -93,9 +94,10 @@ def add_collector(
     elif spec.collector.kind.has_path:
         file = spec.path
         shared.append(metrics_mount(pod, container, spec))
+        below = str(shared[-1]["mountPath"])
     else:
         container["command"] = [*WRAPPER, *container["command"]]
-    add_first(pod, _collector(launch, sidecar, file, shared, api_version), sidecar)
+    add_first(pod, _collector(launch, sidecar, file, below, shared, api_version), sidecar)
     return beside
 
 
@@ -122,7 +124,12 @@ def add_first(pod: PodTemplate, container: dict[str, Any], sidecar: Sidecar) -> 
 
 
 def _collector(
-    launch: Launch, sidecar: Sidecar, file: str, mounts: list[dict[str, Any]], api_version: str
+    launch: Launch,
+    sidecar: Sidecar,
+    file: str,
+    below: str,
+    mounts: list[dict[str, Any]],
+    api_version: str,
 ) -> dict[str, Any]:
     described = {"TRIALSTREAM_TRIAL": launch.name, "TRIALSTREAM_ATTEMPT": str(launch.key.attempt)}
     environment: list[dict[str, Any]] = [  # a mount may name a folder after the trial
@@ -137,7 +144,7 @@ def _collector(
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy,
         "restartPolicy": "Always",
-        "args": [*_arguments(launch, file), *sidecar.options],
+        "args": [*_arguments(launch, file, below), *sidecar.options],
         "env": environment,
         "resources": {"requests": dict(sidecar.requests), "limits": dict(sidecar.limits)},
         "volumeMounts": mounts,
@@ -149,8 +156,10 @@ def _collector(
     return written
 
 
-def _arguments(launch: Launch, file: str) -> list[str]:
-    """For `collectors.command`. Each `$` is doubled, because Kubernetes expands single ones."""
+def _arguments(launch: Launch, file: str, below: str) -> list[str]:
+    """For `collectors.command`. Each `$` is doubled, because Kubernetes expands single ones.
+    `below` is the mount that has the file; left out where a collector, which may be of an older
+    image, takes it to be so by itself."""
     key, spec = launch.key, launch.spec.metrics_collector_spec
     assert launch.shard is not None
     spec_json = orjson.dumps(
@@ -163,4 +172,6 @@ def _arguments(launch: Launch, file: str) -> list[str]:
         *(word for metric in launch.spec.metrics for word in ("--metric", metric)),
         "--file", file, "--spool", f"{FOLDER}/spool", "--linger", str(DELIVERY_SECONDS),
     ]  # fmt: skip
+    if below and PurePosixPath(below) != metrics_folder(spec):
+        words += ["--below", below]
     return [word.replace("$", "$$") for word in words]

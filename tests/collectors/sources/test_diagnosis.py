@@ -214,7 +214,7 @@ def test_whatever_the_bytes_it_is_bounded(
     parse = (
         JsonLines(metrics) if kind == "json" else Text(metrics, [r"(.*)=(.*)"][kind == "text" :])
     )
-    found = diagnose(path, parse, {}, cut=0, late=False)
+    found = diagnose(path, path.parent, parse, {}, cut=0, late=False)
     assert found is not None
     assert len(found.nearest) <= MOST_EXAMPLES
     assert all(len(one) <= LONGEST_EXAMPLE for one in (*found.nearest, *found.others))

@@ -236,7 +236,7 @@ def test_what_is_no_regular_file_has_nothing_and_holds_nobody_up(tmp_path: Path,
     assert reader.finish() == []
 
 
-def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+def test_a_link_to_a_file_beside_it_is_read(tmp_path: Path) -> None:
     append(tmp_path / "there", b"loss=1\n")
     (tmp_path / "log").symlink_to(tmp_path / "there")
     assert tail(tmp_path / "log").read() == [Point("loss", 1, NOON, 1.0)]

@@ -80,7 +80,7 @@ def tensorboard(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 def ours(file: Path) -> list[Row]:
     reader, rows = EventFile(), list[Row]()
-    while found := reader.read(file):
+    while found := reader.read(file.parent, file):
         rows += [(one.tag, one.step, one.wall_time, repr(one.value)) for one in found]
     assert (reader.broken, reader.too_long, reader.part.size) == (0, 0, file.stat().st_size)
     return sorted(rows)

@@ -36,6 +36,12 @@ OTHER: Observation = {"accuracy": observation(0.5)["loss"]}
             "its collector may not read what it wrote to /out/metrics: it has mode 0600 and "
             "belongs to user 7; write it with a umask of 022",
         ),
+        (
+            FILE,
+            Diagnosis(absent=True, leads_out_of="/out"),
+            "a link that leads out of /out is not followed",
+        ),
+        (PUSH, Diagnosis(absent=True, leads_out_of="/t"), "a link that leads out of /t is not"),
         (FILE, Diagnosis(empty=True), "what it wrote to /out/metrics is empty"),
         (PUSH, Diagnosis(absent=True), UNCALLED),
         (PUSH, None, f"{UNCALLED} with a number as loss"),

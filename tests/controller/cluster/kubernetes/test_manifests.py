@@ -35,7 +35,14 @@ from controller.cluster.kubernetes.sidecar import (
 )
 from controller.cluster.kubernetes.templates import primary_templates
 from events.ids import ExperimentId, Shard, TrialNumber
-from events.spec.collector import REPORT_FILE, Collector, CollectorKind, MetricsCollectorSpec
+from events.spec.collector import (
+    REPORT_FILE,
+    Collector,
+    CollectorKind,
+    FileSystemPath,
+    MetricsCollectorSpec,
+    Source,
+)
 from events.spec.defaults import with_defaults
 from events.spec.document import load
 from events.spec.experiment import ExperimentSpec
@@ -247,6 +254,30 @@ def test_a_file_is_shared_and_the_command_left_alone() -> None:
     assert folder in [mount["mountPath"] for mount in main["volumeMounts"]]
     shared = [mount for mount in collector["volumeMounts"] if mount["mountPath"] == folder]
     assert [mount["readOnly"] for mount in shared] == [True]
+
+
+@pytest.mark.parametrize(
+    ("mounted", "below"), [("/out", ["--below", "/out"]), ("/out/run", []), ("/else", [])]
+)
+def test_no_link_is_followed_out_of_the_mount_that_has_the_file(
+    mounted: str, below: list[str]
+) -> None:
+    """Which is named where it is not just the file's folder: a collector may be of an older
+    image."""
+    spec = document({"volumes": [{"name": "v", "emptyDir": {}}]})
+    template = spec.trial_template.trial_spec
+    assert template is not None
+    pod = template["spec"]["template"]["spec"]
+    pod["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": mounted}]
+    path = FileSystemPath(path="/out/run/metrics.log", kind="File")
+    collector = MetricsCollectorSpec(
+        collector=Collector(kind=CollectorKind.FILE), source=Source(file_system_path=path)
+    )
+    values = {parameter.name: 1 for parameter in spec.parameters}
+    one = launch(spec.model_copy(update={"metrics_collector_spec": collector}), **values)
+    (made,) = collectors(manifest(one, SIDECAR, DENY)["spec"]["template"]["spec"])
+    words = made["args"]
+    assert words[words.index("/trialstream/spool") + 3 :][:2] == below
 
 
 PUSH = MetricsCollectorSpec(collector=Collector(kind=CollectorKind.PUSH))
