@@ -20,7 +20,7 @@ from controller.cli.experiment_file import load_experiment
 from controller.cli.options import ExperimentFile, ListFormat, ListOutput, read_settings
 from controller.cli.tables import heading, pairs, table
 from controller.cluster import AttemptKey, Launch
-from controller.cluster.kubernetes.manifests import ManifestError, manifest
+from controller.cluster.kubernetes.manifests import ManifestError, manifest, workload_warnings
 from controller.cluster.kubernetes.sidecar import Sidecar
 from controller.cluster.local.program import Process, process_warnings, render_process
 from controller.views import words
@@ -127,7 +127,8 @@ def _on_kubernetes(file: Path) -> tuple[ExperimentDocument, Example]:
         raise CommandError(f"{file}: {error}", ExitCode.INVALID) from None
     facts = [("Workload", _yaml(workload))]
     where = f"as workloads of Kubernetes, each a {workload.get('kind')}"
-    return document, Example(where, facts, {"workload": workload})
+    warnings = tuple(workload_warnings(document.spec, workload))
+    return document, Example(where, facts, {"workload": workload}, warnings=warnings)
 
 
 def _yaml(workload: dict[str, Any]) -> str:

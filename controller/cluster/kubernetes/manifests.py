@@ -12,7 +12,11 @@ from controller.cluster.kubernetes.custom_collector import (
 from controller.cluster.kubernetes.labels import RULES, Rules, labels_of, workload_name, write_rules
 from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING, shape_problems
 from controller.cluster.kubernetes.metrics_volume import sharing_problems
-from controller.cluster.kubernetes.pod_numbering import number_pods, numbering_problems
+from controller.cluster.kubernetes.pod_numbering import (
+    number_pods,
+    numbering_problems,
+    numbering_warnings,
+)
 from controller.cluster.kubernetes.policy import USER_MAPS, Policy, forbidden_fields
 from controller.cluster.kubernetes.report_module import add_report_module
 from controller.cluster.kubernetes.sidecar import UNWRAPPED, Sidecar, add_collector, can_collect
@@ -111,6 +115,14 @@ def workload_problems(spec: ExperimentSpec, policy: Policy) -> Iterator[Problem]
         yield from sharing_problems(pods, name, spec.metrics_collector_spec)
     else:
         yield _no_primary(_copied(tree), template)
+
+
+def workload_warnings(spec: ExperimentSpec, workload: dict[str, Any]) -> list[str]:
+    """What is to be known of a workload of a valid `spec`."""
+    if not spec.metrics_collector_spec.expects_metrics:
+        return []
+    primary = primary_templates(workload, spec.trial_template)
+    return list(numbering_warnings(workload, primary))
 
 
 def _source(template: TrialTemplate) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""Of a Job's several pods only the first reports: has them numbered, or says why they cannot be."""
+"""Of several equal pods only the first reports: says so, has those of a Job numbered, or says why
+they cannot be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from controller.cluster.kubernetes.manifest_validation import REPLICAS, TRAINING
 from controller.cluster.kubernetes.reading import dict_of
+from controller.cluster.kubernetes.templates import PodTemplate
 from events.spec.problem import Problem
 
 _MODE, _NUMBERED = "completionMode", "Indexed"
@@ -26,6 +29,23 @@ def numbering_problems(tree: dict[str, Any]) -> Iterator[Problem]:
         )
     elif _is_several(spec.get("completions")) and spec.get(_MODE, _NUMBERED) != _NUMBERED:
         yield Problem(("spec", _MODE), f"must be {_NUMBERED}, {why}; leave it out")
+
+
+def numbering_warnings(tree: dict[str, Any], primary: Sequence[PodTemplate]) -> Iterator[str]:
+    """Which pods of a trial do not report, although they have the primary container."""
+    why = "their metrics would be mixed: have it report those of all"
+    if _is_several(count := _job(tree).get("completions")):
+        yield (
+            f"of the {count} pods of a trial the first alone reports; {why}. They are numbered for "
+            f"it ({_MODE}: {_NUMBERED})"
+        )
+    if tree.get("apiVersion") != TRAINING:
+        return
+    for field in REPLICAS:
+        for name, replica in dict_of(dict_of(tree, "spec"), field).items():
+            count = dict_of({name: replica}, name).get("replicas")
+            if _is_several(count) and any(pod.replica == name for pod in primary):
+                yield f"of the {count} {name} pods of a trial the first alone reports; {why}"
 
 
 def _job(tree: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,38 @@ def test_what_has_no_meaning_on_one_machine_is_said_there(tmp_path: Path) -> Non
     assert json.loads(check(file, "--cluster", "kubernetes", "-o", "json").output)["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("tfjob-mnist-with-summaries", "of the 2 Worker pods of a trial the first alone reports"),
+        ("pytorchjob-mnist", None),
+        ("trainjob-pytorch", None),
+        ("random", None),
+    ],
+)
+def test_that_of_several_equal_pods_one_reports_is_said(file: str, said: str | None) -> None:
+    shown = check(KATIB.parent / f"{file}.yaml", "--cluster", "kubernetes", "-o", "json")
+    found = [one for one in json.loads(shown.output)["warnings"] if "alone reports" in one]
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("StdOut", 1), ("Push", 1), ("None", 0)])
+def test_that_the_pods_of_a_job_are_numbered_is_said(tmp_path: Path, kind: str, count: int) -> None:
+    template = job({})
+    file = tmp_path / "tune.yaml"
+    for completions in (1, 3):
+        template["trialSpec"]["spec"]["completions"] = completions
+        collector = {"collector": {"kind": kind}}
+        file.write_text(experiment_text(trialTemplate=template, metricsCollectorSpec=collector))
+        shown = check(file, "--cluster", "kubernetes", "-o", "json").output
+        found = [one for one in json.loads(shown)["warnings"] if "alone reports" in one]
+        assert len(found) == (count if completions > 1 else 0)
+        if found:
+            assert found[0].startswith("of the 3 pods of a trial the first alone reports")
+            assert "completionMode: Indexed" in found[0]
+
+
 def test_more_trials_at_a_time_than_the_machine_runs_are_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
