@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from collectors.limits import MAX_LINE, SPOOL_BYTES, Limits
+from collectors.limits import ANSWER_SECONDS, MAX_LINE, PAGE_BYTES, SPOOL_BYTES, Limits
 from collectors.ship.collect import LINGER_SECONDS, PATIENCE_SECONDS, Collector
 from collectors.ship.spool import Spool
 from collectors.sources.registry import source_for
@@ -88,6 +88,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--points-per-second", type=int,
         help="points that are taken, over a minute; further ones are thinned (default: all)",
+    )  # fmt: skip
+    options.add_argument(
+        "--page-bytes", type=int, default=PAGE_BYTES,
+        help="bytes that a page for Prometheus may have (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
+        "--answer-seconds", type=float, default=ANSWER_SECONDS,
+        help="seconds by which such a page has to be there (default: %(default)s)",
     )  # fmt: skip
     options.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS,
@@ -169,7 +177,10 @@ async def _collect(
 
 
 def _limits(options: argparse.Namespace) -> Limits:
-    return Limits(options.line_bytes, options.spool_bytes, options.points_per_second)
+    return Limits(
+        options.line_bytes, options.spool_bytes, options.points_per_second, options.page_bytes,
+        options.answer_seconds,
+    )  # fmt: skip
 
 
 def _until_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:

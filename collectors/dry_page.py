@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from collectors.dry_words import few, suggestion, suggestions, tally
-from collectors.sources.endpoint import LARGEST_PAGE
+from collectors.limits import PAGE_BYTES
 from collectors.sources.exposition import OPEN_METRICS, Page, Wanted, written
 from events.diagnosis import quoted
 
@@ -25,9 +25,9 @@ class DryPage:
     @classmethod
     def of(cls, file: BinaryIO, metrics: Sequence[str]) -> "DryPage":
         """Raises ValueError for what is no page, or too long."""
-        data = file.read(LARGEST_PAGE + 1)
-        if len(data) > LARGEST_PAGE:
-            raise ValueError(f"the page has more than {LARGEST_PAGE // 2**20} MiB; none is read")
+        data = file.read(PAGE_BYTES + 1)
+        if len(data) > PAGE_BYTES:
+            raise ValueError(f"the page has more than {PAGE_BYTES // 2**20} MiB; none is read")
         text = data.decode(errors="replace")
         is_open = text.rstrip().endswith(_LAST_LINE)
         return cls(Page(text, OPEN_METRICS if is_open else ""), metrics)

@@ -207,6 +207,19 @@ class CollectorSettings(Section):
         "says how many were reported.",
         json_schema_extra={"default": "all"},
     )
+    scrape_kib: int = Field(
+        default=1024,
+        ge=1,
+        le=65_536,
+        description="What a page of a program with PrometheusMetric may have; of a longer one "
+        "nothing is read, and why says so.",
+    )
+    scrape_seconds: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=300,
+        description="By then such a page has to be there.",
+    )
 
 
 class HistorySettings(Section):

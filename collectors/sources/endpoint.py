@@ -12,6 +12,7 @@ from threading import Thread
 
 import orjson
 
+from collectors.limits import USUAL, Limits
 from collectors.sources.below import open_below
 from collectors.sources.exposition import Page, Wanted
 from collectors.sources.watch import Unwatched
@@ -19,12 +20,8 @@ from events.diagnosis import Diagnosis
 from events.metrics import Point
 from events.spec.endpoint import DEFAULT_PATH, HttpGet
 
-ANSWER_SECONDS = 5.0
-"""A page has to be there by then."""
 LAST_SECONDS = 0.2
 """What the last scrape may take: the trial has ended, and its endpoint is usually gone."""
-LARGEST_PAGE = 1024 * 1024
-"""Bytes; of a longer page nothing is read."""
 _LOOK_SECONDS = 0.05
 """Between two looks whether a scrape is done or due."""
 _ACCEPT = "text/plain;version=0.0.4"
@@ -40,9 +37,15 @@ class Endpoint:
     """
 
     def __init__(
-        self, get: HttpGet, metrics: Sequence[str], clock: Callable[[], datetime], port_file: Path
+        self,
+        get: HttpGet,
+        metrics: Sequence[str],
+        clock: Callable[[], datetime],
+        port_file: Path,
+        limits: Limits = USUAL,
     ) -> None:
         self._get = get
+        self._limits = limits
         self._wanted = [Wanted.of(metric) for metric in metrics]
         self._clock = clock
         self._port_file = port_file
@@ -104,7 +107,7 @@ class Endpoint:
 
     def _begun(self) -> "_Scrape":
         self._due = time.monotonic() + self._get.interval
-        scrape = _Scrape(self._get, self._port_file, self._wanted)
+        scrape = _Scrape(self._get, self._port_file, self._wanted, self._limits)
         scrape.start()
         return scrape
 
@@ -128,18 +131,21 @@ class Endpoint:
 class _Scrape(Thread):
     """One scrape; once the thread has ended, there is a page, or the reason why there is none."""
 
-    def __init__(self, get: HttpGet, port_file: Path, wanted: Sequence[Wanted]) -> None:
+    def __init__(
+        self, get: HttpGet, port_file: Path, wanted: Sequence[Wanted], limits: Limits
+    ) -> None:
         super().__init__(name="scrape", daemon=True)  # of an endpoint that never ends its answer
         self._get = get
         self._port_file = port_file
         self._wanted = wanted
+        self._limits = limits
         self.page: Page | None = None
         self.values: list[tuple[str, float, datetime | None]] = []
         self.failure = ""
 
     def run(self) -> None:
         try:
-            page = _fetched(self._get, self._port())
+            page = _fetched(self._get, self._port(), self._limits)
             self.values, self.page = list(page.values(self._wanted)), page
         except (HTTPException, OSError, ValueError) as error:
             self.failure = str(error) or type(error).__name__
@@ -152,32 +158,33 @@ class _Scrape(Thread):
             return self._get.port_number
 
 
-def _fetched(get: HttpGet, port: int) -> Page:
+def _fetched(get: HttpGet, port: int, limits: Limits) -> Page:
     """Raises OSError, HTTPException, or ValueError for an answer that is no page."""
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + limits.answer_seconds
     headers = {"Accept": _ACCEPT, **{one.name: one.value for one in get.http_headers}}
-    with closing(_connection(get, port)) as connection:
+    with closing(_connection(get, port, limits.answer_seconds)) as connection:
         connection.request("GET", get.path or DEFAULT_PATH, headers=headers)
         response = connection.getresponse()
         if response.status != 200:
             raise ValueError(f"it answered {response.status} {response.reason}")
-        return Page(_body(response, deadline), response.headers.get("Content-Type", ""))
+        text = _body(response, deadline, limits)
+        return Page(text, response.headers.get("Content-Type", ""))
 
 
-def _connection(get: HttpGet, port: int) -> HTTPConnection:
+def _connection(get: HttpGet, port: int, seconds: float) -> HTTPConnection:
     if get.scheme != "HTTPS":
-        return HTTPConnection("localhost", port, timeout=ANSWER_SECONDS)
+        return HTTPConnection("localhost", port, timeout=seconds)
     # As for Kubernetes' own probes: what is on this host needs no certificate that others trust.
     trusting = ssl._create_unverified_context()
-    return HTTPSConnection("localhost", port, timeout=ANSWER_SECONDS, context=trusting)
+    return HTTPSConnection("localhost", port, timeout=seconds, context=trusting)
 
 
-def _body(response: HTTPResponse, deadline: float) -> str:
+def _body(response: HTTPResponse, deadline: float, limits: Limits) -> str:
     body = bytearray()
     while part := response.read1(64 * 1024):
         body += part
-        if len(body) > LARGEST_PAGE:
-            raise ValueError(f"its page has more than {LARGEST_PAGE // 2**20} MiB")
+        if len(body) > limits.page_bytes:
+            raise ValueError(f"its page has more than {limits.page_bytes // 1024:,} KiB")
         if time.monotonic() > deadline:
-            raise ValueError(f"its page was not there after {ANSWER_SECONDS:g} s")
+            raise ValueError(f"its page was not there after {limits.answer_seconds:g} s")
     return body.decode(errors="replace")

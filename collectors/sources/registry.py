@@ -43,7 +43,7 @@ def _source(
     if spec.collector.kind is CollectorKind.PROMETHEUS:
         from collectors.sources.endpoint import Endpoint  # other collectors stay small
 
-        return Endpoint(spec.http_get, metrics, clock, path)
+        return Endpoint(spec.http_get, metrics, clock, path, limits)
     if not spec.expects_metrics:
         return Nothing()
     if spec.collector.kind is CollectorKind.TENSORFLOW_EVENT:

@@ -203,7 +203,11 @@ async def open_components(
 def limits_of(settings: CollectorSettings) -> Limits:
     """How much of what a trial writes is taken."""
     return Limits(
-        settings.line_kib * KIB, settings.spool_mib * KIB * KIB, settings.points_per_second
+        settings.line_kib * KIB,
+        settings.spool_mib * KIB * KIB,
+        settings.points_per_second,
+        settings.scrape_kib * KIB,
+        settings.scrape_seconds,
     )
 
 

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, Metric, start
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from collectors.sources.endpoint import LARGEST_PAGE, Endpoint
+from collectors.limits import PAGE_BYTES, Limits
+from collectors.sources.endpoint import Endpoint
 from collectors.sources.exposition import OPEN_METRICS, Page, Wanted
 from events.clock import now
 from events.metrics import Point
@@ -178,7 +179,7 @@ def answering(status: int, kind: str, body: bytes) -> Iterator[int]:
         (500, b"loss 1\n", "it answered 500 Not so"),
         (302, b"loss 1\n", "it answered 302 Not so"),
         (200, b"loss one\n", "could not convert string to float"),
-        (200, b"loss 1\n" + b"#" * LARGEST_PAGE, "its page has more than 1 MiB"),
+        (200, b"loss 1\n" + b"#" * PAGE_BYTES, "its page has more than 1,024 KiB"),
     ],
 )
 def test_what_is_no_page_has_no_values_and_is_said(
@@ -202,6 +203,43 @@ def test_it_asks_as_the_experiment_says(tmp_path: Path) -> None:
         (point,) = next_points(source)
     assert (Odd.asked["path"], Odd.asked["X-Token"]) == ("/mine", "abc")
     assert (point.value, point.at.timestamp()) == (0.5, 1700000000.25)
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """A program whose page never ends."""
+    gone = threading.Event()
+
+    def drip(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.recv(4096)
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\nloss 1\n")
+            while not gone.wait(0.01):
+                client.sendall(b"# more\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=lambda: drip(listening.accept()[0]))
+        thread.start()
+        yield listening.getsockname()[1]
+        gone.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(answer_seconds=0.2), "its page was not there after 0.2 s"),
+        (Limits(page_bytes=1024), "its page has more than 1 KiB"),
+    ],
+)
+def test_a_page_that_never_ends_is_left(limits: Limits, words: str, tmp_path: Path) -> None:
+    with dripping() as port:
+        get = HttpGet.model_validate({"port": port, "intervalSeconds": 60}, strict=False)
+        source = Endpoint(get, ["loss"], now, tmp_path / "port", limits)
+        eventually(lambda: bool(source.read()) or bool(source.diagnosis().failure))  # type: ignore[union-attr]
+        seen = source.diagnosis()
+    assert seen is not None
+    assert seen.failure == words
 
 
 def test_nobody_waits_for_a_program_that_never_answers(tmp_path: Path) -> None:

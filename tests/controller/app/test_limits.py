@@ -17,10 +17,15 @@ from events.spec.document import load
 from tests.controller.cluster.kubernetes.test_manifests import KATIB, launch
 from tests.experiments import experiment_spec
 
-SMALL = limits_of(CollectorSettings(line_kib=1, spool_mib=3, points_per_second=10))
+SMALL = limits_of(
+    CollectorSettings(
+        line_kib=1, spool_mib=3, points_per_second=10, scrape_kib=2, scrape_seconds=0.5
+    )
+)
 KAFKA = KafkaSettings("127.0.0.1:1")
 WORDS = [
     "--line-bytes", "1024", "--spool-bytes", str(3 * KIB * KIB), "--points-per-second", "10",
+    "--page-bytes", "2048", "--answer-seconds", "0.5",
 ]  # fmt: skip
 
 
@@ -40,7 +45,7 @@ def test_a_collector_takes_its_limits() -> None:
 def test_collectors_are_started_with_them() -> None:
     one = launch(experiment_spec())
     command, _ = _collector(KAFKA, SMALL)(one, Path("log"), Path("folder"))
-    assert command[-6:] == WORDS
+    assert command[-len(WORDS) :] == WORDS
 
 
 def test_pods_have_them() -> None:
@@ -49,7 +54,7 @@ def test_pods_have_them() -> None:
     sidecar = _settings(KubernetesSettings(), KAFKA, SMALL).sidecar
     pod = manifest(one, sidecar, DENY)["spec"]["template"]["spec"]
     (args,) = [each["args"] for each in pod["initContainers"] if each["name"] == COLLECTOR]
-    assert args[-6:] == WORDS
+    assert args[-len(WORDS) :] == WORDS
 
 
 async def test_a_trial_without_a_collector_is_read_within_them(tmp_path: Path) -> None:
