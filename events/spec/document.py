@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from events.spec.collector import CollectorKind
+from events.spec.converted import converted_words
 from events.spec.defaults import with_defaults
 from events.spec.experiment import ExperimentSpec
 from events.spec.head import KATIB as KATIB
@@ -62,6 +63,14 @@ def load(text: bytes) -> ExperimentDocument:
     document = read(text)
     loaded = load_tree(document.tree, document.lines)
     return replace(loaded, warnings=(*loaded.warnings, *changed_words(document, loaded.spec)))
+
+
+def load_object(tree: dict[str, Any]) -> ExperimentDocument:
+    """As `load`, of an object of the cluster, whose YAML kubectl has read."""
+    loaded = load_tree(tree, {})
+    if found := list(converted_words(tree)):
+        raise InvalidDocumentError(found, {})
+    return loaded
 
 
 def load_tree(tree: dict[str, Any], lines: Mapping[Path, int]) -> ExperimentDocument:

@@ -33,7 +33,7 @@ from events.signals import (
     ResumeRequested,
     Signal,
 )
-from events.spec.document import ExperimentDocument, load_tree
+from events.spec.document import ExperimentDocument, load_object, load_tree
 from events.spec.yaml import DocumentError
 
 ASK_AGAIN_SECONDS = 20.0
@@ -96,7 +96,7 @@ class Step:
         """Hand the experiment in, or say in the object why it is refused."""
         ledger, check = self.ports.ledger, self.ports.check
         try:
-            document = _document(self.obj)
+            document = load_object(dict(self.obj.document))
             await examine(ledger, check, document.namespace, document.spec)
             await require_free_name(ledger, self.obj.id, document.namespace, document.name)
         except DocumentError as error:
