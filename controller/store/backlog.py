@@ -60,8 +60,9 @@ class Backlog:
 
     def hold(self, key: bytes, deliveries: Sequence[Delivery]) -> None:
         """Put back what was taken of an experiment, before what has come since; it has no turn
-        until `release`."""
-        self._queues[key] = deque([*deliveries, *self._queues.get(key, ())])
+        until `release`. What came under another key is put in its place."""
+        waiting = [*deliveries, *self._queues.get(key, ())]
+        self._queues[key] = deque(sorted(waiting, key=lambda one: one.position))
         self.waiting += len(deliveries)
         self._size += sum(one.record.size for one in deliveries)
         self._held.add(key)

@@ -54,6 +54,18 @@ def test_what_is_held_back_has_no_turn_and_comes_before_what_follows_it() -> Non
     assert (backlog.waiting, backlog.oldest(5)) == (0, 5)
 
 
+def test_what_comes_under_a_foreign_key_is_held_back_in_its_place() -> None:
+    """Or the position would pass what waits longer, and the next owner would never read it."""
+    backlog = Backlog()
+    backlog.add([delivery(0, b"a"), delivery(1, b"a")])
+    backlog.hold(b"a", backlog.take())
+    backlog.add([delivery(2, b"of a, says its header")])
+    backlog.hold(b"a", backlog.take())
+    assert backlog.oldest(3) == 0
+    backlog.release(b"a")
+    assert [one.position for one in backlog.take()] == [0, 1, 2]
+
+
 def test_what_is_held_back_gives_way_when_others_have_no_room() -> None:
     backlog, few = Backlog(), MAX_RECORDS // 4
     backlog.hold(b"a", [delivery(n, b"a", 1) for n in range(few)])
