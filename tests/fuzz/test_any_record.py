@@ -3,6 +3,7 @@ on; what is left can be read by the next owner and listed by everybody."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -29,12 +30,38 @@ from tests.controller.histories import START, assignment
 from tests.eventually import eventually_async
 from tests.fuzz.generator import SEED, Generator, ce_type, examples
 from tests.tiers import LONG
+from tests.trialstream.raw_batches import CODECS, batch
+from tests.trialstream.test_batches import fetched
+from trialstream.kafka.records import delivery
+from trialstream.records import DAMAGED, damage
 
 ROUND = 50
 """Records about one experiment, before it is looked whether the next one is decided on."""
 ROUNDS = 2_000 if LONG else 8
 LOOK = MOST_LETTERS // ROUND // 2
 """Rounds between two looks at what was put aside: of more, the oldest go."""
+
+
+def unlike(owner: Owner, make: Generator, one: Record) -> Record:
+    """The record, seldom under a key that is not its experiment's, or as what stands in the place
+    of a damaged batch of it."""
+    if make.chance.random() < 0.05:
+        keys = (b"", b"\xff\0", str(owner.author.id).encode(), str(uuid4()).encode(), b"k" * 5_000)
+        one = replace(one, key=make.chance.choice(keys))
+    if make.chance.random() < 0.05:
+        codec = make.chance.choice(list(CODECS.values()))
+        made = batch(0, [one.value] * make.chance.choice((1, 3)), codec)
+        found, _ = fetched(make.damaged(made) if make.chance.random() < 0.5 else damaged(made))
+        seen = [delivery(one.topic, part).record for part in found]
+        one = replace(seen[-1], partition=one.partition) if seen else one
+    if make.chance.random() < 0.02:
+        one = replace(one, headers=(*one.headers, (DAMAGED, b"says a stranger")))
+    return one
+
+
+def damaged(made: bytes) -> bytes:
+    """With another last byte, and so a wrong checksum."""
+    return made[:-1] + bytes([made[-1] ^ 1])
 
 
 def record(owner: Owner, make: Generator, target: ExperimentId) -> Record:
@@ -54,7 +81,8 @@ def record(owner: Owner, make: Generator, target: ExperimentId) -> Record:
     value = json.dumps(tree).encode()
     if make.chance.random() < 0.05:
         value = make.damaged(value)
-    return Record(topic, owner.holding.shard, known.key, tuple(headers.items()), value)
+    made = Record(topic, owner.holding.shard, known.key, tuple(headers.items()), value)
+    return unlike(owner, make, made)
 
 
 def beginning(owner: Owner, target: ExperimentId) -> Iterator[Record]:
@@ -97,12 +125,13 @@ async def test_any_record_commits_or_is_put_aside_and_the_next_is_decided_on(
     async with owning(fresh_database_url, name, trials=6, parallel=3) as owner:
         await owner.author.suggest(*(assignment(number) for number in (1, 2, 3)))
         owner.holding.experiments[owner.author.id] = owner.author.experiment
-        unreadable: set[bytes] = set()
+        unreadable, places = set[bytes](), 0
         for number in range(1, ROUNDS + 1):
             target = ExperimentId(uuid4())
             made = [
                 record(owner, make, target) for _, make in examples(SEED, ROUND, number * ROUND)
             ]
+            places += sum(damage(one) is not None and not readable(one) for one in made)
             unreadable |= {one.value for one in made if not readable(one)}
             await owner.publish("", *beginning(owner, target), *made)
             await decided_next(owner, number)
@@ -111,6 +140,7 @@ async def test_any_record_commits_or_is_put_aside_and_the_next_is_decided_on(
                 faults = [row["reason"] for row in rows if "no decision" in row["reason"]]
                 assert not faults, f"{len(faults)}: {faults[0]}"
                 unreadable.clear()
+        assert places >= ROUNDS / 2, "damaged batches were among them"
         await read_again(owner)
 
 
