@@ -79,7 +79,12 @@ class EventFolder:
         looks: list[Look] = []
         for name in self._names()[0]:
             if sum(len(look.scalars) for look in looks) < MAX_POINTS:
-                looks += self._look_at(name)
+                try:
+                    looks += self._look_at(name)
+                except OSError:
+                    if not looks:
+                        raise
+                    break  # what was read until now is returned first
         for look in looks:  # first, so that the order of what came does not matter
             for metric, fit in chain.from_iterable(look.fitting.values()):
                 self._ranks[metric] = min(fit, self._ranks.get(metric, fit))

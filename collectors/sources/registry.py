@@ -32,6 +32,15 @@ def source_for(
     return Thinned(source, Rate(limits.points_per_second))
 
 
+def reads_alike_again(spec: MetricsCollectorSpec) -> bool:
+    """Does whoever reads from the start find what others have found, with the same steps?
+
+    A log is ours, and `report` appends. What programs of others write they may replace; the files
+    of a folder have no common order; and an endpoint tells only what is true now.
+    """
+    return spec.collector.kind in (CollectorKind.STDOUT, CollectorKind.PUSH, CollectorKind.NONE)
+
+
 def _source(
     spec: MetricsCollectorSpec,
     metrics: Sequence[str],

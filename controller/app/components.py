@@ -11,7 +11,8 @@ from algorithms.scheduling import scheduler_problems
 from algorithms.search import search_problems
 from collectors.limits import Limits
 from collectors.problems import problems as collector_problems
-from collectors.sources.registry import source_for
+from collectors.sources.noted import Noted
+from collectors.sources.registry import reads_alike_again, source_for
 from controller.cluster import Cluster, Event, Launch
 from controller.cluster.kubernetes.manifests import workload_problems
 from controller.cluster.kubernetes.policy import Policy
@@ -20,7 +21,7 @@ from controller.cluster.local.program import process_problems
 from controller.core.recorded import Recorded
 from controller.flows.admit import Check, check_of
 from controller.flows.intake import Clocks
-from controller.flows.observe import Follow, Source
+from controller.flows.observe import Follow, Source, Stored
 from controller.settings import CollectorSettings, HistorySettings, KubernetesSettings
 from controller.store.dead_letters import DeadLetters
 from controller.store.holding import Holding
@@ -212,17 +213,13 @@ def limits_of(settings: CollectorSettings) -> Limits:
 
 
 def local_follow(cluster: LocalCluster, limits: Limits) -> Follow:
-    """Read the metrics of a local attempt from the file or folder that it writes."""
+    """Read the metrics of a local attempt from the file or folder that it writes, or its endpoint:
+    exactly, whoever of several owners is killed in the middle."""
 
-    def follow(launched: Launch) -> Source:
-        spec = launched.spec
-        return source_for(
-            spec.metrics_collector_spec,
-            spec.metrics,
-            cluster.metrics_path(launched),
-            now,
-            limits,
-            cluster.log_path(launched.key).parent,
-        )
+    def follow(launched: Launch, epoch: int, stored: Stored) -> Source:
+        spec, folder = launched.spec.metrics_collector_spec, cluster.log_path(launched.key).parent
+        path = cluster.metrics_path(launched)
+        source = source_for(spec, launched.spec.metrics, path, now, limits, folder)
+        return source if reads_alike_again(spec) else Noted(source, folder, epoch, stored)
 
     return follow

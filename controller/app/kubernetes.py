@@ -118,7 +118,7 @@ def _settings(wanted: KubernetesSettings, kafka: KafkaSettings, limits: Limits) 
 def _follow(cluster: KubernetesCluster, limits: Limits) -> Follow:
     """Read the metrics of an attempt without a collector from its log."""
 
-    def follow(launched: Launch) -> Source:
+    def follow(launched: Launch, *_: object) -> Source:
         spec, key = launched.spec, launched.key
         if not spec.metrics_collector_spec.expects_metrics:
             return Nothing()

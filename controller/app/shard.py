@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from controller.app.components import Components
@@ -96,7 +97,13 @@ def _flows(
         "launch": launch(components.cluster, components.outbox, holding, facts.subscribe()),
         "judge": judge(bus, components.measurements, positions, holding, facts.subscribe()),
         "relay": relay(bus, components.outbox, holding, components.forget, facts.subscribe()),
-        "observe": observe(events, components.follow, bus, holding),
+        "observe": observe(
+            events,
+            components.follow,
+            bus,
+            holding,
+            partial(components.measurements.last_steps, holding.shard, holding.epoch),
+        ),
         "intake": intake(
             bus,
             components.ledger,

@@ -205,7 +205,7 @@ class SimulatedCluster:
             oldest = next(iter(self._ended))
             del self._ended[oldest], self._told[oldest]
 
-    def follow(self, launch: Launch) -> SimulatedSource:
+    def follow(self, launch: Launch, *_: object) -> SimulatedSource:
         """The measurements of the attempt."""
         run = self._followed(launch.key)
         answer = run.answer if run else self._function(launch.assignment)

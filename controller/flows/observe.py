@@ -47,15 +47,27 @@ class Source(Protocol):
         ...
 
 
-Follow = Callable[[Launch], Source]
+Stored = Callable[[], Mapping[str, int]]
+"""By metric, the last step that is stored of an attempt, as far as is known."""
+Follow = Callable[[Launch, int, Stored], Source]
+"""(attempt, epoch of its shard's owner, what is stored of it) → its source. The next owner's source
+goes on where that of this one was."""
+
+
+def _nothing_known(key: AttemptKey) -> Mapping[str, int]:
+    return {}
 
 
 async def observe(
-    events: "asyncio.Queue[Event]", follow: Follow, bus: Bus, holding: Holding
+    events: "asyncio.Queue[Event]",
+    follow: Follow,
+    bus: Bus,
+    holding: Holding,
+    stored: Callable[[AttemptKey], Mapping[str, int]],
 ) -> None:
     """Signal what happens to the attempts of the shard, and follow their metrics, until
     cancelled."""
-    follower = MetricsFollower(events, follow, bus, holding)
+    follower = MetricsFollower(events, follow, bus, holding, stored)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.poll(), name="poll metrics")
         while True:
@@ -73,6 +85,7 @@ class MetricsFollower:
     follow: Follow
     bus: Bus
     holding: Holding
+    stored: Callable[[AttemptKey], Mapping[str, int]] = _nothing_known
     sources: dict[ExperimentId, dict[AttemptKey, Source]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from reading to reporting, so that MetricsCompleted comes after all points."""
@@ -179,7 +192,8 @@ class MetricsFollower:
         if key not in sources:
             assignment = self.holding.assignments[key.experiment, key.trial]
             experiment = self.holding.experiments[key.experiment]
-            sources[key] = self.follow(Launch.of(experiment, key, assignment, self.holding.shard))
+            launch = Launch.of(experiment, key, assignment, self.holding.shard)
+            sources[key] = self.follow(launch, self.holding.epoch, partial(self.stored, key))
             self.sources[key.experiment] = sources
         return sources[key]
 

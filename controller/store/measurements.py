@@ -172,6 +172,12 @@ class Measurements:
         if at == epoch:
             known.setdefault(attempt, {})
 
+    def last_steps(self, shard: Shard, epoch: int, attempt: AttemptKey) -> Mapping[str, int]:
+        """By metric, the last step of the attempt that is stored, as far as is remembered."""
+        at, known = self._known.get(shard, (epoch, {}))
+        curves = known.get(attempt, {}) if at == epoch else {}
+        return {metric: curve.last for metric, curve in curves.items()}
+
     async def collected(
         self, shard: Shard, epoch: int, attempts: Collection[AttemptKey]
     ) -> dict[AttemptKey, Observation]:

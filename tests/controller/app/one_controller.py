@@ -186,7 +186,7 @@ async def installation(
         bus, cluster, faults = kind(), FaultyCluster(function, pace=20.0), Faults(victim)
         bus.faults = cluster.faults = faults
 
-        def follow(launch: Launch) -> Source:
+        def follow(launch: Launch, *_: object) -> Source:
             faults.meet("follow", launch.key.experiment)
             return cluster.follow(launch)
 

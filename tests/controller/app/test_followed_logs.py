@@ -182,7 +182,7 @@ async def test_who_comes_late_reads_a_long_log_of_a_pod_that_is_over(
         events = aiter(cluster.watch())
         async with asyncio.timeout(30):
             assert await anext(events) == Started(one.key, False)
-            source, points = _follow(cluster, USUAL)(one), list[Point]()
+            source, points = _follow(cluster, USUAL)(one, 1, dict), list[Point]()
             ended: list[Ended] = []
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_note_end(events, ended), name="note the end")

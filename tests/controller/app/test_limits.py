@@ -65,8 +65,8 @@ async def test_a_trial_without_a_collector_is_read_within_them(tmp_path: Path) -
         log.parent.mkdir(parents=True)
         log.write_text(f"loss=1\n{'x' * KIB} loss=2\nloss=3\n")
         for limits, values in ((SMALL, [1, 3]), (USUAL, [1, 2, 3])):
-            source = local_follow(cluster, limits)(one)
+            source = local_follow(cluster, limits)(one, 1, dict)
             assert [point.value for point in source.finish()] == values
         log.write_text("".join(f"loss={number}\n" for number in range(4_000)))
-        source = local_follow(cluster, SMALL)(one)
+        source = local_follow(cluster, SMALL)(one, 1, dict)
         assert len(source.finish()) < 4_000

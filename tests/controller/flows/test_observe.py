@@ -59,7 +59,7 @@ def holding() -> Holding:
 
 async def test_all_points_come_before_the_word_that_they_are_all() -> None:
     bus, script = MemoryBus(), Script()
-    follower = MetricsFollower(asyncio.Queue(), lambda _: script, bus, holding())
+    follower = MetricsFollower(asyncio.Queue(), lambda *_: script, bus, holding())
     async with (
         bus.subscribe(topics.METRICS, 7, 0) as metrics,
         bus.subscribe(topics.SIGNALS, 7, 0) as signals,
@@ -91,7 +91,7 @@ async def test_all_points_come_before_the_word_that_they_are_all() -> None:
 async def test_an_attempt_that_is_not_live_is_old_news() -> None:
     bus = MemoryBus()
 
-    def follow(launch: Launch) -> Script:
+    def follow(launch: Launch, *_: object) -> Script:
         raise AssertionError(launch)
 
     follower = MetricsFollower(asyncio.Queue(), follow, bus, holding())
@@ -132,7 +132,7 @@ class NarrowBus(MemoryBus):
 async def test_what_was_read_comes_once_after_a_quarantine(ends: bool) -> None:
     """Whether reporting failed while the attempt ran or at its end."""
     bus, script, held, events = NarrowBus(), Script(), holding(), asyncio.Queue[Event]()
-    follower = MetricsFollower(events, lambda _: script, bus, held)
+    follower = MetricsFollower(events, lambda *_: script, bus, held)
     bus.narrow = True
     await follower.handle([Started(KEY)])
     async with asyncio.TaskGroup() as tasks:
@@ -156,7 +156,7 @@ async def test_what_was_read_comes_once_after_a_quarantine(ends: bool) -> None:
 
 async def test_the_source_of_an_attempt_that_is_over_is_closed() -> None:
     held = holding()
-    follower = MetricsFollower(asyncio.Queue(), lambda _: Script(), MemoryBus(), held)
+    follower = MetricsFollower(asyncio.Queue(), lambda *_: Script(), MemoryBus(), held)
     await follower.handle([Started(KEY)])
     assert follower.sources
     held.forget(KEY.experiment)
