@@ -124,6 +124,18 @@ def test_a_length_that_makes_no_sense(length: int) -> None:
     assert after == 2
 
 
+@pytest.mark.parametrize("more", [1, 30, 150, 2**20, 2**31 - 200])
+def test_a_length_that_is_too_large(more: int) -> None:
+    """No broker cuts off the first batch that it hands out. What follows is fetched again."""
+    bad = batch(1, [b"one", b"two"])
+    bad = with_field(bad, 8, ">i", len(bad) - 12 + more)
+    found, after = fetched(bad + well(3) + well(4), 1)
+    assert ([one.offset for one in found], after) == ([2], 3)
+    assert reason(found[0])
+    found, after = fetched(well(0) + bad + well(3) + well(4))
+    assert (found[0].value, after) == (b"well", 3 if more <= 150 else 1)
+
+
 def test_whatever_the_bytes_it_moves_on() -> None:
     """From any damaged bytes something arrives, and the position only grows, by no more than the
     batches have."""

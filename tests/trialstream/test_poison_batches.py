@@ -12,7 +12,16 @@ from aiokafka.client import AIOKafkaClient
 
 from events import topics
 from events.bus.kafka import KafkaSettings, open_bus
-from tests.trialstream.raw_batches import CODECS, batch, checked, holding, produce, well
+from tests.trialstream.raw_batches import (
+    CODECS,
+    batch,
+    checked,
+    holding,
+    produce,
+    well,
+    with_field,
+)
+from trialstream.kafka.batches import split
 from trialstream.kafka.reader import open_reader
 from trialstream.records import Delivery, damage
 
@@ -86,22 +95,27 @@ def check(found: list[Delivery]) -> None:
     assert {one.record.value for one in found if damage(one.record) is None} == {b"well"}
 
 
-async def test_bytes_that_a_disk_has_lost(
-    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broker hands out what lies there: one of three batches is not what was written."""
+def fetched_as(monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]) -> None:
+    """The broker hands out what lies there: not what was written."""
     send = AIOKafkaClient.send
 
     async def sent(self: AIOKafkaClient, node: int, request: Any, **options: Any) -> Any:
         answer = await send(self, node, request, **options)
         if type(request).__name__ == "FetchRequest":
             answer.topics = [
-                (topic, [(*one[:-1], one[-1].replace(b"badly", b"BADLY")) for one in those])
+                (topic, [(*one[:-1], change(one[-1] or b"")) for one in those])
                 for topic, those in answer.topics
             ]
         return answer
 
     monkeypatch.setattr(AIOKafkaClient, "send", sent)
+
+
+async def test_bytes_that_a_disk_has_lost(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of three batches is not what was written."""
+    fetched_as(monkeypatch, lambda data: data.replace(b"badly", b"BADLY"))
     for value in (b"first", b"badly", b"third"):
         await produce(kafka, topics.SIGNALS, 0, batch(0, [value]))
     async with open_bus(kafka) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
@@ -109,3 +123,41 @@ async def test_bytes_that_a_disk_has_lost(
     assert [one.position for one in found] == [0, 1, 2]
     assert [one.record.value for one in found[::2]] == [b"first", b"third"]
     assert "has a wrong checksum" in str(damage(found[1].record))
+
+
+def longer(batch: bytes, more: int) -> bytes:
+    return with_field(batch, 8, ">i", len(batch) - 12 + more)
+
+
+@pytest.mark.parametrize(
+    ("changed", "positions"),
+    [
+        pytest.param(lambda bad: longer(bad, 20), [0, 2, 3, 4], id="into the next"),
+        pytest.param(lambda bad: longer(bad, 2**20), [0, 2, 3, 4], id="beyond the end"),
+        pytest.param(lambda bad: bad[:5], [0, 1, 2, 3, 4], id="cut off before its length"),
+    ],
+)
+async def test_a_batch_that_says_it_is_longer(
+    kafka: KafkaSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: Callable[[bytes], bytes],
+    positions: list[int],
+) -> None:
+    """Its records are lost, and no others: those behind it are fetched again."""
+
+    def tampered(data: bytes) -> bytes:
+        before, bad, behind = data.partition(next((x for x in split(data) if b"badly" in x), b"?"))
+        return before + changed(bad) + (behind if len(changed(bad)) == len(bad) else b"")
+
+    fetched_as(monkeypatch, lambda data: tampered(data) if b"badly" in data else data)
+    for values in ([b"first"], [b"badly", b"badly"], [b"third"], [b"fourth"]):
+        await produce(kafka, topics.SIGNALS, 0, batch(0, values))
+    count = len(positions)
+    async with open_bus(kafka) as bus, bus.subscribe(topics.SIGNALS, 0, 0) as subscription:
+        found = await arrived(lambda: subscription.fetch(9, 1.0), count)
+    async with open_reader(kafka, topics.SIGNALS, "beginning") as reader:
+        read = await arrived(lambda: reader.fetch(9, 1.0), count)
+    for those in (found, read):
+        assert [one.position for one in those] == positions
+        well = [one for one in those if damage(one.record) is None]
+        assert [one.record.value for one in well] == [b"first", b"third", b"fourth"]

@@ -78,13 +78,34 @@ class _Tap:
         response = await self._client.send(node, request)
         if isinstance(request, FetchRequest):
             for topic, partitions in response.topics:
-                for number, _, _, *rest in partitions:
-                    self._fetched[TopicPartition(topic, number)] = rest[-1] or b""
+                for place, (number, *rest, data) in enumerate(partitions):
+                    if data:
+                        data = data.ljust(LENGTH_ENDS, b"\0")
+                        self._fetched[TopicPartition(topic, number)] = data
+                        partitions[place] = (number, *rest, _whole(data))
         return response
 
 
+def _whole(data: bytes) -> bytes:
+    """With a first batch that aiokafka takes for whole: it would step over one that seems cut off,
+    and nobody would see it."""
+    room = len(data) - LENGTH_ENDS
+    return _with(data, ">i", LENGTH, room) if room < _length(data) else data
+
+
+def _length(data: bytes, place: int = 0) -> int:
+    """What the batch there says that it has after this field."""
+    (length,) = struct.unpack_from(">i", data, place + LENGTH)
+    return int(length)
+
+
 def read(records: PartitionRecords, data: bytes) -> Iterator[ConsumerRecord[Any, Any]]:
-    """As PartitionRecords iterates, by whose `next_fetch_offset` it moves."""
+    """As PartitionRecords iterates, by whose `next_fetch_offset` it moves.
+
+    After a batch that cannot be read the next one may begin elsewhere than it seems: where that one
+    cannot be read either, it is fetched again.
+    """
+    lost = False
     for batch in split(data):
         try:
             header = _checked(batch)
@@ -93,7 +114,11 @@ def read(records: PartitionRecords, data: bytes) -> Iterator[ConsumerRecord[Any,
             records.next_fetch_offset = max(
                 records.next_fetch_offset, header.first + header.last_delta + 1
             )
+            lost = False
         except DamagedError as error:
+            if lost:
+                return
+            lost = True
             position = _last(batch, records.next_fetch_offset)
             records.next_fetch_offset = position + 1
             yield _damaged(records._tp, position, batch, str(error))
@@ -101,12 +126,12 @@ def read(records: PartitionRecords, data: bytes) -> Iterator[ConsumerRecord[Any,
 
 def split(data: bytes) -> Iterator[bytes]:
     """The batches; all that follows one whose length makes no sense is part of it. What is cut off
-    at the end is fetched again."""
+    at the end is fetched again; brokers never cut off the first batch."""
     place = 0
     while place + LENGTH_ENDS <= len(data):
-        (length,) = struct.unpack_from(">i", data, place + LENGTH)
+        length = _length(data, place)
         end = place + LENGTH_ENDS + length
-        if length < _HEADER.size - LENGTH_ENDS:
+        if length < _HEADER.size - LENGTH_ENDS or (end > len(data) and place == 0):
             end = len(data)
         elif end > len(data):
             return

@@ -1,14 +1,13 @@
 """Reading all partitions of one topic: what subscribers do."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError, RecordTooLargeError
+from aiokafka.errors import OffsetOutOfRangeError
 
 from trialstream.errors import BusUnavailableError
 from trialstream.kafka.batches import guard
@@ -28,7 +27,6 @@ from trialstream.records import Delivery
 Start = str | datetime | Mapping[int, int]
 """Where to begin: "beginning" (the oldest record), "now" (the end), a time, or a position in each
 partition."""
-_log = logging.getLogger(__name__)
 COMMIT_SECONDS = 3.0
 
 
@@ -61,9 +59,6 @@ class KafkaReader:
                 raise BusUnavailableError(
                     f"records of {self.topic} were deleted before they were read: {error}"
                 ) from error
-            except RecordTooLargeError as error:  # aiokafka has stepped over it
-                _log.error("what Kafka has there is no whole batch of records: %s", error)
-                return ()
         found = [delivery(self.topic, one) for records in fetched.values() for one in records]
         for one in found:
             self.next[one.record.partition] = one.position + 1

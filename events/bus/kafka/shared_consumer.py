@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     OffsetOutOfRangeError,
-    RecordTooLargeError,
     TopicAuthorizationFailedError,
 )
 
@@ -221,8 +220,6 @@ class SharedConsumer:
                     place,
                     BusRefusedError(f"Kafka does not let us read {place.topic}; grant Read on it"),
                 )
-        except RecordTooLargeError as error:  # aiokafka has stepped over it
-            _log.error("what Kafka has there is no whole batch of records: %s", error)
         else:
             for place, records in fetched.items():
                 self._hand_out(place, records)
