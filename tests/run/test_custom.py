@@ -1,7 +1,6 @@
 """Trials with a collector of the user's own, on one machine."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,15 +64,3 @@ def test_one_that_does_not_end_is_killed(site: Desk) -> None:
     extra = spec(sys.executable, "-c", endless)
     assert site.do("run", site.write(trials=1, extra=extra)).code == ExitCode.FAILED
     assert site.trials_alive() == []
-
-
-def test_the_example_of_the_page_runs(desk: Desk) -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text()
-    blocks = dict(re.findall(r"```\w+\n# (collect\.py|custom\.yaml)\n(.*?)```", page, re.DOTALL))
-    desk.script("collect", blocks["collect.py"])
-    file = blocks["custom.yaml"].replace("[python,", f"[{sys.executable},")
-    (desk.folder / "custom.yaml").write_text(file)
-    done = desk.do("run", "custom.yaml", "--output", "json")
-    assert done.code == ExitCode.OK, done.complained
-    best = done.document["best"]
-    assert best["value"] == best["assignment"]["x"]

@@ -1,7 +1,6 @@
 """Trials that expose their metrics for Prometheus, on one machine: each is asked by itself."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,6 @@ def test_trials_side_by_side_are_asked_by_themselves(desk: Desk) -> None:
     assert len(rows) == 4
     for row in rows:
         assert row["value"] == pytest.approx(row["x"] * 0.5**SCRAPES, abs=1e-6)
-
-
-def test_the_example_of_the_page_runs(desk: Desk) -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text()
-    blocks = re.findall(r"```\w+\n# (exposing\.\w+)\n(.*?)```", page, re.DOTALL)
-    program, file = (dict(blocks)[f"exposing.{end}"] for end in ("py", "yaml"))
-    (desk.folder / "exposing.py").write_text(program)
-    (desk.folder / "exposing.yaml").write_text(file.replace("[python,", f"[{sys.executable},"))
-    done = desk.do("run", "exposing.yaml", "--output", "json")
-    assert done.code == ExitCode.OK, done.complained
-    best = done.document["best"]
-    assert best["value"] == pytest.approx((1 - best["assignment"]["lr"]) ** 10)
 
 
 def test_a_program_that_listens_elsewhere_is_told_where_it_was_asked(desk: Desk) -> None:
