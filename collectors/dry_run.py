@@ -15,7 +15,7 @@ from collectors.parsers import Parser, parser_for
 from collectors.parsers.explanation import Explanation, explain
 from collectors.parsers.json_lines import JsonLines
 from collectors.parsers.presets import suggest
-from collectors.parsers.words import plain
+from collectors.parsers.words import GOES_ON, UNSIGNED, plain
 from events.clock import now
 from events.diagnosis import quoted
 from events.spec.collector import CollectorKind
@@ -196,8 +196,15 @@ class DryRun:
 def expression_for(metric: str, line: str) -> str | None:
     """A filter that reads the first number after the metric's name in this line; None if no number
     stands near."""
-    match = re.search(rf"(?<![\w/.@-]){re.escape(metric)}(?!\w)([^\d'\n]{{1,20}}?)[+-]?\.?\d", line)
+    match = re.search(_nearest(metric), line)
     if match is None or "'" in metric:
         return None
     between = r"\s+".join(map(re.escape, re.split(r"\s+", match[1])))
     return f"{_BEFORE}({re.escape(metric)}){between}{_NUMBER}"
+
+
+def _nearest(metric: str) -> str:
+    """The metric's name and what stands between it and a number; of one that goes on nothing could
+    be read but its beginning."""
+    number = rf"[+-]?(?>{UNSIGNED})(?!{GOES_ON})"
+    return rf"(?<![\w/.@-]){re.escape(metric)}(?!\w)([^\d'\n]{{1,20}}?)(?={number})"

@@ -53,6 +53,8 @@ def explain(parse: Parser, line: str) -> Explanation:
         for name, sign, text in pairs
         if name in wanted and name not in texts and sign in signs and number(text) is None
     ]
+    told = {name for name, _ in refused}
+    refused += [pair for pair in parse.refusals.find(line) if pair[0] in set(wanted) - told]
     others = [
         name
         for name, sign, text in pairs

@@ -8,10 +8,8 @@ from collectors.parsers.refusals import Refusals
 from collectors.parsers.words import BEGINS, GOES_ON, NUMBER, alternatives, plain
 from events.spec.collector import Preset
 
-_ENDS = rf"(?!{GOES_ON}|[/:-][0-9])"
-"""What a number must not be followed by: 9834/10000, 0:01:30 and 2024-05-01 are none."""
 _WRAPPED = r"""["']?(?:(?:(?:np|numpy|jnp)\.\w+|(?:tf\.)?[tT]ensor|[aA]rray)\()?"""
-_VALUE = rf"({NUMBER}){_ENDS}"
+_VALUE = rf"({NUMBER})(?!{GOES_ON})"
 _EQUALS = rf"""{BEGINS}(NAMES)["']?[ \t]*=[ \t]*{_WRAPPED}{_VALUE}"""
 _COLON = rf"""{BEGINS}(NAMES)["']?[ \t]*:[ \t]*{_WRAPPED}{_VALUE}"""
 _EITHER = rf"""{BEGINS}(NAMES)["']?[ \t]*[=:][ \t]*{_WRAPPED}{_VALUE}"""
@@ -63,7 +61,9 @@ class PresetText:
                 if len(found) > 1 and len(dict(found)) < len(found):
                     found = _told_apart(expression, line)
                 at = line_time(line)
-                return [(name, float(value), at) for name, value in found]
+                readings = [(name, float(value), at) for name, value in found]
+                self.refusals.look_beside(readings, line, self.words)
+                return readings
         self.refusals.look(line)
         return ()
 

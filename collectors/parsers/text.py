@@ -2,7 +2,7 @@
 format)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -71,14 +71,19 @@ class Text:
             if not found:
                 self.refusals.look(line)
                 return ()
-            at = line_time(line)
-            return [(name, float(value), at) for name, value in found]
+            return self._readings(found, line)
         reports = sorted(self._found(line))
         if not reports:
             self.refusals.look(line)
             return ()
+        return self._readings([(name, value) for _, name, value in reports], line)
+
+    def _readings(self, found: Iterable[tuple[str, str | float]], line: str) -> list[Reading]:
         at = line_time(line)
-        return [(name, value, at) for _, name, value in reports]
+        readings = [(name, float(value), at) for name, value in found]
+        if self._own:
+            self.refusals.look_beside(readings, line, self.words)
+        return readings
 
     def _found(self, line: str) -> Iterator[tuple[int, str, float]]:
         """Place, name and value of each report; the first filter that reads a value there wins."""

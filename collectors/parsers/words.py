@@ -8,8 +8,24 @@ NUMBER = (
     rf"[+-]?(?>{UNSIGNED}|(?:[Nn][Aa][Nn]|[Ii][Nn][Ff](?:[Ii][Nn][Ii][Tt][Yy])?)(?![A-Za-z0-9_]))"
 )
 """Never given back digit by digit: what follows the whole number decides whether it is one."""
-GOES_ON = r"[,.'_][0-9]|#|[xXbBoO][0-9a-fA-F]|[dD][+-]?[0-9]|[eE][+-]?(?![^\W\d_])"
-"""What a number must not be followed by: 1,234.5, 1.5.3, 1_000, 1.#INF, 0x1F, 1.0D+02, 1e+."""
+_SPACES = r"[ \u00a0\u2009\u202f]"
+_SHORT = r"(?:(?<=[^\w.,][1-9])|(?<=[^\w.,][1-9][0-9])|(?<=[^\w.,][1-9][0-9][0-9]))"
+_SIGNED = r"[-+(]*\.?[0-9]"
+_OPERATED = rf"(?:[/^\u00d7]|\*\*?)[ \t]*{_SIGNED}"
+_GOES_ON = "|".join(
+    (
+        r"[\w#⁻]",  # 1.5K, 12ms, 3j, 0x1F, 1_000, 1.0D+02, 1e+, 10³, 1.#INF
+        r"[,.'\u2019][0-9]",  # 1,234.5 and 1.5.3
+        r"[:\u2013-]\.?[0-9]",  # 0:01:30, 2024-05-01 and 5-6
+        _OPERATED,  # 9834/10000, 10^-3 and 1.5*10^3
+        rf"[ \t]+(?:{_OPERATED}|x[ \t]*10\^)",
+        rf"[+]{UNSIGNED}[jJ]",
+        rf"(?={_SPACES}[0-9]{{3}}(?![\w%/:])){_SHORT}",  # 1 234.5, but neither 1 100% nor 1 100/200
+    )
+)
+GOES_ON = rf"(?=.)(?:{_GOES_ON})"
+"""What a number must not be followed by: it does not end there. A sign of percent, a bracket, a
+further column or a deviation (0.34+0.02) may follow."""
 BEGINS = r"(?<![\w/.@:\\#$&-])"
 """What a name must not follow: of `val/loss=1`, `loss` is a part."""
 

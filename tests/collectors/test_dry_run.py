@@ -76,6 +76,11 @@ def test_what_is_suggested_reads_the_line(line: str) -> None:
     assert float(match[2]) == float(re.split(" ", line)[-1 if "now" not in line else -2])
 
 
+@pytest.mark.parametrize("value", ["1,234.5", "1.5K", "9/10", "1 234", "0:01:30"])
+def test_no_filter_is_suggested_that_reads_the_beginning_of_a_value(value: str) -> None:
+    assert expression_for("loss", f"loss {value}") is None
+
+
 def test_the_page_shows_what_it_says(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     examples = text.split("### Trying it out", 1)[1]
