@@ -10,6 +10,9 @@ from events.spec.tree import JsonObject
 
 DEFAULT_LOG = "/var/log/katib/metrics.log"
 DEFAULT_EVENTS = "/var/log/katib/tfevent"
+KATIBS_FILTER = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
+"""What Katib takes where no filter is given; here it is read with repairs, also where it is written
+out."""
 REPORT_FILE = "TRIALSTREAM_REPORT_FILE"
 """The variable by which `report` of the distribution trialstream-report knows its file."""
 METRICS_PORT = "TRIALSTREAM_METRICS_PORT"
@@ -123,7 +126,9 @@ class MetricsCollectorSpec(SpecPart):
 
     @property
     def filters(self) -> tuple[str, ...]:
-        return self.source.filter.metrics_format if self.source and self.source.filter else ()
+        """Those of the user's own; Katib's default written out is none."""
+        found = self.source.filter.metrics_format if self.source and self.source.filter else ()
+        return () if [one.strip() for one in found] == [KATIBS_FILTER] else found
 
     def reads_text(self, metric: str) -> bool:
         """Is this metric a text, by the filters that the spec gives for lines?"""

@@ -1,5 +1,7 @@
 """Which parser a spec asks for, and what cannot be collected yet."""
 
+import math
+
 import pytest
 
 from collectors.parsers import parser_for
@@ -12,6 +14,7 @@ from events.spec.collector import (
     FileSystemPath,
     Filter,
     MetricsCollectorSpec,
+    Preset,
     Source,
 )
 from events.spec.experiment import ExperimentSpec
@@ -72,3 +75,27 @@ def test_names_that_are_too_long_are_told() -> None:
         ("spec", "objective", "objectiveMetricName"),
         ("spec", "objective", "additionalMetricNames", 1),
     ]
+
+
+KATIBS = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("loss=1,234.5", []),
+        ("val/loss=0.9", []),
+        ("loss=1.5K", []),
+        ("loss=9834/10000", []),
+        ("loss=nan", [math.nan]),
+        ("\x1b[32mloss = 0.25\x1b[0m", [0.25]),
+    ],
+)
+def test_katibs_own_filter_written_out_reads_what_no_filter_reads(
+    line: str, values: list[float]
+) -> None:
+    written = MetricsCollectorSpec(source=Source(filter=Filter(metrics_format=(KATIBS,))))
+    for spec in (written, MetricsCollectorSpec()):
+        found = [value for _, value, _ in parser_for(spec, ["loss"])(line)]
+        assert list(map(repr, found)) == list(map(repr, values))
+    assert written.with_preset(Preset.AUTO).preset is Preset.AUTO
