@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ TAIL = ("value", "exitCode", "message", "proposedAt", "startedAt", "concludedAt"
 EXTREMES = ("min", "max", "latest")
 TEXT = ("text",)
 """What there is of a metric that is a text."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins to a spreadsheet; the last four are the wide =, +, - and @."""
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 class Columns:
@@ -81,16 +85,28 @@ class Columns:
         return dict(zip(self.names, self.row(row), strict=True))
 
 
-def csv_text(names: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV, with a line of names first unless it is None; floats with all their digits."""
+def csv_text(
+    names: Sequence[str] | None, rows: Iterable[Sequence[Any]], *, safe: bool = False
+) -> str:
+    """Rows as CSV, with a line of names first unless it is None; floats with all their digits.
+
+    `safe` puts an apostrophe before each text that a spreadsheet would take for a formula.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    shown = _inert if safe else _cell
     if names is not None:
-        writer.writerow(names)
+        writer.writerow(map(shown, names))
     for row in rows:
-        writer.writerow(["" if value is None else _cell(value) for value in row])
+        writer.writerow(["" if value is None else shown(value) for value in row])
     return text.getvalue()
 
 
 def _cell(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _inert(value: Any) -> Any:
+    """The cell, if it is a text that begins like a formula and is no number, as a text alone."""
+    formula = isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
+    return f"'{value}" if formula else _cell(value)

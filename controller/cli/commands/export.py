@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -24,6 +25,24 @@ class ExportOutput(StrEnum):
     JSONL = "jsonl"
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How trials are written; `safe` is for spreadsheets."""
+
+    output: ExportOutput
+    safe: bool
+
+    def first(self, columns: Columns) -> str:
+        """What comes before all trials."""
+        is_csv = self.output is ExportOutput.CSV
+        return csv_text(columns.names, (), safe=self.safe) if is_csv else ""
+
+    def line(self, columns: Columns, row: TrialRow) -> str:
+        if self.output is ExportOutput.CSV:
+            return csv_text(None, [columns.row(row)], safe=self.safe)
+        return json.dumps(columns.tree(row), ensure_ascii=False, allow_nan=False) + "\n"
+
+
 ExportFile = Annotated[
     Path | None,
     typer.Option("--file", "-f", dir_okay=False, help="Write here; default: standard output."),
@@ -36,16 +55,25 @@ def export(
         ExportOutput, typer.Option("--output", "-o", help="The format.")
     ] = ExportOutput.CSV,
     file: ExportFile = None,
+    safe: Annotated[
+        bool,
+        typer.Option(
+            "--safe",
+            help="For spreadsheets: put ' before texts of CSV that they would take for formulas.",
+        ),
+    ] = False,
     namespace: Namespace = DEFAULT_NAMESPACE,
     data: Data = DEFAULT_DATA,
     database: Url = None,
 ) -> None:
     """Write all trials, one row each: state, parameters, metrics, times."""
-    asyncio.run(_export((name, namespace), output, file, (data, database)))
+    if safe and output is not ExportOutput.CSV:
+        raise CommandError("--safe is for CSV; JSON knows no formulas", ExitCode.INVALID)
+    asyncio.run(_export((name, namespace), Form(output, safe), file, (data, database)))
 
 
 async def _export(
-    name: tuple[str, str], output: ExportOutput, file: Path | None, where: tuple[Path, str | None]
+    name: tuple[str, str], form: Form, file: Path | None, where: tuple[Path, str | None]
 ) -> None:
     written = 0
     async with open_queries(*where) as queries:
@@ -58,19 +86,12 @@ async def _export(
         )
         columns = Columns(snapshot.experiment, front)
         with _target(file) as target:
-            if output is ExportOutput.CSV:
-                target.write(csv_text(columns.names, ()))
+            target.write(form.first(columns))
             async for row in queries.trials.every(identity.id):
-                target.write(_line(columns, row, output))
+                target.write(form.line(columns, row))
                 written += 1
     if file is not None:
         typer.echo(f"{written:,} trials written to {file}", err=True)
-
-
-def _line(columns: Columns, row: TrialRow, output: ExportOutput) -> str:
-    if output is ExportOutput.CSV:
-        return csv_text(None, [columns.row(row)])
-    return json.dumps(columns.tree(row), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @contextmanager

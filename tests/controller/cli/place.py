@@ -5,6 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from controller.cli import app
+from events.facts import Cause
 from tests.controller.histories import (
     SEVERAL,
     Author,
@@ -24,6 +25,14 @@ EVIL_SPACE = [
         "parameterType": "categorical",
         "feasibleSpace": {"list": [EVIL, "x\u2028\x1b[31my&amp;"]},
     },
+]
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\u200f\x7f"
+"""A window's title, an empty screen, a colour by C1, and text that runs backwards."""
+FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "-0.5", HOSTILE]
+HOSTILE_SPACE = [
+    {"name": "=lr", "parameterType": "double", "feasibleSpace": {"min": -1.0, "max": 1.0}},
+    {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": FORMULAS}},
 ]
 
 OUTCOMES = [
@@ -72,6 +81,10 @@ class Place:
                 database, leases, text("evil", trials=12, parameters=EVIL_SPACE)
             )
             await self._evil(self.authors["evil"])
+            self.authors["hostile"] = await admitted(
+                database, leases, text("hostile", namespace="odd", parameters=HOSTILE_SPACE)
+            )
+            await self._hostile(self.authors["hostile"])
             self.authors["trade"] = await admitted(
                 database, leases, text("trade", parallel=1, **SEVERAL)
             )
@@ -84,3 +97,13 @@ class Place:
             await author.start(number)
             await author.report(number, [1.0 / number, 1.5 / number])
             await author.end(number, exit_code=0)
+
+    async def _hostile(self, author: Author) -> None:
+        for number, kind in enumerate(FORMULAS, 1):
+            await author.suggest({"=lr": -number / 20, "kind": kind})
+            await author.start(number)
+            await author.report(number, [-float(number)])
+            await author.end(number)
+        await author.suggest({"=lr": 0.5, "kind": HOSTILE})
+        await author.start(8)
+        await author.end(8, cause=Cause.ERROR, exit_code=1, message=f"={HOSTILE}")
