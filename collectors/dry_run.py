@@ -86,7 +86,7 @@ def _show(spec: ExperimentSpec, file: BinaryIO) -> int:
 
         return _tell(DryPage.of(file, spec.metrics))
     trial = DryRun(parser_for(spec.metrics_collector_spec, spec.metrics))
-    for line in _lines(file):
+    for line in lines_of(file):
         for text in trial.take(line):
             print(text, flush=True)
     for text in trial.summary():
@@ -94,15 +94,27 @@ def _show(spec: ExperimentSpec, file: BinaryIO) -> int:
     return 1 if trial.missing else 0
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
-    """The lines as a collector takes them: of each MAX_LINE bytes, also ended by a carriage
-    return."""
-    begins = True
+def lines_of(file: BinaryIO) -> Iterator[str]:
+    """The lines as a collector takes them: the first MAX_LINE bytes of each, also ended by a
+    carriage return. Not many at once, so that of a pipe each is told when it comes."""
+    line, read = bytearray(), b""
     while data := file.readline(MAX_LINE):
-        if begins:
-            for part in data.rstrip(b"\r\n").split(b"\r"):
-                yield part.decode(errors="replace")
-        begins = data.endswith(b"\n")
+        whole = data.endswith(b"\n")
+        parts = (data.rstrip(b"\r\n") if whole else data).split(b"\r")
+        if read.endswith(b"\r") and whole and parts == [b""]:
+            parts = []  # the rest of a line end
+        for part in parts if whole else parts[:-1]:
+            yield _joined(line, part)
+            line.clear()
+        if not whole:
+            line += parts[-1][: MAX_LINE - len(line)]
+        read = data
+    if line:
+        yield _joined(line, b"")
+
+
+def _joined(line: bytearray, part: bytes) -> str:
+    return (line + part)[:MAX_LINE].decode(errors="replace")
 
 
 class DryRun:

@@ -1,19 +1,28 @@
 """`collect --dry-run` shows what each line becomes, why others become nothing, and what would read
 them."""
 
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from collectors.dry_run import dry_run, expression_for
+from collectors.dry_run import dry_run, expression_for, lines_of
 from collectors.dry_words import MOST_SHOWN
+from collectors.limits import MAX_LINE
+from collectors.parsers.text import Text
 from collectors.sources.exposition import Page, Wanted
+from collectors.sources.tail import Tail
+from events.clock import now
 from tests.collectors.event_files import write
 from tests.experiments import experiment_text
+from tests.tiers import tiered
 
 PROMETHEUS: dict[str, object] = {"collector": {"kind": "PrometheusMetric"}}
 EVENTS: dict[str, object] = {"collector": {"kind": "TensorFlowEvent"}}
@@ -239,3 +248,33 @@ def test_a_text_is_shown_as_what_it_is(tmp_path: Path) -> None:
         "2 lines, 1 of them with values",
         "  loss: a text",
     ]
+
+
+def test_each_state_of_a_long_progress_bar_is_a_line(tmp_path: Path) -> None:
+    """All of them together are one line for a file, longer than what is read of one."""
+    bar = "\r".join(f"50%|█████     | {n}/3000 [00:01, loss={n / 3000}]" for n in range(3000))
+    assert len(bar) > MAX_LINE
+    code, said = tried(tmp_path, f"{bar}\nloss=0.5\n")
+    assert code == 0
+    assert "3,001 lines, 3,001 of them with values" in said
+
+
+@settings(max_examples=tiered(100))
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"loss=1", b" loss=2", b"\n", b"\r", b"\r\n", b"x" * (MAX_LINE - 4), b"\xff"]
+        ),
+        max_size=12,
+    ).map(b"".join)
+)
+def test_a_line_is_what_a_collector_takes_for_one(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "log")
+        path.write_bytes(data)
+        reader, values = Tail(path, Text(["loss"]), now), []
+        while found := reader.finish():
+            values += [point.value for point in found]
+    parse = Text(["loss"])
+    lines = list(lines_of(io.BytesIO(data)))
+    assert [value for line in lines for _, value, _ in parse(line)] == values
