@@ -27,6 +27,7 @@ demo: $(READY)
 # algebra takes one thread of each: threads that share a core wait for one another forty times as long as they work.
 PROCESSES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 test test-flaky test-long: export OPENBLAS_NUM_THREADS = 1
+test test-flaky test-long: export OMP_NUM_THREADS = 1
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n $(PROCESSES) $(ARGS)

@@ -25,7 +25,7 @@ from tests.fuzz.generator import TEXTS, Generator, schema_of
 from tests.fuzz.within import ask, may_refuse
 from tests.tiers import LONG
 
-COUNT = 250_000 if LONG else 3_200
+COUNT = 250_000 if LONG else 1_600
 WORDS = (
     *TEXTS,
     "${trialParameters.learningRate}", "${trialParameters.x}", "--x=${trialParameters.x}",

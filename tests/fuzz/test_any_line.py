@@ -23,7 +23,7 @@ from tests.fuzz.generator import Generator
 from tests.fuzz.within import ask
 from tests.tiers import LONG
 
-COUNT = 400_000 if LONG else 3_200
+COUNT = 400_000 if LONG else 4_800
 METRICS = ("loss", "val/loss", "a b", "accuracy", "λ")
 FILTERS = (
     r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)", r"(l.*)(.*)", r"(.)(.)(?:.*z)?",
