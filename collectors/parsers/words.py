@@ -29,7 +29,11 @@ further column or a deviation (0.34+0.02) may follow."""
 BEGINS = r"(?<![\w/.@:\\#$&-])"
 """What a name must not follow: of `val/loss=1`, `loss` is a part."""
 
-_COLOURS = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+_COLOURS = re.compile(
+    r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]"  # colours, and the places of a cursor
+    r"|[ -/]+[0-~]|[78=>c]"  # sets of characters (`tput sgr0`), resets
+    r"|\][^\x07\x1b]*(?:\x07|\x1b\\))"  # titles and links
+)
 _LEVELS = ("DEBUG:", "INFO:", "WARNING:", "ERROR:", "CRITICAL:")
 _LOGGER = re.compile(r"[A-Z]+:[\w.]*:")
 

@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 
 from collectors.parsers.explanation import likeness
 from collectors.parsers.reading import seconds
+from collectors.parsers.words import alternatives
 from events.diagnosis import MOST_NAMES
 
 OPEN_METRICS = "application/openmetrics-text"
@@ -102,9 +103,19 @@ class Page:
         """The lines that may be of a wanted metric, for pages are long, and parsers slow: without
         declarations, since of a histogram some of its samples may be here, and without what
         OpenMetrics adds to a sample."""
-        begins = (*(one.name for one in wanted), "{")
-        kept = (line for line in self.text.splitlines() if line.startswith(begins))
+        names = {one.name for one in wanted}
+        begins = (*names, "{")
+        bare, quoted = alternatives(names), alternatives(map(_escaped, names))
+        whole = re.compile(rf"(?:{bare})(?=[\s{{]|$)|\{{.*?\"(?:{quoted})\"")
+        kept = (
+            line for line in self.text.splitlines() if line.startswith(begins) and whole.match(line)
+        )
         return "".join(f"{line.partition(' # {')[0]}\n" for line in kept)
+
+
+def _escaped(name: str) -> str:
+    """As it stands in quotes."""
+    return name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def written(sample: Sample) -> str:

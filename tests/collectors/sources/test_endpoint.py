@@ -283,3 +283,20 @@ def test_a_header_is_what_http_has() -> None:
     assert (
         HttpGet(http_headers=(HttpHeader(name="a", value="b"),)).place == "localhost:8080/metrics"
     )
+
+
+@pytest.mark.parametrize("kind", ["text/plain", OPEN_METRICS])
+@pytest.mark.parametrize("bad", ["lossy bad bad", "loss_bucket{", "loss.old 1 x y", '{"lossy" z'])
+def test_a_bad_line_of_another_name_that_begins_alike_refuses_no_page(bad: str, kind: str) -> None:
+    wanted = [Wanted.of("loss"), Wanted.of('score{set="a"}')]
+    page = Page(f'{bad}\nloss 0.5\nscore{{set="a"}} 1\nscore{{set="b"}} 2\n', kind)
+    assert [(name, value) for name, value, _ in page.values(wanted)] == [
+        ("loss", 0.5),
+        ('score{set="a"}', 1.0),
+    ]
+
+
+def test_names_in_quotes_and_before_tabs_are_found() -> None:
+    wanted = [Wanted.of(name) for name in ("val/loss", "acc")]
+    page = Page('{"val/loss"} 0.5\nacc\t1\n')
+    assert {name for name, _, _ in page.values(wanted)} == {"val/loss", "acc"}
