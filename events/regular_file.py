@@ -12,17 +12,18 @@ NOTHING_THERE = (
 """Errors that are the file's own, and stay; others are the system's, and pass."""
 
 
-def open_regular(path: str | os.PathLike[str], *, within: int | None = None) -> BinaryIO:
-    """Open a file for reading; OSError with EINVAL if it is a pipe, a device or a folder.
+def open_regular(
+    path: str | os.PathLike[str], *, within: int | None = None, links: bool = True
+) -> BinaryIO:
+    """Open a file for reading; OSError with EINVAL if it is a pipe, a device or a folder, or
+    without `links` a link. `within`: the descriptor of the folder at which the path begins.
 
-    A link is followed, and what it leads to is examined; but none where `within` is the descriptor
-    of the folder that has it. Opening a device may already do something, so it is looked at before
-    and, as another may take its name meanwhile, afterwards.
+    A link is followed, and what it leads to is examined. Opening a device may already do something,
+    so it is looked at before and, as another may take its name meanwhile, afterwards.
     """
-    follows = within is None
-    _require_regular(os.stat(path, dir_fd=within, follow_symlinks=follows), path)
+    _require_regular(os.stat(path, dir_fd=within, follow_symlinks=links), path)
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(path, flags if follows else flags | os.O_NOFOLLOW, dir_fd=within)
+    descriptor = os.open(path, flags if links else flags | os.O_NOFOLLOW, dir_fd=within)
     try:
         _require_regular(os.fstat(descriptor), path)
         return open(descriptor, "rb")

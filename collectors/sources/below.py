@@ -26,8 +26,14 @@ _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 def open_below(folder: Path, path: Path) -> BinaryIO:
     """Open a regular file as `open_regular` does; OSError with LEADS_OUT if it is not below the
     folder, which itself may be reached by links."""
+    if os.path.dirname(path) == os.fspath(folder):  # a log is: it is looked at all the time
+        try:
+            return open_regular(path, links=False)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ELOOP):  # else it may be a link
+                raise
     with _found(folder, path) as (within, name):
-        return open_regular(name, within=within)
+        return open_regular(name, within=within, links=False)
 
 
 @contextmanager
