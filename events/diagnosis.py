@@ -85,7 +85,7 @@ class Diagnosis(Message):
     def warns(self) -> bool:
         """Is there something to be said of it also where no metric is missing?"""
         counts = (
-            self.refused, self.cut, self.texts_cut, self.texts_left_out, self.broken,
+            self.refused, self.skipped, self.cut, self.texts_cut, self.texts_left_out, self.broken,
             self.files_cut, self.too_long, self.files_left_out,
         )  # fmt: skip
         return self.late or bool(self.mixed) or any(counts)

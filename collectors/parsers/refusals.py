@@ -1,8 +1,9 @@
 """Counts what a parser has left out: values of wanted metrics that are no numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from collectors.parsers.words import BEGINS, GOES_ON, NUMBER, alternatives
 from events.diagnosis import MOST_EXAMPLES, RefusedValue
@@ -62,6 +63,21 @@ class Refusals:
         if self.expression is None or not any(map(line.__contains__, self.signs)):
             return []
         return [(name, value.rstrip(",.)]}")) for name, value in self.expression.findall(line)]
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` reads, as JSON."""
+        examples = [(one.metric, one.value) for one in self.examples]
+        return {
+            "count": self.count,
+            "examples": examples,
+            "skipped": self.skipped,
+            "looks": self.looks,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where others of the same attempt were."""
+        self.count, self.skipped, self.looks = state["count"], state["skipped"], state["looks"]
+        self.examples = [RefusedValue(metric=one, value=value) for one, value in state["examples"]]
 
     def add(self, metric: str, value: str) -> None:
         """One more."""

@@ -27,9 +27,9 @@ def diagnose(
     texts_cut, left_out = (texts.cut, texts.left_out) if texts else (0, 0)
     told = texts.latest if texts else {}
     missing = [one for one in parse.metrics if not counts.get(one) and one not in told]
-    if not (missing or refusals.count or cut or late or texts_cut or left_out):
-        return None
     refused, skipped, examples = refusals.count, refusals.skipped, list(refusals.examples)
+    if not (missing or refused or skipped or cut or late or texts_cut or left_out):
+        return None
     found = _sampled(path, below, parse, missing) if missing else Diagnosis()
     return found.model_copy(
         update={

@@ -122,7 +122,7 @@ class Tail:
                 "steps": self._steps,
                 "read_at": self._read_at.isoformat(),
                 "cut": self._cut,
-                "refused": self._parse.refusals.count,
+                "left_out": self._parse.refusals.state(),
                 "texts": self._texts.state() if self._texts else None,
                 "points": [
                     (metric, step, at.isoformat(), repr(value))
@@ -139,7 +139,11 @@ class Tail:
         self._line = bytearray(known["line"].encode("latin-1"))
         self._steps = Counter(known["steps"])
         self._read_at = datetime.fromisoformat(known.get("read_at", EARLIEST.isoformat()))
-        self._cut, self._parse.refusals.count = known.get("cut", 0), known.get("refused", 0)
+        self._cut = known.get("cut", 0)
+        if left_out := known.get("left_out"):
+            self._parse.refusals.restore(left_out)
+        else:  # of an earlier version
+            self._parse.refusals.count = known.get("refused", 0)
         if self._texts is not None and (texts := known.get("texts")):
             self._texts.restore(texts)
         if self._steps:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from controller.core.report_ways import way_to_report
 from events.diagnosis import Diagnosis, quoted
 from events.spec.collector import (
+    COLLECTOR_USER,
     METRICS_PORT,
     REPORT_FILE,
     CollectorKind,
@@ -14,6 +15,10 @@ from events.spec.collector import (
 from events.spec.experiment import ExperimentSpec
 from events.spec.objective import Observation
 
+_AS_COLLECTOR = (
+    ", or run its container as the collector's user: "
+    f"securityContext: {{runAsUser: {COLLECTOR_USER}}}"
+)
 NO_METRICS = ("step", "timestamp")
 """What else is in a line that `report` of trialstream_report writes."""
 
@@ -34,7 +39,7 @@ def why_unreported(
     if seen is None:
         return _advice(metric, collector)
     if seen.absent or seen.empty:
-        return _nothing(collector, seen)
+        return _nothing(collector, seen, in_pod=spec.trial_template.command is None)
     found = [
         *_values(metric, seen),
         *_others(seen),
@@ -54,12 +59,12 @@ def _silence(observation: Observation) -> str:
     return f"its collector was lost after it had reported {_times(count, 'value')} of other metrics"
 
 
-def _nothing(collector: MetricsCollectorSpec, seen: Diagnosis) -> str:
+def _nothing(collector: MetricsCollectorSpec, seen: Diagnosis, *, in_pod: bool) -> str:
     if collector.collector.kind.has_path:
         if seen.failure:
             return (
                 f"its collector may not read what it wrote to {collector.path}: {seen.failure}; "
-                "write it with a umask of 022"
+                f"write it with a umask of 022{_AS_COLLECTOR if in_pod else ''}"
             )
         return (
             f"nothing was written to {collector.path}, where its metrics are looked for"

@@ -15,6 +15,8 @@ KATIBS_FILTER = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"
 out."""
 REPORT_FILE = "TRIALSTREAM_REPORT_FILE"
 """The variable by which `report` of the distribution trialstream-report knows its file."""
+COLLECTOR_USER = 65532
+"""Who the collector is in a pod."""
 METRICS_PORT = "TRIALSTREAM_METRICS_PORT"
 """The variable by which a program knows the port on which its metrics are looked for."""
 

@@ -10,7 +10,13 @@ import orjson
 from controller.cluster import Launch
 from controller.cluster.kubernetes.metrics_volume import metrics_folder, metrics_mount
 from controller.cluster.kubernetes.templates import PodTemplate, append
-from events.spec.collector import METRICS_PORT, REPORT_FILE, CollectorKind, MetricsCollectorSpec
+from events.spec.collector import (
+    COLLECTOR_USER,
+    METRICS_PORT,
+    REPORT_FILE,
+    CollectorKind,
+    MetricsCollectorSpec,
+)
 
 COLLECTOR = "trialstream-collector"
 VOLUME, FOLDER = "trialstream", "/trialstream"
@@ -28,11 +34,10 @@ WRAPPER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/run", STDOUT]
 """Put before a command whose output is collected; see deploy/image/run."""
 IMPORTER = [f"{FOLDER}/tini", "-g", "--", f"{FOLDER}/report"]
 """Put before a command whose program pushes; see deploy/image/report."""
-USER = 65532
 SECURITY = {
     "runAsNonRoot": True,
-    "runAsUser": USER,
-    "runAsGroup": USER,
+    "runAsUser": COLLECTOR_USER,
+    "runAsGroup": COLLECTOR_USER,
     "readOnlyRootFilesystem": True,
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -200,7 +201,53 @@ def test_a_reader_that_goes_on_keeps_the_counts_and_calls_nothing_late(
     hand.now += 60
     path.write_text("loss=1\nloss=0x1F\n" + "loss=1\n" * 5)
     assert len(second.finish()) == 5
-    assert second.diagnosis() == Diagnosis(refused=1)
+    assert second.diagnosis() == Diagnosis(refused=1, values=refused("0x1F"))
+
+
+def test_a_reader_that_goes_on_knows_what_the_first_one_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    text = '{"loss": "n/a"}\nEpoch 1\n{"loss": 0.5}\n'
+    path.write_text(text)
+    first = Tail(path, JsonLines(["loss"]), lambda: NOON)
+    assert len(first.read()) == 1
+    second = Tail(path, JsonLines(["loss"]), lambda: NOON)
+    second.restore(first.state())
+    path.write_text(f"{text}Epoch 2\n")
+    assert second.finish() == []
+    assert second.diagnosis() == Diagnosis(refused=1, skipped=2, values=refused("n/a"))
+
+
+def test_a_reader_goes_on_with_the_state_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("loss=1\nloss=0x1F\n")
+    first = Tail(path, Text(["loss"]), lambda: NOON)
+    assert first.read()
+    known = orjson.loads(first.state())
+    del known["left_out"]
+    second = Tail(path, Text(["loss"]), lambda: NOON)
+    second.restore(orjson.dumps({**known, "refused": 3}))
+    assert second.diagnosis() == Diagnosis(refused=3)
+
+
+def test_of_a_long_log_no_reader_looks_at_more_lines_than_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("loss=0.5\n" + "loss=1,5\n" * MOST_LOOKS)
+    first = Tail(path, Text(["loss"]), lambda: NOON)
+    assert first.read()
+    second = Tail(path, Text(["loss"]), lambda: NOON)
+    second.restore(first.state())
+    append = "loss=1,5\n" * 10
+    with path.open("a") as file:
+        file.write(append)
+    assert second.finish() == []
+    found = second.diagnosis()
+    assert found is not None
+    assert found.refused == MOST_LOOKS
+
+
+def test_lines_that_are_no_json_are_told_also_beside_good_ones(tmp_path: Path) -> None:
+    found = seen(tmp_path / "log", '{"loss": 0.5}\nEpoch 1\n', JsonLines(["loss"]))
+    assert found == Diagnosis(skipped=1)
 
 
 @settings(max_examples=tiered(100))

@@ -3,6 +3,7 @@ metrics comes first."""
 
 import pytest
 
+from controller.cluster.kubernetes.sidecar import SECURITY
 from controller.core.missing_metric import why_unreported
 from events.diagnosis import LONGEST_QUOTED, Diagnosis, RefusedValue
 from events.facts import Cause, TrialConcluded, TrialState
@@ -80,6 +81,21 @@ def test_each_cause_has_its_words(extra: str, seen: Diagnosis | None, words: str
     assert why_unreported(spec, "loss", {}, seen).startswith(words)
 
 
+def test_a_file_that_the_collector_of_a_pod_may_not_read() -> None:
+    """The remedy names the collector's own user, whatever it is."""
+    seen = Diagnosis(absent=True, failure="it has mode 0600 and belongs to user 7")
+    on_host = experiment(5, 1, extra=FILE).spec
+    manifest = {"command": None, "trial_spec": {"apiVersion": "batch/v1", "kind": "Job"}}
+    template = on_host.trial_template.model_copy(update=manifest)
+    in_pod = on_host.model_copy(update={"trial_template": template})
+    said = why_unreported(in_pod, "loss", {}, seen)
+    assert said.endswith(
+        "write it with a umask of 022, or run its container as the collector's user: "
+        f"securityContext: {{runAsUser: {SECURITY['runAsUser']}}}"
+    )
+    assert "runAsUser" not in why_unreported(on_host, "loss", {}, seen)
+
+
 def test_a_collector_that_was_lost_in_the_middle() -> None:
     said = why_unreported(experiment(5, 1).spec, "loss", OTHER, Diagnosis(silent=True))
     assert said == "its collector was lost after it had reported 1 value of other metrics"
@@ -110,6 +126,7 @@ def test_it_is_kept_until_both_are_known(metrics_first: bool) -> None:
     [
         (Diagnosis(others=("b",)), False),
         (Diagnosis(refused=1), True),
+        (Diagnosis(skipped=1), True),
         (Diagnosis(late=True), True),
         (Diagnosis(broken=1), True),
         (Diagnosis(files_left_out=1), True),
