@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
+from controller.cluster.local.cgroups import end_all, end_attempt
 from controller.cluster.local.orphans import kill_marked
 from events.regular_file import NOTHING_THERE, open_regular
 
@@ -62,6 +63,7 @@ class Attempt:
 
     def __init__(self, data: str, path: str) -> None:
         self.path = path
+        self._data = data
         self.folder = os.path.join(data, "experiments", *path.split("/"))
         self.log = os.path.join(self.folder, "log")
         self.metrics = os.path.join(self.folder, "metrics")
@@ -121,6 +123,7 @@ class Attempt:
                 signal_group(start.pid, signal.SIGKILL)
             if start:
                 kill_marked(self.folder)
+            end_attempt(self._data, self.claimed_by() or "", self.path)
             collector = start is not None and start.collector  # it outlives the supervisor
             end = ExitRecord(
                 "Lost",
@@ -179,6 +182,8 @@ class Register:
         return losses
 
     def close(self) -> None:
+        """Remove it, and what the supervisor leaves of its cgroups."""
+        end_all(self._data, self._supervisor)
         with suppress(OSError):  # not empty, or closed by someone else
             os.rmdir(self._folder)
 

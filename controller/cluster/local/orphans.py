@@ -6,20 +6,24 @@ import signal
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
+from controller.cluster.local.cgroups import Cgroup
+
 MARK = b"TRIALSTREAM_METRICS_FILE="
 """The variable that each trial gets; its value lies in the attempt's folder."""
 
 
 def orphans(
-    experiments: str, known: Collection[int], groups: Mapping[int, str]
+    experiments: str, known: Collection[int], groups: Mapping[int, str], cgroup: Cgroup
 ) -> dict[str, set[int]]:
     """Path of an attempt → our children that belong to it, without those that are `known`; under ""
-    those that belong to none, which hide where they come from. `groups`: process group → path."""
+    those that belong to none, which hide where they come from. `groups`: process group → path;
+    `cgroup`: ours, below which the attempts have theirs."""
     found: dict[str, set[int]] = {}
     for pid in _children().difference(known):
         with suppress(OSError):  # it has ended meanwhile
             path = groups.get(os.getpgid(pid)) or groups.get(os.getsid(pid))
-            found.setdefault(path or _marked_path(pid, experiments), set()).add(pid)
+            path = path or cgroup.attempt_of(pid) or _marked_path(pid, experiments)
+            found.setdefault(path, set()).add(pid)
     return found
 
 

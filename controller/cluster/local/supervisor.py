@@ -38,15 +38,15 @@ from controller.cluster.local.attempts import (
     free_bytes,
     process_identity,
 )
+from controller.cluster.local.cgroups import Cgroup, make
 from controller.cluster.local.collector_process import CollectorProcess
 from controller.cluster.local.exit_records import ExitRecords
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.orphans import orphans, signal_one
-from controller.cluster.local.process_memory import resident_bytes
 from controller.cluster.local.server import Reply, Server, listen, log_error
-from controller.cluster.local.spawn import SpawnError, adopt_orphans
+from controller.cluster.local.spawn import SpawnError, adopt_orphans, can_enter
 from controller.cluster.local.start_queue import Start, StartQueue
-from controller.cluster.local.trial import Trial, spawn_trial
+from controller.cluster.local.trial import Trial, limit_memory, spawn_trial
 
 MEMORY_INTERVAL = 0.5
 """Seconds between looks at how much memory the trials hold."""
@@ -60,10 +60,11 @@ DRAIN_INTERVAL = 0.1
 class Supervisor:
     """One thread, one loop: connections, processes that end, deadlines."""
 
-    def __init__(self, data: str, name: str, listener: socket.socket) -> None:
+    def __init__(self, data: str, name: str, listener: socket.socket, cgroup: Cgroup) -> None:
         self._data = data
         self._experiments = os.path.join(data, "experiments")
         self._name = name
+        self._cgroup = cgroup
         self._register = Register(data, name)
         self._exits = ExitRecords(self._register)
         self._trials: dict[str, Trial] = {}
@@ -137,7 +138,7 @@ class Supervisor:
     def _orphans(self) -> dict[str, set[int]]:
         known = [trial.pid for trial in self._trials.values()]
         known += [one.pid for one in self._collectors.values() if one.pid is not None]
-        return orphans(self._experiments, known, self._groups())
+        return orphans(self._experiments, known, self._groups(), self._cgroup)
 
     def _groups(self) -> dict[int, str]:
         """Process group of each trial → its path."""
@@ -150,7 +151,8 @@ class Supervisor:
         if ended:
             found = self._orphans()
             for trial in ended:
-                trial.set_orphans(found.get(trial.attempt.path, set()) | found.get("", set()))
+                lost = found.get(trial.attempt.path, set()) | found.get("", set())
+                trial.set_orphans(lost | trial.members_outside())
 
     def _advance(self) -> None:
         now = time.monotonic()
@@ -167,7 +169,7 @@ class Supervisor:
                 collector.start()
         if now >= self._memory_at:
             self._memory_at = now + MEMORY_INTERVAL
-            self._limit_memory()
+            limit_memory(self._trials, self._groups(), self._orphans)
         if now >= self._exits.retry_at:
             self._exits.retry()
         if now >= self._queue.look_at:
@@ -176,6 +178,7 @@ class Supervisor:
     def _advance_trial(self, trial: Trial, now: float) -> None:
         if trial.is_over(now):
             del self._trials[trial.attempt.path]
+            trial.cgroup.remove()
             self._queue.free(trial.attempt.path)
             collector = self._collectors.get(trial.attempt.path)
             end = trial.exit_record()._replace(collector=collector is not None)
@@ -198,20 +201,6 @@ class Supervisor:
             collector.end()
         end = trial.ending or ExitRecord("Lost")
         self._record(trial.attempt, end._replace(collector=collector is not None))
-
-    def _limit_memory(self) -> None:
-        limited = {
-            path: trial
-            for path, trial in self._trials.items()
-            if trial.memory and not trial.ending and trial.status is None
-        }
-        if not limited:
-            return
-        for path, size in resident_bytes(self._groups(), self._orphans()).items():
-            limit = limited[path].memory if path in limited else None
-            if limit and size > limit:
-                message = f"held {size:,} bytes, more than its limit of {limit:,}"
-                limited[path].kill("OutOfMemory", message)
 
     def _record(self, attempt: Attempt, end: ExitRecord) -> None:
         """Publish the end, then write it: a full disk delays only the file."""
@@ -258,18 +247,21 @@ class Supervisor:
         holder = self._claim(attempt)
         if holder:
             return holder
+        cgroup = self._cgroup.make_attempt(attempt.path)
         try:
             if "parameters" in request:
                 attempt.write_parameters(request["parameters"])
-            pid = spawn_trial(attempt, request)
+            pid = spawn_trial(attempt, request, cgroup.path)
         except SpawnError as error:
+            cgroup.remove()
             self._record(attempt, ExitRecord("SpawnFailure", None, str(error)))
             return None
         except Exception as error:  # it is claimed: nobody else will ever start it or end it
             log_error(traceback.format_exc())
+            cgroup.remove()
             self._record(attempt, ExitRecord("Lost", None, f"it could not be started: {error}"))
             return None
-        self._trials[attempt.path] = Trial(attempt, pid, request)
+        self._trials[attempt.path] = Trial(attempt, pid, request, cgroup)
         collector = "collector" in request
         try:
             start = StartRecord(pid, process_identity(pid) or "", self._name, collector)
@@ -338,7 +330,7 @@ def main(data: str, name: str, path: str) -> None:
     os.close(errors)
     os.chdir("/")
     adopt_orphans()
-    Supervisor(data, name, listener).run()
+    Supervisor(data, name, listener, make(data, name, can_enter)).run()
     with suppress(FileNotFoundError):  # the data folder may have been deleted
         os.unlink(path)
     register.close()

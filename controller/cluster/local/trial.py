@@ -5,11 +5,14 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from controller.cluster.local.attempts import Attempt, ExitRecord, free_bytes, signal_group
+from controller.cluster.local.cgroups import Cgroup
 from controller.cluster.local.json_socket import Message
 from controller.cluster.local.orphans import signal_one
-from controller.cluster.local.process_memory import oom_kills
+from controller.cluster.local.process_memory import oom_kills, resident_bytes
 from controller.cluster.local.spawn import Command, SpawnError, spawn
 from events.regular_file import open_regular
 
@@ -27,10 +30,11 @@ TAIL_LINES, TAIL_CHARACTERS = 3, 440
 class Trial:
     """An attempt whose process was started."""
 
-    def __init__(self, attempt: Attempt, pid: int, request: Message) -> None:
+    def __init__(self, attempt: Attempt, pid: int, request: Message, cgroup: Cgroup) -> None:
         now = time.monotonic()
         self.attempt = attempt
         self.pid = pid
+        self.cgroup = cgroup
         self.grace: float = request["grace"]
         self.timeout: float | None = request.get("timeout")
         self.memory: int | None = request.get("memory")
@@ -62,6 +66,7 @@ class Trial:
 
     def _kill(self) -> None:
         signal_group(self.pid, signal.SIGKILL)
+        self.cgroup.kill()
         self.killed = True
         self.deadline = time.monotonic() + GIVE_UP
 
@@ -86,15 +91,24 @@ class Trial:
             self.deadline = float("inf")
 
     def is_over(self, now: float) -> bool:
-        """Has it ended, and has nothing of its group and none of its orphans been left?"""
+        """Has it ended, and has nothing been left of its group, its orphans and its cgroup?"""
         return self.status is not None and (
-            not (signal_group(self.pid, 0) or self.orphans)
+            not (signal_group(self.pid, 0) or self.orphans or self.cgroup.is_populated())
             or (self.killed and now >= self.deadline)
         )
 
+    def members_outside(self) -> set[int]:
+        """The processes of its cgroup that have left its group."""
+        found = set()
+        for pid in self.cgroup.members():
+            with suppress(OSError):  # it has ended meanwhile
+                if os.getpgid(pid) != self.pid:
+                    found.add(pid)
+        return found
+
     def set_orphans(self, pids: set[int]) -> None:
-        """Which of its processes have left its group and lost their parent; once the main process
-        has ended, SIGTERM to each, or SIGKILL."""
+        """Which of its processes have left its group and lost their parent, or are in its cgroup;
+        once the main process has ended, SIGTERM to each, or SIGKILL."""
         for pid in pids if self.killed else pids - self.orphans:
             signal_one(pid, signal.SIGKILL if self.killed else signal.SIGTERM)
         self.orphans = pids
@@ -124,8 +138,33 @@ class Trial:
         )
 
 
-def spawn_trial(attempt: Attempt, request: Message) -> int:
-    """Start the trial's program; its process id. Raises SpawnError, OSError."""
+def limit_memory(
+    trials: Mapping[str, Trial],
+    groups: Mapping[int, str],
+    orphans: Callable[[], Mapping[str, set[int]]],
+) -> None:
+    """Kill each of the `trials` (by path) that holds more memory than it may."""
+    limited = {
+        path: trial
+        for path, trial in trials.items()
+        if trial.memory and not trial.ending and trial.status is None
+    }
+    if not limited:
+        return
+    found = orphans()
+    outside = {
+        path: found.get(path, set()) | one.members_outside() for path, one in limited.items()
+    }
+    for path, size in resident_bytes(groups, {**found, **outside}).items():
+        limit = limited[path].memory if path in limited else None
+        if limit and size > limit:
+            message = f"held {size:,} bytes, more than its limit of {limit:,}"
+            limited[path].kill("OutOfMemory", message)
+
+
+def spawn_trial(attempt: Attempt, request: Message, cgroup: str) -> int:
+    """Start the trial's program in that cgroup, if it can be; its process id. Raises SpawnError,
+    OSError."""
     if "error" in request:
         raise SpawnError(request["error"])
     if request["metrics"]:
@@ -134,23 +173,24 @@ def spawn_trial(attempt: Attempt, request: Message) -> int:
     if variable := request.get("port"):
         argv, env = _with_port(attempt, variable, argv, env)
     folder = request["cwd"] or attempt.folder
-    collector = _spawn_collector(attempt, request, folder)
+    collector = _spawn_collector(attempt, request, folder, cgroup)
     try:
-        return spawn(Command(argv, env, folder), attempt.log)
+        return spawn(Command(argv, env, folder, cgroup), attempt.log)
     except BaseException:
         if collector is not None:
             signal_one(collector, signal.SIGKILL)
         raise
 
 
-def _spawn_collector(attempt: Attempt, request: Message, folder: str) -> int | None:
-    """Start the user's own collector, if there is one. By its variables it counts as a process that
-    the trial has left behind: once that has ended, it gets SIGTERM, and some time."""
+def _spawn_collector(attempt: Attempt, request: Message, folder: str, cgroup: str) -> int | None:
+    """Start the user's own collector, if there is one. By its variables and its cgroup it counts as
+    a process that the trial has left behind: once that has ended, it gets SIGTERM, and some
+    time."""
     if "beside" not in request:
         return None
     beside = request["beside"]
     env = {"PYTHONUNBUFFERED": "1", **os.environ, **beside["env"]}
-    return spawn(Command(beside["argv"], env, folder), attempt.custom_log)
+    return spawn(Command(beside["argv"], env, folder, cgroup), attempt.custom_log)
 
 
 def _with_port(

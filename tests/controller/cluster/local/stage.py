@@ -4,7 +4,7 @@ import asyncio
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -31,10 +31,11 @@ asyncio.run(run())
 """
 
 
-def killed_controller(data: Path, *launches: Launch) -> None:
-    """Another controller starts `launches` and is killed without mercy."""
+def killed_controller(data: Path, *launches: Launch, by: Sequence[str] = ()) -> None:
+    """Another controller, run `by` a program that becomes it, starts `launches` and is killed
+    without mercy."""
     root = str(Path(__file__).parents[4])
-    command = [sys.executable, "-c", CONTROLLER, str(data)]
+    command = [*by, sys.executable, "-c", CONTROLLER, str(data)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root
     ) as child:
