@@ -57,6 +57,9 @@ class Cgroup(NamedTuple):
 
     def remove(self) -> bool:
         """Remove it, with those below it; False if something is left in one of them."""
+        with suppress(OSError):  # it has some below it
+            os.rmdir(self.path)
+            return True
         for folder, _, _ in os.walk(self.path, topdown=False):
             with suppress(OSError):  # not empty, or removed by someone else
                 os.rmdir(folder)

@@ -94,6 +94,7 @@ class Supervisor:
         for pids in self._orphans().values():
             for pid in pids:
                 signal_one(pid, signal.SIGKILL)
+        self._cgroup.end()
         self._queue.close()
 
     def _is_needed(self) -> bool:

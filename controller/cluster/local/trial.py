@@ -99,7 +99,9 @@ class Trial:
 
     def members_outside(self) -> set[int]:
         """The processes of its cgroup that have left its group."""
-        found = set()
+        found: set[int] = set()
+        if not self.cgroup.is_populated():  # as a rule, and cheaper to know
+            return found
         for pid in self.cgroup.members():
             with suppress(OSError):  # it has ended meanwhile
                 if os.getpgid(pid) != self.pid:

@@ -3,6 +3,8 @@ and waited for, also by whoever comes after its supervisor; and all goes on wher
 
 import asyncio
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ import psutil
 import pytest
 
 from controller.cluster import AttemptKey, Launch
+from controller.cluster.local.attempts import Register
+from controller.cluster.local.cgroups import Cgroup
 from controller.cluster.local.cluster import LocalCluster
 from events.facts import Cause
 from tests.controller.cluster.local.stage import (
@@ -204,26 +208,60 @@ async def test_a_trial_s_own_cgroups_are_part_of_its_own(
         assert not deeper.parent.exists()
 
 
-def test_a_note_that_names_another_place_kills_nothing(
+async def test_nothing_is_left_when_the_data_folder_is_deleted(
     data: Path, launch: Make, hierarchy: Path
 ) -> None:
+    trial = launch(1, "sleep", "60")
+    async with LocalCluster.open(data, grace=0.3) as cluster:
+        await cluster.start(trial)
+        of_all = cgroup_of(hierarchy, supervisor_name(data, trial.key))
+        assert of_all.exists()
+        await cluster.stop(trial.key)
+        await ends(cluster, 1)
+        shutil.rmtree(data)
+    await eventually_async(lambda: not of_all.exists(), within=20)
+
+
+def test_a_note_that_names_another_place_kills_nothing(data: Path, hierarchy: Path) -> None:
     """A dead supervisor's note is believed only where it names a cgroup of that supervisor."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as innocent:
         other = hierarchy / f"other-{innocent.pid}"
         other.mkdir()
         try:
             (other / "cgroup.procs").write_text(str(innocent.pid))
-            trial = launch(1, "true")
-            attempt(data, trial.key).claim("0123456789ab")
-            (data / "supervisors").mkdir()
+            register = Register(str(data), "0123456789ab")
+            register.open()
             (data / "supervisors" / "0123456789ab.cgroup").symlink_to(other)
-            assert attempt(data, trial.key).record_loss().cause == "Lost"
+            register.record_losses()
+            assert other.exists()
+            assert (other / "cgroup.procs").read_text().split() == [str(innocent.pid)]
             assert innocent.poll() is None
         finally:
             innocent.kill()
             innocent.wait()
             with suppress(FileNotFoundError):
                 other.rmdir()
+
+
+def test_members_are_killed_one_by_one_where_the_kernel_cannot_kill_all(
+    tmp_path: Path, hierarchy: Path
+) -> None:
+    """Before Linux 5.14: here the file that kills them is one that cannot be written."""
+    folder, obstacle = hierarchy / f"killed-{os.getpid()}", tmp_path / "obstacle"
+    folder.mkdir()
+    obstacle.touch()
+    file = folder / "cgroup.kill"
+    subprocess.run(["mount", "--bind", obstacle, file], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", file], check=True)
+        with subprocess.Popen(["sleep", "60"], start_new_session=True) as member:
+            (folder / "cgroup.procs").write_text(str(member.pid))
+            Cgroup(str(folder)).kill()
+            assert member.wait(timeout=30) == -signal.SIGKILL
+        assert obstacle.read_text() == ""
+    finally:
+        subprocess.run(["umount", file], check=True)
+        folder.rmdir()
 
 
 async def test_without_a_writable_one_all_goes_as_before(
