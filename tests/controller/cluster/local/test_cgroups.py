@@ -255,9 +255,13 @@ def test_members_are_killed_one_by_one_where_the_kernel_cannot_kill_all(
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", file], check=True)
         with subprocess.Popen(["sleep", "60"], start_new_session=True) as member:
-            (folder / "cgroup.procs").write_text(str(member.pid))
-            Cgroup(str(folder)).kill()
-            assert member.wait(timeout=30) == -signal.SIGKILL
+            try:
+                (folder / "cgroup.procs").write_text(str(member.pid))
+                Cgroup(str(folder)).kill()
+                assert member.wait(timeout=10) == -signal.SIGKILL
+            finally:
+                member.kill()
+                member.wait()
         assert obstacle.read_text() == ""
     finally:
         subprocess.run(["umount", file], check=True)
