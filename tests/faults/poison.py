@@ -91,8 +91,9 @@ def unfit(place: Installation, name: str, where: str) -> dict[str, Record]:
     }
 
 
-def flood(place: Installation, name: str, dice: Random) -> list[Record]:
-    """Thousands of points under hundreds of names, and requests by the dozen."""
+def flood(place: Installation, name: str, dice: Random, where: str) -> list[Record]:
+    """Thousands of points under hundreds of names, and requests by the dozen, on the shard of the
+    experiment `where`."""
     number = ExperimentId(place.postgres.value("SELECT id FROM experiment WHERE name = $1", name))
     key = AttemptKey(number, TrialNumber(1), 1)
     requests: list[Signal] = [PauseRequested(), ResumeRequested()] * (REQUESTS // 2)
@@ -105,6 +106,6 @@ def flood(place: Installation, name: str, dice: Random) -> list[Record]:
         report_points(key, points[first : first + 500], now()) for first in range(0, POINTS, 500)
     ]
     return [
-        *(encode(one, topics.METRICS, shard(name)) for one in reports),
-        *(encode(one, topics.SIGNALS, shard(name)) for one in told),
+        *(encode(one, topics.METRICS, shard(where)) for one in reports),
+        *(encode(one, topics.SIGNALS, shard(where)) for one in told),
     ]

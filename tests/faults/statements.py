@@ -3,6 +3,9 @@
 HOSTILE = "hostile"
 """How the names of experiments begin that do what they should not: what they are, report and spend
 is their own affair, and what is put aside in their name is theirs."""
+STORMED = "stormed"
+"""The first header of each record that a storm sends: what is put aside of it is nobody else's,
+whatever its key."""
 INNOCENT = f"NOT starts_with(e.name, '{HOSTILE}')"
 
 SUGGESTIONS = """
@@ -85,7 +88,8 @@ FROM trial t JOIN experiment e ON e.id = t.experiment WHERE e.concluded_at IS NO
     AND t.ordinal IS NULL
 UNION ALL
 SELECT format('%s[%s]@%s is put aside: %s', topic, shard, place, reason) FROM dead_letter
-WHERE key NOT IN (SELECT e.id::text::bytea FROM experiment e WHERE NOT {INNOCENT})
+WHERE headers->0->>0 IS DISTINCT FROM '{STORMED}'
+    AND key NOT IN (SELECT e.id::text::bytea FROM experiment e WHERE NOT {INNOCENT})
 UNION ALL
 SELECT format('the letter %s waits', id) FROM mailbox
 """

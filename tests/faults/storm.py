@@ -25,7 +25,7 @@ from tests.brokers import Brokers
 from tests.eventually import eventually
 from tests.faults.installation import Controller, Installation
 from tests.faults.poison import flood, poison, unfit
-from tests.faults.statements import HOSTILE, INNOCENT
+from tests.faults.statements import HOSTILE, INNOCENT, STORMED
 from tests.faults.stream import Stream, truncate
 from tests.folding import check_all
 
@@ -36,6 +36,8 @@ HEALED_SECONDS = 150.0
 """How long everything may take to finish once the last fault has healed."""
 MOST_WAITING = 2
 """Experiments that are paused or stopped at once: the others keep the collectors busy."""
+NO_KEYS = (b"", b"\xff\x00", b"k" * 10_000)
+"""Keys of records that belong to no experiment."""
 MOST = 30
 """Violations that are shown."""
 GRANT, RESERVE = 8, 4
@@ -181,15 +183,28 @@ class Storm:
         """Records that nobody can act on, in the shard of an experiment that has no part in it."""
         name = self.dice.choice(self._names())
         records = {**poison(self.place, HOSTILE, name), **unfit(self.place, HOSTILE, name)}
-        self._publish(records.values())
+        self._publish(records.values(), name)
 
     def flood(self) -> None:
-        """More points, names and requests than anybody needs."""
-        self._publish(flood(self.place, HOSTILE, self.dice))
+        """More points, names and requests than anybody needs; some in a shard that is not that of
+        their experiment."""
+        name = self.dice.choice([HOSTILE, *self._names()])
+        self._publish(flood(self.place, HOSTILE, self.dice, name), name)
 
-    def _publish(self, records: Iterable[Record]) -> None:
-        number = self.place.postgres.value("SELECT id FROM experiment WHERE name = $1", HOSTILE)
-        self.place.publish(*(replace(one, key=str(number).encode()) for one in records))
+    def _publish(self, records: Iterable[Record], name: str) -> None:
+        """In the shard of the experiment `name`, each under a key by chance: that of the hostile
+        experiment, of this one, of one in another shard, and what is no key of anybody."""
+        known = {
+            row["name"]: str(row["id"]).encode()
+            for row in self.place.postgres.rows("SELECT name, id FROM experiment ORDER BY name")
+        }
+        keys = [known[HOSTILE], known[name], *map(known.__getitem__, self._names()), *NO_KEYS]
+        self.place.publish(
+            *(
+                replace(one, key=self.dice.choice(keys), headers=((STORMED, b""), *one.headers))
+                for one in records
+            )
+        )
 
     # Requests
 

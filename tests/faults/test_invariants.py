@@ -63,6 +63,13 @@ SPOILED = {
     ),
     "an effect is left": ("I5 left", "INSERT INTO outbox SELECT id, 1, 'publish' FROM experiment"),
     "a trial is left": ("I5 left", "UPDATE trial SET ordinal = NULL WHERE number = 1"),
+    "a record is put aside": (
+        "I5 left",
+        (
+            "INSERT INTO dead_letter SELECT id, shard, 'signals', 0, id::text::bytea, "
+            "'[[\"ce_id\", \"\"]]', '', 'for no reason' FROM experiment"
+        ),
+    ),
     "a trial is concluded twice": ("I6 conclusions", again("trial.concluded")),
     "a row says something else": ("I6 conclusions", "UPDATE trial SET value = 0 WHERE number = 1"),
     "a conclusion is not recorded": (
