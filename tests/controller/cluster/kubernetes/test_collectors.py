@@ -5,10 +5,12 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
+from events.ids import ExperimentId
 from tests.collectors.custom import COLLECTING, PLACE, SOURCE, WRITING
 from tests.collectors.event_files import write
 from tests.collectors.exposing import COLLECTOR, EXPOSING
@@ -118,3 +120,71 @@ async def test_of_a_trial_without_metrics_nobody_reads_the_log(
         launch = await here.start(1, job("print('loss=0.5')"), collector=collector)
         assert (await here.ended(1)).cause is Cause.COMPLETED
         assert here.cluster.followed_log(launch.key) is None
+
+
+VALUES = 40
+METRICS = "/var/log/katib/metrics.log"
+EACH = f"import json, os, sys, time\nfor n in range({VALUES}):\n    time.sleep(0.25)\n    "
+APPENDING = EACH + f"with open({METRICS!r}, 'a') as file: print(%s, file=file)"
+EVENT_BY_EVENT = """
+import base64, os, struct, sys, time
+data, folder = base64.b64decode(sys.argv[1]), "/var/log/katib/tfevent"
+os.makedirs(folder, exist_ok=True)
+while data:
+    size = struct.unpack("<Q", data[:8])[0] + 16
+    with open(folder + "/events.out.tfevents.1", "ab") as file:
+        file.write(data[:size])
+    data = data[size:]
+    time.sleep(0.25)
+"""
+REPORTING = "from trialstream_report import report\n" + EACH + "report(loss=n)"
+MINE = {"name": "mine", "image": PYTHON, "command": ["python3", "-u", "-c", COLLECTING, PLACE]}
+CUSTOM = {"collector": {"kind": "Custom", "customCollector": MINE}, "source": SOURCE}
+JSON = {**LINES, "source": {"fileSystemPath": {"path": METRICS, "kind": "File", "format": "JSON"}}}
+
+
+def writers(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """By the way in which a trial reports: its Job, whose losses are 0, 1, … for ten seconds, and
+    who collects them."""
+    write(folder, "loss", range(VALUES))
+    (file,) = folder.iterdir()
+    events = base64.b64encode(file.read_bytes()).decode()
+    return {
+        "StdOut": (job(EACH + "print(f'loss={n}')"), {}),
+        "File": (job(APPENDING % "f'loss={n}'"), LINES),
+        "File, JSON": (job(APPENDING % "json.dumps({'loss': n})"), JSON),
+        "TensorFlowEvent": (job(EVENT_BY_EVENT, events), EVENTS),
+        "Push": (job(REPORTING), PUSH),
+        "Custom": (job(EACH + f"with open({PLACE!r}, 'a') as file: print(n, file=file)"), CUSTOM),
+    }
+
+
+async def test_a_collector_that_is_killed_goes_on_where_it_was(
+    room: str, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """Twice, in the middle of each source that reads what a trial writes."""
+    async with stage(room, kafka) as here:
+        launches = {
+            way: await here.start(trial, program, collector=collector)
+            for trial, (way, (program, collector)) in enumerate(writers(tmp_path).items(), 1)
+        }
+        for count in (4, 12):
+            for launch in launches.values():
+                await asyncio.to_thread(arrived, kafka, launch.key, count)
+            killed = await asyncio.to_thread(kill_collectors, here.experiment)
+            assert killed >= len(launches)
+        for way, launch in launches.items():
+            assert (await here.ended(launch.key.trial)).cause is Cause.COMPLETED, way
+            points = losses(await asyncio.to_thread(arrived, kafka, launch.key))
+            assert points == [(n + 1, float(n)) for n in range(VALUES)], way
+
+
+def kill_collectors(experiment: ExperimentId) -> int:
+    """Those of all its trials, but not who starts them anew: all are processes of this machine."""
+    killed = 0
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(experiment) in words and "python3" in words[0] and not process.children():
+            process.kill()
+            killed += 1
+    return killed

@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from controller.cluster import Ended, Launch
+from controller.cluster import Ended
 from events.bus.kafka import KafkaSettings
 from events.facts import Cause
 from tests.collectors.shipping import arrived, losses
@@ -72,30 +71,6 @@ def test_an_answer_that_is_lost_makes_no_second_workload(
     with plain_api() as port:
         asyncio.run(scene(port))
     assert len(lost) == 2
-
-
-async def test_a_collector_that_is_killed_goes_on_where_it_was(
-    room: str, kafka: KafkaSettings
-) -> None:
-    code = "import time\nfor n in range(40):\n    print(f'loss={n}')\n    time.sleep(0.25)"
-
-    async with stage(room, kafka) as here:
-        launch = await here.start(1, job(code))
-        await here.started(1)
-        for _ in range(2):
-            await asyncio.to_thread(arrived, kafka, launch.key, 4)
-            await asyncio.to_thread(_kill_collector, launch)
-        assert (await here.ended(1)).cause is Cause.COMPLETED
-        points = losses(await asyncio.to_thread(arrived, kafka, launch.key))
-        assert points == [(n + 1, float(n)) for n in range(40)]
-
-
-def _kill_collector(launch: Launch) -> None:
-    """Its containers are processes of this machine."""
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if str(launch.key.experiment) in words and "python3" in words[0]:
-            process.kill()
 
 
 async def test_an_api_server_that_is_away_is_waited_for(room: str, kafka: KafkaSettings) -> None:
