@@ -12,10 +12,10 @@ import time
 TRIES = 10
 """So often in a row it is started anew after less than LASTING_SECONDS; then Kubernetes waits."""
 LASTING_SECONDS = 10.0
-PAUSE_SECONDS = 0.2
+AGAIN_SECONDS = 0.2
 
 
-def main() -> int:
+def collect_guarded() -> int:
     """Collect, as `python -m collectors` does; the exit code of the last collector. SIGTERM has to
     be blocked: it is passed on, also to one that is only just starting."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
@@ -33,7 +33,7 @@ def main() -> int:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
         print(f"the collector was killed by signal {os.WTERMSIG(status)}", file=sys.stderr)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(AGAIN_SECONDS)
 
 
 def _start() -> int:

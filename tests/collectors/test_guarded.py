@@ -16,8 +16,8 @@ from tests.eventually import eventually
 ENTRY = """
 import signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-from collectors.guarded import main
-raise SystemExit(main())
+from collectors.guarded import collect_guarded
+raise SystemExit(collect_guarded())
 """
 """As deploy/image/collect begins."""
 
