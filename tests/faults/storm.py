@@ -96,6 +96,8 @@ class Storm:
 
     def collector(self) -> None:
         """kill -9 of one; its supervisor starts it again."""
+        if not self.place.processes("collectors"):
+            self._grant()  # else all may have ended
         eventually(lambda: bool(self.place.processes("collectors")), "a collector runs")
         try:
             self.dice.choice(self.place.processes("collectors")).kill()

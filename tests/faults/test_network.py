@@ -28,7 +28,7 @@ from tests.ports import free_port
 from tests.tiers import LONG
 from trialstream.kafka.connection import CLIENT
 
-SLOW = (100_000 if LONG else 400_000) / 8
+SLOW = (200_000 if LONG else 400_000) / 8
 """Bytes a second of the slow line, each way."""
 TRIALS, MANY = 8, 100
 DONE = "count(*) = 1 FROM experiment WHERE concluded_at IS NOT NULL"
