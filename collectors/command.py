@@ -78,6 +78,25 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument(
         "--spool", type=Path, required=True, help="folder for what is not delivered yet"
     )
+    _add_limits(options)
+    options.add_argument(
+        "--patience", type=float, default=PATIENCE_SECONDS,
+        help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
+        "--linger", type=float, default=LINGER_SECONDS,
+        help="seconds between two deliveries while lines come all the time (default: %(default)s)",
+    )  # fmt: skip
+    options.add_argument(
+        "--until", choices=("stdin", "sigterm"), default="sigterm",
+        help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: "
+            "%(default)s)",
+    )  # fmt: skip
+    return options.parse_args(arguments)
+
+
+def _add_limits(options: argparse.ArgumentParser) -> None:
+    """How much of what a trial writes is taken; `limits.Limits` writes them."""
     options.add_argument(
         "--spool-bytes", type=int, default=SPOOL_BYTES, help="its bound (default: %(default)s)"
     )
@@ -97,20 +116,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--answer-seconds", type=float, default=ANSWER_SECONDS,
         help="seconds by which such a page has to be there (default: %(default)s)",
     )  # fmt: skip
-    options.add_argument(
-        "--patience", type=float, default=PATIENCE_SECONDS,
-        help="seconds after the trial's end in which Kafka may come back (default: %(default)s)",
-    )  # fmt: skip
-    options.add_argument(
-        "--linger", type=float, default=LINGER_SECONDS,
-        help="seconds between two deliveries while lines come all the time (default: %(default)s)",
-    )  # fmt: skip
-    options.add_argument(
-        "--until", choices=("stdin", "sigterm"), default="sigterm",
-        help="what tells that the trial has ended: the end of standard input, or SIGTERM (default: "
-            "%(default)s)",
-    )  # fmt: skip
-    return options.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
